@@ -1,0 +1,35 @@
+# Targets are short: the logic lives in the CLI (services/cli) and in the tests.
+.DEFAULT_GOAL := help
+.PHONY: help build demo up down status test lint fmt sim
+FOLIO := target/release/folio
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+build: ## build every service and the CLI (release)
+	cargo build --release --locked --bins
+
+demo: build ## bring everything up, import 53,940 diamonds, and show what one can ask (README's first command)
+	$(FOLIO) demo
+
+up: build ## start Kafka, Cassandra, Elasticsearch, the registry and every service as local processes
+	$(FOLIO) up
+
+down: build ## stop all that `make up` or `make demo` started, and leave nothing behind
+	$(FOLIO) down
+
+status: build ## what runs, where, and whether it is ready
+	$(FOLIO) status
+
+test: ## every test, the promises on the real servers included (README's second command; what CI runs)
+	cargo fmt --all --check
+	cargo build --workspace --bins --locked
+	cargo test --workspace --locked
+
+lint: ## formatting, clippy and docs, all warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+fmt: ## format everything
+	cargo fmt --all
