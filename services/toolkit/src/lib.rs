@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Tools without a domain: what every service of an event-sourced system needs, and nothing about products.
+//!
+//! Promises: nothing here blocks an async worker, no queue is unbounded, and every error says what was tried on what.
+
+pub mod config;
+#[cfg(feature = "cql")]
+pub mod cql;
+#[cfg(any(feature = "kafka-producer", feature = "kafka-consumer", feature = "kafka-admin"))]
+pub mod kafka;
+pub mod lifecycle;
+#[cfg(feature = "http")]
+pub mod ops;
+pub mod problem;
+#[cfg(feature = "registry")]
+pub mod registry;
+#[cfg(feature = "search")]
+pub mod search;
+pub mod telemetry;

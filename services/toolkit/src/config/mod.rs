@@ -1,0 +1,60 @@
+//! Configuration: defaults, then the YAML file, then `FOLIO__SECTION__KEY` variables, then command line settings.
+//!
+//! Promises: an unknown key is an error, every error names the key, where its value came from and what to do about
+//! it, all errors of one load are told at once, and a secret is never printed.
+
+mod error;
+mod secret;
+mod sections;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+use figment::Figment;
+use figment::providers::{Format, Yaml};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use error::{ConfigError, EXIT_CODE, exit_code};
+pub use secret::Secret;
+pub use sections::{
+    CqlConfig, KafkaConfig, ListenConfig, LogFormat, RegistryConfig, SearchConfig, ShutdownConfig, TelemetryConfig,
+};
+pub use source::ENV_PREFIX;
+
+use source::Settings;
+
+/// Loads the configuration of `service`: `T`'s serde defaults, `file` (YAML), the environment, `overrides`.
+///
+/// `overrides` are `(dotted key, value)` pairs of the command line, such as `("kafka.bootstrap_servers", "k:9092")`.
+/// Give `T` `#[serde(default, deny_unknown_fields)]`, or misspelt keys pass unseen.
+pub fn load<T: DeserializeOwned>(
+    service: &str,
+    file: Option<&Path>,
+    overrides: &[(String, String)],
+) -> Result<T, ConfigError> {
+    load_from(service, file, std::env::vars_os(), overrides)
+}
+
+fn load_from<T: DeserializeOwned>(
+    service: &str,
+    file: Option<&Path>,
+    env: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    overrides: &[(String, String)],
+) -> Result<T, ConfigError> {
+    let mut figment = Figment::new();
+    if let Some(file) = file {
+        // figment passes over a file that is not there; a file that somebody named must be read.
+        std::fs::metadata(file).map_err(|error| ConfigError::file(service, file, &error))?;
+        figment = figment.merge(Yaml::file_exact(file));
+    }
+    figment = figment.merge(Settings::environment(env)).merge(Settings::command_line(overrides));
+    figment.extract_lossy().map_err(|error| ConfigError::of_figment(service, &figment, error))
+}
+
+/// What `--print-config` prints: the loaded configuration as YAML, secrets redacted.
+pub fn print<T: Serialize>(config: &T) -> Result<String, serde_yaml_ng::Error> {
+    serde_yaml_ng::to_string(config)
+}

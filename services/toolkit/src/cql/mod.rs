@@ -1,0 +1,1 @@
+//! CQL: connection, prepared statements, bounded writes, schema apply.

@@ -1,0 +1,1 @@
+//! Search: connection, bulk writer, reads, index apply.
