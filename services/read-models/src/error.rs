@@ -1,0 +1,64 @@
+//! What can go wrong between a read model and its store.
+//!
+//! Promise: transient says whether trying again, unchanged, can help.
+
+use toolkit::cql::CqlError;
+use toolkit::search::SearchError;
+
+/// A failed load, write or schema statement.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Cql(#[from] CqlError),
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// A row that this build cannot have written.
+    #[error("{table}: row {row} cannot be read: {problem}; if nobody else wrote it, rebuild the read model")]
+    Corrupt { table: String, row: String, problem: String },
+}
+
+impl Error {
+    /// Whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Cql(e) => e.is_transient(),
+            Self::Search(e) => e.is_transient(),
+            Self::Corrupt { .. } => false,
+        }
+    }
+}
+
+/// A question without an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The caller's fault: contract code `bad-page-token`.
+    #[error("{0}")]
+    BadPageToken(String),
+    /// The caller's fault: the question makes no sense, e.g. a price range without a currency.
+    #[error("{0}")]
+    BadQuestion(String),
+    /// The store is away or overloaded; the same question may be answered later: contract code `store-unavailable`.
+    #[error("{0}")]
+    Unavailable(String),
+    /// Neither; somebody must look.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<Error> for QueryError {
+    fn from(error: Error) -> Self {
+        if error.is_transient() { Self::Unavailable(error.to_string()) } else { Self::Internal(error.to_string()) }
+    }
+}
+
+impl From<CqlError> for QueryError {
+    fn from(error: CqlError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<SearchError> for QueryError {
+    fn from(error: SearchError) -> Self {
+        Error::from(error).into()
+    }
+}

@@ -1,0 +1,109 @@
+//! Pages and their opaque tokens.
+//!
+//! Promise: a token is bound to its question; a damaged token or one of another question is an error, never a wrong page.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::QueryError;
+
+/// How much of an answer is wanted, and from where on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Items per page; 0 means [`PageRequest::DEFAULT_SIZE`], more than [`PageRequest::MAX_SIZE`] means that.
+    pub size: u32,
+    /// [`Page::next`] of the page before; `None` for the first page.
+    pub token: Option<String>,
+}
+
+impl PageRequest {
+    pub const DEFAULT_SIZE: u32 = 50;
+    pub const MAX_SIZE: u32 = 500;
+
+    pub fn new(size: u32, token: Option<String>) -> Self {
+        Self { size, token }
+    }
+
+    /// The size to use, between 1 and [`Self::MAX_SIZE`].
+    pub fn effective_size(&self) -> usize {
+        match self.size {
+            0 => Self::DEFAULT_SIZE as usize,
+            n => n.min(Self::MAX_SIZE) as usize,
+        }
+    }
+}
+
+/// A page of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Opaque; `None` after the last page.
+    pub next: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Token<C> {
+    /// The question it belongs to.
+    q: u64,
+    c: C,
+}
+
+/// Encodes `cursor` as a token of `question`.
+pub(crate) fn encode(question: &str, cursor: impl Serialize) -> Result<String, QueryError> {
+    let token = Token { q: stable_hash(question.as_bytes()), c: cursor };
+    let json = serde_json::to_vec(&token).map_err(|e| QueryError::Internal(format!("encoding a page token: {e}")))?;
+    let mut bytes = stable_hash(&json).to_be_bytes()[..4].to_vec();
+    bytes.extend_from_slice(&json);
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// The cursor in `token`, if it is a token of `question`.
+pub(crate) fn decode<C: DeserializeOwned>(question: &str, token: &str) -> Result<C, QueryError> {
+    let bad = |why: &str| QueryError::BadPageToken(format!("page token {why}"));
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| bad("is not base64url"))?;
+    let (check, json) = bytes.split_at_checked(4).ok_or_else(|| bad("is too short"))?;
+    if check != &stable_hash(json).to_be_bytes()[..4] {
+        return Err(bad("is damaged"));
+    }
+    let decoded: Token<C> = serde_json::from_slice(json).map_err(|_| bad("is of another kind of question"))?;
+    if decoded.q != stable_hash(question.as_bytes()) {
+        return Err(bad("belongs to another question; repeat the question it came from, or start without a token"));
+    }
+    Ok(decoded.c)
+}
+
+/// FNV-1a: the same on every machine and in every build, which row keys and tokens need.
+pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_gives_back_its_cursor() {
+        let token = encode("list a/b", (3_u8, "p-1")).unwrap();
+        assert_eq!(decode::<(u8, String)>("list a/b", &token).unwrap(), (3, "p-1".to_owned()));
+    }
+
+    #[test]
+    fn a_damaged_or_foreign_token_is_an_error() {
+        let token = encode("list a/b", (3_u8, "p-1")).unwrap();
+        assert!(matches!(decode::<(u8, String)>("list a/c", &token), Err(QueryError::BadPageToken(_))));
+        assert!(matches!(decode::<u8>("list a/b", &token), Err(QueryError::BadPageToken(_))));
+        for cut in 0..token.len() {
+            assert!(matches!(decode::<(u8, String)>("list a/b", &token[..cut]), Err(QueryError::BadPageToken(_))));
+        }
+        for i in 0..token.len() {
+            let mut damaged = token.clone().into_bytes();
+            damaged[i] = if damaged[i] == b'A' { b'B' } else { b'A' };
+            let damaged = String::from_utf8(damaged).unwrap();
+            if damaged != token {
+                assert!(decode::<(u8, String)>("list a/b", &damaged).is_err());
+            }
+        }
+    }
+}
