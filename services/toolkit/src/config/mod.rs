@@ -20,7 +20,8 @@ use serde::de::DeserializeOwned;
 pub use error::{ConfigError, EXIT_CODE, exit_code};
 pub use secret::Secret;
 pub use sections::{
-    CqlConfig, KafkaConfig, ListenConfig, LogFormat, RegistryConfig, SearchConfig, ShutdownConfig, TelemetryConfig,
+    CqlConfig, KafkaConfig, ListenConfig, LogFormat, RegistryConfig, SearchConfig, ShutdownConfig,
+    TelemetryConfig,
 };
 pub use source::ENV_PREFIX;
 

@@ -54,10 +54,16 @@ impl KafkaConfig {
 }
 
 /// Shows a property's value only where it cannot be a secret.
-fn redacted<S: serde::Serializer>(properties: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
-    let secret = |name: &str| ["password", "secret", "pem", "key", "config"].iter().any(|part| name.contains(part));
+fn redacted<S: serde::Serializer>(
+    properties: &BTreeMap<String, String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let secret =
+        |name: &str| ["password", "secret", "pem", "key", "config"].iter().any(|part| name.contains(part));
     serializer.collect_map(
-        properties.iter().map(|(name, value)| (name, if secret(name) { "<redacted>" } else { value.as_str() })),
+        properties
+            .iter()
+            .map(|(name, value)| (name, if secret(name) { "<redacted>" } else { value.as_str() })),
     )
 }
 

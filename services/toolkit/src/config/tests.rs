@@ -12,7 +12,11 @@ struct Service {
     listen: ListenConfig,
 }
 
-fn load_with(file: Option<&Path>, env: &[(&str, &str)], set: &[(&str, &str)]) -> Result<Service, ConfigError> {
+fn load_with(
+    file: Option<&Path>,
+    env: &[(&str, &str)],
+    set: &[(&str, &str)],
+) -> Result<Service, ConfigError> {
     let env = env.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let set: Vec<_> = set.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     load_from("tester", file, env, &set)
@@ -26,7 +30,8 @@ fn yaml(text: &str) -> std::path::PathBuf {
 
 #[test]
 fn later_sources_win_over_earlier_ones() {
-    let file = yaml("kafka: {bootstrap_servers: 'file:1', linger_ms: 3, properties: {security.protocol: SSL}}\n");
+    let file =
+        yaml("kafka: {bootstrap_servers: 'file:1', linger_ms: 3, properties: {security.protocol: SSL}}\n");
     let env = [("FOLIO__KAFKA__LINGER_MS", "4"), ("FOLIO__CQL__KEYSPACE", "env"), ("OTHER", "x")];
     let config = load_with(Some(&file), &env, &[("cql.keyspace", "flag")]).unwrap();
     assert_eq!(config.kafka.bootstrap_servers, "file:1");

@@ -1,0 +1,132 @@
+//! Readiness per dependency: what a service needs, and whether it is there.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::Serialize;
+
+/// What a service needs to serve. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    dependencies: RwLock<BTreeMap<String, State>>,
+    /// Whether everything was up once: start-up is over.
+    started: AtomicBool,
+    shutting_down: AtomicBool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct State {
+    up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// The answer to "are you ready", as `/readyz` gives it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub ready: bool,
+    pub started: bool,
+    pub shutting_down: bool,
+    dependencies: BTreeMap<String, State>,
+}
+
+impl Status {
+    /// What is missing, readable: `kafka: cannot reach localhost:9092`.
+    pub fn missing(&self) -> Vec<String> {
+        let down = self.dependencies.iter().filter(|(_, state)| !state.up);
+        down.map(|(name, state)| match &state.reason {
+            Some(reason) => format!("{name}: {reason}"),
+            None => name.clone(),
+        })
+        .collect()
+    }
+}
+
+impl Readiness {
+    /// Declares a dependency, down until it is told to be up. Asking for the same name again gets the same one.
+    pub fn dependency(&self, name: impl Into<String>) -> Dependency {
+        let name = name.into();
+        let starting = State { up: false, reason: Some("starting".to_owned()) };
+        self.write(|dependencies| {
+            dependencies.entry(name.clone()).or_insert(starting);
+        });
+        Dependency { readiness: self.clone(), name }
+    }
+
+    /// Ready: something was declared, all of it is up, and the process is not shutting down.
+    pub fn status(&self) -> Status {
+        let dependencies = self.shared.dependencies.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let shutting_down = self.shared.shutting_down.load(Ordering::Acquire);
+        Status {
+            ready: !shutting_down && !dependencies.is_empty() && dependencies.values().all(|state| state.up),
+            started: self.shared.started.load(Ordering::Acquire),
+            shutting_down,
+            dependencies,
+        }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.status().ready
+    }
+
+    pub(super) fn shutting_down(&self) {
+        self.shared.shutting_down.store(true, Ordering::Release);
+    }
+
+    fn write(&self, change: impl FnOnce(&mut BTreeMap<String, State>)) {
+        let mut dependencies = self.shared.dependencies.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut dependencies);
+        if !dependencies.is_empty() && dependencies.values().all(|state| state.up) {
+            self.shared.started.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// One thing a service needs. Cheap to clone; telling the same again costs little and logs nothing.
+#[derive(Clone, Debug)]
+pub struct Dependency {
+    readiness: Readiness,
+    name: String,
+}
+
+impl Dependency {
+    pub fn up(&self) {
+        self.tell(State { up: true, reason: None });
+    }
+
+    pub fn down(&self, reason: impl Into<String>) {
+        self.tell(State { up: false, reason: Some(reason.into()) });
+    }
+
+    pub fn is_up(&self) -> bool {
+        let dependencies = self.readiness.shared.dependencies.read().unwrap_or_else(PoisonError::into_inner);
+        dependencies.get(&self.name).is_some_and(|state| state.up)
+    }
+
+    fn tell(&self, state: State) {
+        let known = {
+            let dependencies =
+                self.readiness.shared.dependencies.read().unwrap_or_else(PoisonError::into_inner);
+            dependencies.get(&self.name).cloned()
+        };
+        if known.as_ref() == Some(&state) {
+            return;
+        }
+        match (known.is_some_and(|state| state.up), &state.reason) {
+            (_, None) => tracing::info!(dependency = self.name, "dependency is up"),
+            (true, Some(reason)) => tracing::warn!(dependency = self.name, reason, "dependency is down"),
+            (false, Some(reason)) => {
+                tracing::debug!(dependency = self.name, reason, "dependency is still down")
+            }
+        }
+        self.readiness.write(|dependencies| {
+            dependencies.insert(self.name.clone(), state);
+        });
+    }
+}

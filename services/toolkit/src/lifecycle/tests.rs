@@ -1,0 +1,79 @@
+use std::time::Duration;
+
+use super::*;
+
+fn lifecycle(grace_ms: u64) -> Lifecycle {
+    Lifecycle::with_timing(ShutdownConfig { drain_delay_ms: 0, grace_ms }).without_signals()
+}
+
+#[tokio::test]
+async fn a_task_that_ends_early_ends_the_process_with_an_error() {
+    let lifecycle = lifecycle(5_000);
+    let shutdown = lifecycle.shutdown();
+    lifecycle.spawn("server", async move {
+        shutdown.cancelled().await;
+        Ok(())
+    });
+    lifecycle.spawn("tailer", async { Ok(()) });
+    let error = lifecycle.run().await.unwrap_err();
+    assert_eq!(error.to_string(), "task tailer ended early");
+}
+
+#[tokio::test]
+async fn a_panic_on_a_thread_ends_the_process_with_an_error() {
+    let lifecycle = lifecycle(5_000);
+    lifecycle.thread("poller", || panic!("no more")).unwrap();
+    let error = lifecycle.run().await.unwrap_err();
+    assert_eq!(format!("{error:#}"), "task poller failed: its thread panicked");
+}
+
+#[tokio::test]
+async fn what_the_work_needs_ends_after_the_work() {
+    let lifecycle = lifecycle(5_000);
+    let (shutdown, drained) = (lifecycle.shutdown(), lifecycle.drained());
+    let (work_done, needed) = tokio::sync::oneshot::channel();
+    lifecycle.spawn("server", async move {
+        shutdown.cancelled().await;
+        work_done.send(()).map_err(|()| anyhow::anyhow!("support ended before the work"))
+    });
+    lifecycle.spawn_support("log", async move {
+        needed.await?;
+        drained.cancelled().await;
+        Ok(())
+    });
+    lifecycle.shutdown().cancel();
+    lifecycle.run().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_never_ends_does_not_keep_the_process() {
+    let lifecycle = lifecycle(1_000);
+    lifecycle.spawn("stuck", std::future::pending());
+    lifecycle.shutdown().cancel();
+    let error = lifecycle.run().await.unwrap_err();
+    assert!(error.to_string().starts_with("ended with 1 tasks unfinished"), "{error}");
+}
+
+#[tokio::test]
+async fn readiness_needs_every_dependency_and_ends_at_shutdown() {
+    let lifecycle = lifecycle(5_000);
+    let readiness = lifecycle.readiness().clone();
+    assert!(!readiness.is_ready(), "nothing declared is not ready");
+    let (kafka, registry) = (readiness.dependency("kafka"), readiness.dependency("registry"));
+    kafka.up();
+    assert!(!readiness.is_ready() && !readiness.status().started);
+    registry.up();
+    assert!(readiness.is_ready() && readiness.status().started);
+    kafka.down("cannot reach k:9092");
+    assert_eq!(readiness.status().missing(), ["kafka: cannot reach k:9092"]);
+    assert!(readiness.status().started, "start-up ends once");
+    kafka.up();
+    let (shutdown, seen) = (lifecycle.shutdown(), readiness.clone());
+    lifecycle.spawn("server", async move {
+        shutdown.cancelled().await;
+        anyhow::ensure!(!seen.is_ready(), "ready while shutting down");
+        Ok(())
+    });
+    lifecycle.shutdown().cancel();
+    tokio::time::timeout(Duration::from_secs(5), lifecycle.run()).await.unwrap().unwrap();
+}

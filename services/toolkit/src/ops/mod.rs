@@ -1,0 +1,87 @@
+//! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`. Not for clients.
+//!
+//! Promises: it answers from the start of the process until its work is finished, also while the process drains
+//! (not ready, alive), and an answer never waits for a dependency.
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+
+use actix_web::http::header;
+use actix_web::{App, HttpResponse, HttpServer, web};
+
+use crate::lifecycle::{Lifecycle, Readiness};
+use crate::telemetry::Telemetry;
+
+/// Why the operators' port cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for operators on {address}; give a free address as listen.ops")]
+pub struct Error {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// Serves the operators' port under `lifecycle` until all work is finished. Returns where it listens (port 0 is
+/// resolved).
+pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) -> Result<SocketAddr, Error> {
+    let (readiness, telemetry) = (lifecycle.readiness().clone(), telemetry.clone());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(readiness.clone()))
+            .app_data(web::Data::new(telemetry.clone()))
+            .route("/livez", web::get().to(alive))
+            .route("/startupz", web::get().to(started))
+            .route("/readyz", web::get().to(ready))
+            .route("/metrics", web::get().to(metrics))
+    })
+    .workers(1)
+    .disable_signals()
+    .shutdown_timeout(1)
+    .bind(address)
+    .map_err(|source| Error { address, source })?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    let server = server.run();
+    let (handle, drained) = (server.handle(), lifecycle.drained());
+    lifecycle.spawn_support("ops", async move {
+        let stop = async {
+            drained.cancelled().await;
+            handle.stop(true).await;
+        };
+        let (served, ()) = tokio::join!(server, stop);
+        Ok(served?)
+    });
+    tracing::info!(address = %bound, "operators' port is open");
+    Ok(bound)
+}
+
+async fn alive() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("alive\n")
+}
+
+async fn started(readiness: web::Data<Readiness>) -> HttpResponse {
+    let status = readiness.status();
+    if status.started {
+        HttpResponse::Ok().json(status)
+    } else {
+        HttpResponse::ServiceUnavailable().json(status)
+    }
+}
+
+async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {
+    let status = readiness.status();
+    if status.ready {
+        HttpResponse::Ok().json(status)
+    } else {
+        HttpResponse::ServiceUnavailable().json(status)
+    }
+}
+
+async fn metrics(telemetry: web::Data<Telemetry>) -> HttpResponse {
+    match telemetry.render_metrics() {
+        Ok(text) => HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"))
+            .body(text),
+        Err(error) => HttpResponse::InternalServerError().body(format!("{error}\n")),
+    }
+}

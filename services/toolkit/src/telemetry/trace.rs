@@ -1,0 +1,93 @@
+//! The W3C trace context: taken from a request, passed on in a record or a call, with or without an exporter.
+
+use std::fmt;
+
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+/// Where in which trace something happens: the header `traceparent` as a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    trace_id: u128,
+    span_id: u64,
+    sampled: bool,
+}
+
+impl TraceContext {
+    /// The context of an incoming request: its header if that is well formed, else a new trace.
+    pub fn incoming(traceparent: Option<&str>) -> Self {
+        traceparent.and_then(Self::parse).unwrap_or_else(Self::new)
+    }
+
+    /// A new trace of random id.
+    pub fn new() -> Self {
+        Self { trace_id: rand::random::<u128>().max(1), span_id: rand::random::<u64>().max(1), sampled: true }
+    }
+
+    /// Reads a `traceparent` header; none if it is malformed, as the standard wants it.
+    pub fn parse(traceparent: &str) -> Option<Self> {
+        let mut parts = traceparent.trim().split('-');
+        let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let hex = |text: &str, len| {
+            text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        // A later version may add parts; version 00 has four; ff is forbidden.
+        let known = hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+        if !(known && hex(trace, 32) && hex(span, 16) && hex(flags, 2)) {
+            return None;
+        }
+        let context = Self {
+            trace_id: u128::from_str_radix(trace, 16).ok()?,
+            span_id: u64::from_str_radix(span, 16).ok()?,
+            sampled: u8::from_str_radix(flags, 16).ok()? & 1 == 1,
+        };
+        (context.trace_id != 0 && context.span_id != 0).then_some(context)
+    }
+
+    /// The context of `span`, if traces are exported.
+    pub fn of(span: &Span) -> Option<Self> {
+        let context = span.context();
+        let span = context.span();
+        let span = span.span_context();
+        span.is_valid().then(|| Self {
+            trace_id: u128::from_be_bytes(span.trace_id().to_bytes()),
+            span_id: u64::from_be_bytes(span.span_id().to_bytes()),
+            sampled: span.is_sampled(),
+        })
+    }
+
+    /// Makes `span` a child of this context; without an exporter this does nothing. Returns what to pass on: the span's
+    /// own context if it has one, else this one.
+    pub fn adopt(self, span: &Span) -> Self {
+        let remote = SpanContext::new(
+            TraceId::from_bytes(self.trace_id.to_be_bytes()),
+            SpanId::from_bytes(self.span_id.to_be_bytes()),
+            if self.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() },
+            true,
+            TraceState::default(),
+        );
+        match span.set_parent(opentelemetry::Context::new().with_remote_span_context(remote)) {
+            Ok(()) => Self::of(span).unwrap_or(self),
+            Err(_no_exporter) => self,
+        }
+    }
+
+    /// The trace's id as 32 hexadecimal digits, as problems and logs quote it.
+    pub fn trace_id(&self) -> String {
+        format!("{:032x}", self.trace_id)
+    }
+}
+
+impl Default for TraceContext {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The header `traceparent`.
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.sampled))
+    }
+}
