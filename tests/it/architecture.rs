@@ -1,0 +1,258 @@
+//! The architecture, held: who may use whom, who may name which driver, and that documents and files agree.
+//!
+//! Promises: each rule names the file that breaks it and what to do. Needs no server.
+
+mod files;
+mod manifests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use files::{files_of_this_binary, heading, promise_id, read, root, rust_files, table_rows};
+use manifests::{collect_toolkit_features, packages};
+
+/// What each crate may use of ours, in the words of ARCHITECTURE.md's map (which is compared).
+const MAY_USE: [(&str, &str); 9] = [
+    ("domain", "nothing of ours"),
+    ("ledger", "nothing of ours"),
+    ("toolkit", "ledger"),
+    ("contract", "domain, ledger"),
+    ("read-models", "domain, contract, toolkit"),
+    ("command-service", "domain, contract, ledger, toolkit"),
+    ("projector", "read-models, contract, ledger, toolkit"),
+    ("query-gateway", "read-models, contract, ledger, toolkit"),
+    ("cli", "all of the above"),
+];
+/// Crates of tests: they may use anything, and nobody may need them.
+const TESTS_ONLY: [&str; 2] = ["testkit", "promises"];
+/// Drivers of servers: `toolkit` alone names them, behind features.
+const DRIVERS: [&str; 3] = ["rdkafka", "scylla", "elasticsearch"];
+/// Features of `toolkit` that a service must not take, by itself or through a crate it uses.
+const MUST_NOT_TAKE: [(&str, &[&str]); 2] = [
+    ("command-service", &["cql", "search"]),
+    ("query-gateway", &["kafka-producer", "kafka-consumer", "kafka-admin"]),
+];
+/// No file may have this many lines. There are no exceptions.
+const TOO_MANY_LINES: usize = 300;
+
+#[test]
+fn a_crate_uses_only_what_its_row_of_the_table_allows() {
+    let packages = packages();
+    let rows: BTreeMap<_, _> = MAY_USE.into_iter().collect();
+    let mut faults = Vec::new();
+    for package in packages.values().filter(|package| !TESTS_ONLY.contains(&package.name.as_str())) {
+        let Some(row) = rows.get(package.name.as_str()) else {
+            faults.push(format!(
+                "crate `{}` has no row: add one to MAY_USE here and to ARCHITECTURE.md",
+                package.name
+            ));
+            continue;
+        };
+        let allowed = allowed(&package.name, row);
+        for used in
+            package.dependencies.iter().filter(|used| used.normal && packages.contains_key(&used.name))
+        {
+            if !allowed.contains(used.name.as_str()) {
+                faults.push(format!(
+                    "`{}` uses `{}`, but may use only: {row}; remove it from {}, or take what you need from an \
+                     allowed crate",
+                    package.name,
+                    used.name,
+                    package.manifest.display()
+                ));
+            }
+        }
+    }
+    report(faults);
+}
+
+#[test]
+fn the_map_in_the_architecture_page_says_the_same() {
+    let page = read(&root().join("ARCHITECTURE.md"));
+    let rows = table_rows(&page);
+    let mut faults = Vec::new();
+    for (name, row) in MAY_USE {
+        let named = format!("`{name}`");
+        match rows.iter().find(|cells| cells.len() == 3 && cells[0] == named) {
+            Some(cells) if cells[2] == row => {}
+            Some(cells) => faults.push(format!(
+                "ARCHITECTURE.md lets {named} use \"{}\", this test \"{row}\": make them equal",
+                cells[2]
+            )),
+            None => faults.push(format!("ARCHITECTURE.md's map has no row for {named}: add one")),
+        }
+    }
+    report(faults);
+}
+
+#[test]
+fn only_toolkit_names_the_drivers_of_servers() {
+    let mut faults = Vec::new();
+    for package in packages().values().filter(|package| package.name != "toolkit") {
+        for used in package.dependencies.iter().filter(|used| DRIVERS.contains(&used.name.as_str())) {
+            faults.push(format!(
+                "{} names `{}`: only toolkit may; use or extend its wrapper in services/toolkit/src",
+                package.manifest.display(),
+                used.name
+            ));
+        }
+    }
+    report(faults);
+}
+
+#[test]
+fn the_write_side_takes_no_store_client_and_the_read_side_no_kafka_client() {
+    let packages = packages();
+    let mut faults = Vec::new();
+    for (name, forbidden) in MUST_NOT_TAKE {
+        let mut taken = BTreeMap::new();
+        collect_toolkit_features(&packages, name, &mut BTreeSet::new(), &mut taken);
+        for (feature, by) in taken.iter().filter(|(feature, _)| forbidden.contains(&feature.as_str())) {
+            faults.push(format!(
+                "`{name}` gets toolkit's feature `{feature}` through `{by}`: remove it from services/{by}/Cargo.toml"
+            ));
+        }
+    }
+    report(faults);
+}
+
+#[test]
+fn crates_of_tests_are_dev_dependencies_only() {
+    let mut faults = Vec::new();
+    for package in packages().values() {
+        for used in package.dependencies.iter().filter(|used| TESTS_ONLY.contains(&used.name.as_str())) {
+            if !used.dev {
+                faults.push(format!(
+                    "{} needs `{}` outside its tests: move it to [dev-dependencies]",
+                    package.manifest.display(),
+                    used.name
+                ));
+            }
+        }
+    }
+    report(faults);
+}
+
+#[test]
+fn every_crate_takes_the_workspaces_lints() {
+    let without = packages().into_values().filter(|package| {
+        let manifest = read(&package.manifest);
+        let mut lines = manifest.lines().map(str::trim).skip_while(|line| *line != "[lints]").skip(1);
+        lines.next() != Some("workspace = true")
+    });
+    report(without.map(|package| {
+        format!("{} has other lints: give it `[lints]` with `workspace = true`", package.manifest.display())
+    }));
+}
+
+#[test]
+fn every_file_is_short_and_says_what_it_is_for() {
+    let mut faults = Vec::new();
+    for file in rust_files() {
+        let text = read(&root().join(&file));
+        let lines = text.lines().count();
+        if lines >= TOO_MANY_LINES {
+            faults.push(format!(
+                "{} has {lines} lines: split it by responsibility (under {TOO_MANY_LINES}, no exceptions)",
+                file.display()
+            ));
+        }
+        // Modules of unit tests are read beside the module they test, and their names are promises already.
+        let unit_tests = file.components().any(|part| part.as_os_str() == "src")
+            && file
+                .components()
+                .any(|part| ["tests", "tests.rs"].contains(&&*part.as_os_str().to_string_lossy()));
+        if !unit_tests && !text.starts_with("//! ") {
+            faults.push(format!(
+                "{} does not start with `//! `: say what the module is for and what it promises",
+                file.display()
+            ));
+        }
+    }
+    report(faults);
+}
+
+#[test]
+fn every_promise_has_its_file_and_every_file_its_promise() {
+    let page = read(&root().join("docs/promises.md"));
+    let mut listed: BTreeMap<String, (String, String)> = BTreeMap::new();
+    for cells in
+        table_rows(&page).into_iter().filter(|cells| cells.len() == 3 && promise_id(&cells[0]).is_some())
+    {
+        listed.insert(cells[2].trim_matches('`').to_owned(), (cells[0].clone(), cells[1].clone()));
+    }
+    let mut faults = Vec::new();
+    for (file, text) in files_of_this_binary() {
+        let heading = heading(&text);
+        let Some(id) = promise_id(&heading) else { continue };
+        match listed.remove(&file) {
+            None => faults.push(format!(
+                "tests/it/{file} holds {id}, but docs/promises.md does not list it: add a row"
+            )),
+            Some((listed_id, promise)) => {
+                let told = heading[id.len()..].trim_start_matches([':', '.', ' ']);
+                if listed_id != id || !told.starts_with(promise.as_str()) {
+                    faults.push(format!(
+                        "tests/it/{file} begins \"{heading}\", docs/promises.md says \"{listed_id}: {promise}\": make \
+                         the file begin `//! {listed_id}: {promise}`"
+                    ));
+                }
+            }
+        }
+    }
+    faults.extend(listed.into_iter().map(|(file, (id, promise))| {
+        format!(
+            "docs/promises.md lists {id}, but no tests/it/{file} begins `//! {id}: {promise}`: write the test"
+        )
+    }));
+    report(faults);
+}
+
+#[test]
+fn every_file_of_this_binary_is_compiled_into_it() {
+    let main = read(&root().join("tests/it/main.rs"));
+    let unknown = files_of_this_binary().into_keys().filter(|file| {
+        let module = file.trim_end_matches(".rs");
+        module != "main" && !main.lines().any(|line| line.trim() == format!("mod {module};"))
+    });
+    report(unknown.map(|file| format!("tests/it/{file} never runs: add its `mod` line to tests/it/main.rs")));
+}
+
+#[test]
+fn every_error_code_has_its_page_and_every_page_its_code() {
+    let codes: BTreeSet<String> =
+        contract::code::Code::ALL.iter().map(|code| code.name().to_owned()).collect();
+    let pages: BTreeSet<String> = fs::read_dir(root().join("docs/errors"))
+        .expect("docs/errors is a folder")
+        .filter_map(|entry| entry.ok()?.file_name().to_string_lossy().strip_suffix(".md").map(str::to_owned))
+        .filter(|name| !["README", "index"].contains(&name.as_str()))
+        .collect();
+    let missing = codes.difference(&pages).map(|code| {
+        format!("contract::code has `{code}`, but docs/errors/{code}.md is missing: say what it means and what to do")
+    });
+    let stale = pages.difference(&codes).map(|page| {
+        format!("docs/errors/{page}.md explains a code that contract::code does not have: remove it")
+    });
+    report(missing.chain(stale));
+}
+
+fn allowed<'a>(name: &str, row: &'a str) -> BTreeSet<&'a str> {
+    match row {
+        "nothing of ours" => BTreeSet::new(),
+        "all of the above" => {
+            MAY_USE.iter().map(|(above, _)| *above).take_while(|above| *above != name).collect()
+        }
+        _ => row.split(", ").collect(),
+    }
+}
+
+/// Fails with every fault at once, so that one run tells all there is to do.
+fn report(faults: impl IntoIterator<Item = String>) {
+    let faults: Vec<String> = faults.into_iter().collect();
+    assert!(
+        faults.is_empty(),
+        "the architecture is broken in {} place(s):\n- {}",
+        faults.len(),
+        faults.join("\n- ")
+    );
+}

@@ -1,0 +1,67 @@
+//! The crates of this workspace, as cargo understands their manifests.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::files::root;
+
+pub(super) struct Package {
+    pub(super) name: String,
+    pub(super) manifest: PathBuf,
+    pub(super) dependencies: Vec<Dependency>,
+}
+
+pub(super) struct Dependency {
+    pub(super) name: String,
+    pub(super) normal: bool,
+    pub(super) dev: bool,
+    pub(super) features: Vec<String>,
+}
+
+/// The crates of this workspace by name, as cargo understands their manifests.
+pub(super) fn packages() -> BTreeMap<String, Package> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .expect("cargo metadata runs");
+    assert!(output.status.success(), "cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let dependency = |value: &Value| Dependency {
+        name: text(&value["name"]),
+        normal: value["kind"].is_null(),
+        dev: value["kind"] == "dev",
+        features: list(&value["features"]).iter().map(text).collect(),
+    };
+    list(&metadata["packages"])
+        .iter()
+        .map(|value| Package {
+            name: text(&value["name"]),
+            manifest: text(&value["manifest_path"]).into(),
+            dependencies: list(&value["dependencies"]).iter().map(dependency).collect(),
+        })
+        .map(|package| (package.name.clone(), package))
+        .collect()
+}
+
+/// Every feature of toolkit that `name` gets in a build of its own, with the crate that asks for it.
+pub(super) fn collect_toolkit_features(
+    packages: &BTreeMap<String, Package>,
+    name: &str,
+    seen: &mut BTreeSet<String>,
+    taken: &mut BTreeMap<String, String>,
+) {
+    let Some(package) = packages.get(name).filter(|_| seen.insert(name.to_owned())) else { return };
+    for used in package.dependencies.iter().filter(|used| used.normal) {
+        if used.name == "toolkit" {
+            taken.extend(used.features.iter().map(|feature| (feature.clone(), name.to_owned())));
+        }
+        collect_toolkit_features(packages, &used.name, seen, taken);
+    }
+}
