@@ -1,1 +1,36 @@
-//! Placeholder.
+//! The log decides: which records of a partition count, and how a writer without any lock answers commands.
+//!
+//! A record at offset `o` of a product is **effective** if and only if `0 <= o - basis <= WINDOW` and its version is
+//! the product's current version plus one; any other record is **void** and changes nothing for anyone, ever. The key
+//! of a record alone decides ([`RecordKey`], [`rule`]).
+//!
+//! - [`Sequencer`]: one per partition and writer. Takes inputs (command, delivery report, tail record, position, end
+//!   offset, tick) and returns outputs (append, ask for the end offset, answer).
+//! - [`Reader`]: judges records for those who only read, from any start and without state.
+//! - [`EventLog`], [`Inbox`], [`Signal`]: the port to a real log. Kafka, embedded and simulated adapters implement it.
+//!
+//! Pure: no I/O, no clock, no threads, no randomness, and no product type: a product is a [`Subject`].
+
+mod aggregate;
+mod headers;
+mod key;
+mod partition;
+mod port;
+mod reader;
+mod record;
+pub mod rule;
+mod sequencer;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+mod subject;
+
+pub use aggregate::{Aggregate, Decision, EvolveError};
+pub use headers::Headers;
+pub use key::{KeyError, RecordKey};
+pub use partition::{Partition, partition_of};
+pub use port::{AppendError, EventLog, Inbox, LogError, Signal, TailError};
+pub use reader::{Judgement, Reader};
+pub use record::{AppendId, CommandHash, CommandId, LogRecord, NewRecord, Offset};
+pub use rule::{Verdict, VoidReason, WINDOW};
+pub use sequencer::{Answer, Append, Limits, Output, Recorded, Sequencer, Submission, Unreadable};
+pub use subject::{Subject, SubjectError};

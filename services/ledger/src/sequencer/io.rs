@@ -1,0 +1,128 @@
+//! What goes into a sequencer and what comes out: plain data.
+
+use std::fmt;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::{Aggregate, AppendId, CommandHash, CommandId, Offset, RecordKey, Subject, VoidReason};
+
+/// How much a sequencer takes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Commands without an answer, in all. More are answered `Overloaded`.
+    pub max_waiting: usize,
+    /// How many void records a command may cost before it is answered `Contended`.
+    pub max_attempts: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_waiting: 10_000, max_attempts: 8 }
+    }
+}
+
+/// A command of a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Submission<C> {
+    /// The caller's name for this command; its one answer carries it. Never used twice.
+    pub ticket: u64,
+    pub subject: Subject,
+    pub command_id: CommandId,
+    pub command_hash: CommandHash,
+    /// The version the client wants the product to have (0: none yet), if it said one.
+    pub expected: Option<u64>,
+    pub command: C,
+    /// On the clock of `now_ms`. At the first tick from then on the command is answered in any case.
+    pub deadline_ms: u64,
+}
+
+/// What a record's value and headers hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded<E> {
+    pub event: E,
+    pub command_id: Option<CommandId>,
+    pub command_hash: Option<CommandHash>,
+}
+
+/// A record whose value cannot be decoded, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the record cannot be decoded: {0}")]
+pub struct Unreadable(pub String);
+
+/// What the driver has to do, in this order.
+#[derive(Debug)]
+pub enum Output<A: Aggregate> {
+    /// Encode the event and append it; `refused` if it cannot be written.
+    Append(Append<A>),
+    /// Ask for the partition's end offset.
+    AskEndOffset { request: u64 },
+    /// The one answer to a ticket.
+    Answer { ticket: u64, answer: Answer<A::Rejection> },
+    /// The state is worth nothing: call `reset`, tail from 0, and `catch_up_to` the end offset again. Until `reset`
+    /// every input but commands is ignored.
+    Discard { reason: String },
+    /// A record that no correct writer wrote. Its product takes no more commands here.
+    Violation { offset: Offset, subject: Subject, version: u64, current: u64 },
+    /// An effective record that cannot be decoded or folded. Its product takes no more commands here.
+    UnreadableRecord { offset: Offset, subject: Subject, version: u64, reason: String },
+    /// A void record was met: for counters.
+    VoidRecord { offset: Offset, reason: VoidReason },
+}
+
+/// An event to append.
+pub struct Append<A: Aggregate> {
+    pub append_id: AppendId,
+    pub key: RecordKey,
+    pub event: A::Event,
+    pub before: Option<Arc<A::State>>,
+    pub after: Arc<A::State>,
+    pub command_id: CommandId,
+    pub command_hash: CommandHash,
+    /// The ticket it answers: its trace and actor go into the headers.
+    pub ticket: u64,
+}
+
+/// Names the record and leaves out what it says.
+impl<A: Aggregate> fmt::Debug for Append<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Append")
+            .field("append_id", &self.append_id)
+            .field("key", &self.key)
+            .field("command_id", &self.command_id)
+            .field("ticket", &self.ticket)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What became of a command. `at` is an offset: the answer is true of the partition's records below it, and it was
+/// at or behind the partition's end when the command arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<R> {
+    /// Its event is effective. `replayed`: by an earlier submission of the same command.
+    Accepted { version: u64, event_id: Uuid, offset: Offset, replayed: bool },
+    /// There is nothing to change.
+    NoEffect { version: u64, at: Offset },
+    /// The domain's rules say no.
+    Rejected { rejection: R, version: u64, at: Offset },
+    /// The product does not have the version the client expected.
+    Conflict { expected: u64, actual: u64, at: Offset },
+    /// Another command of the same id is in the log, as this record.
+    KeyReused { version: u64, event_id: Uuid, offset: Offset },
+    /// It lost `max_attempts` races. Nothing was written; a retry is safe.
+    Contended,
+    /// It may become effective, or be so already. A retry with the same command id is safe.
+    OutcomeUnknown,
+    /// Too many commands wait. Nothing was written.
+    Overloaded,
+    /// The product has an effective record that cannot be decoded here.
+    Unreadable,
+    /// The product has a record no correct writer wrote.
+    Quarantined,
+    /// The event cannot be written (see `refused`). Nothing was written.
+    TooLarge(String),
+    /// The aggregate decided an event it cannot fold: a defect. Nothing was written.
+    Defect(String),
+    /// The deadline came before anything was written.
+    DeadlineExceeded,
+}

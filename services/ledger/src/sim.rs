@@ -1,0 +1,1 @@
+//! The simulated log and the conformance suite.
