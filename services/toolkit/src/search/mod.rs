@@ -1,1 +1,187 @@
-//! Search: connection, bulk writer, reads, index apply.
+//! Elasticsearch and OpenSearch: connection, bulk writer, reads, searches, index and alias.
+//!
+//! Promises: every request is bounded in time; plain JSON that Elasticsearch 7.17 to 9 and OpenSearch understand; a document
+//! never gets older (`version_type=external`).
+
+mod bulk;
+mod error;
+mod index;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use elasticsearch::auth::Credentials;
+use elasticsearch::http::headers::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
+use elasticsearch::http::{Method, Url};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+pub use bulk::Document;
+pub use error::SearchError;
+pub use index::{Applied, Index};
+
+use crate::config::SearchConfig;
+
+/// A connection to a search server. Cheap to clone.
+#[derive(Clone)]
+pub struct Search {
+    transport: Arc<Transport>,
+    prefix: Arc<str>,
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Search").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl Search {
+    /// Makes a client and asks the server who it is, within `config.timeout_ms`.
+    pub async fn connect(config: &SearchConfig) -> Result<Self, SearchError> {
+        let problem = |problem: String| SearchError::Config { url: config.url.clone(), problem };
+        let url = Url::parse(&config.url).map_err(|e| problem(e.to_string()))?;
+        let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url))
+            .disable_proxy()
+            .enable_meta_header(false)
+            .timeout(Duration::from_millis(config.timeout_ms));
+        if let Some(key) = &config.api_key {
+            builder = builder.auth(Credentials::EncodedApiKey(key.expose().to_owned()));
+        } else if let Some(user) = &config.username {
+            let password = config.password.as_ref().map_or("", |p| p.expose());
+            builder = builder.auth(Credentials::Basic(user.clone(), password.to_owned()));
+        }
+        let transport = builder.build().map_err(|e| problem(e.to_string()))?;
+        let search = Self { transport: Arc::new(transport), prefix: config.index_prefix.as_str().into() };
+        let _who: Value = search.call(Method::Get, "/", None).await?;
+        Ok(search)
+    }
+
+    /// What the name of every index begins with.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The documents with these ids as they are now, in the order asked for; also what no refresh has made searchable yet.
+    pub async fn mget<T: DeserializeOwned>(&self, index: &str, ids: &[&str]) -> Result<Vec<Option<T>>, SearchError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let path = format!("/{index}/_mget?filter_path=docs.found,docs._source,docs.error");
+        let answer: Mget<T> = self.call(Method::Post, &path, Some(json!({ "ids": ids }))).await?;
+        if answer.docs.len() != ids.len() {
+            let problem = format!("asked for {} documents, got {}", ids.len(), answer.docs.len());
+            return Err(SearchError::Decode { request: format!("POST {path}"), problem });
+        }
+        answer
+            .docs
+            .into_iter()
+            .map(|doc| match doc.error {
+                Some(error) => {
+                    Err(SearchError::Status { request: format!("POST {path}"), status: 404, problem: error.to_string() })
+                }
+                None => Ok(doc.found.then_some(doc.source).flatten()),
+            })
+            .collect()
+    }
+
+    /// Runs a search; `body` is the request of the search API.
+    pub async fn search<T: DeserializeOwned>(&self, index: &str, body: Value) -> Result<T, SearchError> {
+        self.call(Method::Post, &format!("/{index}/_search"), Some(body)).await
+    }
+
+    /// Makes what is written searchable.
+    pub async fn refresh(&self, index: &str) -> Result<(), SearchError> {
+        let _shards: Value = self.call(Method::Post, &format!("/{index}/_refresh"), None).await?;
+        Ok(())
+    }
+
+    /// How many documents are searchable.
+    pub async fn count(&self, index: &str) -> Result<u64, SearchError> {
+        let answer: Value = self.call(Method::Get, &format!("/{index}/_count"), None).await?;
+        Ok(answer["count"].as_u64().unwrap_or_default())
+    }
+
+    pub(crate) async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<T, SearchError> {
+        let request = describe(method, path);
+        let body = body.map(|b| Bytes::from(b.to_string()));
+        let (status, answer) = self.send(method, path, body, "application/json").await?;
+        if !(200..300).contains(&status) {
+            return Err(SearchError::Status { request, status, problem: reason(&answer) });
+        }
+        serde_json::from_slice(&answer).map_err(|e| SearchError::Decode { request, problem: e.to_string() })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+        content_type: &'static str,
+    ) -> Result<(u16, Bytes), SearchError> {
+        let unreachable =
+            |e: elasticsearch::Error| SearchError::Unreachable { request: describe(method, path), problem: causes(&e) };
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let response =
+            self.transport.send(method, path, headers, None::<&()>, body, None).await.map_err(unreachable)?;
+        let status = response.status_code().as_u16();
+        Ok((status, response.bytes().await.map_err(unreachable)?))
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct Mget<T> {
+    docs: Vec<MgetDoc<T>>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct MgetDoc<T> {
+    #[serde(default)]
+    found: bool,
+    #[serde(rename = "_source")]
+    source: Option<T>,
+    error: Option<Value>,
+}
+
+fn describe(method: Method, path: &str) -> String {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    format!("{} {path}", format!("{method:?}").to_uppercase())
+}
+
+/// The reason in an error answer, or the answer itself, shortened.
+fn reason(answer: &[u8]) -> String {
+    let parsed: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let error = &parsed["error"];
+    let cause = if error["root_cause"][0].is_object() { &error["root_cause"][0] } else { error };
+    match (cause["type"].as_str(), cause["reason"].as_str()) {
+        (Some(kind), Some(reason)) => format!("{kind}: {reason}"),
+        _ => String::from_utf8_lossy(answer).chars().take(500).collect(),
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

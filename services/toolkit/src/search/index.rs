@@ -1,0 +1,123 @@
+//! Applying a declared index with its alias, and checking that what is there is what was declared.
+//!
+//! Promise: applying twice changes nothing the second time, and tells what it created.
+
+use elasticsearch::http::Method;
+use serde_json::{Value, json};
+
+use super::{Search, SearchError};
+
+/// A declared index: `<prefix>-<name>-g<generation>`, with the alias `<prefix>-<name>`.
+#[derive(Debug, Clone, Copy)]
+pub struct Index {
+    pub name: &'static str,
+    /// Settings and mappings, as the create index API takes them.
+    pub text: &'static str,
+}
+
+/// What a declared thing was when it was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// `index folio-search-g1`, `alias folio-search`.
+    pub what: String,
+    /// Whether it was created now; else it was already there.
+    pub created: bool,
+}
+
+impl Index {
+    /// The index that writers and exact readers use.
+    pub fn index(&self, prefix: &str, generation: u32) -> String {
+        format!("{prefix}-{}-g{generation}", self.name)
+    }
+
+    /// What searches use.
+    pub fn alias(&self, prefix: &str) -> String {
+        format!("{prefix}-{}", self.name)
+    }
+
+    fn body(&self) -> Result<Value, SearchError> {
+        serde_json::from_str(self.text).map_err(|e| SearchError::Schema(format!("declaration of index {}: {e}", self.name)))
+    }
+}
+
+impl Search {
+    /// Creates the index and its alias where they are not there yet.
+    pub async fn apply(&self, declared: &Index, generation: u32) -> Result<Vec<Applied>, SearchError> {
+        let (index, alias) = (declared.index(self.prefix(), generation), declared.alias(self.prefix()));
+        let body = declared.body()?;
+        let created = match self.mapping(&index).await? {
+            Some(there) => {
+                let absent = absent_fields(&body["mappings"]["properties"], &there["properties"]);
+                if !absent.is_empty() {
+                    return Err(SearchError::Schema(format!(
+                        "index {index} is there without the declared fields {}; it belongs to another version of Folio: use \
+                         another index prefix, or delete the index and let it be built again",
+                        absent.join(", ")
+                    )));
+                }
+                false
+            }
+            None => {
+                let _done: Value = self.call(Method::Put, &format!("/{index}"), Some(body)).await?;
+                true
+            }
+        };
+        let alias_created = !self.has_alias(&alias).await?;
+        if alias_created {
+            let actions = json!({ "actions": [{ "add": { "index": index, "alias": alias } }] });
+            let _done: Value = self.call(Method::Post, "/_aliases", Some(actions)).await?;
+        }
+        Ok(vec![
+            Applied { what: format!("index {index}"), created },
+            Applied { what: format!("alias {alias}"), created: alias_created },
+        ])
+    }
+
+    /// What is declared and missing.
+    pub async fn missing(&self, declared: &Index, generation: u32) -> Result<Vec<String>, SearchError> {
+        let (index, alias) = (declared.index(self.prefix(), generation), declared.alias(self.prefix()));
+        let mut missing = Vec::new();
+        match self.mapping(&index).await? {
+            None => missing.push(format!("index {index}")),
+            Some(there) => missing.extend(
+                absent_fields(&declared.body()?["mappings"]["properties"], &there["properties"])
+                    .into_iter()
+                    .map(|field| format!("field {field} of index {index}")),
+            ),
+        }
+        if !self.has_alias(&alias).await? {
+            missing.push(format!("alias {alias}"));
+        }
+        Ok(missing)
+    }
+
+    /// Deletes an index, if it is there. For tests and rebuilds: everything in it can be built again.
+    pub async fn delete_index(&self, index: &str) -> Result<(), SearchError> {
+        match self.call::<Value>(Method::Delete, &format!("/{index}"), None).await {
+            Ok(_) | Err(SearchError::Status { status: 404, .. }) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn mapping(&self, index: &str) -> Result<Option<Value>, SearchError> {
+        match self.call::<Value>(Method::Get, &format!("/{index}/_mapping"), None).await {
+            Ok(answer) => Ok(Some(answer[index]["mappings"].clone())),
+            Err(SearchError::Status { status: 404, .. }) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    async fn has_alias(&self, alias: &str) -> Result<bool, SearchError> {
+        match self.call::<Value>(Method::Get, &format!("/_alias/{alias}"), None).await {
+            Ok(_) => Ok(true),
+            Err(SearchError::Status { status: 404, .. }) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Declared fields that are not there with the declared type.
+fn absent_fields(declared: &Value, there: &Value) -> Vec<String> {
+    let Some(declared) = declared.as_object() else { return Vec::new() };
+    declared.iter().filter(|(name, field)| there[*name]["type"] != field["type"]).map(|(name, _)| name.clone()).collect()
+}
