@@ -1,0 +1,110 @@
+//! Attributes and tags: bounded, ordered, so that equal contents are equal values.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{AttributeName, AttributeValue, Tag, ValueError};
+
+/// A product's attributes: up to 64 pairs of name and value, ordered by name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Attributes(Arc<BTreeMap<AttributeName, AttributeValue>>);
+
+impl Attributes {
+    /// The most attributes a product can have.
+    pub const MOST: usize = 64;
+
+    /// Makes attributes of parsed pairs.
+    pub fn new(pairs: BTreeMap<AttributeName, AttributeValue>) -> Result<Self, ValueError> {
+        if pairs.len() > Self::MOST {
+            let problem = format!("must be at most {}, but are {}", Self::MOST, pairs.len());
+            return Err(ValueError::new("attributes", problem));
+        }
+        Ok(Self(Arc::new(pairs)))
+    }
+
+    /// Parses pairs of name and value; a name that comes twice is an error. Stops at the first error.
+    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ValueError> {
+        let mut parsed = BTreeMap::new();
+        for (name, value) in pairs {
+            let name = AttributeName::parse(name)?;
+            if parsed.len() == Self::MOST {
+                return Err(ValueError::new("attributes", format!("must be at most {}", Self::MOST)));
+            }
+            if let Some(_earlier) = parsed.insert(name.clone(), AttributeValue::parse(value)?) {
+                return Err(ValueError::new("attributes", format!("must name {name} only once")));
+            }
+        }
+        Ok(Self(Arc::new(parsed)))
+    }
+
+    /// The value of the attribute with this name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        // Names are ordered as text, but a lookup by `&str` would need `Borrow`; 64 entries do not need it.
+        self.0.iter().find(|(n, _)| n.as_str() == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Names and values, ordered by name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// How many attributes there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A product's tags: up to 64, each once, ordered.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Tags(Arc<BTreeSet<Tag>>);
+
+impl Tags {
+    /// The most tags a product can have.
+    pub const MOST: usize = 64;
+
+    /// Makes tags of parsed ones.
+    pub fn new(tags: BTreeSet<Tag>) -> Result<Self, ValueError> {
+        if tags.len() > Self::MOST {
+            let problem = format!("must be at most {}, but are {}", Self::MOST, tags.len());
+            return Err(ValueError::new("tags", problem));
+        }
+        Ok(Self(Arc::new(tags)))
+    }
+
+    /// Parses tags; one that comes twice counts once. Stops at the first error.
+    pub fn parse<'a>(tags: impl IntoIterator<Item = &'a str>) -> Result<Self, ValueError> {
+        let mut parsed = BTreeSet::new();
+        for tag in tags {
+            parsed.insert(Tag::parse(tag)?);
+            if parsed.len() > Self::MOST {
+                return Err(ValueError::new("tags", format!("must be at most {}", Self::MOST)));
+            }
+        }
+        Ok(Self(Arc::new(parsed)))
+    }
+
+    /// Whether this tag is among them.
+    pub fn contains(&self, tag: &str) -> bool {
+        self.iter().any(|t| t == tag)
+    }
+
+    /// The tags, ordered.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(Tag::as_str)
+    }
+
+    /// How many tags there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
