@@ -14,6 +14,7 @@
 mod aggregate;
 mod headers;
 mod key;
+mod laws;
 mod partition;
 mod port;
 mod reader;

@@ -1,44 +1,169 @@
-//! A writer's view of one partition: inputs in, outputs out. See the crate's first page for the rule it follows.
+//! A writer's view of one partition: inputs in, outputs out. Promises that every answer is true of the log: a command is
+//! accepted only by an effective record, and answered without one only behind the read barrier.
+//!
+//! How to drive it: feed it every signal of its partition and every command, in any order, tick it every few
+//! milliseconds, and carry out its outputs in order. At the start, and again after each `Discard` (once `reset` was
+//! called): ask the log for its end offset, give it to `catch_up_to`, and `tail_from(0)`.
 
+mod applying;
+mod barrier;
+mod deciding;
+mod event_ids;
 mod io;
+mod pending;
+mod products;
+#[cfg(test)]
+mod tests;
 
 pub use io::{Answer, Append, Limits, Output, Recorded, Submission, Unreadable};
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Aggregate, AppendError, AppendId, LogError, Offset, Partition, Subject};
+use ahash::AHashMap;
+
+use crate::laws::Laws;
+use crate::{Aggregate, AppendError, AppendId, LogError, Offset, Partition, Subject, partition_of};
+use barrier::Barrier;
+use event_ids::EventIds;
+use pending::{InFlight, Line, Passage, Timers, Waiting};
+use products::Products;
 
 /// Decides commands on the products of one partition.
 pub struct Sequencer<A: Aggregate> {
     partition: Partition,
+    partitions: i32,
+    limits: Limits,
+    laws: Laws,
+    ids: EventIds,
+    /// The latest time any input told.
+    now_ms: u64,
     next: Offset,
+    ready_at: Option<Offset>,
+    is_ready: bool,
+    was_reset: bool,
+    is_discarded: bool,
+    products: Products<A::State>,
+    /// Commands without an answer, by the order they came.
+    waiting: AHashMap<u64, Waiting<A::Command>>,
+    arrivals: u64,
+    lines: AHashMap<Subject, Line>,
+    in_flight: AHashMap<AppendId, InFlight<A>>,
+    /// Reports at offsets the tail has not reached.
+    reports: BTreeMap<Offset, AppendId>,
+    /// The newest own append that is applied.
+    newest_applied: Option<AppendId>,
+    barrier: Barrier,
+    timers: Timers,
     outputs: Vec<Output<A>>,
+}
+
+/// The back-off after `failures` failures, in milliseconds.
+const fn backoff(failures: u32) -> u64 {
+    let doubled = 20 << if failures < 6 { failures } else { 6 };
+    if doubled < 1000 { doubled } else { 1000 }
 }
 
 impl<A: Aggregate> Sequencer<A> {
     /// `nonce` must be new for every sequencer ever made (random 64 bits): event ids are made of it.
     pub fn new(partition: Partition, partitions: i32, nonce: u64, limits: Limits) -> Self {
-        let (_, _, _) = (partitions, nonce, limits);
-        Self { partition, next: 0, outputs: Vec::new() }
+        Self::with_laws(partition, partitions, nonce, limits, Laws::all())
     }
 
-    /// A client's command.
+    pub(crate) fn with_laws(
+        partition: Partition,
+        partitions: i32,
+        nonce: u64,
+        limits: Limits,
+        laws: Laws,
+    ) -> Self {
+        Self {
+            partition,
+            partitions,
+            limits,
+            laws,
+            ids: EventIds::new(nonce, partition),
+            now_ms: 0,
+            next: 0,
+            ready_at: None,
+            is_ready: false,
+            was_reset: false,
+            is_discarded: false,
+            products: Products::default(),
+            waiting: AHashMap::new(),
+            arrivals: 0,
+            lines: AHashMap::new(),
+            in_flight: AHashMap::new(),
+            reports: BTreeMap::new(),
+            newest_applied: None,
+            barrier: Barrier::default(),
+            timers: Timers::default(),
+            outputs: Vec::new(),
+        }
+    }
+
+    /// A client's command. Its subject must belong in this partition.
     pub fn command(&mut self, now_ms: u64, submission: Submission<A::Command>) {
-        let (_, _) = (now_ms, submission);
+        self.now_ms = self.now_ms.max(now_ms);
+        let ticket = submission.ticket;
+        if self.waiting.len() >= self.limits.max_waiting {
+            return self.outputs.push(Output::Answer { ticket, answer: Answer::Overloaded });
+        }
+        let home = partition_of(submission.subject.as_str(), self.partitions);
+        if home != self.partition {
+            let problem =
+                format!("a command for partition {home} was given to the sequencer of {}", self.partition);
+            return self.outputs.push(Output::Answer { ticket, answer: Answer::Defect(problem) });
+        }
+        let command = self.arrivals;
+        self.arrivals += 1;
+        let subject = submission.subject.clone();
+        self.timers.set(submission.deadline_ms, command, &self.waiting);
+        let waiting = Waiting {
+            submission,
+            arrived_request: self.barrier.sent(),
+            arrived_append: self.ids.upcoming(),
+            barrier: Passage::NotAsked,
+            appends: Vec::new(),
+            voids: 0,
+            unknowns: 0,
+            not_before_ms: 0,
+        };
+        self.waiting.insert(command, waiting);
+        let line = self.lines.entry(subject.clone()).or_default();
+        line.queue.push_back(command);
+        // Behind others it waits for its turn.
+        if line.queue.len() == 1 {
+            self.advance(&subject);
+        }
+        self.settle();
     }
 
-    /// The outcome of an append.
+    /// The outcome of an append. One that the tail has shown, or that a reset has dropped, is ignored.
     pub fn appended(&mut self, now_ms: u64, append_id: AppendId, outcome: Result<Offset, AppendError>) {
-        let (_, _, _) = (now_ms, append_id, outcome);
+        self.now_ms = self.now_ms.max(now_ms);
+        match outcome {
+            Ok(offset) => self.reported(append_id, offset),
+            Err(AppendError::Unknown(_)) => self.outcome_unknown(append_id),
+        }
+        self.settle();
     }
 
     /// An event that could not be encoded or is too large: nothing was written.
     pub fn refused(&mut self, append_id: AppendId, reason: String) {
-        let (_, _) = (append_id, reason);
+        let Some(append) = self.in_flight.remove(&append_id) else { return };
+        self.free(&append.subject, append_id);
+        if let Some(waiting) = self.waiting.get_mut(&append.command) {
+            waiting.appends.retain(|id| *id != append_id);
+            let answer = if waiting.unknowns > 0 { Answer::OutcomeUnknown } else { Answer::TooLarge(reason) };
+            self.answer(append.command, answer);
+        }
+        self.advance(&append.subject);
+        self.settle();
     }
 
-    /// A record of the tail.
+    /// A record of the tail. `decode` is called only where the value matters.
     pub fn record(
         &mut self,
         now_ms: u64,
@@ -46,33 +171,69 @@ impl<A: Aggregate> Sequencer<A> {
         key: &[u8],
         decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
     ) {
-        let (_, _, _, _) = (now_ms, offset, key, decode);
+        self.now_ms = self.now_ms.max(now_ms);
+        if self.is_news(offset) {
+            self.apply(offset, key, decode);
+            self.settle();
+        }
     }
 
     /// The tail has shown everything below `position`.
     pub fn position(&mut self, now_ms: u64, position: Offset) {
-        let (_, _) = (now_ms, position);
+        self.now_ms = self.now_ms.max(now_ms);
+        if position > 0 && self.is_news(position - 1) {
+            self.next = position;
+            self.settle();
+        }
     }
 
     /// The answer to `AskEndOffset`.
     pub fn end_offset(&mut self, now_ms: u64, request: u64, outcome: Result<Offset, LogError>) {
-        let (_, _, _) = (now_ms, request, outcome);
+        self.now_ms = self.now_ms.max(now_ms);
+        self.barrier.answer(self.now_ms, request, outcome.ok());
+        self.settle();
     }
 
     /// Time passes: deadlines and back-offs.
     pub fn tick(&mut self, now_ms: u64) {
-        let _ = now_ms;
+        self.now_ms = self.now_ms.max(now_ms);
+        while let Some(command) = self.timers.due(self.now_ms) {
+            self.look_again(command);
+        }
+        self.settle();
     }
 
     /// Commands are decided once everything below `offset` is applied. Until this was called they wait.
     pub fn catch_up_to(&mut self, offset: Offset) {
-        let _ = offset;
+        self.ready_at = self.ready_at.max(Some(offset));
+        self.settle();
     }
 
     /// Throws the state away and starts from offset 0. Commands with an append are answered `OutcomeUnknown`, others
-    /// wait for the next `catch_up_to`.
+    /// wait for the next `catch_up_to`. Records of the old tail are ignored until offset 0 comes again.
     pub fn reset(&mut self) {
         self.next = 0;
+        self.ready_at = None;
+        self.is_ready = false;
+        self.was_reset = true;
+        self.is_discarded = false;
+        self.products.clear();
+        self.in_flight.clear();
+        self.reports.clear();
+        self.newest_applied = None;
+        self.barrier.reset();
+        self.lines.clear();
+        let mut commands: Vec<u64> = self.waiting.keys().copied().collect();
+        commands.sort_unstable();
+        for command in commands {
+            let Some(waiting) = self.waiting.get_mut(&command) else { continue };
+            if waiting.appends.is_empty() {
+                waiting.barrier = Passage::NotAsked;
+                self.lines.entry(waiting.submission.subject.clone()).or_default().queue.push_back(command);
+            } else {
+                self.answer(command, Answer::OutcomeUnknown);
+            }
+        }
     }
 
     /// Moves the outputs to the end of `into`.
@@ -96,24 +257,22 @@ impl<A: Aggregate> Sequencer<A> {
 
     /// A product's effective state: `None` if it has no record yet, or cannot be read.
     pub fn state(&self, subject: &Subject) -> Option<&Arc<A::State>> {
-        let _ = subject;
-        None
+        self.products.get(subject.as_str())?.state.as_ref()
     }
 
     /// A product's version, 0 if it has no record yet.
     pub fn version(&self, subject: &Subject) -> u64 {
-        let _ = subject;
-        0
+        self.products.version(subject.as_str())
     }
 
     /// Whether the offset of `catch_up_to` is reached.
     pub fn is_ready(&self) -> bool {
-        false
+        self.is_ready
     }
 
     /// Commands without an answer.
     pub fn waiting(&self) -> usize {
-        0
+        self.waiting.len()
     }
 }
 
@@ -122,6 +281,9 @@ impl<A: Aggregate> fmt::Debug for Sequencer<A> {
         f.debug_struct("Sequencer")
             .field("partition", &self.partition)
             .field("next", &self.next)
+            .field("is_ready", &self.is_ready)
+            .field("waiting", &self.waiting.len())
+            .field("in_flight", &self.in_flight.len())
             .finish_non_exhaustive()
     }
 }

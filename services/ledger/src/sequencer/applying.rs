@@ -1,0 +1,233 @@
+//! Applying the partition: records of the tail and delivery reports move `next`, settle appends, and show when the
+//! state is worth nothing. Promises that each offset is applied once, by the rule, whichever way it came.
+
+use std::sync::Arc;
+
+use super::pending::InFlight;
+use super::products::Remembered;
+use super::{Answer, Output, Recorded, Sequencer, Unreadable, backoff};
+use crate::key::KeyRef;
+use crate::laws::Law;
+use crate::{Aggregate, AppendId, Offset, Subject, Verdict, VoidReason, partition_of};
+
+impl<A: Aggregate> Sequencer<A> {
+    /// Whether the tail says something new with this offset. An offset ahead of `next` means a gap in the log, except
+    /// after a reset: then it is the old tail speaking, until offset 0 comes.
+    pub(super) fn is_news(&self, offset: Offset) -> bool {
+        let is_old_tail = self.was_reset && self.next == 0 && offset > 0;
+        offset >= self.next && !is_old_tail && !self.is_discarded
+    }
+
+    /// Applies a record of the tail.
+    pub(super) fn apply(
+        &mut self,
+        offset: Offset,
+        key: &[u8],
+        decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
+    ) {
+        let Ok(key) = KeyRef::parse(key) else { return self.pass_over(offset, VoidReason::Garbage) };
+        if partition_of(key.subject, self.partitions) != self.partition {
+            return self.pass_over(offset, VoidReason::WrongPartition);
+        }
+        let own = self.ids.append_of(key.event_id);
+        // A report at a lower offset, or at this one for another record: log and reports contradict each other.
+        if let Some((reported, append_id)) = self.reports.first_key_value()
+            && (*reported < offset || *reported == offset && own != Some(*append_id))
+        {
+            return self.discard(format!(
+                "an append was reported at offset {reported}, where the tail has not shown it"
+            ));
+        }
+        if let Some(append_id) = own
+            && self.in_flight.get(&append_id).is_some_and(|append| append.is(&key))
+        {
+            return self.apply_own(offset, append_id, false);
+        }
+        self.apply_foreign(offset, key, decode);
+    }
+
+    /// A delivery report with an offset.
+    pub(super) fn reported(&mut self, append_id: AppendId, offset: Offset) {
+        if self.is_discarded {
+            return;
+        }
+        let Some(append) = self.in_flight.get_mut(&append_id) else { return };
+        if offset == self.next {
+            let unjudged = !self.laws.keeps(Law::JudgedReports);
+            self.apply_own(offset, append_id, unjudged);
+        } else if offset > self.next {
+            append.reported = Some(offset);
+            if self.reports.insert(offset, append_id).is_some() {
+                self.discard(format!("two appends were reported at offset {offset}"));
+            }
+        } else {
+            self.discard(format!(
+                "an append was reported at offset {offset}, where the tail has not shown it"
+            ));
+        }
+    }
+
+    /// A delivery report without an offset: the command is decided again, later each time.
+    pub(super) fn outcome_unknown(&mut self, append_id: AppendId) {
+        let Some(append) = self.in_flight.remove(&append_id) else { return };
+        self.free(&append.subject, append_id);
+        if let Some(waiting) = self.waiting.get_mut(&append.command) {
+            waiting.not_before_ms = self.now_ms + backoff(waiting.unknowns);
+            waiting.unknowns += 1;
+            self.timers.set(waiting.not_before_ms, append.command, &self.waiting);
+            self.first_in_line(&append.subject, append.command);
+        }
+        self.advance(&append.subject);
+    }
+
+    /// What follows from any input: reports whose turn has come, barriers reached, readiness, the next request.
+    pub(super) fn settle(&mut self) {
+        while !self.is_discarded
+            && let Some((&offset, &append_id)) = self.reports.first_key_value()
+            && offset <= self.next
+        {
+            if offset < self.next {
+                self.discard(format!(
+                    "an append was reported at offset {offset}, where the tail has not shown it"
+                ));
+            } else {
+                self.apply_own(offset, append_id, false);
+            }
+        }
+        if self.is_discarded {
+            return;
+        }
+        if !self.is_ready && self.ready_at.is_some_and(|offset| self.next >= offset) {
+            self.is_ready = true;
+            self.advance_all();
+        }
+        while let Some(command) = self.barrier.reached(self.next) {
+            self.pass_barrier(command);
+        }
+        if let Some(request) = self.barrier.ask(self.now_ms) {
+            self.outputs.push(Output::AskEndOffset { request });
+        }
+    }
+
+    fn apply_own(&mut self, offset: Offset, append_id: AppendId, unjudged: bool) {
+        let Some(append) = self.in_flight.remove(&append_id) else { return };
+        if let Some(reported) = append.reported {
+            self.reports.remove(&reported);
+        }
+        self.next = offset + 1;
+        self.newest_applied = self.newest_applied.max(Some(append_id));
+        self.free(&append.subject, append_id);
+        let current = self.products.version(append.subject.as_str());
+        let verdict = self.laws.judge(offset, append.basis, append.version, current);
+        match verdict {
+            Verdict::Void(reason) if !unjudged => {
+                self.count_void(offset, append.subject.as_str(), append.version, current, reason);
+                if let Some(waiting) = self.waiting.get_mut(&append.command) {
+                    waiting.voids += 1;
+                    self.first_in_line(&append.subject, append.command);
+                }
+            }
+            Verdict::Effective | Verdict::Void(_) => self.count_own(offset, &append),
+        }
+        self.advance(&append.subject);
+    }
+
+    fn count_own(&mut self, offset: Offset, append: &InFlight<A>) {
+        let (version, event_id) = (append.version, append.event_id);
+        let product = self.products.meet(append.subject.as_str());
+        product.version = version;
+        if !product.unreadable {
+            product.state = Some(Arc::clone(&append.after));
+        }
+        product.remember(Remembered {
+            command_id: append.command_id,
+            command_hash: Some(append.command_hash),
+            version,
+            event_id,
+            offset,
+        });
+        self.answer(append.command, Answer::Accepted { version, event_id, offset, replayed: false });
+    }
+
+    fn apply_foreign(
+        &mut self,
+        offset: Offset,
+        key: KeyRef<'_>,
+        decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
+    ) {
+        self.next = offset + 1;
+        // An own record may come here too: its outcome was unknown, or it landed twice.
+        self.newest_applied = self.newest_applied.max(self.ids.append_of(key.event_id));
+        let current = self.products.version(key.subject);
+        match self.laws.judge(offset, key.basis, key.version, current) {
+            Verdict::Void(reason) => self.count_void(offset, key.subject, key.version, current, reason),
+            Verdict::Effective => {
+                let command_id = self.count_foreign(offset, key, decode());
+                self.settle_relatives(key.subject, command_id);
+            }
+        }
+    }
+
+    /// Folds an effective record into its product. Whatever its value is, the version counts.
+    fn count_foreign(
+        &mut self,
+        offset: Offset,
+        key: KeyRef<'_>,
+        decoded: Result<Recorded<A::Event>, Unreadable>,
+    ) -> Option<crate::CommandId> {
+        let KeyRef { subject, version, event_id, .. } = key;
+        let product = self.products.meet(subject);
+        product.version = version;
+        let before = product.state.take();
+        let problem = match decoded {
+            Err(Unreadable(problem)) => problem,
+            Ok(Recorded { event, command_id, command_hash }) => {
+                if let Some(command_id) = command_id {
+                    product.remember(Remembered { command_id, command_hash, version, event_id, offset });
+                }
+                if product.unreadable {
+                    return command_id;
+                }
+                let about = Subject::of_checked(subject);
+                match A::evolve(before.map(Arc::unwrap_or_clone), &about, version, &event) {
+                    Ok(after) => {
+                        product.state = Some(Arc::new(after));
+                        return command_id;
+                    }
+                    Err(error) => error.to_string(),
+                }
+            }
+        };
+        product.unreadable = true;
+        let subject = Subject::of_checked(subject);
+        self.outputs.push(Output::UnreadableRecord { offset, subject, version, reason: problem });
+        None
+    }
+
+    fn count_void(&mut self, offset: Offset, subject: &str, version: u64, current: u64, reason: VoidReason) {
+        self.outputs.push(Output::VoidRecord { offset, reason });
+        if reason == VoidReason::Ahead {
+            self.products.meet(subject).quarantined = true;
+            let subject = Subject::of_checked(subject);
+            self.outputs.push(Output::Violation { offset, subject, version, current });
+        }
+    }
+
+    fn pass_over(&mut self, offset: Offset, reason: VoidReason) {
+        if let Some((reported, _)) = self.reports.first_key_value()
+            && *reported <= offset
+        {
+            return self.discard(format!(
+                "an append was reported at offset {reported}, where the tail has not shown it"
+            ));
+        }
+        self.next = offset + 1;
+        self.outputs.push(Output::VoidRecord { offset, reason });
+    }
+
+    fn discard(&mut self, reason: String) {
+        self.is_discarded = true;
+        self.is_ready = false;
+        self.outputs.push(Output::Discard { reason });
+    }
+}
