@@ -1,0 +1,165 @@
+//! A question without an answer: what went wrong, and how both APIs tell it.
+//!
+//! Promise: every error has a code of `contract::code`; callers learn what they can do, never what only operators need.
+
+use std::time::Duration;
+
+use contract::code::Code;
+use read_models::QueryError;
+use toolkit::problem::Problem;
+
+/// What is wrong with one part of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// The parameter, field or header.
+    pub(crate) field: String,
+    pub(crate) detail: String,
+}
+
+impl Fault {
+    pub(crate) fn new(field: &str, detail: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), detail: detail.into() }
+    }
+}
+
+/// What a read model's progress is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Versions of one product.
+    Version,
+    /// Offsets of one partition: everything below is applied.
+    Position,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    #[error("{}", told(.0))]
+    Malformed(Vec<Fault>),
+    #[error("header {}: {}", .0.field, .0.detail)]
+    Header(Fault),
+    #[error("{0}")]
+    BadConsistencyToken(String),
+    #[error("{0}")]
+    BadPageToken(String),
+    #[error("there is no product {product}{}", version.map_or(String::new(), |v| format!(" with version {v}")))]
+    NotFound { product: String, version: Option<u64> },
+    #[error("product {product} was deleted with version {version}; its history is still readable")]
+    Gone { product: String, version: u64 },
+    #[error(
+        "read model {model} has come to {} {at} and the consistency token asks for {asked}; try again, or prefer a longer wait",
+        unit.name()
+    )]
+    Behind { model: &'static str, unit: Unit, at: i64, asked: i64 },
+    #[error("{store} does not answer: {why}")]
+    Unavailable { store: &'static str, why: String },
+    /// For operators: logged, never sent.
+    #[error("{0}")]
+    Internal(String),
+    #[error("there is nothing at {0}")]
+    NoRoute(String),
+    #[error("{0} is not a method of this resource: it can only be read (GET, HEAD)")]
+    NoMethod(String),
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Position => "position",
+        }
+    }
+}
+
+fn told(faults: &[Fault]) -> String {
+    let told: Vec<_> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.detail)).collect();
+    told.join("; ")
+}
+
+impl AskError {
+    pub(crate) fn malformed(field: &str, detail: impl Into<String>) -> Self {
+        Self::Malformed(vec![Fault::new(field, detail)])
+    }
+
+    /// What a read model answered, asked through `store`.
+    pub(crate) fn of_query(store: &'static str, error: QueryError) -> Self {
+        match error {
+            QueryError::BadPageToken(detail) => Self::BadPageToken(detail),
+            QueryError::BadQuestion(detail) => Self::malformed("", detail),
+            QueryError::Unavailable(why) => Self::Unavailable { store, why },
+            QueryError::Internal(why) => Self::Internal(format!("{store}: {why}")),
+        }
+    }
+
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Malformed(_) => Code::MalformedRequest,
+            Self::Header(_) => Code::InvalidHeader,
+            Self::BadConsistencyToken(_) => Code::BadConsistencyToken,
+            Self::BadPageToken(_) => Code::BadPageToken,
+            Self::NotFound { .. } => Code::ProductNotFound,
+            Self::Gone { .. } => Code::ProductGone,
+            Self::Behind { .. } => Code::ReadModelBehind,
+            Self::Unavailable { .. } => Code::StoreUnavailable,
+            Self::Internal(_) => Code::Internal,
+            Self::NoRoute(_) => Code::NotFound,
+            Self::NoMethod(_) => Code::MethodNotAllowed,
+        }
+    }
+
+    /// When it is worth trying again.
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Behind { .. } => Some(Duration::from_secs(1)),
+            Self::Unavailable { .. } => Some(Duration::from_secs(2)),
+            _ => None,
+        }
+    }
+}
+
+impl From<AskError> for Problem {
+    fn from(error: AskError) -> Self {
+        let code = error.code();
+        let detail = match &error {
+            AskError::Internal(why) => {
+                tracing::error!(why, "a query failed");
+                "the query failed for a reason that is ours; it is logged with this answer's request id"
+                    .to_owned()
+            }
+            AskError::Unavailable { store, why } => {
+                tracing::debug!(store, why, "a query was not answered");
+                format!("{store} does not answer; try again later")
+            }
+            other => other.to_string(),
+        };
+        let mut problem = Problem::new(code.name(), code.title(), code.http(), code.grpc(), detail)
+            .retryable(code.retryable());
+        if let Some(after) = error.retry_after() {
+            problem = problem.retry_after(after);
+        }
+        match error {
+            AskError::Malformed(faults) => faults
+                .into_iter()
+                .fold(problem, |problem, fault| problem.field(pointer(&fault.field), fault.detail)),
+            AskError::Header(fault) => problem.field(pointer(&fault.field), fault.detail),
+            AskError::NotFound { product, .. } => problem.with("product_id", product),
+            AskError::Gone { product, version } => {
+                problem.with("product_id", product).with("current_version", version)
+            }
+            AskError::Behind { model, unit, at, asked } => problem
+                .with("read_model", model)
+                .with(&format!("current_{}", unit.name()), at)
+                .with(&format!("asked_{}", unit.name()), asked),
+            AskError::Unavailable { store, .. } => problem.with("store", store),
+            AskError::BadConsistencyToken(_)
+            | AskError::BadPageToken(_)
+            | AskError::Internal(_)
+            | AskError::NoRoute(_)
+            | AskError::NoMethod(_) => problem,
+        }
+    }
+}
+
+/// The request seen as an object of its parameters: RFC 6901 escapes `~` and `/`.
+fn pointer(field: &str) -> String {
+    if field.is_empty() { String::new() } else { format!("/{}", field.replace('~', "~0").replace('/', "~1")) }
+}

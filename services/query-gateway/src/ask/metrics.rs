@@ -1,0 +1,40 @@
+//! How many questions were answered, how, and how long it took.
+
+use std::time::Instant;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+use toolkit::telemetry::names;
+
+use super::AskError;
+
+/// The instruments of the questions, whichever API they came by.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    answered: Counter<u64>,
+    seconds: Histogram<f64>,
+    waited: Histogram<f64>,
+}
+
+impl Metrics {
+    pub(crate) fn new(meter: &Meter) -> Self {
+        Self {
+            answered: meter.u64_counter(names::QUERIES_TOTAL).build(),
+            seconds: meter.f64_histogram(names::QUERY_SECONDS).build(),
+            waited: meter.f64_histogram(names::CONSISTENCY_WAIT_SECONDS).build(),
+        }
+    }
+
+    /// Counts a question that was answered with `answer`.
+    pub(super) fn answered<T>(&self, query: &'static str, started: Instant, answer: &Result<T, AskError>) {
+        let outcome = answer.as_ref().map_or_else(|error| error.code().name(), |_| "answered");
+        let query = KeyValue::new("query", query);
+        self.seconds.record(started.elapsed().as_secs_f64(), std::slice::from_ref(&query));
+        self.answered.add(1, &[query, KeyValue::new("outcome", outcome)]);
+    }
+
+    /// Counts the time a question with a consistency token waited.
+    pub(super) fn waited(&self, started: Instant) {
+        self.waited.record(started.elapsed().as_secs_f64(), &[]);
+    }
+}

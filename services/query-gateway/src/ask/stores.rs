@@ -1,0 +1,192 @@
+//! The stores behind the read models, which may come and go.
+//!
+//! Promises: the gateway starts without them and finds them by itself; a question to a store that is away is answered in
+//! bounded time, with its name; one store's absence does not touch questions to the other.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Gauge, Meter};
+use read_models::{QueryError, history, products, search};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use toolkit::cql::Cql;
+use toolkit::lifecycle::{Dependency, Lifecycle};
+use toolkit::search::Search;
+use toolkit::telemetry::names;
+
+use super::AskError;
+use crate::config::Config;
+
+/// The stores' names, in readiness and in problems.
+pub(crate) const CQL: &str = "scylladb";
+pub(crate) const SEARCH: &str = "elasticsearch";
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Every read model's questions.
+#[derive(Clone, Debug)]
+pub(crate) struct Stores {
+    pub(crate) products: Store<products::Queries>,
+    pub(crate) history: Store<history::Queries>,
+    pub(crate) search: Store<search::Queries>,
+}
+
+impl Stores {
+    /// Stores that nobody has connected to yet.
+    pub(crate) fn new(config: &Config) -> Self {
+        let limit = config.queries.store_timeout();
+        Self {
+            products: Store::new(CQL, limit),
+            history: Store::new(CQL, limit),
+            search: Store::new(SEARCH, limit),
+        }
+    }
+
+    /// Connects under `lifecycle`, and then keeps asking whether each store is there.
+    pub(crate) fn connect(&self, config: &Config, lifecycle: &Lifecycle, meter: &Meter) {
+        // The tasks end with the work, not before: requests that drain still need the stores.
+        let stop = lifecycle.drained();
+        let (readiness, stores) = (lifecycle.readiness(), self.clone());
+        let cql = Connector::new(CQL, readiness.dependency(CQL), stop.clone(), config, meter);
+        let (keeper, settings, prefix) =
+            (stores.clone(), config.cql.clone(), config.queries.group_prefix.clone());
+        lifecycle.spawn_support("scylladb connection", async move {
+            let open = async || {
+                let cql = Cql::connect(&settings).await.map_err(|error| error.to_string())?;
+                let products = products::Queries::open(&cql).await.map_err(|error| error.to_string())?;
+                let history = history::Queries::open(&cql).await.map_err(|error| error.to_string())?;
+                Ok((products, history))
+            };
+            if let Some((products, history)) = cql.open(open).await {
+                keeper.products.opened(products);
+                keeper.history.opened(history);
+                cql.keep(async || keeper.products.ask(|q| q.position(&prefix, 0)).await).await;
+            }
+            Ok(())
+        });
+        let search = Connector::new(SEARCH, readiness.dependency(SEARCH), stop, config, meter);
+        let (keeper, settings, prefix) = (stores, config.search.clone(), config.queries.group_prefix.clone());
+        lifecycle.spawn_support("elasticsearch connection", async move {
+            let open = async || {
+                let search = Search::connect(&settings).await.map_err(|error| error.to_string())?;
+                Ok(search::Queries::new(search))
+            };
+            if let Some(queries) = search.open(open).await {
+                keeper.search.opened(queries);
+                search.keep(async || keeper.search.ask(|q| q.position(&prefix, 0)).await).await;
+            }
+            Ok(())
+        });
+    }
+}
+
+/// One read model's questions, once its store has been reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Store<Q> {
+    name: &'static str,
+    limit: Duration,
+    queries: Arc<OnceLock<Q>>,
+}
+
+impl<Q> Store<Q> {
+    fn new(name: &'static str, limit: Duration) -> Self {
+        Self { name, limit, queries: Arc::new(OnceLock::new()) }
+    }
+
+    fn opened(&self, queries: Q) {
+        // Opened once by the one task that connects: a driver re-connects by itself from then on.
+        drop(self.queries.set(queries));
+    }
+
+    /// Asks, for as long as a store may take.
+    pub(crate) async fn ask<'a, T, F>(&'a self, question: impl FnOnce(&'a Q) -> F) -> Result<T, AskError>
+    where
+        F: Future<Output = Result<T, QueryError>> + 'a,
+    {
+        let unavailable = |why: String| AskError::Unavailable { store: self.name, why };
+        let queries = self.queries.get().ok_or_else(|| unavailable("not connected yet".to_owned()))?;
+        match timeout(self.limit, question(queries)).await {
+            Ok(answer) => answer.map_err(|error| AskError::of_query(self.name, error)),
+            Err(_) => Err(unavailable(format!("no answer within {} ms", self.limit.as_millis()))),
+        }
+    }
+}
+
+/// Watches over one connection, and tells readiness.
+struct Connector {
+    name: &'static str,
+    dependency: Dependency,
+    is_up: Gauge<u64>,
+    stop: CancellationToken,
+    interval: Duration,
+}
+
+impl Connector {
+    fn new(
+        name: &'static str,
+        dependency: Dependency,
+        stop: CancellationToken,
+        config: &Config,
+        meter: &Meter,
+    ) -> Self {
+        let is_up = meter.u64_gauge(names::DEPENDENCY_UP).build();
+        Self { name, dependency, is_up, stop, interval: config.queries.probe_interval() }
+    }
+
+    fn up(&self) {
+        self.dependency.up();
+        self.is_up.record(1, &[KeyValue::new("dependency", self.name)]);
+    }
+
+    fn down(&self, why: String) {
+        self.dependency.down(why);
+        self.is_up.record(0, &[KeyValue::new("dependency", self.name)]);
+    }
+
+    /// Opens, as often as it takes; none when the process ends first. A missing table is waited for too: whoever installs
+    /// Folio may start the gateway before the tables are there.
+    async fn open<T>(&self, mut open: impl AsyncFnMut() -> Result<T, String>) -> Option<T> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let opened = tokio::select! {
+                opened = open() => opened,
+                () = self.stop.cancelled() => return None,
+            };
+            match opened {
+                Ok(opened) => {
+                    self.up();
+                    return Some(opened);
+                }
+                Err(why) => self.down(why),
+            }
+            self.pause(pause).await?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Asks something small at every interval, until the process ends.
+    async fn keep<T>(&self, mut probe: impl AsyncFnMut() -> Result<T, AskError>) {
+        while self.pause(self.interval).await.is_some() {
+            let answer = tokio::select! {
+                answer = probe() => answer,
+                () = self.stop.cancelled() => return,
+            };
+            match answer {
+                Ok(_) => self.up(),
+                Err(error) => self.down(error.to_string()),
+            }
+        }
+    }
+
+    /// None: the process ends.
+    async fn pause(&self, pause: Duration) -> Option<()> {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => Some(()),
+            () = self.stop.cancelled() => None,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The gateway's configuration: where it listens, where the stores are, how long a read may wait.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use toolkit::config::{ConfigError, CqlConfig, ListenConfig, SearchConfig, ShutdownConfig, TelemetryConfig};
+
+/// The service's name in configuration errors, logs, metrics and traces.
+pub const SERVICE: &str = "query-gateway";
+
+/// All that can be set; the defaults suit one machine.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub listen: ListenConfig,
+    pub cql: CqlConfig,
+    pub search: SearchConfig,
+    pub queries: QueriesConfig,
+    pub telemetry: TelemetryConfig,
+    pub shutdown: ShutdownConfig,
+}
+
+/// How queries are answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueriesConfig {
+    /// What the names of the projectors' consumer groups begin with: whose positions tell how far a read model is.
+    pub group_prefix: String,
+    /// How long a read with a consistency token waits if the caller prefers nothing, in milliseconds.
+    pub default_wait_ms: u64,
+    /// The longest wait a caller can have, in milliseconds.
+    pub longest_wait_ms: u64,
+    /// How long a store may take to answer one question, in milliseconds.
+    pub store_timeout_ms: u64,
+    /// How often a store is asked whether it is there, in milliseconds.
+    pub probe_interval_ms: u64,
+    /// Threads that serve HTTP.
+    pub http_workers: usize,
+}
+
+impl Default for QueriesConfig {
+    fn default() -> Self {
+        Self {
+            group_prefix: "catalog".to_owned(),
+            default_wait_ms: 2_000,
+            longest_wait_ms: 30_000,
+            store_timeout_ms: 3_000,
+            probe_interval_ms: 1_000,
+            http_workers: 2,
+        }
+    }
+}
+
+impl QueriesConfig {
+    pub(crate) fn default_wait(&self) -> Duration {
+        Duration::from_millis(self.default_wait_ms)
+    }
+
+    pub(crate) fn longest_wait(&self) -> Duration {
+        Duration::from_millis(self.longest_wait_ms)
+    }
+
+    pub(crate) fn store_timeout(&self) -> Duration {
+        Duration::from_millis(self.store_timeout_ms)
+    }
+
+    pub(crate) fn probe_interval(&self) -> Duration {
+        Duration::from_millis(self.probe_interval_ms)
+    }
+}
+
+impl Config {
+    /// Finds what parses and yet cannot serve.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let queries = &self.queries;
+        let positive = [
+            ("queries.store_timeout_ms", queries.store_timeout_ms),
+            ("queries.probe_interval_ms", queries.probe_interval_ms),
+            ("queries.http_workers", queries.http_workers as u64),
+        ];
+        for (key, value) in positive {
+            if value == 0 {
+                return Err(ConfigError::invalid(SERVICE, key, "it is 0", "give a positive number"));
+            }
+        }
+        if queries.default_wait_ms > queries.longest_wait_ms {
+            return Err(ConfigError::invalid(
+                SERVICE,
+                "queries.default_wait_ms",
+                format!("{} is more than queries.longest_wait_ms", queries.default_wait_ms),
+                format!("give at most {}", queries.longest_wait_ms),
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_can_serve() {
+        Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn what_cannot_serve_is_named() {
+        let mut config = Config::default();
+        config.queries.store_timeout_ms = 0;
+        assert!(config.check().unwrap_err().to_string().contains("queries.store_timeout_ms"));
+        let mut config = Config::default();
+        config.queries.default_wait_ms = 60_000;
+        assert!(config.check().unwrap_err().to_string().contains("at most 30000"));
+    }
+}

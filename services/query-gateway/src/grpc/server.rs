@@ -1,0 +1,87 @@
+//! The gRPC server: its port, its services, health that follows readiness, and its end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use contract::proto::FILE_DESCRIPTOR_SET;
+use contract::proto::catalog::v1::query_service_server::QueryServiceServer;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use toolkit::lifecycle::Lifecycle;
+
+use super::service::Service;
+use super::{Metrics, NAME};
+use crate::ask::Questions;
+use crate::config::Config;
+
+/// How often health follows readiness.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
+/// An idle connection is asked whether it is alive this often, so that dead ones do not pile up.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Questions one connection may have open at once.
+const MOST_STREAMS: u32 = 256;
+
+/// Serves under `lifecycle`. Returns where it listens.
+pub(crate) async fn serve(
+    config: &Config,
+    questions: Questions,
+    metrics: Metrics,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<SocketAddr> {
+    let address = config.listen.grpc;
+    let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
+    let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
+    let bound = incoming.local_addr().with_context(why)?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    report(&reporter, ServingStatus::NotServing).await;
+    let service = QueryServiceServer::new(Service::new(questions, metrics))
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip);
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .max_concurrent_streams(MOST_STREAMS)
+        .add_service(service)
+        .add_service(health)
+        .add_service(reflection().build_v1().context("cannot describe the gRPC services")?)
+        .add_service(reflection().build_v1alpha().context("cannot describe the gRPC services")?);
+    let shutdown = lifecycle.shutdown();
+    lifecycle.spawn("grpc server", async move {
+        router.serve_with_incoming_shutdown(incoming, shutdown.cancelled()).await?;
+        Ok(())
+    });
+    let (readiness, shutdown) = (lifecycle.readiness().clone(), lifecycle.shutdown());
+    lifecycle.spawn("grpc health", async move {
+        let mut told = false;
+        loop {
+            let ready = readiness.is_ready();
+            if ready != told {
+                let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+                report(&reporter, status).await;
+                told = ready;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(HEALTH_INTERVAL) => {}
+                () = shutdown.cancelled() => break,
+            }
+        }
+        report(&reporter, ServingStatus::NotServing).await;
+        Ok(())
+    });
+    Ok(bound)
+}
+
+/// Tells of the whole server (the empty name) and of the service by its name.
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    for name in ["", NAME] {
+        reporter.set_service_status(name, status).await;
+    }
+}

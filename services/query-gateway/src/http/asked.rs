@@ -1,0 +1,123 @@
+//! What the questions have in common over HTTP: product ids, pages, freshness, and the shape of answers.
+
+use std::future::Future;
+use std::time::Duration;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use read_models::PageRequest;
+use serde_json::Value;
+use toolkit::problem::Problem;
+
+use super::headers::{self, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
+use super::observe::RequestContext;
+use super::params::Params;
+use crate::ask::{AskError, Fault, Freshness, MOST_ITEMS, Questions};
+use crate::words::ProductId;
+
+/// Runs a handler; an error becomes a problem that carries the request's id and trace.
+pub(super) async fn answer(
+    request: &HttpRequest,
+    handler: impl Future<Output = Result<HttpResponse, AskError>>,
+) -> HttpResponse {
+    let problem = match handler.await {
+        Ok(answer) => return answer,
+        Err(error) => Problem::from(error),
+    };
+    let context = request.extensions().get::<RequestContext>().cloned();
+    let problem = match context {
+        Some(context) => problem.with("request_id", context.id).with("trace_id", context.trace_id),
+        None => problem,
+    };
+    let mut answer = problem.error_response();
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// The product in the path.
+pub(super) fn product_id(request: &HttpRequest) -> Result<ProductId, AskError> {
+    let id = request.match_info().query("product_id");
+    ProductId::parse(id).map_err(|error| AskError::malformed("product_id", error.to_string()))
+}
+
+/// How fresh the answer must be, and which wait was preferred.
+#[derive(Debug)]
+pub(super) struct AskedFreshness {
+    pub(super) freshness: Freshness,
+    token: Option<String>,
+    preferred: bool,
+}
+
+/// Reads the consistency token and the preferred wait. The parameter is for links, where no header can be set.
+pub(super) fn freshness(
+    request: &HttpRequest,
+    params: &mut Params,
+    questions: &Questions,
+) -> Result<AskedFreshness, AskError> {
+    let header =
+        request.headers().get(&CONSISTENCY_TOKEN).map(|value| value.to_str().unwrap_or_default().to_owned());
+    let parameter = params.one("consistency_token");
+    if header.is_some() && parameter.is_some() && header != parameter {
+        params.fault(
+            "consistency_token",
+            "differs from the header Consistency-Token: give one of them".to_owned(),
+        );
+    }
+    let token = header.or(parameter);
+    let wait = headers::preferred_wait(request.headers())
+        .map_err(|detail| AskError::Header(Fault::new("Prefer", detail)))?;
+    let freshness = questions.freshness(token.as_deref(), wait)?;
+    Ok(AskedFreshness { freshness, token, preferred: wait.is_some() })
+}
+
+/// Which page was asked for. More than the most is the most; less than nothing is a fault (AIP-158).
+pub(super) fn page(params: &mut Params) -> PageRequest {
+    let size = params.read::<i64>("page_size").unwrap_or_default();
+    if size < 0 {
+        params.fault("page_size", format!("{size} is negative: give 1 to {MOST_ITEMS}, or leave it out"));
+    }
+    let size = u32::try_from(size.clamp(0, i64::from(MOST_ITEMS))).unwrap_or_default();
+    PageRequest::new(size, params.one("page_token"))
+}
+
+/// The head of an answer: not to be used again without asking, and what of freshness it holds to.
+pub(super) fn head(asked: &AskedFreshness) -> HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((header::CACHE_CONTROL, "no-cache"));
+    answer.insert_header((header::VARY, "Consistency-Token, Prefer"));
+    if let Some(token) = &asked.token {
+        answer.insert_header((CONSISTENCY_TOKEN.clone(), token.as_str()));
+    }
+    if asked.preferred {
+        answer.insert_header((PREFERENCE_APPLIED.clone(), format!("wait={}", seconds(asked.freshness.wait))));
+    }
+    answer
+}
+
+/// An answer with one page of something, and the link to the next.
+pub(super) fn page_answer(
+    request: &HttpRequest,
+    asked: &AskedFreshness,
+    next: Option<&str>,
+    body: &Value,
+) -> HttpResponse {
+    let mut answer = head(asked);
+    if let Some(next) = next {
+        answer.insert_header((header::LINK, format!("<{}>; rel=\"next\"", link(request, next))));
+    }
+    answer.json(body)
+}
+
+/// The same question's next page, as a relative reference.
+fn link(request: &HttpRequest, token: &str) -> String {
+    // A token is base64url, so it can stand as it is; the other arguments stand as the caller wrote them.
+    let kept =
+        request.query_string().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("page_token="));
+    let mut pairs: Vec<_> = kept.map(str::to_owned).collect();
+    pairs.push(format!("page_token={token}"));
+    format!("{}?{}", request.path(), pairs.join("&"))
+}
+
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs()
+}

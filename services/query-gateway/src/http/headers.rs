@@ -1,0 +1,102 @@
+//! Request headers that shape an answer: `Prefer`, `If-None-Match`, `X-Request-Id`.
+//!
+//! Promises: preferences that are not known are passed over, as RFC 7240 wants; a known one that cannot be read is not.
+
+use std::time::Duration;
+
+use actix_web::http::header::{HeaderMap, HeaderName, IF_NONE_MATCH};
+
+pub(super) static CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+pub(super) static PREFER: HeaderName = HeaderName::from_static("prefer");
+pub(super) static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken over from a caller.
+const LONGEST_REQUEST_ID: usize = 128;
+
+/// The seconds of `Prefer: wait=N`, if it was preferred. The first one counts, as RFC 7240 says.
+pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, String> {
+    for header in headers.get_all(&PREFER) {
+        let text = header.to_str().map_err(|_| "is not plain text".to_owned())?;
+        for preference in text.split(',') {
+            // Parameters of a preference (after a semicolon) mean nothing to `wait`.
+            let preference = preference.split(';').next().unwrap_or_default();
+            let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+            if name.trim().eq_ignore_ascii_case("wait") {
+                let value = value.trim().trim_matches('"');
+                let seconds = value.parse::<u32>();
+                let seconds = seconds.map_err(|_| format!("wait=\"{value}\" is not a number of seconds"))?;
+                return Ok(Some(Duration::from_secs(u64::from(seconds))));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the caller already has the representation with this entity tag (RFC 9110: weak comparison).
+pub(super) fn none_match(headers: &HeaderMap, etag: &str) -> bool {
+    let given = headers.get_all(IF_NONE_MATCH).filter_map(|header| header.to_str().ok());
+    given
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .any(|candidate| candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == etag)
+}
+
+/// The caller's id of this request, if it is one that can be logged and echoed.
+pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(&REQUEST_ID)?.to_str().ok()?;
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (printable && !text.is_empty() && text.len() <= LONGEST_REQUEST_ID).then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn a_preferred_wait_is_found_among_other_preferences() {
+        let wait = |values: &[&str]| preferred_wait(&headers(&PREFER, values));
+        assert_eq!(wait(&[]), Ok(None));
+        assert_eq!(wait(&["respond-async"]), Ok(None));
+        assert_eq!(wait(&["return=minimal, Wait = \"7\"; foo=1"]), Ok(Some(Duration::from_secs(7))));
+        assert_eq!(wait(&["wait=3", "wait=9"]), Ok(Some(Duration::from_secs(3))));
+    }
+
+    #[test]
+    fn a_wait_that_is_no_number_is_refused() {
+        for value in ["wait", "wait=", "wait=soon", "wait=-1", "wait=1.5", "wait=99999999999"] {
+            assert!(preferred_wait(&headers(&PREFER, &[value])).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_entity_tag_matches_itself_weakly_in_a_list_and_the_star() {
+        let matches = |value: &str| none_match(&headers(&IF_NONE_MATCH, &[value]), "\"42\"");
+        assert!(matches("\"42\""));
+        assert!(matches("W/\"42\""));
+        assert!(matches("\"41\", \"42\""));
+        assert!(matches("*"));
+        assert!(!matches("\"4\""));
+        assert!(!matches("42"));
+        assert!(!none_match(&HeaderMap::new(), "\"42\""));
+    }
+
+    #[test]
+    fn a_request_id_is_taken_over_only_if_it_can_be_logged() {
+        let id = |value: &str| request_id(&headers(&REQUEST_ID, &[value]));
+        assert_eq!(id("abc-1"), Some("abc-1".to_owned()));
+        assert_eq!(id("two words"), None);
+        assert_eq!(id(""), None);
+        assert_eq!(id(&"x".repeat(129)), None);
+    }
+}

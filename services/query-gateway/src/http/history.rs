@@ -1,0 +1,28 @@
+//! What happened to a product.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use read_models::history::Order;
+use serde_json::json;
+
+use super::asked::{answer, freshness, page, page_answer, product_id};
+use super::params::Params;
+use super::views;
+use crate::ask::Questions;
+
+/// `GET /v1/products/{product_id}/history?order=asc|desc`
+pub(super) async fn history(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+    answer(&request, async {
+        let id = product_id(&request)?;
+        let mut params = Params::parse(request.query_string())?;
+        let asked = freshness(&request, &mut params, &questions)?;
+        let orders = [("asc", Order::OldestFirst), ("desc", Order::NewestFirst)];
+        let order = params.choice("order", &orders).unwrap_or_default();
+        let page = page(&mut params);
+        params.finish()?;
+        let found = questions.history(&id, order, &page, &asked.freshness).await?;
+        let items: Vec<_> = found.items.iter().map(views::history_entry).collect();
+        let body = json!({ "product_id": id.as_str(), "items": items, "next_page_token": found.next });
+        Ok(page_answer(&request, &asked, found.next.as_deref(), &body))
+    })
+    .await
+}

@@ -1,0 +1,152 @@
+//! The query string, taken apart name by name.
+//!
+//! Promises: every fault is told, all at once, each with the parameter's name; a parameter nobody asked for is a fault,
+//! because a filter that is misspelt and passed over answers another question.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use actix_web::web::Query;
+
+use crate::ask::{AskError, Fault};
+
+/// The parameters that nobody has taken yet, and what was wrong with those taken.
+#[derive(Debug)]
+pub(super) struct Params {
+    pairs: Vec<(String, String)>,
+    known: Vec<String>,
+    faults: Vec<Fault>,
+}
+
+impl Params {
+    pub(super) fn parse(query: &str) -> Result<Self, AskError> {
+        let pairs = Query::<Vec<(String, String)>>::from_query(query).map_err(|error| {
+            AskError::Malformed(vec![Fault::new("query", format!("cannot be read: {error}"))])
+        })?;
+        Ok(Self { pairs: pairs.into_inner(), known: Vec::new(), faults: Vec::new() })
+    }
+
+    /// Every value of `name`, in order.
+    pub(super) fn all(&mut self, name: &str) -> Vec<String> {
+        self.known.push(name.to_owned());
+        self.take(|given| given == name).into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// The only value of `name`; given twice is a fault. Empty counts as not given.
+    pub(super) fn one(&mut self, name: &str) -> Option<String> {
+        let mut values = self.all(name);
+        if values.len() > 1 {
+            self.fault(name, format!("is given {} times: give it once", values.len()));
+        }
+        values.pop().filter(|value| !value.is_empty())
+    }
+
+    /// The only value of `name`, read as a `T`.
+    pub(super) fn read<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
+        let text = self.one(name)?;
+        let value = text.parse();
+        value.map_err(|error| self.fault(name, format!("\"{text}\" cannot be read: {error}"))).ok()
+    }
+
+    /// The only value of `name`, one of a few words.
+    pub(super) fn choice<T: Copy>(&mut self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.one(name)?;
+        let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            self.fault(name, format!("\"{text}\" is not a choice: give one of {}", words.join(", ")));
+        }
+        found
+    }
+
+    /// Every value of every name that begins with `prefix`, by the rest of the name.
+    pub(super) fn with_prefix(&mut self, prefix: &str) -> BTreeMap<String, Vec<String>> {
+        self.known.push(format!("{prefix}<name>"));
+        let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in self.take(|given| given.len() > prefix.len() && given.starts_with(prefix)) {
+            found.entry(name[prefix.len()..].to_owned()).or_default().push(value);
+        }
+        found
+    }
+
+    pub(super) fn fault(&mut self, name: &str, detail: String) {
+        self.faults.push(Fault::new(name, detail));
+    }
+
+    /// Keeps what `read` gives, or its error as the fault of `name`.
+    pub(super) fn check<T, E: Display>(&mut self, name: &str, read: Result<T, E>) -> Option<T> {
+        read.map_err(|error| self.fault(name, error.to_string())).ok()
+    }
+
+    /// Ends the reading: every fault, and every parameter that is left, is an error.
+    pub(super) fn finish(mut self) -> Result<(), AskError> {
+        let mut left: Vec<_> = std::mem::take(&mut self.pairs).into_iter().map(|(name, _)| name).collect();
+        left.sort();
+        left.dedup();
+        for name in left {
+            let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+            self.fault(&name, format!("there is no such parameter: this question takes {known}"));
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(AskError::Malformed(self.faults)) }
+    }
+
+    /// Ends the reading with a value that must be there: where it is none, a fault was told.
+    pub(super) fn finish_with<T>(self, value: Option<T>) -> Result<T, AskError> {
+        self.finish()?;
+        value.ok_or_else(|| AskError::malformed("", "a required parameter is missing"))
+    }
+
+    fn take(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+        let (taken, left) = std::mem::take(&mut self.pairs).into_iter().partition(|(name, _)| wanted(name));
+        self.pairs = left;
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(params: Params) -> Vec<(String, String)> {
+        match params.finish() {
+            Err(AskError::Malformed(faults)) => {
+                faults.into_iter().map(|fault| (fault.field, fault.detail)).collect()
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn values_are_decoded_and_repeated_ones_kept_in_order() {
+        let mut params =
+            Params::parse("tag=a&attr.color=E&tag=b%20c&attr.color=D&attr.cut=ideal&q=").unwrap();
+        assert_eq!(params.all("tag"), ["a", "b c"]);
+        assert_eq!(params.one("q"), None);
+        let attributes = params.with_prefix("attr.");
+        assert_eq!(attributes["color"], ["E", "D"]);
+        assert_eq!(attributes["cut"], ["ideal"]);
+        params.finish().unwrap();
+    }
+
+    #[test]
+    fn a_parameter_nobody_takes_is_named_with_those_there_are() {
+        let mut params = Params::parse("categorie=a&page_size=3").unwrap();
+        assert_eq!(params.read::<i64>("page_size"), Some(3));
+        let faults = faults(params);
+        assert_eq!(faults[0].0, "categorie");
+        assert!(faults[0].1.contains("takes page_size"), "{}", faults[0].1);
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let mut params = Params::parse("page_size=many&order=up&q=a&q=b&other=1").unwrap();
+        assert_eq!(params.read::<i64>("page_size"), None);
+        assert_eq!(params.choice("order", &[("asc", 1), ("desc", 2)]), None);
+        params.one("q");
+        let faults = faults(params);
+        let names: Vec<_> = faults.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["page_size", "order", "q", "other"]);
+        assert!(faults[1].1.contains("asc, desc"), "{}", faults[1].1);
+    }
+}

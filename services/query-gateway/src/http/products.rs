@@ -1,0 +1,119 @@
+//! Products: one by id (now or as it was), several by id, those of a category.
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use read_models::history::Past;
+use serde_json::json;
+
+use super::asked::{answer, freshness, head, page, page_answer, product_id};
+use super::headers::none_match;
+use super::params::Params;
+use super::views;
+use crate::ask::{Found, MOST_IDS, Questions};
+use crate::words::{CategoryPath, ProductId, Version};
+
+/// `GET /v1/products/{product_id}`
+pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+    answer(&request, async {
+        let id = product_id(&request)?;
+        let mut params = Params::parse(request.query_string())?;
+        let asked = freshness(&request, &mut params, &questions)?;
+        let past = past(&mut params);
+        params.finish()?;
+        let found = match past {
+            None => questions.product(&id, &asked.freshness).await?,
+            Some(past) => questions.product_at(&id, past, &asked.freshness).await?,
+        };
+        let etag = format!("\"{}\"", found.product.version.get());
+        let mut answer = head(&asked);
+        answer.insert_header((header::ETAG, etag.as_str()));
+        if none_match(request.headers(), &etag) {
+            return Ok(answer.status(actix_web::http::StatusCode::NOT_MODIFIED).finish());
+        }
+        answer.insert_header((
+            header::LAST_MODIFIED,
+            header::HttpDate::from(std::time::SystemTime::from(found.updated_at)),
+        ));
+        Ok(answer.json(views::product(&found)))
+    })
+    .await
+}
+
+/// `GET /v1/products:batchGet?ids=a,b`
+pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+    answer(&request, async {
+        let mut params = Params::parse(request.query_string())?;
+        let asked = freshness(&request, &mut params, &questions)?;
+        let ids = ids(&mut params);
+        params.finish()?;
+        let (mut items, mut gone, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        for found in questions.products(&ids, &asked.freshness).await? {
+            match found {
+                Found::Here(found) => items.push(views::product(&found)),
+                Found::Gone(id) => gone.push(id.to_string()),
+                Found::Missing(id) => missing.push(id.to_string()),
+            }
+        }
+        Ok(head(&asked).json(json!({ "items": items, "gone": gone, "missing": missing })))
+    })
+    .await
+}
+
+/// `GET /v1/products?category=a/b`
+pub(super) async fn category(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+    answer(&request, async {
+        let mut params = Params::parse(request.query_string())?;
+        let asked = freshness(&request, &mut params, &questions)?;
+        let category = match params.one("category") {
+            Some(text) => params.check("category", CategoryPath::parse(&text)),
+            None => {
+                params.fault(
+                    "category",
+                    "is missing: say which category to list, or use /v1/search".to_owned(),
+                );
+                None
+            }
+        };
+        let page = page(&mut params);
+        let category = params.finish_with(category)?;
+        let found = questions.category(&category, &page, &asked.freshness).await?;
+        let items: Vec<_> = found.items.iter().map(views::category_item).collect();
+        let body = json!({ "items": items, "next_page_token": found.next });
+        Ok(page_answer(&request, &asked, found.next.as_deref(), &body))
+    })
+    .await
+}
+
+/// `version=3` or `as_of=2026-11-24T10:00:00Z`.
+fn past(params: &mut Params) -> Option<Past> {
+    let version = params.read::<u64>("version");
+    let time = params.read::<Timestamp>("as_of");
+    if version.is_some() && time.is_some() {
+        params.fault("as_of", "is given together with version: give one of them".to_owned());
+    }
+    if version == Some(0) {
+        params.fault("version", "0 is before the first: versions begin at 1".to_owned());
+    }
+    version.map(|version| Past::Version(Version(version))).or(time.map(Past::Time))
+}
+
+/// `ids=a,b`, also repeated; each once.
+fn ids(params: &mut Params) -> Vec<ProductId> {
+    let mut ids = Vec::new();
+    for text in params.all("ids").iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty()) {
+        if let Some(id) = params.check("ids", ProductId::parse(text))
+            && !ids.contains(&id)
+        {
+            ids.push(id);
+        }
+        if ids.len() > MOST_IDS {
+            params.fault("ids", format!("names more than {MOST_IDS} products: ask in several requests"));
+            break;
+        }
+    }
+    if ids.is_empty() {
+        params.fault("ids", "names no product: give ids with commas between them".to_owned());
+    }
+    ids
+}

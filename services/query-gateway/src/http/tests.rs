@@ -1,0 +1,170 @@
+//! The real handlers without stores: what a caller gets for bad input, and while the stores are away. Answers out of the
+//! stores are held by the promises on the real servers (`tests/it`).
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use contract::ConsistencyToken;
+use contract::code::Code;
+use ledger::Partition;
+use serde_json::Value;
+use toolkit::telemetry::Telemetry;
+
+use super::*;
+use crate::ask::{self, Stores};
+use crate::config::Config;
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Checks all that every problem has; returns the pointers of its errors.
+    fn problem(&self, code: Code) -> Vec<&str> {
+        assert_eq!(self.body["code"], code.name(), "{}", self.body);
+        assert_eq!(self.status.as_u16(), code.http());
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        assert_eq!(self.header("cache-control"), "no-store");
+        assert_eq!(self.body["status"], code.http());
+        assert_eq!(self.body["type"], format!("https://folio.dev/errors/{}", code.name()));
+        assert_eq!(self.body["request_id"], self.header("x-request-id"));
+        assert!(!self.body["detail"].as_str().unwrap().is_empty());
+        let errors = self.body["errors"].as_array();
+        errors.into_iter().flatten().map(|error| error["pointer"].as_str().unwrap()).collect()
+    }
+}
+
+async fn ask(request: TestRequest) -> Answer {
+    let telemetry = Telemetry::detached("tester").unwrap();
+    let config = Config::default();
+    let metrics = ask::Metrics::new(&telemetry.meter());
+    let questions = Questions::new(Stores::new(&config), config.queries, metrics);
+    let service = init_service(app(questions, Metrics::new(&telemetry.meter()))).await;
+    let answer = call_service(&service, request.to_request()).await;
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = serde_json::from_slice(&read_body(answer).await).unwrap_or_default();
+    Answer { status, headers, body }
+}
+
+async fn get(uri: &str) -> Answer {
+    ask(TestRequest::get().uri(uri)).await
+}
+
+fn token_of(product: &str) -> String {
+    ConsistencyToken { partition: Partition(3), offset: 41, product: product.try_into().unwrap(), version: 7 }
+        .encode()
+}
+
+const EVERY_QUESTION: [&str; 6] = [
+    "/v1/products/p-1",
+    "/v1/products:batchGet?ids=p-1,p-2",
+    "/v1/products?category=a/b",
+    "/v1/products/p-1/history",
+    "/v1/search?q=diamond",
+    "/v1/suggest?q=dia",
+];
+
+#[actix_web::test]
+async fn an_unknown_route_and_method_are_problems_too() {
+    get("/v2/products").await.problem(Code::NotFound);
+    get("/").await.problem(Code::NotFound);
+    for question in EVERY_QUESTION {
+        for request in [TestRequest::post(), TestRequest::put(), TestRequest::delete(), TestRequest::patch()]
+        {
+            let answer = ask(request.uri(question)).await;
+            answer.problem(Code::MethodNotAllowed);
+            assert_eq!(answer.header("allow"), "GET, HEAD");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn an_unknown_parameter_is_named_by_every_question() {
+    for question in EVERY_QUESTION {
+        let joint = if question.contains('?') { '&' } else { '?' };
+        let answer = get(&format!("{question}{joint}colour=E")).await;
+        assert_eq!(answer.problem(Code::MalformedRequest), ["/colour"], "{question}");
+    }
+}
+
+#[actix_web::test]
+async fn all_that_is_wrong_is_told_at_once() {
+    let answer =
+        get("/v1/search?page_size=-1&sort=best&status=sold&price_min=cheap&facets=colour&currency=XXQ").await;
+    let mut pointers = answer.problem(Code::MalformedRequest);
+    pointers.sort_unstable();
+    assert_eq!(pointers, ["/currency", "/facets", "/page_size", "/price_min", "/sort", "/status"]);
+}
+
+#[actix_web::test]
+async fn what_a_question_needs_is_asked_for() {
+    assert_eq!(get("/v1/products").await.problem(Code::MalformedRequest), ["/category"]);
+    assert_eq!(get("/v1/products?category=A//b").await.problem(Code::MalformedRequest), ["/category"]);
+    assert_eq!(get("/v1/products:batchGet").await.problem(Code::MalformedRequest), ["/ids"]);
+    assert_eq!(get("/v1/suggest").await.problem(Code::MalformedRequest), ["/q"]);
+    assert_eq!(get("/v1/products/not%20an%20id").await.problem(Code::MalformedRequest), ["/product_id"]);
+    assert_eq!(
+        get("/v1/products/p?version=1&as_of=2026-11-24T00:00:00Z").await.problem(Code::MalformedRequest),
+        ["/as_of"]
+    );
+    let many: Vec<_> = (0..101).map(|n| format!("p-{n}")).collect();
+    let answer = get(&format!("/v1/products:batchGet?ids={}", many.join(","))).await;
+    assert_eq!(answer.problem(Code::MalformedRequest), ["/ids"]);
+}
+
+#[actix_web::test]
+async fn a_consistency_token_that_is_damaged_or_of_another_product_is_refused() {
+    for question in EVERY_QUESTION {
+        let answer =
+            ask(TestRequest::get().uri(question).insert_header(("Consistency-Token", "damaged"))).await;
+        answer.problem(Code::BadConsistencyToken);
+    }
+    for question in ["/v1/products/p-1", "/v1/products/p-1/history"] {
+        let other =
+            ask(TestRequest::get().uri(question).insert_header(("Consistency-Token", token_of("p-2")))).await;
+        other.problem(Code::BadConsistencyToken);
+        let twice = TestRequest::get().uri("/v1/products/p-1?consistency_token=other");
+        let twice = ask(twice.insert_header(("Consistency-Token", token_of("p-1")))).await;
+        assert_eq!(twice.problem(Code::MalformedRequest), ["/consistency_token"]);
+    }
+}
+
+#[actix_web::test]
+async fn a_preference_that_cannot_be_read_is_refused() {
+    let answer = ask(TestRequest::get().uri("/v1/products/p-1").insert_header(("Prefer", "wait=soon"))).await;
+    assert_eq!(answer.problem(Code::InvalidHeader), ["/Prefer"]);
+}
+
+#[actix_web::test]
+async fn while_a_store_is_away_its_questions_are_answered_at_once_with_its_name() {
+    for question in EVERY_QUESTION {
+        let asked =
+            ask(TestRequest::get().uri(question).insert_header(("Consistency-Token", token_of("p-1"))));
+        let answer = tokio::time::timeout(Duration::from_secs(1), asked).await.unwrap();
+        answer.problem(Code::StoreUnavailable);
+        let store = if question.contains("/s") { "elasticsearch" } else { "scylladb" };
+        assert_eq!(answer.body["store"], store, "{question}");
+        assert_eq!(answer.body["retryable"], true);
+        assert_eq!(answer.header("retry-after"), "2");
+    }
+}
+
+#[actix_web::test]
+async fn a_request_keeps_its_id_and_its_trace() {
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let request = TestRequest::get().uri("/nowhere");
+    let answer =
+        ask(request.insert_header(("X-Request-Id", "r-1")).insert_header(("traceparent", traceparent))).await;
+    answer.problem(Code::NotFound);
+    assert_eq!(answer.header("x-request-id"), "r-1");
+    assert_eq!(answer.body["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert!(!get("/nowhere").await.header("x-request-id").is_empty());
+}
