@@ -13,6 +13,7 @@ pub mod ops;
 pub mod problem;
 #[cfg(feature = "registry")]
 pub mod registry;
+pub mod retry;
 #[cfg(feature = "search")]
 pub mod search;
 pub mod telemetry;

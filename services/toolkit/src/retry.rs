@@ -26,6 +26,16 @@ pub enum GaveUp<E> {
     Cancelled { last: E },
 }
 
+impl<E> GaveUp<E> {
+    /// The same outcome with another error type.
+    pub fn map<F>(self, to: impl FnOnce(E) -> F) -> GaveUp<F> {
+        match self {
+            Self::Final(error) => GaveUp::Final(to(error)),
+            Self::Cancelled { last } => GaveUp::Cancelled { last: to(last) },
+        }
+    }
+}
+
 type Watcher = Arc<dyn Fn(Result<(), &str>) + Send + Sync>;
 
 /// How to try again. Cheap to clone.

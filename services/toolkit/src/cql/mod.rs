@@ -24,7 +24,8 @@ use scylla::statement::prepared::PreparedStatement;
 /// The driver, for its derives: `#[derive(SerializeRow)] #[scylla(crate = "toolkit::cql::scylla")]`.
 pub use scylla;
 pub use scylla::statement::prepared::PreparedStatement as Prepared;
-pub use scylla::{DeserializeRow, SerializeRow};
+pub use scylla::deserialize::row::DeserializeRow;
+pub use scylla::serialize::row::SerializeRow;
 
 pub use error::CqlError;
 pub use schema::{Applied, Schema};
@@ -33,8 +34,8 @@ pub use write::Write;
 use crate::config::CqlConfig;
 
 /// A row type that owns what it holds.
-pub trait OwnedRow: for<'a, 'b> scylla::deserialize::row::DeserializeRow<'a, 'b> {}
-impl<T: for<'a, 'b> scylla::deserialize::row::DeserializeRow<'a, 'b>> OwnedRow for T {}
+pub trait OwnedRow: for<'a, 'b> DeserializeRow<'a, 'b> {}
+impl<T: for<'a, 'b> DeserializeRow<'a, 'b>> OwnedRow for T {}
 
 /// Where the next page of an answer begins.
 pub type PageState = PagingState;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use futures::StreamExt;
-use scylla::SerializeRow;
+use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch, BatchType};
 

@@ -54,6 +54,12 @@ impl Search {
         Ok(())
     }
 
+    /// Writes one document, in one attempt.
+    pub async fn write_once(&self, index: &str, document: Document) -> Result<(), SearchError> {
+        let rejected = self.bulk(index, std::slice::from_ref(&document)).await?;
+        if rejected.is_empty() { Ok(()) } else { Err(SearchError::Busy { index: index.to_owned(), count: 1, of: 1 }) }
+    }
+
     /// One bulk request; the positions of the documents that the server had no room for.
     async fn bulk(&self, index: &str, documents: &[Document]) -> Result<Vec<usize>, SearchError> {
         let path = format!("/{index}/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason");

@@ -1,0 +1,168 @@
+//! What a topic is, and whether it is what it has to be. Reads only.
+//!
+//! Promises: a missing topic is an error and is never created by asking for it; every difference is listed, with what
+//! was declared and what is there.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::types::RDKafkaErrorCode;
+
+use super::Error;
+use super::client::{Connection, refused, settings};
+use crate::config::KafkaConfig;
+
+/// A topic as the brokers describe it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicFacts {
+    pub name: String,
+    pub partitions: i32,
+    /// Replicas of the partition that has fewest.
+    pub replication: i32,
+    /// Every setting with its value in force, defaults included.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// What a topic has to be; what is not named may be anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expectation {
+    pub partitions: Option<i32>,
+    pub replication: Option<i32>,
+    pub configs: BTreeMap<String, String>,
+}
+
+/// One way in which a topic is not what it has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// `partitions`, `replication`, or a topic setting.
+    pub key: String,
+    pub declared: String,
+    pub actual: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is {} and has to be {}", self.key, self.actual, self.declared)
+    }
+}
+
+impl Expectation {
+    /// What the design relies on of any topic that is an event store, whatever its size: nothing is deleted or
+    /// compacted away, the broker's clock stamps records, and no replica that fell behind becomes leader.
+    pub fn event_log() -> Self {
+        let configs = [
+            ("cleanup.policy", "compact"),
+            ("min.compaction.lag.ms", "9223372036854775807"),
+            ("message.timestamp.type", "LogAppendTime"),
+            ("unclean.leader.election.enable", "false"),
+        ];
+        let configs = configs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Self { partitions: None, replication: None, configs }
+    }
+
+    /// Every difference, in a stable order.
+    pub fn differences(&self, facts: &TopicFacts) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        let mut compare = |key: &str, declared: Option<String>, actual: String| {
+            if let Some(declared) = declared.filter(|declared| *declared != actual) {
+                differences.push(Difference { key: key.to_owned(), declared, actual });
+            }
+        };
+        compare("partitions", self.partitions.map(|n| n.to_string()), facts.partitions.to_string());
+        compare("replication", self.replication.map(|n| n.to_string()), facts.replication.to_string());
+        for (key, declared) in &self.configs {
+            let actual = facts.configs.get(key).cloned().unwrap_or_else(|| "unknown to the broker".to_owned());
+            compare(key, Some(declared.clone()), actual);
+        }
+        differences
+    }
+}
+
+/// Asks the brokers what `topic` is.
+pub async fn describe_topic(config: &KafkaConfig, topic: &str) -> Result<TopicFacts, Error> {
+    let (config, topic) = (config.clone(), topic.to_owned());
+    let tried = format!("describe topic {topic}");
+    tokio::task::spawn_blocking(move || Admin::open(&config)?.describe(&topic))
+        .await
+        .unwrap_or_else(|_cancelled| Err(Error::Closed(tried)))
+}
+
+/// Refuses a topic that is not what `expected` says; its facts (how many partitions) otherwise. For start-up.
+pub async fn verify_topic(config: &KafkaConfig, topic: &str, expected: &Expectation) -> Result<TopicFacts, Error> {
+    let facts = describe_topic(config, topic).await?;
+    let differences = expected.differences(&facts);
+    if differences.is_empty() {
+        return Ok(facts);
+    }
+    Err(Error::Differs {
+        topic: topic.to_owned(),
+        differences,
+        advice: "restore its settings by hand after making sure that nothing was lost, or name another topic",
+    })
+}
+
+/// A client for administration. Everything on it blocks: use it in `spawn_blocking` only.
+pub(super) struct Admin {
+    pub(super) client: AdminClient<Connection>,
+    metadata: BaseConsumer<Connection>,
+    pub(super) servers: String,
+    timeout: Duration,
+}
+
+impl Admin {
+    pub(super) fn open(config: &KafkaConfig) -> Result<Self, Error> {
+        let context = || Connection::new("admin", None);
+        let client = AdminClient::from_config_and_context(&settings(config, "admin", &[], &[]), context())
+            .map_err(|error| refused(config, &error))?;
+        // A consumer asks for a topic without creating it; a producer (which an admin client is) creates it.
+        let metadata = settings(config, "admin", &[], &[("allow.auto.create.topics", "false")])
+            .create_with_context(context())
+            .map_err(|error| refused(config, &error))?;
+        Ok(Self { client, metadata, servers: config.bootstrap_servers.clone(), timeout: config.request_timeout() })
+    }
+
+    pub(super) fn options(&self) -> AdminOptions {
+        AdminOptions::new().request_timeout(Some(self.timeout)).operation_timeout(Some(self.timeout))
+    }
+
+    pub(super) fn describe(&self, topic: &str) -> Result<TopicFacts, Error> {
+        let tried = || format!("describe topic {topic}");
+        let failed = |problem: String| Error::Unreachable { tried: tried(), servers: self.servers.clone(), problem };
+        let metadata = self
+            .metadata
+            .fetch_metadata(Some(topic), self.timeout)
+            .map_err(|error| Error::unreachable(tried(), &self.servers, &error))?;
+        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
+            return Err(Error::NoTopic(topic.to_owned()));
+        };
+        match found.error().map(RDKafkaErrorCode::from) {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                return Err(Error::NoTopic(topic.to_owned()));
+            }
+            Some(code) => return Err(failed(code.to_string())),
+            None if found.partitions().is_empty() => return Err(Error::NoTopic(topic.to_owned())),
+            None => {}
+        }
+        let replication = found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+        let described = self.client.describe_configs(&[ResourceSpecifier::Topic(topic)], &self.options());
+        let described = tokio::runtime::Handle::current()
+            .block_on(described)
+            .map_err(|error| Error::unreachable(tried(), &self.servers, &error))?;
+        let mut configs = BTreeMap::new();
+        for resource in described {
+            for entry in resource.map_err(|code| failed(code.to_string()))?.entries {
+                configs.insert(entry.name, entry.value.unwrap_or_default());
+            }
+        }
+        Ok(TopicFacts {
+            name: topic.to_owned(),
+            partitions: found.partitions().len() as i32,
+            replication: replication as i32,
+            configs,
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Following partitions of one topic from given offsets, on one thread.
+//!
+//! Promises: per partition, records come in order and once per start; a [`Signal::Position`] follows every batch, taken
+//! from the consumer's position, so gaps are passed too; brokers that are away delay the tail and do not end it; an
+//! offset that does not exist ends the partition's tail with [`Signal::TailFailed`], for it would otherwise go on
+//! somewhere else silently.
+
+pub(super) mod fault;
+mod reading;
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use ledger::{Inbox, Offset, Partition, Signal, TailError};
+use rdkafka::consumer::BaseConsumer;
+
+use super::Error;
+use super::client::{Connection, refused, settings};
+use crate::config::KafkaConfig;
+use crate::lifecycle::Dependency;
+use reading::Reading;
+
+/// Starts that may wait: a multiple of the partitions, each of which is started once in a long while.
+const COMMANDS: usize = 4_096;
+
+/// The tail of one topic. Its thread ends when this is dropped.
+#[derive(Debug)]
+pub struct Tail {
+    commands: Sender<Start>,
+    inbox: InboxRef,
+}
+
+/// Read `partition` from `from` on.
+#[derive(Clone, Copy, Debug)]
+struct Start {
+    partition: Partition,
+    from: Offset,
+}
+
+#[derive(Clone)]
+struct InboxRef(Arc<dyn Inbox>);
+
+impl std::fmt::Debug for InboxRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Inbox")
+    }
+}
+
+impl Tail {
+    /// Opens a tail that reads nothing yet. Does not wait for a connection.
+    pub fn open(
+        config: &KafkaConfig,
+        topic: &str,
+        inbox: Arc<dyn Inbox>,
+        dependency: Option<Dependency>,
+    ) -> Result<Self, Error> {
+        let consumer = consumer(config, "tail", dependency)?;
+        let (commands, starts) = bounded(COMMANDS);
+        let reading = Reading::new(consumer, topic, Arc::clone(&inbox), config.request_timeout());
+        std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || reading.run(&starts))?;
+        Ok(Self { commands, inbox: InboxRef(inbox) })
+    }
+
+    /// Reads `partition` from `from` on; the other partitions go on undisturbed. Never blocks.
+    pub fn start(&self, partition: Partition, from: Offset) {
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.commands.try_send(Start { partition, from })
+        {
+            let error = TailError::Other("the tail's thread does not take commands".to_owned());
+            let (inbox, signal) = (self.inbox.clone(), Signal::TailFailed { partition, error });
+            // On a thread of its own: the caller may be the one who empties the inbox.
+            let tell = move || inbox.0.deliver(signal);
+            if let Err(error) = std::thread::Builder::new().name("kafka-refusal".to_owned()).spawn(tell) {
+                tracing::error!(%error, "cannot start a thread to tell a failed tail");
+            }
+        }
+    }
+}
+
+/// A consumer that reads what it is told from where it is told: no group, no commits, no reset.
+pub(super) fn consumer(
+    config: &KafkaConfig,
+    role: &'static str,
+    dependency: Option<Dependency>,
+) -> Result<BaseConsumer<Connection>, Error> {
+    let (wait, buffer) = (config.fetch_wait_ms.to_string(), config.fetch_buffer_kib.to_string());
+    // librdkafka asks for a group's name even where nothing is ever joined or committed.
+    let group = format!("folio-{role}");
+    let settings = settings(
+        config,
+        role,
+        &[
+            ("fetch.wait.max.ms", &wait),
+            ("queued.max.messages.kbytes", &buffer),
+            ("queued.min.messages", "100000"),
+            ("fetch.queue.backoff.ms", "1"),
+            ("fetch.error.backoff.ms", "50"),
+        ],
+        &[
+            ("group.id", &group),
+            ("allow.auto.create.topics", "false"),
+            ("enable.auto.commit", "false"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.offset.reset", "error"),
+            ("isolation.level", "read_uncommitted"),
+            ("enable.partition.eof", "true"),
+            ("check.crcs", "true"),
+            ("fetch.min.bytes", "1"),
+        ],
+    );
+    settings.create_with_context(Connection::new(role, dependency)).map_err(|error| refused(config, &error))
+}

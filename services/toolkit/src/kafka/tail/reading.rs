@@ -1,0 +1,190 @@
+//! The tail's thread.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, TryRecvError};
+use ledger::{Inbox, LogRecord, Offset, Partition, Signal, TailError};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+
+use super::Start;
+use super::fault::{self, Fault};
+use crate::kafka::client::Connection;
+use crate::kafka::record::log_record;
+
+/// How long a poll waits for data; data ends it at once. Bounds how soon a start is noticed.
+const POLL: Duration = Duration::from_millis(10);
+/// Records of all partitions per round: bounds memory and how long the first record of a round waits.
+const ROUND: usize = 2_000;
+
+pub(super) struct Reading {
+    consumer: BaseConsumer<Connection>,
+    topic: String,
+    inbox: Arc<dyn Inbox>,
+    timeout: Duration,
+    /// The partitions that are read, each with the first offset not delivered.
+    next: BTreeMap<i32, Offset>,
+    /// Records of this round.
+    round: BTreeMap<i32, Vec<LogRecord>>,
+}
+
+impl Reading {
+    pub(super) fn new(
+        consumer: BaseConsumer<Connection>,
+        topic: &str,
+        inbox: Arc<dyn Inbox>,
+        timeout: Duration,
+    ) -> Self {
+        Self { consumer, topic: topic.to_owned(), inbox, timeout, next: BTreeMap::new(), round: BTreeMap::new() }
+    }
+
+    /// Runs until the tail is dropped. The consumer's end, which blocks, happens on this thread.
+    pub(super) fn run(mut self, starts: &Receiver<Start>) {
+        loop {
+            match starts.try_recv() {
+                Ok(start) => {
+                    self.start(start);
+                    continue;
+                }
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return,
+            }
+            if self.next.is_empty() {
+                // Nothing to poll for but events; a start must not wait for them.
+                drop(self.consumer.poll(Duration::ZERO));
+                match starts.recv_timeout(Duration::from_secs(1)) {
+                    Ok(start) => self.start(start),
+                    Err(error) if error.is_timeout() => {}
+                    Err(_) => return,
+                }
+                continue;
+            }
+            self.round();
+        }
+    }
+
+    fn start(&mut self, start: Start) {
+        let Start { partition, from } = start;
+        if let Err(error) = self.assign(partition.0, from) {
+            self.fail(partition.0, TailError::Other(format!("cannot start at offset {from}: {error}")));
+        }
+    }
+
+    fn assign(&mut self, partition: i32, from: Offset) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&self.topic, partition, KafkaOffset::Offset(from))?;
+        if self.next.remove(&partition).is_some() {
+            self.consumer.incremental_unassign(&list)?;
+        }
+        self.consumer.incremental_assign(&list)?;
+        self.next.insert(partition, from);
+        Ok(())
+    }
+
+    fn fail(&mut self, partition: i32, error: TailError) {
+        if self.next.remove(&partition).is_some() {
+            let mut list = TopicPartitionList::new();
+            list.add_partition(&self.topic, partition);
+            if let Err(error) = self.consumer.incremental_unassign(&list) {
+                tracing::warn!(partition, %error, "cannot stop reading a partition whose tail failed");
+            }
+        }
+        self.inbox.deliver(Signal::TailFailed { partition: Partition(partition), error });
+    }
+
+    /// Takes what is there, up to a bound, and delivers it.
+    fn round(&mut self) {
+        let Self { consumer, next, round, .. } = self;
+        let mut faults = Vec::new();
+        let mut reached_end = false;
+        let mut taken = 0;
+        let mut wait = POLL;
+        while taken < ROUND
+            && let Some(polled) = consumer.poll(wait)
+        {
+            wait = Duration::ZERO;
+            match polled {
+                Ok(message) => take(next, round, &message),
+                Err(KafkaError::PartitionEOF(_)) => reached_end = true,
+                Err(error) => faults.push(fault::of(&error)),
+            }
+            taken += 1;
+        }
+        let any = round.values().any(|records| !records.is_empty());
+        for (&partition, records) in round.iter_mut().filter(|(_, records)| !records.is_empty()) {
+            let records = std::mem::take(records);
+            self.inbox.deliver(Signal::Records { partition: Partition(partition), records });
+        }
+        if any || reached_end {
+            self.consumer.context().up();
+            self.tell_positions();
+        }
+        for fault in faults {
+            self.handle(fault);
+        }
+    }
+
+    /// Tells each position that moved, or that stands at the end for the first time.
+    fn tell_positions(&mut self) {
+        let positions = match self.consumer.position() {
+            Ok(positions) => positions,
+            // The records were delivered; the position is told after the next batch.
+            Err(error) => return tracing::warn!(%error, "cannot read the tail's positions"),
+        };
+        for element in positions.elements_for_topic(&self.topic) {
+            let partition = element.partition();
+            let Some(next) = self.next.get_mut(&partition) else { continue };
+            // Invalid until the first record: then the position is the start.
+            if let KafkaOffset::Offset(position) = element.offset()
+                && position > *next
+            {
+                *next = position;
+            }
+            self.inbox.deliver(Signal::Position { partition: Partition(partition), position: *next });
+        }
+    }
+
+    fn handle(&mut self, fault: Fault) {
+        match fault {
+            Fault::Connection(reason) => self.consumer.context().down(reason),
+            Fault::Noted(reason) => tracing::warn!(topic = self.topic, reason, "the tail goes on after an error"),
+            Fault::Final(reason) => {
+                for partition in self.next.keys().copied().collect::<Vec<_>>() {
+                    self.fail(partition, TailError::Other(reason.clone()));
+                }
+            }
+            // librdkafka does not tell which partition: ask where each stands.
+            Fault::OutOfRange | Fault::Truncated => {
+                for (partition, next) in self.next.clone() {
+                    match self.consumer.fetch_watermarks(&self.topic, partition, self.timeout) {
+                        Ok((_, high)) if next > high => self.fail(partition, TailError::Truncated),
+                        Ok((low, _)) if next < low => self.fail(partition, TailError::OutOfRange),
+                        // A truncation that has been written over cannot be seen from here.
+                        Ok(_) if fault == Fault::Truncated => self.fail(partition, TailError::Truncated),
+                        // In range now: a broker that had fallen behind said otherwise. Go on where we were.
+                        Ok(_) => {
+                            if let Err(error) = self.assign(partition, next) {
+                                self.fail(partition, TailError::Other(error.to_string()));
+                            }
+                        }
+                        Err(error) => {
+                            self.fail(partition, TailError::Other(format!("cannot tell its range: {error}")));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Keeps a record of a partition that is read. What lies below `next` was delivered before: a consumer that was told
+/// to go on at `next` never sends it.
+fn take(next: &BTreeMap<i32, Offset>, round: &mut BTreeMap<i32, Vec<LogRecord>>, message: &BorrowedMessage<'_>) {
+    if next.get(&message.partition()).is_some_and(|next| message.offset() >= *next) {
+        round.entry(message.partition()).or_default().push(log_record(message));
+    }
+}
