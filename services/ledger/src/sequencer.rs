@@ -107,7 +107,8 @@ impl<A: Aggregate> Sequencer<A> {
     pub fn command(&mut self, now_ms: u64, submission: Submission<A::Command>) {
         self.now_ms = self.now_ms.max(now_ms);
         let ticket = submission.ticket;
-        if self.waiting.len() >= self.limits.max_waiting {
+        // An append may outlive its command's deadline: both are bounded.
+        if self.waiting.len().max(self.in_flight.len()) >= self.limits.max_waiting {
             return self.outputs.push(Output::Answer { ticket, answer: Answer::Overloaded });
         }
         let home = partition_of(submission.subject.as_str(), self.partitions);

@@ -25,18 +25,17 @@ impl<A: Aggregate> Sequencer<A> {
         key: &[u8],
         decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
     ) {
-        let Ok(key) = KeyRef::parse(key) else { return self.pass_over(offset, VoidReason::Garbage) };
+        let key = KeyRef::parse(key);
+        let own = key.ok().and_then(|key| self.ids.append_of(key.event_id));
+        // A report at a lower offset, or at this one for another record: log and reports contradict each other.
+        if let Some((&reported, append_id)) = self.reports.first_key_value()
+            && (reported < offset || reported == offset && own != Some(*append_id))
+        {
+            return self.contradiction(reported);
+        }
+        let Ok(key) = key else { return self.pass_over(offset, VoidReason::Garbage) };
         if partition_of(key.subject, self.partitions) != self.partition {
             return self.pass_over(offset, VoidReason::WrongPartition);
-        }
-        let own = self.ids.append_of(key.event_id);
-        // A report at a lower offset, or at this one for another record: log and reports contradict each other.
-        if let Some((reported, append_id)) = self.reports.first_key_value()
-            && (*reported < offset || *reported == offset && own != Some(*append_id))
-        {
-            return self.discard(format!(
-                "an append was reported at offset {reported}, where the tail has not shown it"
-            ));
         }
         if let Some(append_id) = own
             && self.in_flight.get(&append_id).is_some_and(|append| append.is(&key))
@@ -61,9 +60,7 @@ impl<A: Aggregate> Sequencer<A> {
                 self.discard(format!("two appends were reported at offset {offset}"));
             }
         } else {
-            self.discard(format!(
-                "an append was reported at offset {offset}, where the tail has not shown it"
-            ));
+            self.contradiction(offset);
         }
     }
 
@@ -87,9 +84,7 @@ impl<A: Aggregate> Sequencer<A> {
             && offset <= self.next
         {
             if offset < self.next {
-                self.discard(format!(
-                    "an append was reported at offset {offset}, where the tail has not shown it"
-                ));
+                self.contradiction(offset);
             } else {
                 self.apply_own(offset, append_id, false);
             }
@@ -214,15 +209,12 @@ impl<A: Aggregate> Sequencer<A> {
     }
 
     fn pass_over(&mut self, offset: Offset, reason: VoidReason) {
-        if let Some((reported, _)) = self.reports.first_key_value()
-            && *reported <= offset
-        {
-            return self.discard(format!(
-                "an append was reported at offset {reported}, where the tail has not shown it"
-            ));
-        }
         self.next = offset + 1;
         self.outputs.push(Output::VoidRecord { offset, reason });
+    }
+
+    fn contradiction(&mut self, reported: Offset) {
+        self.discard(format!("an append was reported at offset {reported}, where the tail does not show it"));
     }
 
     fn discard(&mut self, reason: String) {
