@@ -3,6 +3,7 @@
 //! Promise: transient says whether trying again, unchanged, can help.
 
 use toolkit::cql::CqlError;
+use toolkit::retry::Transient;
 use toolkit::search::SearchError;
 
 /// A failed load, write or schema statement.
@@ -25,6 +26,12 @@ impl Error {
             Self::Search(e) => e.is_transient(),
             Self::Corrupt { .. } => false,
         }
+    }
+}
+
+impl Transient for Error {
+    fn is_transient(&self) -> bool {
+        self.is_transient()
     }
 }
 

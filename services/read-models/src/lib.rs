@@ -1,18 +1,20 @@
 //! The read models: what the catalog's events are folded into, and the questions the rows answer.
 //!
 //! One folder per read model, all alike: `fold.rs` is pure (state and event in, next state and row changes out), `store.rs`
-//! writes and loads the rows, `query.rs` answers questions. [`model`] says what a read model is and [`batch`] holds the rules
+//! writes and loads the rows, `query.rs` answers questions. [`model`] says what a read model is and [`projection`] holds the rules
 //! that make at-least-once delivery have exactly-once effect.
 //!
 //! Promises: rows depend on the effective events only, never on clocks, batch boundaries, restarts or redelivery.
 
-pub mod batch;
+
+mod cql_time;
 pub mod error;
 pub mod history;
 pub mod model;
 pub mod page;
 pub mod positions;
 pub mod products;
+pub mod projection;
 pub mod search;
 pub mod stored;
 pub mod stores;

@@ -2,7 +2,15 @@
 
 use domain::{ProductId, Version};
 use jiff::Timestamp;
+use toolkit::cql::{Cql, Prepared};
 use uuid::Uuid;
+
+use super::row::{HeadColumns, READ_COLUMNS, ReadRow, event, head};
+use super::store::{select_head, table};
+use crate::model::{Head, Meta, Place, Recorded};
+use crate::page::{self, Page, PageRequest};
+use crate::positions::CqlPositions;
+use crate::{QueryError, StoredProduct};
 
 /// One event of a product's history.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +40,6 @@ pub enum Order {
     OldestFirst,
 }
 
-/// The newest event of a product that `history` knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Head {
-    pub version: Version,
-    pub event_id: Uuid,
-}
 
 /// Which past of a product is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +49,133 @@ pub enum Past {
     Time(Timestamp),
 }
 
-// pub struct Queries (Clone):
-//   async fn open(cql: &Cql) -> Result<Queries, QueryError>
-//   async fn head(&self, id: &ProductId) -> Result<Option<Head>, QueryError>
-//   async fn history(&self, id: &ProductId, order: Order, page: &PageRequest) -> Result<Page<HistoryEntry>, QueryError>
-//   async fn entry(&self, id: &ProductId, version: Version) -> Result<Option<HistoryEntry>, QueryError>
-//   async fn product_at(&self, id: &ProductId, past: Past) -> Result<Option<StoredProduct>, QueryError>   (by folding)
-//   async fn position(&self, prefix: &str, partition: i32) -> Result<i64, QueryError>
+/// Asks `history`. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Queries {
+    cql: Cql,
+    positions: CqlPositions,
+    head: Prepared,
+    newest_first: Prepared,
+    oldest_first: Prepared,
+    entry: Prepared,
+}
+
+/// Rows read at once while a past is folded.
+const FOLD_PAGE: usize = 200;
+
+impl Queries {
+    /// Prepares the statements; the table must be there (`folio stores apply`).
+    pub async fn open(cql: &Cql) -> Result<Self, QueryError> {
+        let select = format!("SELECT {READ_COLUMNS} FROM {{keyspace}}.{} WHERE product_id = ?", table());
+        Ok(Self {
+            cql: cql.clone(),
+            positions: CqlPositions::open(cql).await?,
+            head: cql.prepare(&select_head()).await?,
+            newest_first: cql.prepare(&format!("{select} AND version < ? ORDER BY version DESC LIMIT ?")).await?,
+            oldest_first: cql.prepare(&format!("{select} AND version > ? ORDER BY version ASC LIMIT ?")).await?,
+            entry: cql.prepare(&format!("{select} AND version = ?")).await?,
+        })
+    }
+
+    /// The newest event that `history` holds of the product.
+    pub async fn head(&self, id: &ProductId) -> Result<Option<Head>, QueryError> {
+        let columns: Option<HeadColumns> = self.cql.row(&self.head, (id.as_str(),)).await?;
+        Ok(columns.and_then(|c| head(id, c)).map(|h| Head { version: h.version, event_id: h.event_id }))
+    }
+
+    /// What happened to the product.
+    pub async fn history(
+        &self,
+        id: &ProductId,
+        order: Order,
+        page: &PageRequest,
+    ) -> Result<Page<HistoryEntry>, QueryError> {
+        let question = format!("history of {id}, {order:?}");
+        let start = match order {
+            Order::NewestFirst => i64::MAX,
+            Order::OldestFirst => 0,
+        };
+        let after = page.token.as_ref().map_or(Ok(start), |token| page::decode(&question, token))?;
+        let size = page.effective_size();
+        let mut items = self.entries(id, order, after, size + 1).await?;
+        let more = items.len() > size;
+        items.truncate(size);
+        let next = match items.last() {
+            Some(last) if more => Some(page::encode(&question, last.version.get())?),
+            _ => None,
+        };
+        Ok(Page { items, next })
+    }
+
+    /// The event that gave the product this version.
+    pub async fn entry(&self, id: &ProductId, version: Version) -> Result<Option<HistoryEntry>, QueryError> {
+        let row: Option<ReadRow> = self.cql.row(&self.entry, (id.as_str(), version.get() as i64)).await?;
+        Ok(row.map(|row| row.parse(id)).transpose()?)
+    }
+
+    /// The product as it was, by folding its events; also when it was deleted then. `None`: it was not there yet, or the
+    /// version is not there (yet): compare with [`Self::head`].
+    pub async fn product_at(&self, id: &ProductId, past: Past) -> Result<Option<StoredProduct>, QueryError> {
+        let mut state: Option<StoredProduct> = None;
+        loop {
+            let after = state.as_ref().map_or(0, |s| s.product.version.get() as i64);
+            let entries = self.entries(id, Order::OldestFirst, after, FOLD_PAGE).await?;
+            let last_page = entries.len() < FOLD_PAGE;
+            for entry in &entries {
+                let beyond = match past {
+                    Past::Version(version) => entry.version > version,
+                    Past::Time(time) => entry.appended_at > time,
+                };
+                if beyond {
+                    return Ok(state);
+                }
+                state = Some(fold_entry(id, state, entry)?);
+            }
+            if last_page {
+                let reached = state.as_ref().map(|s| s.product.version);
+                return Ok(match past {
+                    Past::Version(version) if reached != Some(version) => None,
+                    Past::Version(_) | Past::Time(_) => state,
+                });
+            }
+        }
+    }
+
+    /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
+    pub async fn position(&self, group: &str, partition: i32) -> Result<i64, QueryError> {
+        Ok(self.positions.read(group, partition).await?.unwrap_or_default())
+    }
+
+    async fn entries(
+        &self,
+        id: &ProductId,
+        order: Order,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, QueryError> {
+        let statement = match order {
+            Order::NewestFirst => &self.newest_first,
+            Order::OldestFirst => &self.oldest_first,
+        };
+        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
+        let rows: Vec<ReadRow> = self.cql.rows(statement, (id.as_str(), after, limit)).await?;
+        Ok(rows.into_iter().map(|row| row.parse(id)).collect::<Result<_, _>>()?)
+    }
+}
+
+fn fold_entry(
+    id: &ProductId,
+    state: Option<StoredProduct>,
+    entry: &HistoryEntry,
+) -> Result<StoredProduct, QueryError> {
+    let record = Recorded {
+        product: id.clone(),
+        version: entry.version,
+        event_id: entry.event_id,
+        event: event(id, entry)?,
+        place: Place { partition: entry.partition, offset: entry.offset, appended_at: entry.appended_at },
+        meta: Meta::default(),
+    };
+    StoredProduct::fold(state, &record)
+        .map_err(|e| QueryError::Internal(format!("folding history of {id} at version {}: {e}", entry.version)))
+}

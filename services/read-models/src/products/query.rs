@@ -1,8 +1,17 @@
 //! The questions `products` answers: a product by id, several by id, the products of a category.
 
-use domain::{CategoryPath, Money, Name, Brand, ProductId, Sku, Status, Version};
+use domain::{Brand, CategoryPath, Money, Name, ProductId, Sku, Status, Version};
+use futures::StreamExt;
 use jiff::Timestamp;
+use toolkit::cql::{Cql, Prepared};
 use uuid::Uuid;
+
+use super::BUCKETS;
+use super::row::{ItemRow, ProductRow};
+use super::store::{prepare_load, tables};
+use crate::page::{self, Page, PageRequest};
+use crate::positions::CqlPositions;
+use crate::{QueryError, StoredProduct};
 
 /// A product as a category list shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,9 +27,86 @@ pub struct CategoryItem {
     pub updated_at: Timestamp,
 }
 
-// pub struct Queries (Clone):
-//   async fn open(cql: &Cql) -> Result<Queries, QueryError>
-//   async fn product(&self, id: &ProductId) -> Result<Option<StoredProduct>, QueryError>          (also deleted ones)
-//   async fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, QueryError>  (in the order asked)
-//   async fn list_category(&self, category: &CategoryPath, page: &PageRequest) -> Result<Page<CategoryItem>, QueryError>
-//   async fn position(&self, prefix: &str, partition: i32) -> Result<i64, QueryError>   (everything below is applied)
+/// Asks `products`. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Queries {
+    cql: Cql,
+    positions: CqlPositions,
+    by_id: Prepared,
+    in_bucket: Prepared,
+}
+
+/// Buckets of a category asked at once while a page is filled.
+const BUCKETS_AT_ONCE: usize = 4;
+
+impl Queries {
+    /// Prepares the statements; the tables must be there (`folio stores apply`).
+    pub async fn open(cql: &Cql) -> Result<Self, QueryError> {
+        let in_bucket = format!(
+            "SELECT product_id, sku, name, brand, price_minor, currency, status, version, event_id, updated_at FROM \
+             {{keyspace}}.{} WHERE category = ? AND bucket = ? AND product_id > ? LIMIT ?",
+            tables().1
+        );
+        Ok(Self {
+            cql: cql.clone(),
+            positions: CqlPositions::open(cql).await?,
+            by_id: prepare_load(cql).await?,
+            in_bucket: cql.prepare(&in_bucket).await?,
+        })
+    }
+
+    /// The product as it is now; also a deleted one.
+    pub async fn product(&self, id: &ProductId) -> Result<Option<StoredProduct>, QueryError> {
+        let row: Option<ProductRow> = self.cql.row(&self.by_id, (id.as_str(),)).await?;
+        Ok(row.map(ProductRow::parse).transpose()?)
+    }
+
+    /// Several products as they are now, in the order asked for; also deleted ones.
+    pub async fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, QueryError> {
+        let ids = ids.iter().map(|id| (id.to_string(),)).collect();
+        let rows: Vec<Option<ProductRow>> = self.cql.read_all(&self.by_id, ids).await?;
+        Ok(rows.into_iter().map(|row| row.map(ProductRow::parse).transpose()).collect::<Result<_, _>>()?)
+    }
+
+    /// The products of exactly this category (not of those below it) that are not deleted, in a stable order: by bucket,
+    /// then by product id.
+    pub async fn list_category(
+        &self,
+        category: &CategoryPath,
+        page: &PageRequest,
+    ) -> Result<Page<CategoryItem>, QueryError> {
+        let question = format!("products of category {category}");
+        let size = page.effective_size();
+        let (bucket, after) = match &page.token {
+            Some(token) => page::decode::<(u8, String)>(&question, token)?,
+            None => (0, String::new()),
+        };
+        // One more than a page, to know whether there is a next one.
+        let limit = i32::try_from(size + 1).unwrap_or(i32::MAX);
+        let ask = |bucket: u8, after: String| async move {
+            let values = (category.as_str(), i32::from(bucket), after, limit);
+            let rows: Vec<ItemRow> = self.cql.rows(&self.in_bucket, values).await?;
+            Ok::<_, QueryError>((bucket, rows))
+        };
+        let asked = (bucket..BUCKETS).map(|b| ask(b, if b == bucket { after.clone() } else { String::new() }));
+        let mut answers = futures::stream::iter(asked).buffered(BUCKETS_AT_ONCE);
+        let mut items = Vec::with_capacity(size);
+        let mut last = (bucket, after.clone());
+        while let Some(answer) = answers.next().await {
+            let (bucket, rows) = answer?;
+            for row in rows {
+                if items.len() == size {
+                    return Ok(Page { items, next: Some(page::encode(&question, last)?) });
+                }
+                last = (bucket, row.product_id.clone());
+                items.push(row.parse()?);
+            }
+        }
+        Ok(Page { items, next: None })
+    }
+
+    /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
+    pub async fn position(&self, group: &str, partition: i32) -> Result<i64, QueryError> {
+        Ok(self.positions.read(group, partition).await?.unwrap_or_default())
+    }
+}

@@ -1,129 +1,176 @@
 //! The questions `search` answers: full text with typo tolerance, filters, facets, and completion of a prefix.
 
-use domain::{CategoryPath, Currency, ProductId, Status};
+use domain::{CategoryPath, ProductId, ValueError};
+use serde::Deserialize;
+use serde_json::Value;
+use toolkit::search::Search;
 
-use crate::StoredProduct;
-use crate::page::PageRequest;
+use super::body;
+use super::document::ProductDocument;
+use super::request::{Bucket, Facet, FacetCounts, Hit, SearchRequest, SearchResponse, Suggestion};
+use super::store::INDEX;
+use crate::positions::SearchPositions;
+use crate::{GENERATION, QueryError, StoredProduct, page};
 
-/// A search. The default finds everything that is not deleted, best first.
-#[derive(Debug, Clone, Default)]
-pub struct SearchRequest {
-    /// Words to look for in name, description, brand, SKU and tags; typos are tolerated. `None`: no text, filters only.
-    pub text: Option<String>,
-    pub filters: Filters,
-    pub sort: Sort,
-    /// Which facets to count over the products found.
-    pub facets: Vec<Facet>,
-    pub page: PageRequest,
+/// Asks `search`. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Queries {
+    search: Search,
+    alias: String,
+    index: String,
+    positions: SearchPositions,
 }
 
-/// What a product must be. Several values of one field: any of them; several fields: all of them.
-#[derive(Debug, Clone, Default)]
-pub struct Filters {
-    /// This category and all below it.
-    pub category: Option<CategoryPath>,
-    pub brands: Vec<String>,
-    /// Empty: every status but deleted.
-    pub statuses: Vec<Status>,
-    pub currency: Option<Currency>,
-    /// Minor units, inclusive.
-    pub price_min: Option<u64>,
-    /// Minor units, inclusive.
-    pub price_max: Option<u64>,
-    /// All of these (name, value) pairs; several values of one name: any of them.
-    pub attributes: Vec<(String, String)>,
-    /// All of these.
-    pub tags: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Sort {
-    #[default]
-    Relevance,
-    PriceAscending,
-    PriceDescending,
-    NameAscending,
-    /// Last changed first.
-    Newest,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Facet {
-    /// Category paths with all their ancestors.
-    Category,
-    Brand,
-    Status,
-    Tags,
-    /// Price ranges in minor units: each bound starts a range, the first range is below the first bound.
-    Price { bounds: Vec<u64> },
-    /// Which attribute names occur.
-    AttributeNames,
-    /// The values of one attribute.
-    Attribute { name: String },
-}
-
-/// The facet as a name: `category`, `brand`, `status`, `tags`, `price`, `attributes`, `attributes.<name>`.
-impl std::fmt::Display for Facet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Category => f.write_str("category"),
-            Self::Brand => f.write_str("brand"),
-            Self::Status => f.write_str("status"),
-            Self::Tags => f.write_str("tags"),
-            Self::Price { .. } => f.write_str("price"),
-            Self::AttributeNames => f.write_str("attributes"),
-            Self::Attribute { name } => write!(f, "attributes.{name}"),
+impl Queries {
+    pub fn new(search: &Search) -> Self {
+        Self {
+            search: search.clone(),
+            alias: INDEX.alias(search.prefix()),
+            index: INDEX.index(search.prefix(), GENERATION),
+            positions: SearchPositions::open(search),
         }
+    }
+
+    /// Finds products. What was written is found after the next refresh, about a second later at most; see [`Self::refresh`].
+    pub async fn search(&self, request: &SearchRequest) -> Result<SearchResponse, QueryError> {
+        check(request)?;
+        let question = body::question(request);
+        let cursor = request.page.token.as_ref().map(|token| page::decode(&question, token)).transpose()?;
+        let size = request.page.effective_size();
+        let body = body::search(request, size + 1, cursor)?;
+        let mut answer: Answer<ProductDocument<'static>> = self.search.search(&self.alias, body).await?;
+        let more = answer.hits.hits.len() > size;
+        answer.hits.hits.truncate(size);
+        let next = match answer.hits.hits.last() {
+            Some(last) if more => Some(page::encode(&question, &last.sort)?),
+            _ => None,
+        };
+        let facets = request.facets.iter().enumerate().map(|(i, facet)| {
+            let counted = answer.aggregations.remove(&i.to_string()).unwrap_or_default();
+            FacetCounts { facet: facet.to_string(), buckets: counted.buckets.into_iter().map(|b| b.of(facet)).collect() }
+        });
+        let facets = facets.collect();
+        let hits = answer.hits.hits.into_iter().map(|hit| Ok(Hit { found: hit.source.parse()?, score: hit.score }));
+        let hits = hits.collect::<Result<_, crate::Error>>()?;
+        Ok(SearchResponse { hits, total: answer.hits.total.map_or(0, |t| t.value), facets, next })
+    }
+
+    /// Products whose names begin like this: the last word may be unfinished. At most 50.
+    pub async fn suggest(&self, prefix: &str, size: u32) -> Result<Vec<Suggestion>, QueryError> {
+        let prefix = prefix.trim();
+        if prefix.is_empty() {
+            return Ok(Vec::new());
+        }
+        let body = body::suggest(prefix, size.clamp(1, 50));
+        let answer: Answer<NameDocument> = self.search.search(&self.alias, body).await?;
+        let suggestions = answer.hits.hits.into_iter().map(|hit| {
+            let document = hit.source;
+            Ok(Suggestion {
+                product_id: ProductId::parse(&document.product_id)?,
+                name: document.name,
+                category: CategoryPath::parse(&document.category)?,
+            })
+        });
+        suggestions
+            .collect::<Result<_, ValueError>>()
+            .map_err(|e| QueryError::Internal(format!("reading a document of {}: {e}", self.alias)))
+    }
+
+    /// The product as `search` holds it, in real time; also a deleted one.
+    pub async fn product(&self, id: &ProductId) -> Result<Option<StoredProduct>, QueryError> {
+        let found: Vec<Option<ProductDocument<'static>>> = self.search.mget(&self.index, &[id.as_str()]).await?;
+        Ok(found.into_iter().flatten().next().map(ProductDocument::parse).transpose()?)
+    }
+
+    /// Everything of the partition below this offset is applied by the group; 0 if nothing is. It is searchable after the
+    /// next refresh.
+    pub async fn position(&self, group: &str, partition: i32) -> Result<i64, QueryError> {
+        Ok(self.positions.read(group, partition).await?.unwrap_or_default())
+    }
+
+    /// Makes everything applied so far searchable.
+    pub async fn refresh(&self) -> Result<(), QueryError> {
+        Ok(self.search.refresh(&self.index).await?)
     }
 }
 
-#[derive(Debug, Clone)]
-pub struct SearchResponse {
-    pub hits: Vec<Hit>,
-    /// How many products match in all (exact).
-    pub total: u64,
-    /// In the order asked for.
-    pub facets: Vec<FacetCounts>,
-    /// Opaque; `None` after the last page.
-    pub next: Option<String>,
+/// What the server would refuse less clearly.
+fn check(request: &SearchRequest) -> Result<(), QueryError> {
+    for facet in &request.facets {
+        if let Facet::Attribute { name } = facet {
+            domain::AttributeName::parse(name)
+                .map_err(|e| QueryError::BadQuestion(format!("facet attributes.{name}: {e}")))?;
+        }
+    }
+    if request.text.as_ref().is_some_and(|text| text.len() > 1_000) {
+        return Err(QueryError::BadQuestion("the text to search for must have at most 1,000 bytes".to_owned()));
+    }
+    Ok(())
 }
 
-#[derive(Debug, Clone)]
-pub struct Hit {
-    pub found: StoredProduct,
-    /// Relevance; absent when sorted by something else.
-    pub score: Option<f64>,
+#[derive(Deserialize)]
+#[serde(bound = "T: serde::de::DeserializeOwned")]
+struct Answer<T> {
+    hits: Hits<T>,
+    #[serde(default)]
+    aggregations: std::collections::HashMap<String, Counted>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FacetCounts {
-    /// [`Facet`]'s Display.
-    pub facet: String,
-    pub buckets: Vec<Bucket>,
+#[derive(Deserialize)]
+#[serde(bound = "T: serde::de::DeserializeOwned")]
+struct Hits<T> {
+    total: Option<Total>,
+    hits: Vec<Found<T>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bucket {
-    /// The value; for price ranges `<from>-<to>` with an open end left empty.
-    pub value: String,
-    pub count: u64,
-    /// Bounds of a price range: from inclusive, to exclusive.
-    pub from: Option<u64>,
-    pub to: Option<u64>,
+#[derive(Deserialize)]
+struct Total {
+    value: u64,
 }
 
-/// A completion of a prefix.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suggestion {
-    pub product_id: ProductId,
-    pub name: String,
-    pub category: CategoryPath,
+#[derive(Deserialize)]
+#[serde(bound = "T: serde::de::DeserializeOwned")]
+struct Found<T> {
+    #[serde(rename = "_source")]
+    source: T,
+    #[serde(rename = "_score")]
+    score: Option<f64>,
+    #[serde(default)]
+    sort: Vec<Value>,
 }
 
-// pub struct Queries (Clone):
-//   fn new(search: Search) -> Queries
-//   async fn search(&self, request: &SearchRequest) -> Result<SearchResponse, QueryError>
-//   async fn suggest(&self, prefix: &str, size: u32) -> Result<Vec<Suggestion>, QueryError>
-//   async fn product(&self, id: &ProductId) -> Result<Option<StoredProduct>, QueryError>        (real time)
-//   async fn position(&self, prefix: &str, partition: i32) -> Result<i64, QueryError>            (everything below is applied)
-//   async fn refresh(&self) -> Result<(), QueryError>   (what is applied becomes searchable; after position() has come far enough)
+#[derive(Deserialize)]
+struct NameDocument {
+    product_id: String,
+    name: String,
+    category: String,
+}
+
+#[derive(Deserialize, Default)]
+struct Counted {
+    #[serde(default)]
+    buckets: Vec<RawBucket>,
+}
+
+#[derive(Deserialize)]
+struct RawBucket {
+    key: Value,
+    doc_count: u64,
+    from: Option<f64>,
+    to: Option<f64>,
+}
+
+impl RawBucket {
+    fn of(self, facet: &Facet) -> Bucket {
+        let bound = |bound: Option<f64>| bound.map(|b| b as u64);
+        let (from, to) = (bound(self.from), bound(self.to));
+        let text = |bound: Option<u64>| bound.map_or_else(String::new, |b| b.to_string());
+        let key = self.key.as_str().map_or_else(|| self.key.to_string(), str::to_owned);
+        let value = match facet {
+            Facet::Price { .. } => format!("{}-{}", text(from), text(to)),
+            Facet::Attribute { .. } => key.split_once('=').map_or(key.clone(), |(_, value)| value.to_owned()),
+            Facet::Category | Facet::Brand | Facet::Status | Facet::Tags | Facet::AttributeNames => key,
+        };
+        Bucket { value, count: self.doc_count, from, to }
+    }
+}

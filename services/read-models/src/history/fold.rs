@@ -1,0 +1,80 @@
+//! The pure part of `history`.
+
+use domain::{Event, FoldError, ProductId, Version};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::NAME;
+use crate::model::{Folded, Head, Meta, Place, ReadModel, Recorded, State};
+
+/// The read model `history`.
+#[derive(Debug, Clone, Copy)]
+pub enum HistoryModel {}
+
+/// The state row: the newest event that the rows hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryHead {
+    pub product: ProductId,
+    pub version: Version,
+    pub event_id: Uuid,
+    /// When it was appended; never before the event before it.
+    pub appended_at: Timestamp,
+}
+
+/// The key of an event's row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct EntryKey {
+    pub product: ProductId,
+    pub version: Version,
+}
+
+/// An event's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub event_id: Uuid,
+    pub event: Event,
+    /// `appended_at` is at least that of the event before: brokers' clocks may differ, histories must not run backwards.
+    pub place: Place,
+    pub meta: Meta,
+}
+
+impl State for HistoryHead {
+    fn product(&self) -> &ProductId {
+        &self.product
+    }
+
+    fn head(&self) -> Head {
+        Head { version: self.version, event_id: self.event_id }
+    }
+}
+
+impl ReadModel for HistoryModel {
+    const NAME: &'static str = NAME;
+    type State = HistoryHead;
+    type Key = EntryKey;
+    type Row = Entry;
+
+    /// Every event is kept, whatever it says: history does not judge.
+    fn fold(state: Option<HistoryHead>, record: &Recorded) -> Result<Folded<Self>, FoldError> {
+        let expected = state.as_ref().map_or(Version::FIRST, |head| head.version.next());
+        if record.version != expected {
+            return Err(FoldError::OutOfTurn { expected, actual: record.version });
+        }
+        let appended_at =
+            state.map_or(record.place.appended_at, |head| head.appended_at.max(record.place.appended_at));
+        let key = EntryKey { product: record.product.clone(), version: record.version };
+        let entry = Entry {
+            event_id: record.event_id,
+            event: record.event.clone(),
+            place: Place { appended_at, ..record.place },
+            meta: record.meta.clone(),
+        };
+        let state = HistoryHead {
+            product: record.product.clone(),
+            version: record.version,
+            event_id: record.event_id,
+            appended_at,
+        };
+        Ok(Folded { state, changes: vec![(key, Some(entry))] })
+    }
+}

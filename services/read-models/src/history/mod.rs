@@ -1,0 +1,17 @@
+//! Read model `history` (ScyllaDB): every event of every product, by product and version.
+//!
+//! Table: `history_g1`, keyed `((product_id), version)`; its static head is the state row.
+
+mod fold;
+mod query;
+mod row;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use fold::{Entry, EntryKey, HistoryHead, HistoryModel};
+pub use query::{HistoryEntry, Order, Past, Queries};
+pub use store::{HistoryStore, SCHEMA};
+
+/// The read model's name.
+pub const NAME: &str = "history";

@@ -1,0 +1,105 @@
+//! Loads and writes the rows of `history`.
+
+use ahash::AHashMap;
+use domain::ProductId;
+use toolkit::cql::{Cql, Prepared, Schema, Write};
+use toolkit::retry::{GaveUp, Retry};
+
+use super::row::{EntryRow, HeadColumns, HeadRow, head};
+use super::{HistoryHead, HistoryModel};
+use crate::model::{Store, Writes};
+use crate::page::stable_hash;
+use crate::positions::CqlPositions;
+use crate::{Error, GENERATION};
+
+/// The declared table.
+pub const SCHEMA: Schema =
+    Schema { name: "deploy/cql/history.cql", text: include_str!("../../../../deploy/cql/history.cql") };
+
+/// The table of `history`.
+#[derive(Debug, Clone)]
+pub struct HistoryStore {
+    cql: Cql,
+    positions: CqlPositions,
+    load: Prepared,
+    put_entry: Prepared,
+    put_head: Prepared,
+}
+
+impl HistoryStore {
+    /// Prepares the statements; the table must be there (`folio stores apply`).
+    pub async fn open(cql: &Cql) -> Result<Self, Error> {
+        let table = table();
+        let put_entry = format!(
+            "INSERT INTO {{keyspace}}.{table} (product_id, version, event_id, event_type, event, actor, command_id, \
+             correlation_id, log_partition, log_offset, appended_at, occurred_at) VALUES (:product_id, :version, :event_id, \
+             :event_type, :event, :actor, :command_id, :correlation_id, :log_partition, :log_offset, :appended_at, \
+             :occurred_at) USING TIMESTAMP :version"
+        );
+        let put_head = format!(
+            "UPDATE {{keyspace}}.{table} USING TIMESTAMP :head_version SET head_version = :head_version, head_event_id = \
+             :head_event_id, head_appended_at = :head_appended_at WHERE product_id = :product_id"
+        );
+        Ok(Self {
+            cql: cql.clone(),
+            positions: CqlPositions::open(cql).await?,
+            load: cql.prepare(&select_head()).await?,
+            put_entry: cql.prepare(&put_entry).await?,
+            put_head: cql.prepare(&put_head).await?,
+        })
+    }
+}
+
+pub(super) fn table() -> String {
+    format!("history_g{GENERATION}")
+}
+
+pub(super) fn select_head() -> String {
+    // DISTINCT reads the static columns also where there is no row.
+    format!(
+        "SELECT DISTINCT head_version, head_event_id, head_appended_at FROM {{keyspace}}.{} WHERE product_id = ?",
+        table()
+    )
+}
+
+/// A product's rows and head go as one mutation, which a partition takes whole, if they are at most this many.
+const TOGETHER: usize = 60;
+
+impl Store<HistoryModel> for HistoryStore {
+    async fn load(&self, ids: &[ProductId]) -> Result<Vec<Option<HistoryHead>>, Error> {
+        let values = ids.iter().map(|id| (id.to_string(),)).collect();
+        let heads: Vec<Option<HeadColumns>> = self.cql.read_all(&self.load, values).await?;
+        Ok(ids.iter().zip(heads).map(|(id, columns)| head(id, columns?)).collect())
+    }
+
+    async fn write(&self, writes: Writes<HistoryModel>, retry: &Retry) -> Result<(), GaveUp<Error>> {
+        let mut rows_of: AHashMap<&ProductId, usize> = AHashMap::with_capacity(writes.states.len());
+        for change in &writes.rows {
+            *rows_of.entry(&change.product).or_default() += 1;
+        }
+        let mut first = Vec::with_capacity(writes.len());
+        let mut then = Vec::new();
+        for change in &writes.rows {
+            if let Some(entry) = &change.row {
+                let partition = stable_hash(change.product.as_str().as_bytes());
+                first.push(Write::new(&self.put_entry, EntryRow::new(&change.key, entry)).in_partition(partition));
+            }
+        }
+        for state in &writes.states {
+            let partition = stable_hash(state.product.as_str().as_bytes());
+            let head = Write::new(&self.put_head, HeadRow::from(state)).in_partition(partition);
+            let together = rows_of.get(&state.product).is_none_or(|rows| *rows <= TOGETHER);
+            if together { first.push(head) } else { then.push(head) }
+        }
+        self.cql.write_all(first, retry).await.map_err(|e| e.map(Error::from))?;
+        self.cql.write_all(then, retry).await.map_err(|e| e.map(Error::from))
+    }
+
+    async fn position(&self, group: &str, partition: i32) -> Result<Option<i64>, Error> {
+        Ok(self.positions.read(group, partition).await?)
+    }
+
+    async fn write_position(&self, group: &str, partition: i32, position: i64) -> Result<(), Error> {
+        Ok(self.positions.write(group, partition, position).await?)
+    }
+}

@@ -1,0 +1,126 @@
+//! What a read model is, and what it needs of a store.
+//!
+//! Promise: a read model sees effective records only, each product's in the order of their versions.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::hash::Hash;
+
+use domain::{Event, FoldError, ProductId, Version};
+use jiff::Timestamp;
+use toolkit::retry::{GaveUp, Retry};
+use uuid::Uuid;
+
+use crate::Error;
+
+/// An effective record, decoded.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    pub product: ProductId,
+    /// The version the record gives the product.
+    pub version: Version,
+    pub event_id: Uuid,
+    pub event: Event,
+    pub place: Place,
+    pub meta: Meta,
+}
+
+/// Where and when the log holds a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub partition: i32,
+    pub offset: i64,
+    /// The broker's append time.
+    pub appended_at: Timestamp,
+}
+
+/// What the record's headers say; all of it is information only.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Meta {
+    pub actor: Option<String>,
+    pub command_id: Option<Uuid>,
+    pub correlation_id: Option<String>,
+    /// The writer's clock.
+    pub occurred_at: Option<Timestamp>,
+}
+
+/// The last event a state has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub version: Version,
+    pub event_id: Uuid,
+}
+
+/// What a read model must remember of a product to fold its next event: the product's state row.
+pub trait State: Clone + Debug + Send + Sync + 'static {
+    fn product(&self) -> &ProductId;
+    fn head(&self) -> Head;
+}
+
+/// A pure fold: state and event in, next state and changes of further rows out.
+pub trait ReadModel: Debug + Send + Sync + Sized + 'static {
+    const NAME: &'static str;
+    type State: State;
+    /// The key of a further row.
+    type Key: Clone + Debug + Eq + Hash + Send + Sync;
+    /// The whole content of a further row.
+    type Row: Clone + Debug + Send + Sync;
+
+    /// Folds a record into the state of its product, whose next version it is.
+    fn fold(state: Option<Self::State>, record: &Recorded) -> Result<Folded<Self>, FoldError>;
+}
+
+/// What a record makes of a state.
+#[derive(Debug, Clone)]
+pub struct Folded<M: ReadModel> {
+    pub state: M::State,
+    /// Each key at most once: the row to put there, or `None` to delete what is there.
+    pub changes: Vec<(M::Key, Option<M::Row>)>,
+}
+
+/// A row to put, or (`None`) to delete, because of the event that gave its product this version.
+#[derive(Debug, Clone)]
+pub struct RowChange<M: ReadModel> {
+    pub key: M::Key,
+    pub product: ProductId,
+    pub version: Version,
+    pub row: Option<M::Row>,
+}
+
+/// What a batch of records changes: at most one change per row key, and the last state per product.
+#[derive(Debug)]
+pub struct Writes<M: ReadModel> {
+    pub rows: Vec<RowChange<M>>,
+    pub states: Vec<M::State>,
+}
+
+impl<M: ReadModel> Writes<M> {
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.states.is_empty()
+    }
+
+    /// How many rows or documents are written.
+    pub fn len(&self) -> usize {
+        self.rows.len() + self.states.len()
+    }
+}
+
+/// Where a read model's rows lie. A write takes effect only if it is newer, by version, than what is there.
+pub trait Store<M: ReadModel>: Clone + Debug + Send + Sync + 'static {
+    /// The states of these products, in their order.
+    fn load(&self, ids: &[ProductId]) -> impl Future<Output = Result<Vec<Option<M::State>>, Error>> + Send;
+
+    /// Writes the rows and then, when all of them are acknowledged, the states: a state says that its rows are there.
+    fn write(&self, writes: Writes<M>, retry: &Retry) -> impl Future<Output = Result<(), GaveUp<Error>>> + Send;
+
+    /// Up to where (exclusive) the group has applied the partition; `None`: it never wrote a position.
+    fn position(&self, group: &str, partition: i32) -> impl Future<Output = Result<Option<i64>, Error>> + Send;
+
+    /// Says that everything below `position` is applied and written. A lower position than the stored one is no change.
+    fn write_position(
+        &self,
+        group: &str,
+        partition: i32,
+        position: i64,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+}

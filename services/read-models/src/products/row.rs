@@ -1,0 +1,182 @@
+//! The rows as the tables hold them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    Attributes, Brand, CategoryPath, Description, Money, Name, Product, ProductId, Sku, Status, Tags, ValueError, Version,
+};
+use toolkit::cql::scylla::value::CqlTimestamp;
+use toolkit::cql::scylla::{DeserializeRow, SerializeRow};
+use uuid::Uuid;
+
+use super::{CategoryItem, CategoryKey};
+use crate::cql_time::{from_cql, to_cql};
+use crate::{Error, StoredProduct};
+
+/// A row of `products`.
+#[derive(Debug, SerializeRow, DeserializeRow)]
+#[scylla(crate = toolkit::cql::scylla)]
+pub(super) struct ProductRow {
+    product_id: String,
+    sku: String,
+    name: String,
+    description: String,
+    category: String,
+    brand: String,
+    price_minor: i64,
+    currency: String,
+    attributes: Option<BTreeMap<String, String>>,
+    tags: Option<BTreeSet<String>>,
+    status: String,
+    deleted_from: Option<String>,
+    version: i64,
+    event_id: Uuid,
+    updated_at: CqlTimestamp,
+}
+
+impl From<&StoredProduct> for ProductRow {
+    fn from(stored: &StoredProduct) -> Self {
+        let product = &stored.product;
+        Self {
+            product_id: product.id.to_string(),
+            sku: product.sku.to_string(),
+            name: product.name.to_string(),
+            description: product.description.to_string(),
+            category: product.category.to_string(),
+            brand: product.brand.to_string(),
+            price_minor: product.price.minor_units() as i64,
+            currency: product.price.currency().to_string(),
+            attributes: Some(product.attributes.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()),
+            tags: Some(product.tags.iter().map(str::to_owned).collect()),
+            status: product.status.to_string(),
+            deleted_from: product.deleted_from.map(|s| s.to_string()),
+            version: product.version.get() as i64,
+            event_id: stored.event_id,
+            updated_at: to_cql(stored.updated_at),
+        }
+    }
+}
+
+impl ProductRow {
+    pub(super) fn parse(self) -> Result<StoredProduct, Error> {
+        let id = self.product_id.clone();
+        self.try_into().map_err(|e: ValueError| corrupt("products", &id, &e))
+    }
+}
+
+impl TryFrom<ProductRow> for StoredProduct {
+    type Error = ValueError;
+
+    fn try_from(row: ProductRow) -> Result<Self, ValueError> {
+        let attributes = row.attributes.unwrap_or_default();
+        let tags = row.tags.unwrap_or_default();
+        let product = Product {
+            id: ProductId::parse(&row.product_id)?,
+            sku: Sku::parse(&row.sku)?,
+            name: Name::parse(&row.name)?,
+            description: Description::parse(&row.description)?,
+            category: CategoryPath::parse(&row.category)?,
+            brand: Brand::parse(&row.brand)?,
+            price: Money::new(row.price_minor, &row.currency)?,
+            attributes: Attributes::parse(attributes.iter().map(|(n, v)| (n.as_str(), v.as_str())))?,
+            tags: Tags::parse(tags.iter().map(String::as_str))?,
+            status: Status::parse(&row.status)?,
+            deleted_from: row.deleted_from.as_deref().map(Status::parse).transpose()?,
+            version: Version(row.version as u64),
+        };
+        Ok(Self { product, event_id: row.event_id, updated_at: from_cql(row.updated_at) })
+    }
+}
+
+/// A row of `products_by_category`.
+#[derive(Debug, SerializeRow)]
+#[scylla(crate = toolkit::cql::scylla)]
+pub(super) struct CategoryRow {
+    category: String,
+    bucket: i32,
+    product_id: String,
+    sku: String,
+    name: String,
+    brand: String,
+    price_minor: i64,
+    currency: String,
+    status: String,
+    version: i64,
+    event_id: Uuid,
+    updated_at: CqlTimestamp,
+}
+
+impl CategoryRow {
+    pub(super) fn new(key: &CategoryKey, stored: &StoredProduct) -> Self {
+        let product = &stored.product;
+        Self {
+            category: key.category.to_string(),
+            bucket: i32::from(key.bucket()),
+            product_id: key.product.to_string(),
+            sku: product.sku.to_string(),
+            name: product.name.to_string(),
+            brand: product.brand.to_string(),
+            price_minor: product.price.minor_units() as i64,
+            currency: product.price.currency().to_string(),
+            status: product.status.to_string(),
+            version: product.version.get() as i64,
+            event_id: stored.event_id,
+            updated_at: to_cql(stored.updated_at),
+        }
+    }
+}
+
+/// The values of a delete from `products_by_category`.
+#[derive(Debug, SerializeRow)]
+#[scylla(crate = toolkit::cql::scylla)]
+pub(super) struct CategoryDelete {
+    pub(super) version: i64,
+    pub(super) category: String,
+    pub(super) bucket: i32,
+    pub(super) product_id: String,
+}
+
+/// What a list reads of a row of `products_by_category`.
+#[derive(Debug, DeserializeRow)]
+#[scylla(crate = toolkit::cql::scylla)]
+pub(super) struct ItemRow {
+    pub(super) product_id: String,
+    sku: String,
+    name: String,
+    brand: String,
+    price_minor: i64,
+    currency: String,
+    status: String,
+    version: i64,
+    event_id: Uuid,
+    updated_at: CqlTimestamp,
+}
+
+impl ItemRow {
+    pub(super) fn parse(self) -> Result<CategoryItem, Error> {
+        let id = self.product_id.clone();
+        self.try_into().map_err(|e: ValueError| corrupt("products_by_category", &id, &e))
+    }
+}
+
+impl TryFrom<ItemRow> for CategoryItem {
+    type Error = ValueError;
+
+    fn try_from(row: ItemRow) -> Result<Self, ValueError> {
+        Ok(Self {
+            product_id: ProductId::parse(&row.product_id)?,
+            sku: Sku::parse(&row.sku)?,
+            name: Name::parse(&row.name)?,
+            brand: Brand::parse(&row.brand)?,
+            price: Money::new(row.price_minor, &row.currency)?,
+            status: Status::parse(&row.status)?,
+            version: Version(row.version as u64),
+            event_id: row.event_id,
+            updated_at: from_cql(row.updated_at),
+        })
+    }
+}
+
+fn corrupt(table: &str, row: &str, problem: &ValueError) -> Error {
+    Error::Corrupt { table: table.to_owned(), row: row.to_owned(), problem: problem.to_string() }
+}

@@ -1,0 +1,105 @@
+//! The document as the index holds it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use domain::{
+    Attributes, Brand, CategoryPath, Description, Money, Name, Product, ProductId, Sku, Status, Tags, ValueError, Version,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Error, StoredProduct};
+
+/// A product as a document. The fields after `updated_at` only help to find it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct ProductDocument<'a> {
+    product_id: Cow<'a, str>,
+    sku: Cow<'a, str>,
+    name: Cow<'a, str>,
+    description: Cow<'a, str>,
+    category: Cow<'a, str>,
+    brand: Cow<'a, str>,
+    price_minor: i64,
+    currency: Cow<'a, str>,
+    attributes: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    tags: Vec<Cow<'a, str>>,
+    status: Cow<'a, str>,
+    deleted_from: Option<Cow<'a, str>>,
+    version: u64,
+    event_id: Uuid,
+    /// Milliseconds since 1970.
+    updated_at: i64,
+    #[serde(default, skip_deserializing)]
+    categories: Vec<String>,
+    #[serde(default, skip_deserializing)]
+    attribute_names: Vec<Cow<'a, str>>,
+    #[serde(default, skip_deserializing)]
+    attribute_pairs: Vec<String>,
+}
+
+impl<'a> From<&'a StoredProduct> for ProductDocument<'a> {
+    fn from(stored: &'a StoredProduct) -> Self {
+        let product = &stored.product;
+        Self {
+            product_id: product.id.as_str().into(),
+            sku: product.sku.as_str().into(),
+            name: product.name.as_str().into(),
+            description: product.description.as_str().into(),
+            category: product.category.as_str().into(),
+            brand: product.brand.as_str().into(),
+            price_minor: product.price.minor_units() as i64,
+            currency: product.price.currency().as_str().into(),
+            attributes: product.attributes.iter().map(|(n, v)| (n.into(), v.into())).collect(),
+            tags: product.tags.iter().map(Into::into).collect(),
+            status: product.status.as_str().into(),
+            deleted_from: product.deleted_from.map(|s| s.as_str().into()),
+            version: product.version.get(),
+            event_id: stored.event_id,
+            updated_at: stored.updated_at.as_millisecond(),
+            categories: product.category.ancestors().map(|c| c.to_string()).collect(),
+            attribute_names: product.attributes.iter().map(|(name, _)| name.into()).collect(),
+            attribute_pairs: product.attributes.iter().map(|(n, v)| pair(n, v)).collect(),
+        }
+    }
+}
+
+/// An attribute as one keyword. A name holds no `=`, so the first one ends it.
+pub(super) fn pair(name: &str, value: &str) -> String {
+    format!("{name}={value}")
+}
+
+impl ProductDocument<'_> {
+    pub(super) fn parse(self) -> Result<StoredProduct, Error> {
+        let row = self.product_id.clone().into_owned();
+        self.try_into().map_err(|e: ValueError| Error::Corrupt {
+            table: "search".to_owned(),
+            row,
+            problem: e.to_string(),
+        })
+    }
+}
+
+impl TryFrom<ProductDocument<'_>> for StoredProduct {
+    type Error = ValueError;
+
+    fn try_from(document: ProductDocument<'_>) -> Result<Self, ValueError> {
+        let product = Product {
+            id: ProductId::parse(&document.product_id)?,
+            sku: Sku::parse(&document.sku)?,
+            name: Name::parse(&document.name)?,
+            description: Description::parse(&document.description)?,
+            category: CategoryPath::parse(&document.category)?,
+            brand: Brand::parse(&document.brand)?,
+            price: Money::new(document.price_minor, &document.currency)?,
+            attributes: Attributes::parse(document.attributes.iter().map(|(n, v)| (&**n, &**v)))?,
+            tags: Tags::parse(document.tags.iter().map(|t| &**t))?,
+            status: Status::parse(&document.status)?,
+            deleted_from: document.deleted_from.as_deref().map(Status::parse).transpose()?,
+            version: Version(document.version),
+        };
+        let updated_at = Timestamp::from_millisecond(document.updated_at).unwrap_or_default();
+        Ok(Self { product, event_id: document.event_id, updated_at })
+    }
+}

@@ -1,0 +1,64 @@
+//! The tables and indices of all read models: applying their declarations, and checking what is there.
+//!
+//! Promise: applying twice changes nothing the second time; each thing is named with whether it was created.
+
+use toolkit::cql::{Cql, Schema};
+use toolkit::search::{Index, Search};
+
+use crate::{Error, GENERATION, history, positions, products, search};
+
+/// The keyspace and the positions; applied before the read models' tables.
+const KEYSPACE: Schema =
+    Schema { name: "deploy/cql/keyspace.cql", text: include_str!("../../../deploy/cql/keyspace.cql") };
+
+/// All declared tables.
+pub const SCHEMAS: [Schema; 3] = [KEYSPACE, products::SCHEMA, history::SCHEMA];
+
+/// All declared indices.
+pub const INDICES: [Index; 2] = [positions::INDEX, search::INDEX];
+
+/// A declared thing, and whether it was created now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// `table folio.products_g1`, `index folio-search-g1`, `alias folio-search`.
+    pub what: String,
+    pub created: bool,
+}
+
+/// Creates the tables that are not there yet. `replication` is a CQL map, used when the keyspace is created.
+pub async fn apply_cql(cql: &Cql, replication: &str) -> Result<Vec<Applied>, Error> {
+    let mut all = Vec::new();
+    for schema in &SCHEMAS {
+        let applied = cql.apply(schema, replication, GENERATION).await?;
+        all.extend(applied.into_iter().map(|a| Applied { what: a.what, created: a.created }));
+    }
+    Ok(all)
+}
+
+/// Creates the indices and aliases that are not there yet.
+pub async fn apply_search(search: &Search) -> Result<Vec<Applied>, Error> {
+    let mut all = Vec::new();
+    for index in &INDICES {
+        let applied = search.apply(index, GENERATION).await?;
+        all.extend(applied.into_iter().map(|a| Applied { what: a.what, created: a.created }));
+    }
+    Ok(all)
+}
+
+/// What is declared and missing in ScyllaDB; empty: all is well.
+pub async fn check_cql(cql: &Cql) -> Result<Vec<String>, Error> {
+    let mut missing = Vec::new();
+    for schema in &SCHEMAS {
+        missing.extend(cql.missing(schema, GENERATION).await?);
+    }
+    Ok(missing)
+}
+
+/// What is declared and missing in Elasticsearch; empty: all is well.
+pub async fn check_search(search: &Search) -> Result<Vec<String>, Error> {
+    let mut missing = Vec::new();
+    for index in &INDICES {
+        missing.extend(search.missing(index, GENERATION).await?);
+    }
+    Ok(missing)
+}
