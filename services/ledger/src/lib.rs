@@ -13,6 +13,8 @@
 
 mod aggregate;
 mod headers;
+#[cfg(test)]
+mod histories;
 mod key;
 mod laws;
 mod partition;

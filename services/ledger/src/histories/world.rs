@@ -1,0 +1,224 @@
+//! A history: clients, writers, the network and time take turns, as the dice say. Everything asked and answered is
+//! written down with the end of the log at that moment.
+
+use uuid::Uuid;
+
+use super::WINDOW;
+use super::node::{Node, P};
+use super::shop::{No, Order, Shop, hash_of};
+use crate::laws::{Law, Laws};
+use crate::sim::{Dice, Faults, SimTopic};
+use crate::{Answer, CommandHash, CommandId, Limits, LogRecord, Offset, Output, Subject, Submission};
+
+/// A command as a client saw it.
+pub(super) struct Asked {
+    pub(super) node: usize,
+    pub(super) subject: Subject,
+    pub(super) command_id: CommandId,
+    pub(super) command_hash: CommandHash,
+    pub(super) expected: Option<u64>,
+    pub(super) order: Order,
+    /// The end of the log when it came.
+    pub(super) arrived: Offset,
+    pub(super) appends: Vec<Uuid>,
+    /// And the end of the log when the answer came.
+    pub(super) answer: Option<(Answer<No>, Offset)>,
+    /// Its writer died first.
+    pub(super) lost: bool,
+}
+
+pub(super) struct World {
+    dice: Dice,
+    now_ms: u64,
+    pub(super) topic: SimTopic,
+    pub(super) nodes: Vec<Node>,
+    pub(super) subjects: Vec<Subject>,
+    pub(super) asked: Vec<Asked>,
+    /// What no correct writer causes.
+    pub(super) alarms: Vec<String>,
+    laws: Laws,
+    limits: Limits,
+    nonces: u64,
+    steps: u64,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, broken: Option<Law>) -> Self {
+        let mut dice = Dice::new(seed);
+        let mut often = |percent: u64| if dice.percent(60) { dice.below(percent + 1) } else { 0 };
+        let faults = Faults {
+            lost: often(15),
+            unknown: often(15),
+            twice: often(10),
+            unanswered: often(30),
+            reordered: often(60),
+            slow_tail: often(90),
+        };
+        let writers = 1 + dice.below(4);
+        let subjects =
+            (0..=dice.below(4)).map(|n| Subject::parse(&format!("p{n}")).expect("a subject")).collect();
+        let limits = Limits {
+            max_waiting: if dice.percent(10) { 3 } else { 1000 },
+            max_attempts: if dice.percent(30) { 2 } else { 8 },
+        };
+        let mut world = Self {
+            topic: SimTopic::new(1, dice.next(), faults),
+            nodes: Vec::new(),
+            subjects,
+            asked: Vec::new(),
+            alarms: Vec::new(),
+            laws: Laws::for_tests(WINDOW, broken),
+            limits,
+            nonces: seed << 8,
+            steps: 20 + dice.below(100),
+            now_ms: 0,
+            dice,
+        };
+        for _ in 0..writers {
+            let node = world.start_node();
+            world.nodes.push(node);
+        }
+        world
+    }
+
+    pub(super) fn play(&mut self) {
+        for _ in 0..self.steps {
+            let node = self.dice.index(self.nodes.len());
+            match self.dice.below(100) {
+                0..35 => self.ask(node),
+                35..90 => {
+                    self.topic.step();
+                }
+                90..98 => {
+                    self.now_ms += self.dice.below(60);
+                    self.nodes[node].sequencer.tick(self.now_ms);
+                }
+                _ => self.restart(node),
+            }
+            self.work();
+        }
+    }
+
+    /// The network recovers and the clients stop: then every command has its answer soon.
+    pub(super) fn heal(&mut self) -> Result<(), String> {
+        self.topic.set_faults(Faults::NONE);
+        for _ in 0..400 {
+            while self.topic.step() {
+                self.work();
+            }
+            if self.nodes.iter().all(|node| node.sequencer.waiting() == 0) {
+                return Ok(());
+            }
+            self.now_ms += 50;
+            for node in &mut self.nodes {
+                node.sequencer.tick(self.now_ms);
+            }
+            self.work();
+        }
+        Err("commands still wait long after everything has healed".into())
+    }
+
+    pub(super) fn records(&self) -> Vec<LogRecord> {
+        self.topic.records(P)
+    }
+
+    pub(super) fn dice(&self) -> Dice {
+        self.dice.clone()
+    }
+
+    fn start_node(&mut self) -> Node {
+        self.nonces += 1;
+        Node::start(&self.topic, self.nonces, self.laws, self.limits)
+    }
+
+    fn restart(&mut self, node: usize) {
+        self.nodes[node].kill();
+        for asked in &mut self.asked {
+            asked.lost |= asked.node == node && asked.answer.is_none();
+        }
+        self.nodes[node] = self.start_node();
+    }
+
+    fn ask(&mut self, node: usize) {
+        let submission = self.submission();
+        self.asked.push(Asked {
+            node,
+            subject: submission.subject.clone(),
+            command_id: submission.command_id,
+            command_hash: submission.command_hash,
+            expected: submission.expected,
+            order: submission.command,
+            arrived: self.topic.end(P),
+            appends: Vec::new(),
+            answer: None,
+            lost: false,
+        });
+        self.nodes[node].submit(self.now_ms, submission);
+    }
+
+    /// A new command, or a retry of an earlier one wherever the client turns to; rarely its key for another command.
+    fn submission(&mut self) -> Submission<Order> {
+        let ticket = self.asked.len() as u64;
+        let deadline_ms = self.now_ms + if self.dice.percent(20) { 20 } else { 3_000 };
+        if !self.asked.is_empty() && self.dice.percent(25) {
+            let earlier = &self.asked[self.dice.index(self.asked.len())];
+            let order = if self.dice.percent(15) { Order::Set(99) } else { earlier.order };
+            return Submission {
+                ticket,
+                subject: earlier.subject.clone(),
+                command_id: earlier.command_id,
+                command_hash: hash_of(&order),
+                expected: earlier.expected,
+                command: order,
+                deadline_ms,
+            };
+        }
+        let subject = self.subjects[self.dice.index(self.subjects.len())].clone();
+        let order = match self.dice.below(10) {
+            0..3 => Order::Open,
+            3..5 => Order::Set(self.dice.below(3)),
+            5..8 => Order::Add(1 + self.dice.below(2)),
+            _ => Order::Take(1),
+        };
+        let expected = self.dice.percent(25).then(|| {
+            // What some instance shows, and now and then anything.
+            let shown = self.nodes[self.dice.index(self.nodes.len())].sequencer.version(&subject);
+            if self.dice.percent(80) { shown } else { self.dice.below(6) }
+        });
+        let command_id = CommandId(Uuid::from_u128(u128::from(ticket) + 1));
+        Submission {
+            ticket,
+            subject,
+            command_id,
+            command_hash: hash_of(&order),
+            expected,
+            command: order,
+            deadline_ms,
+        }
+    }
+
+    fn work(&mut self) {
+        let end = self.topic.end(P);
+        let (asked, alarms) = (&mut self.asked, &mut self.alarms);
+        for node in &mut self.nodes {
+            node.work(self.now_ms, |output| write_down(output, end, asked, alarms));
+        }
+    }
+}
+
+fn write_down(output: &Output<Shop>, end: Offset, asked: &mut [Asked], alarms: &mut Vec<String>) {
+    match output {
+        Output::Append(append) => asked[append.ticket as usize].appends.push(append.key.event_id),
+        Output::Answer { ticket, answer } => {
+            let slot = &mut asked[*ticket as usize].answer;
+            if slot.is_some() {
+                alarms.push(format!("ticket {ticket} has two answers"));
+            }
+            *slot = Some((answer.clone(), end));
+        }
+        Output::Discard { .. } | Output::Violation { .. } | Output::UnreadableRecord { .. } => {
+            alarms.push(format!("{output:?}"));
+        }
+        Output::AskEndOffset { .. } | Output::VoidRecord { .. } => {}
+    }
+}
