@@ -1,0 +1,78 @@
+//! One partition of a member: its own queue, and what of it is under way.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ledger::{LogRecord, Offset};
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::error::KafkaError;
+
+use super::Claim;
+use super::membership::Membership;
+use crate::kafka::record::log_record;
+use crate::kafka::tail::fault::{self, Fault};
+
+pub(super) struct Owned {
+    pub(super) claim: Claim,
+    queue: PartitionQueue<Membership>,
+    /// The first offset not delivered.
+    pub(super) next: Offset,
+    /// Records that came by the member's common queue, in the moment between the assignment and the partition's own
+    /// queue. They are older than what the own queue holds.
+    stash: VecDeque<LogRecord>,
+    /// The next batch was asked for.
+    pub(super) wanted: bool,
+}
+
+/// What a partition has to give.
+pub(super) enum Taken {
+    Nothing,
+    Records(Vec<LogRecord>),
+    /// No records, but the end was met: the position may have moved over a gap.
+    End,
+    Fault(Fault),
+}
+
+impl Owned {
+    pub(super) fn new(claim: Claim, queue: PartitionQueue<Membership>, next: Offset) -> Self {
+        Self { claim, queue, next, stash: VecDeque::new(), wanted: false }
+    }
+
+    pub(super) fn stash(&mut self, record: LogRecord) {
+        self.stash.push_back(record);
+    }
+
+    /// Nothing that was polled waits to be delivered.
+    pub(super) fn is_drained(&self) -> bool {
+        self.stash.is_empty()
+    }
+
+    /// Takes up to `max` records that are there.
+    pub(super) fn take(&mut self, max: usize) -> Taken {
+        let stashed = self.stash.len().min(max);
+        let mut records: Vec<LogRecord> = self.stash.drain(..stashed).collect();
+        let mut end = false;
+        while records.len() < max
+            && let Some(polled) = self.queue.poll(Duration::ZERO)
+        {
+            match polled {
+                Ok(message) => records.push(log_record(&message)),
+                Err(KafkaError::PartitionEOF(_)) => end = true,
+                Err(error) => match fault::of(&error) {
+                    // What was taken before the fault is delivered first; the fault comes again: it is in the log.
+                    fault @ (Fault::OutOfRange | Fault::Truncated | Fault::Final(_)) => return Taken::Fault(fault),
+                    Fault::Connection(reason) | Fault::Noted(reason) => {
+                        tracing::warn!(partition = self.claim.partition.0, reason, "reading goes on after an error");
+                    }
+                },
+            }
+        }
+        // What lies below `next` was delivered before.
+        records.retain(|record| record.offset >= self.next);
+        match records.is_empty() {
+            false => Taken::Records(records),
+            true if end => Taken::End,
+            true => Taken::Nothing,
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The polling thread of a member.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use ledger::{Offset, TailError};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::Message;
+use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+use tokio::sync::mpsc;
+
+use super::membership::{Change, Claims, Membership};
+use super::owned::{Owned, Taken};
+use super::{Claim, GroupEvent, GroupOptions, RevokeAck};
+use crate::kafka::record::log_record;
+use crate::kafka::tail::fault::{self, Fault};
+
+/// How long nothing may happen before the group's own events (assignments, errors) are looked at again. Records and
+/// commands wake the thread at once.
+const IDLE: Duration = Duration::from_millis(20);
+/// How often the brokers are asked for committed positions before the member gives up.
+const ATTEMPTS: u32 = 20;
+
+#[derive(Debug)]
+pub(super) enum Command {
+    Next(Claim),
+    Seek(Claim, Offset),
+    /// Leave the group in order.
+    Close,
+    /// Leave the group at once: nobody listens any more.
+    Abandon,
+}
+
+pub(super) struct Polling {
+    consumer: Arc<BaseConsumer<Membership>>,
+    topic: String,
+    options: GroupOptions,
+    timeout: Duration,
+    claims: Arc<Claims>,
+    events: mpsc::Sender<GroupEvent>,
+    owned: BTreeMap<i32, Owned>,
+    revoking: Vec<Revoking>,
+    closing: bool,
+}
+
+/// Partitions that are being given back.
+struct Revoking {
+    partitions: Vec<i32>,
+    settled: Receiver<()>,
+    until: Instant,
+}
+
+/// Why the thread ends.
+enum End {
+    Left,
+    Failed(String),
+}
+
+impl Polling {
+    pub(super) fn new(
+        consumer: Arc<BaseConsumer<Membership>>,
+        topic: &str,
+        options: GroupOptions,
+        timeout: Duration,
+        claims: Arc<Claims>,
+        events: mpsc::Sender<GroupEvent>,
+    ) -> Self {
+        let (owned, revoking) = (BTreeMap::new(), Vec::new());
+        Self { consumer, topic: topic.to_owned(), options, timeout, claims, events, owned, revoking, closing: false }
+    }
+
+    /// Runs until the group is left. The consumer's end, which blocks, happens on this thread.
+    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        let end = loop {
+            if let Err(end) = self.turn(commands) {
+                break end;
+            }
+        };
+        if let End::Failed(reason) = end {
+            tracing::error!(group = self.options.group, reason, "the consumer group's member stopped");
+            self.tell(GroupEvent::Stopped { reason });
+        }
+        for partition in self.owned.keys() {
+            self.claims.release(*partition);
+        }
+        self.owned.clear();
+        self.consumer.context().close();
+    }
+
+    fn turn(&mut self, commands: &Receiver<Command>) -> Result<(), End> {
+        let mut busy = self.serve_group()?;
+        busy |= self.serve_commands(commands)?;
+        busy |= self.finish_revoking()?;
+        busy |= self.deliver();
+        if self.closing && self.owned.is_empty() && self.revoking.is_empty() {
+            return Err(End::Left);
+        }
+        if !busy {
+            std::thread::park_timeout(IDLE);
+        }
+        Ok(())
+    }
+
+    /// Blocks only while the receiver is far behind: every partition has at most a few events under way.
+    fn tell(&self, event: GroupEvent) {
+        drop(self.events.blocking_send(event));
+    }
+
+    fn serve_group(&mut self) -> Result<bool, End> {
+        let mut busy = false;
+        while let Some(polled) = self.consumer.poll(Duration::ZERO) {
+            busy = true;
+            match polled {
+                Ok(message) => {
+                    if let Some(owned) = self.owned.get_mut(&message.partition()) {
+                        owned.stash(log_record(&message));
+                    }
+                }
+                Err(KafkaError::PartitionEOF(_)) => {}
+                Err(error) => match fault::of(&error) {
+                    Fault::Final(reason) => return Err(End::Failed(reason)),
+                    fault => tracing::warn!(group = self.options.group, ?fault, "the group's member goes on"),
+                },
+            }
+        }
+        for change in self.consumer.context().take_changes() {
+            busy = true;
+            match change {
+                Change::Assign(partitions) => self.assigned(&partitions)?,
+                Change::Revoke { partitions, lost } => self.revoked(partitions, lost)?,
+            }
+        }
+        Ok(busy)
+    }
+
+    fn assigned(&mut self, partitions: &[i32]) -> Result<(), End> {
+        let positions = self.committed(partitions)?;
+        // Also an empty assignment has to be answered.
+        self.begin(&positions).map_err(|error| End::Failed(format!("cannot take over partitions: {error}")))
+    }
+
+    /// The committed position of each partition; zero, explicitly, where nothing is committed.
+    fn committed(&self, partitions: &[i32]) -> Result<Vec<(i32, Offset)>, End> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut problem = String::new();
+        for _ in 0..ATTEMPTS {
+            let answer = self.consumer.committed_offsets(list.clone(), self.timeout).and_then(|found| {
+                let elements = found.elements_for_topic(&self.topic);
+                elements.iter().map(|element| element.error().map(|()| position(element))).collect()
+            });
+            match answer {
+                Ok(positions) => return Ok(positions),
+                Err(error) => problem = error.to_string(),
+            }
+            tracing::warn!(group = self.options.group, problem, "cannot read committed positions: trying again");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Err(End::Failed(format!("cannot read committed positions: {problem}")))
+    }
+
+    /// Assigns partitions at positions, gives each its own queue, and tells.
+    fn begin(&mut self, positions: &[(i32, Offset)]) -> KafkaResult<()> {
+        let mut list = TopicPartitionList::with_capacity(positions.len());
+        for (partition, position) in positions {
+            list.add_partition_offset(&self.topic, *partition, KafkaOffset::Offset(*position))?;
+        }
+        self.consumer.incremental_assign(&list)?;
+        for &(partition, position) in positions {
+            let Some(mut queue) = self.consumer.split_partition_queue(&self.topic, partition) else { continue };
+            let thread = std::thread::current();
+            queue.set_nonempty_callback(move || thread.unpark());
+            let claim = self.claims.claim(partition);
+            self.owned.insert(partition, Owned::new(claim, queue, position));
+            self.tell(GroupEvent::Assigned { claim, position });
+        }
+        Ok(())
+    }
+
+    fn revoked(&mut self, partitions: Vec<i32>, lost: bool) -> Result<(), End> {
+        let claims: Vec<Claim> =
+            partitions.iter().filter_map(|partition| self.owned.get(partition)).map(|owned| owned.claim).collect();
+        // The queues end now; the claims stay for the last commits.
+        for partition in &partitions {
+            self.owned.remove(partition);
+        }
+        let (sender, settled) = bounded(0);
+        if lost {
+            self.give_back(&partitions)?;
+        } else {
+            let until = Instant::now() + self.options.revoke_timeout;
+            self.revoking.push(Revoking { partitions, settled, until });
+        }
+        if !claims.is_empty() {
+            self.tell(GroupEvent::Revoked { claims, lost, ack: RevokeAck { _settled: sender } });
+        }
+        Ok(())
+    }
+
+    fn finish_revoking(&mut self) -> Result<bool, End> {
+        let mut busy = false;
+        for revoking in std::mem::take(&mut self.revoking) {
+            let settled = revoking.settled.try_recv() == Err(TryRecvError::Disconnected);
+            let late = Instant::now() >= revoking.until;
+            if !settled && !late {
+                self.revoking.push(revoking);
+                continue;
+            }
+            if !settled {
+                let partitions = &revoking.partitions;
+                tracing::warn!(?partitions, "revoked partitions were not settled in time: giving them back all the same");
+            }
+            busy = true;
+            self.give_back(&revoking.partitions)?;
+        }
+        Ok(busy)
+    }
+
+    fn give_back(&mut self, partitions: &[i32]) -> Result<(), End> {
+        for partition in partitions {
+            self.claims.release(*partition);
+        }
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        self.consumer
+            .incremental_unassign(&list)
+            .map_err(|error| End::Failed(format!("cannot give back partitions: {error}")))
+    }
+
+    fn serve_commands(&mut self, commands: &Receiver<Command>) -> Result<bool, End> {
+        let mut busy = false;
+        loop {
+            match commands.try_recv() {
+                Ok(Command::Next(claim)) => {
+                    if let Some(owned) = self.owned.get_mut(&claim.partition.0).filter(|owned| owned.claim == claim) {
+                        owned.wanted = true;
+                    }
+                }
+                Ok(Command::Seek(claim, position)) => self.seek(claim, position)?,
+                Ok(Command::Close) => {
+                    self.closing = true;
+                    self.consumer.unsubscribe();
+                }
+                Ok(Command::Abandon) | Err(TryRecvError::Disconnected) => return Err(End::Left),
+                Err(TryRecvError::Empty) => return Ok(busy),
+            }
+            busy = true;
+        }
+    }
+
+    fn seek(&mut self, claim: Claim, position: Offset) -> Result<(), End> {
+        let partition = claim.partition.0;
+        if self.owned.get(&partition).is_none_or(|owned| owned.claim != claim) {
+            return Ok(());
+        }
+        self.owned.remove(&partition);
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.topic, partition);
+        let moved = self.consumer.incremental_unassign(&list).and_then(|()| self.begin(&[(partition, position)]));
+        moved.map_err(|error| End::Failed(format!("cannot read partition {partition} from {position}: {error}")))
+    }
+
+    /// Delivers a batch of each partition that is wanted and has something.
+    fn deliver(&mut self) -> bool {
+        let mut batches = Vec::new();
+        let mut faults = Vec::new();
+        for (&partition, owned) in self.owned.iter_mut().filter(|(_, owned)| owned.wanted) {
+            match owned.take(self.options.max_batch_records) {
+                Taken::Nothing => {}
+                Taken::Records(records) => batches.push((partition, records)),
+                Taken::End => batches.push((partition, Vec::new())),
+                Taken::Fault(fault) => faults.push((partition, fault)),
+            }
+        }
+        if batches.is_empty() && faults.is_empty() {
+            return false;
+        }
+        let positions = self.consumer.position().map(|list| list.to_topic_map()).unwrap_or_default();
+        for (partition, records) in batches {
+            let Some(owned) = self.owned.get_mut(&partition) else { continue };
+            let after_last = records.last().map_or(owned.next, |record| record.offset + 1);
+            let position = match positions.get(&(self.topic.clone(), partition)) {
+                // Records in the stash were counted when they were polled; the position must not pass them.
+                Some(KafkaOffset::Offset(position)) if owned.is_drained() => after_last.max(*position),
+                _ => after_last,
+            };
+            if records.is_empty() && position == owned.next {
+                continue;
+            }
+            owned.next = position;
+            owned.wanted = false;
+            let claim = owned.claim;
+            self.tell(GroupEvent::Batch { claim, records, position });
+        }
+        for (partition, fault) in faults {
+            self.failed(partition, &fault);
+        }
+        true
+    }
+
+    /// Tells why a partition cannot be read on, or starts it again where it was if it can.
+    fn failed(&mut self, partition: i32, fault: &Fault) {
+        let Some(owned) = self.owned.get_mut(&partition) else { return };
+        let (claim, next) = (owned.claim, owned.next);
+        let error = match (fault, self.consumer.fetch_watermarks(&self.topic, partition, self.timeout)) {
+            (Fault::Truncated, _) => TailError::Truncated,
+            (_, Ok((_, high))) if next > high => TailError::Truncated,
+            (_, Ok((low, _))) if next < low => TailError::OutOfRange,
+            // In range after all: a broker that had fallen behind said otherwise.
+            (Fault::OutOfRange, Ok(_)) => {
+                if self.seek(claim, next).is_ok() {
+                    return;
+                }
+                TailError::Other("cannot start again where it was".to_owned())
+            }
+            (fault, _) => TailError::Other(format!("{fault:?}")),
+        };
+        if let Some(owned) = self.owned.get_mut(&partition) {
+            owned.wanted = false;
+        }
+        self.tell(GroupEvent::Failed { claim, error });
+    }
+}
+
+fn position(element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>) -> (i32, Offset) {
+    match element.offset() {
+        KafkaOffset::Offset(offset) => (element.partition(), offset),
+        _ => (element.partition(), 0),
+    }
+}
