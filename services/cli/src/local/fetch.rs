@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use super::installation::Installation;
 use super::process::run;
 use super::server::Kind;
-use super::{files, stack};
+use super::{archive, files, stack};
 
 /// Maven Central now and then drops a connection.
 const ATTEMPTS: u32 = 3;
@@ -34,6 +34,9 @@ pub(super) fn fetch(installation: &Installation, kinds: &[Kind]) -> anyhow::Resu
             Kind::Registry => unpack_registry(installation)?,
             Kind::Kafka | Kind::Cassandra => {}
         }
+    }
+    archive::record(installation, kinds);
+    for kind in kinds {
         files::replace(&installation.marker(*kind), &installation.recipe(*kind)?)?;
     }
     let seconds = begin.elapsed().as_secs_f64();
@@ -70,16 +73,26 @@ fn maven(installation: &Installation, kinds: &[Kind]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Into a jar: folders of classes cannot be archived.
 fn compile_launcher(installation: &Installation) -> anyhow::Result<()> {
     let kind = Kind::Elasticsearch;
     let classes = installation.home(kind).join("classes");
-    let mut command = Command::new("javac");
-    command
+    let log = installation.servers().join("javac.log");
+    let mut javac = Command::new("javac");
+    javac
         .arg("-d")
         .arg(&classes)
-        .args(["-cp", &installation.class_path(kind, None)])
+        .args(["-cp", &installation.class_path(kind)])
         .arg(installation.template(kind, "Launcher.java"));
-    run(&mut command, &installation.servers().join("javac.log")).context("compiling Elasticsearch's launcher")
+    run(&mut javac, &log).context("compiling Elasticsearch's launcher")?;
+    let mut jar = Command::new("jar");
+    jar.arg("--create")
+        .arg("--file")
+        .arg(installation.home(kind).join("libs/launcher.jar"))
+        .arg("-C")
+        .arg(&classes)
+        .arg(".");
+    run(&mut jar, &log).context("packing Elasticsearch's launcher")
 }
 
 fn unpack_registry(installation: &Installation) -> anyhow::Result<()> {

@@ -19,6 +19,8 @@ pub struct Installation {
     servers: PathBuf,
     /// `<project>/deploy/local`.
     templates: PathBuf,
+    /// For every server, after those of its `jvm.options`.
+    java_options: Vec<String>,
 }
 
 impl Installation {
@@ -33,7 +35,8 @@ impl Installation {
             bail!("looking for the servers' POMs: {} is not the project's root", project_root.display());
         }
         let servers = files::make_dir(&project_root.join(".folio/servers"))?;
-        let installation = Self { servers, templates: files::make_dir(&templates)? };
+        let installation =
+            Self { servers, templates: files::make_dir(&templates)?, java_options: Vec::new() };
         if installation.missing().is_empty() {
             return Ok(installation);
         }
@@ -91,15 +94,27 @@ impl Installation {
         self.templates.join("pom.xml")
     }
 
-    /// The class path of all jars of a server, with `first` before them if given.
-    pub(super) fn class_path(&self, kind: Kind, first: Option<&Path>) -> String {
-        let jars = self.home(kind).join("libs/*");
-        first.map(|dir| format!("{}:", dir.display())).unwrap_or_default() + &jars.display().to_string()
+    /// The class path of all jars of a server.
+    pub(super) fn class_path(&self, kind: Kind) -> String {
+        self.home(kind).join("libs/*").display().to_string()
     }
 
-    /// The `@file` argument that gives `java` a server's options.
-    pub(super) fn java_options(&self, kind: Kind) -> String {
-        format!("@{}", self.template(kind, "jvm.options").display())
+    /// The options of `java` for a server; what is to run follows them.
+    pub(super) fn java_options(&self, kind: Kind) -> Vec<String> {
+        let file = format!("@{}", self.template(kind, "jvm.options").display());
+        [file].into_iter().chain(self.archive_option(kind)).chain(self.java_options.iter().cloned()).collect()
+    }
+
+    pub(super) fn with_java_option(mut self, option: &str) -> Self {
+        self.java_options.push(option.to_owned());
+        self
+    }
+
+    /// For servers that live for a test run: no optimising compiler, which at first takes more of the processor's time
+    /// than it saves. Not for measuring.
+    #[must_use]
+    pub fn for_tests(self) -> Self {
+        self.with_java_option("-XX:TieredStopAtLevel=1")
     }
 }
 

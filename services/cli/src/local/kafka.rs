@@ -72,13 +72,13 @@ impl KafkaCluster {
 }
 
 fn launch(installation: &Installation, dir: &Path) -> Launch {
-    let arguments = vec![
-        installation.java_options(Kind::Kafka),
+    let what = [
         "-cp".to_owned(),
-        installation.class_path(Kind::Kafka, None),
+        installation.class_path(Kind::Kafka),
         "kafka.Kafka".to_owned(),
         dir.join("server.properties").display().to_string(),
     ];
+    let arguments = installation.java_options(Kind::Kafka).into_iter().chain(what).collect();
     Launch { arguments, dir: dir.to_owned() }
 }
 
@@ -86,12 +86,9 @@ fn launch(installation: &Installation, dir: &Path) -> Launch {
 fn format(installation: &Installation, dir: &Path, cluster: &str) -> anyhow::Result<()> {
     let mut command = Command::new("java");
     command
-        .args([
-            "-XX:TieredStopAtLevel=1",
-            "-XX:+UseSerialGC",
-            "-cp",
-            &installation.class_path(Kind::Kafka, None),
-        ])
+        .args(installation.archive_option(Kind::Kafka))
+        .args(["-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"])
+        .args(["-cp", &installation.class_path(Kind::Kafka)])
         .args(["kafka.tools.StorageTool", "format", "-t", cluster, "-c"])
         .arg(dir.join("server.properties"));
     run(&mut command, &dir.join("format.log"))

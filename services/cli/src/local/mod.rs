@@ -4,6 +4,7 @@
 //! Promises: everything listens on 127.0.0.1 only; a server is called ready when it answered in its own protocol; no
 //! process is ever signalled that was not started here; stopping leaves neither processes nor files, only the jars.
 
+mod archive;
 mod fetch;
 mod files;
 mod guard;

@@ -99,20 +99,21 @@ pub fn processes_under(dir: &Path) -> Vec<(i32, PathBuf)> {
 
 /// Sends SIGKILL to everything under `dir` and waits until it is gone.
 pub(super) fn kill_under(dir: &Path) -> anyhow::Result<()> {
-    end(&processes_under(dir), Duration::ZERO)
+    end(&processes_under(dir), Duration::ZERO).map(drop)
 }
 
-/// SIGTERM to all, SIGKILL after `grace` to those left (at once if it is zero); returns when they are gone.
+/// SIGTERM to all, SIGKILL after `grace` to those left (at once if it is zero); returns when they are gone, true if none
+/// had to be killed.
 ///
 /// # Errors
 /// If one survives SIGKILL for ten seconds.
-pub(super) fn end(processes: &[(i32, PathBuf)], grace: Duration) -> anyhow::Result<()> {
+pub(super) fn end(processes: &[(i32, PathBuf)], grace: Duration) -> anyhow::Result<bool> {
     let ours = processes.iter().filter(|(pid, dir)| is_ours(*pid, dir));
     let ours: Vec<Identity> = ours.filter_map(|(pid, _)| Identity::of(*pid)).collect();
     if !grace.is_zero() {
         signal(&ours, Signal::SIGTERM);
         if gone(&ours, grace) {
-            return Ok(());
+            return Ok(true);
         }
     }
     signal(&ours, Signal::SIGKILL);
@@ -121,7 +122,7 @@ pub(super) fn end(processes: &[(i32, PathBuf)], grace: Duration) -> anyhow::Resu
             ours.iter().filter(|process| process.exists()).map(|process| process.pid).collect();
         bail!("stopping servers: processes {left:?} survive SIGKILL");
     }
-    Ok(())
+    Ok(ours.is_empty())
 }
 
 /// A process that cannot be mistaken for a later one with the same pid.

@@ -154,7 +154,12 @@ impl Running {
     /// # Errors
     /// If it survives SIGKILL.
     pub fn stop(&self) -> anyhow::Result<()> {
-        process::end(&[self.identity()], GRACE)
+        self.stop_within(GRACE).map(drop)
+    }
+
+    /// As [`stop`](Self::stop), with another time until SIGKILL; true if the server ended by itself.
+    pub(super) fn stop_within(&self, grace: Duration) -> anyhow::Result<bool> {
+        process::end(&[self.identity()], grace)
     }
 
     /// `kill -9`; returns when the process is gone. The data stay.
@@ -162,7 +167,7 @@ impl Running {
     /// # Errors
     /// If it survives SIGKILL.
     pub fn kill(&self) -> anyhow::Result<()> {
-        process::end(&[self.identity()], Duration::ZERO)
+        process::end(&[self.identity()], Duration::ZERO).map(drop)
     }
 
     /// Starts a stopped or killed server with the data and the ports it had.
@@ -205,32 +210,29 @@ fn cassandra(installation: &Installation, dir: PathBuf, port: u16) -> anyhow::Re
     let kind = Kind::Cassandra;
     let values = [("client_port", &*port.to_string()), ("storage_port", &*ports::free_port()?.to_string())];
     let yaml = configure(installation, kind, &dir, "cassandra.yaml", &values)?;
-    let arguments = vec![
-        installation.java_options(kind),
+    let what = [
         format!("-Dcassandra.config=file://{}", yaml.display()),
         format!("-Dcassandra.storagedir={}", dir.join("data").display()),
         format!("-Dlogback.configurationFile={}", installation.template(kind, "logback.xml").display()),
         "-cp".to_owned(),
-        installation.class_path(kind, None),
+        installation.class_path(kind),
         "org.apache.cassandra.service.CassandraDaemon".to_owned(),
     ];
-    Ok(Launch { arguments, dir })
+    Ok(Launch { arguments: installation.java_options(kind).into_iter().chain(what).collect(), dir })
 }
 
 fn elasticsearch(installation: &Installation, dir: PathBuf, port: u16) -> anyhow::Result<Launch> {
     let kind = Kind::Elasticsearch;
     let values = [("client_port", &*port.to_string()), ("transport_port", &*ports::free_port()?.to_string())];
     configure(installation, kind, &dir, "config/elasticsearch.yml", &values)?;
-    let classes = installation.home(kind).join("classes");
-    let arguments = vec![
-        installation.java_options(kind),
+    let what = [
         format!("-Dlog4j2.configurationFile={}", installation.template(kind, "log4j2.properties").display()),
         "-cp".to_owned(),
-        installation.class_path(kind, Some(&classes)),
+        installation.class_path(kind),
         "Launcher".to_owned(),
         dir.display().to_string(),
     ];
-    Ok(Launch { arguments, dir })
+    Ok(Launch { arguments: installation.java_options(kind).into_iter().chain(what).collect(), dir })
 }
 
 fn registry(installation: &Installation, dir: PathBuf, port: u16) -> anyhow::Result<Launch> {
@@ -244,7 +246,6 @@ fn registry(installation: &Installation, dir: PathBuf, port: u16) -> anyhow::Res
         &[("client_port", &*port.to_string())],
     )?;
     let jar = format!("apicurio-registry-app-{}-runner.jar", kind.version());
-    let jar = installation.home(kind).join(jar);
-    let arguments = vec![installation.java_options(kind), "-jar".to_owned(), jar.display().to_string()];
-    Ok(Launch { arguments, dir })
+    let what = ["-jar".to_owned(), installation.home(kind).join(jar).display().to_string()];
+    Ok(Launch { arguments: installation.java_options(kind).into_iter().chain(what).collect(), dir })
 }
