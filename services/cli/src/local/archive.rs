@@ -2,7 +2,7 @@
 //! of them it starts in half the time (measured: Kafka 2.6 s to 1.5 s, the registry 4.7 s to 2.3 s). Promises that a
 //! server without an archive starts all the same, and that a half-written archive is never used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -16,29 +16,30 @@ const READY: Duration = Duration::from_mins(3);
 const WRITTEN: Duration = Duration::from_mins(1);
 
 /// Runs each of `kinds` once to write its archive; a failure costs only time at later starts, so it is only told.
-pub(super) fn record(installation: &Installation, kinds: &[Kind]) {
+pub(super) fn record(installation: &Installation, kinds: &[Kind]) -> anyhow::Result<()> {
+    let dir = installation.servers().join("recording");
+    files::remove_dir(&dir)?;
     std::thread::scope(|scope| {
         for kind in kinds {
             scope.spawn(|| {
-                if let Err(error) = record_one(installation, *kind) {
+                if let Err(error) = record_one(installation, *kind, &dir.join(kind.name())) {
                     super::stack::report(format_args!("{} will start more slowly: {error:#}", kind.title()));
                 }
             });
         }
     });
+    super::process::kill_under(&dir)?;
+    files::remove_dir(&dir)
 }
 
-fn record_one(installation: &Installation, kind: Kind) -> anyhow::Result<()> {
-    let dir = installation.servers().join("recording").join(kind.name());
-    files::remove_dir(&dir)?;
+fn record_one(installation: &Installation, kind: Kind, dir: &Path) -> anyhow::Result<()> {
     let archive = installation.archive(kind);
     let new = archive.with_extension("new");
     let option = format!("-XX:ArchiveClassesAtExit={}", new.display());
-    let server = Running::start(kind, &installation.clone().with_java_option(&option), &dir)?;
+    let server = Running::start(kind, &installation.clone().with_java_option(&option), dir)?;
     let ready = server.wait_ready(READY);
     let stopped_by_itself = server.stop_within(WRITTEN)?;
     ready?;
-    files::remove_dir(&dir)?;
     if !stopped_by_itself || !new.is_file() {
         bail!("writing the class archive {} failed", archive.display());
     }

@@ -35,7 +35,7 @@ pub(super) fn fetch(installation: &Installation, kinds: &[Kind]) -> anyhow::Resu
             Kind::Kafka | Kind::Cassandra => {}
         }
     }
-    archive::record(installation, kinds);
+    archive::record(installation, kinds)?;
     for kind in kinds {
         files::replace(&installation.marker(*kind), &installation.recipe(*kind)?)?;
     }

@@ -15,6 +15,8 @@ mod probe;
 mod process;
 mod server;
 mod stack;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
