@@ -1,1 +1,3 @@
-//! Placeholder.
+//! For tests only: real servers, and whatever more than one crate's tests need.
+
+pub mod servers;
