@@ -1,0 +1,106 @@
+//! The command line of `folio`. Promises that every command says in its help what it changes.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Folio's tool: topics, schemas, stores, the local system, the sample catalog.
+#[derive(Debug, Parser)]
+#[command(name = "folio", version, about, arg_required_else_help = true)]
+pub struct Args {
+    /// A YAML file with the sections kafka, registry, cql and search; `FOLIO__SECTION__KEY` variables win over it.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A setting that wins over file and environment, e.g. `--set kafka.bootstrap_servers=localhost:9092`.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    pub settings: Vec<(String, String)>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything locally, import the sample catalog, change some prices and show what one can ask.
+    Demo(Local),
+    /// Start the real servers and every service as local processes.
+    Up(Local),
+    /// Stop what `up` or `demo` started and remove its files.
+    Down(Local),
+    /// Show what `up` or `demo` started, and whether it is ready.
+    Status(Local),
+    /// Kafka topics, as `deploy/topics.yaml` declares them.
+    Topics {
+        #[command(subcommand)]
+        action: Topics,
+    },
+    /// Event schemas in the schema registry.
+    Schemas {
+        #[command(subcommand)]
+        action: Schemas,
+    },
+    /// Tables and indices of the read models.
+    Stores {
+        #[command(subcommand)]
+        action: Stores,
+    },
+    /// Import the sample catalog of 53,940 diamonds through the bulk API of a command service.
+    Import {
+        /// Base address of a command service; several are used in turn.
+        #[arg(long, required = true, value_name = "URL")]
+        url: Vec<String>,
+        /// Import only the first N products.
+        #[arg(long, value_name = "N")]
+        first: Option<usize>,
+    },
+    /// Count effective records in Kafka and the products in each store, and compare. Changes nothing.
+    Verify,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Local {
+    /// Where state, data and logs of the local system are.
+    #[arg(long, default_value = ".folio/run", value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Topics {
+    /// Create missing topics; verify those that are there. Never alters a topic.
+    Apply(TopicOptions),
+    /// Compare the topics with their declaration, change nothing.
+    Check(TopicOptions),
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct TopicOptions {
+    /// `default`: 24 partitions, three replicas. `local`: 6 partitions, one replica.
+    #[arg(long, value_enum, default_value_t = Profile::Default)]
+    pub profile: Profile,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    Default,
+    Local,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Schemas {
+    /// Register every event schema of this build with compatibility `BACKWARD_TRANSITIVE`.
+    Register,
+    /// Check that every event schema of this build is registered, or could be. Changes nothing.
+    Check,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Stores {
+    /// Create missing keyspaces, tables, indices and aliases; verify those that are there.
+    Apply,
+    /// Compare the stores with their declaration, change nothing.
+    Check,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE, e.g. kafka.bootstrap_servers=localhost:9092")?;
+    Ok((key.to_owned(), value.to_owned()))
+}

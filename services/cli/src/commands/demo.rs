@@ -1,0 +1,117 @@
+//! `folio demo`: everything up, the real catalog in, and a look at what one can ask.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use super::{import, stores, up, verify};
+use crate::say::say;
+
+/// All of an import must be visible in every store this long after it began, even on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Runs the demonstration and leaves the system running.
+///
+/// # Errors
+/// Whatever stopped it.
+pub async fn run(dir: &Path) -> anyhow::Result<()> {
+    let system = up::up(dir).await?;
+    say!();
+    say!("== importing the real catalog through {}/v1/commands:bulk", system.commands());
+    let began = Instant::now();
+    let imported = import::run(vec![system.commands()], None).await?;
+    visible(&system, imported.lines, began).await?;
+    let counts = verify::count(&system.config()).await?;
+    say!();
+    verify::print(&counts);
+    if !counts.agree() {
+        bail!("the counts differ: see `folio status` and the projectors' logs");
+    }
+    let client = Client::builder().timeout(Duration::from_secs(30)).build()?;
+    let token = change_prices(&client, &system).await?;
+    look(&client, &system, &token).await?;
+    up::describe(&system);
+    say!();
+    say!("look around     curl -s '{}/v1/search?q=premium&facets=attr.color' | python3 -m json.tool", system.queries());
+    say!("                target/release/folio status");
+    say!("stop            make down");
+    Ok(())
+}
+
+/// Waits until every product is visible in every store, with a bar for each.
+async fn visible(system: &up::System, products: u64, began: Instant) -> anyhow::Result<()> {
+    let (cql, search) = stores::connect(&system.config()).await?;
+    let bar = import::bar("visible in all stores", products);
+    let mut done = [None; 4];
+    let names = ["products", "category lists", "history", "search"];
+    while done.iter().any(Option::is_none) {
+        let counts = [
+            verify::rows(&cql, "products").await?,
+            verify::rows(&cql, "products_by_category").await?,
+            verify::rows(&cql, "history").await?,
+            verify::documents(&search).await?,
+        ];
+        for (done, count) in done.iter_mut().zip(counts) {
+            if count >= products {
+                done.get_or_insert_with(|| began.elapsed().as_secs_f64());
+            }
+        }
+        bar.set_position(counts.into_iter().min().unwrap_or_default().min(products));
+        if began.elapsed() > PATIENCE {
+            bail!("only {counts:?} of {products} products are visible after {PATIENCE:?}: see the projectors' logs");
+        }
+    }
+    bar.finish();
+    for (name, seconds) in names.iter().zip(done.into_iter().flatten()) {
+        say!("all {products} products are in {name} {seconds:.1} s after the import began");
+    }
+    Ok(())
+}
+
+/// Raises some prices; the last answer's consistency token comes back.
+async fn change_prices(client: &Client, system: &up::System) -> anyhow::Result<String> {
+    say!();
+    say!("== changing prices: POST /v1/products/diamond-0000N:change-price");
+    let mut token = String::new();
+    for (number, minor_units) in [(2_usize, 33_900), (3, 34_500), (1, 29_900), (1, 31_900)] {
+        let id = crate::import::diamonds::product_id(number);
+        let answer: Value = client
+            .post(format!("{}/v1/products/{id}:change-price", system.commands()))
+            .json(&json!({ "price": { "minor_units": minor_units, "currency": "USD" } }))
+            .send()
+            .await?
+            .json()
+            .await?;
+        answer["consistency_token"].as_str().with_context(|| format!("the command was answered {answer}"))?.clone_into(&mut token);
+        say!("{id}: {} at version {}", answer["outcome"].as_str().unwrap_or_default(), answer["version"]);
+    }
+    Ok(token)
+}
+
+async fn look(client: &Client, system: &up::System, token: &str) -> anyhow::Result<()> {
+    let ask = async |path: &str| -> anyhow::Result<Value> {
+        let url = format!("{}{path}", system.queries());
+        let answer = client.get(&url).header("consistency-token", token).header("prefer", "wait=20").send().await?;
+        let status = answer.status();
+        let body: Value = answer.json().await?;
+        if !status.is_success() {
+            bail!("GET {url} was answered {status}: {body}");
+        }
+        Ok(body)
+    };
+    show("a read that waits for that write: GET /v1/products/diamond-00001", &ask("/v1/products/diamond-00001").await?)?;
+    let search = "/v1/search?q=premuim+diamond&attr.color=E&price_max=100000&facets=category,attr.clarity&page_size=2";
+    show(&format!("a search with a typo and facets: GET {search}"), &ask(search).await?)?;
+    let history = "/v1/products/diamond-00001/history";
+    show(&format!("what happened to it: GET {history}"), &ask(history).await?)
+}
+
+fn show(title: &str, answer: &Value) -> anyhow::Result<()> {
+    say!();
+    say!("== {title}");
+    say!("{}", serde_json::to_string_pretty(answer)?);
+    Ok(())
+}

@@ -1,0 +1,181 @@
+//! `folio up`, `down` and `status`: the whole system as local processes. Promises that `up` can be repeated (what runs is
+//! kept, what died is started again), and that `down` leaves no process and no file behind.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+use toolkit::kafka::Profile;
+
+use super::{schemas, stores, topics};
+use crate::config::Config;
+use crate::local::{self, Addresses, Stack};
+use crate::say::say;
+use crate::system::{Listens, Names, Plan, Planner, Service};
+
+const READY: Duration = Duration::from_secs(90);
+const GRACE: Duration = Duration::from_secs(30);
+
+/// The local system: where its servers are, and its services.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct System {
+    pub addresses: Addresses,
+    pub names: Names,
+    pub command_service: Listens,
+    pub query_gateway: Listens,
+    pub services: Vec<Service>,
+}
+
+impl System {
+    /// The tool's configuration for this system.
+    pub fn config(&self) -> Config {
+        Config::local(&self.addresses, &self.names)
+    }
+
+    /// Base address of the command service.
+    pub fn commands(&self) -> String {
+        format!("http://{}", self.command_service.http)
+    }
+
+    /// Base address of the query gateway.
+    pub fn queries(&self) -> String {
+        format!("http://{}", self.query_gateway.http)
+    }
+}
+
+/// Starts what does not run yet, and waits until all of it is ready.
+///
+/// # Errors
+/// If a server or a service cannot be started or does not become ready: with its last log lines.
+pub async fn up(dir: &Path) -> anyhow::Result<System> {
+    let began = Instant::now();
+    let servers = servers_dir(dir);
+    let stack: Stack = tokio::task::spawn_blocking(move || local::up_servers(&servers)).await??;
+    let mut system = match load(dir) {
+        Some(system) if system.addresses == stack.addresses => system,
+        _ => plan(&stack.addresses, dir)?,
+    };
+    let config = system.config();
+    topics::run(&config.kafka, &topics::declared("")?, Profile::Local, true).await?;
+    schemas::register(&config).await?;
+    stores::apply(&config).await?;
+    for service in &mut system.services {
+        if !service.is_running() {
+            *service = service.plan.clone().start()?;
+        }
+    }
+    save(dir, &system)?;
+    for service in &system.services {
+        service.wait_ready(READY).await?;
+        say!("{} is ready", service.plan.name);
+    }
+    say!("everything runs after {:.1} s", began.elapsed().as_secs_f64());
+    Ok(system)
+}
+
+/// Stops everything that [`up`] started and removes its files.
+///
+/// # Errors
+/// If a process does not end.
+pub async fn down(dir: &Path) -> anyhow::Result<()> {
+    if let Some(system) = load(dir) {
+        let stops = system.services.iter().map(|service| async move {
+            let drained = service.stop(GRACE).await;
+            (service, drained)
+        });
+        for (service, drained) in futures::future::join_all(stops).await {
+            if service.is_running() {
+                bail!("{} (pid {}) does not end", service.plan.name, service.pid);
+            }
+            say!("{} has {}", service.plan.name, if drained { "ended" } else { "been killed after 30 s" });
+        }
+    }
+    let servers = servers_dir(dir);
+    tokio::task::spawn_blocking(move || local::down_servers(&servers)).await??;
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", dir.display()))
+        }
+        _ => {
+            say!("nothing of the local system is left");
+            Ok(())
+        }
+    }
+}
+
+/// Shows what runs.
+///
+/// # Errors
+/// If something is not ready.
+pub async fn status(dir: &Path) -> anyhow::Result<()> {
+    let Some(system) = load(dir) else {
+        bail!("nothing was started in {}: run `make up`", dir.display());
+    };
+    let mut unready = Vec::new();
+    for service in &system.services {
+        let state = match service.wait_ready(Duration::from_secs(3)).await {
+            Ok(()) => "ready".to_owned(),
+            Err(error) => {
+                unready.push(service.plan.name.clone());
+                error.to_string().lines().next().unwrap_or_default().to_owned()
+            }
+        };
+        say!("{:22} pid {:7} {state}; http://{}/readyz, log {}", service.plan.name, service.pid, service.plan.ops, service.plan.log_path().display());
+    }
+    describe(&system);
+    if unready.is_empty() { Ok(()) } else { bail!("not ready: {}", unready.join(", ")) }
+}
+
+/// Says where everything is.
+pub fn describe(system: &System) {
+    let Addresses { kafka_bootstrap, cql_contact_point, elasticsearch_url, registry_url } = &system.addresses;
+    say!();
+    say!("commands        {}/v1/products   gRPC {}", system.commands(), system.command_service.grpc);
+    say!("queries         {}/v1/search     gRPC {}", system.queries(), system.query_gateway.grpc);
+    say!("Kafka           {kafka_bootstrap}   topic {}", system.names.topic);
+    say!("ScyllaDB (CQL)  {cql_contact_point}   keyspace {}", system.names.keyspace);
+    say!("Elasticsearch   {elasticsearch_url}/{}-search", system.names.index_prefix);
+    say!("registry        {registry_url}/subjects");
+}
+
+fn plan(addresses: &Addresses, dir: &Path) -> anyhow::Result<System> {
+    let names = Names::default();
+    let planner = Planner::new(addresses.clone(), names.clone(), &absolute(dir)?.join("services"))?;
+    let (command_plan, command_service) = planner.command_service(1)?;
+    let (query_plan, query_gateway) = planner.query_gateway(1)?;
+    let mut plans = vec![command_plan];
+    for read_model in read_models::ALL {
+        plans.push(planner.projector(read_model, 1)?.0);
+    }
+    plans.push(query_plan);
+    let services = plans.into_iter().map(not_started).collect();
+    Ok(System { addresses: addresses.clone(), names, command_service, query_gateway, services })
+}
+
+/// A service that [`up`] finds not running, and starts.
+fn not_started(plan: Plan) -> Service {
+    Service { plan, pid: 0 }
+}
+
+fn absolute(dir: &Path) -> anyhow::Result<PathBuf> {
+    std::path::absolute(dir).with_context(|| format!("finding {}", dir.display()))
+}
+
+fn servers_dir(dir: &Path) -> PathBuf {
+    dir.join("servers")
+}
+
+fn state_path(dir: &Path) -> PathBuf {
+    dir.join("system.json")
+}
+
+fn load(dir: &Path) -> Option<System> {
+    serde_json::from_slice(&std::fs::read(state_path(dir)).ok()?).ok()
+}
+
+fn save(dir: &Path, system: &System) -> anyhow::Result<()> {
+    let path = state_path(dir);
+    let text = serde_json::to_vec_pretty(system)?;
+    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+}
