@@ -49,7 +49,10 @@ pub struct Retry {
 
 impl fmt::Debug for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retry").field("first", &self.first).field("longest", &self.longest).finish_non_exhaustive()
+        f.debug_struct("Retry")
+            .field("first", &self.first)
+            .field("longest", &self.longest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -122,7 +125,11 @@ impl Waits<'_> {
         self.attempts += 1;
         // Half of it is jitter, so that those who failed together do not come back together.
         let wait = longest.mul_f64(0.5 + rand::random::<f64>() / 2.0);
-        tracing::warn!(attempt = self.attempts, wait_ms = wait.as_millis() as u64, "could not {what}: {text}; trying again");
+        tracing::warn!(
+            attempt = self.attempts,
+            wait_ms = wait.as_millis() as u64,
+            "could not {what}: {text}; trying again"
+        );
         tokio::select! {
             () = tokio::time::sleep(wait) => Ok(()),
             () = self.retry.shutdown.cancelled() => Err(GaveUp::Cancelled { last: error }),

@@ -23,9 +23,9 @@ use scylla::statement::prepared::PreparedStatement;
 
 /// The driver, for its derives: `#[derive(SerializeRow)] #[scylla(crate = "toolkit::cql::scylla")]`.
 pub use scylla;
-pub use scylla::statement::prepared::PreparedStatement as Prepared;
 pub use scylla::deserialize::row::DeserializeRow;
 pub use scylla::serialize::row::SerializeRow;
+pub use scylla::statement::prepared::PreparedStatement as Prepared;
 
 pub use error::CqlError;
 pub use schema::{Applied, Schema};
@@ -111,13 +111,22 @@ impl Cql {
     }
 
     /// All rows of an answer that is known to be small.
-    pub async fn rows<R: OwnedRow>(&self, statement: &Prepared, values: impl SerializeRow) -> Result<Vec<R>, CqlError> {
-        let result = self.session.execute_unpaged(statement, values).await.map_err(|e| failed(statement, e))?;
+    pub async fn rows<R: OwnedRow>(
+        &self,
+        statement: &Prepared,
+        values: impl SerializeRow,
+    ) -> Result<Vec<R>, CqlError> {
+        let result =
+            self.session.execute_unpaged(statement, values).await.map_err(|e| failed(statement, e))?;
         collect(statement, result)
     }
 
     /// The first row of an answer, if any.
-    pub async fn row<R: OwnedRow>(&self, statement: &Prepared, values: impl SerializeRow) -> Result<Option<R>, CqlError> {
+    pub async fn row<R: OwnedRow>(
+        &self,
+        statement: &Prepared,
+        values: impl SerializeRow,
+    ) -> Result<Option<R>, CqlError> {
         Ok(self.rows(statement, values).await?.into_iter().next())
     }
 
@@ -146,8 +155,8 @@ impl Cql {
         statement: &Prepared,
         values: Vec<V>,
     ) -> Result<Vec<Option<R>>, CqlError> {
-        let mut reads =
-            futures::stream::iter(values.into_iter().map(|v| self.row(statement, v))).buffered(self.concurrency);
+        let mut reads = futures::stream::iter(values.into_iter().map(|v| self.row(statement, v)))
+            .buffered(self.concurrency);
         let mut rows = Vec::new();
         while let Some(row) = reads.next().await {
             rows.push(row?);
@@ -168,7 +177,8 @@ fn collect<R: OwnedRow>(
     statement: &Prepared,
     result: scylla::response::query_result::QueryResult,
 ) -> Result<Vec<R>, CqlError> {
-    let problem = |problem: String| CqlError::Decode { statement: statement.get_statement().to_owned(), problem };
+    let problem =
+        |problem: String| CqlError::Decode { statement: statement.get_statement().to_owned(), problem };
     let rows = result.into_rows_result().map_err(|e| problem(e.to_string()))?;
     rows.rows::<R>()
         .map_err(|e| problem(e.to_string()))?

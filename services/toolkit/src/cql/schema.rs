@@ -49,7 +49,12 @@ impl Schema {
 
 impl Cql {
     /// Creates what `schema` declares and is not there yet.
-    pub async fn apply(&self, schema: &Schema, replication: &str, generation: u32) -> Result<Vec<Applied>, CqlError> {
+    pub async fn apply(
+        &self,
+        schema: &Schema,
+        replication: &str,
+        generation: u32,
+    ) -> Result<Vec<Applied>, CqlError> {
         let mut applied = Vec::new();
         for statement in schema.statements(self.keyspace(), replication, generation) {
             let declared = Declared::parse(schema.name, &statement)?;
@@ -105,8 +110,11 @@ impl Cql {
                 let find = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
                 let find = self.prepare(find).await?;
                 let there: Vec<(String,)> = self.rows(&find, (keyspace, name)).await?;
-                let absent: Vec<&str> =
-                    columns.iter().filter(|c| !there.iter().any(|(t,)| t == *c)).map(String::as_str).collect();
+                let absent: Vec<&str> = columns
+                    .iter()
+                    .filter(|c| !there.iter().any(|(t,)| t == *c))
+                    .map(String::as_str)
+                    .collect();
                 if there.is_empty() || absent.is_empty() {
                     return Ok(!there.is_empty());
                 }

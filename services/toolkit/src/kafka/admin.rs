@@ -75,7 +75,8 @@ impl Expectation {
         compare("partitions", self.partitions.map(|n| n.to_string()), facts.partitions.to_string());
         compare("replication", self.replication.map(|n| n.to_string()), facts.replication.to_string());
         for (key, declared) in &self.configs {
-            let actual = facts.configs.get(key).cloned().unwrap_or_else(|| "unknown to the broker".to_owned());
+            let actual =
+                facts.configs.get(key).cloned().unwrap_or_else(|| "unknown to the broker".to_owned());
             compare(key, Some(declared.clone()), actual);
         }
         differences
@@ -92,7 +93,11 @@ pub async fn describe_topic(config: &KafkaConfig, topic: &str) -> Result<TopicFa
 }
 
 /// Refuses a topic that is not what `expected` says; its facts (how many partitions) otherwise. For start-up.
-pub async fn verify_topic(config: &KafkaConfig, topic: &str, expected: &Expectation) -> Result<TopicFacts, Error> {
+pub async fn verify_topic(
+    config: &KafkaConfig,
+    topic: &str,
+    expected: &Expectation,
+) -> Result<TopicFacts, Error> {
     let facts = describe_topic(config, topic).await?;
     let differences = expected.differences(&facts);
     if differences.is_empty() {
@@ -122,7 +127,12 @@ impl Admin {
         let metadata = settings(config, "admin", &[], &[("allow.auto.create.topics", "false")])
             .create_with_context(context())
             .map_err(|error| refused(config, &error))?;
-        Ok(Self { client, metadata, servers: config.bootstrap_servers.clone(), timeout: config.request_timeout() })
+        Ok(Self {
+            client,
+            metadata,
+            servers: config.bootstrap_servers.clone(),
+            timeout: config.request_timeout(),
+        })
     }
 
     pub(super) fn options(&self) -> AdminOptions {
@@ -131,7 +141,8 @@ impl Admin {
 
     pub(super) fn describe(&self, topic: &str) -> Result<TopicFacts, Error> {
         let tried = || format!("describe topic {topic}");
-        let failed = |problem: String| Error::Unreachable { tried: tried(), servers: self.servers.clone(), problem };
+        let failed =
+            |problem: String| Error::Unreachable { tried: tried(), servers: self.servers.clone(), problem };
         let metadata = self
             .metadata
             .fetch_metadata(Some(topic), self.timeout)
@@ -147,10 +158,11 @@ impl Admin {
             None if found.partitions().is_empty() => return Err(Error::NoTopic(topic.to_owned())),
             None => {}
         }
-        let replication = found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
-        let described = self.client.describe_configs(&[ResourceSpecifier::Topic(topic)], &self.options());
+        let replication =
+            found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+        let (resource, options) = ([ResourceSpecifier::Topic(topic)], self.options());
         let described = tokio::runtime::Handle::current()
-            .block_on(described)
+            .block_on(self.client.describe_configs(&resource, &options))
             .map_err(|error| Error::unreachable(tried(), &self.servers, &error))?;
         let mut configs = BTreeMap::new();
         for resource in described {

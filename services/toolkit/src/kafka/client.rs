@@ -2,6 +2,7 @@
 
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
 use super::Error;
@@ -9,7 +10,12 @@ use crate::config::KafkaConfig;
 use crate::lifecycle::Dependency;
 
 /// The settings of a client: ours that may be tuned, then the operator's, then `fixed`, which the design relies on.
-pub(super) fn settings(config: &KafkaConfig, role: &str, tunable: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
+pub(super) fn settings(
+    config: &KafkaConfig,
+    role: &str,
+    tunable: &[(&str, &str)],
+    fixed: &[(&str, &str)],
+) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set_log_level(RDKafkaLogLevel::Warning);
     // A broker that comes back must be found at once, not after librdkafka's ten seconds.
@@ -65,7 +71,10 @@ impl ClientContext for Connection {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let role = self.role;
         match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error => {
                 tracing::warn!(target: "toolkit::kafka", role, facility, "{message}");
             }
             RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
@@ -83,3 +92,6 @@ impl ClientContext for Connection {
         }
     }
 }
+
+/// For consumers that are assigned by hand: no rebalance ever reaches them.
+impl ConsumerContext for Connection {}

@@ -50,7 +50,12 @@ impl EndOffsets {
         for number in 0..CLIENTS {
             // No group: this client never reads, so that nothing delays its answers (Kafka answers the requests of a
             // connection one after another, and a fetch may wait for data).
-            let settings = settings(config, "end-offsets", &[], &[("isolation.level", "read_uncommitted"), ("allow.auto.create.topics", "false")]);
+            let settings = settings(
+                config,
+                "end-offsets",
+                &[],
+                &[("isolation.level", "read_uncommitted"), ("allow.auto.create.topics", "false")],
+            );
             let connection = Connection::new("end-offsets", dependency.clone().filter(|_| number == 0));
             let consumer: BaseConsumer<Connection> =
                 settings.create_with_context(connection.clone()).map_err(|error| refused(config, &error))?;
@@ -63,7 +68,9 @@ impl EndOffsets {
                 probes: number == 0,
             };
             let asked = asked.clone();
-            std::thread::Builder::new().name("kafka-end-offsets".to_owned()).spawn(move || asker.run(&asked))?;
+            std::thread::Builder::new()
+                .name("kafka-end-offsets".to_owned())
+                .spawn(move || asker.run(&asked))?;
         }
         Ok(Self { questions, topic })
     }
@@ -71,7 +78,8 @@ impl EndOffsets {
     /// Asks where `partition` ends; `reply` gets the answer on another thread, exactly once. Never blocks.
     pub fn ask(&self, partition: Partition, reply: impl FnOnce(Result<Offset, String>) + Send + 'static) {
         let question = Question { partition, reply: Box::new(reply) };
-        if let Err(TrySendError::Full(question) | TrySendError::Disconnected(question)) = self.questions.try_send(question)
+        if let Err(TrySendError::Full(question) | TrySendError::Disconnected(question)) =
+            self.questions.try_send(question)
         {
             // On a thread of its own: the caller may be the one who empties what `reply` fills.
             let tell = move || (question.reply)(Err("too many questions wait for an end offset".to_owned()));
@@ -168,7 +176,9 @@ impl Asker {
         let answer = self.consumer.offsets_for_times(question, self.timeout);
         match &answer {
             Ok(_) => self.connection.up(),
-            Err(error) => self.connection.down(format!("partition leaders of {} do not answer: {error}", self.topic)),
+            Err(error) => {
+                self.connection.down(format!("partition leaders of {} do not answer: {error}", self.topic))
+            }
         }
         answer.map_err(|error| error.to_string())
     }

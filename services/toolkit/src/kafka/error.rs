@@ -8,7 +8,9 @@ use super::admin::Difference;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// librdkafka refuses a setting: configuration is at fault, retrying does not help.
-    #[error("cannot make a Kafka client for {servers}: {problem}; check kafka.bootstrap_servers and kafka.properties")]
+    #[error(
+        "cannot make a Kafka client for {servers}: {problem}; check kafka.bootstrap_servers and kafka.properties"
+    )]
     Client { servers: String, problem: String },
     /// The brokers did not answer, or not in time.
     #[error("cannot {tried} on {servers}: {problem}")]

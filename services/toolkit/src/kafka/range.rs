@@ -79,7 +79,12 @@ impl RangeReader {
     }
 
     /// The records at `from..to` at once: for stretches whose length the caller bounds.
-    pub async fn read_all(&self, partition: Partition, from: Offset, to: Offset) -> Result<Vec<LogRecord>, Error> {
+    pub async fn read_all(
+        &self,
+        partition: Partition,
+        from: Offset,
+        to: Offset,
+    ) -> Result<Vec<LogRecord>, Error> {
         let mut batches = self.read(partition, from, to)?;
         let mut records = Vec::new();
         while let Some(batch) = batches.recv().await {
@@ -111,15 +116,20 @@ impl Reader {
 
     fn read(&self, read: &Read) -> Result<(), Error> {
         let failed = |error: KafkaError| {
-            let tried = format!("read {}..{} of partition {} of {}", read.from, read.to, read.partition.0, self.topic);
+            let tried = format!(
+                "read {}..{} of partition {} of {}",
+                read.from, read.to, read.partition.0, self.topic
+            );
             Error::unreachable(tried, &self.servers, &error)
         };
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(&self.topic, read.partition.0, KafkaOffset::Offset(read.from)).map_err(failed)?;
+        list.add_partition_offset(&self.topic, read.partition.0, KafkaOffset::Offset(read.from))
+            .map_err(failed)?;
         self.consumer.assign(&list).map_err(failed)?;
         let mut batch = Vec::new();
         let mut heard = Instant::now();
-        let mut last_error = KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut);
+        let mut last_error =
+            KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut);
         loop {
             let ended = match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
-use ledger::{Headers, LogRecord, Offset};
+use ledger::{Headers, LogRecord};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 
 /// Copies a message out of librdkafka's fetch buffer (holding it would hold the whole buffer).
@@ -17,17 +17,13 @@ pub(super) fn log_record(message: &BorrowedMessage<'_>) -> LogRecord {
     }
 }
 
-/// Offset and key alone, for a look back.
-pub(super) fn offset_and_key(message: &BorrowedMessage<'_>) -> (Offset, Bytes) {
-    (message.offset(), Bytes::copy_from_slice(message.key().unwrap_or_default()))
-}
-
 fn headers(message: &BorrowedMessage<'_>) -> Headers {
     let Some(borrowed) = message.headers() else { return Headers::new() };
     // rdkafka panics at a header whose name is not UTF-8. Anyone with write access could stop every reader with one,
     // so such a record is read without headers.
     catch_unwind(AssertUnwindSafe(|| {
-        let bytes = borrowed.iter().map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum();
+        let bytes =
+            borrowed.iter().map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum();
         let mut headers = Headers::with_capacity(borrowed.count(), bytes);
         for header in borrowed.iter() {
             headers.push(header.key, header.value.unwrap_or_default());
@@ -35,7 +31,11 @@ fn headers(message: &BorrowedMessage<'_>) -> Headers {
         headers
     }))
     .unwrap_or_else(|_| {
-        tracing::warn!(partition = message.partition(), kafka.offset = message.offset(), "unreadable header names");
+        tracing::warn!(
+            partition = message.partition(),
+            kafka.offset = message.offset(),
+            "unreadable header names"
+        );
         Headers::new()
     })
 }

@@ -43,7 +43,8 @@ impl Search {
                     pending.drain(..take);
                 }
                 Ok(rejected) => {
-                    let error = SearchError::Busy { index: index.to_owned(), count: rejected.len(), of: take };
+                    let error =
+                        SearchError::Busy { index: index.to_owned(), count: rejected.len(), of: take };
                     keep(&mut pending, take, &rejected);
                     waits.wait("write documents", error).await?;
                 }
@@ -57,12 +58,18 @@ impl Search {
     /// Writes one document, in one attempt.
     pub async fn write_once(&self, index: &str, document: Document) -> Result<(), SearchError> {
         let rejected = self.bulk(index, std::slice::from_ref(&document)).await?;
-        if rejected.is_empty() { Ok(()) } else { Err(SearchError::Busy { index: index.to_owned(), count: 1, of: 1 }) }
+        if rejected.is_empty() {
+            Ok(())
+        } else {
+            Err(SearchError::Busy { index: index.to_owned(), count: 1, of: 1 })
+        }
     }
 
     /// One bulk request; the positions of the documents that the server had no room for.
     async fn bulk(&self, index: &str, documents: &[Document]) -> Result<Vec<usize>, SearchError> {
-        let path = format!("/{index}/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason");
+        let path = format!(
+            "/{index}/_bulk?filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason"
+        );
         let request = || format!("POST /{index}/_bulk");
         let body = body(documents);
         let (status, answer) = self.send(Method::Post, &path, Some(body), "application/x-ndjson").await?;
@@ -79,12 +86,14 @@ impl Search {
             return Err(SearchError::Decode { request: request(), problem });
         }
         let mut rejected = Vec::new();
-        for (position, (document, Item { index: outcome })) in documents.iter().zip(answer.items).enumerate() {
+        for (position, (document, Item { index: outcome })) in documents.iter().zip(answer.items).enumerate()
+        {
             match outcome.status {
                 200..300 | 409 => {}
                 429 | 500 | 502 | 503 | 504 => rejected.push(position),
                 status => {
-                    let problem = outcome.error.map_or_else(String::new, |e| format!("{}: {}", e.kind, e.reason));
+                    let problem =
+                        outcome.error.map_or_else(String::new, |e| format!("{}: {}", e.kind, e.reason));
                     return Err(SearchError::Document {
                         index: index.to_owned(),
                         id: document.id.clone(),

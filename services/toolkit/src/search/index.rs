@@ -36,7 +36,8 @@ impl Index {
     }
 
     fn body(&self) -> Result<Value, SearchError> {
-        serde_json::from_str(self.text).map_err(|e| SearchError::Schema(format!("declaration of index {}: {e}", self.name)))
+        serde_json::from_str(self.text)
+            .map_err(|e| SearchError::Schema(format!("declaration of index {}: {e}", self.name)))
     }
 }
 
@@ -119,5 +120,9 @@ impl Search {
 /// Declared fields that are not there with the declared type.
 fn absent_fields(declared: &Value, there: &Value) -> Vec<String> {
     let Some(declared) = declared.as_object() else { return Vec::new() };
-    declared.iter().filter(|(name, field)| there[*name]["type"] != field["type"]).map(|(name, _)| name.clone()).collect()
+    declared
+        .iter()
+        .filter(|(name, field)| there[*name]["type"] != field["type"])
+        .map(|(name, _)| name.clone())
+        .collect()
 }

@@ -67,7 +67,11 @@ impl Search {
     }
 
     /// The documents with these ids as they are now, in the order asked for; also what no refresh has made searchable yet.
-    pub async fn mget<T: DeserializeOwned>(&self, index: &str, ids: &[&str]) -> Result<Vec<Option<T>>, SearchError> {
+    pub async fn mget<T: DeserializeOwned>(
+        &self,
+        index: &str,
+        ids: &[&str],
+    ) -> Result<Vec<Option<T>>, SearchError> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -81,9 +85,11 @@ impl Search {
             .docs
             .into_iter()
             .map(|doc| match doc.error {
-                Some(error) => {
-                    Err(SearchError::Status { request: format!("POST {path}"), status: 404, problem: error.to_string() })
-                }
+                Some(error) => Err(SearchError::Status {
+                    request: format!("POST {path}"),
+                    status: 404,
+                    problem: error.to_string(),
+                }),
                 None => Ok(doc.found.then_some(doc.source).flatten()),
             })
             .collect()
@@ -128,8 +134,10 @@ impl Search {
         body: Option<Bytes>,
         content_type: &'static str,
     ) -> Result<(u16, Bytes), SearchError> {
-        let unreachable =
-            |e: elasticsearch::Error| SearchError::Unreachable { request: describe(method, path), problem: causes(&e) };
+        let unreachable = |e: elasticsearch::Error| SearchError::Unreachable {
+            request: describe(method, path),
+            problem: causes(&e),
+        };
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

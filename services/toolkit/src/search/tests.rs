@@ -35,7 +35,8 @@ fn a_request_is_bounded_and_never_empty() {
 #[tokio::test]
 async fn a_server_that_is_away_is_named_and_transient() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let config = SearchConfig { url: format!("http://{address}"), timeout_ms: 500, ..SearchConfig::default() };
+    let config =
+        SearchConfig { url: format!("http://{address}"), timeout_ms: 500, ..SearchConfig::default() };
     let error = Search::connect(&config).await.unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("GET /"), "{error}");
 }

@@ -60,7 +60,10 @@ impl Committer {
             let outcome = self.commit(&positions).map_err(|error| error.to_string());
             for request in together {
                 let outcome = outcome.clone().map_err(|problem| Error::Unreachable {
-                    tried: format!("commit position {} of partition {}", request.position, request.claim.partition.0),
+                    tried: format!(
+                        "commit position {} of partition {}",
+                        request.position, request.claim.partition.0
+                    ),
                     servers: self.servers.clone(),
                     problem,
                 });

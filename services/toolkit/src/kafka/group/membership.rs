@@ -69,7 +69,8 @@ impl ConsumerContext for Membership {
             }
             return;
         }
-        let partitions = list.elements_for_topic(&self.topic).iter().map(|element| element.partition()).collect();
+        let partitions =
+            list.elements_for_topic(&self.topic).iter().map(|element| element.partition()).collect();
         let change = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assign(partitions),
             _ => Change::Revoke { partitions, lost: consumer.assignment_lost() },

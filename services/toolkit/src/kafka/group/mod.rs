@@ -123,11 +123,18 @@ impl Group {
         let (commits, requests) = bounded(COMMANDS);
         let (sender, events) = mpsc::channel(EVENTS);
         let consumer = Arc::new(consumer);
-        let committer =
-            commit::Committer::new(Arc::downgrade(&consumer), topic, &config.bootstrap_servers, Arc::clone(&claims));
-        std::thread::Builder::new().name("kafka-commit".to_owned()).spawn(move || committer.run(&requests))?;
+        let committer = commit::Committer::new(
+            Arc::downgrade(&consumer),
+            topic,
+            &config.bootstrap_servers,
+            Arc::clone(&claims),
+        );
+        std::thread::Builder::new()
+            .name("kafka-commit".to_owned())
+            .spawn(move || committer.run(&requests))?;
         let polling = Polling::new(consumer, topic, options, config.request_timeout(), claims, sender);
-        let polling = std::thread::Builder::new().name("kafka-group".to_owned()).spawn(move || polling.run(&asked))?;
+        let polling =
+            std::thread::Builder::new().name("kafka-group".to_owned()).spawn(move || polling.run(&asked))?;
         let thread = polling.thread().clone();
         Ok(Self { events, handle: GroupHandle { commands, commits, thread, ranges, ends } })
     }
@@ -204,7 +211,8 @@ fn member(
 ) -> Result<BaseConsumer<Membership>, Error> {
     let wait = config.fetch_wait_ms.to_string();
     // Every partition has a queue of its own, and librdkafka bounds each queue.
-    let buffer = (config.fetch_buffer_kib / u64::from(partitions.max(1).unsigned_abs())).max(1_024).to_string();
+    let buffer =
+        (config.fetch_buffer_kib / u64::from(partitions.max(1).unsigned_abs())).max(1_024).to_string();
     let settings = settings(
         config,
         "group",

@@ -59,10 +59,16 @@ impl Owned {
                 Ok(message) => records.push(log_record(&message)),
                 Err(KafkaError::PartitionEOF(_)) => end = true,
                 Err(error) => match fault::of(&error) {
-                    // What was taken before the fault is delivered first; the fault comes again: it is in the log.
-                    fault @ (Fault::OutOfRange | Fault::Truncated | Fault::Final(_)) => return Taken::Fault(fault),
+                    // What was taken in this call is not delivered, and `next` stays: it is read again if reading goes on.
+                    fault @ (Fault::OutOfRange | Fault::Truncated | Fault::Final(_)) => {
+                        return Taken::Fault(fault);
+                    }
                     Fault::Connection(reason) | Fault::Noted(reason) => {
-                        tracing::warn!(partition = self.claim.partition.0, reason, "reading goes on after an error");
+                        tracing::warn!(
+                            partition = self.claim.partition.0,
+                            reason,
+                            "reading goes on after an error"
+                        );
                     }
                 },
             }

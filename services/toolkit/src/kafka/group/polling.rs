@@ -69,7 +69,17 @@ impl Polling {
         events: mpsc::Sender<GroupEvent>,
     ) -> Self {
         let (owned, revoking) = (BTreeMap::new(), Vec::new());
-        Self { consumer, topic: topic.to_owned(), options, timeout, claims, events, owned, revoking, closing: false }
+        Self {
+            consumer,
+            topic: topic.to_owned(),
+            options,
+            timeout,
+            claims,
+            events,
+            owned,
+            revoking,
+            closing: false,
+        }
     }
 
     /// Runs until the group is left. The consumer's end, which blocks, happens on this thread.
@@ -161,7 +171,11 @@ impl Polling {
                 Ok(positions) => return Ok(positions),
                 Err(error) => problem = error.to_string(),
             }
-            tracing::warn!(group = self.options.group, problem, "cannot read committed positions: trying again");
+            tracing::warn!(
+                group = self.options.group,
+                problem,
+                "cannot read committed positions: trying again"
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
         Err(End::Failed(format!("cannot read committed positions: {problem}")))
@@ -175,7 +189,9 @@ impl Polling {
         }
         self.consumer.incremental_assign(&list)?;
         for &(partition, position) in positions {
-            let Some(mut queue) = self.consumer.split_partition_queue(&self.topic, partition) else { continue };
+            let Some(mut queue) = self.consumer.split_partition_queue(&self.topic, partition) else {
+                continue;
+            };
             let thread = std::thread::current();
             queue.set_nonempty_callback(move || thread.unpark());
             let claim = self.claims.claim(partition);
@@ -186,8 +202,11 @@ impl Polling {
     }
 
     fn revoked(&mut self, partitions: Vec<i32>, lost: bool) -> Result<(), End> {
-        let claims: Vec<Claim> =
-            partitions.iter().filter_map(|partition| self.owned.get(partition)).map(|owned| owned.claim).collect();
+        let claims: Vec<Claim> = partitions
+            .iter()
+            .filter_map(|partition| self.owned.get(partition))
+            .map(|owned| owned.claim)
+            .collect();
         // The queues end now; the claims stay for the last commits.
         for partition in &partitions {
             self.owned.remove(partition);
@@ -216,7 +235,10 @@ impl Polling {
             }
             if !settled {
                 let partitions = &revoking.partitions;
-                tracing::warn!(?partitions, "revoked partitions were not settled in time: giving them back all the same");
+                tracing::warn!(
+                    ?partitions,
+                    "revoked partitions were not settled in time: giving them back all the same"
+                );
             }
             busy = true;
             self.give_back(&revoking.partitions)?;
@@ -242,7 +264,9 @@ impl Polling {
         loop {
             match commands.try_recv() {
                 Ok(Command::Next(claim)) => {
-                    if let Some(owned) = self.owned.get_mut(&claim.partition.0).filter(|owned| owned.claim == claim) {
+                    if let Some(owned) =
+                        self.owned.get_mut(&claim.partition.0).filter(|owned| owned.claim == claim)
+                    {
                         owned.wanted = true;
                     }
                 }
@@ -266,8 +290,11 @@ impl Polling {
         self.owned.remove(&partition);
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, partition);
-        let moved = self.consumer.incremental_unassign(&list).and_then(|()| self.begin(&[(partition, position)]));
-        moved.map_err(|error| End::Failed(format!("cannot read partition {partition} from {position}: {error}")))
+        let moved =
+            self.consumer.incremental_unassign(&list).and_then(|()| self.begin(&[(partition, position)]));
+        moved.map_err(|error| {
+            End::Failed(format!("cannot read partition {partition} from {position}: {error}"))
+        })
     }
 
     /// Delivers a batch of each partition that is wanted and has something.

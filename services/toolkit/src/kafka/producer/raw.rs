@@ -18,7 +18,8 @@ use crate::kafka::Error;
 use crate::kafka::client::{Connection, refused, settings};
 
 /// Takes the outcome of an append. Called on the polling thread.
-pub(in crate::kafka) type Report = Arc<dyn Fn(Partition, AppendId, Result<Offset, AppendError>) + Send + Sync>;
+pub(in crate::kafka) type Report =
+    Arc<dyn Fn(Partition, AppendId, Result<Offset, AppendError>) + Send + Sync>;
 
 /// How long one poll lasts. Reports are handled as they come; this bounds only how long it takes to see that a record
 /// was refused at once, that the producer is to be replaced, or that it is over.
@@ -166,7 +167,9 @@ fn settle(producer: &BaseProducer<Deliveries>, within: Duration) {
 
 fn describe(error: &KafkaError) -> String {
     match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::QueueFull) => "queue full: records wait longer than they are taken by Kafka".to_owned(),
+        Some(RDKafkaErrorCode::QueueFull) => {
+            "queue full: records wait longer than they are taken by Kafka".to_owned()
+        }
         _ => error.to_string(),
     }
 }
@@ -197,6 +200,10 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
             Ok(message) => (message.partition(), Err("the report names no offset".to_owned())),
             Err((error, message)) => (message.partition(), Err(describe(error))),
         };
-        (self.report)(Partition(partition), AppendId(append_id as u64), outcome.map_err(AppendError::Unknown));
+        (self.report)(
+            Partition(partition),
+            AppendId(append_id as u64),
+            outcome.map_err(AppendError::Unknown),
+        );
     }
 }

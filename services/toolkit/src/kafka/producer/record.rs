@@ -80,7 +80,9 @@ impl Drop for RecordProducer {
     /// librdkafka's end takes about 100 ms: not on a tokio worker.
     fn drop(&mut self) {
         let inner = self.inner.take();
-        if let Err(error) = std::thread::Builder::new().name("kafka-retired".to_owned()).spawn(move || drop(inner)) {
+        if let Err(error) =
+            std::thread::Builder::new().name("kafka-retired".to_owned()).spawn(move || drop(inner))
+        {
             tracing::error!(%error, "cannot start a thread to close a producer");
         }
     }

@@ -24,9 +24,9 @@ pub(in crate::kafka) fn of(error: &KafkaError) -> Fault {
     match error.rdkafka_error_code() {
         Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Fault::OutOfRange,
         Some(Code::LogTruncation) => Fault::Truncated,
-        Some(Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut) => {
-            Fault::Connection(error.to_string())
-        }
+        Some(
+            Code::AllBrokersDown | Code::BrokerTransportFailure | Code::Resolve | Code::OperationTimedOut,
+        ) => Fault::Connection(error.to_string()),
         _ => Fault::Noted(error.to_string()),
     }
 }

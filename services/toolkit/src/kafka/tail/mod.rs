@@ -63,7 +63,8 @@ impl Tail {
 
     /// Reads `partition` from `from` on; the other partitions go on undisturbed. Never blocks.
     pub fn start(&self, partition: Partition, from: Offset) {
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.commands.try_send(Start { partition, from })
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.commands.try_send(Start { partition, from })
         {
             let error = TailError::Other("the tail's thread does not take commands".to_owned());
             let (inbox, signal) = (self.inbox.clone(), Signal::TailFailed { partition, error });

@@ -39,7 +39,14 @@ impl Reading {
         inbox: Arc<dyn Inbox>,
         timeout: Duration,
     ) -> Self {
-        Self { consumer, topic: topic.to_owned(), inbox, timeout, next: BTreeMap::new(), round: BTreeMap::new() }
+        Self {
+            consumer,
+            topic: topic.to_owned(),
+            inbox,
+            timeout,
+            next: BTreeMap::new(),
+            round: BTreeMap::new(),
+        }
     }
 
     /// Runs until the tail is dropped. The consumer's end, which blocks, happens on this thread.
@@ -151,7 +158,9 @@ impl Reading {
     fn handle(&mut self, fault: Fault) {
         match fault {
             Fault::Connection(reason) => self.consumer.context().down(reason),
-            Fault::Noted(reason) => tracing::warn!(topic = self.topic, reason, "the tail goes on after an error"),
+            Fault::Noted(reason) => {
+                tracing::warn!(topic = self.topic, reason, "the tail goes on after an error")
+            }
             Fault::Final(reason) => {
                 for partition in self.next.keys().copied().collect::<Vec<_>>() {
                     self.fail(partition, TailError::Other(reason.clone()));
@@ -183,7 +192,11 @@ impl Reading {
 
 /// Keeps a record of a partition that is read. What lies below `next` was delivered before: a consumer that was told
 /// to go on at `next` never sends it.
-fn take(next: &BTreeMap<i32, Offset>, round: &mut BTreeMap<i32, Vec<LogRecord>>, message: &BorrowedMessage<'_>) {
+fn take(
+    next: &BTreeMap<i32, Offset>,
+    round: &mut BTreeMap<i32, Vec<LogRecord>>,
+    message: &BorrowedMessage<'_>,
+) {
     if next.get(&message.partition()).is_some_and(|next| message.offset() >= *next) {
         round.entry(message.partition()).or_default().push(log_record(message));
     }

@@ -84,7 +84,10 @@ impl Applied {
 
     pub fn topic(&self) -> &str {
         match self {
-            Self::Created(topic) | Self::AsDeclared(topic) | Self::Missing(topic) | Self::Differs { topic, .. } => topic,
+            Self::Created(topic)
+            | Self::AsDeclared(topic)
+            | Self::Missing(topic)
+            | Self::Differs { topic, .. } => topic,
         }
     }
 }
@@ -142,7 +145,12 @@ impl Topics {
         self.each(config, profile, false).await
     }
 
-    async fn each(&self, config: &KafkaConfig, profile: Profile, create: bool) -> Result<Vec<Applied>, Error> {
+    async fn each(
+        &self,
+        config: &KafkaConfig,
+        profile: Profile,
+        create: bool,
+    ) -> Result<Vec<Applied>, Error> {
         let (config, declared) = (config.clone(), self.expectations(profile));
         let work = move || {
             let admin = Admin::open(&config)?;
@@ -156,7 +164,8 @@ impl Topics {
 
 impl Topic {
     fn expectation(&self, profile: Profile) -> Expectation {
-        let configs = self.configs.iter().map(|(key, value)| (key.clone(), value.of(profile).text())).collect();
+        let configs =
+            self.configs.iter().map(|(key, value)| (key.clone(), value.of(profile).text())).collect();
         Expectation {
             partitions: Some(*self.partitions.of(profile)),
             replication: Some(*self.replication.of(profile)),
@@ -209,14 +218,17 @@ fn create_one(admin: &Admin, topic: &str, expected: &Expectation) -> Result<Appl
     for (key, value) in &expected.configs {
         new = new.set(key, value);
     }
+    let (news, options) = ([new], admin.options());
     let created = tokio::runtime::Handle::current()
-        .block_on(admin.client.create_topics(&[new], &admin.options()))
+        .block_on(admin.client.create_topics(&news, &options))
         .map_err(|error| Error::unreachable(tried(), &admin.servers, &error))?;
     for outcome in created {
         match outcome {
             Ok(_) => {}
             // Someone else was quicker: what they made is compared like any other.
-            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => return Ok(compared(&admin.describe(topic)?, expected)),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {
+                return Ok(compared(&admin.describe(topic)?, expected));
+            }
             Err((_, code)) => {
                 let problem = code.to_string();
                 return Err(Error::Unreachable { tried: tried(), servers: admin.servers.clone(), problem });

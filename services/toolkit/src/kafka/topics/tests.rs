@@ -28,7 +28,8 @@ fn dead_letters_have_as_many_partitions_as_their_source() {
     let topics = Topics::parse(DECLARED, "deploy/topics.yaml").unwrap();
     for profile in [Profile::Default, Profile::Local] {
         let expectations = topics.expectations(profile);
-        let source = expectations.iter().find(|(name, _)| name == "catalog.product.events.v1").unwrap().1.partitions;
+        let source =
+            expectations.iter().find(|(name, _)| name == "catalog.product.events.v1").unwrap().1.partitions;
         let mut letters = expectations.iter().filter(|(name, _)| name.ends_with(".dlq")).peekable();
         assert!(letters.peek().is_some());
         for (name, expected) in letters {
