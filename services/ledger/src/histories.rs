@@ -13,9 +13,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::laws::Law;
 use world::World;
 
-/// The window of the histories: short, so that records fall out of it.
-const WINDOW: i64 = 12;
-
 const HISTORIES: u64 = 100_000;
 
 /// Runs one history and checks it.
@@ -24,7 +21,7 @@ fn run(seed: u64, broken: Option<Law>) -> Result<check::Counts, String> {
     world.play();
     world.heal()?;
     let counts = check::check(&world)?;
-    readers::agree(&world.records(), world.dice())?;
+    readers::agree(&world.records(), world.window, world.dice())?;
     Ok(counts)
 }
 

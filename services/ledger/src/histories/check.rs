@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::WINDOW;
 use super::shop::{self, Changed, No, Shop, Stock};
 use super::world::{Asked, World};
 use crate::{Aggregate, Answer, CommandHash, CommandId, Decision, LogRecord, Offset, RecordKey, Subject};
@@ -47,11 +46,9 @@ impl Counts {
             "effective",
             "stale",
             "outside window",
-            "ahead of none",
+            "only outside window",
         ];
-        ALL.into_iter()
-            .filter(|what| *what != "ahead of none")
-            .map(|what| (what, self.0.get(what).copied().unwrap_or(0)))
+        ALL.into_iter().map(|what| (what, self.0.get(what).copied().unwrap_or(0)))
     }
 
     fn count(&mut self, what: &'static str) {
@@ -67,7 +64,7 @@ pub(super) fn check(world: &World) -> Result<Counts, String> {
         return Err(alarm.clone());
     }
     let mut counts = Counts::default();
-    let history = fold(&world.records(), &mut counts)?;
+    let history = fold(&world.records(), world.window, &mut counts)?;
     writers_agree(world, &history)?;
     for (ticket, asked) in world.asked.iter().enumerate() {
         let facts = history.get(&asked.subject).map_or(&[][..], Vec::as_slice);
@@ -82,7 +79,7 @@ pub(super) fn check(world: &World) -> Result<Counts, String> {
 }
 
 /// The rule, plainly; and every effective record was decided on exactly the state before it, and each command once.
-fn fold(records: &[LogRecord], counts: &mut Counts) -> Result<History, String> {
+fn fold(records: &[LogRecord], window: i64, counts: &mut Counts) -> Result<History, String> {
     let mut history = History::new();
     let mut commands = HashSet::new();
     for record in records {
@@ -90,8 +87,11 @@ fn fold(records: &[LogRecord], counts: &mut Counts) -> Result<History, String> {
         let facts = history.entry(key.subject.clone()).or_default();
         let current = facts.last().map_or(0, |fact: &Fact| fact.version);
         let distance = record.offset - key.basis;
-        if !(0..=WINDOW).contains(&distance) {
+        if !(0..=window).contains(&distance) {
             counts.count("outside window");
+            if key.version == current + 1 {
+                counts.count("only outside window");
+            }
             continue;
         }
         if key.version != current + 1 {

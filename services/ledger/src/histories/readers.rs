@@ -1,19 +1,21 @@
 //! Readers that start anywhere and know nothing judge every record as one that has read it all.
 
-use super::WINDOW;
 use super::node::P;
 use crate::sim::Dice;
 use crate::{Judgement, LogRecord, Offset, Reader};
 
 /// Starts a reader at every offset of the log.
-pub(super) fn agree(records: &[LogRecord], mut dice: Dice) -> Result<(), String> {
-    let effective = effective_by_the_rule(records);
+pub(super) fn agree(records: &[LogRecord], window: i64, mut dice: Dice) -> Result<(), String> {
+    let effective = effective_by_the_rule(records, window);
     for start in 0..=records.len() {
-        let mut reader = Reader::with_window(P, 1, start as Offset, WINDOW);
+        let mut reader = Reader::with_window(P, 1, start as Offset, window);
         let mut at = start;
         while at < records.len() {
             let batch = &records[at..(at + 1 + dice.index(8)).min(records.len())];
-            look_back(&mut reader, records, batch, start)?;
+            look_back(&mut reader, records, batch);
+            if reader.floor() < start as Offset - window {
+                return Err(format!("a reader from {start} looked back to {}", reader.floor()));
+            }
             for record in batch {
                 let counts = match reader.judge(record.offset, &record.key) {
                     Judgement::Effective(_) => true,
@@ -35,27 +37,16 @@ pub(super) fn agree(records: &[LogRecord], mut dice: Dice) -> Result<(), String>
     Ok(())
 }
 
-fn look_back(
-    reader: &mut Reader,
-    records: &[LogRecord],
-    batch: &[LogRecord],
-    start: usize,
-) -> Result<(), String> {
-    let Some(from) = reader.needs(batch.iter().map(|record| (record.offset, &*record.key))) else {
-        return Ok(());
-    };
-    if from < start as Offset - WINDOW || from >= reader.floor() {
-        return Err(format!("a reader from {start} looks back to {from}"));
-    }
+fn look_back(reader: &mut Reader, records: &[LogRecord], batch: &[LogRecord]) {
+    let Some(from) = reader.needs(batch.iter().map(|record| (record.offset, &*record.key))) else { return };
     for record in &records[from as usize..reader.floor() as usize] {
         reader.look_back(record.offset, &record.key);
     }
     reader.looked_back_to(from);
-    Ok(())
 }
 
 /// The rule, plainly.
-fn effective_by_the_rule(records: &[LogRecord]) -> Vec<bool> {
+fn effective_by_the_rule(records: &[LogRecord], window: i64) -> Vec<bool> {
     let mut current = std::collections::HashMap::new();
     let parts = |record: &LogRecord| {
         let key = String::from_utf8(record.key.to_vec()).expect("text");
@@ -70,7 +61,7 @@ fn effective_by_the_rule(records: &[LogRecord]) -> Vec<bool> {
             let (subject, version, basis) = parts(record);
             let current = current.entry(subject).or_insert(0);
             let counts =
-                0 <= record.offset - basis && record.offset - basis <= WINDOW && version == *current + 1;
+                0 <= record.offset - basis && record.offset - basis <= window && version == *current + 1;
             *current += i64::from(counts);
             counts
         })

@@ -3,7 +3,6 @@
 
 use uuid::Uuid;
 
-use super::WINDOW;
 use super::node::{Node, P};
 use super::shop::{No, Order, Shop, hash_of};
 use crate::laws::{Law, Laws};
@@ -37,6 +36,7 @@ pub(super) struct World {
     /// What no correct writer causes.
     pub(super) alarms: Vec<String>,
     laws: Laws,
+    pub(super) window: i64,
     limits: Limits,
     nonces: u64,
     steps: u64,
@@ -50,13 +50,16 @@ impl World {
             lost: often(15),
             unknown: often(15),
             twice: often(10),
+            late_copy: often(97),
             unanswered: often(30),
             reordered: often(60),
             slow_tail: often(90),
         };
+        // Short, so that records fall out of it.
+        let window = if dice.percent(50) { 12 } else { 3 + dice.below(8) as i64 };
         let writers = 1 + dice.below(4);
         let subjects =
-            (0..=dice.below(4)).map(|n| Subject::parse(&format!("p{n}")).expect("a subject")).collect();
+            (0..=dice.below(8)).map(|n| Subject::parse(&format!("p{n}")).expect("a subject")).collect();
         let limits = Limits {
             max_waiting: if dice.percent(10) { 3 } else { 1000 },
             max_attempts: if dice.percent(30) { 2 } else { 8 },
@@ -67,10 +70,11 @@ impl World {
             subjects,
             asked: Vec::new(),
             alarms: Vec::new(),
-            laws: Laws::for_tests(WINDOW, broken),
+            laws: Laws::for_tests(window, broken),
+            window,
             limits,
             nonces: seed << 8,
-            steps: 20 + dice.below(100),
+            steps: 20 + dice.below(180),
             now_ms: 0,
             dice,
         };
@@ -86,10 +90,12 @@ impl World {
             let node = self.dice.index(self.nodes.len());
             match self.dice.below(100) {
                 0..35 => self.ask(node),
-                35..90 => {
-                    self.topic.step();
+                35..92 => {
+                    for _ in 0..=self.dice.below(5) {
+                        self.topic.step();
+                    }
                 }
-                90..98 => {
+                92..99 => {
                     self.now_ms += self.dice.below(60);
                     self.nodes[node].sequencer.tick(self.now_ms);
                 }
@@ -159,7 +165,7 @@ impl World {
     /// A new command, or a retry of an earlier one wherever the client turns to; rarely its key for another command.
     fn submission(&mut self) -> Submission<Order> {
         let ticket = self.asked.len() as u64;
-        let deadline_ms = self.now_ms + if self.dice.percent(20) { 20 } else { 3_000 };
+        let deadline_ms = self.now_ms + if self.dice.percent(10) { 20 } else { 3_000 };
         if !self.asked.is_empty() && self.dice.percent(25) {
             let earlier = &self.asked[self.dice.index(self.asked.len())];
             let order = if self.dice.percent(15) { Order::Set(99) } else { earlier.order };
@@ -174,10 +180,12 @@ impl World {
             };
         }
         let subject = self.subjects[self.dice.index(self.subjects.len())].clone();
+        let is_new = self.nodes.iter().all(|node| node.sequencer.version(&subject) == 0);
         let order = match self.dice.below(10) {
-            0..3 => Order::Open,
-            3..5 => Order::Set(self.dice.below(3)),
-            5..8 => Order::Add(1 + self.dice.below(2)),
+            0..5 if is_new => Order::Open,
+            0..1 => Order::Open,
+            1..3 => Order::Set(self.dice.below(3)),
+            3..8 => Order::Add(1 + self.dice.below(2)),
             _ => Order::Take(1),
         };
         let expected = self.dice.percent(25).then(|| {

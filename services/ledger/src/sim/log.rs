@@ -20,6 +20,8 @@ pub struct Faults {
     pub unknown: u64,
     /// An append lands twice; the report tells one of the two.
     pub twice: u64,
+    /// A copy that could land does so later: far below 100, or it never will.
+    pub late_copy: u64,
     /// A question for the end offset is not answered.
     pub unanswered: u64,
     /// The next thing to happen is any one, not the oldest: appends overtake each other, reports and answers are late.
@@ -29,7 +31,8 @@ pub struct Faults {
 }
 
 impl Faults {
-    pub const NONE: Self = Self { lost: 0, unknown: 0, twice: 0, unanswered: 0, reordered: 0, slow_tail: 0 };
+    pub const NONE: Self =
+        Self { lost: 0, unknown: 0, twice: 0, late_copy: 0, unanswered: 0, reordered: 0, slow_tail: 0 };
 }
 
 /// A topic in memory.
@@ -204,7 +207,12 @@ impl Broker {
         is_copy: bool,
     ) {
         if is_copy {
-            self.land(partition, record);
+            // A zombie takes its time: others overtake it.
+            if self.dice.percent(self.faults.late_copy) {
+                self.messages.push((writer, Message::Append { partition, append_id, record, is_copy }));
+            } else {
+                self.land(partition, record);
+            }
             return;
         }
         let roll = self.dice.below(100);
