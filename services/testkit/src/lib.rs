@@ -1,3 +1,12 @@
-//! For tests only: real servers, and whatever more than one crate's tests need.
+//! For tests only: real servers, a catalog of one's own on them, an independent judge of its topic.
 
+pub mod client;
+pub mod eventually;
+pub mod oracle;
 pub mod servers;
+pub mod system;
+
+pub use client::{Client, Reply};
+pub use eventually::eventually;
+pub use oracle::Oracle;
+pub use system::{PATIENCE, Started, System};

@@ -1,0 +1,109 @@
+//! An independent judge of a topic: the rule of the log written down a second time, in the plainest way, so that a test
+//! does not believe the code it tests. Reads every record and tells what is effective.
+
+use std::collections::{BTreeMap, HashMap};
+
+use cli::config::Config;
+use contract::avro::SchemaIds;
+use contract::envelope::read_meta;
+use domain::{Event, Product, ProductId, Version, evolve};
+use ledger::Partition;
+
+/// How far a writer may lag, in offsets: a constant of the log's format.
+const WINDOW: i64 = 100_000;
+
+/// An effective record.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    pub partition: i32,
+    pub offset: i64,
+    pub version: u64,
+    pub event_id: uuid::Uuid,
+    pub command_id: Option<uuid::Uuid>,
+    pub event: Event,
+    /// The product after it.
+    pub after: Product,
+}
+
+/// Everything a topic holds.
+#[derive(Clone, Debug, Default)]
+pub struct Oracle {
+    /// Effective records by product, in order of their versions.
+    pub products: BTreeMap<String, Vec<Effective>>,
+    pub void: u64,
+    /// End offset by partition.
+    pub ends: BTreeMap<i32, i64>,
+}
+
+impl Oracle {
+    /// Reads the topic to its end and judges it.
+    ///
+    /// # Errors
+    /// If the broker does not answer, or an effective record cannot be decoded.
+    pub async fn read(config: &Config, ids: SchemaIds) -> anyhow::Result<Self> {
+        let (kafka, topic) = (config.kafka.clone(), config.topic.name.clone());
+        tokio::task::spawn_blocking(move || {
+            let mut oracle = Self::default();
+            let mut current: HashMap<(Partition, String), u64> = HashMap::new();
+            let mut ends = BTreeMap::new();
+            let mut problem = Ok(());
+            cli::audit::read(&kafka, &topic, &mut ends, |_, partition, record| {
+                let Some((id, version, basis, event_id)) = parse(&record.key) else {
+                    oracle.void += 1;
+                    return;
+                };
+                let head = current.entry((partition, id.to_owned())).or_insert(0);
+                let lag = record.offset - basis;
+                if !(0..=WINDOW).contains(&lag) || version != *head + 1 {
+                    oracle.void += 1;
+                    return;
+                }
+                *head = version;
+                let place = (partition.0, record.offset, version, event_id);
+                if let Err(error) = oracle.add(id, place, record, &ids)
+                    && problem.is_ok()
+                {
+                    problem = Err(error);
+                }
+            })?;
+            problem?;
+            oracle.ends = ends.into_iter().map(|(partition, end)| (partition.0, end)).collect();
+            Ok(oracle)
+        })
+        .await?
+    }
+
+    fn add(
+        &mut self,
+        id: &str,
+        (partition, offset, version, event_id): (i32, i64, u64, uuid::Uuid),
+        record: &ledger::LogRecord,
+        ids: &SchemaIds,
+    ) -> anyhow::Result<()> {
+        let event = contract::avro::decode(record.value.as_deref().unwrap_or_default(), ids)?;
+        let history = self.products.entry(id.to_owned()).or_default();
+        let before = history.last().map(|it| it.after.clone());
+        let after = evolve(before, &ProductId::parse(id)?, Version::new(version), &event)?;
+        let command_id = read_meta(&record.headers).command_id.map(|it| it.0);
+        history.push(Effective { partition, offset, version, event_id, command_id, event, after });
+        Ok(())
+    }
+
+    /// How many effective records there are.
+    pub fn effective(&self) -> u64 {
+        self.products.values().map(|it| it.len() as u64).sum()
+    }
+
+    /// The product as of `offset` (exclusive): what had been effective below it.
+    pub fn before(&self, product: &str, offset: i64) -> Option<&Effective> {
+        self.products.get(product)?.iter().take_while(|it| it.offset < offset).last()
+    }
+}
+
+/// `<product id>/<version>/<basis>/<event id>`.
+fn parse(key: &[u8]) -> Option<(&str, u64, i64, uuid::Uuid)> {
+    let mut parts = std::str::from_utf8(key).ok()?.split('/');
+    let (id, version, basis, event_id) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let parsed = (id, version.parse().ok()?, basis.parse().ok()?, event_id.parse().ok()?);
+    parts.next().is_none().then_some(parsed)
+}
