@@ -7,14 +7,13 @@ mod ask;
 mod config;
 mod grpc;
 mod http;
-mod words;
 
 use std::net::SocketAddr;
 
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Lifecycle, Readiness};
-use toolkit::telemetry::{self, Telemetry};
 use toolkit::ops;
+use toolkit::telemetry::{self, Telemetry};
 
 use ask::{Questions, Stores};
 pub use config::{Config, QueriesConfig, SERVICE};

@@ -40,10 +40,10 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// Looks until the store has come far enough or `budget` is over. There is always one look, and the last look is at
 /// the end of the budget. An error of a look ends the wait: it is the caller's answer.
-pub(crate) async fn wait_until<T, E>(
-    budget: Duration,
-    mut look: impl AsyncFnMut() -> Result<Look<T>, E>,
-) -> Result<Waited<T>, E> {
+pub(crate) async fn wait_until<T, E, F>(budget: Duration, mut look: impl FnMut() -> F) -> Result<Waited<T>, E>
+where
+    F: Future<Output = Result<Look<T>, E>>,
+{
     let end = Instant::now() + budget;
     let mut pause = FIRST_PAUSE;
     loop {

@@ -13,7 +13,10 @@ use contract::ConsistencyToken;
 use read_models::history::{HistoryEntry, Order, Past};
 use read_models::products::CategoryItem;
 use read_models::search::{SearchRequest, SearchResponse, Suggestion};
-use read_models::{Page, PageRequest, StoredProduct, history, products, search};
+use read_models::{
+    CategoryPath, Page, PageRequest, ProductId, Status, StoredProduct, Version, group_id, history, products,
+    search,
+};
 
 pub(crate) use error::{AskError, Fault};
 pub use freshness::Freshness;
@@ -21,7 +24,6 @@ pub(crate) use metrics::Metrics;
 pub(crate) use stores::Stores;
 
 use crate::config::QueriesConfig;
-use crate::words::{CategoryPath, ProductId, Status};
 use error::Unit;
 use freshness::{Look, Waited, wait_until};
 
@@ -33,6 +35,8 @@ pub(crate) const MOST_ITEMS: u32 = 200;
 pub(crate) const MOST_SUGGESTIONS: u32 = 20;
 /// How many there are when nobody says.
 const SUGGESTIONS: u32 = 10;
+/// Where price ranges begin when nobody says, in minor units.
+pub(crate) const PRICE_BOUNDS: [u64; 6] = [1_000, 5_000, 10_000, 50_000, 100_000, 500_000];
 
 /// Asks the read models. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -76,12 +80,13 @@ impl Questions {
     ) -> Result<StoredProduct, AskError> {
         self.counted("product", async {
             let asked = version_of(id, freshness)?;
-            let look = async || {
+            let look = || async {
                 let found = self.stores.products.ask(|q| q.product(id)).await?;
-                let at = found.as_ref().map_or(0, |found| found.product.version.get());
-                Ok(if at >= asked { Look::Reached(found) } else { Look::At(at as i64) })
+                let at = found.as_ref().map_or(Version(0), |found| found.product.version);
+                Ok(if at >= asked { Look::Reached(found) } else { Look::At(at.get() as i64) })
             };
-            let found = self.waited(freshness, products::NAME, Unit::Version, asked as i64, look).await?;
+            let found =
+                self.waited(freshness, products::NAME, Unit::Version, asked.get() as i64, look).await?;
             let found = found.ok_or_else(|| AskError::NotFound { product: id.to_string(), version: None })?;
             if found.product.status == Status::Deleted {
                 return Err(AskError::Gone { product: id.to_string(), version: found.product.version.get() });
@@ -195,23 +200,23 @@ impl Questions {
     /// Waits until `history` has come to the token's version of this product.
     async fn history_reached(&self, id: &ProductId, freshness: &Freshness) -> Result<(), AskError> {
         let asked = version_of(id, freshness)?;
-        if asked == 0 {
+        if asked == Version(0) {
             return Ok(());
         }
-        let look = async || {
+        let look = || async {
             let head = self.stores.history.ask(|q| q.head(id)).await?;
-            let at = head.map_or(0, |head| head.version.get());
-            Ok(if at >= asked { Look::Reached(()) } else { Look::At(at as i64) })
+            let at = head.map_or(Version(0), |head| head.version);
+            Ok(if at >= asked { Look::Reached(()) } else { Look::At(at.get() as i64) })
         };
-        self.waited(freshness, history::NAME, Unit::Version, asked as i64, look).await
+        self.waited(freshness, history::NAME, Unit::Version, asked.get() as i64, look).await
     }
 
     async fn products_position(&self, freshness: &Freshness) -> Result<(), AskError> {
         let Some(token) = &freshness.token else { return Ok(()) };
-        let (prefix, partition) = (&self.config.group_prefix, token.partition.0);
-        let look = async || {
-            let position = self.stores.products.ask(|q| q.position(prefix, partition)).await?;
-            Ok(applied(position, token.offset))
+        let group = group_id(&self.config.group_prefix, products::NAME);
+        let look = || async {
+            let position = self.stores.products.ask(|q| q.position(&group, token.partition)).await?;
+            Ok(if token.is_reached_at(position) { Look::Reached(()) } else { Look::At(position) })
         };
         self.waited(freshness, products::NAME, Unit::Position, token.offset + 1, look).await
     }
@@ -219,23 +224,26 @@ impl Questions {
     /// Waits until `search` has applied the token's record, and makes what is applied searchable.
     async fn search_position(&self, freshness: &Freshness) -> Result<(), AskError> {
         let Some(token) = &freshness.token else { return Ok(()) };
-        let (prefix, partition) = (&self.config.group_prefix, token.partition.0);
-        let look = async || {
-            let position = self.stores.search.ask(|q| q.position(prefix, partition)).await?;
-            Ok(applied(position, token.offset))
+        let group = group_id(&self.config.group_prefix, search::NAME);
+        let look = || async {
+            let position = self.stores.search.ask(|q| q.position(&group, token.partition)).await?;
+            Ok(if token.is_reached_at(position) { Look::Reached(()) } else { Look::At(position) })
         };
         self.waited(freshness, search::NAME, Unit::Position, token.offset + 1, look).await?;
         self.stores.search.ask(|q| q.refresh()).await
     }
 
-    async fn waited<T>(
+    async fn waited<T, F>(
         &self,
         freshness: &Freshness,
         model: &'static str,
         unit: Unit,
         asked: i64,
-        look: impl AsyncFnMut() -> Result<Look<T>, AskError>,
-    ) -> Result<T, AskError> {
+        look: impl FnMut() -> F,
+    ) -> Result<T, AskError>
+    where
+        F: Future<Output = Result<Look<T>, AskError>>,
+    {
         let started = Instant::now();
         let waited = wait_until(freshness.wait, look).await?;
         if freshness.token.is_some() {
@@ -260,18 +268,13 @@ impl Questions {
 }
 
 /// The version of product `id` that the token asks for; 0 without a token.
-fn version_of(id: &ProductId, freshness: &Freshness) -> Result<u64, AskError> {
+fn version_of(id: &ProductId, freshness: &Freshness) -> Result<Version, AskError> {
     match &freshness.token {
-        None => Ok(0),
-        Some(token) if token.product.as_str() == id.as_str() => Ok(token.version),
+        None => Ok(Version(0)),
+        Some(token) if token.product == *id => Ok(token.version),
         Some(token) => Err(AskError::BadConsistencyToken(format!(
             "the consistency token is of product {}, the question of {id}: send the token of a write to {id}, or none",
             token.product
         ))),
     }
-}
-
-/// Whether a reader at `position` has applied the record at `offset`.
-fn applied(position: i64, offset: i64) -> Look<()> {
-    if position > offset { Look::Reached(()) } else { Look::At(position) }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Gauge, Meter};
-use read_models::{QueryError, history, products, search};
+use read_models::{QueryError, group_id, history, products, search};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::cql::Cql;
@@ -52,32 +52,33 @@ impl Stores {
         let stop = lifecycle.drained();
         let (readiness, stores) = (lifecycle.readiness(), self.clone());
         let cql = Connector::new(CQL, readiness.dependency(CQL), stop.clone(), config, meter);
-        let (keeper, settings, prefix) =
-            (stores.clone(), config.cql.clone(), config.queries.group_prefix.clone());
+        let group = group_id(&config.queries.group_prefix, products::NAME);
+        let (keeper, settings) = (stores.clone(), config.cql.clone());
         lifecycle.spawn_support("scylladb connection", async move {
-            let open = async || {
-                let cql = Cql::connect(&settings).await.map_err(|error| error.to_string())?;
-                let products = products::Queries::open(&cql).await.map_err(|error| error.to_string())?;
-                let history = history::Queries::open(&cql).await.map_err(|error| error.to_string())?;
+            let open = || async {
+                let cql = Cql::connect(&settings).await.map_err(whole)?;
+                let products = products::Queries::open(&cql).await.map_err(whole)?;
+                let history = history::Queries::open(&cql).await.map_err(whole)?;
                 Ok((products, history))
             };
             if let Some((products, history)) = cql.open(open).await {
                 keeper.products.opened(products);
                 keeper.history.opened(history);
-                cql.keep(async || keeper.products.ask(|q| q.position(&prefix, 0)).await).await;
+                cql.keep(|| keeper.products.ask(|q| q.position(&group, 0))).await;
             }
             Ok(())
         });
         let search = Connector::new(SEARCH, readiness.dependency(SEARCH), stop, config, meter);
-        let (keeper, settings, prefix) = (stores, config.search.clone(), config.queries.group_prefix.clone());
+        let group = group_id(&config.queries.group_prefix, search::NAME);
+        let (keeper, settings) = (stores, config.search.clone());
         lifecycle.spawn_support("elasticsearch connection", async move {
-            let open = async || {
-                let search = Search::connect(&settings).await.map_err(|error| error.to_string())?;
-                Ok(search::Queries::new(search))
+            let open = || async {
+                let search = Search::connect(&settings).await.map_err(whole)?;
+                Ok(search::Queries::new(&search))
             };
             if let Some(queries) = search.open(open).await {
                 keeper.search.opened(queries);
-                search.keep(async || keeper.search.ask(|q| q.position(&prefix, 0)).await).await;
+                search.keep(|| keeper.search.ask(|q| q.position(&group, 0))).await;
             }
             Ok(())
         });
@@ -149,7 +150,10 @@ impl Connector {
 
     /// Opens, as often as it takes; none when the process ends first. A missing table is waited for too: whoever installs
     /// Folio may start the gateway before the tables are there.
-    async fn open<T>(&self, mut open: impl AsyncFnMut() -> Result<T, String>) -> Option<T> {
+    async fn open<T, F>(&self, mut open: impl FnMut() -> F) -> Option<T>
+    where
+        F: Future<Output = Result<T, String>>,
+    {
         let mut pause = FIRST_PAUSE;
         loop {
             let opened = tokio::select! {
@@ -157,10 +161,7 @@ impl Connector {
                 () = self.stop.cancelled() => return None,
             };
             match opened {
-                Ok(opened) => {
-                    self.up();
-                    return Some(opened);
-                }
+                Ok(opened) => return Some(opened),
                 Err(why) => self.down(why),
             }
             self.pause(pause).await?;
@@ -168,9 +169,12 @@ impl Connector {
         }
     }
 
-    /// Asks something small at every interval, until the process ends.
-    async fn keep<T>(&self, mut probe: impl AsyncFnMut() -> Result<T, AskError>) {
-        while self.pause(self.interval).await.is_some() {
+    /// Asks something small now and at every interval, until the process ends.
+    async fn keep<T, F>(&self, mut probe: impl FnMut() -> F)
+    where
+        F: Future<Output = Result<T, AskError>>,
+    {
+        loop {
             let answer = tokio::select! {
                 answer = probe() => answer,
                 () = self.stop.cancelled() => return,
@@ -178,6 +182,9 @@ impl Connector {
             match answer {
                 Ok(_) => self.up(),
                 Err(error) => self.down(error.to_string()),
+            }
+            if self.pause(self.interval).await.is_none() {
+                return;
             }
         }
     }
@@ -189,4 +196,9 @@ impl Connector {
             () = self.stop.cancelled() => None,
         }
     }
+}
+
+/// An error with all its causes: what an operator needs to find what is away.
+fn whole(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
 }

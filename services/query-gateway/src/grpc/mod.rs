@@ -15,4 +15,4 @@ pub(crate) use observe::Metrics;
 pub(crate) use server::serve;
 
 /// The service's full name.
-const NAME: &str = "folio.catalog.v1.QueryService";
+const NAME: &str = "catalog.v1.QueryService";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
-use read_models::PageRequest;
+use read_models::{PageRequest, ProductId};
 use serde_json::Value;
 use toolkit::problem::Problem;
 
@@ -13,7 +13,6 @@ use super::headers::{self, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
 use super::observe::RequestContext;
 use super::params::Params;
 use crate::ask::{AskError, Fault, Freshness, MOST_ITEMS, Questions};
-use crate::words::ProductId;
 
 /// Runs a handler; an error becomes a problem that carries the request's id and trace.
 pub(super) async fn answer(

@@ -24,7 +24,6 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, Resource, Route, guard, w
 use crate::ask::{AskError, Questions};
 pub(crate) use observe::Metrics;
 pub(crate) use server::serve;
-pub(crate) use views::facet_name;
 
 /// The whole application, for a server or a test.
 pub(crate) fn app(

@@ -4,6 +4,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use read_models::history::Past;
+use read_models::{CategoryPath, ProductId, Version};
 use serde_json::json;
 
 use super::asked::{answer, freshness, head, page, page_answer, product_id};
@@ -11,7 +12,6 @@ use super::headers::none_match;
 use super::params::Params;
 use super::views;
 use crate::ask::{Found, MOST_IDS, Questions};
-use crate::words::{CategoryPath, ProductId, Version};
 
 /// `GET /v1/products/{product_id}`
 pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {

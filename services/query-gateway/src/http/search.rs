@@ -2,16 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use read_models::search::{Facet, Filters, SearchRequest, Sort};
+use read_models::{CategoryPath, Currency, Status};
 use serde_json::json;
 
 use super::asked::{answer, freshness, head, page, page_answer};
 use super::params::Params;
 use super::views;
-use crate::ask::Questions;
-use crate::words::{CategoryPath, Currency, Status};
+use crate::ask::{PRICE_BOUNDS, Questions};
 
-/// Where price ranges begin when the caller does not say, in minor units.
-const PRICE_BOUNDS: [u64; 6] = [1_000, 5_000, 10_000, 50_000, 100_000, 500_000];
 /// The most facets, and bounds of a price facet, one question can ask for.
 const MOST_FACETS: usize = 20;
 

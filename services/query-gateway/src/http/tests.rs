@@ -8,7 +8,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use contract::ConsistencyToken;
 use contract::code::Code;
-use ledger::Partition;
+use read_models::Version;
 use serde_json::Value;
 use toolkit::telemetry::Telemetry;
 
@@ -59,7 +59,7 @@ async fn get(uri: &str) -> Answer {
 }
 
 fn token_of(product: &str) -> String {
-    ConsistencyToken { partition: Partition(3), offset: 41, product: product.try_into().unwrap(), version: 7 }
+    ConsistencyToken { partition: 3, offset: 41, product: product.try_into().unwrap(), version: Version(7) }
         .encode()
 }
 

@@ -1,10 +1,29 @@
 //! What answers look like in JSON.
 
+use contract::json::{MoneyView, ProductView};
 use read_models::StoredProduct;
 use read_models::history::HistoryEntry;
 use read_models::products::CategoryItem;
 use read_models::search::{FacetCounts, Hit, Suggestion};
+use serde::Serialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub(super) fn product(stored: &StoredProduct) -> Value {
+    json!(Stored {
+        product: ProductView::from(&stored.product),
+        event_id: stored.event_id,
+        updated_at: stored.updated_at.to_string(),
+    })
+}
+
+#[derive(Serialize)]
+struct Stored {
+    #[serde(flatten)]
+    product: ProductView,
+    event_id: Uuid,
+    updated_at: String,
+}
 
 pub(super) fn history_entry(entry: &HistoryEntry) -> Value {
     json!({
@@ -28,7 +47,7 @@ pub(super) fn category_item(item: &CategoryItem) -> Value {
         "sku": item.sku.as_str(),
         "name": item.name.as_str(),
         "brand": item.brand.as_str(),
-        "price": { "minor_units": item.price.minor_units(), "currency": item.price.currency().as_str() },
+        "price": MoneyView(item.price),
         "status": item.status.as_str(),
         "version": item.version.get(),
         "updated_at": item.updated_at.to_string(),
@@ -57,7 +76,7 @@ pub(super) fn facet(counts: &FacetCounts) -> Value {
 }
 
 /// As callers ask for it: `attributes.color` of the read model is `attr.color` here.
-pub(crate) fn facet_name(name: &str) -> String {
+fn facet_name(name: &str) -> String {
     match name.strip_prefix("attributes") {
         Some(rest) => format!("attr{rest}"),
         None => name.to_owned(),

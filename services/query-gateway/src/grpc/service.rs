@@ -1,0 +1,141 @@
+//! `QueryService`: each call is read, asked and shown.
+
+use contract::proto::catalog::v1;
+use contract::proto::catalog::v1::query_service_server::QueryService;
+use read_models::history::Order;
+use tonic::{Request, Response, Status};
+
+use super::Metrics;
+use super::asked::{Reading, freshness, page};
+use super::views;
+use crate::ask::{Found, Questions};
+
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    questions: Questions,
+    metrics: Metrics,
+}
+
+impl Service {
+    pub(super) fn new(questions: Questions, metrics: Metrics) -> Self {
+        Self { questions, metrics }
+    }
+}
+
+#[tonic::async_trait]
+impl QueryService for Service {
+    async fn get_product(
+        &self,
+        request: Request<v1::GetProductRequest>,
+    ) -> Result<Response<v1::GetProductResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let call = async {
+            let mut reading = Reading::default();
+            let past = reading.past(request.past);
+            let id = reading.product_id("product_id", &request.product_id);
+            let id = reading.finish(id)?;
+            let freshness = freshness(&self.questions, request.freshness)?;
+            let found = match past {
+                None => self.questions.product(&id, &freshness).await?,
+                Some(past) => self.questions.product_at(&id, past, &freshness).await?,
+            };
+            Ok(v1::GetProductResponse { product: Some(views::stored_product(&found)) })
+        };
+        self.metrics.observe("GetProduct", &metadata, call).await
+    }
+
+    async fn batch_get_products(
+        &self,
+        request: Request<v1::BatchGetProductsRequest>,
+    ) -> Result<Response<v1::BatchGetProductsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let call = async {
+            let mut reading = Reading::default();
+            let ids = reading.product_ids(&request.product_ids);
+            let ids = reading.finish(ids)?;
+            let freshness = freshness(&self.questions, request.freshness)?;
+            let found = self.questions.products(&ids, &freshness).await?;
+            let items = found.into_iter().map(|found| match found {
+                Found::Here(found) => {
+                    let product_id = found.product.id.to_string();
+                    v1::BatchItem { product_id, product: Some(views::stored_product(&found)) }
+                }
+                Found::Gone(id) | Found::Missing(id) => {
+                    v1::BatchItem { product_id: id.to_string(), product: None }
+                }
+            });
+            Ok(v1::BatchGetProductsResponse { items: items.collect() })
+        };
+        self.metrics.observe("BatchGetProducts", &metadata, call).await
+    }
+
+    async fn list_products(
+        &self,
+        request: Request<v1::ListProductsRequest>,
+    ) -> Result<Response<v1::ListProductsResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let call = async {
+            let mut reading = Reading::default();
+            let category = reading.category(&request.category);
+            let category = reading.finish(category)?;
+            let freshness = freshness(&self.questions, request.freshness)?;
+            let page = page(request.page_size, request.page_token);
+            let found = self.questions.category(&category, &page, &freshness).await?;
+            Ok(v1::ListProductsResponse {
+                items: found.items.iter().map(views::category_item).collect(),
+                next_page_token: found.next.unwrap_or_default(),
+            })
+        };
+        self.metrics.observe("ListProducts", &metadata, call).await
+    }
+
+    async fn get_history(
+        &self,
+        request: Request<v1::GetHistoryRequest>,
+    ) -> Result<Response<v1::GetHistoryResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let call = async {
+            let mut reading = Reading::default();
+            let id = reading.product_id("product_id", &request.product_id);
+            let id = reading.finish(id)?;
+            let freshness = freshness(&self.questions, request.freshness)?;
+            let order = if request.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
+            let page = page(request.page_size, request.page_token);
+            let found = self.questions.history(&id, order, &page, &freshness).await?;
+            Ok(v1::GetHistoryResponse {
+                entries: found.items.into_iter().map(views::history_entry).collect::<Result<_, _>>()?,
+                next_page_token: found.next.unwrap_or_default(),
+            })
+        };
+        self.metrics.observe("GetHistory", &metadata, call).await
+    }
+
+    async fn search(
+        &self,
+        request: Request<v1::SearchRequest>,
+    ) -> Result<Response<v1::SearchResponse>, Status> {
+        let (metadata, _, mut request) = request.into_parts();
+        let call = async {
+            let asked = request.freshness.take();
+            let mut reading = Reading::default();
+            let search = reading.search(request);
+            let search = reading.finish(Some(search))?;
+            let freshness = freshness(&self.questions, asked)?;
+            Ok(views::found(self.questions.search(&search, &freshness).await?))
+        };
+        self.metrics.observe("Search", &metadata, call).await
+    }
+
+    async fn suggest(
+        &self,
+        request: Request<v1::SuggestRequest>,
+    ) -> Result<Response<v1::SuggestResponse>, Status> {
+        let (metadata, _, request) = request.into_parts();
+        let call = async {
+            let freshness = freshness(&self.questions, request.freshness)?;
+            let found = self.questions.suggest(&request.prefix, request.size, &freshness).await?;
+            Ok(v1::SuggestResponse { suggestions: found.into_iter().map(views::suggestion).collect() })
+        };
+        self.metrics.observe("Suggest", &metadata, call).await
+    }
+}

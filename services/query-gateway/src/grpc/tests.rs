@@ -1,0 +1,73 @@
+//! The real service without stores: what a caller gets for bad input, and while the stores are away.
+
+use contract::code::Code;
+use contract::proto::catalog::v1;
+use contract::proto::catalog::v1::query_service_server::QueryService;
+use tonic::{Request, Status};
+use tonic_types::StatusExt;
+use toolkit::telemetry::Telemetry;
+
+use super::Metrics;
+use super::service::Service;
+use crate::ask::{self, Questions, Stores};
+use crate::config::Config;
+
+fn service() -> Service {
+    let telemetry = Telemetry::detached("tester").unwrap();
+    let config = Config::default();
+    let metrics = ask::Metrics::new(&telemetry.meter());
+    let questions = Questions::new(Stores::new(&config), config.queries, metrics);
+    Service::new(questions, Metrics::new(&telemetry.meter()))
+}
+
+/// Checks what every error has; returns the fields it names.
+fn error<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code) -> Vec<String> {
+    let status = answer.unwrap_err();
+    assert_eq!(status.code() as i32, code.grpc(), "{status:?}");
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.reason, code.name().replace('-', "_").to_uppercase());
+    assert_eq!(info.metadata["retryable"], code.retryable().to_string());
+    assert!(!info.metadata["request_id"].is_empty());
+    assert_eq!(status.get_details_retry_info().is_some(), code.retryable());
+    let violations = status.get_details_bad_request().unwrap_or_default().field_violations;
+    violations.into_iter().map(|violation| violation.field).collect()
+}
+
+fn token(text: &str) -> Option<v1::Freshness> {
+    Some(v1::Freshness { consistency_token: text.to_owned(), wait: None })
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_is_told_at_once() {
+    let filters = v1::Filters { statuses: vec![77], category: "A".to_owned(), ..Default::default() };
+    let facets = vec![v1::Facet { field: "colour".to_owned(), price_bounds: Vec::new() }];
+    let request = v1::SearchRequest { filters: Some(filters), facets, sort: 99, ..Default::default() };
+    let mut fields = error(service().search(Request::new(request)).await, Code::MalformedRequest);
+    fields.sort_unstable();
+    assert_eq!(fields, ["/facets[0].field", "/filters.category", "/filters.statuses", "/sort"]);
+    let request =
+        v1::BatchGetProductsRequest { product_ids: vec!["p-1".into(), "p 2".into()], freshness: None };
+    let fields = error(service().batch_get_products(Request::new(request)).await, Code::MalformedRequest);
+    assert_eq!(fields, ["/product_ids[1]"]);
+}
+
+#[tokio::test]
+async fn a_damaged_consistency_token_and_a_negative_wait_are_refused() {
+    let request =
+        v1::GetProductRequest { product_id: "p-1".into(), freshness: token("damaged"), ..Default::default() };
+    error(service().get_product(Request::new(request)).await, Code::BadConsistencyToken);
+    let wait = Some(prost_types::Duration { seconds: -1, nanos: 0 });
+    let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
+    let request = v1::SuggestRequest { prefix: "dia".into(), size: 0, freshness };
+    let fields = error(service().suggest(Request::new(request)).await, Code::MalformedRequest);
+    assert_eq!(fields, ["/freshness.wait"]);
+}
+
+#[tokio::test]
+async fn while_a_store_is_away_its_questions_are_answered_with_retry_info() {
+    let request = v1::GetProductRequest { product_id: "p-1".into(), ..Default::default() };
+    error(service().get_product(Request::new(request)).await, Code::StoreUnavailable);
+    let request = v1::GetHistoryRequest { product_id: "p-1".into(), ..Default::default() };
+    error(service().get_history(Request::new(request)).await, Code::StoreUnavailable);
+    error(service().search(Request::new(v1::SearchRequest::default())).await, Code::StoreUnavailable);
+}
