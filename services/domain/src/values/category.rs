@@ -66,6 +66,12 @@ impl fmt::Debug for CategoryPath {
     }
 }
 
+impl AsRef<str> for CategoryPath {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl TryFrom<&str> for CategoryPath {
     type Error = ValueError;
 

@@ -49,6 +49,12 @@ impl fmt::Debug for Currency {
     }
 }
 
+impl AsRef<str> for Currency {
+    fn as_ref(&self) -> &str {
+        self.code
+    }
+}
+
 impl TryFrom<&str> for Currency {
     type Error = ValueError;
 

@@ -84,6 +84,12 @@ macro_rules! as_text {
             }
         }
 
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                self.as_str()
+            }
+        }
+
         impl TryFrom<&str> for $name {
             type Error = ValueError;
 

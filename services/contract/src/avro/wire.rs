@@ -1,0 +1,306 @@
+//! The records as the schemas name their fields. They borrow: from the event when it is written, from the input when
+//! it is read, so that the only allocations of a decoded event are its own.
+
+use std::fmt;
+use std::io;
+
+use domain::{
+    Attributes, Brand, CategoryPath, Description, DetailsRevised, Event, InitialStatus, Money, Name,
+    PriceChanged, ProductCreated, ProductDeleted, ProductDiscontinued, ProductListed, ProductMoved,
+    ProductRestored, Reason, Sku, Status, Tags, ValueError,
+};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+use serde_avro_fast::ser::{SerError, SerializerConfig};
+
+use super::DecodeError;
+
+#[derive(Serialize, Deserialize)]
+struct MoneyRecord<'a> {
+    minor_units: i64,
+    currency: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CreatedRecord<'a> {
+    sku: &'a str,
+    name: &'a str,
+    description: &'a str,
+    category: &'a str,
+    brand: &'a str,
+    #[serde(borrow)]
+    price: MoneyRecord<'a>,
+    attributes: Map,
+    tags: List,
+    status: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RevisedRecord<'a> {
+    #[serde(borrow)]
+    sku: Option<&'a str>,
+    name: Option<&'a str>,
+    description: Option<&'a str>,
+    brand: Option<&'a str>,
+    attributes: Option<Map>,
+    tags: Option<List>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PriceRecord<'a> {
+    #[serde(borrow)]
+    price: MoneyRecord<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct MovedRecord<'a> {
+    category: &'a str,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ListedRecord {}
+
+#[derive(Serialize, Deserialize)]
+struct ReasonRecord<'a> {
+    #[serde(borrow)]
+    reason: Option<&'a str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RestoredRecord<'a> {
+    status: &'a str,
+}
+
+/// An Avro map. What the domain says about its contents is kept beside Avro's own errors, which are about form.
+struct Map(Result<Attributes, ValueError>);
+
+/// An Avro array of strings, likewise.
+struct List(Result<Tags, ValueError>);
+
+/// Roughly how many bytes the datum takes; too little costs a reallocation, no more.
+pub(super) fn size_hint(event: &Event) -> usize {
+    match event {
+        Event::ProductCreated(e) => {
+            let texts = e.sku.as_str().len() + e.name.as_str().len() + e.description.as_str().len();
+            128 + texts + 32 * (e.attributes.len() + e.tags.len())
+        }
+        Event::DetailsRevised(e) => {
+            let description = e.description.as_ref().map_or(0, |d| d.as_str().len());
+            256 + description + 32 * e.attributes.as_ref().map_or(0, Attributes::len)
+        }
+        Event::PriceChanged(_)
+        | Event::ProductMoved(_)
+        | Event::ProductListed(_)
+        | Event::ProductDiscontinued(_)
+        | Event::ProductDeleted(_)
+        | Event::ProductRestored(_) => 64,
+    }
+}
+
+/// Writes the event's datum.
+pub(super) fn write<W: io::Write>(
+    event: &Event,
+    writer: W,
+    config: &mut SerializerConfig<'_>,
+) -> Result<W, SerError> {
+    match event {
+        Event::ProductCreated(e) => {
+            let record = CreatedRecord {
+                sku: e.sku.as_str(),
+                name: e.name.as_str(),
+                description: e.description.as_str(),
+                category: e.category.as_str(),
+                brand: e.brand.as_str(),
+                price: money_record(e.price),
+                attributes: Map(Ok(e.attributes.clone())),
+                tags: List(Ok(e.tags.clone())),
+                status: e.status.as_str(),
+            };
+            serde_avro_fast::to_datum(&record, writer, config)
+        }
+        Event::DetailsRevised(e) => {
+            let record = RevisedRecord {
+                sku: e.sku.as_ref().map(Sku::as_str),
+                name: e.name.as_ref().map(Name::as_str),
+                description: e.description.as_ref().map(Description::as_str),
+                brand: e.brand.as_ref().map(Brand::as_str),
+                attributes: e.attributes.clone().map(|attributes| Map(Ok(attributes))),
+                tags: e.tags.clone().map(|tags| List(Ok(tags))),
+            };
+            serde_avro_fast::to_datum(&record, writer, config)
+        }
+        Event::PriceChanged(e) => {
+            serde_avro_fast::to_datum(&PriceRecord { price: money_record(e.price) }, writer, config)
+        }
+        Event::ProductMoved(e) => {
+            serde_avro_fast::to_datum(&MovedRecord { category: e.category.as_str() }, writer, config)
+        }
+        Event::ProductListed(ProductListed {}) => serde_avro_fast::to_datum(&ListedRecord {}, writer, config),
+        Event::ProductDiscontinued(e) => {
+            serde_avro_fast::to_datum(&reason_record(e.reason.as_ref()), writer, config)
+        }
+        Event::ProductDeleted(e) => {
+            serde_avro_fast::to_datum(&reason_record(e.reason.as_ref()), writer, config)
+        }
+        Event::ProductRestored(e) => {
+            serde_avro_fast::to_datum(&RestoredRecord { status: e.status.as_str() }, writer, config)
+        }
+    }
+}
+
+/// Reads the datum of an event of this type.
+pub(super) fn read<'de, D: Deserializer<'de>>(event_type: &str, datum: D) -> Result<Event, DecodeError> {
+    match event_type {
+        "ProductCreated" => form::<CreatedRecord<'de>, D>(datum)?.into_event(),
+        "DetailsRevised" => form::<RevisedRecord<'de>, D>(datum)?.into_event(),
+        "PriceChanged" => {
+            let price = money(&form::<PriceRecord<'de>, D>(datum)?.price);
+            price.map(|price| Event::PriceChanged(PriceChanged { price }))
+        }
+        "ProductMoved" => CategoryPath::parse(form::<MovedRecord<'de>, D>(datum)?.category)
+            .map(|category| Event::ProductMoved(ProductMoved { category })),
+        "ProductListed" => {
+            let ListedRecord {} = form::<ListedRecord, D>(datum)?;
+            Ok(Event::ProductListed(ProductListed {}))
+        }
+        "ProductDiscontinued" => optional(form::<ReasonRecord<'de>, D>(datum)?.reason, Reason::parse)
+            .map(|reason| Event::ProductDiscontinued(ProductDiscontinued { reason })),
+        "ProductDeleted" => optional(form::<ReasonRecord<'de>, D>(datum)?.reason, Reason::parse)
+            .map(|reason| Event::ProductDeleted(ProductDeleted { reason })),
+        "ProductRestored" => Status::parse(form::<RestoredRecord<'de>, D>(datum)?.status)
+            .map(|status| Event::ProductRestored(ProductRestored { status })),
+        other => return Err(DecodeError::Malformed(format!("{other} is no event type"))),
+    }
+    .map_err(|error| DecodeError::Invalid(error.to_string()))
+}
+
+fn form<'de, T: Deserialize<'de>, D: Deserializer<'de>>(datum: D) -> Result<T, DecodeError> {
+    T::deserialize(datum).map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
+impl CreatedRecord<'_> {
+    fn into_event(self) -> Result<Event, ValueError> {
+        Ok(Event::ProductCreated(ProductCreated {
+            sku: Sku::parse(self.sku)?,
+            name: Name::parse(self.name)?,
+            description: Description::parse(self.description)?,
+            category: CategoryPath::parse(self.category)?,
+            brand: Brand::parse(self.brand)?,
+            price: money(&self.price)?,
+            attributes: self.attributes.0?,
+            tags: self.tags.0?,
+            status: InitialStatus::parse(self.status)?,
+        }))
+    }
+}
+
+impl RevisedRecord<'_> {
+    fn into_event(self) -> Result<Event, ValueError> {
+        Ok(Event::DetailsRevised(DetailsRevised {
+            sku: optional(self.sku, Sku::parse)?,
+            name: optional(self.name, Name::parse)?,
+            description: optional(self.description, Description::parse)?,
+            brand: optional(self.brand, Brand::parse)?,
+            attributes: self.attributes.map(|map| map.0).transpose()?,
+            tags: self.tags.map(|list| list.0).transpose()?,
+        }))
+    }
+}
+
+fn optional<T>(
+    text: Option<&str>,
+    parse: impl FnOnce(&str) -> Result<T, ValueError>,
+) -> Result<Option<T>, ValueError> {
+    text.map(parse).transpose()
+}
+
+fn money(record: &MoneyRecord<'_>) -> Result<Money, ValueError> {
+    Money::new(record.minor_units, record.currency)
+}
+
+fn money_record(money: Money) -> MoneyRecord<'static> {
+    // At most 10^15, so it fits.
+    MoneyRecord { minor_units: money.minor_units().cast_signed(), currency: money.currency().as_str() }
+}
+
+fn reason_record(reason: Option<&Reason>) -> ReasonRecord<'_> {
+    ReasonRecord { reason: reason.map(Reason::as_str) }
+}
+
+impl Serialize for Map {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let attributes = self.0.as_ref().map_err(serde::ser::Error::custom)?;
+        serializer.collect_map(attributes.iter())
+    }
+}
+
+impl Serialize for List {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let tags = self.0.as_ref().map_err(serde::ser::Error::custom)?;
+        serializer.collect_seq(tags.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Map {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Map;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Map, A::Error> {
+                let mut failure = None;
+                let attributes = Attributes::parse(std::iter::from_fn(|| {
+                    map.next_entry::<&'de str, &'de str>().unwrap_or_else(|error| {
+                        failure = Some(error);
+                        None
+                    })
+                }));
+                if let Some(failure) = failure {
+                    return Err(failure);
+                }
+                // An invalid pair ended the parsing early; the rest must still be well-formed.
+                if attributes.is_err() {
+                    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                }
+                Ok(Map(attributes))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+impl<'de> Deserialize<'de> for List {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+        impl<'de> Visitor<'de> for Items {
+            type Value = List;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of strings")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List, A::Error> {
+                let mut failure = None;
+                let tags = Tags::parse(std::iter::from_fn(|| {
+                    seq.next_element::<&'de str>().unwrap_or_else(|error| {
+                        failure = Some(error);
+                        None
+                    })
+                }));
+                if let Some(failure) = failure {
+                    return Err(failure);
+                }
+                if tags.is_err() {
+                    while seq.next_element::<IgnoredAny>()?.is_some() {}
+                }
+                Ok(List(tags))
+            }
+        }
+        deserializer.deserialize_seq(Items)
+    }
+}

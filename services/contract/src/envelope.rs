@@ -1,0 +1,174 @@
+//! The headers of a record: CloudEvents 1.0 in binary mode, and Folio's own.
+//!
+//! They promise to other teams' consumers that an event can be identified, traced and filtered without decoding its
+//! value. Folio itself decides nothing by them but whether a command is a repetition.
+
+use domain::Product;
+use jiff::Timestamp;
+use ledger::{CommandHash, CommandId, Headers};
+use uuid::Uuid;
+
+use crate::avro;
+
+/// The content type of a record's value.
+pub const CONTENT_TYPE: &str = "application/avro";
+
+/// The headers' names.
+pub mod names {
+    /// The event's id; also the last part of the record's key.
+    pub const ID: &str = "ce_id";
+    /// The full name of the event's type.
+    pub const TYPE: &str = "ce_type";
+    /// Who wrote the event.
+    pub const SOURCE: &str = "ce_source";
+    /// The version of CloudEvents: 1.0.
+    pub const SPEC_VERSION: &str = "ce_specversion";
+    /// When the command was decided, by the writer's clock.
+    pub const TIME: &str = "ce_time";
+    /// The product id.
+    pub const SUBJECT: &str = "ce_subject";
+    /// The version the event gives the product.
+    pub const SEQUENCE: &str = "ce_sequence";
+    /// What a client calls the work this belongs to.
+    pub const CORRELATION_ID: &str = "ce_correlationid";
+    /// The id of the command that caused the event.
+    pub const CAUSATION_ID: &str = "ce_causationid";
+    /// W3C trace context.
+    pub const TRACEPARENT: &str = "traceparent";
+    /// The media type of the value.
+    pub const CONTENT_TYPE: &str = "content-type";
+    /// The hash of the command, 32 hexadecimal digits.
+    pub const COMMAND_HASH: &str = "folio_command_hash";
+    /// Who gave the command.
+    pub const ACTOR: &str = "folio_actor";
+    /// The product's category after the event.
+    pub const CATEGORY: &str = "folio_category";
+    /// The product's brand after the event.
+    pub const BRAND: &str = "folio_brand";
+}
+
+/// What the headers say beyond the event and its product.
+#[derive(Debug, Clone, Copy)]
+pub struct EventMeta<'a> {
+    /// The event's id; also the last part of the record's key.
+    pub event_id: Uuid,
+    /// When the command was decided, by the writer's clock; information only.
+    pub time: Timestamp,
+    /// Who writes, as a URI reference: `/folio/command-service`.
+    pub source: &'a str,
+    /// What the client calls the work this belongs to.
+    pub correlation_id: Option<&'a str>,
+    /// The command that caused the event.
+    pub command_id: CommandId,
+    /// The command's hash.
+    pub command_hash: CommandHash,
+    /// Who gave the command.
+    pub actor: Option<&'a str>,
+    /// W3C trace context of the command.
+    pub traceparent: Option<&'a str>,
+}
+
+/// The headers of a record whose event, of type `event_type`, made the product what `after` says.
+pub fn headers(meta: &EventMeta<'_>, after: &Product, event_type: &str) -> Headers {
+    let mut headers = Headers::with_capacity(15, 640);
+    let mut buffer = Uuid::encode_buffer();
+    headers.push(names::ID, meta.event_id.hyphenated().encode_lower(&mut buffer).as_bytes());
+    headers.push(names::TYPE, avro::fqn_of(event_type).unwrap_or(event_type).as_bytes());
+    headers.push(names::SOURCE, meta.source.as_bytes());
+    headers.push(names::SPEC_VERSION, b"1.0");
+    headers.push(names::TIME, meta.time.to_string().as_bytes());
+    headers.push(names::SUBJECT, after.id.as_str().as_bytes());
+    headers.push(names::SEQUENCE, after.version.to_string().as_bytes());
+    if let Some(correlation_id) = meta.correlation_id {
+        headers.push(names::CORRELATION_ID, correlation_id.as_bytes());
+    }
+    headers.push(names::CAUSATION_ID, meta.command_id.0.hyphenated().encode_lower(&mut buffer).as_bytes());
+    if let Some(traceparent) = meta.traceparent {
+        headers.push(names::TRACEPARENT, traceparent.as_bytes());
+    }
+    headers.push(names::CONTENT_TYPE, CONTENT_TYPE.as_bytes());
+    headers.push(names::COMMAND_HASH, &hex(meta.command_hash));
+    if let Some(actor) = meta.actor {
+        headers.push(names::ACTOR, actor.as_bytes());
+    }
+    headers.push(names::CATEGORY, after.category.as_str().as_bytes());
+    headers.push(names::BRAND, after.brand.as_str().as_bytes());
+    headers
+}
+
+/// What a record's headers say. A header that is missing or makes no sense is `None`: headers are information, and a
+/// record does not fail for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordMeta<'a> {
+    /// The event's id.
+    pub event_id: Option<Uuid>,
+    /// The full name of the event's type.
+    pub event_type: Option<&'a str>,
+    /// Who wrote the event.
+    pub source: Option<&'a str>,
+    /// When the command was decided, by the writer's clock.
+    pub time: Option<Timestamp>,
+    /// The product id.
+    pub subject: Option<&'a str>,
+    /// The version the event gives the product.
+    pub sequence: Option<u64>,
+    /// What a client calls the work this belongs to.
+    pub correlation_id: Option<&'a str>,
+    /// The command that caused the event.
+    pub command_id: Option<CommandId>,
+    /// The command's hash.
+    pub command_hash: Option<CommandHash>,
+    /// Who gave the command.
+    pub actor: Option<&'a str>,
+    /// W3C trace context.
+    pub traceparent: Option<&'a str>,
+    /// The product's category after the event.
+    pub category: Option<&'a str>,
+    /// The product's brand after the event.
+    pub brand: Option<&'a str>,
+}
+
+/// Reads the headers of a record, whoever wrote it.
+pub fn read_meta(headers: &Headers) -> RecordMeta<'_> {
+    let text = |name: &str| headers.get(name).and_then(|value| std::str::from_utf8(value).ok());
+    RecordMeta {
+        event_id: text(names::ID).and_then(|id| id.parse().ok()),
+        event_type: text(names::TYPE),
+        source: text(names::SOURCE),
+        time: text(names::TIME).and_then(|time| time.parse().ok()),
+        subject: text(names::SUBJECT),
+        sequence: text(names::SEQUENCE).and_then(|sequence| sequence.parse().ok()),
+        correlation_id: text(names::CORRELATION_ID),
+        command_id: text(names::CAUSATION_ID).and_then(|id| id.parse().ok()).map(CommandId),
+        command_hash: headers.get(names::COMMAND_HASH).and_then(unhex),
+        actor: text(names::ACTOR),
+        traceparent: text(names::TRACEPARENT),
+        category: text(names::CATEGORY),
+        brand: text(names::BRAND),
+    }
+}
+
+fn hex(CommandHash(hash): CommandHash) -> [u8; 32] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(hash) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
+    }
+    text
+}
+
+fn unhex(text: &[u8]) -> Option<CommandHash> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let mut hash = [0; 16];
+    if text.len() != 2 * hash.len() {
+        return None;
+    }
+    for (byte, pair) in hash.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+    }
+    Some(CommandHash(hash))
+}
+
+#[cfg(test)]
+mod tests;

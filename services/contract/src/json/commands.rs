@@ -1,0 +1,200 @@
+//! The commands' fields, in both directions.
+
+use domain::{
+    Attributes, Brand, CategoryPath, ChangePrice, Command, CreateProduct, DeleteProduct, Description,
+    DetailChanges, DiscontinueProduct, InitialStatus, Money, MoveToCategory, Name, ProductId, Reason,
+    ReviseDetails, Sku, Tags, Version,
+};
+use serde_json::{Map, Value, json};
+
+use super::reader::{self, Object};
+use crate::IdempotencyKey;
+use crate::fields::{AddressedCommand, Faults, Path};
+
+/// Reads the payload of the command called `name`.
+pub(super) fn read(name: &str, payload: &Value, path: &Path<'_>, faults: &mut Faults) -> Option<Command> {
+    let mut object = Object::open(payload, path, faults)?;
+    let command = match name {
+        "create_product" => create_product(&mut object, faults).map(Command::CreateProduct),
+        "revise_details" => revise_details(&mut object, path, faults).map(Command::ReviseDetails),
+        "change_price" => price(&mut object, faults).map(|price| Command::ChangePrice(ChangePrice { price })),
+        "move_to_category" => object
+            .text("category", CategoryPath::parse, faults)
+            .map(|category| Command::MoveToCategory(MoveToCategory { category })),
+        "list_product" => Some(Command::ListProduct),
+        "discontinue_product" => object
+            .optional_text("reason", Reason::parse, faults)
+            .map(|reason| Command::DiscontinueProduct(DiscontinueProduct { reason })),
+        "delete_product" => object
+            .optional_text("reason", Reason::parse, faults)
+            .map(|reason| Command::DeleteProduct(DeleteProduct { reason })),
+        "restore_product" => Some(Command::RestoreProduct),
+        _ => {
+            faults.form(
+                path,
+                format!("is for no known command; the commands are {}", Command::ALL_NAMES.join(", ")),
+            );
+            return None;
+        }
+    };
+    object.finish(faults);
+    command
+}
+
+/// Reads a bulk line.
+pub(super) fn read_bulk_line(line: &Value, faults: &mut Faults) -> Option<AddressedCommand> {
+    let root = Path::ROOT;
+    let mut object = Object::open(line, &root, faults)?;
+    let name = object.required("command", faults);
+    let product_id = object.optional_text("product_id", ProductId::parse, faults);
+    let idempotency_key = object.optional_text("idempotency_key", IdempotencyKey::parse, faults);
+    let expected_version = match object.optional("expected_version") {
+        None => Some(None),
+        Some(value) => reader::whole_number(value, &object.at("expected_version"), faults).map(Some),
+    };
+    let nothing = Value::Object(Map::new());
+    let payload = object.optional("payload").unwrap_or(&nothing);
+    let command = name.and_then(|name| match name.as_str() {
+        Some(name) if Command::ALL_NAMES.contains(&name) => {
+            if name != "create_product" && matches!(product_id, Some(None)) {
+                faults.form(&object.at("product_id"), "is missing: only create_product can do without");
+            }
+            read(name, payload, &object.at("payload"), faults)
+        }
+        Some(_) | None => {
+            let detail = format!("must be one of {}", Command::ALL_NAMES.join(", "));
+            faults.form(&object.at("command"), detail);
+            None
+        }
+    });
+    object.finish(faults);
+    Some(AddressedCommand {
+        product_id: product_id?,
+        command: command?,
+        expected_version: expected_version?.map(Version),
+        idempotency_key: idempotency_key?,
+    })
+}
+
+fn create_product(object: &mut Object<'_>, faults: &mut Faults) -> Option<CreateProduct> {
+    let sku = object.text("sku", Sku::parse, faults);
+    let name = object.text("name", Name::parse, faults);
+    let description = object.optional_text("description", Description::parse, faults);
+    let category = object.text("category", CategoryPath::parse, faults);
+    let brand = object.text("brand", Brand::parse, faults);
+    let price = price(object, faults);
+    let attributes = match object.optional("attributes") {
+        None => Some(Attributes::default()),
+        Some(value) => reader::attributes(value, &object.at("attributes"), faults),
+    };
+    let tags = match object.optional("tags") {
+        None => Some(Tags::default()),
+        Some(value) => reader::tags(value, &object.at("tags"), faults),
+    };
+    let status = object.optional_text("status", InitialStatus::parse, faults);
+    Some(CreateProduct {
+        sku: sku?,
+        name: name?,
+        description: match description? {
+            Some(description) => description,
+            None => Description::parse("").ok()?,
+        },
+        category: category?,
+        brand: brand?,
+        price: price?,
+        attributes: attributes?,
+        tags: tags?,
+        status: status?.unwrap_or_default(),
+    })
+}
+
+fn revise_details(object: &mut Object<'_>, path: &Path<'_>, faults: &mut Faults) -> Option<ReviseDetails> {
+    let mut is_empty = true;
+    let mut field = |name: &'static str, object: &mut Object<'_>, faults: &mut Faults| {
+        let value = object.not_null(name, faults).cloned();
+        is_empty &= value.is_none();
+        value
+    };
+    let sku = field("sku", object, faults);
+    let name = field("name", object, faults);
+    let description = field("description", object, faults);
+    let brand = field("brand", object, faults);
+    let attributes = field("attributes", object, faults);
+    let tags = field("tags", object, faults);
+    let changes = DetailChanges {
+        sku: sku.and_then(|value| reader::text(&value, &object.at("sku"), Sku::parse, faults)),
+        name: name.and_then(|value| reader::text(&value, &object.at("name"), Name::parse, faults)),
+        description: description
+            .and_then(|value| reader::text(&value, &object.at("description"), Description::parse, faults)),
+        brand: brand.and_then(|value| reader::text(&value, &object.at("brand"), Brand::parse, faults)),
+        attributes: attributes.and_then(|value| reader::attributes(&value, &object.at("attributes"), faults)),
+        tags: tags.and_then(|value| reader::tags(&value, &object.at("tags"), faults)),
+    };
+    match ReviseDetails::new(changes) {
+        Ok(revise) => Some(revise),
+        Err(error) => {
+            // If fields were there, they had faults of their own.
+            if is_empty {
+                faults.value(path, error.problem);
+            }
+            None
+        }
+    }
+}
+
+fn price(object: &mut Object<'_>, faults: &mut Faults) -> Option<Money> {
+    let value = object.required("price", faults)?;
+    reader::money(value, &object.at("price"), faults)
+}
+
+/// The command's fields as JSON: what [`super::parse_command`] reads.
+pub fn command_payload(command: &Command) -> Value {
+    match command {
+        Command::CreateProduct(create) => json!({
+            "sku": create.sku.as_str(),
+            "name": create.name.as_str(),
+            "description": create.description.as_str(),
+            "category": create.category.as_str(),
+            "brand": create.brand.as_str(),
+            "price": money_json(create.price),
+            "attributes": attributes_json(&create.attributes),
+            "tags": tags_json(&create.tags),
+            "status": create.status.as_str(),
+        }),
+        Command::ReviseDetails(revise) => {
+            let changes = revise.changes();
+            let fields = [
+                ("sku", changes.sku.as_ref().map(|sku| sku.as_str().into())),
+                ("name", changes.name.as_ref().map(|name| name.as_str().into())),
+                ("description", changes.description.as_ref().map(|description| description.as_str().into())),
+                ("brand", changes.brand.as_ref().map(|brand| brand.as_str().into())),
+                ("attributes", changes.attributes.as_ref().map(attributes_json)),
+                ("tags", changes.tags.as_ref().map(tags_json)),
+            ];
+            Value::Object(
+                fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+            )
+        }
+        Command::ChangePrice(change) => json!({ "price": money_json(change.price) }),
+        Command::MoveToCategory(to) => json!({ "category": to.category.as_str() }),
+        Command::DiscontinueProduct(discontinue) => reason_json(discontinue.reason.as_ref()),
+        Command::DeleteProduct(delete) => reason_json(delete.reason.as_ref()),
+        Command::ListProduct | Command::RestoreProduct => json!({}),
+    }
+}
+
+fn money_json(money: Money) -> Value {
+    json!({ "minor_units": money.minor_units(), "currency": money.currency().as_str() })
+}
+
+fn attributes_json(attributes: &Attributes) -> Value {
+    Value::Object(attributes.iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
+}
+
+fn tags_json(tags: &Tags) -> Value {
+    Value::Array(tags.iter().map(Value::from).collect())
+}
+
+fn reason_json(reason: Option<&Reason>) -> Value {
+    reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason.as_str() }))
+}

@@ -1,0 +1,69 @@
+//! JSON: commands as clients write them, products and events as everyone reads them.
+//!
+//! A command's body is read strictly: an unknown or repeated field, a wrong type, a missing field and a value that is
+//! not allowed are each named with their place, all at once. Views write what they read back unchanged.
+
+mod as_json;
+mod commands;
+mod events;
+mod reader;
+mod strict;
+mod views;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod view_tests;
+
+use domain::Command;
+use serde_json::{Map, Value};
+
+use crate::fields::{AddressedCommand, Faults, FieldErrors, Path};
+
+pub use commands::command_payload;
+pub use events::{EventData, event_data, event_from_data};
+pub use views::{MoneyView, ProductView};
+
+/// Reads the body of the command called `name` (one of [`Command::ALL_NAMES`]). An empty body is an empty object.
+///
+/// # Errors
+/// If it is not such a command; every fault is named, with pointers into the body.
+pub fn parse_command(name: &str, body: &[u8]) -> Result<Command, FieldErrors> {
+    let payload = if body.trim_ascii().is_empty() { Value::Object(Map::new()) } else { parse(body)? };
+    let mut faults = Faults::default();
+    let command = commands::read(name, &payload, &Path::ROOT, &mut faults);
+    faults.into_result(command)
+}
+
+/// Reads a line of a bulk request:
+/// `{"command": "change_price", "product_id": ..., "idempotency_key": ..., "expected_version": ..., "payload": {...}}`.
+///
+/// # Errors
+/// If it is not such a line; every fault is named, with pointers into the line.
+pub fn parse_bulk_line(line: &[u8]) -> Result<AddressedCommand, FieldErrors> {
+    let line = parse(line)?;
+    let mut faults = Faults::default();
+    let addressed = commands::read_bulk_line(&line, &mut faults);
+    faults.into_result(addressed)
+}
+
+/// Writes what [`parse_bulk_line`] reads, on one line.
+pub fn bulk_line(addressed: &AddressedCommand) -> String {
+    let mut line = Map::new();
+    line.insert("command".to_owned(), addressed.command.name().into());
+    if let Some(product_id) = &addressed.product_id {
+        line.insert("product_id".to_owned(), product_id.as_str().into());
+    }
+    if let Some(key) = &addressed.idempotency_key {
+        line.insert("idempotency_key".to_owned(), key.as_str().into());
+    }
+    if let Some(version) = addressed.expected_version {
+        line.insert("expected_version".to_owned(), version.get().into());
+    }
+    line.insert("payload".to_owned(), command_payload(&addressed.command));
+    Value::Object(line).to_string()
+}
+
+fn parse(text: &[u8]) -> Result<Value, FieldErrors> {
+    strict::parse(text).map_err(|error| FieldErrors::of_whole(format!("must be JSON: {error}")))
+}

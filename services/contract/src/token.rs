@@ -1,0 +1,160 @@
+//! The consistency token: what a write hands out and a read hands back to see that write.
+//!
+//! It is opaque to clients. It promises that a damaged or invented text is an error and not another place in the log
+//! (a check, not a signature: it holds nothing that a client may not know or choose).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::{ProductId, Version};
+use sha2::{Digest as _, Sha256};
+
+/// The first byte of a token says which format it has.
+const FORMAT: u8 = 1;
+const CHECK_BYTES: usize = 4;
+/// Format, partition, offset, version.
+const FIXED_BYTES: usize = 1 + 4 + 8 + 8;
+/// Longer texts are not looked at.
+const LONGEST_TEXT: usize = 160;
+
+/// How far a read must have come to see a write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsistencyToken {
+    /// The product's partition of the events topic.
+    pub partition: i32,
+    /// The offset of the last record the write's answer rests on; -1 if the partition was empty.
+    pub offset: i64,
+    /// The product.
+    pub product: ProductId,
+    /// The product's version after the write; 0 if it does not exist.
+    pub version: Version,
+}
+
+/// Why a text is no consistency token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// The text was never a token, or lost a part on its way.
+    #[error("the consistency token is damaged: send it exactly as the write returned it")]
+    Damaged,
+    /// The token has a format of another release.
+    #[error("the consistency token has format {0}, which is not known here")]
+    UnknownFormat(u8),
+}
+
+impl ConsistencyToken {
+    /// Whether a reader that has applied everything below `position` of the partition sees the write.
+    pub fn is_reached_at(&self, position: i64) -> bool {
+        position > self.offset
+    }
+
+    /// The token as text, safe in headers and URLs.
+    pub fn encode(&self) -> String {
+        let mut bytes = Vec::with_capacity(FIXED_BYTES + self.product.as_str().len() + CHECK_BYTES);
+        bytes.push(FORMAT);
+        bytes.extend_from_slice(&self.partition.to_be_bytes());
+        bytes.extend_from_slice(&self.offset.to_be_bytes());
+        bytes.extend_from_slice(&self.version.get().to_be_bytes());
+        bytes.extend_from_slice(self.product.as_str().as_bytes());
+        let check = check(&bytes);
+        bytes.extend_from_slice(&check);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads what [`ConsistencyToken::encode`] wrote.
+    ///
+    /// # Errors
+    /// If the text is anything else.
+    pub fn decode(text: &str) -> Result<Self, TokenError> {
+        if text.len() > LONGEST_TEXT {
+            return Err(TokenError::Damaged);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Damaged)?;
+        let (content, found) = bytes.split_last_chunk::<CHECK_BYTES>().ok_or(TokenError::Damaged)?;
+        if *found != check(content) {
+            return Err(TokenError::Damaged);
+        }
+        let (&format, rest) = content.split_first().ok_or(TokenError::Damaged)?;
+        if format != FORMAT {
+            return Err(TokenError::UnknownFormat(format));
+        }
+        let (partition, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let (offset, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let (version, product) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let product = std::str::from_utf8(product).map_err(|_| TokenError::Damaged)?;
+        Ok(Self {
+            partition: i32::from_be_bytes(*partition),
+            offset: i64::from_be_bytes(*offset),
+            version: Version(u64::from_be_bytes(*version)),
+            product: ProductId::parse(product).map_err(|_| TokenError::Damaged)?,
+        })
+    }
+}
+
+fn check(content: &[u8]) -> [u8; CHECK_BYTES] {
+    let digest = Sha256::digest(content);
+    let mut check = [0; CHECK_BYTES];
+    check.copy_from_slice(&digest[..CHECK_BYTES]);
+    check
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn token() -> impl Strategy<Value = ConsistencyToken> {
+        (any::<i32>(), any::<i64>(), "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", any::<u64>()).prop_map(
+            |(partition, offset, product, version)| ConsistencyToken {
+                partition,
+                offset,
+                product: ProductId::parse(&product).unwrap(),
+                version: Version(version),
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_reads_back_as_it_was(token in token()) {
+            prop_assert_eq!(ConsistencyToken::decode(&token.encode()), Ok(token));
+        }
+
+        #[test]
+        fn a_token_with_one_character_changed_is_an_error(token in token(), at: usize, to in "[A-Za-z0-9_-]") {
+            let text = token.encode();
+            let at = at % text.len();
+            let damaged = format!("{}{to}{}", &text[..at], &text[at + 1..]);
+            if damaged != text {
+                prop_assert!(ConsistencyToken::decode(&damaged).is_err());
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_token_or_an_error(text in ".{0,200}") {
+            let _outcome = ConsistencyToken::decode(&text);
+        }
+    }
+
+    #[test]
+    fn a_token_keeps_its_form_between_releases() {
+        let token = ConsistencyToken {
+            partition: 3,
+            offset: 41,
+            product: ProductId::parse("p-1").unwrap(),
+            version: Version(7),
+        };
+        assert_eq!(token.encode(), "AQAAAAMAAAAAAAAAKQAAAAAAAAAHcC0x8ESrhg");
+        assert!(token.is_reached_at(42));
+        assert!(!token.is_reached_at(41));
+    }
+
+    #[test]
+    fn a_token_of_another_format_says_so() {
+        let mut bytes = vec![9, 1, 2, 3];
+        bytes.extend(check(&[9, 1, 2, 3]));
+        assert_eq!(
+            ConsistencyToken::decode(&URL_SAFE_NO_PAD.encode(bytes)),
+            Err(TokenError::UnknownFormat(9))
+        );
+    }
+}
