@@ -31,7 +31,8 @@ fn find_or_start() -> anyhow::Result<Stack> {
     let Some(dir) = std::env::var_os(STACK_VARIABLE) else {
         return Stack::start(installation()?, &process_dir().join("stack"));
     };
-    let stack = Stack::load(Path::new(&dir)).with_context(|| format!("{STACK_VARIABLE} is set to {}", dir.display()))?;
+    let stack = Stack::load(Path::new(&dir))
+        .with_context(|| format!("{STACK_VARIABLE} is set to {}", dir.display()))?;
     for server in stack.servers() {
         server.wait_ready(READY).with_context(|| format!("{STACK_VARIABLE} is set to {}", dir.display()))?;
     }
@@ -132,7 +133,8 @@ impl PrivateKafka {
 impl Drop for PrivateKafka {
     fn drop(&mut self) {
         // The watchdog catches what this misses.
-        let removed = self.kill().and_then(|()| std::fs::remove_dir_all(&self.dir).context("removing a test's Kafka"));
+        let removed =
+            self.kill().and_then(|()| std::fs::remove_dir_all(&self.dir).context("removing a test's Kafka"));
         if let Err(error) = removed {
             tracing::warn!("cleaning up after a test: {error:#}");
         }
