@@ -54,7 +54,11 @@ pub enum QueryError {
 
 impl From<Error> for QueryError {
     fn from(error: Error) -> Self {
-        if error.is_transient() { Self::Unavailable(error.to_string()) } else { Self::Internal(error.to_string()) }
+        if error.is_transient() {
+            Self::Unavailable(error.to_string())
+        } else {
+            Self::Internal(error.to_string())
+        }
     }
 }
 

@@ -6,9 +6,9 @@
 //!
 //! Promises: rows depend on the effective events only, never on clocks, batch boundaries, restarts or redelivery.
 
-
 mod cql_time;
 pub mod error;
+mod event_json;
 pub mod history;
 pub mod model;
 pub mod page;
@@ -19,6 +19,8 @@ pub mod search;
 pub mod stored;
 pub mod stores;
 
+/// The values that questions and answers are made of.
+pub use domain::{CategoryPath, Currency, ProductId, Status, Version};
 pub use error::{Error, QueryError};
 pub use page::{Page, PageRequest};
 pub use stored::StoredProduct;

@@ -111,10 +111,18 @@ pub trait Store<M: ReadModel>: Clone + Debug + Send + Sync + 'static {
     fn load(&self, ids: &[ProductId]) -> impl Future<Output = Result<Vec<Option<M::State>>, Error>> + Send;
 
     /// Writes the rows and then, when all of them are acknowledged, the states: a state says that its rows are there.
-    fn write(&self, writes: Writes<M>, retry: &Retry) -> impl Future<Output = Result<(), GaveUp<Error>>> + Send;
+    fn write(
+        &self,
+        writes: Writes<M>,
+        retry: &Retry,
+    ) -> impl Future<Output = Result<(), GaveUp<Error>>> + Send;
 
     /// Up to where (exclusive) the group has applied the partition; `None`: it never wrote a position.
-    fn position(&self, group: &str, partition: i32) -> impl Future<Output = Result<Option<i64>, Error>> + Send;
+    fn position(
+        &self,
+        group: &str,
+        partition: i32,
+    ) -> impl Future<Output = Result<Option<i64>, Error>> + Send;
 
     /// Says that everything below `position` is applied and written. A lower position than the stored one is no change.
     fn write_position(

@@ -53,7 +53,8 @@ struct Token<C> {
 /// Encodes `cursor` as a token of `question`.
 pub(crate) fn encode(question: &str, cursor: impl Serialize) -> Result<String, QueryError> {
     let token = Token { q: stable_hash(question.as_bytes()), c: cursor };
-    let json = serde_json::to_vec(&token).map_err(|e| QueryError::Internal(format!("encoding a page token: {e}")))?;
+    let json = serde_json::to_vec(&token)
+        .map_err(|e| QueryError::Internal(format!("encoding a page token: {e}")))?;
     let mut bytes = stable_hash(&json).to_be_bytes()[..4].to_vec();
     bytes.extend_from_slice(&json);
     Ok(URL_SAFE_NO_PAD.encode(bytes))
@@ -67,16 +68,21 @@ pub(crate) fn decode<C: DeserializeOwned>(question: &str, token: &str) -> Result
     if check != &stable_hash(json).to_be_bytes()[..4] {
         return Err(bad("is damaged"));
     }
-    let decoded: Token<C> = serde_json::from_slice(json).map_err(|_| bad("is of another kind of question"))?;
+    let decoded: Token<C> =
+        serde_json::from_slice(json).map_err(|_| bad("is of another kind of question"))?;
     if decoded.q != stable_hash(question.as_bytes()) {
-        return Err(bad("belongs to another question; repeat the question it came from, or start without a token"));
+        return Err(bad(
+            "belongs to another question; repeat the question it came from, or start without a token",
+        ));
     }
     Ok(decoded.c)
 }
 
 /// FNV-1a: the same on every machine and in every build, which row keys and tokens need.
 pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -95,7 +101,10 @@ mod tests {
         assert!(matches!(decode::<(u8, String)>("list a/c", &token), Err(QueryError::BadPageToken(_))));
         assert!(matches!(decode::<u8>("list a/b", &token), Err(QueryError::BadPageToken(_))));
         for cut in 0..token.len() {
-            assert!(matches!(decode::<(u8, String)>("list a/b", &token[..cut]), Err(QueryError::BadPageToken(_))));
+            assert!(matches!(
+                decode::<(u8, String)>("list a/b", &token[..cut]),
+                Err(QueryError::BadPageToken(_))
+            ));
         }
         for i in 0..token.len() {
             let mut damaged = token.clone().into_bytes();

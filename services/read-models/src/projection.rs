@@ -24,9 +24,13 @@ pub enum Outcome {
     /// The state has seen this version: redelivery, or a restart between write and commit.
     AlreadyApplied,
     /// The state has seen this version, of another event: the rows were written from another log, or the log was changed.
-    Diverged { there: Uuid },
+    Diverged {
+        there: Uuid,
+    },
     /// The state lacks versions before this one: load it again; if it still does, rows are lost.
-    Gap { there: Version },
+    Gap {
+        there: Version,
+    },
 }
 
 impl<M: ReadModel> Projection<M> {
@@ -59,14 +63,19 @@ impl<M: ReadModel> Projection<M> {
         let head = state.map_or(Head { version: Version::NONE, event_id: Uuid::nil() }, State::head);
         if record.version <= head.version {
             let diverged = record.version == head.version && record.event_id != head.event_id;
-            return Ok(if diverged { Outcome::Diverged { there: head.event_id } } else { Outcome::AlreadyApplied });
+            return Ok(if diverged {
+                Outcome::Diverged { there: head.event_id }
+            } else {
+                Outcome::AlreadyApplied
+            });
         }
         if record.version > head.version.next() {
             return Ok(Outcome::Gap { there: head.version });
         }
         let folded = M::fold(state.cloned(), record)?;
         for (key, row) in folded.changes {
-            let change = RowChange { key: key.clone(), product: record.product.clone(), version: record.version, row };
+            let change =
+                RowChange { key: key.clone(), product: record.product.clone(), version: record.version, row };
             self.rows.insert(key, change);
         }
         self.states.put(record.product.clone(), Some(folded.state));
@@ -119,3 +128,6 @@ impl<S> States<S> {
         self.younger.insert(product, state);
     }
 }
+
+#[cfg(test)]
+mod tests;

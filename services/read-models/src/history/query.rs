@@ -40,7 +40,6 @@ pub enum Order {
     OldestFirst,
 }
 
-
 /// Which past of a product is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Past {
@@ -71,8 +70,12 @@ impl Queries {
             cql: cql.clone(),
             positions: CqlPositions::open(cql).await?,
             head: cql.prepare(&select_head()).await?,
-            newest_first: cql.prepare(&format!("{select} AND version < ? ORDER BY version DESC LIMIT ?")).await?,
-            oldest_first: cql.prepare(&format!("{select} AND version > ? ORDER BY version ASC LIMIT ?")).await?,
+            newest_first: cql
+                .prepare(&format!("{select} AND version < ? ORDER BY version DESC LIMIT ?"))
+                .await?,
+            oldest_first: cql
+                .prepare(&format!("{select} AND version > ? ORDER BY version ASC LIMIT ?"))
+                .await?,
             entry: cql.prepare(&format!("{select} AND version = ?")).await?,
         })
     }
@@ -176,6 +179,7 @@ fn fold_entry(
         place: Place { partition: entry.partition, offset: entry.offset, appended_at: entry.appended_at },
         meta: Meta::default(),
     };
-    StoredProduct::fold(state, &record)
-        .map_err(|e| QueryError::Internal(format!("folding history of {id} at version {}: {e}", entry.version)))
+    StoredProduct::fold(state, &record).map_err(|e| {
+        QueryError::Internal(format!("folding history of {id} at version {}: {e}", entry.version))
+    })
 }

@@ -111,9 +111,14 @@ impl ReadRow {
             row: format!("{product}/{version}"),
             problem,
         };
-        let (Some(event_id), Some(event_type), Some(event), Some(partition), Some(offset), Some(appended_at)) =
-            (self.event_id, self.event_type, self.event, self.log_partition, self.log_offset, self.appended_at)
-        else {
+        let (Some(event_id), Some(event_type), Some(event), Some(partition), Some(offset), Some(appended_at)) = (
+            self.event_id,
+            self.event_type,
+            self.event,
+            self.log_partition,
+            self.log_offset,
+            self.appended_at,
+        ) else {
             return Err(corrupt("a column is null that never is".to_owned()));
         };
         Ok(HistoryEntry {

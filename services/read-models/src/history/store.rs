@@ -82,7 +82,9 @@ impl Store<HistoryModel> for HistoryStore {
         for change in &writes.rows {
             if let Some(entry) = &change.row {
                 let partition = stable_hash(change.product.as_str().as_bytes());
-                first.push(Write::new(&self.put_entry, EntryRow::new(&change.key, entry)).in_partition(partition));
+                first.push(
+                    Write::new(&self.put_entry, EntryRow::new(&change.key, entry)).in_partition(partition),
+                );
             }
         }
         for state in &writes.states {

@@ -88,7 +88,8 @@ impl Queries {
             let rows: Vec<ItemRow> = self.cql.rows(&self.in_bucket, values).await?;
             Ok::<_, QueryError>((bucket, rows))
         };
-        let asked = (bucket..BUCKETS).map(|b| ask(b, if b == bucket { after.clone() } else { String::new() }));
+        let asked =
+            (bucket..BUCKETS).map(|b| ask(b, if b == bucket { after.clone() } else { String::new() }));
         let mut answers = futures::stream::iter(asked).buffered(BUCKETS_AT_ONCE);
         let mut items = Vec::with_capacity(size);
         let mut last = (bucket, after.clone());

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    Attributes, Brand, CategoryPath, Description, Money, Name, Product, ProductId, Sku, Status, Tags, ValueError, Version,
+    Attributes, Brand, CategoryPath, Description, Money, Name, Product, ProductId, Sku, Status, Tags,
+    ValueError, Version,
 };
 use toolkit::cql::scylla::value::CqlTimestamp;
 use toolkit::cql::scylla::{DeserializeRow, SerializeRow};

@@ -36,7 +36,9 @@ impl ProductsStore {
         let (products, by_category) = tables();
         let insert = |table: &str, columns: &str| {
             let markers = columns.split(", ").map(|c| format!(":{c}")).collect::<Vec<_>>().join(", ");
-            format!("INSERT INTO {{keyspace}}.{table} ({columns}) VALUES ({markers}) USING TIMESTAMP :version")
+            format!(
+                "INSERT INTO {{keyspace}}.{table} ({columns}) VALUES ({markers}) USING TIMESTAMP :version"
+            )
         };
         let category_columns = "category, bucket, product_id, sku, name, brand, price_minor, currency, status, version, \
                                 event_id, updated_at";
@@ -83,7 +85,8 @@ pub(super) async fn prepare_load(cql: &Cql) -> Result<Prepared, CqlError> {
 
 /// Tells partitions of `products_by_category` apart, so that writes to one of them travel together.
 fn partition(key: &CategoryKey) -> u64 {
-    stable_hash(key.category.as_str().as_bytes()) ^ u64::from(key.bucket()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    stable_hash(key.category.as_str().as_bytes())
+        ^ u64::from(key.bucket()).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 impl Store<Products> for ProductsStore {

@@ -20,7 +20,11 @@ pub(super) fn question(request: &SearchRequest) -> String {
 }
 
 /// The body; `size` hits after `cursor`.
-pub(super) fn search(request: &SearchRequest, size: usize, cursor: Option<Cursor>) -> Result<Value, QueryError> {
+pub(super) fn search(
+    request: &SearchRequest,
+    size: usize,
+    cursor: Option<Cursor>,
+) -> Result<Value, QueryError> {
     let mut body = json!({
         "size": size,
         "track_total_hits": true,
@@ -32,7 +36,10 @@ pub(super) fn search(request: &SearchRequest, size: usize, cursor: Option<Cursor
     }
     if !request.facets.is_empty() {
         let facets = request.facets.iter().enumerate();
-        body["aggs"] = facets.map(|(i, facet)| (i.to_string(), aggregation(facet))).collect::<serde_json::Map<_, _>>().into();
+        body["aggs"] = facets
+            .map(|(i, facet)| (i.to_string(), aggregation(facet)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
     }
     if let Some(cursor) = cursor {
         body["search_after"] = cursor.into();

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use domain::{
-    Attributes, Brand, CategoryPath, Description, Money, Name, Product, ProductId, Sku, Status, Tags, ValueError, Version,
+    Attributes, Brand, CategoryPath, Description, Money, Name, Product, ProductId, Sku, Status, Tags,
+    ValueError, Version,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

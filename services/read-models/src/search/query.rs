@@ -47,10 +47,14 @@ impl Queries {
         };
         let facets = request.facets.iter().enumerate().map(|(i, facet)| {
             let counted = answer.aggregations.remove(&i.to_string()).unwrap_or_default();
-            FacetCounts { facet: facet.to_string(), buckets: counted.buckets.into_iter().map(|b| b.of(facet)).collect() }
+            FacetCounts {
+                facet: facet.to_string(),
+                buckets: counted.buckets.into_iter().map(|b| b.of(facet)).collect(),
+            }
         });
         let facets = facets.collect();
-        let hits = answer.hits.hits.into_iter().map(|hit| Ok(Hit { found: hit.source.parse()?, score: hit.score }));
+        let hits =
+            answer.hits.hits.into_iter().map(|hit| Ok(Hit { found: hit.source.parse()?, score: hit.score }));
         let hits = hits.collect::<Result<_, crate::Error>>()?;
         Ok(SearchResponse { hits, total: answer.hits.total.map_or(0, |t| t.value), facets, next })
     }
@@ -78,7 +82,8 @@ impl Queries {
 
     /// The product as `search` holds it, in real time; also a deleted one.
     pub async fn product(&self, id: &ProductId) -> Result<Option<StoredProduct>, QueryError> {
-        let found: Vec<Option<ProductDocument<'static>>> = self.search.mget(&self.index, &[id.as_str()]).await?;
+        let found: Vec<Option<ProductDocument<'static>>> =
+            self.search.mget(&self.index, &[id.as_str()]).await?;
         Ok(found.into_iter().flatten().next().map(ProductDocument::parse).transpose()?)
     }
 
@@ -103,7 +108,9 @@ fn check(request: &SearchRequest) -> Result<(), QueryError> {
         }
     }
     if request.text.as_ref().is_some_and(|text| text.len() > 1_000) {
-        return Err(QueryError::BadQuestion("the text to search for must have at most 1,000 bytes".to_owned()));
+        return Err(QueryError::BadQuestion(
+            "the text to search for must have at most 1,000 bytes".to_owned(),
+        ));
     }
     Ok(())
 }

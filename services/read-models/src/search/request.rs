@@ -55,11 +55,15 @@ pub enum Facet {
     Status,
     Tags,
     /// Price ranges in minor units: each bound starts a range, the first range is below the first bound.
-    Price { bounds: Vec<u64> },
+    Price {
+        bounds: Vec<u64>,
+    },
     /// Which attribute names occur.
     AttributeNames,
     /// The values of one attribute.
-    Attribute { name: String },
+    Attribute {
+        name: String,
+    },
 }
 
 /// The facet as a name: `category`, `brand`, `status`, `tags`, `price`, `attributes`, `attributes.<name>`.

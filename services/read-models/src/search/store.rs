@@ -11,7 +11,8 @@ use crate::positions::SearchPositions;
 use crate::{Error, GENERATION, StoredProduct};
 
 /// The declared index.
-pub const INDEX: Index = Index { name: "search", text: include_str!("../../../../deploy/search/search.json") };
+pub const INDEX: Index =
+    Index { name: "search", text: include_str!("../../../../deploy/search/search.json") };
 
 /// The index of `search`.
 #[derive(Debug, Clone)]
