@@ -24,7 +24,8 @@ pub(super) fn replace(path: &Path, text: &str) -> anyhow::Result<()> {
 
 /// Makes `dir` and returns its one absolute name.
 pub(super) fn make_dir(dir: &Path) -> anyhow::Result<PathBuf> {
-    std::fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+    let dir = std::path::absolute(dir).with_context(|| format!("resolving {}", dir.display()))?;
+    std::fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
     dir.canonicalize().with_context(|| format!("resolving {}", dir.display()))
 }
 

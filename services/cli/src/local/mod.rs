@@ -64,8 +64,8 @@ pub fn down_servers(dir: &Path) -> anyhow::Result<()> {
 /// One `up` or `down` at a time; a second one waits.
 fn lock(dir: &Path) -> anyhow::Result<File> {
     loop {
-        let path = lock_path(dir);
-        files::make_dir(path.parent().unwrap_or(Path::new(".")))?;
+        let path = std::path::absolute(lock_path(dir)).context("resolving the servers' folder")?;
+        files::make_dir(path.parent().unwrap_or(Path::new("/")))?;
         let file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
         file.lock().with_context(|| format!("locking {}", path.display()))?;
         // `down` removes the file while others wait for it: a lock on a removed file holds nobody back.

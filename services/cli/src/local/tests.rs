@@ -121,6 +121,9 @@ fn down_of_what_is_not_up_is_harmless() {
     down_servers(&dir).unwrap();
     down_servers(&dir).unwrap();
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+    // A folder may be named without a parent.
+    down_servers(Path::new("no-servers-here")).unwrap();
+    assert!(!Path::new("no-servers-here.lock").exists());
 }
 
 #[test]
