@@ -3,6 +3,8 @@
 pub mod client;
 pub mod eventually;
 pub mod oracle;
+pub mod rows;
+pub mod scenario;
 pub mod servers;
 pub mod system;
 

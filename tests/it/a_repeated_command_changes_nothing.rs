@@ -1,0 +1,74 @@
+//! P3 A repeated command changes nothing and gets the first answer.
+
+use serde_json::json;
+use testkit::client::product;
+use testkit::{Client, Oracle, System};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_instance() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let (one, two) = (system.command_service().await?, system.command_service().await?);
+    let (first, second) = (Client::new(&one.url()), Client::new(&two.url()));
+    assert_eq!(first.create("repeated").await?.status, 201);
+
+    let key = [("idempotency-key", "change-1")];
+    let original = first.change_price("repeated", 2_000, &key).await?;
+    assert_eq!(original.status, 200, "{}", original.body);
+    assert_eq!(original.body["replayed"], false);
+    // A later command in between: the first answer stays the first answer.
+    assert_eq!(first.change_price("repeated", 3_000, &[]).await?.status, 200);
+
+    let mut replays = vec![
+        first.change_price("repeated", 2_000, &key).await?,
+        second.change_price("repeated", 2_000, &key).await?,
+    ];
+    one.service.kill();
+    assert!(one.service.wait_ended(testkit::PATIENCE).await);
+    let one = system.again(&one).await?;
+    replays.push(Client::new(&one.url()).change_price("repeated", 2_000, &key).await?);
+    for replay in replays {
+        assert_eq!(replay.status, 200, "{}", replay.body);
+        assert_eq!(replay.body["replayed"], true);
+        assert_eq!(replay.header("idempotency-replayed"), "true");
+        for field in ["version", "event_id", "consistency_token"] {
+            assert_eq!(replay.body[field], original.body[field], "{field}");
+        }
+    }
+
+    let other = second.change_price("repeated", 4_000, &key).await?;
+    assert_eq!((other.status.as_u16(), other.code()), (422, "idempotency-key-reused"), "{}", other.body);
+
+    let ids = cli::commands::schemas::ids(&system.config).await?;
+    let oracle = Oracle::read(&system.config, ids).await?;
+    assert_eq!(oracle.products["repeated"].len(), 3, "created and changed twice, however often it was asked");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_create_without_an_id_meets_its_own_product_wherever_it_lands() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let (one, two) = (system.command_service().await?, system.command_service().await?);
+    let (first, second) = (Client::new(&one.url()), Client::new(&two.url()));
+    let key = [("idempotency-key", "create-1")];
+
+    let without = first.post("/v1/products", &[], &product("keyless")).await?;
+    assert_eq!((without.status.as_u16(), without.code()), (400, "idempotency-key-required"), "{}", without.body);
+
+    // At the same time on both: one product, one answer, whoever was first.
+    let body = product("keyed");
+    let (left, right) =
+        tokio::join!(first.post("/v1/products", &key, &body), second.post("/v1/products", &key, &body));
+    let (left, right) = (left?, right?);
+    assert_eq!((left.status.as_u16(), right.status.as_u16()), (201, 201), "{} {}", left.body, right.body);
+    for field in ["product_id", "version", "event_id"] {
+        assert_eq!(left.body[field], right.body[field], "{field}");
+    }
+    let again = second.post("/v1/products", &key, &body).await?;
+    assert_eq!((&again.body["event_id"], &again.body["replayed"]), (&left.body["event_id"], &json!(true)));
+
+    let other = second.post("/v1/products", &key, &product("different")).await?;
+    assert_eq!((other.status.as_u16(), other.code()), (422, "idempotency-key-reused"), "{}", other.body);
+    let ids = cli::commands::schemas::ids(&system.config).await?;
+    assert_eq!(Oracle::read(&system.config, ids).await?.effective(), 1);
+    Ok(())
+}

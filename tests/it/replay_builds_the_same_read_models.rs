@@ -1,0 +1,45 @@
+//! P5 A read model dropped and replayed equals the live one, row for row.
+
+use anyhow::Context as _;
+use read_models::GENERATION;
+use testkit::rows::{TABLES, assert_same, rows};
+use testkit::scenario::{caught_up, live};
+use testkit::{Client, System};
+use toolkit::cql::Cql;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dropped_read_model_comes_back_row_for_row() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let commands = Client::new(&system.command_service().await?.url());
+    let projectors = system.projectors().await?;
+    live(&commands, 300).await?;
+    let prefix = system.planner.names.group_prefix.clone();
+    caught_up(&system, &prefix).await?;
+    let live_rows = rows(&system.config).await?;
+
+    for projector in &projectors {
+        projector.service.kill();
+    }
+    drop_all(&system).await?;
+    cli::commands::stores::apply(&system.config).await?;
+    assert!(rows(&system.config).await?.values().all(Vec::is_empty), "the stores are empty");
+
+    let replay = format!("{prefix}-replay");
+    system.planner.names.group_prefix.clone_from(&replay);
+    system.projectors().await?;
+    caught_up(&system, &replay).await?;
+    assert_same("after the replay", &live_rows, &rows(&system.config).await?);
+    Ok(())
+}
+
+async fn drop_all(system: &System) -> anyhow::Result<()> {
+    let cql = Cql::connect(&system.config.cql).await?;
+    for table in TABLES {
+        let drop = cql.prepare(&format!("DROP TABLE {{keyspace}}.{table}_g{GENERATION}")).await?;
+        cql.execute(&drop, ()).await?;
+    }
+    let index = read_models::search::INDEX.index(&system.config.search.index_prefix, GENERATION);
+    let url = format!("{}/{index}", system.config.search.url);
+    reqwest::Client::new().delete(&url).send().await?.error_for_status().context("deleting the index")?;
+    Ok(())
+}
