@@ -87,7 +87,11 @@ fn format(installation: &Installation, dir: &Path, cluster: &str) -> anyhow::Res
     let mut command = Command::new("java");
     command
         .args(installation.archive_option(Kind::Kafka))
-        .args(["-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"])
+        .args([
+            "-XX:TieredStopAtLevel=1",
+            "-XX:-UsePerfData",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        ])
         .args(["-cp", &installation.class_path(Kind::Kafka)])
         .args(["kafka.tools.StorageTool", "format", "-t", cluster, "-c"])
         .arg(dir.join("server.properties"));

@@ -38,8 +38,13 @@ impl Launch {
             .append(true)
             .open(&log)
             .with_context(|| format!("opening {}", log.display()))?;
+        // Servers unpack native libraries into their temporary folder and leave them there when they are killed.
+        let temporary = files::make_dir(&self.dir.join("tmp"))?;
         let child = Command::new("java")
             .arg(format!("{MARK}{}", self.dir.display()))
+            .arg(format!("-Djava.io.tmpdir={}", temporary.display()))
+            .arg(format!("-Djna.tmpdir={}", temporary.display()))
+            .arg("-XX:-UsePerfData")
             .args(&self.arguments)
             .current_dir(&self.dir)
             .stdin(Stdio::null())
