@@ -1,0 +1,141 @@
+//! P11 Anyone can read the topic: keys, headers and partitions are as documented.
+//!
+//! With `kcat`, a plain consumer that knows nothing of Folio, and apache-avro with the registry's schema.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use apache_avro::types::Value as Avro;
+use serde_json::Value;
+use testkit::scenario::live;
+use testkit::{Client, System};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kcat_reads_keys_headers_and_partitions() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let commands = Client::new(&system.command_service().await?.url());
+    live(&commands, 40).await?;
+    let headers = [("folio-actor", "ann"), ("idempotency-key", "k-1")];
+    let changed = commands.change_price("p1", 7_700, &headers).await?;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+
+    let records = kcat(&system).await?;
+    assert!(records.len() > 120, "{} records", records.len());
+    for record in &records {
+        let key = record["key"].as_str().unwrap_or_default();
+        let parts: Vec<&str> = key.split('/').collect();
+        let [id, version, basis, event_id] = parts[..] else { panic!("the key is {key}") };
+        assert!(basis.parse::<i64>()? <= record["offset"].as_i64().unwrap_or_default(), "{key}");
+        assert_eq!(record["partition"].as_i64(), Some(i64::from(murmur2(id.as_bytes()) % 6)), "{key}");
+        let headers = headers_of(record);
+        let is = |name: &str, value: &str| assert_eq!(headers.get(name).map(String::as_str), Some(value), "{name} of {key}");
+        is("ce_id", event_id);
+        is("ce_subject", id);
+        is("ce_sequence", version);
+        is("ce_specversion", "1.0");
+        is("content-type", "application/avro");
+        for name in
+            ["ce_type", "ce_source", "ce_time", "ce_causationid", "folio_command_hash", "folio_category", "folio_brand"]
+        {
+            assert!(headers.get(name).is_some_and(|value| !value.is_empty()), "{name} of {key}: {headers:?}");
+        }
+    }
+    let last = records
+        .iter()
+        .find(|it| it["key"].as_str().is_some_and(|key| key.contains(changed.body["event_id"].as_str().unwrap_or("-"))))
+        .context("the changed price is on the topic")?;
+    let headers = headers_of(last);
+    assert_eq!(headers["folio_actor"], "ann");
+    assert_eq!(headers["ce_type"], "folio.catalog.product.v1.PriceChanged");
+    assert_eq!(decoded(&system, &changed.body).await?, 7_700);
+    Ok(())
+}
+
+/// Every record of the topic, as `kcat -J` shows them.
+async fn kcat(system: &System) -> anyhow::Result<Vec<Value>> {
+    let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());
+    tokio::task::spawn_blocking(move || {
+        install()?;
+        let out = Command::new("kcat").args(["-b", &servers, "-C", "-t", &topic, "-e", "-q", "-J"]).output()?;
+        ensure!(out.status.success(), "kcat: {}", String::from_utf8_lossy(&out.stderr));
+        // Values are Avro: kcat writes their bytes as they are, which need not be UTF-8.
+        let text = String::from_utf8_lossy(&out.stdout);
+        text.lines().map(|line| serde_json::from_str(line).context("a line of kcat -J")).collect()
+    })
+    .await?
+}
+
+/// Fetches Debian's kcat where it is not there.
+fn install() -> anyhow::Result<()> {
+    if Command::new("kcat").arg("-V").output().is_ok() {
+        return Ok(());
+    }
+    let script = "apt-get update -qq && apt-get install -y -qq kcat";
+    let sudo = Command::new("id").arg("-u").output().is_ok_and(|it| it.stdout != b"0\n");
+    let shell = if sudo { vec!["sudo", "-n", "sh", "-c", script] } else { vec!["sh", "-c", script] };
+    let out = Command::new(shell[0]).args(&shell[1..]).output()?;
+    ensure!(
+        out.status.success(),
+        "this test reads the topic with kcat; install it (`apt-get install kcat`): {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    Ok(())
+}
+
+fn headers_of(record: &Value) -> BTreeMap<String, String> {
+    let flat = record["headers"].as_array().cloned().unwrap_or_default();
+    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
+    flat.chunks(2).map(|pair| (text(&pair[0]), text(&pair[1]))).collect()
+}
+
+/// The price in a record's value, read with the schema the registry holds for the id in its frame.
+async fn decoded(system: &System, answer: &Value) -> anyhow::Result<i64> {
+    let event_id: uuid::Uuid = answer["event_id"].as_str().unwrap_or_default().parse()?;
+    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
+    let mut value = None;
+    let value = tokio::task::spawn_blocking(move || {
+        cli::audit::audit(&kafka, &topic, |_, key, record| {
+            if key.event_id == event_id {
+                value.clone_from(&record.value);
+            }
+        })
+        .map(|_| value)
+    })
+    .await??
+    .context("the record has a value")?;
+    ensure!(value[0] == 0, "Confluent's magic byte");
+    let id = u32::from_be_bytes(value[1..5].try_into()?);
+    let schema = toolkit::registry::Registry::new(&system.config.registry)?.fetch(id).await?;
+    let schema = apache_avro::Schema::parse_str(&schema.text)?;
+    let Avro::Record(fields) = apache_avro::from_avro_datum(&schema, &mut &value[5..], None)? else {
+        anyhow::bail!("an event is a record");
+    };
+    let price = fields.into_iter().find(|(name, _)| name == "price").context("a price")?.1;
+    let Avro::Record(price) = price else { anyhow::bail!("a price is a record") };
+    match price.into_iter().find(|(name, _)| name == "minor_units") {
+        Some((_, Avro::Long(minor_units))) => Ok(minor_units),
+        other => anyhow::bail!("minor units: {other:?}"),
+    }
+}
+
+/// Kafka's murmur2, written down a second time, as another team's client would.
+fn murmur2(data: &[u8]) -> i32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut h = 0x9747_b28c ^ data.len() as u32;
+    let mut chunks = data.chunks_exact(4);
+    for chunk in &mut chunks {
+        let mut k = u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]).wrapping_mul(M);
+        k = (k ^ (k >> 24)).wrapping_mul(M);
+        h = h.wrapping_mul(M) ^ k;
+    }
+    let rest = chunks.remainder();
+    for (index, byte) in rest.iter().enumerate().rev() {
+        h ^= u32::from(*byte) << (8 * index);
+    }
+    if !rest.is_empty() {
+        h = h.wrapping_mul(M);
+    }
+    h = (h ^ (h >> 13)).wrapping_mul(M);
+    ((h ^ (h >> 15)) & 0x7fff_ffff) as i32
+}
