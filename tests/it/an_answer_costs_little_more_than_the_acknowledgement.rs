@@ -3,12 +3,16 @@
 //! One client at a time, in turn with a bare produce of a record of the same size to the same broker with the same
 //! settings: the difference of the medians is at most 3 ms, in the same run.
 
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use bytes::Bytes;
-use ledger::Headers;
+use ledger::{AppendId, EventLog as _, Headers, Inbox, NewRecord, Partition, RecordKey, Signal, Subject};
 use testkit::{Client, System};
-use toolkit::kafka::{NewMessage, RecordProducer};
+use toolkit::config::KafkaConfig;
+use toolkit::kafka::KafkaEventLog;
 
 const ROUNDS: usize = 400;
 const MOST: Duration = Duration::from_millis(3);
@@ -19,24 +23,15 @@ async fn the_median_answer_is_within_3_ms_of_the_bare_acknowledgement() -> anyho
     let client = Client::new(&system.command_service().await?.url());
     assert_eq!(client.create("timed").await?.status, 201);
 
-    // A topic of the same declaration, which nobody tails.
+    // The same producer on a topic of the same declaration, which nobody tails.
     let bare = format!("bare.{}", system.prefix());
     cli::commands::topics::declared(&bare)?.apply(&system.config.kafka, toolkit::kafka::Profile::Local).await?;
-    let producer = RecordProducer::open(&system.config.kafka)?;
-    let mut headers = Headers::new();
-    (0..12).for_each(|number| headers.push(&format!("header_{number}"), &[b'x'; 24]));
-    let message = |number: usize| NewMessage {
-        topic: format!("{bare}{}", contract::topics::EVENTS),
-        partition: Some(0),
-        key: Bytes::from(format!("timed/{number}/{number}/00000000-0000-8000-8000-000000000000")),
-        value: Some(Bytes::from_static(&[7; 32])),
-        headers: headers.clone(),
-    };
+    let log = BareLog::open(&system.config.kafka, &format!("{bare}{}", contract::topics::EVENTS))?;
 
     let (mut answers, mut acknowledgements) = (Vec::new(), Vec::new());
     for number in 0..ROUNDS + 50 {
         let began = Instant::now();
-        producer.send(message(number)).await?;
+        log.append(number as u64)?;
         acknowledgements.push(began.elapsed());
         let began = Instant::now();
         let reply = client.change_price("timed", 2_000 + number as u64, &[]).await?;
@@ -47,6 +42,42 @@ async fn the_median_answer_is_within_3_ms_of_the_bare_acknowledgement() -> anyho
     println!("median of {ROUNDS}: answer {answer:?}, bare acknowledgement {bare:?}");
     assert!(answer <= bare + MOST, "the answer takes {answer:?}, the bare acknowledgement {bare:?}");
     Ok(())
+}
+
+/// The log's adapter alone: one append at a time.
+struct BareLog {
+    log: KafkaEventLog,
+    signals: Receiver<Signal>,
+    headers: Headers,
+}
+
+struct Forward(SyncSender<Signal>);
+
+impl Inbox for Forward {
+    fn deliver(&self, signal: Signal) {
+        self.0.send(signal).expect("the test takes every report");
+    }
+}
+
+impl BareLog {
+    fn open(config: &KafkaConfig, topic: &str) -> anyhow::Result<Self> {
+        let (sender, signals) = sync_channel(16);
+        let log = KafkaEventLog::open(config, topic, Arc::new(Forward(sender)))?;
+        let mut headers = Headers::new();
+        (0..12).for_each(|number| headers.push(&format!("header_{number}"), &[b'x'; 24]));
+        Ok(Self { log, signals, headers })
+    }
+
+    fn append(&self, number: u64) -> anyhow::Result<()> {
+        let subject = Subject::parse("timed")?;
+        let key = RecordKey { subject, version: number + 1, basis: number as i64, event_id: uuid::Uuid::nil() };
+        let record = NewRecord { key, value: Bytes::from_static(&[7; 32]), headers: self.headers.clone() };
+        self.log.append(Partition(0), AppendId(number), record);
+        match self.signals.recv()? {
+            Signal::Appended { outcome: Ok(_), .. } => Ok(()),
+            other => bail!("the append was answered {other:?}"),
+        }
+    }
 }
 
 fn median(durations: &mut [Duration]) -> Duration {

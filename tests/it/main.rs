@@ -1,1 +1,18 @@
-//! Placeholder.
+//! Folio's promises. One binary; one file per promise; `docs/promises.md` is the table of contents.
+//!
+//! What touches servers runs on the real ones, which are started once per run and stopped at its end.
+
+mod a_poisoned_record_stops_nothing_else;
+mod a_repeated_command_changes_nothing;
+mod acknowledged_commands_are_never_lost;
+mod an_answer_costs_little_more_than_the_acknowledgement;
+mod anyone_can_read_the_topic;
+mod architecture;
+mod duplicates_and_restarts_are_harmless;
+mod kafka_event_log_conforms;
+mod old_events_stay_readable;
+mod one_product_is_decided_in_order;
+mod reads_can_wait_for_writes;
+mod replay_builds_the_same_read_models;
+mod sigterm_drains;
+mod topics_are_verified;

@@ -1,0 +1,123 @@
+//! P7 A poisoned record stops its partition in projectors only, loudly; a void one stops nothing.
+
+use bytes::Bytes;
+use ledger::{Headers, partition_of};
+use testkit::scenario::caught_up;
+use testkit::{Client, Started, System, eventually};
+use toolkit::kafka::{NewMessage, RecordProducer};
+
+/// Appends a record with this key and value, as anyone with access to the topic could.
+async fn inject(system: &System, partition: i32, key: &str, value: Option<&[u8]>) -> anyhow::Result<i64> {
+    let message = NewMessage {
+        topic: system.topic().to_owned(),
+        partition: Some(partition),
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        value: value.map(Bytes::copy_from_slice),
+        headers: Headers::new(),
+    };
+    Ok(RecordProducer::open(&system.config.kafka)?.send(message).await?.1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_that_is_void_changes_nothing_for_anyone() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let service = system.command_service().await?;
+    let commands = Client::new(&service.url());
+    let projectors = system.projectors().await?;
+    assert_eq!(commands.create("clean").await?.status, 201);
+    let home = partition_of("clean", 6).0;
+    let id = uuid::Uuid::nil();
+    for (partition, key, value) in [
+        (home, String::new(), Some(&b"no key"[..])),
+        (home, "not a key at all".to_owned(), Some(b"x")),
+        (home, format!("clean/2/1/{id}/more"), Some(b"x")),
+        (home, format!("clean/02/1/{id}"), Some(b"x")),
+        (home, format!("clean/0/0/{id}"), Some(b"x")),
+        // The wrong partition, though the version and basis would do.
+        ((home + 1) % 6, format!("clean/1/0/{id}"), Some(b"x")),
+        // A lost race, a basis from the future, a tombstone.
+        (home, format!("clean/1/0/{id}"), Some(b"x")),
+        (home, format!("clean/2/99999/{id}"), Some(b"x")),
+        (home, format!("clean/1/1/{id}"), None),
+    ] {
+        inject(&system, partition, &key, value).await?;
+    }
+    let changed = commands.change_price("clean", 2_000, &[("if-match", "\"1\"")]).await?;
+    assert_eq!((changed.status.as_u16(), &changed.body["version"]), (200, &serde_json::json!(2)), "{}", changed.body);
+    let prefix = system.planner.names.group_prefix.clone();
+    caught_up(&system, &prefix).await?;
+    for (what, ops) in
+        [("command service", service.ops())].into_iter().chain(projectors.iter().map(|it| ("projector", it.ops())))
+    {
+        let metrics = metrics(&ops).await;
+        assert!(counter(&metrics, "ledger_garbage_records_total") >= 5.0, "{what} counts garbage: {metrics}");
+        assert!(counter(&metrics, "ledger_void_records_total") >= 3.0, "{what} counts void records: {metrics}");
+    }
+    let queries = Client::new(&system.query_gateway().await?.url());
+    assert_eq!(queries.get("/v1/products/clean").await?.body["version"], 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_projectors() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let service = system.command_service().await?;
+    let commands = Client::new(&service.url());
+    let projectors = system.projectors().await?;
+    let queries = Client::new(&system.query_gateway().await?.url());
+    let home = partition_of("poisoned", 6).0;
+    let (neighbour, elsewhere) = (named_in(home), named_in((home + 1) % 6));
+    for id in ["poisoned", &neighbour, &elsewhere] {
+        assert_eq!(commands.create(id).await?.status, 201);
+    }
+    let prefix = system.planner.names.group_prefix.clone();
+    caught_up(&system, &prefix).await?;
+
+    // An effective key, and a schema id that nobody ever registered.
+    let wrong_schema = [&[0][..], &999_999_u32.to_be_bytes(), b"datum"].concat();
+    let basis = 2;
+    let key = format!("poisoned/2/{basis}/{}", uuid::Uuid::nil());
+    let offset = inject(&system, home, &key, Some(&wrong_schema)).await?;
+
+    // Writers refuse that product's commands, and no other's.
+    let refused = commands.change_price("poisoned", 2_000, &[]).await?;
+    assert_eq!(refused.code(), "product-unreadable", "{}", refused.body);
+    for id in [&neighbour, &elsewhere] {
+        let changed = commands.change_price(id, 2_000, &[]).await?;
+        assert_eq!(changed.status, 200, "{}", changed.body);
+    }
+    // Projectors stop that partition, say where and why, and go on with the others.
+    for projector in &projectors {
+        let metrics = eventually(
+            "the stopped partition is counted",
+            async || metrics(&projector.ops()).await,
+            |metrics| counter(metrics, "folio_projector_stopped_partitions") >= 1.0,
+        )
+        .await;
+        assert!(counter(&metrics, "folio_projector_stopped_partitions") < 2.0, "one partition, not all: {metrics}");
+        let log = projector.log();
+        let line = log.lines().find(|line| line.contains("ERROR") && line.contains("poisoned")).unwrap_or_default();
+        assert!(line.contains(&offset.to_string()), "the log names product and offset {offset}: {log}");
+    }
+    let read = async |id: &str| queries.get(&format!("/v1/products/{id}")).await.map(|it| it.body["version"].as_u64()).ok();
+    eventually("another partition goes on", async || read(&elsewhere).await, |it| *it == Some(Some(2))).await;
+    assert_eq!(read(&neighbour).await, Some(Some(1)), "the stopped partition waits");
+    assert!(service.service.is_running() && projectors.iter().all(|it: &Started| it.service.is_running()));
+    Ok(())
+}
+
+/// A product id that lives in this partition.
+fn named_in(partition: i32) -> String {
+    (0..).map(|number| format!("neighbour-{number}")).find(|id| partition_of(id, 6).0 == partition).unwrap_or_default()
+}
+
+async fn metrics(ops: &str) -> String {
+    let reply = Client::new(ops).get("/metrics").await;
+    reply.map(|it| it.body.as_str().unwrap_or_default().to_owned()).unwrap_or_default()
+}
+
+/// The sum of a metric over its labels.
+fn counter(metrics: &str, name: &str) -> f64 {
+    let values = metrics.lines().filter(|line| line.starts_with(name));
+    values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
