@@ -14,5 +14,6 @@ mod old_events_stay_readable;
 mod one_product_is_decided_in_order;
 mod reads_can_wait_for_writes;
 mod replay_builds_the_same_read_models;
+mod servers_may_be_away;
 mod sigterm_drains;
 mod topics_are_verified;

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod eventually;
+pub mod gate;
 pub mod oracle;
 pub mod rows;
 pub mod scenario;
@@ -10,5 +11,6 @@ pub mod system;
 
 pub use client::{Client, Reply};
 pub use eventually::eventually;
+pub use gate::Gate;
 pub use oracle::Oracle;
 pub use system::{PATIENCE, Started, System};
