@@ -8,7 +8,6 @@
 
 mod cql_time;
 pub mod error;
-mod event_json;
 pub mod history;
 pub mod model;
 pub mod page;
@@ -21,6 +20,7 @@ pub mod stores;
 
 /// The values that questions and answers are made of.
 pub use domain::{CategoryPath, Currency, ProductId, Status, Version};
+
 pub use error::{Error, QueryError};
 pub use page::{Page, PageRequest};
 pub use stored::StoredProduct;

@@ -1,5 +1,6 @@
 //! The rows as the table holds them.
 
+use contract::json::{event_data, event_from_data};
 use domain::{Event, ProductId, Version};
 use toolkit::cql::scylla::value::CqlTimestamp;
 use toolkit::cql::scylla::{DeserializeRow, SerializeRow};
@@ -8,7 +9,6 @@ use uuid::Uuid;
 use super::{Entry, EntryKey, HistoryEntry, HistoryHead};
 use crate::Error;
 use crate::cql_time::{from_cql, to_cql};
-use crate::event_json;
 
 /// The state row: the partition's static columns.
 #[derive(Debug, SerializeRow)]
@@ -63,13 +63,13 @@ pub(super) struct EntryRow {
 }
 
 impl EntryRow {
-    pub(super) fn new(key: &EntryKey, entry: &Entry) -> Self {
-        Self {
+    pub(super) fn new(key: &EntryKey, entry: &Entry) -> serde_json::Result<Self> {
+        Ok(Self {
             product_id: key.product.to_string(),
             version: key.version.get() as i64,
             event_id: entry.event_id,
             event_type: entry.event.type_name(),
-            event: event_json::write(&entry.event).to_string(),
+            event: serde_json::to_string(&event_data(&entry.event))?,
             actor: entry.meta.actor.clone(),
             command_id: entry.meta.command_id,
             correlation_id: entry.meta.correlation_id.clone(),
@@ -77,7 +77,7 @@ impl EntryRow {
             log_offset: entry.place.offset,
             appended_at: to_cql(entry.place.appended_at),
             occurred_at: entry.meta.occurred_at.map(to_cql),
-        }
+        })
     }
 }
 
@@ -139,9 +139,9 @@ impl ReadRow {
 
 /// The entry's event as a value.
 pub(super) fn event(product: &ProductId, entry: &HistoryEntry) -> Result<Event, Error> {
-    event_json::read(&entry.event_type, &entry.event).map_err(|problem| Error::Corrupt {
+    event_from_data(&entry.event_type, &entry.event.to_string()).map_err(|e| Error::Corrupt {
         table: "history".to_owned(),
         row: format!("{product}/{}", entry.version),
-        problem,
+        problem: e.to_string(),
     })
 }

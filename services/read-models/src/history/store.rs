@@ -65,6 +65,10 @@ pub(super) fn select_head() -> String {
 /// A product's rows and head go as one mutation, which a partition takes whole, if they are at most this many.
 const TOGETHER: usize = 60;
 
+fn partition(product: &ProductId) -> u64 {
+    stable_hash(product.as_str().as_bytes())
+}
+
 impl Store<HistoryModel> for HistoryStore {
     async fn load(&self, ids: &[ProductId]) -> Result<Vec<Option<HistoryHead>>, Error> {
         let values = ids.iter().map(|id| (id.to_string(),)).collect();
@@ -80,16 +84,18 @@ impl Store<HistoryModel> for HistoryStore {
         let mut first = Vec::with_capacity(writes.len());
         let mut then = Vec::new();
         for change in &writes.rows {
-            if let Some(entry) = &change.row {
-                let partition = stable_hash(change.product.as_str().as_bytes());
-                first.push(
-                    Write::new(&self.put_entry, EntryRow::new(&change.key, entry)).in_partition(partition),
-                );
-            }
+            let Some(entry) = &change.row else { continue };
+            let row = EntryRow::new(&change.key, entry).map_err(|e| {
+                GaveUp::Final(Error::Corrupt {
+                    table: "history".to_owned(),
+                    row: format!("{}/{}", change.product, change.version),
+                    problem: format!("cannot be written as JSON: {e}"),
+                })
+            })?;
+            first.push(Write::new(&self.put_entry, row).in_partition(partition(&change.product)));
         }
         for state in &writes.states {
-            let partition = stable_hash(state.product.as_str().as_bytes());
-            let head = Write::new(&self.put_head, HeadRow::from(state)).in_partition(partition);
+            let head = Write::new(&self.put_head, HeadRow::from(state)).in_partition(partition(&state.product));
             let together = rows_of.get(&state.product).is_none_or(|rows| *rows <= TOGETHER);
             if together { first.push(head) } else { then.push(head) }
         }
