@@ -8,6 +8,7 @@ mod acknowledged_commands_are_never_lost;
 mod an_answer_costs_little_more_than_the_acknowledgement;
 mod anyone_can_read_the_topic;
 mod architecture;
+mod bad_input_is_answered;
 mod duplicates_and_restarts_are_harmless;
 mod kafka_event_log_conforms;
 mod old_events_stay_readable;
