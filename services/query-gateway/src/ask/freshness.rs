@@ -10,11 +10,11 @@ use tokio::time::{Instant, sleep};
 
 /// What a read asks of the read model's freshness.
 #[derive(Clone, Debug, Default)]
-pub struct Freshness {
+pub(crate) struct Freshness {
     /// The write to wait for; none: whatever the read model holds.
-    pub token: Option<ConsistencyToken>,
+    pub(crate) token: Option<ConsistencyToken>,
     /// How long to wait for it.
-    pub wait: Duration,
+    pub(crate) wait: Duration,
 }
 
 /// One look at a store.

@@ -3,6 +3,7 @@
 //! Promises: never silently stale; a deleted product is gone by id, and its history stays.
 
 mod error;
+pub(crate) mod facets;
 mod freshness;
 mod metrics;
 mod stores;
@@ -19,7 +20,7 @@ use read_models::{
 };
 
 pub(crate) use error::{AskError, Fault};
-pub use freshness::Freshness;
+pub(crate) use freshness::Freshness;
 pub(crate) use metrics::Metrics;
 pub(crate) use stores::Stores;
 
@@ -35,8 +36,6 @@ pub(crate) const MOST_ITEMS: u32 = 200;
 pub(crate) const MOST_SUGGESTIONS: u32 = 20;
 /// How many there are when nobody says.
 const SUGGESTIONS: u32 = 10;
-/// Where price ranges begin when nobody says, in minor units.
-pub(crate) const PRICE_BOUNDS: [u64; 6] = [1_000, 5_000, 10_000, 50_000, 100_000, 500_000];
 
 /// Asks the read models. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -230,7 +229,7 @@ impl Questions {
             Ok(if token.is_reached_at(position) { Look::Reached(()) } else { Look::At(position) })
         };
         self.waited(freshness, search::NAME, Unit::Position, token.offset + 1, look).await?;
-        self.stores.search.ask(|q| q.refresh()).await
+        self.stores.search.ask(search::Queries::refresh).await
     }
 
     async fn waited<T, F>(

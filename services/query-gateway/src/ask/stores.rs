@@ -110,7 +110,8 @@ impl<Q> Store<Q> {
     {
         let unavailable = |why: String| AskError::Unavailable { store: self.name, why };
         let queries = self.queries.get().ok_or_else(|| unavailable("not connected yet".to_owned()))?;
-        match timeout(self.limit, question(queries)).await {
+        // On the heap: the drivers' futures are many kilobytes, and would be moved through every layer above.
+        match timeout(self.limit, Box::pin(question(queries))).await {
             Ok(answer) => answer.map_err(|error| AskError::of_query(self.name, error)),
             Err(_) => Err(unavailable(format!("no answer within {} ms", self.limit.as_millis()))),
         }

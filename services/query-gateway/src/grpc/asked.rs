@@ -9,7 +9,7 @@ use read_models::history::Past;
 use read_models::search::{Facet, Filters, SearchRequest, Sort};
 use read_models::{CategoryPath, Currency, PageRequest, ProductId, Version};
 
-use crate::ask::{AskError, Fault, Freshness, MOST_IDS, MOST_ITEMS, PRICE_BOUNDS, Questions};
+use crate::ask::{AskError, Fault, Freshness, MOST_IDS, MOST_ITEMS, Questions, facets};
 
 /// What is wrong with a request, collected while it is read.
 #[derive(Debug, Default)]
@@ -80,12 +80,7 @@ impl Reading {
             text: Some(request.text).filter(|text| !text.trim().is_empty()),
             filters: self.filters(request.filters.unwrap_or_default()),
             sort,
-            facets: request
-                .facets
-                .into_iter()
-                .enumerate()
-                .filter_map(|(at, facet)| self.facet(at, facet))
-                .collect(),
+            facets: self.facets(request.facets),
             page: page(request.page_size, request.page_token),
         }
     }
@@ -112,31 +107,16 @@ impl Reading {
         }
     }
 
-    fn facet(&mut self, at: usize, facet: v1::Facet) -> Option<Facet> {
-        let field = format!("facets[{at}]");
-        Some(match facet.field.as_str() {
-            "category" => Facet::Category,
-            "brand" => Facet::Brand,
-            "status" => Facet::Status,
-            "tags" => Facet::Tags,
-            "attributes" => Facet::AttributeNames,
-            "price" if facet.price_bounds.is_empty() => Facet::Price { bounds: PRICE_BOUNDS.to_vec() },
-            "price" if facet.price_bounds.is_sorted_by(|a, b| a < b) => {
-                Facet::Price { bounds: facet.price_bounds }
-            }
-            "price" => {
-                self.fault(&format!("{field}.price_bounds"), "must grow");
-                return None;
-            }
-            name => match name.strip_prefix("attributes.").filter(|attribute| !attribute.is_empty()) {
-                Some(attribute) => Facet::Attribute { name: attribute.to_owned() },
-                None => {
-                    let choices = "category, brand, status, tags, price, attributes, attributes.NAME";
-                    self.fault(&format!("{field}.field"), format!("\"{name}\" is not one of {choices}"));
-                    return None;
-                }
-            },
-        })
+    fn facets(&mut self, asked: Vec<v1::Facet>) -> Vec<Facet> {
+        if asked.len() > facets::MOST {
+            self.fault("facets", format!("names {} facets: give at most {}", asked.len(), facets::MOST));
+        }
+        let asked = asked.into_iter().enumerate().take(facets::MOST);
+        asked
+            .filter_map(|(at, asked)| {
+                self.check(&format!("facets[{at}]"), facets::facet(&asked.field, &asked.price_bounds))
+            })
+            .collect()
     }
 }
 

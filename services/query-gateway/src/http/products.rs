@@ -31,10 +31,6 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions
         if none_match(request.headers(), &etag) {
             return Ok(answer.status(actix_web::http::StatusCode::NOT_MODIFIED).finish());
         }
-        answer.insert_header((
-            header::LAST_MODIFIED,
-            header::HttpDate::from(std::time::SystemTime::from(found.updated_at)),
-        ));
         Ok(answer.json(views::product(&found)))
     })
     .await
@@ -65,15 +61,11 @@ pub(super) async fn category(request: HttpRequest, questions: web::Data<Question
     answer(&request, async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
-        let category = match params.one("category") {
-            Some(text) => params.check("category", CategoryPath::parse(&text)),
-            None => {
-                params.fault(
-                    "category",
-                    "is missing: say which category to list, or use /v1/search".to_owned(),
-                );
-                None
-            }
+        let category = if let Some(text) = params.one("category") {
+            params.check("category", CategoryPath::parse(&text))
+        } else {
+            params.fault("category", "is missing: say which category to list, or use /v1/search".to_owned());
+            None
         };
         let page = page(&mut params);
         let category = params.finish_with(category)?;

@@ -8,10 +8,7 @@ use serde_json::json;
 use super::asked::{answer, freshness, head, page, page_answer};
 use super::params::Params;
 use super::views;
-use crate::ask::{PRICE_BOUNDS, Questions};
-
-/// The most facets, and bounds of a price facet, one question can ask for.
-const MOST_FACETS: usize = 20;
+use crate::ask::{Questions, facets};
 
 const SORTS: [(&str, Sort); 5] = [
     ("relevance", Sort::Relevance),
@@ -91,44 +88,23 @@ fn filters(params: &mut Params) -> Filters {
 /// `facets=category,brand,status,tags,price,attr,attr.color`; `price_bounds=1000,5000` says where price ranges begin.
 fn facets(params: &mut Params) -> Vec<Facet> {
     let bounds = price_bounds(params);
-    let mut facets = Vec::new();
+    let mut found = Vec::new();
     for name in params.all("facets").iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()) {
-        let facet = match name {
-            "category" => Facet::Category,
-            "brand" => Facet::Brand,
-            "status" => Facet::Status,
-            "tags" => Facet::Tags,
-            "price" => Facet::Price { bounds: bounds.clone() },
-            "attr" => Facet::AttributeNames,
-            _ => match name.strip_prefix("attr.").filter(|attribute| !attribute.is_empty()) {
-                Some(attribute) => Facet::Attribute { name: attribute.to_owned() },
-                None => {
-                    let choices = "category, brand, status, tags, price, attr, attr.<name>";
-                    params.fault("facets", format!("\"{name}\" is not a facet: give some of {choices}"));
-                    continue;
-                }
-            },
-        };
-        if !facets.contains(&facet) {
-            facets.push(facet);
+        if let Some(facet) = params.check("facets", facets::facet(name, &bounds))
+            && !found.contains(&facet)
+        {
+            found.push(facet);
         }
     }
-    if facets.len() > MOST_FACETS {
-        params.fault("facets", format!("names {} facets: give at most {MOST_FACETS}", facets.len()));
+    if found.len() > facets::MOST {
+        params.fault("facets", format!("names {} facets: give at most {}", found.len(), facets::MOST));
     }
-    facets
+    found
 }
 
 fn price_bounds(params: &mut Params) -> Vec<u64> {
-    let Some(text) = params.one("price_bounds") else { return PRICE_BOUNDS.to_vec() };
+    let Some(text) = params.one("price_bounds") else { return Vec::new() };
     let bounds: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
-    match bounds {
-        Ok(bounds) if bounds.is_sorted_by(|a, b| a < b) && bounds.len() <= MOST_FACETS => bounds,
-        _ => {
-            let wanted =
-                format!("give at most {MOST_FACETS} growing numbers of minor units, as in 1000,5000");
-            params.fault("price_bounds", format!("\"{text}\" cannot be read: {wanted}"));
-            PRICE_BOUNDS.to_vec()
-        }
-    }
+    let bounds = bounds.map_err(|_| format!("\"{text}\" is not a list of minor units, as in 1000,5000"));
+    params.check("price_bounds", bounds).unwrap_or_default()
 }

@@ -1,0 +1,61 @@
+//! Facets by their names, as both APIs take them.
+
+use read_models::search::Facet;
+
+/// The most facets one question can ask for, and the most bounds of a price facet.
+pub(crate) const MOST: usize = 20;
+/// Where price ranges begin when nobody says, in minor units.
+const PRICE_BOUNDS: [u64; 6] = [1_000, 5_000, 10_000, 50_000, 100_000, 500_000];
+
+/// The facet called `name`: over HTTP attributes are `attr`, as their filters are; over gRPC `attributes`. Both are taken
+/// everywhere.
+pub(crate) fn facet(name: &str, price_bounds: &[u64]) -> Result<Facet, String> {
+    Ok(match name {
+        "category" => Facet::Category,
+        "brand" => Facet::Brand,
+        "status" => Facet::Status,
+        "tags" => Facet::Tags,
+        "attr" | "attributes" => Facet::AttributeNames,
+        "price" => Facet::Price { bounds: bounds(price_bounds)? },
+        _ => {
+            let attribute = name.strip_prefix("attr.").or_else(|| name.strip_prefix("attributes."));
+            let choices = "category, brand, status, tags, price, attr, attr.<name>";
+            let attribute = attribute.filter(|attribute| !attribute.is_empty());
+            let attribute =
+                attribute.ok_or_else(|| format!("\"{name}\" is not a facet: give some of {choices}"))?;
+            Facet::Attribute { name: attribute.to_owned() }
+        }
+    })
+}
+
+fn bounds(asked: &[u64]) -> Result<Vec<u64>, String> {
+    if asked.is_empty() {
+        return Ok(PRICE_BOUNDS.to_vec());
+    }
+    if asked.len() > MOST || !asked.is_sorted_by(|a, b| a < b) {
+        return Err(format!("price bounds must be at most {MOST} growing numbers of minor units"));
+    }
+    Ok(asked.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_facet_is_found_by_its_name() {
+        assert_eq!(facet("brand", &[]), Ok(Facet::Brand));
+        assert_eq!(facet("attr.color", &[]), Ok(Facet::Attribute { name: "color".to_owned() }));
+        assert_eq!(facet("attributes.color", &[]), facet("attr.color", &[]));
+        assert_eq!(facet("price", &[5, 10]), Ok(Facet::Price { bounds: vec![5, 10] }));
+        assert_eq!(facet("price", &[]), Ok(Facet::Price { bounds: PRICE_BOUNDS.to_vec() }));
+    }
+
+    #[test]
+    fn what_is_not_a_facet_is_refused() {
+        assert!(facet("colour", &[]).unwrap_err().contains("\"colour\" is not a facet"));
+        assert!(facet("attr.", &[]).is_err());
+        assert!(facet("price", &[10, 5]).unwrap_err().contains("growing"));
+        assert!(facet("price", &(0..21).collect::<Vec<_>>()).is_err());
+    }
+}
