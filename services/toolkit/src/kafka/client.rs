@@ -17,7 +17,9 @@ pub(super) fn settings(
     fixed: &[(&str, &str)],
 ) -> ClientConfig {
     let mut client = ClientConfig::new();
-    client.set_log_level(RDKafkaLogLevel::Warning);
+    // Whoever sets librdkafka's `debug` wants to see it.
+    let debugging = config.properties.contains_key("debug");
+    client.set_log_level(if debugging { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Warning });
     // A broker that comes back must be found at once, not after librdkafka's ten seconds.
     client.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
     client.set("socket.keepalive.enable", "true").set("socket.nagle.disable", "true");

@@ -223,7 +223,7 @@ fn member(
             ("fetch.queue.backoff.ms", "2"),
             ("fetch.error.backoff.ms", "50"),
             ("session.timeout.ms", "10000"),
-            ("heartbeat.interval.ms", "2000"),
+            ("heartbeat.interval.ms", "500"),
         ],
         &[
             ("group.id", &options.group),

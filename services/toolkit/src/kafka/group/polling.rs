@@ -49,6 +49,8 @@ pub(super) struct Polling {
 /// Partitions that are being given back.
 struct Revoking {
     partitions: Vec<i32>,
+    /// The group waits for the unassign. Not so where we close: the consumer's end unassigns everything.
+    asked_by_group: bool,
     settled: Receiver<()>,
     until: Instant,
 }
@@ -148,8 +150,10 @@ impl Polling {
 
     fn assigned(&mut self, partitions: &[i32]) -> Result<(), End> {
         let positions = self.committed(partitions)?;
-        // Also an empty assignment has to be answered.
-        self.begin(&positions).map_err(|error| End::Failed(format!("cannot take over partitions: {error}")))
+        // Also an empty assignment has to be answered, and one that comes while we close.
+        self.assign(&positions)
+            .map(|()| if !self.closing { self.begin(&positions) })
+            .map_err(|error| End::Failed(format!("cannot take over partitions: {error}")))
     }
 
     /// The committed position of each partition; zero, explicitly, where nothing is committed.
@@ -181,13 +185,16 @@ impl Polling {
         Err(End::Failed(format!("cannot read committed positions: {problem}")))
     }
 
-    /// Assigns partitions at positions, gives each its own queue, and tells.
-    fn begin(&mut self, positions: &[(i32, Offset)]) -> KafkaResult<()> {
+    fn assign(&self, positions: &[(i32, Offset)]) -> KafkaResult<()> {
         let mut list = TopicPartitionList::with_capacity(positions.len());
         for (partition, position) in positions {
             list.add_partition_offset(&self.topic, *partition, KafkaOffset::Offset(*position))?;
         }
-        self.consumer.incremental_assign(&list)?;
+        self.consumer.incremental_assign(&list)
+    }
+
+    /// Gives each partition just assigned its own queue, claims it, and tells.
+    fn begin(&mut self, positions: &[(i32, Offset)]) {
         for &(partition, position) in positions {
             let Some(mut queue) = self.consumer.split_partition_queue(&self.topic, partition) else {
                 continue;
@@ -198,30 +205,41 @@ impl Polling {
             self.owned.insert(partition, Owned::new(claim, queue, position));
             self.tell(GroupEvent::Assigned { claim, position });
         }
-        Ok(())
     }
 
     fn revoked(&mut self, partitions: Vec<i32>, lost: bool) -> Result<(), End> {
-        let claims: Vec<Claim> = partitions
-            .iter()
-            .filter_map(|partition| self.owned.get(partition))
-            .map(|owned| owned.claim)
-            .collect();
-        // The queues end now; the claims stay for the last commits.
-        for partition in &partitions {
-            self.owned.remove(partition);
-        }
-        let (sender, settled) = bounded(0);
+        let (claims, ack, settled) = self.take_back(&partitions);
         if lost {
             self.give_back(&partitions)?;
         } else {
             let until = Instant::now() + self.options.revoke_timeout;
-            self.revoking.push(Revoking { partitions, settled, until });
+            self.revoking.push(Revoking { partitions, asked_by_group: true, settled, until });
         }
         if !claims.is_empty() {
-            self.tell(GroupEvent::Revoked { claims, lost, ack: RevokeAck { _settled: sender } });
+            self.tell(GroupEvent::Revoked { claims, lost, ack });
         }
         Ok(())
+    }
+
+    /// Leaves the group when everything is settled; unsubscribing first would make librdkafka forget to say so to the
+    /// group, which would then wait for the session to time out.
+    fn close(&mut self) {
+        let partitions: Vec<i32> = self.owned.keys().copied().collect();
+        let (claims, ack, settled) = self.take_back(&partitions);
+        self.closing = true;
+        let until = Instant::now() + self.options.revoke_timeout;
+        self.revoking.push(Revoking { partitions, asked_by_group: false, settled, until });
+        if !claims.is_empty() {
+            self.tell(GroupEvent::Revoked { claims, lost: false, ack });
+        }
+    }
+
+    /// Ends the partitions' queues. Their claims stay, for the last commits.
+    fn take_back(&mut self, partitions: &[i32]) -> (Vec<Claim>, RevokeAck, Receiver<()>) {
+        let taken = partitions.iter().filter_map(|partition| self.owned.remove(partition));
+        let claims = taken.map(|owned| owned.claim).collect();
+        let (sender, settled) = bounded(0);
+        (claims, RevokeAck { _settled: sender }, settled)
     }
 
     fn finish_revoking(&mut self) -> Result<bool, End> {
@@ -241,7 +259,9 @@ impl Polling {
                 );
             }
             busy = true;
-            self.give_back(&revoking.partitions)?;
+            if revoking.asked_by_group {
+                self.give_back(&revoking.partitions)?;
+            }
         }
         Ok(busy)
     }
@@ -271,10 +291,7 @@ impl Polling {
                     }
                 }
                 Ok(Command::Seek(claim, position)) => self.seek(claim, position)?,
-                Ok(Command::Close) => {
-                    self.closing = true;
-                    self.consumer.unsubscribe();
-                }
+                Ok(Command::Close) => self.close(),
                 Ok(Command::Abandon) | Err(TryRecvError::Disconnected) => return Err(End::Left),
                 Err(TryRecvError::Empty) => return Ok(busy),
             }
@@ -290,11 +307,10 @@ impl Polling {
         self.owned.remove(&partition);
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, partition);
-        let moved =
-            self.consumer.incremental_unassign(&list).and_then(|()| self.begin(&[(partition, position)]));
-        moved.map_err(|error| {
-            End::Failed(format!("cannot read partition {partition} from {position}: {error}"))
-        })
+        let moved = self.consumer.incremental_unassign(&list).and_then(|()| self.assign(&[(partition, position)]));
+        moved.map_err(|error| End::Failed(format!("cannot read partition {partition} from {position}: {error}")))?;
+        self.begin(&[(partition, position)]);
+        Ok(())
     }
 
     /// Delivers a batch of each partition that is wanted and has something.

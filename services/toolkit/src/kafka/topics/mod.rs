@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{NewTopic, TopicReplication};
 use rdkafka::types::RDKafkaErrorCode;
@@ -16,6 +17,10 @@ use serde::Deserialize;
 use super::admin::{Admin, Difference, Expectation};
 use super::{Error, TopicFacts};
 use crate::config::KafkaConfig;
+
+/// How long a topic that was created may take to be seen, and how often it is looked for.
+const SEEN_WITHIN: Duration = Duration::from_secs(10);
+const SEEN_EVERY: Duration = Duration::from_millis(50);
 
 /// Which of the declared sizes apply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -235,5 +240,17 @@ fn create_one(admin: &Admin, topic: &str, expected: &Expectation) -> Result<Appl
             }
         }
     }
-    Ok(Applied::Created(topic.to_owned()))
+    seen(admin, topic, expected)
+}
+
+/// Waits until the topic is what was created: a broker may hear of it a little later than the controller.
+fn seen(admin: &Admin, topic: &str, expected: &Expectation) -> Result<Applied, Error> {
+    let until = Instant::now() + SEEN_WITHIN;
+    loop {
+        match admin.describe(topic).map(|facts| compared(&facts, expected)) {
+            Ok(Applied::AsDeclared(topic)) => return Ok(Applied::Created(topic)),
+            Ok(_) | Err(Error::NoTopic(_)) if Instant::now() < until => std::thread::sleep(SEEN_EVERY),
+            outcome => return outcome,
+        }
+    }
 }
