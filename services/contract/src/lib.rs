@@ -13,6 +13,8 @@ mod fields;
 mod identity;
 pub mod json;
 pub mod proto;
+#[cfg(test)]
+mod samples;
 mod token;
 pub mod topics;
 

@@ -41,6 +41,34 @@ pub(super) fn read(name: &str, payload: &Value, path: &Path<'_>, faults: &mut Fa
     command
 }
 
+/// Takes what stands beside a command's fields out of a body.
+pub(super) fn take_beside(body: &mut Value) -> Value {
+    let mut beside = Map::new();
+    if let Value::Object(fields) = body {
+        for name in ["product_id", "expected_version"] {
+            if let Some(value) = fields.shift_remove(name) {
+                beside.insert(name.to_owned(), value);
+            }
+        }
+    }
+    Value::Object(beside)
+}
+
+/// Reads what [`take_beside`] took.
+pub(super) fn read_beside(
+    beside: &Value,
+    faults: &mut Faults,
+) -> Option<(Option<ProductId>, Option<Version>)> {
+    let root = Path::ROOT;
+    let mut object = Object::open(beside, &root, faults)?;
+    let product_id = object.optional_text("product_id", ProductId::parse, faults);
+    let expected_version = match object.optional("expected_version") {
+        None => Some(None),
+        Some(value) => reader::whole_number(value, &object.at("expected_version"), faults).map(Some),
+    };
+    Some((product_id?, expected_version?.map(Version)))
+}
+
 /// Reads a bulk line.
 pub(super) fn read_bulk_line(line: &Value, faults: &mut Faults) -> Option<AddressedCommand> {
     let root = Path::ROOT;

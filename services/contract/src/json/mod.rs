@@ -35,6 +35,26 @@ pub fn parse_command(name: &str, body: &[u8]) -> Result<Command, FieldErrors> {
     faults.into_result(command)
 }
 
+/// Reads the body of a request with one command: the command's fields as [`parse_command`] reads them and, beside them,
+/// `product_id` and `expected_version`, which may be left out. The idempotency key is not in the body.
+///
+/// # Errors
+/// If it is not such a body; every fault is named, with pointers into the body.
+pub fn parse_request(name: &str, body: &[u8]) -> Result<AddressedCommand, FieldErrors> {
+    let mut payload = if body.trim_ascii().is_empty() { Value::Object(Map::new()) } else { parse(body)? };
+    let mut faults = Faults::default();
+    let beside = commands::take_beside(&mut payload);
+    let beside = commands::read_beside(&beside, &mut faults);
+    let command = commands::read(name, &payload, &Path::ROOT, &mut faults);
+    let addressed = beside.zip(command).map(|((product_id, expected_version), command)| AddressedCommand {
+        product_id,
+        command,
+        expected_version,
+        idempotency_key: None,
+    });
+    faults.into_result(addressed)
+}
+
 /// Reads a line of a bulk request:
 /// `{"command": "change_price", "product_id": ..., "idempotency_key": ..., "expected_version": ..., "payload": {...}}`.
 ///

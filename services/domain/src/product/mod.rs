@@ -6,6 +6,8 @@ mod event;
 mod state;
 
 #[cfg(test)]
+mod given;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

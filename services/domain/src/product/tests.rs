@@ -1,94 +1,13 @@
 //! Every command in every state: given, when, then.
 
+use super::given::Given::{Deleted, Discontinued, Draft, Listed, None as Nothing};
+use super::given::{
+    Given, after, create, creation, delete, discontinue, eur, given, id, move_to, price, reason, rename,
+};
 use super::*;
 use crate::values::{
-    Attributes, Brand, CategoryPath, Description, InitialStatus, Money, Name, ProductId, Reason, Sku, Status,
-    Tags, Version,
+    Attributes, CategoryPath, InitialStatus, Money, Name, ProductId, Sku, Status, Tags, Version,
 };
-
-/// The states a command can meet. Each is reached by commands, not put together by hand.
-#[derive(Debug, Clone, Copy)]
-enum Given {
-    None,
-    Draft,
-    Listed,
-    Discontinued,
-    Deleted,
-}
-
-use Given::{Deleted, Discontinued, Draft, Listed, None as Nothing};
-
-fn id() -> ProductId {
-    ProductId::parse("p-1").unwrap()
-}
-
-fn eur(minor_units: i64) -> Money {
-    Money::new(minor_units, "EUR").unwrap()
-}
-
-fn creation(price: Money, status: InitialStatus) -> CreateProduct {
-    CreateProduct {
-        sku: Sku::parse("RING-1").unwrap(),
-        name: Name::parse("Ring").unwrap(),
-        description: Description::parse("A ring").unwrap(),
-        category: CategoryPath::parse("jewelry/rings").unwrap(),
-        brand: Brand::parse("Acme").unwrap(),
-        price,
-        attributes: Attributes::parse([("carat", "0.5")]).unwrap(),
-        tags: Tags::parse(["gold"]).unwrap(),
-        status,
-    }
-}
-
-fn create() -> Command {
-    Command::CreateProduct(creation(eur(100), InitialStatus::Draft))
-}
-
-fn rename(name: &str) -> Command {
-    let changes = DetailChanges { name: Some(Name::parse(name).unwrap()), ..DetailChanges::default() };
-    Command::ReviseDetails(ReviseDetails::new(changes).unwrap())
-}
-
-fn price(price: Money) -> Command {
-    Command::ChangePrice(ChangePrice { price })
-}
-
-fn move_to(category: &str) -> Command {
-    Command::MoveToCategory(MoveToCategory { category: CategoryPath::parse(category).unwrap() })
-}
-
-fn reason() -> Option<Reason> {
-    Some(Reason::parse("sold out").unwrap())
-}
-
-fn discontinue() -> Command {
-    Command::DiscontinueProduct(DiscontinueProduct { reason: reason() })
-}
-
-fn delete() -> Command {
-    Command::DeleteProduct(DeleteProduct { reason: reason() })
-}
-
-/// Folds what the commands give; each must be accepted.
-fn after(commands: &[Command]) -> Option<Product> {
-    commands.iter().fold(None, |state, command| {
-        let Decision::Event(event) = decide(state.as_ref(), command) else {
-            panic!("{command:?} is not accepted in {state:?}");
-        };
-        let version = state.as_ref().map_or(Version::FIRST, |product| product.version.next());
-        Some(evolve(state, &id(), version, &event).unwrap())
-    })
-}
-
-fn given(state: Given) -> Option<Product> {
-    match state {
-        Nothing => None,
-        Draft => after(&[create()]),
-        Listed => after(&[create(), Command::ListProduct]),
-        Discontinued => after(&[create(), Command::ListProduct, discontinue()]),
-        Deleted => after(&[create(), Command::ListProduct, delete()]),
-    }
-}
 
 #[track_caller]
 fn then_event(states: &[Given], when: &Command, event: &Event) {
