@@ -190,3 +190,6 @@ impl Reader {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

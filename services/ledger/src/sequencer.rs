@@ -182,7 +182,9 @@ impl<A: Aggregate> Sequencer<A> {
     /// The tail has shown everything below `position`.
     pub fn position(&mut self, now_ms: u64, position: Offset) {
         self.now_ms = self.now_ms.max(now_ms);
-        if position > 0 && self.is_news(position - 1) {
+        // After a reset a position says nothing before the first record: it may be the old tail's.
+        let is_old_tail = self.was_reset && self.next == 0;
+        if position > 0 && !is_old_tail && self.is_news(position - 1) {
             self.next = position;
             self.settle();
         }

@@ -43,6 +43,13 @@ impl Node {
         self.log.close();
     }
 
+    /// The state is thrown away while old signals are still in the inbox.
+    pub(super) fn start_again(&mut self) {
+        self.sequencer.reset();
+        self.log.ask_end_offset(P, CATCH_UP);
+        self.log.tail_from(P, 0);
+    }
+
     pub(super) fn submit(&mut self, now_ms: u64, submission: Submission<shop::Order>) {
         self.sequencer.command(now_ms, submission);
     }

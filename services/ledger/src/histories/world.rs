@@ -95,22 +95,26 @@ impl World {
                         self.topic.step();
                     }
                 }
-                92..99 => {
+                92..98 => {
                     self.now_ms += self.dice.below(60);
                     self.nodes[node].sequencer.tick(self.now_ms);
                 }
+                98 => self.nodes[node].start_again(),
                 _ => self.restart(node),
             }
-            self.work();
+            // Now and then a writer is slow to look into its inbox.
+            let is_slow = self.dice.percent(20).then(|| self.dice.index(self.nodes.len()));
+            self.work(is_slow);
         }
     }
 
     /// The network recovers and the clients stop: then every command has its answer soon.
     pub(super) fn heal(&mut self) -> Result<(), String> {
         self.topic.set_faults(Faults::NONE);
+        self.work(None);
         for _ in 0..400 {
             while self.topic.step() {
-                self.work();
+                self.work(None);
             }
             if self.nodes.iter().all(|node| node.sequencer.waiting() == 0) {
                 return Ok(());
@@ -119,7 +123,7 @@ impl World {
             for node in &mut self.nodes {
                 node.sequencer.tick(self.now_ms);
             }
-            self.work();
+            self.work(None);
         }
         Err("commands still wait long after everything has healed".into())
     }
@@ -205,10 +209,13 @@ impl World {
         }
     }
 
-    fn work(&mut self) {
+    fn work(&mut self, except: Option<usize>) {
         let end = self.topic.end(P);
         let (asked, alarms) = (&mut self.asked, &mut self.alarms);
-        for node in &mut self.nodes {
+        for (n, node) in self.nodes.iter_mut().enumerate() {
+            if Some(n) == except {
+                continue;
+            }
             node.work(self.now_ms, |output| write_down(output, end, asked, alarms));
         }
     }

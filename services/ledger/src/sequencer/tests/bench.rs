@@ -1,0 +1,61 @@
+//! What an input costs: run with `cargo test -p ledger --release -- --ignored --nocapture speed`.
+
+use std::time::Instant;
+
+use super::*;
+
+const COMMANDS: u64 = 200_000;
+const PRODUCTS: u64 = 20_000;
+
+#[test]
+#[ignore = "a measurement, not a promise"]
+fn speed_of_commands_with_contiguous_reports() {
+    let mut rig = Rig::new();
+    let subjects: Vec<_> = (0..PRODUCTS).map(|n| format!("product-{n:08}")).collect();
+    let mut outputs = Vec::new();
+    let submissions: Vec<_> = (0..COMMANDS)
+        .map(|n| {
+            let ask = if n < PRODUCTS { Ask::Create } else { Ask::Add(1) };
+            submission(n + 1, &subjects[(n % PRODUCTS) as usize], ask)
+        })
+        .collect();
+    let start = Instant::now();
+    let mut offset = 0;
+    for submission in submissions {
+        rig.s.command(1, submission);
+        rig.s.take_outputs(&mut outputs);
+        for output in outputs.drain(..) {
+            if let Output::Append(append) = output {
+                rig.s.appended(1, append.append_id, Ok(offset));
+                offset += 1;
+            }
+        }
+    }
+    let spent = start.elapsed();
+    assert_eq!(offset as u64, COMMANDS);
+    println!("{} ns per command and report", spent.as_nanos() / u128::from(COMMANDS));
+}
+
+#[test]
+#[ignore = "a measurement, not a promise"]
+fn speed_of_the_tail() {
+    let mut rig = Rig::new();
+    let keys: Vec<_> = (0..COMMANDS)
+        .map(|n| rig.key(n as Offset, &format!("product-{:08}", n % PRODUCTS), n / PRODUCTS + 1))
+        .collect();
+    let start = Instant::now();
+    for (offset, key) in (0..).zip(&keys) {
+        let command = Some(id(offset as u64));
+        rig.s.record(1, offset, key.as_bytes(), || {
+            Ok(Recorded { event: 1, command_id: command, command_hash: Some(hash(0)) })
+        });
+    }
+    println!("{} ns per record of the tail", start.elapsed().as_nanos() / u128::from(COMMANDS));
+    let start = Instant::now();
+    let mut reader = crate::Reader::new(P, 1, 0);
+    for (offset, key) in (0..).zip(&keys) {
+        let judgement = reader.judge(offset, key.as_bytes());
+        assert!(matches!(judgement, crate::Judgement::Effective(_)));
+    }
+    println!("{} ns per record of a reader", start.elapsed().as_nanos() / u128::from(COMMANDS));
+}
