@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The write side: takes commands over HTTP and gRPC, decides them on the log's own order, and answers.
+//!
+//! ```text
+//! http, grpc ──> door ──> engine (threads) ──> ledger::Sequencer ──> EventLog (Kafka)
+//!                  ^                                                     |
+//!                  └──────────── answers <── signals ────────────────────┘
+//! ```
+//!
+//! Promises: every command gets one answer, true of the log, within its deadline; memory is bounded, and who comes too
+//! often is told so at once; a dependency that is missing is named by readiness and costs nothing but waiting.
+
+mod application;
+mod catalog;
+mod config;
+pub mod door;
+pub mod engine;
+mod grpc;
+mod http;
+#[cfg(test)]
+mod testing;
+
+pub use application::{Addresses, Application, Backend, BackendError, KafkaBackend};
+pub use catalog::Catalog;
+pub use config::{Config, EngineConfig, HttpConfig, SERVICE, TopicConfig};

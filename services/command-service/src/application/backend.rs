@@ -1,0 +1,37 @@
+//! What the service runs on: a log, and the schemas of what is in it. Kafka with a registry, or anything else that has
+//! the port [`EventLog`].
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use ledger::{EventLog, Inbox};
+use toolkit::lifecycle::Dependency;
+use toolkit::retry::Transient;
+
+use crate::engine::SchemaSource;
+
+/// Opens a log.
+pub trait Backend: SchemaSource {
+    /// Checks that the log is what it has to be and opens it. `dependency` is told for as long as it is open whether it
+    /// can be reached. A transient error is tried again; any other ends the process.
+    fn open(
+        &self,
+        inbox: Arc<dyn Inbox>,
+        dependency: Dependency,
+    ) -> BoxFuture<'_, Result<Arc<dyn EventLog>, BackendError>>;
+}
+
+/// A log that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
+pub struct BackendError {
+    pub problem: String,
+    /// Whether it may be possible later.
+    pub transient: bool,
+}
+
+impl Transient for BackendError {
+    fn is_transient(&self) -> bool {
+        self.transient
+    }
+}

@@ -1,0 +1,99 @@
+//! Kafka and a schema registry as what the service runs on.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use contract::avro::{KnownSchema, known_schemas, subject};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use ledger::{EventLog, Inbox};
+use toolkit::config::KafkaConfig;
+use toolkit::kafka::{Error, Expectation, KafkaEventLog, verify_topic};
+use toolkit::lifecycle::Dependency;
+use toolkit::registry::{self, Registry};
+
+use super::{Backend, BackendError};
+use crate::config::Config;
+use crate::engine::{SchemaSource, SourceError};
+
+/// The registry's code for an id it does not have.
+const SCHEMA_NOT_FOUND: i64 = 40403;
+
+/// A topic of Kafka.
+#[derive(Debug, Clone)]
+pub struct KafkaBackend {
+    kafka: KafkaConfig,
+    topic: String,
+    expected: Expectation,
+    registry: Registry,
+}
+
+impl KafkaBackend {
+    /// Connects to nothing yet. Fails if the configuration cannot be used.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let expected = Expectation {
+            partitions: config.expected_topic.partitions,
+            replication: config.expected_topic.replication,
+            ..Expectation::event_log()
+        };
+        Ok(Self {
+            kafka: config.kafka.clone(),
+            topic: config.topic.clone(),
+            expected,
+            registry: Registry::new(&config.registry).context("cannot use the schema registry")?,
+        })
+    }
+}
+
+impl Backend for KafkaBackend {
+    fn open(
+        &self,
+        inbox: Arc<dyn Inbox>,
+        dependency: Dependency,
+    ) -> BoxFuture<'_, Result<Arc<dyn EventLog>, BackendError>> {
+        async move {
+            // A topic that is not there yet may be made while we wait; one that differs is another's business.
+            let failed = |error: Error| BackendError {
+                transient: error.is_transient() || matches!(error, Error::NoTopic(_)),
+                problem: error.to_string(),
+            };
+            let facts = verify_topic(&self.kafka, &self.topic, &self.expected).await.map_err(failed)?;
+            let log =
+                KafkaEventLog::open_with(&self.kafka, &self.topic, facts.partitions, inbox, Some(dependency));
+            tracing::info!(topic = self.topic, partitions = facts.partitions, "the log is open");
+            Ok(Arc::new(log.map_err(failed)?) as Arc<dyn EventLog>)
+        }
+        .boxed()
+    }
+}
+
+impl SchemaSource for KafkaBackend {
+    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
+        async move {
+            let wanted: Vec<_> = known_schemas()
+                .iter()
+                .map(|schema| (subject(&self.topic, schema.fqn), schema.text))
+                .collect();
+            let ids = self.registry.ids_of(&wanted).await.map_err(|error| SourceError {
+                // Schemas may be registered while we wait.
+                transient: error.is_transient() || matches!(error, registry::Error::NotRegistered { .. }),
+                problem: error.to_string(),
+            })?;
+            Ok(known_schemas().iter().copied().zip(ids).collect())
+        }
+        .boxed()
+    }
+
+    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        async move {
+            match self.registry.fetch(id).await {
+                Ok(schema) => Ok(Some(schema.text)),
+                Err(registry::Error::Refused { code: SCHEMA_NOT_FOUND, .. }) => Ok(None),
+                Err(error) => {
+                    Err(SourceError { transient: error.is_transient(), problem: error.to_string() })
+                }
+            }
+        }
+        .boxed()
+    }
+}

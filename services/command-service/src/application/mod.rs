@@ -1,0 +1,202 @@
+//! The service as a whole: doors, engine, log, and the order in which they start and end.
+//!
+//! Promises: it starts whatever is missing, says what, and goes on when it is there; it refuses only what trying again
+//! cannot help (a topic that differs from its declaration); told to stop it answers what it has taken and then ends.
+
+mod backend;
+mod kafka;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ledger::EventLog;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
+use toolkit::ops;
+use toolkit::retry::{GaveUp, Retry, Transient};
+use toolkit::telemetry::{self, Telemetry};
+
+use crate::config::{Config, SERVICE};
+use crate::door::Door;
+use crate::engine::{Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
+use crate::{grpc, http};
+
+pub use backend::{Backend, BackendError};
+pub use kafka::KafkaBackend;
+
+/// Who writes, in the headers of every record.
+const SOURCE: &str = "/folio/command-service";
+/// How long a missing dependency is left alone between two attempts, at first and at most.
+const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Where the service listens, with every port 0 resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub grpc: SocketAddr,
+    /// Health and metrics.
+    pub ops: SocketAddr,
+}
+
+/// A command service that listens. It is ready when readiness says so.
+#[derive(Debug)]
+pub struct Application {
+    addresses: Addresses,
+    lifecycle: Lifecycle,
+    telemetry: Telemetry,
+    door: Door,
+}
+
+impl Application {
+    /// Starts on Kafka, inside another process: signals are left to the caller, who ends it by the token of
+    /// [`Application::run_until_stopped`].
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let backend = Arc::new(KafkaBackend::new(&config)?);
+        let lifecycle = Lifecycle::with_timing(config.shutdown.clone()).without_signals();
+        Self::build_on(config, backend, lifecycle).await
+    }
+
+    /// Starts on any log, under a lifecycle that nothing else runs in.
+    pub async fn build_on<B: Backend>(
+        config: Config,
+        backend: Arc<B>,
+        lifecycle: Lifecycle,
+    ) -> anyhow::Result<Self> {
+        config.check()?;
+        let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
+        let meter = telemetry.meter();
+        let readiness = lifecycle.readiness();
+        let needs = Needs {
+            kafka: readiness.dependency("kafka"),
+            registry: readiness.dependency("schema-registry"),
+            events: readiness.dependency("events"),
+        };
+        let engine = Engine::new(config.engine.clone(), Instruments::new(&meter), needs.events.clone());
+        let door = Door::new(engine.clone(), needs.kafka.clone(), config.engine.deadline());
+        let local = door.clone();
+        let shutdown = lifecycle.shutdown();
+        let state =
+            http::State { door: door.clone(), config: config.http.clone(), shutdown: shutdown.clone() };
+        let grace = Duration::from_millis(config.shutdown.grace_ms);
+        let calls = TaskTracker::new();
+        let limits = config.http.clone();
+        let addresses = Addresses {
+            ops: ops::serve(config.listen.ops, &lifecycle, &telemetry)?,
+            http: http::serve(config.listen.http, state, &lifecycle, &meter, grace)?,
+            grpc: {
+                let state = grpc::State { door, limits, shutdown, calls };
+                grpc::serve(config.listen.grpc, state, &lifecycle, &meter).await?
+            },
+        };
+        let work = lifecycle.clone();
+        lifecycle.spawn_support("log", async move { follow(backend, engine, needs, work).await });
+        Ok(Self { addresses, lifecycle, telemetry, door: local })
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    pub fn readiness(&self) -> &Readiness {
+        self.lifecycle.readiness()
+    }
+
+    /// The way in without a network, for processes that run the service inside.
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Runs until `shutdown` is cancelled or something fails; then ends in order.
+    pub async fn run_until_stopped(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let stop = self.lifecycle.shutdown();
+        let stopper = async move {
+            shutdown.cancelled().await;
+            stop.cancel();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = self.run() => ended,
+            () = stopper => Ok(()),
+        }
+    }
+
+    /// Runs until a signal, if the lifecycle listens to them, or until something fails.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let ended = self.lifecycle.run().await;
+        let telemetry = self.telemetry;
+        // Handing over the last traces blocks.
+        tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
+        ended
+    }
+}
+
+/// What the service needs, as readiness names it.
+struct Needs {
+    kafka: Dependency,
+    registry: Dependency,
+    events: Dependency,
+}
+
+/// Opens the log and learns the schema ids, however long that takes; starts the engine; then answers its questions.
+async fn follow<B: Backend>(
+    backend: Arc<B>,
+    engine: Engine,
+    needs: Needs,
+    lifecycle: Lifecycle,
+) -> anyhow::Result<()> {
+    let drained = lifecycle.drained();
+    let retry = Retry::until(drained.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
+    needs.events.down("the log is not open yet");
+    let opened = async {
+        // Up is told by the log itself, once it is heard from.
+        let watched = watch_failures(&retry, &needs.kafka);
+        watched
+            .run("open the log", || backend.open(engine.inbox(), needs.kafka.clone()))
+            .await
+            .map_err(gave_up)
+    };
+    let learned = async {
+        let watched = watch_failures(&retry, &needs.registry);
+        watched.run("ask for the ids of this build's schemas", || backend.ids()).await.map_err(gave_up)
+    };
+    let (log, base): (Arc<dyn EventLog>, _) = match tokio::try_join!(opened, learned) {
+        Ok(both) => both,
+        Err(None) => return Ok(()),
+        Err(Some(error)) => return Err(error),
+    };
+    let (schemas, questions) = Schemas::new(base)?;
+    needs.registry.up();
+    engine.start(&log, &Encoder::new(SOURCE), &schemas, &lifecycle)?;
+    drop(log);
+    let refreshing = refresh(questions, backend as Arc<dyn SchemaSource>, engine, needs.registry, retry);
+    tokio::select! {
+        refreshed = refreshing => refreshed?,
+        () = drained.cancelled() => {}
+    }
+    drained.cancelled().await;
+    Ok(())
+}
+
+fn watch_failures(retry: &Retry, dependency: &Dependency) -> Retry {
+    let dependency = dependency.clone();
+    retry.clone().watched(move |outcome| {
+        if let Err(problem) = outcome {
+            dependency.down(problem);
+        }
+    })
+}
+
+/// `None` if it was only told to stop.
+fn gave_up<E: Transient + std::error::Error + Send + Sync + 'static>(
+    gave_up: GaveUp<E>,
+) -> Option<anyhow::Error> {
+    match gave_up {
+        GaveUp::Final(error) => Some(error.into()),
+        GaveUp::Cancelled { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The command service's configuration: its own keys beside the sections all services share.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use toolkit::config::{
+    ConfigError, KafkaConfig, ListenConfig, RegistryConfig, ShutdownConfig, TelemetryConfig,
+};
+
+/// The service's name in configuration errors, logs, metrics and traces.
+pub const SERVICE: &str = "command-service";
+
+/// All that can be set; the defaults suit one machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub listen: ListenConfig,
+    pub kafka: KafkaConfig,
+    pub registry: RegistryConfig,
+    /// The topic that holds the events.
+    pub topic: String,
+    pub expected_topic: TopicConfig,
+    pub engine: EngineConfig,
+    pub http: HttpConfig,
+    pub telemetry: TelemetryConfig,
+    pub shutdown: ShutdownConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: ListenConfig::default(),
+            kafka: KafkaConfig::default(),
+            registry: RegistryConfig::default(),
+            topic: contract::topics::EVENTS.to_owned(),
+            expected_topic: TopicConfig::default(),
+            engine: EngineConfig::default(),
+            http: HttpConfig::default(),
+            telemetry: TelemetryConfig::default(),
+            shutdown: ShutdownConfig::default(),
+        }
+    }
+}
+
+/// What the topic has to be beyond what the design relies on anyway.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TopicConfig {
+    /// How many partitions it has to have; none: as many as it has.
+    pub partitions: Option<i32>,
+    /// How many replicas each partition has to have; none: any number.
+    pub replication: Option<i32>,
+}
+
+/// How commands are decided.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// Threads that decide; each owns its share of the partitions.
+    pub threads: usize,
+    /// Commands that may lie in one thread's inbox, not yet seen by a sequencer. More are answered `overloaded`.
+    pub inbox: usize,
+    /// Commands that may wait for their answer in one partition. More are answered `overloaded`.
+    pub max_waiting: usize,
+    /// Races a command may lose before it is answered `contended`.
+    pub max_attempts: u32,
+    /// A command is answered within this time, in milliseconds, whatever happens.
+    pub deadline_ms: u64,
+    /// Largest encoded event, in bytes. Larger ones are refused before anything is written.
+    pub max_record_bytes: usize,
+    /// Records of the tail that may lie in one thread's inbox; the log's reader waits beyond that.
+    pub tail_records: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            inbox: 16_384,
+            max_waiting: 10_000,
+            max_attempts: 8,
+            deadline_ms: 10_000,
+            max_record_bytes: 256 * 1024,
+            tail_records: 50_000,
+        }
+    }
+}
+
+impl EngineConfig {
+    pub fn deadline(&self) -> Duration {
+        Duration::from_millis(self.deadline_ms)
+    }
+}
+
+/// How the HTTP door behaves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Threads that parse requests and write answers.
+    pub workers: usize,
+    /// Largest body of a single command, in bytes.
+    pub max_body_bytes: usize,
+    /// Longest line of a bulk upload, in bytes. An upload as a whole has no limit.
+    pub max_line_bytes: usize,
+    /// Commands of one bulk upload (HTTP or gRPC) that may be under way at once.
+    pub bulk_window: usize,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self { workers: 2, max_body_bytes: 1024 * 1024, max_line_bytes: 512 * 1024, bulk_window: 1_024 }
+    }
+}
+
+impl Config {
+    /// Finds what parses and yet cannot serve.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let least = [
+            ("engine.threads", self.engine.threads, 1),
+            ("engine.inbox", self.engine.inbox, 1),
+            ("engine.max_waiting", self.engine.max_waiting, 1),
+            ("engine.max_attempts", self.engine.max_attempts as usize, 1),
+            ("engine.deadline_ms", self.engine.deadline_ms as usize, 10),
+            ("engine.max_record_bytes", self.engine.max_record_bytes, 1_024),
+            ("engine.tail_records", self.engine.tail_records, 1),
+            ("http.workers", self.http.workers, 1),
+            ("http.max_body_bytes", self.http.max_body_bytes, 1),
+            ("http.max_line_bytes", self.http.max_line_bytes, 1),
+            ("http.bulk_window", self.http.bulk_window, 1),
+        ];
+        for (key, value, least) in least {
+            if value < least {
+                let problem = format!("it is {value}");
+                return Err(ConfigError::invalid(SERVICE, key, problem, format!("give at least {least}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_can_serve() {
+        Config::default().check().unwrap();
+    }
+
+    #[test]
+    fn what_cannot_serve_is_named() {
+        let mut config = Config::default();
+        config.http.bulk_window = 0;
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("http.bulk_window") && error.contains("at least 1"), "{error}");
+    }
+}

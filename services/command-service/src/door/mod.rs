@@ -1,0 +1,167 @@
+//! What both doors do with a command, whatever wire it came over: find its product and its id, submit it, and turn the
+//! engine's answer into an outcome or a problem.
+//!
+//! Promises: a command with the same principal and idempotency key gets the same id on every instance; nothing here
+//! waits but for the engine's answer; no error leaves without a code of `contract::code`.
+
+mod outcome;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::AddressedCommand;
+use contract::code::Code;
+use domain::{Command, ProductId, Version};
+use ledger::CommandId;
+use toolkit::lifecycle::Dependency;
+use toolkit::problem::Problem;
+
+use crate::engine::{Engine, Order, Origin, Pending, Refusal, Transport};
+
+pub use outcome::{Kind, Outcome};
+pub use request::{Caller, faults, idempotency_key, malformed, one_expectation, problem};
+
+/// How long a client should wait before it tries an overloaded service again.
+const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+/// How long before it tries one that is not ready.
+const NOT_READY_WAIT: Duration = Duration::from_secs(2);
+
+/// The way in, behind both doors. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Door {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    engine: Engine,
+    /// What a command needs to be answered at all.
+    kafka: Dependency,
+    deadline: Duration,
+}
+
+/// A command that was handed over.
+#[derive(Debug)]
+pub struct Submitted {
+    product: ProductId,
+    creates: bool,
+    pending: Pending,
+}
+
+impl Submitted {
+    /// Waits for the engine's answer.
+    pub async fn outcome(self) -> Result<Outcome, Problem> {
+        let partition = self.pending.partition;
+        match self.pending.await {
+            Ok(answer) => outcome::of(answer, self.product, partition, self.creates),
+            Err(refusal) => Err(refused(&refusal)),
+        }
+    }
+}
+
+impl Door {
+    pub fn new(engine: Engine, kafka: Dependency, deadline: Duration) -> Self {
+        Self { shared: Arc::new(Shared { engine, kafka, deadline }) }
+    }
+
+    /// Hands a command over, or says at once why not. Never waits.
+    pub fn submit(
+        &self,
+        wish: AddressedCommand,
+        caller: &Caller,
+        transport: Transport,
+    ) -> Result<Submitted, Problem> {
+        let (order, creates) = self.order(wish, caller, transport)?;
+        let product = order.product.clone();
+        let pending = self.shared.engine.submit(order).map_err(|refusal| refused(&refusal))?;
+        Ok(Submitted { product, creates, pending })
+    }
+
+    /// Like [`Door::submit`], but waits for room in the inbox: an upload is slowed down, not refused.
+    pub async fn submit_when_there_is_room(
+        &self,
+        wish: AddressedCommand,
+        caller: &Caller,
+        transport: Transport,
+    ) -> Result<Submitted, Problem> {
+        let (mut order, creates) = self.order(wish, caller, transport)?;
+        let (product, command) = (order.product.clone(), order.command.name());
+        let until = tokio::time::Instant::now() + order.deadline;
+        loop {
+            order = match self.shared.engine.try_submit(order) {
+                Ok(pending) => return Ok(Submitted { product, creates, pending }),
+                Err((Refusal::Full, order)) if tokio::time::Instant::now() < until => *order,
+                Err((refusal, _)) => {
+                    self.shared.engine.count_refused(command, transport, &refusal);
+                    return Err(refused(&refusal));
+                }
+            };
+            // The engine empties its inbox in milliseconds.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn order(
+        &self,
+        wish: AddressedCommand,
+        caller: &Caller,
+        transport: Transport,
+    ) -> Result<(Order, bool), Problem> {
+        let creates = matches!(wish.command, Command::CreateProduct(_));
+        let product = match (wish.product_id, &wish.idempotency_key) {
+            (Some(product), _) => product,
+            (None, Some(key)) if creates => contract::product_id_for_key(caller.principal, key),
+            (None, None) if creates => {
+                return Err(problem(
+                    Code::IdempotencyKeyRequired,
+                    "a product without an id gets one made of the idempotency key, so that a retry meets its own \
+                     product: give an Idempotency-Key, or a product_id",
+                ));
+            }
+            (None, _) => {
+                return Err(malformed("product_id is missing: say which product the command is for")
+                    .field("/product_id", "is required"));
+            }
+        };
+        if !self.shared.kafka.is_up() {
+            return Err(refused(&Refusal::NotReady("Kafka cannot be reached".to_owned())));
+        }
+        let command_id = match &wish.idempotency_key {
+            Some(key) => contract::command_id(caller.principal, key),
+            None => CommandId(uuid::Uuid::new_v4()),
+        };
+        let order = Order {
+            product,
+            command_id,
+            command_hash: contract::command_hash(&wish.command),
+            command: wish.command,
+            expected: wish.expected_version.map(Version::get),
+            deadline: caller.deadline.map_or(self.shared.deadline, |asked| asked.min(self.shared.deadline)),
+            origin: Origin {
+                actor: caller.actor.clone(),
+                trace: caller.trace,
+                correlation_id: caller.correlation_id.clone(),
+            },
+            transport,
+        };
+        Ok((order, creates))
+    }
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    match refusal {
+        Refusal::Full => overloaded(),
+        Refusal::NotReady(reason) => {
+            problem(Code::NotReady, format!("this instance cannot decide the command now: {reason}"))
+                .retry_after(NOT_READY_WAIT)
+        }
+    }
+}
+
+fn overloaded() -> Problem {
+    problem(Code::Overloaded, "too many commands wait already; nothing was written, try again later")
+        .retry_after(OVERLOAD_WAIT)
+}

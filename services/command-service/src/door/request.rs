@@ -1,0 +1,112 @@
+//! What both doors read beside the command itself: who calls, which key, which version.
+
+use std::time::Duration;
+
+use contract::code::Code;
+use contract::{FieldErrors, IdempotencyKey};
+use domain::Version;
+use toolkit::problem::Problem;
+use toolkit::telemetry::TraceContext;
+
+/// The principal of every caller, until there is authentication.
+const ANONYMOUS: &str = "anonymous";
+const LONGEST_ACTOR: usize = 200;
+
+/// Who calls, and in which context.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whom idempotency keys belong to.
+    pub principal: &'static str,
+    /// Who it says it acts for: information, not proof.
+    pub actor: Option<String>,
+    pub trace: TraceContext,
+    pub correlation_id: String,
+    /// The caller waits no longer than this.
+    pub deadline: Option<Duration>,
+}
+
+impl Caller {
+    /// Reads the headers' values. `request_id` is kept if it is a short visible text, else a new one is made.
+    pub fn new(
+        actor: Option<&str>,
+        traceparent: Option<&str>,
+        request_id: Option<&str>,
+    ) -> Result<Self, Problem> {
+        let visible = |text: &str| text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+        let correlation_id = request_id
+            .filter(|id| (1..=128).contains(&id.len()) && visible(id))
+            .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        let actor = actor.map(str::trim).filter(|actor| !actor.is_empty()).map(str::to_owned);
+        if actor.as_ref().is_some_and(|actor| actor.len() > LONGEST_ACTOR || actor.contains(char::is_control))
+        {
+            let detail =
+                format!("the actor must have at most {LONGEST_ACTOR} bytes and no control characters");
+            return Err(problem(Code::InvalidHeader, detail));
+        }
+        let trace = TraceContext::incoming(traceparent);
+        Ok(Self { principal: ANONYMOUS, actor, trace, correlation_id, deadline: None })
+    }
+}
+
+/// A problem of `code` with this detail.
+pub fn problem(code: Code, detail: impl Into<String>) -> Problem {
+    Problem::new(code.name(), code.title(), code.http(), code.grpc(), detail).retryable(code.retryable())
+}
+
+/// What could not be read at all.
+pub fn malformed(detail: impl Into<String>) -> Problem {
+    problem(Code::MalformedRequest, detail)
+}
+
+/// The faults of a body or message, each with its place.
+pub fn faults(errors: FieldErrors) -> Problem {
+    let code = errors.code();
+    let detail = match errors.as_slice() {
+        [] => code.title().to_owned(),
+        [only] => only.to_string(),
+        [first, others @ ..] => format!("{first} (and {} more faults)", others.len()),
+    };
+    errors
+        .into_vec()
+        .into_iter()
+        .fold(problem(code, detail), |it, error| it.field(error.pointer, error.detail))
+}
+
+/// Reads an idempotency key: the quoted string of the draft standard, or the bare text most clients send.
+pub fn idempotency_key(text: &str) -> Result<IdempotencyKey, Problem> {
+    let text = text.trim();
+    let key = match text.strip_prefix('"') {
+        Some(rest) => unquoted(rest),
+        None => Some(text.to_owned()),
+    };
+    let Some(key) = key else {
+        return Err(problem(Code::InvalidHeader, "the idempotency key is a quoted string that does not end"));
+    };
+    IdempotencyKey::parse(&key)
+        .map_err(|error| problem(Code::InvalidHeader, format!("the idempotency key {}", error.problem)))
+}
+
+fn unquoted(rest: &str) -> Option<String> {
+    let inner = rest.strip_suffix('"')?;
+    let mut key = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => key.push(chars.next().filter(|c| matches!(c, '"' | '\\'))?),
+            '"' => return None,
+            c => key.push(c),
+        }
+    }
+    Some(key)
+}
+
+/// One expected version of the two places that can say it.
+pub fn one_expectation(header: Option<Version>, field: Option<Version>) -> Result<Option<Version>, Problem> {
+    match (header, field) {
+        (Some(header), Some(field)) if header != field => Err(malformed(format!(
+            "If-Match says version {header} and expected_version says {field}: give one of them, or the same"
+        ))
+        .field("/expected_version", "differs from If-Match")),
+        (header, field) => Ok(header.or(field)),
+    }
+}

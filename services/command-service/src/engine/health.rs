@@ -1,0 +1,93 @@
+//! How far each partition is, for readiness and metrics. Promises that the service is ready only while every partition
+//! has caught up with the log's end as it was asked for at the start (or after a rebuild), and that it says which has not.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use ledger::{Offset, Partition};
+use toolkit::lifecycle::Dependency;
+
+/// What the partitions' owners write and others read. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Board {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    events: Dependency,
+    /// By partition, what it waits for.
+    behind: Mutex<BTreeMap<i32, String>>,
+    partitions: OnceLock<Box<[Place]>>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    next: AtomicI64,
+    waiting: AtomicU64,
+}
+
+impl Board {
+    pub(super) fn new(events: Dependency) -> Self {
+        let shared = Shared { events, behind: Mutex::default(), partitions: OnceLock::new() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Nobody is ready before every partition has said so.
+    pub(super) fn open(&self, partitions: i32) {
+        self.shared.partitions.get_or_init(|| (0..partitions).map(|_| Place::default()).collect());
+        self.change(|behind| {
+            for partition in 0..partitions {
+                behind.insert(partition, "asking where its end is".to_owned());
+            }
+        });
+    }
+
+    pub(super) fn behind(&self, partition: Partition, waits_for: String) {
+        self.change(|behind| {
+            behind.insert(partition.0, waits_for);
+        });
+    }
+
+    pub(super) fn caught_up(&self, partition: Partition) {
+        self.change(|behind| {
+            behind.remove(&partition.0);
+        });
+    }
+
+    pub(super) fn at(&self, partition: Partition, next: Offset, waiting: usize) {
+        let place = self.shared.partitions.get().and_then(|places| places.get(partition.0 as usize));
+        if let Some(place) = place {
+            place.next.store(next, Ordering::Relaxed);
+            place.waiting.store(waiting as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// The first offset not applied, by partition.
+    pub fn next_offsets(&self) -> Vec<(i32, Offset)> {
+        let places = self.shared.partitions.get().map_or(&[][..], |places| places);
+        (0..).zip(places).map(|(partition, place)| (partition, place.next.load(Ordering::Relaxed))).collect()
+    }
+
+    /// Commands waiting in the sequencers.
+    pub fn waiting(&self) -> u64 {
+        let places = self.shared.partitions.get().map_or(&[][..], |places| places);
+        places.iter().map(|place| place.waiting.load(Ordering::Relaxed)).sum()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<i32, String>)) {
+        let mut behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut behind);
+        match behind.first_key_value() {
+            None => self.shared.events.up(),
+            Some((partition, waits_for)) => {
+                let others = match behind.len() {
+                    1 => String::new(),
+                    n => format!(" (and {} other partitions)", n - 1),
+                };
+                self.shared.events.down(format!("partition {partition} is {waits_for}{others}"));
+            }
+        }
+    }
+}

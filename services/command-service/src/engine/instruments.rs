@@ -1,0 +1,133 @@
+//! What the engine counts. Names are `toolkit::telemetry::names`.
+
+use std::time::Duration;
+
+use ledger::{Partition, VoidReason};
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram, Meter};
+use toolkit::telemetry::names;
+
+use super::health::Board;
+
+/// The door a command came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    Http,
+    HttpBulk,
+    Grpc,
+    GrpcBulk,
+    /// From the process itself.
+    Local,
+}
+
+impl Transport {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::HttpBulk => "http_bulk",
+            Self::Grpc => "grpc",
+            Self::GrpcBulk => "grpc_bulk",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// The engine's instruments. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Instruments {
+    meter: Meter,
+    commands: Counter<u64>,
+    seconds: Histogram<f64>,
+    attempts: Counter<u64>,
+    appends: Counter<u64>,
+    append_seconds: Histogram<f64>,
+    effective: Counter<u64>,
+    voids: Counter<u64>,
+    garbage: Counter<u64>,
+    violations: Counter<u64>,
+    discards: Counter<u64>,
+}
+
+impl Instruments {
+    pub fn new(meter: &Meter) -> Self {
+        let counter = |name| meter.u64_counter(name).build();
+        let histogram = |name| meter.f64_histogram(name).build();
+        Self {
+            meter: meter.clone(),
+            commands: counter(names::COMMANDS_TOTAL),
+            seconds: histogram(names::COMMAND_SECONDS),
+            attempts: counter(names::COMMAND_ATTEMPTS_TOTAL),
+            appends: counter(names::APPENDS_TOTAL),
+            append_seconds: histogram(names::APPEND_SECONDS),
+            effective: counter(names::EFFECTIVE_RECORDS_TOTAL),
+            voids: counter(names::VOID_RECORDS_TOTAL),
+            garbage: counter(names::GARBAGE_RECORDS_TOTAL),
+            violations: counter(names::VIOLATIONS_TOTAL),
+            discards: counter(names::DISCARDS_TOTAL),
+        }
+    }
+
+    /// Shows what is on the board whenever metrics are read.
+    pub(super) fn watch(&self, board: &Board) {
+        let watched = board.clone();
+        let next = self.meter.i64_observable_gauge(names::NEXT_OFFSET).with_callback(move |observer| {
+            for (partition, next) in watched.next_offsets() {
+                observer.observe(next, &[KeyValue::new("partition", i64::from(partition))]);
+            }
+        });
+        let watched = board.clone();
+        let waiting = self
+            .meter
+            .u64_observable_gauge(names::COMMANDS_WAITING)
+            .with_callback(move |observer| observer.observe(watched.waiting(), &[]));
+        // The provider keeps the callbacks; the handles have no further use.
+        drop((next.build(), waiting.build()));
+    }
+
+    pub(crate) fn answered(
+        &self,
+        command: &'static str,
+        outcome: &'static str,
+        transport: Transport,
+        after: Duration,
+    ) {
+        let labels = [
+            KeyValue::new("command", command),
+            KeyValue::new("outcome", outcome),
+            KeyValue::new("transport", transport.name()),
+        ];
+        self.commands.add(1, &labels);
+        self.seconds.record(after.as_secs_f64(), &labels[..2]);
+    }
+
+    pub(super) fn decided_again(&self, reason: &'static str) {
+        self.attempts.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    pub(super) fn appended(&self, known: bool, after: Duration) {
+        let outcome = if known { "appended" } else { "unknown" };
+        self.appends.add(1, &[KeyValue::new("outcome", outcome)]);
+        self.append_seconds.record(after.as_secs_f64(), &[]);
+    }
+
+    pub(super) fn effective(&self, partition: Partition, records: u64) {
+        self.effective.add(records, &[KeyValue::new("partition", i64::from(partition.0))]);
+    }
+
+    pub(super) fn void(&self, reason: VoidReason) {
+        match reason {
+            VoidReason::Garbage | VoidReason::WrongPartition => self.garbage.add(1, &[]),
+            VoidReason::OutsideWindow | VoidReason::Stale | VoidReason::Ahead => {
+                self.voids.add(1, &[KeyValue::new("reason", reason.name())]);
+            }
+        }
+    }
+
+    pub(super) fn violation(&self) {
+        self.violations.add(1, &[]);
+    }
+
+    pub(super) fn discarded(&self, partition: Partition) {
+        self.discards.add(1, &[KeyValue::new("partition", i64::from(partition.0))]);
+    }
+}

@@ -1,0 +1,210 @@
+//! A thread's inbox: commands from the doors, signals from the log, in the order they came.
+//!
+//! Promises: no signal is lost and none waits for a command; a full inbox refuses commands and holds back the log's
+//! reader, and nothing else; whoever takes the mail never waits while there is some. It cannot deadlock with its owner:
+//! the owner takes everything at once and delivers nothing that blocks.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ledger::Signal;
+
+use super::worker::Submitted;
+
+/// What a thread gets.
+#[derive(Debug)]
+pub(super) enum Mail {
+    Command(Box<Submitted>),
+    Signal(Signal),
+    /// More schema ids are known than before.
+    SchemasChanged,
+}
+
+#[derive(Debug)]
+pub(super) struct Mailbox {
+    max_commands: usize,
+    max_tail_records: usize,
+    state: Mutex<State>,
+    arrived: Condvar,
+    room: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    // Commands and records of the tail are bounded below. The other signals are bounded by what they answer: one per
+    // append and per request, and a position per batch of the tail.
+    mail: Vec<Mail>,
+    commands: usize,
+    tail_records: usize,
+    /// The owner sleeps: only then is it worth a system call to wake it.
+    asleep: bool,
+    blocked: usize,
+    closed: bool,
+}
+
+impl Mailbox {
+    pub(super) fn new(max_commands: usize, max_tail_records: usize) -> Self {
+        Self {
+            max_commands,
+            max_tail_records,
+            state: Mutex::default(),
+            arrived: Condvar::new(),
+            room: Condvar::new(),
+        }
+    }
+
+    /// Leaves a command; gives it back if there are too many, or if the owner has ended.
+    pub(super) fn submit(&self, command: Box<Submitted>) -> Result<(), Box<Submitted>> {
+        let mut state = self.lock();
+        if state.commands >= self.max_commands || state.closed {
+            return Err(command);
+        }
+        state.commands += 1;
+        self.push(state, Mail::Command(command));
+        Ok(())
+    }
+
+    /// Leaves a signal. Waits for room only with records of the tail.
+    pub(super) fn deliver(&self, signal: Signal) {
+        let mut state = self.lock();
+        if let Signal::Records { records, .. } = &signal {
+            while state.tail_records >= self.max_tail_records && !state.closed {
+                state.blocked += 1;
+                state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.blocked -= 1;
+            }
+            state.tail_records += records.len();
+        }
+        self.push(state, Mail::Signal(signal));
+    }
+
+    pub(super) fn schemas_changed(&self) {
+        let state = self.lock();
+        self.push(state, Mail::SchemasChanged);
+    }
+
+    /// Moves all mail into `into` (empty), after waiting for some up to `timeout`. False once closed and empty.
+    pub(super) fn take(&self, into: &mut Vec<Mail>, timeout: Duration) -> bool {
+        let mut state = self.lock();
+        if state.mail.is_empty() && !state.closed {
+            state.asleep = true;
+            state = self.arrived.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
+            state.asleep = false;
+        }
+        std::mem::swap(&mut state.mail, into);
+        state.commands = 0;
+        state.tail_records = 0;
+        let wake = state.blocked > 0;
+        let open = !state.closed;
+        drop(state);
+        if wake {
+            self.room.notify_all();
+        }
+        open || !into.is_empty()
+    }
+
+    /// No commands from now on; the owner ends when it has taken what is there.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_all();
+        self.room.notify_all();
+    }
+
+    /// Commands not yet taken.
+    pub(super) fn depth(&self) -> usize {
+        self.lock().commands
+    }
+
+    fn push(&self, mut state: MutexGuard<'_, State>, mail: Mail) {
+        // After the end nobody takes it: late signals of a log that still runs must not pile up.
+        if state.closed && matches!(mail, Mail::Signal(Signal::Records { .. } | Signal::Position { .. })) {
+            return;
+        }
+        state.mail.push(mail);
+        let wake = std::mem::take(&mut state.asleep);
+        drop(state);
+        if wake {
+            self.arrived.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ledger::Partition;
+
+    use super::*;
+
+    fn records(partition: i32, n: usize) -> Signal {
+        let record = ledger::LogRecord {
+            offset: 0,
+            timestamp_ms: 0,
+            key: bytes::Bytes::new(),
+            value: None,
+            headers: ledger::Headers::new(),
+        };
+        Signal::Records { partition: Partition(partition), records: vec![record; n] }
+    }
+
+    fn position(position: i64) -> Signal {
+        Signal::Position { partition: Partition(0), position }
+    }
+
+    #[test]
+    fn a_full_inbox_refuses_commands_but_takes_signals() {
+        let mailbox = Mailbox::new(2, 10);
+        for _ in 0..2 {
+            mailbox.submit(Box::new(Submitted::for_test())).unwrap();
+        }
+        assert!(mailbox.submit(Box::new(Submitted::for_test())).is_err());
+        assert_eq!(mailbox.depth(), 2);
+        mailbox.deliver(position(1));
+        let mut mail = Vec::new();
+        assert!(mailbox.take(&mut mail, Duration::ZERO));
+        assert!(matches!(mail[..], [Mail::Command(_), Mail::Command(_), Mail::Signal(_)]));
+        mailbox.submit(Box::new(Submitted::for_test())).unwrap();
+    }
+
+    #[test]
+    fn the_logs_reader_waits_for_room_and_nobody_else_does() {
+        let mailbox = Arc::new(Mailbox::new(1, 3));
+        mailbox.deliver(records(0, 3));
+        let reader = {
+            let mailbox = Arc::clone(&mailbox);
+            std::thread::spawn(move || mailbox.deliver(records(1, 1)))
+        };
+        while mailbox.lock().blocked == 0 {
+            std::thread::yield_now();
+        }
+        mailbox.deliver(position(3));
+        let mut mail = Vec::new();
+        assert!(mailbox.take(&mut mail, Duration::ZERO));
+        assert_eq!(mail.len(), 2);
+        reader.join().unwrap();
+        mail.clear();
+        assert!(mailbox.take(&mut mail, Duration::ZERO));
+        assert_eq!(mail.len(), 1);
+    }
+
+    #[test]
+    fn after_the_end_the_mail_is_taken_and_readers_are_let_go() {
+        let mailbox = Arc::new(Mailbox::new(1, 1));
+        mailbox.deliver(records(0, 1));
+        let reader = {
+            let mailbox = Arc::clone(&mailbox);
+            std::thread::spawn(move || mailbox.deliver(records(0, 1)))
+        };
+        mailbox.close();
+        reader.join().unwrap();
+        let mut mail = Vec::new();
+        assert!(mailbox.take(&mut mail, Duration::from_secs(60)));
+        mail.clear();
+        assert!(!mailbox.take(&mut mail, Duration::from_secs(60)));
+    }
+}

@@ -1,0 +1,184 @@
+//! One thread of the engine: takes its mail, feeds it to the sequencers of its partitions, and carries out what they say.
+//!
+//! Promises: it never blocks but for mail; it takes all mail at once, so that work comes in batches exactly when there is
+//! much of it; time passes for the sequencers every [`TICK_MS`] while anything waits.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ledger::{EventLog, Partition, Signal, Subject};
+use tokio::sync::oneshot;
+
+use super::driver::{Driver, Ticket};
+use super::encode::Encoder;
+use super::health::Board;
+use super::instruments::Instruments;
+use super::mailbox::{Mail, Mailbox};
+use super::part::Part;
+use super::schemas::Schemas;
+use super::{Answered, Order};
+use crate::config::EngineConfig;
+
+/// How often deadlines and back-offs are looked at while something waits.
+const TICK_MS: u64 = 5;
+/// How long the thread sleeps when nothing waits.
+const IDLE: Duration = Duration::from_millis(250);
+
+/// A command in the inbox.
+#[derive(Debug)]
+pub(super) struct Submitted {
+    pub(super) order: Order,
+    pub(super) subject: Subject,
+    pub(super) partition: Partition,
+    pub(super) arrived: Instant,
+    pub(super) reply: oneshot::Sender<Answered>,
+}
+
+pub(super) struct Setup {
+    pub(super) thread: usize,
+    pub(super) mailboxes: Arc<[Mailbox]>,
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) encoder: Encoder,
+    pub(super) schemas: Schemas,
+    pub(super) config: EngineConfig,
+    pub(super) instruments: Instruments,
+    pub(super) board: Board,
+}
+
+pub(super) struct Worker {
+    thread: usize,
+    mailboxes: Arc<[Mailbox]>,
+    driver: Driver,
+    /// Partition `p` is at `p / threads`.
+    parts: Vec<Part>,
+    next_tick_ms: u64,
+}
+
+impl Worker {
+    pub(super) fn new(setup: Setup) -> Self {
+        let Setup { thread, mailboxes, log, encoder, schemas, config, instruments, board } = setup;
+        let partitions = log.partitions();
+        let parts = (0..partitions)
+            .filter(|partition| *partition as usize % mailboxes.len() == thread)
+            .map(|partition| Part::new(Partition(partition), partitions, &config))
+            .collect();
+        let driver = Driver::new(log, encoder, schemas, config, instruments, board);
+        Self { thread, mailboxes, driver, parts, next_tick_ms: 0 }
+    }
+
+    /// Works until the inbox is closed and empty.
+    pub(super) fn run(mut self) {
+        for part in &mut self.parts {
+            part.start(&mut self.driver);
+        }
+        let mut mail = Vec::new();
+        while self.mailboxes[self.thread].take(&mut mail, self.patience()) {
+            let now_ms = self.driver.now_ms();
+            for item in mail.drain(..) {
+                self.receive(now_ms, item);
+            }
+            let ticks = now_ms >= self.next_tick_ms;
+            if ticks {
+                self.next_tick_ms = now_ms + TICK_MS;
+            }
+            for part in &mut self.parts {
+                if ticks {
+                    part.tick(&mut self.driver, now_ms);
+                }
+                part.carry_out(&mut self.driver, now_ms);
+            }
+        }
+    }
+
+    fn receive(&mut self, now_ms: u64, mail: Mail) {
+        match mail {
+            Mail::Command(submitted) => self.command(now_ms, *submitted),
+            Mail::Signal(signal) => self.signal(now_ms, signal),
+            Mail::SchemasChanged => {
+                for part in &mut self.parts {
+                    part.schemas_changed(&mut self.driver, now_ms);
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, now_ms: u64, submitted: Submitted) {
+        let Submitted { order, subject, partition, arrived, reply } = submitted;
+        let ticket = Ticket {
+            command: order.command.name(),
+            transport: order.transport,
+            origin: order.origin,
+            arrived,
+            reply,
+            appends: 0,
+            unknown: false,
+        };
+        let index = self.index(partition);
+        let part = &mut self.parts[index];
+        if let Some(refusal) = part.refuses() {
+            return self.driver.refuse(ticket, refusal);
+        }
+        let deadline_ms = self.driver.ms_at(arrived + order.deadline);
+        let submission = ledger::Submission {
+            ticket: self.driver.open_ticket(ticket),
+            subject,
+            command_id: order.command_id,
+            command_hash: order.command_hash,
+            expected: order.expected,
+            command: order.command,
+            deadline_ms,
+        };
+        part.command(now_ms, submission);
+        part.carry_out(&mut self.driver, now_ms);
+    }
+
+    fn signal(&mut self, now_ms: u64, signal: Signal) {
+        let index = match &signal {
+            Signal::Appended { partition, .. }
+            | Signal::EndOffset { partition, .. }
+            | Signal::Records { partition, .. }
+            | Signal::Position { partition, .. }
+            | Signal::TailFailed { partition, .. } => self.index(*partition),
+        };
+        // A log does not speak of partitions it does not have; if it did, nobody would be concerned.
+        if let Some(part) = self.parts.get_mut(index) {
+            part.signal(&mut self.driver, now_ms, signal);
+        }
+    }
+
+    fn index(&self, partition: Partition) -> usize {
+        partition.0.unsigned_abs() as usize / self.mailboxes.len()
+    }
+
+    fn patience(&self) -> Duration {
+        if self.parts.iter().any(Part::is_restless) { Duration::from_millis(TICK_MS) } else { IDLE }
+    }
+}
+
+#[cfg(test)]
+impl Submitted {
+    /// A command whose answer nobody awaits.
+    pub(super) fn for_test() -> Self {
+        let order = Order {
+            product: domain::ProductId::parse("p").unwrap(),
+            command: domain::Command::ListProduct,
+            command_id: ledger::CommandId(uuid::Uuid::nil()),
+            command_hash: ledger::CommandHash([0; 16]),
+            expected: None,
+            deadline: Duration::from_secs(1),
+            origin: super::Origin {
+                actor: None,
+                trace: toolkit::telemetry::TraceContext::new(),
+                correlation_id: String::new(),
+            },
+            transport: super::Transport::Local,
+        };
+        Self {
+            order,
+            subject: Subject::parse("p").unwrap(),
+            partition: Partition(0),
+            arrived: Instant::now(),
+            reply: oneshot::channel().0,
+        }
+    }
+}

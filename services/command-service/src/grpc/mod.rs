@@ -1,0 +1,129 @@
+//! The gRPC door: `catalog.v1.CommandService`, health that follows readiness, reflection.
+//!
+//! Promises: every error is a status with a `google.rpc.ErrorInfo` whose reason is a code of `docs/errors`; a bulk
+//! stream has one result per request, in order, however many fail; at the end, calls under way are answered and streams
+//! that nobody needs (health, reflection) hold nothing up.
+
+mod calls;
+mod results;
+mod service;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context;
+use contract::proto::FILE_DESCRIPTOR_SET;
+use contract::proto::catalog::v1::command_service_server::CommandServiceServer;
+use opentelemetry::metrics::Meter;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+use toolkit::lifecycle::Lifecycle;
+
+use crate::config::HttpConfig;
+use crate::door::Door;
+
+pub(crate) use service::Service;
+
+/// The service's full name, as health and reflection know it.
+pub(crate) const NAME: &str = "catalog.v1.CommandService";
+/// How often health follows readiness.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
+/// An idle connection is asked whether it is alive this often, so that dead ones do not pile up.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// Calls one connection may have under way at once.
+const MOST_STREAMS: u32 = 1_024;
+/// How long the last answers may take to leave after the last call ended.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// What the service works with.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) door: Door,
+    pub(crate) limits: HttpConfig,
+    pub(crate) shutdown: CancellationToken,
+    /// Calls under way.
+    pub(crate) calls: TaskTracker,
+}
+
+/// Serves the door under `lifecycle`. Returns where it listens (port 0 is resolved).
+pub(crate) async fn serve(
+    address: SocketAddr,
+    state: State,
+    lifecycle: &Lifecycle,
+    meter: &Meter,
+) -> anyhow::Result<SocketAddr> {
+    let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
+    let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
+    let bound = incoming.local_addr().with_context(why)?;
+    let (reporter, health) = tonic_health::server::health_reporter();
+    report(&reporter, ServingStatus::NotServing).await;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let (calls, max_bytes) = (state.calls.clone(), state.limits.max_body_bytes);
+    let service = CommandServiceServer::new(Service::new(state, meter))
+        .max_decoding_message_size(max_bytes)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip);
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .max_concurrent_streams(MOST_STREAMS)
+        .add_service(service)
+        .add_service(health)
+        .add_service(reflection().build_v1().context("cannot describe the gRPC services")?)
+        .add_service(reflection().build_v1alpha().context("cannot describe the gRPC services")?);
+    let shutdown = lifecycle.shutdown();
+    lifecycle.spawn("grpc", async move {
+        let server = router.serve_with_incoming_shutdown(incoming, shutdown.cancelled());
+        let done = async {
+            shutdown.cancelled().await;
+            calls.close();
+            calls.wait().await;
+            tokio::time::sleep(FLUSH).await;
+        };
+        tokio::select! {
+            served = server => Ok(served?),
+            () = done => Ok(()),
+        }
+    });
+    follow_readiness(reporter, lifecycle);
+    tracing::info!(address = %bound, "the gRPC door is open");
+    Ok(bound)
+}
+
+fn follow_readiness(reporter: HealthReporter, lifecycle: &Lifecycle) {
+    let (readiness, shutdown) = (lifecycle.readiness().clone(), lifecycle.shutdown());
+    lifecycle.spawn("grpc-health", async move {
+        let mut told = false;
+        loop {
+            let ready = readiness.is_ready();
+            if ready != told {
+                let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+                report(&reporter, status).await;
+                told = ready;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(HEALTH_INTERVAL) => {}
+                () = shutdown.cancelled() => break,
+            }
+        }
+        report(&reporter, ServingStatus::NotServing).await;
+        Ok(())
+    });
+}
+
+/// Tells of the whole server (the empty name) and of the service by its name.
+async fn report(reporter: &HealthReporter, status: ServingStatus) {
+    for name in ["", NAME] {
+        reporter.set_service_status(name, status).await;
+    }
+}

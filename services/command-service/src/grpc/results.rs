@@ -1,0 +1,70 @@
+//! Outcomes and problems as messages.
+
+use contract::FieldErrors;
+use contract::proto::catalog::v1::command_result::Result as Told;
+use contract::proto::catalog::v1::{
+    CommandError, CommandResponse, CommandResult, FieldViolation, Outcome as OutcomeKind,
+};
+use toolkit::problem::Problem;
+
+use crate::door::{Caller, Kind, Outcome, problem};
+
+pub(super) fn response(outcome: Outcome) -> CommandResponse {
+    let kind = match outcome.kind {
+        Kind::Accepted => OutcomeKind::Accepted,
+        Kind::NoEffect => OutcomeKind::NoEffect,
+    };
+    CommandResponse {
+        outcome: kind.into(),
+        product_id: outcome.product.to_string(),
+        version: outcome.version,
+        event_id: outcome.event_id.map(|id| id.to_string()).unwrap_or_default(),
+        consistency_token: outcome.token,
+        replayed: outcome.replayed,
+    }
+}
+
+/// The result of request `index` of a stream.
+pub(super) fn result(index: u64, outcome: Result<Outcome, Problem>) -> CommandResult {
+    let told = match outcome {
+        Ok(outcome) => Told::Response(response(outcome)),
+        Err(problem) => Told::Error(error(problem)),
+    };
+    CommandResult { index, result: Some(told) }
+}
+
+fn error(problem: Problem) -> CommandError {
+    CommandError {
+        code: problem.code.to_owned(),
+        grpc_code: problem.grpc,
+        message: problem.detail,
+        retryable: problem.retryable,
+        current_version: problem.extensions.get("current_version").and_then(serde_json::Value::as_u64),
+        violations: problem
+            .errors
+            .into_iter()
+            .map(|error| FieldViolation { field: error.pointer, description: error.detail })
+            .collect(),
+    }
+}
+
+/// The faults of a message, their places written as protobuf clients write them.
+pub(super) fn faults(errors: FieldErrors) -> Problem {
+    let code = errors.code();
+    let paths: Vec<_> = errors.as_slice().iter().map(contract::FieldError::field_path).collect();
+    let errors = errors.into_vec();
+    let detail = match &errors[..] {
+        [only] => format!("{} {}", paths[0], only.detail),
+        [first, others @ ..] => format!("{} {} (and {} more faults)", paths[0], first.detail, others.len()),
+        [] => code.title().to_owned(),
+    };
+    errors
+        .into_iter()
+        .zip(paths)
+        .fold(problem(code, detail.trim().to_owned()), |it, (error, path)| it.field(path, error.detail))
+}
+
+/// Names the trace in a problem, so that a client's report leads to the logs.
+pub(super) fn traced(problem: Problem, caller: &Caller) -> Problem {
+    problem.with("trace_id", caller.trace.trace_id())
+}

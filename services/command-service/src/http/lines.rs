@@ -1,0 +1,182 @@
+//! The lines of an upload as they come in. Promises that memory holds at most one line and one chunk, that a line which
+//! is too long is told once and passed over, and that reading stops when the service shuts down.
+
+use actix_web::error::PayloadError;
+use bytes::{Buf, Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
+
+/// What a line number holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// A line with something in it, without its end.
+    Text(u64, Bytes),
+    TooLong(u64),
+    /// The upload broke off, why.
+    Broken(u64, String),
+    /// The service shuts down: the lines from here on were not read.
+    Stopped(u64),
+}
+
+struct Reader<S> {
+    chunks: S,
+    max_bytes: usize,
+    shutdown: CancellationToken,
+    buffer: BytesMut,
+    /// Bytes of the buffer known to hold no end of line.
+    searched: usize,
+    /// Inside a line that is too long.
+    skipping: bool,
+    number: u64,
+    ended: bool,
+}
+
+/// Splits chunks into lines. Empty lines count but are not told.
+pub(super) fn lines<S>(chunks: S, max_bytes: usize, shutdown: CancellationToken) -> impl Stream<Item = Line>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    let reader = Reader {
+        chunks,
+        max_bytes,
+        shutdown,
+        buffer: BytesMut::new(),
+        searched: 0,
+        skipping: false,
+        number: 1,
+        ended: false,
+    };
+    futures::stream::unfold(reader, |mut reader| async move { Some((reader.next().await?, reader)) })
+}
+
+impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
+    async fn next(&mut self) -> Option<Line> {
+        loop {
+            if let Some(line) = self.buffered() {
+                return Some(line);
+            }
+            if self.ended {
+                return self.last();
+            }
+            // Lines that have arrived are taken first; only waiting for more is cut short.
+            let chunk = tokio::select! {
+                biased;
+                chunk = self.chunks.next() => chunk,
+                () = self.shutdown.cancelled() => {
+                    self.end();
+                    return Some(Line::Stopped(self.number));
+                }
+            };
+            match chunk {
+                Some(Ok(chunk)) => self.buffer.extend_from_slice(&chunk),
+                Some(Err(error)) => {
+                    self.end();
+                    return Some(Line::Broken(self.number, error.to_string()));
+                }
+                None => self.ended = true,
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        self.ended = true;
+        self.buffer.clear();
+        self.searched = 0;
+        self.skipping = false;
+    }
+
+    /// The next line that lies in the buffer as a whole, or is too long already.
+    fn buffered(&mut self) -> Option<Line> {
+        loop {
+            let Some(at) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') else {
+                self.searched = self.buffer.len();
+                if self.skipping {
+                    self.buffer.clear();
+                    self.searched = 0;
+                } else if self.buffer.len() > self.max_bytes {
+                    self.skipping = true;
+                    self.buffer.clear();
+                    self.searched = 0;
+                    return Some(Line::TooLong(self.number));
+                }
+                return None;
+            };
+            let line = self.buffer.split_to(self.searched + at).freeze();
+            self.buffer.advance(1);
+            self.searched = 0;
+            let number = self.number;
+            self.number += 1;
+            if std::mem::take(&mut self.skipping) {
+                continue;
+            }
+            if let Some(line) = self.tell(number, line) {
+                return Some(line);
+            }
+        }
+    }
+
+    /// A last line without an end.
+    fn last(&mut self) -> Option<Line> {
+        let line = self.buffer.split().freeze();
+        self.searched = 0;
+        if std::mem::take(&mut self.skipping) { None } else { self.tell(self.number, line) }
+    }
+
+    fn tell(&self, number: u64, line: Bytes) -> Option<Line> {
+        let line = line.strip_suffix(b"\r").map_or_else(|| line.clone(), |text| line.slice_ref(text));
+        if line.iter().all(u8::is_ascii_whitespace) {
+            None
+        } else if line.len() > self.max_bytes {
+            Some(Line::TooLong(number))
+        } else {
+            Some(Line::Text(number, line))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn split(chunks: &[&'static str], max_bytes: usize) -> Vec<Line> {
+        let chunks: Vec<_> = chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).collect();
+        lines(futures::stream::iter(chunks), max_bytes, CancellationToken::new()).collect().await
+    }
+
+    fn text(number: u64, text: &'static str) -> Line {
+        Line::Text(number, Bytes::from_static(text.as_bytes()))
+    }
+
+    #[tokio::test]
+    async fn lines_are_the_same_however_they_are_cut() {
+        let expected = vec![text(1, "ab"), text(3, "c"), text(4, "def")];
+        assert_eq!(split(&["ab\n\nc\r\ndef"], 10).await, expected);
+        assert_eq!(split(&["a", "b", "\n", "\n", "c", "\r", "\n", "d", "e", "f"], 10).await, expected);
+        assert_eq!(split(&["ab\n  \nc\ndef\n\n"], 10).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_long_line_is_told_once_and_the_next_ones_are_read() {
+        let expected = vec![text(1, "a"), Line::TooLong(2), text(3, "b")];
+        assert_eq!(split(&["a\n", "123", "456", "789", "\nb"], 4).await, expected);
+        assert_eq!(split(&["a\n123456789\nb"], 4).await, expected);
+        assert_eq!(split(&["12345"], 4).await, vec![Line::TooLong(1)]);
+    }
+
+    #[tokio::test]
+    async fn a_broken_upload_says_so_at_the_end() {
+        let chunks = vec![Ok(Bytes::from_static(b"a\nb")), Err(PayloadError::EncodingCorrupted)];
+        let told: Vec<_> = lines(futures::stream::iter(chunks), 9, CancellationToken::new()).collect().await;
+        assert!(matches!(told[..], [Line::Text(1, _), Line::Broken(2, _)]), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn at_shut_down_what_has_arrived_is_read_and_no_more() {
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        let chunks =
+            futures::stream::iter([Ok(Bytes::from_static(b"a\nb"))]).chain(futures::stream::pending());
+        let told: Vec<_> = lines(Box::pin(chunks), 9, shutdown).collect().await;
+        assert_eq!(told, vec![text(1, "a"), Line::Stopped(2)]);
+    }
+}

@@ -1,0 +1,128 @@
+//! The HTTP door.
+//!
+//! | route | command |
+//! | --- | --- |
+//! | `POST /v1/products`, `PUT /v1/products/{id}` | create |
+//! | `POST /v1/products/{id}:<action>` | the others, see [`products::ACTIONS`] |
+//! | `POST /v1/commands:bulk` | any, one per line |
+//!
+//! Promises: every answer that is not a success is a problem (RFC 9457) with a code; no panic reaches a client; bodies
+//! are bounded before they are read; `X-Request-Id` comes back.
+
+mod answer;
+mod body;
+mod bulk;
+mod headers;
+mod lines;
+mod observe;
+mod products;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::http::header;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
+use contract::code::Code;
+use opentelemetry::metrics::Meter;
+use tokio_util::sync::CancellationToken;
+use toolkit::lifecycle::Lifecycle;
+
+use crate::config::HttpConfig;
+use crate::door::{Door, problem};
+
+pub(crate) use observe::HttpInstruments;
+
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) door: Door,
+    pub(crate) config: HttpConfig,
+    /// Cancelled when no new work may be taken.
+    pub(crate) shutdown: CancellationToken,
+}
+
+/// Adds the routes of the door to an app whose data hold a [`State`] and [`HttpInstruments`].
+pub(crate) fn routes(app: &mut web::ServiceConfig) {
+    app.service(
+        web::resource("/v1/products")
+            .route(web::post().to(products::create))
+            .default_service(web::to(async || method_not_allowed("POST"))),
+    )
+    .service(
+        web::resource("/v1/products/{id:[^/:]+}:{action:[^/:]+}")
+            .route(web::post().to(products::act))
+            .default_service(web::to(async || method_not_allowed("POST"))),
+    )
+    .service(
+        web::resource("/v1/products/{id:[^/:]+}")
+            .route(web::put().to(products::create_with_id))
+            .default_service(web::to(async || method_not_allowed("PUT"))),
+    )
+    .service(
+        web::resource("/v1/commands:bulk")
+            .route(web::post().to(bulk::upload))
+            .default_service(web::to(async || method_not_allowed("POST"))),
+    )
+    .default_service(web::to(nothing_here));
+}
+
+fn method_not_allowed(allowed: &'static str) -> HttpResponse {
+    let detail = format!("this path takes {allowed} only; products are read at the query gateway");
+    let mut response = problem(Code::MethodNotAllowed, detail).error_response();
+    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
+    response
+}
+
+async fn nothing_here(request: HttpRequest) -> HttpResponse {
+    let detail = format!(
+        "there is nothing at {}; commands go to /v1/products, /v1/products/{{id}}:<action> and /v1/commands:bulk",
+        request.path().chars().take(200).collect::<String>()
+    );
+    problem(Code::NotFound, detail).error_response()
+}
+
+/// Serves the door under `lifecycle`. Returns where it listens (port 0 is resolved).
+pub(crate) fn serve(
+    address: SocketAddr,
+    state: State,
+    lifecycle: &Lifecycle,
+    meter: &Meter,
+    grace: Duration,
+) -> anyhow::Result<SocketAddr> {
+    let instruments = HttpInstruments::new(meter);
+    let workers = state.config.workers;
+    let shutdown = state.shutdown.clone();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(state.clone()))
+            .app_data(web::Data::new(instruments.clone()))
+            .wrap(actix_web::middleware::from_fn(observe::observe))
+            .configure(routes)
+    })
+    .workers(workers)
+    .disable_signals()
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(grace.as_secs().max(1))
+    .bind(address)
+    .map_err(|error| {
+        anyhow::anyhow!("cannot listen on {address}: {error}; give a free address as listen.http")
+    })?;
+    let bound = server.addrs().first().copied().unwrap_or(address);
+    let server = server.run();
+    let handle = server.handle();
+    lifecycle.spawn("http", async move {
+        let stop = async {
+            shutdown.cancelled().await;
+            handle.stop(true).await;
+        };
+        let (served, ()) = tokio::join!(server, stop);
+        Ok(served?)
+    });
+    tracing::info!(address = %bound, "the HTTP door is open");
+    Ok(bound)
+}

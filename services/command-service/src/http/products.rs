@@ -1,0 +1,106 @@
+//! One command, one request.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use contract::AddressedCommand;
+use contract::code::Code;
+use domain::ProductId;
+use toolkit::problem::Problem;
+
+use super::{State, answer, body, headers};
+use crate::door::{faults, malformed, one_expectation, problem};
+use crate::engine::Transport;
+
+/// The last part of a path, and the command it stands for.
+pub(super) const ACTIONS: [(&str, &str); 7] = [
+    ("revise-details", "revise_details"),
+    ("change-price", "change_price"),
+    ("move-to-category", "move_to_category"),
+    ("list", "list_product"),
+    ("discontinue", "discontinue_product"),
+    ("delete", "delete_product"),
+    ("restore", "restore_product"),
+];
+const CREATE: &str = "create_product";
+const JSON: &[&str] = &["application/json"];
+
+/// `POST /v1/products`
+pub(super) async fn create(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    answer_to(&request, payload, &state, CREATE).await
+}
+
+/// `PUT /v1/products/{id}`
+pub(super) async fn create_with_id(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    answer_to(&request, payload, &state, CREATE).await
+}
+
+/// `POST /v1/products/{id}:<action>`
+pub(super) async fn act(
+    request: HttpRequest,
+    payload: web::Payload,
+    state: web::Data<State>,
+) -> Result<HttpResponse, Problem> {
+    let action = request.match_info().get("action").unwrap_or_default();
+    let Some((_, command)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
+        let known = ACTIONS.map(|(name, _)| name).join(", ");
+        return Err(problem(Code::NotFound, format!("there is no such action; the actions are {known}")));
+    };
+    answer_to(&request, payload, &state, command).await
+}
+
+async fn answer_to(
+    request: &HttpRequest,
+    payload: web::Payload,
+    state: &State,
+    command: &str,
+) -> Result<HttpResponse, Problem> {
+    let caller = headers::caller(request)?;
+    let outcome = async {
+        let body = body::read(request, payload, state.config.max_body_bytes).await?;
+        let wish = wish(request, command, &body)?;
+        state.door.submit(wish, &caller, Transport::Http)?.outcome().await
+    };
+    match outcome.await {
+        Ok(outcome) => Ok(answer::success(&outcome)),
+        Err(problem) => Err(answer::traced(problem, &caller)),
+    }
+}
+
+fn wish(request: &HttpRequest, command: &str, body: &Bytes) -> Result<AddressedCommand, Problem> {
+    // A command without fields needs no body, and then no media type.
+    if !body.is_empty() {
+        headers::media_type(request, JSON)?;
+    }
+    if command == CREATE {
+        headers::if_none_match(request)?;
+    }
+    let key = headers::key(request)?;
+    let if_match = headers::if_match(request)?;
+    let mut wish = contract::json::parse_request(command, body).map_err(faults)?;
+    wish.idempotency_key = key;
+    wish.expected_version = one_expectation(if_match, wish.expected_version)?;
+    if let Some(id) = request.match_info().get("id") {
+        wish.product_id = Some(addressed(id, wish.product_id)?);
+    }
+    Ok(wish)
+}
+
+/// The product of the path, if the body does not name another.
+fn addressed(path: &str, field: Option<ProductId>) -> Result<ProductId, Problem> {
+    let id = ProductId::parse(path).map_err(|error| {
+        problem(Code::InvalidValue, format!("the product id in the path {}", error.problem))
+    })?;
+    match field {
+        Some(field) if field != id => Err(malformed("the path and the body name different products")
+            .field("/product_id", "differs from the path")),
+        _ => Ok(id),
+    }
+}

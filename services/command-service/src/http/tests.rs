@@ -1,0 +1,94 @@
+mod bulk;
+mod commands;
+mod inputs;
+
+use std::rc::Rc;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+use actix_web::middleware::from_fn;
+use actix_web::test::{self, TestRequest};
+use actix_web::{App, web};
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use serde_json::Value;
+
+use super::{HttpInstruments, observe, routes};
+use crate::testing::World;
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+/// The door of a world, as the server builds it, without a network.
+struct Door(Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, Answer>>);
+
+/// An answer, read.
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    text: Bytes,
+    body: Value,
+}
+
+impl Answer {
+    fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+async fn door_of(world: &World) -> Door {
+    let app = App::new()
+        .app_data(web::Data::new(world.http_state()))
+        .app_data(web::Data::new(HttpInstruments::new(&world.telemetry.meter())))
+        .wrap(from_fn(observe::observe))
+        .configure(routes);
+    let service = Rc::new(test::init_service(app).await);
+    Door(Box::new(move |request| {
+        let service = Rc::clone(&service);
+        async move {
+            let response = test::call_service(&*service, request.to_request()).await;
+            let (status, headers) = (response.status().as_u16(), response.headers().clone());
+            let text = test::read_body(response).await;
+            Answer { status, headers, body: serde_json::from_slice(&text).unwrap_or(Value::Null), text }
+        }
+        .boxed_local()
+    }))
+}
+
+impl Door {
+    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = TestRequest::with_uri(path).method(Method::from_bytes(method.as_bytes()).unwrap());
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        if !body.is_empty() {
+            request = request.set_payload(body.to_vec());
+        }
+        (self.0)(request).await
+    }
+
+    /// Sends JSON.
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let headers: Vec<_> = headers.iter().copied().chain([JSON]).collect();
+        self.ask(method, path, &headers, body.to_string().as_bytes()).await
+    }
+}
+
+#[actix_web::test]
+async fn a_handler_that_panics_is_an_internal_problem() {
+    let world = World::start().await;
+    let app = App::new()
+        .app_data(web::Data::new(HttpInstruments::new(&world.telemetry.meter())))
+        .wrap(from_fn(observe::observe))
+        .route("/panics/{n}", web::get().to(|n: web::Path<usize>| async move { [""][*n] }));
+    let service = test::init_service(app).await;
+    let request = TestRequest::get().uri("/panics/1").to_request();
+    let error = test::try_call_service(&service, request).await.unwrap_err();
+    let response = error.error_response();
+    assert_eq!(response.status().as_u16(), 500);
+    assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
+}

@@ -1,0 +1,54 @@
+//! The process `command-service`: configuration, then the application, until it is told to stop.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use command_service::{Application, Config, KafkaBackend, SERVICE};
+use toolkit::lifecycle::Lifecycle;
+
+/// Takes commands for products over HTTP and gRPC and turns them into events.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// A YAML file; variables such as FOLIO__KAFKA__BOOTSTRAP_SERVERS and --set win over it.
+    #[arg(long, env = "FOLIO_CONFIG")]
+    config: Option<PathBuf>,
+    /// Sets one key, as in `--set listen.http=127.0.0.1:8080`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    set: Vec<(String, String)>,
+    /// Prints the configuration, secrets redacted, and ends.
+    #[arg(long)]
+    print_config: bool,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The log may not have begun: standard error is where an operator looks first.
+            drop(writeln!(std::io::stderr(), "{SERVICE}: {error:#}"));
+            toolkit::config::exit_code(&error)
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let config: Config = toolkit::config::load(SERVICE, arguments.config.as_deref(), &arguments.set)?;
+    config.check()?;
+    if arguments.print_config {
+        std::io::stdout().write_all(toolkit::config::print(&config)?.as_bytes())?;
+        return Ok(());
+    }
+    let backend = Arc::new(KafkaBackend::new(&config)?);
+    let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
+    Application::build_on(config, backend, lifecycle).await?.run().await
+}

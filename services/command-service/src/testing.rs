@@ -1,0 +1,258 @@
+//! For tests: the engine on the simulated log, in the test's own process. The log works on a thread of its own, and can
+//! be told to stand still.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use contract::avro::{KnownSchema, known_schemas};
+use contract::{AddressedCommand, json};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use ledger::sim::{Faults, SimLog, SimTopic};
+use ledger::{EventLog, Inbox};
+use tokio_util::sync::CancellationToken;
+use toolkit::lifecycle::{Dependency, Lifecycle};
+use toolkit::retry::Retry;
+use toolkit::telemetry::Telemetry;
+
+use crate::application::{Backend, BackendError};
+use crate::config::{EngineConfig, HttpConfig};
+use crate::door::{Caller, Door};
+use crate::engine::{Encoder, Engine, Instruments, SchemaSource, Schemas, SourceError, refresh};
+
+/// A topic that works by itself.
+#[derive(Clone)]
+pub(crate) struct LiveTopic {
+    pub(crate) topic: SimTopic,
+    stands_still: Arc<AtomicBool>,
+    ended: Arc<AtomicBool>,
+}
+
+impl LiveTopic {
+    pub(crate) fn new(partitions: i32, faults: Faults) -> Self {
+        let live = Self {
+            topic: SimTopic::new(partitions, 42, faults),
+            stands_still: Arc::default(),
+            ended: Arc::default(),
+        };
+        let working = live.clone();
+        std::thread::spawn(move || {
+            while !working.ended.load(Ordering::Relaxed) {
+                let did = !working.stands_still.load(Ordering::Relaxed) && working.topic.step();
+                if !did {
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+            }
+        });
+        live
+    }
+
+    pub(crate) fn stand_still(&self, still: bool) {
+        self.stands_still.store(still, Ordering::Relaxed);
+    }
+}
+
+/// A registry in memory: what it knows, and whether it answers.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    pub(crate) texts: Mutex<HashMap<u32, String>>,
+    pub(crate) away: AtomicBool,
+}
+
+/// The ids of this build's schemas in tests.
+pub(crate) fn base_ids() -> Vec<(KnownSchema, u32)> {
+    known_schemas().iter().copied().zip(1..).collect()
+}
+
+impl SchemaSource for Registry {
+    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
+        std::future::ready(self.answer().map(|()| base_ids())).boxed()
+    }
+
+    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        let found = self.answer().map(|()| self.texts.lock().unwrap().get(&id).cloned());
+        std::future::ready(found).boxed()
+    }
+}
+
+impl Registry {
+    fn answer(&self) -> Result<(), SourceError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Err(SourceError { problem: "the registry is away".to_owned(), transient: true });
+        }
+        Ok(())
+    }
+}
+
+/// The simulated log as what an application runs on.
+pub(crate) struct SimBackend {
+    pub(crate) live: LiveTopic,
+    pub(crate) registry: Registry,
+    pub(crate) away: AtomicBool,
+    pub(crate) differs: bool,
+}
+
+impl SimBackend {
+    pub(crate) fn new(partitions: i32) -> Self {
+        Self {
+            live: LiveTopic::new(partitions, Faults::NONE),
+            registry: Registry::default(),
+            away: AtomicBool::new(false),
+            differs: false,
+        }
+    }
+}
+
+impl Backend for SimBackend {
+    fn open(
+        &self,
+        inbox: Arc<dyn Inbox>,
+        dependency: Dependency,
+    ) -> BoxFuture<'_, Result<Arc<dyn EventLog>, BackendError>> {
+        let opened = if self.differs {
+            Err(BackendError { problem: "the topic differs".to_owned(), transient: false })
+        } else if self.away.load(Ordering::Relaxed) {
+            Err(BackendError { problem: "no broker answers".to_owned(), transient: true })
+        } else {
+            dependency.up();
+            Ok(Arc::new(self.live.topic.open(inbox)) as Arc<dyn EventLog>)
+        };
+        std::future::ready(opened).boxed()
+    }
+}
+
+impl SchemaSource for SimBackend {
+    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
+        self.registry.ids()
+    }
+
+    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        self.registry.schema(id)
+    }
+}
+
+/// One instance of the write side, without its doors.
+pub(crate) struct World {
+    pub(crate) live: LiveTopic,
+    pub(crate) log: Arc<SimLog>,
+    pub(crate) engine: Engine,
+    pub(crate) door: Door,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) http: HttpConfig,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) kafka: Dependency,
+}
+
+impl World {
+    /// An instance that has caught up, on a fresh topic of four partitions.
+    pub(crate) async fn start() -> Self {
+        Self::start_on(LiveTopic::new(4, Faults::NONE), EngineConfig::default()).await
+    }
+
+    /// An instance that has caught up.
+    pub(crate) async fn start_on(live: LiveTopic, config: EngineConfig) -> Self {
+        let world = Self::start_unready(live, config);
+        world.until_ready().await;
+        world
+    }
+
+    pub(crate) fn start_unready(live: LiveTopic, config: EngineConfig) -> Self {
+        let telemetry = Telemetry::detached("test").unwrap();
+        let lifecycle = Lifecycle::new().without_signals();
+        let dependency = |name: &str| lifecycle.readiness().dependency(name);
+        let instruments = Instruments::new(&telemetry.meter());
+        let deadline = config.deadline();
+        let engine = Engine::new(config, instruments, dependency("events"));
+        let kafka = dependency("kafka");
+        kafka.up();
+        let door = Door::new(engine.clone(), kafka.clone(), deadline);
+        let log = Arc::new(live.topic.open(engine.inbox()));
+        let (schemas, questions) = Schemas::new(base_ids()).unwrap();
+        let registry = Arc::new(Registry::default());
+        let retry =
+            Retry::until(lifecycle.drained()).waiting(Duration::from_millis(2), Duration::from_millis(5));
+        let known = dependency("schema-registry");
+        known.up();
+        let source = Arc::clone(&registry) as Arc<dyn SchemaSource>;
+        lifecycle.spawn_support("refresh", refresh(questions, source, engine.clone(), known, retry));
+        let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
+        engine.start(&dynamic, &Encoder::new("/test"), &schemas, &lifecycle).unwrap();
+        Self { live, log, engine, door, lifecycle, registry, http: HttpConfig::default(), telemetry, kafka }
+    }
+
+    pub(crate) async fn until_ready(&self) {
+        eventually("the engine has caught up", || self.lifecycle.readiness().is_ready()).await;
+    }
+
+    pub(crate) fn http_state(&self) -> crate::http::State {
+        let (door, config) = (self.door.clone(), self.http.clone());
+        crate::http::State { door, config, shutdown: self.lifecycle.shutdown() }
+    }
+
+    pub(crate) fn grpc_state(&self) -> crate::grpc::State {
+        crate::grpc::State {
+            door: self.door.clone(),
+            limits: self.http.clone(),
+            shutdown: self.shutdown(),
+            calls: tokio_util::task::TaskTracker::new(),
+        }
+    }
+
+    pub(crate) fn shutdown(&self) -> CancellationToken {
+        self.lifecycle.shutdown()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.log.close();
+        self.lifecycle.drained().cancel();
+    }
+}
+
+/// Waits until `state` holds.
+pub(crate) async fn eventually(what: &str, mut state: impl FnMut() -> bool) {
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while !state() {
+        assert!(std::time::Instant::now() < until, "not in 30 seconds: {what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+pub(crate) fn caller() -> Caller {
+    Caller::new(None, None, None).unwrap()
+}
+
+/// A command as a bulk line would say it.
+pub(crate) fn command(line: &serde_json::Value) -> AddressedCommand {
+    json::parse_bulk_line(line.to_string().as_bytes()).unwrap()
+}
+
+/// The fields of a product that can be listed.
+pub(crate) fn diamond() -> serde_json::Value {
+    serde_json::json!({
+        "sku": "DIA-1", "name": "Diamond", "category": "jewelry/diamonds", "brand": "Folio",
+        "price": {"minor_units": 32_600, "currency": "USD"},
+    })
+}
+
+pub(crate) fn create(id: &str) -> AddressedCommand {
+    command(&serde_json::json!({"command": "create_product", "product_id": id, "payload": diamond()}))
+}
+
+pub(crate) fn price(id: &str, minor_units: u64) -> AddressedCommand {
+    let payload = serde_json::json!({"price": {"minor_units": minor_units, "currency": "USD"}});
+    command(&serde_json::json!({"command": "change_price", "product_id": id, "payload": payload}))
+}
+
+/// Like [`eventually`], for a state that has to be asked for.
+pub(crate) async fn eventually_async(what: &str, mut state: impl AsyncFnMut() -> bool) {
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    while !state().await {
+        assert!(std::time::Instant::now() < until, "not in 30 seconds: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
