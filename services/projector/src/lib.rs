@@ -1,1 +1,21 @@
-//! Placeholder.
+//! The projector: reads the log and builds one read model.
+//!
+//! ```text
+//! group member ──> one task per partition: look back, judge, decode, load states, fold, write, position, commit
+//! ```
+//!
+//! Promises: at-least-once delivery has exactly-once effect; a partition that waits or has stopped delays no other; a void
+//! record stops nothing, an effective one that cannot be applied stops its partition and says so; told to stop, it finishes
+//! its batches, commits, and leaves the group.
+
+mod application;
+mod config;
+mod decode;
+mod member;
+mod metrics;
+mod partition;
+mod schemas;
+mod watch;
+
+pub use application::{Application, run};
+pub use config::{BatchConfig, Config, SERVICE};

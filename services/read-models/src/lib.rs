@@ -19,7 +19,7 @@ pub mod stored;
 pub mod stores;
 
 /// The values that questions and answers are made of.
-pub use domain::{CategoryPath, Currency, ProductId, Status, Version};
+pub use domain::{CategoryPath, Currency, Event, FoldError, ProductId, Status, Version};
 
 pub use error::{Error, QueryError};
 pub use page::{Page, PageRequest};

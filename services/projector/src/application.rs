@@ -1,0 +1,260 @@
+//! The service as a whole: what it waits for at the start, and the order in which it ends.
+//!
+//! Promises: it starts whatever is missing, says what, and goes on when it is there; it refuses only what trying again cannot
+//! help, such as a topic that differs from its declaration.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use read_models::history::{HistoryModel, HistoryStore};
+use read_models::model::{ReadModel, Store};
+use read_models::products::{Products, ProductsStore};
+use read_models::search::{SearchModel, SearchStore};
+use read_models::{history, products, search};
+use tokio_util::sync::CancellationToken;
+use toolkit::cql::Cql;
+use toolkit::kafka::{self, Expectation, Group, GroupOptions, verify_topic};
+use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
+use toolkit::ops;
+use toolkit::registry::Registry;
+use toolkit::retry::{GaveUp, Retry};
+use toolkit::search::Search;
+use toolkit::telemetry::{self, Telemetry};
+
+use crate::config::{Config, SERVICE};
+use crate::member::Member;
+use crate::metrics::Metrics;
+use crate::partition::Context as PartitionContext;
+use crate::schemas::Schemas;
+use crate::watch::{Progress, watch};
+
+/// How long something missing at the start is left alone between two attempts, at first and at most.
+const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// A projector whose operators' port is open. It is ready when readiness says so.
+#[derive(Debug)]
+pub struct Application {
+    lifecycle: Lifecycle,
+    telemetry: Telemetry,
+    ops: SocketAddr,
+}
+
+/// Runs a projector inside another process, which keeps the signals, until `shutdown` is cancelled.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let lifecycle = Lifecycle::with_timing(config.shutdown.clone()).without_signals();
+    let stop = lifecycle.shutdown();
+    let application = Application::build(config, lifecycle)?;
+    let stopper = async move {
+        shutdown.cancelled().await;
+        stop.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = application.run() => ended,
+        () = stopper => Ok(()),
+    }
+}
+
+impl Application {
+    /// Opens the operators' port and starts to work under `lifecycle`, in which nothing else runs.
+    pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
+        config.check()?;
+        let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
+        let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
+        let metrics = Metrics::new(&telemetry.meter(), &config.read_model);
+        let needs = Needs::new(lifecycle.readiness(), &config.read_model);
+        let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
+        lifecycle.spawn("projector", async move {
+            match project(config, needs, metrics, &work).await {
+                Err(_) if shutdown.is_cancelled() => Ok(()),
+                ended => ended,
+            }
+        });
+        Ok(Self { lifecycle, telemetry, ops })
+    }
+
+    /// Where health and metrics are.
+    pub fn ops(&self) -> SocketAddr {
+        self.ops
+    }
+
+    pub fn readiness(&self) -> &Readiness {
+        self.lifecycle.readiness()
+    }
+
+    /// Runs until a signal, if the lifecycle listens to them, or until something fails.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let ended = self.lifecycle.run().await;
+        let telemetry = self.telemetry;
+        // Handing over the last traces blocks.
+        tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
+        ended
+    }
+}
+
+/// What the projector needs, as readiness names it.
+#[derive(Clone)]
+struct Needs {
+    kafka: Dependency,
+    registry: Dependency,
+    store: Dependency,
+}
+
+impl Needs {
+    fn new(readiness: &Readiness, read_model: &str) -> Self {
+        let store = if read_model == search::NAME { "elasticsearch" } else { "scylladb" };
+        Self {
+            kafka: readiness.dependency("kafka"),
+            registry: readiness.dependency("schema-registry"),
+            store: readiness.dependency(store),
+        }
+    }
+}
+
+async fn project(
+    config: Config,
+    needs: Needs,
+    metrics: Metrics,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<()> {
+    let store = watched(&lifecycle.shutdown(), &needs.store);
+    match config.read_model.as_str() {
+        products::NAME => {
+            let store = open(&store, "open the tables of products", || async {
+                Ok(ProductsStore::open(&Cql::connect(&config.cql).await?).await?)
+            });
+            project_into::<Products, _>(&config, needs, metrics, lifecycle, store.await?).await
+        }
+        history::NAME => {
+            let store = open(&store, "open the table of history", || async {
+                Ok(HistoryStore::open(&Cql::connect(&config.cql).await?).await?)
+            });
+            project_into::<HistoryModel, _>(&config, needs, metrics, lifecycle, store.await?).await
+        }
+        _ => {
+            let store = open(&store, "open the index of search", || async {
+                Ok(SearchStore::open(&Search::connect(&config.search).await?).await?)
+            });
+            project_into::<SearchModel, _>(&config, needs, metrics, lifecycle, store.await?).await
+        }
+    }
+}
+
+/// Opens a store, however long it is away. Missing tables are waited for too: whoever installs Folio may start the projector
+/// before the tables are there.
+async fn open<T, F>(retry: &Retry, what: &str, open: impl FnMut() -> F) -> anyhow::Result<T>
+where
+    F: Future<Output = Result<T, Whatever>>,
+{
+    retry.run(what, open).await.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))
+}
+
+/// Any error, to be tried again.
+#[derive(Debug)]
+struct Whatever(String);
+
+impl<E: Into<anyhow::Error>> From<E> for Whatever {
+    fn from(error: E) -> Self {
+        Self(format!("{:#}", error.into()))
+    }
+}
+
+impl std::fmt::Display for Whatever {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl toolkit::retry::Transient for Whatever {
+    fn is_transient(&self) -> bool {
+        true
+    }
+}
+
+fn watched(stop: &CancellationToken, dependency: &Dependency) -> Retry {
+    let dependency = dependency.clone();
+    Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1).watched(move |outcome| match outcome {
+        Ok(()) => dependency.up(),
+        Err(problem) => dependency.down(problem),
+    })
+}
+
+async fn project_into<M: ReadModel, S: Store<M>>(
+    config: &Config,
+    needs: Needs,
+    metrics: Metrics,
+    lifecycle: &Lifecycle,
+    store: S,
+) -> anyhow::Result<()> {
+    let shutdown = lifecycle.shutdown();
+    let retry = watched(&shutdown, &needs.kafka);
+    let partitions = topic(config, &retry).await?;
+    let registry = Registry::new(&config.registry)?;
+    let schemas = Schemas::ask(registry, &config.topic, &watched(&shutdown, &needs.registry)).await?;
+    let options = GroupOptions {
+        max_batch_records: config.batch.max_records,
+        revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
+        ..GroupOptions::new(config.group())
+    };
+    let group = Group::open(&config.kafka, &config.topic, partitions, options, Some(needs.kafka.clone()))?;
+    let handle = group.handle();
+    let progress = Progress::default();
+    let context = PartitionContext {
+        group: config.group(),
+        partitions,
+        states: config.batch.states,
+        handle: handle.clone(),
+        schemas: Arc::new(schemas),
+        store: store.clone(),
+        store_health: needs.store.clone(),
+        registry_health: needs.registry,
+        metrics: metrics.clone(),
+        progress: progress.clone(),
+        _read_model: std::marker::PhantomData,
+    };
+    lifecycle.spawn(
+        "watch",
+        watch(store, context.group.clone(), handle, progress, metrics, needs.store, shutdown.clone()),
+    );
+    tracing::info!(
+        group = context.group,
+        partitions,
+        topic = config.topic,
+        "projecting {}",
+        config.read_model
+    );
+    Member::new(group, context).run(shutdown).await
+}
+
+/// How many partitions the topic has; it must be what the log's rule relies on. A topic that is not there yet is waited for.
+async fn topic(config: &Config, retry: &Retry) -> anyhow::Result<i32> {
+    let expected = Expectation::event_log();
+    let verified = retry
+        .run("verify the topic", || async {
+            verify_topic(&config.kafka, &config.topic, &expected).await.map_err(TopicError)
+        })
+        .await;
+    match verified {
+        Ok(facts) => Ok(facts.partitions),
+        Err(GaveUp::Final(TopicError(error))) => Err(error).context("the topic cannot be used"),
+        Err(gave_up @ GaveUp::Cancelled { .. }) => Err(anyhow::anyhow!("{gave_up}")),
+    }
+}
+
+/// A topic that is not there yet may come.
+#[derive(Debug)]
+struct TopicError(kafka::Error);
+
+impl std::fmt::Display for TopicError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl toolkit::retry::Transient for TopicError {
+    fn is_transient(&self) -> bool {
+        self.0.is_transient() || matches!(self.0, kafka::Error::NoTopic(_))
+    }
+}

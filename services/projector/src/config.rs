@@ -1,0 +1,91 @@
+//! The projector's configuration: its own keys beside the sections all services share.
+
+use serde::{Deserialize, Serialize};
+use toolkit::config::{
+    ConfigError, CqlConfig, KafkaConfig, ListenConfig, RegistryConfig, SearchConfig, ShutdownConfig,
+    TelemetryConfig,
+};
+
+/// The service's name in configuration errors, logs, metrics and traces.
+pub const SERVICE: &str = "projector";
+
+/// All that can be set; the defaults suit one machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Which read model to build: one of [`read_models::ALL`].
+    pub read_model: String,
+    /// What the consumer group's id begins with: `<prefix>.<read model>.g<generation>`.
+    pub group_prefix: String,
+    /// The topic that holds the events.
+    pub topic: String,
+    pub batch: BatchConfig,
+    /// Only `listen.ops` is used.
+    pub listen: ListenConfig,
+    pub kafka: KafkaConfig,
+    pub registry: RegistryConfig,
+    pub cql: CqlConfig,
+    pub search: SearchConfig,
+    pub telemetry: TelemetryConfig,
+    pub shutdown: ShutdownConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            read_model: String::new(),
+            group_prefix: "folio".to_owned(),
+            topic: contract::topics::EVENTS.to_owned(),
+            batch: BatchConfig::default(),
+            listen: ListenConfig::default(),
+            kafka: KafkaConfig::default(),
+            registry: RegistryConfig::default(),
+            cql: CqlConfig::default(),
+            search: SearchConfig::default(),
+            telemetry: TelemetryConfig::default(),
+            shutdown: ShutdownConfig::default(),
+        }
+    }
+}
+
+/// How much is done at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BatchConfig {
+    /// Records of one partition per batch at most. A batch never waits to become full.
+    pub max_records: usize,
+    /// States of products kept per partition, so that they need not be loaded.
+    pub states: usize,
+    /// How long a partition that goes to another member may take to finish its batch, in milliseconds.
+    pub revoke_timeout_ms: u64,
+}
+
+impl Default for BatchConfig {
+    fn default() -> Self {
+        Self { max_records: 2_000, states: 20_000, revoke_timeout_ms: 10_000 }
+    }
+}
+
+impl Config {
+    /// Finds what parses and yet cannot serve.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !read_models::ALL.contains(&self.read_model.as_str()) {
+            let remedy = format!("give one of {} with --read-model", read_models::ALL.join(", "));
+            let problem = format!("there is no read model `{}`", self.read_model);
+            return Err(ConfigError::invalid(SERVICE, "read_model", problem, remedy));
+        }
+        for (key, value) in
+            [("batch.max_records", self.batch.max_records), ("batch.states", self.batch.states)]
+        {
+            if value == 0 {
+                return Err(ConfigError::invalid(SERVICE, key, "it is 0", "give at least 1"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The id of the consumer group.
+    pub fn group(&self) -> String {
+        read_models::group_id(&self.group_prefix, &self.read_model)
+    }
+}

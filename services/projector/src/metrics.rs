@@ -1,0 +1,90 @@
+//! What the projector counts.
+
+use std::time::Duration;
+
+use ledger::VoidReason;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
+use toolkit::telemetry::names;
+
+/// Instruments of one read model. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    model: KeyValue,
+    applied: Counter<u64>,
+    void: Counter<u64>,
+    garbage: Counter<u64>,
+    violations: Counter<u64>,
+    writes: Counter<u64>,
+    retries: Counter<u64>,
+    batch_records: Histogram<u64>,
+    batch_seconds: Histogram<f64>,
+    delay: Histogram<f64>,
+    lag: Gauge<u64>,
+    stopped: Gauge<u64>,
+}
+
+impl Metrics {
+    pub(crate) fn new(meter: &Meter, read_model: &str) -> Self {
+        Self {
+            model: KeyValue::new("model", read_model.to_owned()),
+            applied: meter.u64_counter(names::PROJECTOR_APPLIED_TOTAL).build(),
+            void: meter.u64_counter(names::VOID_RECORDS_TOTAL).build(),
+            garbage: meter.u64_counter(names::GARBAGE_RECORDS_TOTAL).build(),
+            violations: meter.u64_counter(names::VIOLATIONS_TOTAL).build(),
+            writes: meter.u64_counter(names::PROJECTOR_WRITES_TOTAL).build(),
+            retries: meter.u64_counter(names::PROJECTOR_RETRIES_TOTAL).build(),
+            batch_records: meter
+                .u64_histogram(names::PROJECTOR_BATCH_RECORDS)
+                .with_boundaries(vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0])
+                .build(),
+            batch_seconds: meter.f64_histogram(names::PROJECTOR_BATCH_SECONDS).build(),
+            delay: meter.f64_histogram(names::PROJECTOR_DELAY_SECONDS).build(),
+            lag: meter.u64_gauge(names::PROJECTOR_LAG_RECORDS).build(),
+            stopped: meter.u64_gauge(names::PROJECTOR_STOPPED_PARTITIONS).build(),
+        }
+    }
+
+    pub(crate) fn void(&self, reason: VoidReason) {
+        self.void.add(1, &[self.model.clone(), KeyValue::new("reason", reason.name())]);
+    }
+
+    pub(crate) fn garbage(&self) {
+        self.garbage.add(1, std::slice::from_ref(&self.model));
+    }
+
+    pub(crate) fn violation(&self) {
+        self.violations.add(1, std::slice::from_ref(&self.model));
+    }
+
+    pub(crate) fn retry(&self) {
+        self.retries.add(1, std::slice::from_ref(&self.model));
+    }
+
+    /// A batch was written: how many records, events and rows; how long it took; how old its newest event was then.
+    pub(crate) fn batch(
+        &self,
+        records: usize,
+        applied: usize,
+        writes: usize,
+        took: Duration,
+        delay: Option<Duration>,
+    ) {
+        let model = std::slice::from_ref(&self.model);
+        self.applied.add(applied as u64, model);
+        self.writes.add(writes as u64, model);
+        self.batch_records.record(records as u64, model);
+        self.batch_seconds.record(took.as_secs_f64(), model);
+        if let Some(delay) = delay {
+            self.delay.record(delay.as_secs_f64(), model);
+        }
+    }
+
+    pub(crate) fn lag(&self, partition: i32, records: u64) {
+        self.lag.record(records, &[self.model.clone(), KeyValue::new("partition", i64::from(partition))]);
+    }
+
+    pub(crate) fn stopped(&self, partitions: usize) {
+        self.stopped.record(partitions as u64, std::slice::from_ref(&self.model));
+    }
+}

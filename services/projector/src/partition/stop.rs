@@ -1,0 +1,69 @@
+//! Why a partition's task ended, and what is said of it.
+
+use std::fmt;
+
+use ledger::Offset;
+use read_models::model::Recorded;
+use uuid::Uuid;
+
+/// How a task ended before it was told to.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The partition is, or will be, another member's.
+    GivenBack,
+    /// Somebody must look.
+    Stopped(Stop),
+}
+
+/// An effective record that cannot be applied, or a store that refuses.
+#[derive(Debug)]
+pub(super) struct Stop {
+    offset: Offset,
+    product: Option<String>,
+    event_id: Option<Uuid>,
+    reason: String,
+    remedy: &'static str,
+}
+
+impl Stop {
+    pub(super) fn new(offset: Offset, reason: impl Into<String>, remedy: &'static str) -> Self {
+        Self { offset, product: None, event_id: None, reason: reason.into(), remedy }
+    }
+
+    pub(super) fn at_event(mut self, product: &str, event_id: Uuid) -> Self {
+        self.product = Some(product.to_owned());
+        self.event_id = Some(event_id);
+        self
+    }
+
+    pub(super) fn at(self, record: &Recorded) -> Self {
+        self.at_event(record.product.as_str(), record.event_id)
+    }
+
+    /// The first offset that is not applied.
+    pub(super) fn offset(&self) -> Offset {
+        self.offset
+    }
+
+    /// Says it loudly.
+    pub(super) fn tell(&self, group: &str, partition: i32) {
+        tracing::error!(
+            group,
+            "kafka.partition" = partition,
+            "kafka.offset" = self.offset,
+            "product.id" = self.product,
+            "event.id" = self.event_id.map(|id| id.to_string()),
+            "partition {partition} stopped: {self}"
+        );
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "offset {}", self.offset)?;
+        if let (Some(product), Some(event_id)) = (&self.product, &self.event_id) {
+            write!(f, ", event {event_id} of product {product}")?;
+        }
+        write!(f, ": {}; {}", self.reason, self.remedy)
+    }
+}
