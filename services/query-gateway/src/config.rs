@@ -34,6 +34,8 @@ pub struct QueriesConfig {
     pub store_timeout_ms: u64,
     /// How often a store is asked whether it is there, in milliseconds.
     pub probe_interval_ms: u64,
+    /// Questions under way at once, those that wait for a read model included. More are answered `overloaded`.
+    pub max_in_flight: usize,
     /// Threads that serve HTTP.
     pub http_workers: usize,
 }
@@ -46,6 +48,7 @@ impl Default for QueriesConfig {
             longest_wait_ms: 30_000,
             store_timeout_ms: 3_000,
             probe_interval_ms: 1_000,
+            max_in_flight: 4_096,
             http_workers: 2,
         }
     }
@@ -76,6 +79,7 @@ impl Config {
         let positive = [
             ("queries.store_timeout_ms", queries.store_timeout_ms),
             ("queries.probe_interval_ms", queries.probe_interval_ms),
+            ("queries.max_in_flight", queries.max_in_flight as u64),
             ("queries.http_workers", queries.http_workers as u64),
         ];
         for (key, value) in positive {

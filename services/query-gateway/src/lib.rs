@@ -7,6 +7,8 @@ mod ask;
 mod config;
 mod grpc;
 mod http;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 

@@ -11,7 +11,7 @@ use query_gateway::{Application, Config, SERVICE};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// A YAML file; variables such as FOLIO__CQL__CONTACT_POINTS and --set win over it.
+    /// A YAML file; variables such as `FOLIO__CQL__CONTACT_POINTS` and --set win over it.
     #[arg(long, env = "FOLIO_CONFIG")]
     config: Option<PathBuf>,
     /// Sets one key, as in `--set listen.http=127.0.0.1:8080`; may be repeated.

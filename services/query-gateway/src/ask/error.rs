@@ -52,6 +52,8 @@ pub(crate) enum AskError {
     Behind { model: &'static str, unit: Unit, at: i64, asked: i64 },
     #[error("{store} does not answer: {why}")]
     Unavailable { store: &'static str, why: String },
+    #[error("{0} questions are under way, which is the most at once; try again later")]
+    Overloaded(usize),
     /// For operators: logged, never sent.
     #[error("{0}")]
     Internal(String),
@@ -100,6 +102,7 @@ impl AskError {
             Self::Gone { .. } => Code::ProductGone,
             Self::Behind { .. } => Code::ReadModelBehind,
             Self::Unavailable { .. } => Code::StoreUnavailable,
+            Self::Overloaded(_) => Code::Overloaded,
             Self::Internal(_) => Code::Internal,
             Self::NoRoute(_) => Code::NotFound,
             Self::NoMethod(_) => Code::MethodNotAllowed,
@@ -109,7 +112,7 @@ impl AskError {
     /// When it is worth trying again.
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Behind { .. } => Some(Duration::from_secs(1)),
+            Self::Behind { .. } | Self::Overloaded(_) => Some(Duration::from_secs(1)),
             Self::Unavailable { .. } => Some(Duration::from_secs(2)),
             _ => None,
         }
@@ -152,6 +155,7 @@ impl From<AskError> for Problem {
             AskError::Unavailable { store, .. } => problem.with("store", store),
             AskError::BadConsistencyToken(_)
             | AskError::BadPageToken(_)
+            | AskError::Overloaded(_)
             | AskError::Internal(_)
             | AskError::NoRoute(_)
             | AskError::NoMethod(_) => problem,

@@ -8,6 +8,7 @@ mod freshness;
 mod metrics;
 mod stores;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contract::ConsistencyToken;
@@ -18,6 +19,8 @@ use read_models::{
     CategoryPath, Page, PageRequest, ProductId, Status, StoredProduct, Version, group_id, history, products,
     search,
 };
+
+use tokio::sync::Semaphore;
 
 pub(crate) use error::{AskError, Fault};
 pub(crate) use freshness::Freshness;
@@ -43,6 +46,7 @@ pub(crate) struct Questions {
     stores: Stores,
     config: QueriesConfig,
     metrics: Metrics,
+    room: Arc<Semaphore>,
 }
 
 /// A product among several: there, deleted, or never heard of.
@@ -55,7 +59,8 @@ pub(crate) enum Found {
 
 impl Questions {
     pub(crate) fn new(stores: Stores, config: QueriesConfig, metrics: Metrics) -> Self {
-        Self { stores, config, metrics }
+        let room = Arc::new(Semaphore::new(config.max_in_flight));
+        Self { stores, config, metrics, room }
     }
 
     /// What a caller asks of freshness. Without a preference the configured wait holds; no wait is longer than the longest.
@@ -260,7 +265,10 @@ impl Questions {
         answer: impl Future<Output = Result<T, AskError>>,
     ) -> Result<T, AskError> {
         let started = Instant::now();
-        let answer = answer.await;
+        let answer = match self.room.try_acquire() {
+            Ok(_place) => answer.await,
+            Err(_) => Err(AskError::Overloaded(self.config.max_in_flight)),
+        };
         self.metrics.answered(query, started, &answer);
         answer
     }

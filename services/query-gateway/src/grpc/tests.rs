@@ -34,8 +34,8 @@ fn error<T: std::fmt::Debug>(answer: Result<T, Status>, code: Code) -> Vec<Strin
     violations.into_iter().map(|violation| violation.field).collect()
 }
 
-fn token(text: &str) -> Option<v1::Freshness> {
-    Some(v1::Freshness { consistency_token: text.to_owned(), wait: None })
+fn token(text: &str) -> v1::Freshness {
+    v1::Freshness { consistency_token: text.to_owned(), wait: None }
 }
 
 #[tokio::test]
@@ -54,8 +54,11 @@ async fn all_that_is_wrong_is_told_at_once() {
 
 #[tokio::test]
 async fn a_damaged_consistency_token_and_a_negative_wait_are_refused() {
-    let request =
-        v1::GetProductRequest { product_id: "p-1".into(), freshness: token("damaged"), ..Default::default() };
+    let request = v1::GetProductRequest {
+        product_id: "p-1".into(),
+        freshness: Some(token("damaged")),
+        ..Default::default()
+    };
     error(service().get_product(Request::new(request)).await, Code::BadConsistencyToken);
     let wait = Some(prost_types::Duration { seconds: -1, nanos: 0 });
     let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
