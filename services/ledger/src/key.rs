@@ -38,7 +38,7 @@ pub enum KeyError {
 impl RecordKey {
     /// Canonical text only: no leading zeros, no plus signs, no upper-case uuid; version from 1, basis from 0.
     pub fn parse(key: &[u8]) -> Result<Self, KeyError> {
-        KeyRef::parse(key).map(|k| k.to_owned())
+        KeyRef::parse(key).map(KeyRef::to_owned)
     }
 }
 

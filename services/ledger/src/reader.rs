@@ -122,12 +122,11 @@ impl Reader {
         if let Some(lacking) = self.lacks(offset, &key) {
             return Judgement::NeedsLookBack(lacking);
         }
-        let known = match self.known.get_mut(key.subject) {
-            Some(known) => known,
-            None => {
-                let version = self.version_before(&key);
-                self.known.entry(Subject::of_checked(key.subject)).or_insert(Known { version, last: offset })
-            }
+        let known = if let Some(known) = self.known.get_mut(key.subject) {
+            known
+        } else {
+            let version = self.version_before(&key);
+            self.known.entry(Subject::of_checked(key.subject)).or_insert(Known { version, last: offset })
         };
         known.last = offset;
         let verdict = rule::judge_within(self.window, offset, key.basis, key.version, known.version);

@@ -142,6 +142,7 @@ impl<A: Aggregate> Sequencer<A> {
     }
 
     /// The outcome of an append. One that the tail has shown, or that a reset has dropped, is ignored.
+    #[expect(clippy::needless_pass_by_value, reason = "a signal's outcome is handed over, whatever it is")]
     pub fn appended(&mut self, now_ms: u64, append_id: AppendId, outcome: Result<Offset, AppendError>) {
         self.now_ms = self.now_ms.max(now_ms);
         match outcome {

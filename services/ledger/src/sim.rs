@@ -6,3 +6,6 @@ mod log;
 
 pub use dice::Dice;
 pub use log::{Faults, SimLog, SimTopic};
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ impl Node {
     fn feed(&mut self, now_ms: u64, signal: Signal) {
         match signal {
             Signal::Appended { append_id, outcome, .. } => {
-                self.sequencer.appended(now_ms, append_id, outcome)
+                self.sequencer.appended(now_ms, append_id, outcome);
             }
             Signal::EndOffset { request: CATCH_UP, outcome, .. } => match outcome {
                 Ok(end) => self.sequencer.catch_up_to(end),

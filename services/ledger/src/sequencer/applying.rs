@@ -1,6 +1,7 @@
 //! Applying the partition: records of the tail and delivery reports move `next`, settle appends, and show when the
 //! state is worth nothing. Promises that each offset is applied once, by the rule, whichever way it came.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::pending::InFlight;
@@ -51,16 +52,18 @@ impl<A: Aggregate> Sequencer<A> {
             return;
         }
         let Some(append) = self.in_flight.get_mut(&append_id) else { return };
-        if offset == self.next {
-            let unjudged = !self.laws.keeps(Law::JudgedReports);
-            self.apply_own(offset, append_id, unjudged);
-        } else if offset > self.next {
-            append.reported = Some(offset);
-            if self.reports.insert(offset, append_id).is_some() {
-                self.discard(format!("two appends were reported at offset {offset}"));
+        match offset.cmp(&self.next) {
+            Ordering::Less => self.contradiction(offset),
+            Ordering::Equal => {
+                let unjudged = !self.laws.keeps(Law::JudgedReports);
+                self.apply_own(offset, append_id, unjudged);
             }
-        } else {
-            self.contradiction(offset);
+            Ordering::Greater => {
+                append.reported = Some(offset);
+                if self.reports.insert(offset, append_id).is_some() {
+                    self.discard(format!("two appends were reported at offset {offset}"));
+                }
+            }
         }
     }
 
