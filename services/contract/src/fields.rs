@@ -155,6 +155,11 @@ impl Faults {
         result.map_err(|error| self.value(path, error.problem)).ok()
     }
 
+    /// How many faults there are so far.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     fn push(&mut self, path: &Path<'_>, detail: String, fault: Fault) {
         if self.0.len() < Self::MOST {
             let mut pointer = String::new();

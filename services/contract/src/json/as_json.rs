@@ -36,6 +36,7 @@ pub(super) mod optional_text {
 
     use super::{Deserialize, Deserializer, Serialize, Serializer, ValueError};
 
+    #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
     pub(in crate::json) fn serialize<T: AsRef<str>, S: Serializer>(
         value: &Option<T>,
         serializer: S,
@@ -98,6 +99,7 @@ pub(super) mod tags {
 pub(super) mod version {
     use super::{Deserialize, Deserializer, Serializer, Version};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
     pub(in crate::json) fn serialize<S: Serializer>(
         value: &Version,
         serializer: S,

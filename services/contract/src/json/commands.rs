@@ -62,11 +62,8 @@ pub(super) fn read_beside(
     let root = Path::ROOT;
     let mut object = Object::open(beside, &root, faults)?;
     let product_id = object.optional_text("product_id", ProductId::parse, faults);
-    let expected_version = match object.optional("expected_version") {
-        None => Some(None),
-        Some(value) => reader::whole_number(value, &object.at("expected_version"), faults).map(Some),
-    };
-    Some((product_id?, expected_version?.map(Version)))
+    let expected_version = object.optional_version("expected_version", faults);
+    Some((product_id?, expected_version?))
 }
 
 /// Reads a bulk line.
@@ -76,10 +73,7 @@ pub(super) fn read_bulk_line(line: &Value, faults: &mut Faults) -> Option<Addres
     let name = object.required("command", faults);
     let product_id = object.optional_text("product_id", ProductId::parse, faults);
     let idempotency_key = object.optional_text("idempotency_key", IdempotencyKey::parse, faults);
-    let expected_version = match object.optional("expected_version") {
-        None => Some(None),
-        Some(value) => reader::whole_number(value, &object.at("expected_version"), faults).map(Some),
-    };
+    let expected_version = object.optional_version("expected_version", faults);
     let nothing = Value::Object(Map::new());
     let payload = object.optional("payload").unwrap_or(&nothing);
     let command = name.and_then(|name| match name.as_str() {
@@ -99,7 +93,7 @@ pub(super) fn read_bulk_line(line: &Value, faults: &mut Faults) -> Option<Addres
     Some(AddressedCommand {
         product_id: product_id?,
         command: command?,
-        expected_version: expected_version?.map(Version),
+        expected_version: expected_version?,
         idempotency_key: idempotency_key?,
     })
 }
@@ -137,32 +131,27 @@ fn create_product(object: &mut Object<'_>, faults: &mut Faults) -> Option<Create
 }
 
 fn revise_details(object: &mut Object<'_>, path: &Path<'_>, faults: &mut Faults) -> Option<ReviseDetails> {
-    let mut is_empty = true;
-    let mut field = |name: &'static str, object: &mut Object<'_>, faults: &mut Faults| {
-        let value = object.not_null(name, faults).cloned();
-        is_empty &= value.is_none();
-        value
-    };
-    let sku = field("sku", object, faults);
-    let name = field("name", object, faults);
-    let description = field("description", object, faults);
-    let brand = field("brand", object, faults);
-    let attributes = field("attributes", object, faults);
-    let tags = field("tags", object, faults);
+    let before = faults.count();
+    let sku = object.not_null("sku", faults);
+    let name = object.not_null("name", faults);
+    let description = object.not_null("description", faults);
+    let brand = object.not_null("brand", faults);
+    let attributes = object.not_null("attributes", faults);
+    let tags = object.not_null("tags", faults);
     let changes = DetailChanges {
-        sku: sku.and_then(|value| reader::text(&value, &object.at("sku"), Sku::parse, faults)),
-        name: name.and_then(|value| reader::text(&value, &object.at("name"), Name::parse, faults)),
+        sku: sku.and_then(|value| reader::text(value, &object.at("sku"), Sku::parse, faults)),
+        name: name.and_then(|value| reader::text(value, &object.at("name"), Name::parse, faults)),
         description: description
-            .and_then(|value| reader::text(&value, &object.at("description"), Description::parse, faults)),
-        brand: brand.and_then(|value| reader::text(&value, &object.at("brand"), Brand::parse, faults)),
-        attributes: attributes.and_then(|value| reader::attributes(&value, &object.at("attributes"), faults)),
-        tags: tags.and_then(|value| reader::tags(&value, &object.at("tags"), faults)),
+            .and_then(|value| reader::text(value, &object.at("description"), Description::parse, faults)),
+        brand: brand.and_then(|value| reader::text(value, &object.at("brand"), Brand::parse, faults)),
+        attributes: attributes.and_then(|value| reader::attributes(value, &object.at("attributes"), faults)),
+        tags: tags.and_then(|value| reader::tags(value, &object.at("tags"), faults)),
     };
     match ReviseDetails::new(changes) {
         Ok(revise) => Some(revise),
         Err(error) => {
             // If fields were there, they had faults of their own.
-            if is_empty {
+            if faults.count() == before {
                 faults.value(path, error.problem);
             }
             None

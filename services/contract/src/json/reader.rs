@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{AttributeName, AttributeValue, Attributes, Currency, Money, Tag, Tags, ValueError};
+use domain::{AttributeName, AttributeValue, Attributes, Currency, Money, Tag, Tags, ValueError, Version};
 use serde_json::{Map, Value};
 
 use crate::fields::{Faults, Path};
@@ -75,6 +75,21 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// A version that may be left out. The outer option is `None` after a fault.
+    #[expect(clippy::option_option, reason = "a fault is not the same as a field that was left out")]
+    pub(super) fn optional_version(
+        &mut self,
+        name: &'static str,
+        faults: &mut Faults,
+    ) -> Option<Option<Version>> {
+        let Some(value) = self.optional(name) else { return Some(None) };
+        let version = value.as_u64().map(Version);
+        if version.is_none() {
+            faults.form(&self.path.at(name), "must be a whole number from 0");
+        }
+        version.map(Some)
+    }
+
     /// Where a field of this object is.
     pub(super) fn at<'b>(&'b self, name: &'b str) -> Path<'b> {
         self.path.at(name)
@@ -108,15 +123,6 @@ pub(super) fn text<T>(
         return None;
     };
     faults.keep(path, parse(text))
-}
-
-/// Reads a whole number from zero.
-pub(super) fn whole_number(value: &Value, path: &Path<'_>, faults: &mut Faults) -> Option<u64> {
-    let number = value.as_u64();
-    if number.is_none() {
-        faults.form(path, format!("must be a whole number from 0, not {}", kind(value)));
-    }
-    number
 }
 
 /// Reads `{"minor_units": 1999, "currency": "EUR"}`.

@@ -9,7 +9,14 @@ mod tests;
 /// The package `catalog`.
 pub mod catalog {
     /// The package `catalog.v1`: generated; the files in `schemas/proto` are its documentation.
-    #[allow(missing_docs, clippy::all, clippy::pedantic, unreachable_pub, reason = "generated")]
+    #[allow(
+        missing_docs,
+        clippy::all,
+        clippy::pedantic,
+        clippy::allow_attributes_without_reason,
+        unreachable_pub,
+        reason = "generated"
+    )]
     pub mod v1 {
         tonic::include_proto!("catalog.v1");
     }

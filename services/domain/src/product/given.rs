@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::values::{
-    Attributes, Brand, CategoryPath, Description, InitialStatus, Money, Name, ProductId, Reason, Sku, Status,
-    Tags, Version,
+    Attributes, Brand, CategoryPath, Description, InitialStatus, Money, Name, ProductId, Reason, Sku, Tags,
+    Version,
 };
 
 /// The states a command can meet. Each is reached by commands, not put together by hand.
@@ -55,16 +55,16 @@ pub(super) fn move_to(category: &str) -> Command {
     Command::MoveToCategory(MoveToCategory { category: CategoryPath::parse(category).unwrap() })
 }
 
-pub(super) fn reason() -> Option<Reason> {
-    Some(Reason::parse("sold out").unwrap())
+pub(super) fn reason() -> Reason {
+    Reason::parse("sold out").unwrap()
 }
 
 pub(super) fn discontinue() -> Command {
-    Command::DiscontinueProduct(DiscontinueProduct { reason: reason() })
+    Command::DiscontinueProduct(DiscontinueProduct { reason: Some(reason()) })
 }
 
 pub(super) fn delete() -> Command {
-    Command::DeleteProduct(DeleteProduct { reason: reason() })
+    Command::DeleteProduct(DeleteProduct { reason: Some(reason()) })
 }
 
 /// Folds what the commands give; each must be accepted.

@@ -148,7 +148,7 @@ fn list_product_needs_a_price() {
 
 #[test]
 fn discontinue_product() {
-    let discontinued = Event::ProductDiscontinued(ProductDiscontinued { reason: reason() });
+    let discontinued = Event::ProductDiscontinued(ProductDiscontinued { reason: Some(reason()) });
     then_event(&[Listed], &discontinue(), &discontinued);
     then_no_effect(&[Discontinued], &discontinue());
     then_rejected(&[Draft], &discontinue(), "product-not-listed");
@@ -158,7 +158,7 @@ fn discontinue_product() {
 
 #[test]
 fn delete_product() {
-    let deleted = Event::ProductDeleted(ProductDeleted { reason: reason() });
+    let deleted = Event::ProductDeleted(ProductDeleted { reason: Some(reason()) });
     then_event(&[Draft, Listed, Discontinued], &delete(), &deleted);
     then_no_effect(&[Deleted], &delete());
     then_rejected(&[Nothing], &delete(), "product-not-found");
