@@ -6,6 +6,7 @@ use contract::proto::catalog::v1;
 use contract::proto::catalog::v1::query_service_client::QueryServiceClient;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -52,11 +53,12 @@ async fn without_its_stores_the_gateway_lives_names_them_answers_in_time_and_end
     }
     assert!(started.elapsed() < Duration::from_secs(5));
 
-    let mut health = HealthClient::connect(format!("http://{grpc}")).await.unwrap();
+    let channel = Endpoint::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
+    let mut health = HealthClient::new(channel.clone());
     let asked = HealthCheckRequest { service: "catalog.v1.QueryService".to_owned() };
     let answer = health.check(asked).await.unwrap().into_inner();
     assert_eq!(answer.status(), ServingStatus::NotServing);
-    let mut queries = QueryServiceClient::connect(format!("http://{grpc}")).await.unwrap();
+    let mut queries = QueryServiceClient::new(channel);
     let asked = v1::GetProductRequest { product_id: "p-1".to_owned(), ..Default::default() };
     assert_eq!(queries.get_product(asked).await.unwrap_err().code(), tonic::Code::Unavailable);
 
