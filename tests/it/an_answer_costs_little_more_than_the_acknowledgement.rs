@@ -26,7 +26,7 @@ async fn the_median_answer_is_within_3_ms_of_the_bare_acknowledgement() -> anyho
     // The same producer on a topic of the same declaration, which nobody tails.
     let bare = format!("bare.{}", system.prefix());
     cli::commands::topics::declared(&bare)?.apply(&system.config.kafka, toolkit::kafka::Profile::Local).await?;
-    let log = BareLog::open(&system.config.kafka, &format!("{bare}{}", contract::topics::EVENTS))?;
+    let log = BareLog::open(&system.config.kafka, &format!("{bare}{}", contract::topics::EVENTS)).await?;
 
     let (mut answers, mut acknowledgements) = (Vec::new(), Vec::new());
     for number in 0..ROUNDS + 50 {
@@ -60,9 +60,9 @@ impl Inbox for Forward {
 }
 
 impl BareLog {
-    fn open(config: &KafkaConfig, topic: &str) -> anyhow::Result<Self> {
+    async fn open(config: &KafkaConfig, topic: &str) -> anyhow::Result<Self> {
         let (sender, signals) = sync_channel(16);
-        let log = KafkaEventLog::open(config, topic, Arc::new(Forward(sender)))?;
+        let log = KafkaEventLog::open(config, topic, Arc::new(Forward(sender)), None).await?;
         let mut headers = Headers::new();
         (0..12).for_each(|number| headers.push(&format!("header_{number}"), &[b'x'; 24]));
         Ok(Self { log, signals, headers })

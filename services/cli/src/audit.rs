@@ -41,7 +41,7 @@ pub struct Audit {
     pub products: u64,
 }
 
-/// Reads `topic` from offset zero to its end; `each` sees every effective record.
+/// Reads `topic` from offset zero to its end; `each` sees every effective record. Blocks: call it in `spawn_blocking`.
 ///
 /// # Errors
 /// If the broker cannot be reached or stops answering.
@@ -64,12 +64,14 @@ pub fn audit(
             Judgement::Void(_) => audit.void += 1,
             Judgement::Garbage(_) => audit.garbage += 1,
             Judgement::Violation(_) => audit.violations += 1,
+            // A reader from offset zero has nothing to look back to, and sees each record once.
+            Judgement::NeedsLookBack(_) | Judgement::Seen => {}
         }
     })?;
     Ok(audit)
 }
 
-/// Reads every record of `topic`, partition by partition in order.
+/// Reads every record of `topic`, partition by partition in order. Blocks: call it in `spawn_blocking`.
 ///
 /// # Errors
 /// If the broker cannot be reached or stops answering.
@@ -80,7 +82,9 @@ pub fn read(
     mut each: impl FnMut(i32, Partition, &LogRecord),
 ) -> anyhow::Result<()> {
     let (sender, signals) = crossbeam_channel::bounded(64);
-    let log = KafkaEventLog::open(config, topic, Arc::new(Channel(sender)))
+    let opened = KafkaEventLog::open(config, topic, Arc::new(Channel(sender)), None);
+    let log = tokio::runtime::Handle::current()
+        .block_on(opened)
         .with_context(|| format!("opening topic {topic} at {}", config.bootstrap_servers))?;
     let partitions = log.partitions();
     for partition in (0..partitions).map(Partition) {

@@ -83,7 +83,7 @@ impl Oracle {
         let event = contract::avro::decode(record.value.as_deref().unwrap_or_default(), ids)?;
         let history = self.products.entry(id.to_owned()).or_default();
         let before = history.last().map(|it| it.after.clone());
-        let after = evolve(before, &ProductId::parse(id)?, Version::new(version), &event)?;
+        let after = evolve(before, &ProductId::parse(id)?, Version(version), &event)?;
         let command_id = read_meta(&record.headers).command_id.map(|it| it.0);
         history.push(Effective { partition, offset, version, event_id, command_id, event, after });
         Ok(())

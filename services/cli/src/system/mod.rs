@@ -79,6 +79,7 @@ impl Planner {
     pub fn command_service(&self, number: usize) -> anyhow::Result<(Plan, Listens)> {
         let listens = listens(true)?;
         let mut environment = self.kafka();
+        environment.extend(variables([("TOPIC__NAME", &self.names.topic)]));
         environment.extend(self.registry());
         environment.extend(listen(&listens));
         Ok((self.plan(&format!("command-service-{number}"), "command-service", &[], environment, &listens), listens))
@@ -93,7 +94,7 @@ impl Planner {
         let mut environment = self.kafka();
         environment.extend(self.registry());
         environment.extend(self.stores());
-        environment.push(("FOLIO__GROUP_PREFIX".to_owned(), self.names.group_prefix.clone()));
+        environment.extend(variables([("TOPIC", &self.names.topic), ("GROUP_PREFIX", &self.names.group_prefix)]));
         environment.extend(listen(&listens));
         let name = format!("projector-{read_model}-{number}");
         Ok((self.plan(&name, "projector", &["--read-model", read_model], environment, &listens), listens))
@@ -106,7 +107,7 @@ impl Planner {
     pub fn query_gateway(&self, number: usize) -> anyhow::Result<(Plan, Listens)> {
         let listens = listens(true)?;
         let mut environment = self.stores();
-        environment.push(("FOLIO__GROUP_PREFIX".to_owned(), self.names.group_prefix.clone()));
+        environment.extend(variables([("QUERIES__GROUP_PREFIX", &self.names.group_prefix)]));
         environment.extend(listen(&listens));
         Ok((self.plan(&format!("query-gateway-{number}"), "query-gateway", &[], environment, &listens), listens))
     }
@@ -130,10 +131,7 @@ impl Planner {
     }
 
     fn kafka(&self) -> Vec<(String, String)> {
-        variables([
-            ("KAFKA__BOOTSTRAP_SERVERS", &self.addresses.kafka_bootstrap),
-            ("TOPIC", &self.names.topic),
-        ])
+        variables([("KAFKA__BOOTSTRAP_SERVERS", &self.addresses.kafka_bootstrap)])
     }
 
     fn registry(&self) -> Vec<(String, String)> {
