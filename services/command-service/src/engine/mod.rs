@@ -8,6 +8,7 @@ mod encode;
 mod health;
 mod instruments;
 mod mailbox;
+mod outputs;
 mod part;
 mod schemas;
 mod worker;

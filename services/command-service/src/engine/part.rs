@@ -9,7 +9,7 @@ use contract::avro::schema_id;
 use domain::Command;
 use ledger::{LogRecord, Offset, Output, Partition, Sequencer, Signal, Submission, TailError};
 
-use super::driver::{Appending, Driver};
+use super::driver::Driver;
 use super::{Refusal, encode};
 use crate::catalog::Catalog;
 use crate::config::EngineConfig;
@@ -22,21 +22,21 @@ const TELL_MS: u64 = 100;
 const RESTART_MS: (u64, u64) = (50, 5_000);
 
 pub(super) struct Part {
-    partition: Partition,
-    sequencer: Sequencer<Catalog>,
-    tail: Tail,
+    pub(super) partition: Partition,
+    pub(super) sequencer: Sequencer<Catalog>,
+    pub(super) tail: Tail,
     catch_up: CatchUp,
     /// What was told to the board.
-    told_caught_up: bool,
+    pub(super) told_caught_up: bool,
     tell_ms: u64,
     /// For counting effective records: `next` at the last look, and void records since.
-    seen: Offset,
-    voids: u64,
-    outputs: Vec<Output<Catalog>>,
+    pub(super) seen: Offset,
+    pub(super) voids: u64,
+    pub(super) outputs: Vec<Output<Catalog>>,
 }
 
 #[derive(Debug)]
-enum Tail {
+pub(super) enum Tail {
     Following,
     /// A record names a schema id that the registry is being asked for. What comes meanwhile is kept, up to a bound.
     Held {
@@ -205,7 +205,7 @@ impl Part {
     }
 
     /// Throws the state away and builds it again from the log.
-    fn rebuild(&mut self, driver: &mut Driver, now_ms: u64, reason: &str) {
+    pub(super) fn rebuild(&mut self, driver: &mut Driver, now_ms: u64, reason: &str) {
         tracing::error!(
             partition = self.partition.0,
             reason,
@@ -271,92 +271,7 @@ impl Part {
             || !matches!((&self.tail, &self.catch_up), (Tail::Following, CatchUp::Known { .. }))
     }
 
-    /// Carries out what the sequencer says, and tells how far it is.
-    pub(super) fn carry_out(&mut self, driver: &mut Driver, now_ms: u64) {
-        loop {
-            let mut outputs = std::mem::take(&mut self.outputs);
-            self.sequencer.take_outputs(&mut outputs);
-            if outputs.is_empty() {
-                self.outputs = outputs;
-                break;
-            }
-            for output in outputs.drain(..) {
-                self.carry_out_one(driver, now_ms, output);
-            }
-            self.outputs = outputs;
-        }
-        self.tell(driver);
-    }
-
-    fn carry_out_one(&mut self, driver: &mut Driver, now_ms: u64, output: Output<Catalog>) {
-        match output {
-            Output::Append(append) => self.append(driver, append),
-            Output::AskEndOffset { request } => driver.log.ask_end_offset(self.partition, request),
-            Output::Answer { ticket, answer } => driver.answer(ticket, answer),
-            Output::Discard { reason } => self.rebuild(driver, now_ms, &reason),
-            Output::Violation { offset, subject, version, current } => {
-                driver.instruments.violation();
-                tracing::error!(
-                    partition = self.partition.0, kafka.offset = offset, product.id = %subject, version, current,
-                    "a record that no correct writer wrote: its product takes no more commands"
-                );
-            }
-            Output::UnreadableRecord { offset, subject, version, reason } => tracing::error!(
-                partition = self.partition.0, kafka.offset = offset, product.id = %subject, version, reason,
-                "an effective record cannot be read: its product takes no more commands"
-            ),
-            Output::VoidRecord { offset, reason } => {
-                self.voids += 1;
-                driver.instruments.void(reason);
-                tracing::debug!(
-                    partition = self.partition.0,
-                    kafka.offset = offset,
-                    ?reason,
-                    "a void record"
-                );
-            }
-        }
-    }
-
-    fn append(&mut self, driver: &mut Driver, append: ledger::Append<Catalog>) {
-        let (append_id, number) = (append.append_id, append.ticket);
-        let mut origin = None;
-        if let Some(ticket) = driver.tickets.get_mut(&number) {
-            if ticket.appends > 0 {
-                driver.instruments.decided_again(if ticket.unknown { "outcome_unknown" } else { "void" });
-            }
-            ticket.appends += 1;
-            origin = Some(&ticket.origin);
-        }
-        let known = driver.schemas.known();
-        match driver.encoder.encode(append, origin, &known.ids, driver.config.max_record_bytes) {
-            Ok(record) => {
-                let since = std::time::Instant::now();
-                driver.appending.insert((self.partition, append_id), Appending { ticket: number, since });
-                driver.log.append(self.partition, append_id, record);
-            }
-            Err(reason) => self.sequencer.refused(append_id, reason),
-        }
-    }
-
-    fn tell(&mut self, driver: &Driver) {
-        let next = self.sequencer.next();
-        if next > self.seen {
-            let applied = (next - self.seen) as u64;
-            driver.instruments.effective(self.partition, applied.saturating_sub(self.voids));
-            (self.seen, self.voids) = (next, 0);
-        }
-        driver.board.at(self.partition, next, self.sequencer.waiting());
-        let caught_up = self.sequencer.is_ready() && !matches!(self.tail, Tail::Held { .. });
-        if caught_up && !self.told_caught_up {
-            driver.board.caught_up(self.partition);
-        } else if !caught_up && self.told_caught_up {
-            driver.board.behind(self.partition, self.waits_for());
-        }
-        self.told_caught_up = caught_up;
-    }
-
-    fn waits_for(&self) -> String {
+    pub(super) fn waits_for(&self) -> String {
         match (&self.tail, &self.catch_up) {
             (Tail::Held { schema, .. }, _) => format!("waiting for schema id {schema}"),
             (Tail::Stopped { .. }, _) => "not being read: its tail failed".to_owned(),

@@ -96,8 +96,9 @@ impl Schemas {
 
     /// Asks for an id, unless too many wait.
     pub(super) fn ask(&self, id: u32) {
-        // Full or at the end: the partition that waits asks again.
-        drop(self.questions.try_send(id));
+        if self.questions.try_send(id).is_err() {
+            tracing::debug!(schema.id = id, "too many schema ids are asked for: the partition asks again");
+        }
     }
 }
 

@@ -74,8 +74,8 @@ fn bodies() -> Vec<Bad> {
         bad(
             "a broken amount",
             changed("price", json!({"minor_units": 1.5, "currency": "USD"})),
-            400,
-            "malformed-request",
+            422,
+            "invalid-value",
         )
         .at("/price/minor_units"),
         bad(
@@ -166,11 +166,15 @@ fn headers_and_paths() -> Vec<Bad> {
 async fn bad_input_gets_its_code_and_its_place() {
     let world = World::start().await;
     let door = door_of(&world).await;
+    let mut faults = Vec::new();
     for bad in bodies().into_iter().chain(headers_and_paths()) {
         let headers: Vec<_> = bad.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let answer = door.ask(bad.method, bad.path, &headers, &bad.body).await;
         let what = format!("{}: {}", bad.what, answer.body);
-        assert_eq!((answer.status, answer.code()), (bad.status, bad.code), "{what}");
+        if (answer.status, answer.code()) != (bad.status, bad.code) {
+            faults.push(what);
+            continue;
+        }
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
         assert_eq!(answer.body["status"], bad.status, "{what}");
         assert!(!answer.body["detail"].as_str().unwrap().is_empty(), "{what}");
@@ -179,6 +183,7 @@ async fn bad_input_gets_its_code_and_its_place() {
             assert!(errors.iter().any(|error| error["pointer"] == pointer), "{what}");
         }
     }
+    assert!(faults.is_empty(), "{faults:#?}");
     // None of it left anything behind, and the door still works.
     let total: i64 = (0..4).map(|partition| world.live.topic.end(ledger::Partition(partition))).sum();
     assert_eq!(total, 0);
