@@ -43,7 +43,7 @@ pub struct QueriesConfig {
 impl Default for QueriesConfig {
     fn default() -> Self {
         Self {
-            group_prefix: "catalog".to_owned(),
+            group_prefix: "folio".to_owned(),
             default_wait_ms: 2_000,
             longest_wait_ms: 30_000,
             store_timeout_ms: 3_000,

@@ -20,9 +20,9 @@ use toolkit::telemetry::names;
 use super::AskError;
 use crate::config::Config;
 
-/// The stores' names, in readiness and in problems.
-pub(crate) const CQL: &str = "scylladb";
-pub(crate) const SEARCH: &str = "elasticsearch";
+/// The stores' names, in readiness and in problems: those of their sections of the configuration.
+pub(crate) const CQL: &str = "cql";
+pub(crate) const SEARCH: &str = "search";
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ impl Stores {
         let cql = Connector::new(CQL, readiness.dependency(CQL), stop.clone(), config, meter);
         let group = group_id(&config.queries.group_prefix, products::NAME);
         let (keeper, settings) = (stores.clone(), config.cql.clone());
-        lifecycle.spawn_support("scylladb connection", async move {
+        lifecycle.spawn_support("cql connection", async move {
             let open = || async {
                 let cql = Cql::connect(&settings).await.map_err(whole)?;
                 let products = products::Queries::open(&cql).await.map_err(whole)?;
@@ -71,7 +71,7 @@ impl Stores {
         let search = Connector::new(SEARCH, readiness.dependency(SEARCH), stop, config, meter);
         let group = group_id(&config.queries.group_prefix, search::NAME);
         let (keeper, settings) = (stores, config.search.clone());
-        lifecycle.spawn_support("elasticsearch connection", async move {
+        lifecycle.spawn_support("search connection", async move {
             let open = || async {
                 let search = Search::connect(&settings).await.map_err(whole)?;
                 Ok(search::Queries::new(&search))

@@ -150,7 +150,7 @@ async fn while_a_store_is_away_its_questions_are_answered_at_once_with_its_name(
             ask(TestRequest::get().uri(question).insert_header(("Consistency-Token", token_of("p-1"))));
         let answer = tokio::time::timeout(Duration::from_secs(1), asked).await.unwrap();
         answer.problem(Code::StoreUnavailable);
-        let store = if question.contains("/s") { "elasticsearch" } else { "scylladb" };
+        let store = if question.contains("/s") { "search" } else { "cql" };
         assert_eq!(answer.body["store"], store, "{question}");
         assert_eq!(answer.body["retryable"], true);
         assert_eq!(answer.header("retry-after"), "2");
