@@ -17,6 +17,8 @@ pub mod projection;
 pub mod search;
 pub mod stored;
 pub mod stores;
+#[cfg(test)]
+mod testing;
 
 /// The values that questions and answers are made of.
 pub use domain::{CategoryPath, Currency, Event, FoldError, ProductId, Status, Version};

@@ -95,7 +95,8 @@ impl Store<HistoryModel> for HistoryStore {
             first.push(Write::new(&self.put_entry, row).in_partition(partition(&change.product)));
         }
         for state in &writes.states {
-            let head = Write::new(&self.put_head, HeadRow::from(state)).in_partition(partition(&state.product));
+            let head =
+                Write::new(&self.put_head, HeadRow::from(state)).in_partition(partition(&state.product));
             let together = rows_of.get(&state.product).is_none_or(|rows| *rows <= TOGETHER);
             if together { first.push(head) } else { then.push(head) }
         }

@@ -20,6 +20,7 @@ use scylla::client::session_builder::SessionBuilder;
 use scylla::response::PagingState;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The driver, for its derives: `#[derive(SerializeRow)] #[scylla(crate = "toolkit::cql::scylla")]`.
 pub use scylla;
@@ -46,6 +47,8 @@ pub struct Cql {
     session: Arc<Session>,
     keyspace: Arc<str>,
     concurrency: usize,
+    /// One for each request of [`Cql::write_all`] and [`Cql::read_all`], of all clones together.
+    permits: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Cql {
@@ -84,6 +87,7 @@ impl Cql {
             session: Arc::new(session),
             keyspace: config.keyspace.as_str().into(),
             concurrency: config.concurrency.max(1),
+            permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
         })
     }
 
@@ -155,13 +159,21 @@ impl Cql {
         statement: &Prepared,
         values: Vec<V>,
     ) -> Result<Vec<Option<R>>, CqlError> {
-        let mut reads = futures::stream::iter(values.into_iter().map(|v| self.row(statement, v)))
-            .buffered(self.concurrency);
+        let read = |values| async {
+            let _permit = self.permit().await;
+            self.row(statement, values).await
+        };
+        let mut reads = futures::stream::iter(values.into_iter().map(read)).buffered(self.concurrency);
         let mut rows = Vec::new();
         while let Some(row) = reads.next().await {
             rows.push(row?);
         }
         Ok(rows)
+    }
+
+    /// The right to have one more request under way. Nobody closes the semaphore; if somebody did, nothing would be bounded.
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.permits.acquire().await.ok()
     }
 
     pub(crate) fn session(&self) -> &Session {

@@ -44,7 +44,7 @@ impl Write {
 const BATCH: usize = 64;
 
 impl Cql {
-    /// Does all `writes`, in any order, at most `config.concurrency` at once. Those that fail for a transient reason are
+    /// Does all `writes`, in any order, at most `config.concurrency` at once (of all clones together). Those that fail for a transient reason are
     /// done again as `retry` says; others end it.
     pub async fn write_all(&self, writes: Vec<Write>, retry: &Retry) -> Result<(), GaveUp<CqlError>> {
         let mut pending = grouped(writes);
@@ -90,6 +90,7 @@ impl Cql {
 
     async fn write_group(&self, group: Vec<Write>) -> (Vec<Write>, Result<(), CqlError>) {
         let Some(first) = group.first() else { return (group, Ok(())) };
+        let _permit = self.permit().await;
         let outcome = if group.len() == 1 {
             self.session().execute_unpaged(&first.statement, &first.values).await
         } else {

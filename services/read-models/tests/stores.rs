@@ -1,0 +1,306 @@
+//! The read models on the real stores: what is written is answered, older writes change nothing, pages are whole.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    Attributes, Brand, CategoryPath, Description, Event, InitialStatus, Money, Name, PriceChanged,
+    ProductCreated, ProductDeleted, ProductId, ProductMoved, Sku, Tags, Version,
+};
+use jiff::Timestamp;
+use read_models::history::{HistoryModel, HistoryStore, Order, Past};
+use read_models::model::{Meta, Place, ReadModel, Recorded, Store, Writes};
+use read_models::products::{Products, ProductsStore};
+use read_models::projection::{Outcome, Projection};
+use read_models::search::{Facet, Filters, SearchModel, SearchRequest, SearchStore, Sort};
+use read_models::{PageRequest, QueryError, history, products, search, stores};
+use testkit::servers::{servers, test_prefix};
+use tokio_util::sync::CancellationToken;
+use toolkit::config::{CqlConfig, SearchConfig};
+use toolkit::cql::Cql;
+use toolkit::retry::Retry;
+use toolkit::search::Search;
+use uuid::Uuid;
+
+const GROUP: &str = "test.g1";
+
+async fn cql() -> Cql {
+    let config = CqlConfig {
+        contact_points: vec![servers().addresses.cql_contact_point.clone()],
+        keyspace: test_prefix(),
+        ..CqlConfig::default()
+    };
+    let cql = Cql::connect(&config).await.unwrap();
+    let replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}";
+    let applied = stores::apply_cql(&cql, replication).await.unwrap();
+    assert!(applied.iter().all(|a| a.created), "{applied:?}");
+    let again = stores::apply_cql(&cql, replication).await.unwrap();
+    assert!(again.iter().all(|a| !a.created), "{again:?}");
+    assert!(stores::check_cql(&cql).await.unwrap().is_empty());
+    cql
+}
+
+async fn search() -> Search {
+    let config = SearchConfig {
+        url: servers().addresses.elasticsearch_url.clone(),
+        index_prefix: test_prefix(),
+        ..SearchConfig::default()
+    };
+    let search = Search::connect(&config).await.unwrap();
+    assert_eq!(stores::check_search(&search).await.unwrap().len(), 4);
+    let applied = stores::apply_search(&search).await.unwrap();
+    assert!(applied.iter().all(|a| a.created), "{applied:?}");
+    assert!(stores::apply_search(&search).await.unwrap().iter().all(|a| !a.created));
+    assert!(stores::check_search(&search).await.unwrap().is_empty());
+    search
+}
+
+fn retry() -> Retry {
+    Retry::until(CancellationToken::new())
+}
+
+fn id(n: usize) -> ProductId {
+    ProductId::parse(&format!("p-{n:03}")).unwrap()
+}
+
+fn created(n: usize, category: &str) -> Event {
+    Event::ProductCreated(ProductCreated {
+        sku: Sku::parse(&format!("RING-{n}")).unwrap(),
+        name: Name::parse(&format!("Golden ring number {n}")).unwrap(),
+        description: Description::parse("made by hand").unwrap(),
+        category: CategoryPath::parse(category).unwrap(),
+        brand: Brand::parse(if n.is_multiple_of(2) { "Aurum" } else { "Argent" }).unwrap(),
+        price: Money::new(1_000 + n as i64, "EUR").unwrap(),
+        attributes: Attributes::parse([("size", if n.is_multiple_of(2) { "m" } else { "l" })]).unwrap(),
+        tags: Tags::parse(["gift"]).unwrap(),
+        status: InitialStatus::Listed,
+    })
+}
+
+fn priced(minor_units: i64) -> Event {
+    Event::PriceChanged(PriceChanged { price: Money::new(minor_units, "EUR").unwrap() })
+}
+
+fn moved(category: &str) -> Event {
+    Event::ProductMoved(ProductMoved { category: CategoryPath::parse(category).unwrap() })
+}
+
+fn deleted() -> Event {
+    Event::ProductDeleted(ProductDeleted { reason: None })
+}
+
+/// The records that give product `n` these events, a second apart.
+fn records(n: usize, events: Vec<Event>) -> Vec<Recorded> {
+    let recorded = |(i, event): (usize, Event)| Recorded {
+        product: id(n),
+        version: Version(i as u64 + 1),
+        event_id: Uuid::from_u128((n * 1_000 + i) as u128),
+        event,
+        place: Place {
+            partition: 0,
+            offset: (n * 1_000 + i) as i64,
+            appended_at: Timestamp::from_second(i as i64 + 1).unwrap(),
+        },
+        meta: Meta { actor: Some("ann".to_owned()), ..Meta::default() },
+    };
+    events.into_iter().enumerate().map(recorded).collect()
+}
+
+/// Folds records as a projector does, on what the store holds.
+async fn fold<M: ReadModel, S: Store<M>>(store: &S, records: &[Recorded]) -> Writes<M> {
+    let mut projection = Projection::<M>::new(1_000);
+    let missing = projection.begin(records.iter().map(|r| &r.product));
+    let states = store.load(&missing).await.unwrap();
+    for (product, state) in missing.into_iter().zip(states) {
+        projection.loaded(product, state);
+    }
+    for record in records {
+        let outcome = projection.apply(record).unwrap();
+        assert!(matches!(outcome, Outcome::Applied | Outcome::AlreadyApplied), "{outcome:?}");
+    }
+    projection.take_writes()
+}
+
+async fn project<M: ReadModel, S: Store<M>>(store: &S, records: &[Recorded]) {
+    store.write(fold(store, records).await, &retry()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn products_are_found_by_id_and_listed_by_category() {
+    let cql = cql().await;
+    let store = ProductsStore::open(&cql).await.unwrap();
+    let queries = products::Queries::open(&cql).await.unwrap();
+    let many: Vec<Recorded> = (0..100).flat_map(|n| records(n, vec![created(n, "rings/gold")])).collect();
+    project::<Products, _>(&store, &many).await;
+    let first = records(0, vec![created(0, "rings/gold"), moved("rings/old"), priced(5)]);
+    let old = fold::<Products, _>(&store, &first[..2]).await;
+    project::<Products, _>(&store, &first).await;
+    project::<Products, _>(&store, &records(1, vec![created(1, "rings/gold"), deleted()])).await;
+
+    // A late write of an older state, as a process that was thought dead makes it.
+    store.write(old, &retry()).await.unwrap();
+    let product = queries.product(&id(0)).await.unwrap().unwrap();
+    assert_eq!((product.product.version, product.product.price.minor_units()), (Version(3), 5));
+    assert_eq!(product.product.category.as_str(), "rings/old");
+    assert_eq!(product.event_id, first[2].event_id);
+    let several = queries.products(&[id(1), id(900), id(2)]).await.unwrap();
+    assert_eq!(several.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
+    assert_eq!(several[0].as_ref().unwrap().product.status, domain::Status::Deleted);
+
+    let gold = CategoryPath::parse("rings/gold").unwrap();
+    let mut listed = Vec::new();
+    let mut token = None;
+    loop {
+        let page = queries.list_category(&gold, &PageRequest::new(7, token)).await.unwrap();
+        assert!(page.items.len() <= 7);
+        listed.extend(page.items.into_iter().map(|item| item.product_id));
+        token = page.next;
+        if token.is_none() {
+            break;
+        }
+    }
+    let expected: BTreeSet<ProductId> = (2..100).map(id).collect();
+    assert_eq!(listed.len(), expected.len(), "no product twice");
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), expected);
+    let whole = queries.list_category(&gold, &PageRequest::new(500, None)).await.unwrap();
+    assert_eq!(whole.items.iter().map(|i| i.product_id.clone()).collect::<Vec<_>>(), listed, "one order");
+    let old = CategoryPath::parse("rings/old").unwrap();
+    let token = queries.list_category(&gold, &PageRequest::new(7, None)).await.unwrap().next;
+    let foreign = queries.list_category(&old, &PageRequest::new(7, token)).await;
+    assert!(matches!(foreign, Err(QueryError::BadPageToken(_))));
+    assert_eq!(queries.list_category(&old, &PageRequest::default()).await.unwrap().items.len(), 1);
+
+    assert_eq!(queries.position(GROUP, 0).await.unwrap(), 0);
+    for position in [7, 5] {
+        store.write_position(GROUP, 0, position).await.unwrap();
+        assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7, "a position never goes back");
+    }
+    cql.drop_keyspace().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_is_paged_and_folded_to_any_past() {
+    let cql = cql().await;
+    let store = HistoryStore::open(&cql).await.unwrap();
+    let queries = history::Queries::open(&cql).await.unwrap();
+    // More events than fit in one mutation with their head.
+    let events = std::iter::once(created(0, "rings")).chain((0..149).map(priced)).collect();
+    let records = records(0, events);
+    project::<HistoryModel, _>(&store, &records).await;
+    project::<HistoryModel, _>(&store, &records[100..]).await;
+    let state = &store.load(&[id(0), id(1)]).await.unwrap();
+    assert_eq!(state[0].as_ref().map(|s| s.version), Some(Version(150)));
+    assert!(state[1].is_none());
+
+    for order in [Order::NewestFirst, Order::OldestFirst] {
+        let mut versions = Vec::new();
+        let mut token = None;
+        loop {
+            let page = queries.history(&id(0), order, &PageRequest::new(40, token)).await.unwrap();
+            versions.extend(page.items.iter().map(|entry| entry.version.get()));
+            token = page.next;
+            if token.is_none() {
+                break;
+            }
+        }
+        let expected: Vec<u64> = match order {
+            Order::NewestFirst => (1..=150).rev().collect(),
+            Order::OldestFirst => (1..=150).collect(),
+        };
+        assert_eq!(versions, expected);
+    }
+    let entry = queries.entry(&id(0), Version(2)).await.unwrap().unwrap();
+    assert_eq!((entry.event_type.as_str(), entry.actor.as_deref()), ("PriceChanged", Some("ann")));
+    assert_eq!(entry.event["price"]["minor_units"], 0);
+    let price_at = async |past| {
+        let product = queries.product_at(&id(0), past).await.unwrap();
+        product.map(|p| (p.product.version.get(), p.product.price.minor_units()))
+    };
+    assert_eq!(price_at(Past::Version(Version(1))).await, Some((1, 1_000)));
+    assert_eq!(price_at(Past::Version(Version(150))).await, Some((150, 148)));
+    assert_eq!(price_at(Past::Version(Version(151))).await, None);
+    assert_eq!(price_at(Past::Time(Timestamp::from_millisecond(2_500).unwrap())).await, Some((2, 0)));
+    assert_eq!(price_at(Past::Time(Timestamp::UNIX_EPOCH)).await, None);
+    assert_eq!(queries.head(&id(0)).await.unwrap().unwrap().version, Version(150));
+    assert_eq!(queries.head(&id(9)).await.unwrap(), None);
+    cql.drop_keyspace().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn products_are_searched_with_typos_filters_and_facets() {
+    let search = search().await;
+    let store = SearchStore::open(&search).await.unwrap();
+    let queries = search::Queries::new(&search);
+    let category = |n: usize| if n < 10 { "rings/gold" } else { "rings/silver" };
+    let many: Vec<Recorded> = (0..30).flat_map(|n| records(n, vec![created(n, category(n))])).collect();
+    project::<SearchModel, _>(&store, &many).await;
+    let old = fold::<SearchModel, _>(&store, &records(0, vec![created(0, "rings/gold"), priced(7)])).await;
+    project::<SearchModel, _>(&store, &records(0, vec![created(0, "rings/gold"), priced(5), deleted()]))
+        .await;
+    store.write(old, &retry()).await.unwrap();
+    let stored = queries.product(&id(0)).await.unwrap().unwrap();
+    assert_eq!((stored.product.version, stored.product.price.minor_units()), (Version(3), 5), "in real time");
+    queries.refresh().await.unwrap();
+
+    let found = async |request: &SearchRequest| queries.search(request).await.unwrap();
+    let text = |text: &str| SearchRequest { text: Some(text.to_owned()), ..SearchRequest::default() };
+    assert_eq!(found(&SearchRequest::default()).await.total, 29, "deleted products are not found");
+    assert_eq!(found(&text("goldne rnig")).await.total, 29, "typos are tolerated");
+    assert_eq!(found(&text("golden RING-7")).await.hits[0].found.product.id, id(7));
+    assert_eq!(found(&text("golden aurum")).await.total, 14, "words may be in different fields");
+    assert_eq!(found(&text("platinum")).await.total, 0);
+
+    let filters = Filters {
+        category: Some(CategoryPath::parse("rings").unwrap()),
+        brands: vec!["Aurum".to_owned()],
+        price_min: Some(1_004),
+        attributes: vec![("size".to_owned(), "m".to_owned())],
+        tags: vec!["gift".to_owned()],
+        ..Filters::default()
+    };
+    let facets = vec![
+        Facet::Category,
+        Facet::Attribute { name: "size".to_owned() },
+        Facet::Price { bounds: vec![1_010] },
+        Facet::AttributeNames,
+    ];
+    let mut request = SearchRequest {
+        filters,
+        facets,
+        sort: Sort::PriceDescending,
+        page: PageRequest::new(5, None),
+        ..SearchRequest::default()
+    };
+    let first = found(&request).await;
+    assert_eq!(first.total, 13);
+    let counts: Vec<Vec<(String, u64)>> = first
+        .facets
+        .iter()
+        .map(|facet| facet.buckets.iter().map(|b| (b.value.clone(), b.count)).collect())
+        .collect();
+    let pair = |value: &str, count| (value.to_owned(), count);
+    assert_eq!(counts[0], [pair("rings", 13), pair("rings/silver", 10), pair("rings/gold", 3)]);
+    assert_eq!(counts[1], [pair("m", 13)]);
+    assert_eq!(counts[2], [pair("-1010", 3), pair("1010-", 10)]);
+    assert_eq!(counts[3], [pair("size", 13)]);
+    let mut pages = vec![first];
+    while let Some(next) = pages.last().unwrap().next.clone() {
+        request.page.token = Some(next);
+        pages.push(found(&request).await);
+    }
+    let prices: Vec<u64> =
+        pages.iter().flat_map(|page| &page.hits).map(|hit| hit.found.product.price.minor_units()).collect();
+    assert_eq!(prices, (2..15).rev().map(|n| 1_000 + 2 * n).collect::<Vec<u64>>());
+    request.sort = Sort::Newest;
+    assert!(matches!(queries.search(&request).await, Err(QueryError::BadPageToken(_))));
+
+    let suggested = queries.suggest("golden ri", 5).await.unwrap();
+    assert_eq!(suggested.len(), 5);
+    assert!(queries.suggest("  ", 5).await.unwrap().is_empty());
+    for position in [7, 5] {
+        store.write_position(GROUP, 0, position).await.unwrap();
+        assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7, "a position never goes back");
+    }
+    for index in stores::INDICES {
+        search.delete_index(&index.index(search.prefix(), read_models::GENERATION)).await.unwrap();
+    }
+}
