@@ -42,7 +42,7 @@ impl ConfigError {
     }
 
     pub(super) fn of_figment(service: &str, figment: &Figment, error: figment::Error) -> Self {
-        let faults = error.into_iter().map(|error| Fault::of_figment(figment, error)).collect();
+        let faults = error.into_iter().map(|error| Fault::of_figment(figment, &error)).collect();
         Self { service: service.to_owned(), faults }
     }
 }
@@ -66,7 +66,7 @@ impl Fault {
         Self { key: key.to_owned(), source, problem: problem.to_string(), remedy: remedy.to_string() }
     }
 
-    fn of_figment(figment: &Figment, error: figment::Error) -> Self {
+    fn of_figment(figment: &Figment, error: &figment::Error) -> Self {
         let mut path = error.path.clone();
         if let Kind::UnknownField(name, _) = &error.kind
             && path.last() != Some(name)
@@ -111,6 +111,6 @@ fn variable(path: &[String]) -> String {
 
 /// The exit code of a process that ends with `error`: [`EXIT_CODE`] if its configuration is at fault, else 1.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let configuration = error.chain().any(|cause| cause.is::<ConfigError>());
+    let configuration = error.chain().any(<dyn std::error::Error>::is::<ConfigError>);
     ExitCode::from(if configuration { EXIT_CODE } else { 1 })
 }

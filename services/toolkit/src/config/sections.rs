@@ -123,7 +123,7 @@ impl Default for CqlConfig {
     }
 }
 
-/// How to reach Elasticsearch or OpenSearch.
+/// How to reach Elasticsearch or `OpenSearch`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchConfig {

@@ -89,7 +89,7 @@ pub async fn describe_topic(config: &KafkaConfig, topic: &str) -> Result<TopicFa
     let tried = format!("describe topic {topic}");
     tokio::task::spawn_blocking(move || Admin::open(&config)?.describe(&topic))
         .await
-        .unwrap_or_else(|_cancelled| Err(Error::Closed(tried)))
+        .unwrap_or(Err(Error::Closed(tried)))
 }
 
 /// Refuses a topic that is not what `expected` says; its facts (how many partitions) otherwise. For start-up.

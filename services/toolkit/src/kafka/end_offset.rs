@@ -15,6 +15,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use super::Error;
 use super::client::{Connection, refused, settings};
 use crate::config::KafkaConfig;
+use crate::lifecycle::Dependency;
 
 /// Questions that may wait; a sequencer has at most one or two under way per partition.
 const QUESTIONS: usize = 4_096;
@@ -43,7 +44,7 @@ impl EndOffsets {
         config: &KafkaConfig,
         topic: &str,
         partitions: i32,
-        dependency: Option<crate::lifecycle::Dependency>,
+        mut dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
         let (questions, asked) = bounded(QUESTIONS);
         let topic: Arc<str> = topic.into();
@@ -56,7 +57,7 @@ impl EndOffsets {
                 &[],
                 &[("isolation.level", "read_uncommitted"), ("allow.auto.create.topics", "false")],
             );
-            let connection = Connection::new("end-offsets", dependency.clone().filter(|_| number == 0));
+            let connection = Connection::new("end-offsets", dependency.take());
             let consumer: BaseConsumer<Connection> =
                 settings.create_with_context(connection.clone()).map_err(|error| refused(config, &error))?;
             let asker = Asker {
@@ -177,7 +178,7 @@ impl Asker {
         match &answer {
             Ok(_) => self.connection.up(),
             Err(error) => {
-                self.connection.down(format!("partition leaders of {} do not answer: {error}", self.topic))
+                self.connection.down(format!("partition leaders of {} do not answer: {error}", self.topic));
             }
         }
         answer.map_err(|error| error.to_string())

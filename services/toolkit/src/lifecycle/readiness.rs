@@ -122,7 +122,7 @@ impl Dependency {
             (_, None) => tracing::info!(dependency = self.name, "dependency is up"),
             (true, Some(reason)) => tracing::warn!(dependency = self.name, reason, "dependency is down"),
             (false, Some(reason)) => {
-                tracing::debug!(dependency = self.name, reason, "dependency is still down")
+                tracing::debug!(dependency = self.name, reason, "dependency is still down");
             }
         }
         self.readiness.write(|dependencies| {

@@ -48,8 +48,8 @@ pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) 
             drained.cancelled().await;
             handle.stop(true).await;
         };
-        let (served, ()) = tokio::join!(server, stop);
-        Ok(served?)
+        let (outcome, ()) = tokio::join!(server, stop);
+        Ok(outcome?)
     });
     tracing::info!(address = %bound, "operators' port is open");
     Ok(bound)

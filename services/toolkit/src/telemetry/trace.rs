@@ -17,7 +17,7 @@ pub struct TraceContext {
 impl TraceContext {
     /// The context of an incoming request: its header if that is well formed, else a new trace.
     pub fn incoming(traceparent: Option<&str>) -> Self {
-        traceparent.and_then(Self::parse).unwrap_or_else(Self::new)
+        traceparent.and_then(Self::parse).unwrap_or_default()
     }
 
     /// A new trace of random id.
@@ -59,6 +59,7 @@ impl TraceContext {
 
     /// Makes `span` a child of this context; without an exporter this does nothing. Returns what to pass on: the span's
     /// own context if it has one, else this one.
+    #[must_use = "what to pass on"]
     pub fn adopt(self, span: &Span) -> Self {
         let remote = SpanContext::new(
             TraceId::from_bytes(self.trace_id.to_be_bytes()),

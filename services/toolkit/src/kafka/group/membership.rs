@@ -8,6 +8,7 @@ use ledger::Partition;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, TopicPartitionList};
 
@@ -70,7 +71,7 @@ impl ConsumerContext for Membership {
             return;
         }
         let partitions =
-            list.elements_for_topic(&self.topic).iter().map(|element| element.partition()).collect();
+            list.elements_for_topic(&self.topic).iter().map(TopicPartitionListElem::partition).collect();
         let change = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => Change::Assign(partitions),
             _ => Change::Revoke { partitions, lost: consumer.assignment_lost() },

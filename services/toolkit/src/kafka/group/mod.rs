@@ -10,6 +10,7 @@
 //!
 //! One thread polls, one commits; the handle is for async code and never blocks.
 
+mod assignment;
 mod commit;
 mod membership;
 mod owned;

@@ -2,27 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, TryRecvError};
 use ledger::{Offset, TailError};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 use tokio::sync::mpsc;
 
+use super::assignment::Revoking;
 use super::membership::{Change, Claims, Membership};
 use super::owned::{Owned, Taken};
-use super::{Claim, GroupEvent, GroupOptions, RevokeAck};
+use super::{Claim, GroupEvent, GroupOptions};
 use crate::kafka::record::log_record;
 use crate::kafka::tail::fault::{self, Fault};
 
 /// How long nothing may happen before the group's own events (assignments, errors) are looked at again. Records and
 /// commands wake the thread at once.
 const IDLE: Duration = Duration::from_millis(20);
-/// How often the brokers are asked for committed positions before the member gives up.
-const ATTEMPTS: u32 = 20;
 
 #[derive(Debug)]
 pub(super) enum Command {
@@ -35,28 +34,21 @@ pub(super) enum Command {
 }
 
 pub(super) struct Polling {
-    consumer: Arc<BaseConsumer<Membership>>,
-    topic: String,
-    options: GroupOptions,
-    timeout: Duration,
-    claims: Arc<Claims>,
+    pub(super) consumer: Arc<BaseConsumer<Membership>>,
+    pub(super) topic: String,
+    pub(super) options: GroupOptions,
+    pub(super) timeout: Duration,
+    pub(super) claims: Arc<Claims>,
     events: mpsc::Sender<GroupEvent>,
-    owned: BTreeMap<i32, Owned>,
-    revoking: Vec<Revoking>,
-    closing: bool,
-}
-
-/// Partitions that are being given back.
-struct Revoking {
-    partitions: Vec<i32>,
-    /// The group waits for the unassign. Not so where we close: the consumer's end unassigns everything.
-    asked_by_group: bool,
-    settled: Receiver<()>,
-    until: Instant,
+    pub(super) owned: BTreeMap<i32, Owned>,
+    pub(super) revoking: Vec<Revoking>,
+    pub(super) closing: bool,
+    /// A partition began in this turn: what of it came by the common queue has to be taken first.
+    pub(super) fresh: bool,
 }
 
 /// Why the thread ends.
-enum End {
+pub(super) enum End {
     Left,
     Failed(String),
 }
@@ -81,6 +73,7 @@ impl Polling {
             owned,
             revoking,
             closing: false,
+            fresh: false,
         }
     }
 
@@ -106,6 +99,9 @@ impl Polling {
         let mut busy = self.serve_group()?;
         busy |= self.serve_commands(commands)?;
         busy |= self.finish_revoking()?;
+        if std::mem::take(&mut self.fresh) {
+            return Ok(());
+        }
         busy |= self.deliver();
         if self.closing && self.owned.is_empty() && self.revoking.is_empty() {
             return Err(End::Left);
@@ -117,7 +113,7 @@ impl Polling {
     }
 
     /// Blocks only while the receiver is far behind: every partition has at most a few events under way.
-    fn tell(&self, event: GroupEvent) {
+    pub(super) fn tell(&self, event: GroupEvent) {
         drop(self.events.blocking_send(event));
     }
 
@@ -148,137 +144,6 @@ impl Polling {
         Ok(busy)
     }
 
-    fn assigned(&mut self, partitions: &[i32]) -> Result<(), End> {
-        let positions = self.committed(partitions)?;
-        // Also an empty assignment has to be answered, and one that comes while we close.
-        self.assign(&positions)
-            .map(|()| if !self.closing { self.begin(&positions) })
-            .map_err(|error| End::Failed(format!("cannot take over partitions: {error}")))
-    }
-
-    /// The committed position of each partition; zero, explicitly, where nothing is committed.
-    fn committed(&self, partitions: &[i32]) -> Result<Vec<(i32, Offset)>, End> {
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            list.add_partition(&self.topic, *partition);
-        }
-        if partitions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut problem = String::new();
-        for _ in 0..ATTEMPTS {
-            let answer = self.consumer.committed_offsets(list.clone(), self.timeout).and_then(|found| {
-                let elements = found.elements_for_topic(&self.topic);
-                elements.iter().map(|element| element.error().map(|()| position(element))).collect()
-            });
-            match answer {
-                Ok(positions) => return Ok(positions),
-                Err(error) => problem = error.to_string(),
-            }
-            tracing::warn!(
-                group = self.options.group,
-                problem,
-                "cannot read committed positions: trying again"
-            );
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        Err(End::Failed(format!("cannot read committed positions: {problem}")))
-    }
-
-    fn assign(&self, positions: &[(i32, Offset)]) -> KafkaResult<()> {
-        let mut list = TopicPartitionList::with_capacity(positions.len());
-        for (partition, position) in positions {
-            list.add_partition_offset(&self.topic, *partition, KafkaOffset::Offset(*position))?;
-        }
-        self.consumer.incremental_assign(&list)
-    }
-
-    /// Gives each partition just assigned its own queue, claims it, and tells.
-    fn begin(&mut self, positions: &[(i32, Offset)]) {
-        for &(partition, position) in positions {
-            let Some(mut queue) = self.consumer.split_partition_queue(&self.topic, partition) else {
-                continue;
-            };
-            let thread = std::thread::current();
-            queue.set_nonempty_callback(move || thread.unpark());
-            let claim = self.claims.claim(partition);
-            self.owned.insert(partition, Owned::new(claim, queue, position));
-            self.tell(GroupEvent::Assigned { claim, position });
-        }
-    }
-
-    fn revoked(&mut self, partitions: Vec<i32>, lost: bool) -> Result<(), End> {
-        let (claims, ack, settled) = self.take_back(&partitions);
-        if lost {
-            self.give_back(&partitions)?;
-        } else {
-            let until = Instant::now() + self.options.revoke_timeout;
-            self.revoking.push(Revoking { partitions, asked_by_group: true, settled, until });
-        }
-        if !claims.is_empty() {
-            self.tell(GroupEvent::Revoked { claims, lost, ack });
-        }
-        Ok(())
-    }
-
-    /// Leaves the group when everything is settled; unsubscribing first would make librdkafka forget to say so to the
-    /// group, which would then wait for the session to time out.
-    fn close(&mut self) {
-        let partitions: Vec<i32> = self.owned.keys().copied().collect();
-        let (claims, ack, settled) = self.take_back(&partitions);
-        self.closing = true;
-        let until = Instant::now() + self.options.revoke_timeout;
-        self.revoking.push(Revoking { partitions, asked_by_group: false, settled, until });
-        if !claims.is_empty() {
-            self.tell(GroupEvent::Revoked { claims, lost: false, ack });
-        }
-    }
-
-    /// Ends the partitions' queues. Their claims stay, for the last commits.
-    fn take_back(&mut self, partitions: &[i32]) -> (Vec<Claim>, RevokeAck, Receiver<()>) {
-        let taken = partitions.iter().filter_map(|partition| self.owned.remove(partition));
-        let claims = taken.map(|owned| owned.claim).collect();
-        let (sender, settled) = bounded(0);
-        (claims, RevokeAck { _settled: sender }, settled)
-    }
-
-    fn finish_revoking(&mut self) -> Result<bool, End> {
-        let mut busy = false;
-        for revoking in std::mem::take(&mut self.revoking) {
-            let settled = revoking.settled.try_recv() == Err(TryRecvError::Disconnected);
-            let late = Instant::now() >= revoking.until;
-            if !settled && !late {
-                self.revoking.push(revoking);
-                continue;
-            }
-            if !settled {
-                let partitions = &revoking.partitions;
-                tracing::warn!(
-                    ?partitions,
-                    "revoked partitions were not settled in time: giving them back all the same"
-                );
-            }
-            busy = true;
-            if revoking.asked_by_group {
-                self.give_back(&revoking.partitions)?;
-            }
-        }
-        Ok(busy)
-    }
-
-    fn give_back(&mut self, partitions: &[i32]) -> Result<(), End> {
-        for partition in partitions {
-            self.claims.release(*partition);
-        }
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            list.add_partition(&self.topic, *partition);
-        }
-        self.consumer
-            .incremental_unassign(&list)
-            .map_err(|error| End::Failed(format!("cannot give back partitions: {error}")))
-    }
-
     fn serve_commands(&mut self, commands: &Receiver<Command>) -> Result<bool, End> {
         let mut busy = false;
         loop {
@@ -307,8 +172,11 @@ impl Polling {
         self.owned.remove(&partition);
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.topic, partition);
-        let moved = self.consumer.incremental_unassign(&list).and_then(|()| self.assign(&[(partition, position)]));
-        moved.map_err(|error| End::Failed(format!("cannot read partition {partition} from {position}: {error}")))?;
+        let moved =
+            self.consumer.incremental_unassign(&list).and_then(|()| self.assign(&[(partition, position)]));
+        moved.map_err(|error| {
+            End::Failed(format!("cannot read partition {partition} from {position}: {error}"))
+        })?;
         self.begin(&[(partition, position)]);
         Ok(())
     }
@@ -372,12 +240,5 @@ impl Polling {
             owned.wanted = false;
         }
         self.tell(GroupEvent::Failed { claim, error });
-    }
-}
-
-fn position(element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>) -> (i32, Offset) {
-    match element.offset() {
-        KafkaOffset::Offset(offset) => (element.partition(), offset),
-        _ => (element.partition(), 0),
     }
 }

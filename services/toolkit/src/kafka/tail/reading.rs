@@ -1,6 +1,6 @@
 //! The tail's thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +107,8 @@ impl Reading {
     fn round(&mut self) {
         let Self { consumer, next, round, .. } = self;
         let mut faults = Vec::new();
-        let mut reached_end = false;
+        // Partitions with records, or whose end was met.
+        let mut touched = BTreeSet::new();
         let mut taken = 0;
         let mut wait = POLL;
         while taken < ROUND
@@ -116,27 +117,30 @@ impl Reading {
             wait = Duration::ZERO;
             match polled {
                 Ok(message) => take(next, round, &message),
-                Err(KafkaError::PartitionEOF(_)) => reached_end = true,
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    touched.insert(partition);
+                }
                 Err(error) => faults.push(fault::of(&error)),
             }
             taken += 1;
         }
-        let any = round.values().any(|records| !records.is_empty());
         for (&partition, records) in round.iter_mut().filter(|(_, records)| !records.is_empty()) {
+            touched.insert(partition);
             let records = std::mem::take(records);
             self.inbox.deliver(Signal::Records { partition: Partition(partition), records });
         }
-        if any || reached_end {
+        if !touched.is_empty() {
             self.consumer.context().up();
-            self.tell_positions();
+            self.tell_positions(&touched);
         }
         for fault in faults {
             self.handle(fault);
         }
     }
 
-    /// Tells each position that moved, or that stands at the end for the first time.
-    fn tell_positions(&mut self) {
+    /// Tells the positions of `touched` partitions. Of others the consumer may still remember where it stood before it
+    /// was told to start elsewhere.
+    fn tell_positions(&mut self, touched: &BTreeSet<i32>) {
         let positions = match self.consumer.position() {
             Ok(positions) => positions,
             // The records were delivered; the position is told after the next batch.
@@ -144,12 +148,12 @@ impl Reading {
         };
         for element in positions.elements_for_topic(&self.topic) {
             let partition = element.partition();
-            let Some(next) = self.next.get_mut(&partition) else { continue };
+            let Some(next) = self.next.get_mut(&partition).filter(|_| touched.contains(&partition)) else {
+                continue;
+            };
             // Invalid until the first record: then the position is the start.
-            if let KafkaOffset::Offset(position) = element.offset()
-                && position > *next
-            {
-                *next = position;
+            if let KafkaOffset::Offset(position) = element.offset() {
+                *next = position.max(*next);
             }
             self.inbox.deliver(Signal::Position { partition: Partition(partition), position: *next });
         }
@@ -159,7 +163,7 @@ impl Reading {
         match fault {
             Fault::Connection(reason) => self.consumer.context().down(reason),
             Fault::Noted(reason) => {
-                tracing::warn!(topic = self.topic, reason, "the tail goes on after an error")
+                tracing::warn!(topic = self.topic, reason, "the tail goes on after an error");
             }
             Fault::Final(reason) => {
                 for partition in self.next.keys().copied().collect::<Vec<_>>() {
