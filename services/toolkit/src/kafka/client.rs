@@ -1,5 +1,7 @@
 //! Settings every client shares, and what a client learns of its connections.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
@@ -43,28 +45,37 @@ pub(super) fn refused(config: &KafkaConfig, error: &KafkaError) -> Error {
     Error::Client { servers: config.bootstrap_servers.clone(), problem: error.to_string() }
 }
 
-/// The context of every client of ours: logs of librdkafka, and connection trouble for readiness.
+/// The context of every client of ours: logs of librdkafka, and readiness.
+///
+/// Readiness is told by those who ask and get an answer or none, never by librdkafka's error events: these come late, in
+/// crowds, and also for connections that brokers close because they are idle.
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     role: &'static str,
     dependency: Option<Dependency>,
+    /// Why the last connection failed: "timed out" alone would not say that a port is closed.
+    failure: Arc<Mutex<Option<String>>>,
 }
 
 impl Connection {
     pub(super) fn new(role: &'static str, dependency: Option<Dependency>) -> Self {
-        Self { role, dependency }
+        Self { role, dependency, failure: Arc::default() }
     }
 
     /// A broker answered.
     pub(super) fn up(&self) {
         if let Some(dependency) = &self.dependency {
             dependency.up();
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
     }
 
-    pub(super) fn down(&self, reason: impl Into<String>) {
+    /// No broker answered.
+    pub(super) fn down(&self, reason: &str) {
         if let Some(dependency) = &self.dependency {
-            dependency.down(reason);
+            let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            dependency
+                .down(failure.map_or_else(|| reason.to_owned(), |failure| format!("{reason} ({failure})")));
         }
     }
 }
@@ -72,26 +83,30 @@ impl Connection {
 impl ClientContext for Connection {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let role = self.role;
+        if facility == "FAIL" {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+        }
         match level {
+            // While brokers are away every client repeats these, several times a second.
+            _ if matches!(facility, "FAIL" | "REQTMOUT" | "METADATAUPDATE") => {
+                tracing::debug!(target: "toolkit::kafka", role, facility, "{message}");
+            }
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
             | RDKafkaLogLevel::Critical
-            | RDKafkaLogLevel::Error => {
-                tracing::warn!(target: "toolkit::kafka", role, facility, "{message}");
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => {
+                tracing::warn!(target: "toolkit::kafka", role, facility, "{message}")
             }
-            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
                 tracing::info!(target: "toolkit::kafka", role, facility, "{message}");
             }
             RDKafkaLogLevel::Debug => tracing::debug!(target: "toolkit::kafka", role, facility, "{message}"),
         }
     }
 
-    /// One lost connection is no news (brokers close idle ones); only the loss of all is told to readiness here.
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(target: "toolkit::kafka", role = self.role, %error, reason, "connection trouble");
-        if error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::AllBrokersDown) {
-            self.down(reason);
-        }
     }
 }
 

@@ -24,6 +24,10 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Clients that ask in turn, so that a question need not wait for the round trip of the one before it.
 const CLIENTS: usize = 2;
 
+/// How long leaders may take to answer, however patient the configuration is: questions wait for it one after another,
+/// and readiness should hear soon.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 type Reply = Box<dyn FnOnce(Result<Offset, String>) + Send>;
 
 /// Asks for end offsets of one topic. Cheap to clone; the threads end with the last clone.
@@ -65,7 +69,7 @@ impl EndOffsets {
                 connection,
                 topic: Arc::clone(&topic),
                 partitions,
-                timeout: config.request_timeout(),
+                timeout: config.request_timeout().min(PATIENCE),
                 probes: number == 0,
             };
             let asked = asked.clone();
@@ -139,7 +143,11 @@ impl Asker {
     fn run(&self, asked: &Receiver<Question>) {
         let mut waiting: Vec<Question> = Vec::new();
         loop {
-            match asked.recv_timeout(IDLE) {
+            let first = asked.recv_timeout(IDLE);
+            // Serves librdkafka's error and log events (there are no messages), all of them and before the leaders are
+            // asked: old news of lost connections must not follow the answer that they are back.
+            while self.consumer.poll(Duration::ZERO).is_some() {}
+            match first {
                 Ok(question) => {
                     waiting.push(question);
                     waiting.extend(asked.try_iter());
@@ -148,8 +156,6 @@ impl Asker {
                 Err(RecvTimeoutError::Timeout) => self.probe(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            // Serves librdkafka's error and log events; there are no messages.
-            drop(self.consumer.poll(Duration::ZERO));
         }
     }
 
@@ -178,7 +184,7 @@ impl Asker {
         match &answer {
             Ok(_) => self.connection.up(),
             Err(error) => {
-                self.connection.down(format!("partition leaders of {} do not answer: {error}", self.topic));
+                self.connection.down(&format!("partition leaders of {} do not answer: {error}", self.topic));
             }
         }
         answer.map_err(|error| error.to_string())

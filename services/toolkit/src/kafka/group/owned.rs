@@ -63,7 +63,10 @@ impl Owned {
                     fault @ (Fault::OutOfRange | Fault::Truncated | Fault::Final(_)) => {
                         return Taken::Fault(fault);
                     }
-                    Fault::Connection(reason) | Fault::Noted(reason) => {
+                    Fault::Connection(reason) => {
+                        tracing::debug!(partition = self.claim.partition.0, reason, "brokers are away");
+                    }
+                    Fault::Noted(reason) => {
                         tracing::warn!(
                             partition = self.claim.partition.0,
                             reason,

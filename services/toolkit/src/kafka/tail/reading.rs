@@ -161,7 +161,7 @@ impl Reading {
 
     fn handle(&mut self, fault: Fault) {
         match fault {
-            Fault::Connection(reason) => self.consumer.context().down(reason),
+            Fault::Connection(reason) => self.consumer.context().down(&reason),
             Fault::Noted(reason) => {
                 tracing::warn!(topic = self.topic, reason, "the tail goes on after an error");
             }
