@@ -13,7 +13,7 @@ use toolkit::lifecycle::Lifecycle;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// A YAML file; variables such as FOLIO__KAFKA__BOOTSTRAP_SERVERS and --set win over it.
+    /// A YAML file; variables such as `FOLIO__KAFKA__BOOTSTRAP_SERVERS` and `--set` win over it.
     #[arg(long, env = "FOLIO_CONFIG")]
     config: Option<PathBuf>,
     /// Sets one key, as in `--set listen.http=127.0.0.1:8080`; may be repeated.

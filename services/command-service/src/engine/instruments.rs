@@ -81,7 +81,7 @@ impl Instruments {
             .u64_observable_gauge(names::COMMANDS_WAITING)
             .with_callback(move |observer| observer.observe(watched.waiting(), &[]));
         // The provider keeps the callbacks; the handles have no further use.
-        drop((next.build(), waiting.build()));
+        let (_next, _waiting) = (next.build(), waiting.build());
     }
 
     pub(crate) fn answered(

@@ -203,8 +203,8 @@ mod tests {
         mailbox.close();
         reader.join().unwrap();
         let mut mail = Vec::new();
-        assert!(mailbox.take(&mut mail, Duration::from_secs(60)));
+        assert!(mailbox.take(&mut mail, Duration::from_mins(1)));
         mail.clear();
-        assert!(!mailbox.take(&mut mail, Duration::from_secs(60)));
+        assert!(!mailbox.take(&mut mail, Duration::from_mins(1)));
     }
 }

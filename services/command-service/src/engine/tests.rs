@@ -177,6 +177,13 @@ async fn a_tail_that_failed_is_started_again_where_it_stood() {
     assert_eq!(execute(&world, price("p1", 10)).await.unwrap().version, 3);
 }
 
+/// Hears nothing.
+struct Deaf;
+
+impl ledger::Inbox for Deaf {
+    fn deliver(&self, _: Signal) {}
+}
+
 /// Another writer's creation of a product, with this schema id in its frame.
 async fn foreign(world: &World, product: &str, schema: u32) {
     let ids = SchemaIds::without_registry();
@@ -193,10 +200,6 @@ async fn foreign(world: &World, product: &str, schema: u32) {
         event_id: Uuid::new_v4(),
     };
     let record = NewRecord { key, value: Bytes::from(value), headers: Headers::new() };
-    struct Deaf;
-    impl ledger::Inbox for Deaf {
-        fn deliver(&self, _: Signal) {}
-    }
     let writer = world.live.topic.open(std::sync::Arc::new(Deaf));
     writer.append(partition, AppendId(0), record);
     eventually("it stands in the log", || world.live.topic.end(partition) > end).await;
@@ -212,7 +215,7 @@ async fn a_schema_id_not_met_before_is_learnt_and_meanwhile_only_its_partition_w
     eventually("readiness says so", || !world.lifecycle.readiness().is_ready()).await;
     assert_eq!(execute(&world, price("newer", 9)).await.unwrap_err().code, "not-ready");
     let home = ledger::partition_of("newer", 4);
-    let elsewhere = (0..).map(|n| format!("e{n}")).find(|id| ledger::partition_of(id, 4) != home).unwrap();
+    let elsewhere = (0..100).map(|n| format!("e{n}")).find(|id| ledger::partition_of(id, 4) != home).unwrap();
     execute(&world, create(&elsewhere)).await.unwrap();
     world.registry.away.store(false, Ordering::Relaxed);
     world.until_ready().await;

@@ -91,7 +91,7 @@ pub(crate) async fn serve(
             tokio::time::sleep(FLUSH).await;
         };
         tokio::select! {
-            served = server => Ok(served?),
+            outcome = server => Ok(outcome?),
             () = done => Ok(()),
         }
     });

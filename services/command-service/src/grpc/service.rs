@@ -1,6 +1,5 @@
 //! `catalog.v1.CommandService`.
 
-use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::time::Instant;
@@ -9,7 +8,6 @@ use contract::code::Code as FolioCode;
 use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResponse, CommandResult};
 use contract::proto::parse_request;
-use futures::future::Either;
 use futures::{FutureExt, Stream, StreamExt};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
@@ -18,7 +16,7 @@ use toolkit::problem::Problem;
 use toolkit::telemetry::names;
 
 use super::{State, calls, results};
-use crate::door::{Caller, Outcome, Submitted, problem};
+use crate::door::{Caller, Door, Outcome, Submitted, problem};
 use crate::engine::Transport;
 
 /// The service. Cheap to clone.
@@ -123,34 +121,40 @@ where
     numbered
         .then(move |(index, request)| {
             let (door, caller) = (door.clone(), caller.clone());
-            async move {
-                let submitted = match request {
-                    // The stream broke off: so does the answer, after what was read.
-                    Some(Err(status)) => return Either::Left(std::future::ready(Err(status))),
-                    Some(Ok(request)) => match parse_request(&request).map_err(results::faults) {
-                        Ok(wish) => door.submit_when_there_is_room(wish, &caller, Transport::GrpcBulk).await,
-                        Err(problem) => Err(problem),
-                    },
-                    None => Err(problem(
-                        FolioCode::NotReady,
-                        "this instance shuts down: the requests from here on were not read, send them again",
-                    )),
-                };
-                Either::Right(told(index, submitted))
-            }
+            // Handed over one after another, so that the order of requests is the order of commands.
+            async move { handed_over(index, request, &door, &caller).await }
+        })
+        .map(async |handed_over| {
+            let (index, submitted) = handed_over?;
+            Ok(told(index, submitted).await)
         })
         .buffered(state.limits.bulk_window)
 }
 
-fn told(
+/// Submits a request of a stream. A stream that broke off ends the results, after those of what was read.
+async fn handed_over(
     index: u64,
-    submitted: Result<Submitted, Problem>,
-) -> impl Future<Output = Result<CommandResult, Status>> + Send {
-    async move {
-        let outcome = match submitted {
-            Ok(submitted) => submitted.outcome().await,
+    request: Option<Result<CommandRequest, Status>>,
+    door: &Door,
+    caller: &Caller,
+) -> Result<(u64, Result<Submitted, Problem>), Status> {
+    let submitted = match request.transpose()? {
+        Some(request) => match parse_request(&request).map_err(results::faults) {
+            Ok(wish) => door.submit_when_there_is_room(wish, caller, Transport::GrpcBulk).await,
             Err(problem) => Err(problem),
-        };
-        Ok(results::result(index, outcome))
-    }
+        },
+        None => Err(problem(
+            FolioCode::NotReady,
+            "this instance shuts down: the requests from here on were not read, send them again",
+        )),
+    };
+    Ok((index, submitted))
+}
+
+async fn told(index: u64, submitted: Result<Submitted, Problem>) -> CommandResult {
+    let outcome = match submitted {
+        Ok(submitted) => submitted.outcome().await,
+        Err(problem) => Err(problem),
+    };
+    results::result(index, outcome)
 }

@@ -123,7 +123,7 @@ async fn a_stream_has_one_result_per_request_in_order() {
         match (n, result.result.as_ref().unwrap()) {
             (1, Told::Error(error)) => assert_eq!(error.code, "product-not-found"),
             (2, Told::Error(error)) => {
-                assert_eq!((error.code.as_str(), error.grpc_code), ("malformed-request", 3))
+                assert_eq!((error.code.as_str(), error.grpc_code), ("malformed-request", 3));
             }
             (0, Told::Response(response)) => assert_eq!(response.version, 1),
             (n, Told::Response(response)) => assert_eq!(response.version, n as u64 - 1),

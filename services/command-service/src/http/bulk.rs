@@ -5,20 +5,18 @@
 //! upload of any length takes bounded memory.
 
 use std::convert::Infallible;
-use std::future::Future;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use contract::code::Code;
 use futures::StreamExt;
-use futures::future::Either;
 use serde::Serialize;
 use toolkit::problem::Problem;
 
 use super::answer::{Success, traced};
 use super::lines::{Line, lines};
 use super::{State, headers};
-use crate::door::{Caller, Door, Outcome, Submitted, faults, malformed, problem};
+use crate::door::{Caller, Door, Submitted, faults, malformed, problem};
 use crate::engine::Transport;
 
 const NDJSON: &str = "application/x-ndjson";
@@ -53,28 +51,29 @@ pub(super) async fn upload(
     }
     let config = &state.config;
     let lines = lines(payload, config.max_line_bytes, state.shutdown.clone());
-    let (door, max) = (state.door.clone(), config.max_line_bytes);
+    let (door, max, callers) = (state.door.clone(), config.max_line_bytes, caller.clone());
     let answers = lines
         .then(move |line| {
-            let (door, caller) = (door.clone(), caller.clone());
+            let (door, caller) = (door.clone(), callers.clone());
             // Handed over one after another, so that the order of lines is the order of commands.
-            async move { handed_over(line, &door, caller, max).await }
+            async move { handed_over(line, &door, &caller, max).await }
         })
+        .map(move |(number, submitted)| told(number, submitted, caller.clone()))
         .buffered(config.bulk_window)
         .ready_chunks(TOGETHER)
         .map(|answers| Ok::<_, Infallible>(Bytes::from(answers.concat())));
     Ok(HttpResponse::Ok().content_type(NDJSON).streaming(Box::pin(answers)))
 }
 
-/// Submits a line; the future is its answer.
+/// Submits a line.
 async fn handed_over(
     line: Line,
     door: &Door,
-    caller: Caller,
+    caller: &Caller,
     max_bytes: usize,
-) -> impl Future<Output = Vec<u8>> + use<> {
-    let (number, submitted) = match line {
-        Line::Text(number, text) => (number, submit(&text, door, &caller).await),
+) -> (u64, Result<Submitted, Problem>) {
+    match line {
+        Line::Text(number, text) => (number, submit(&text, door, caller).await),
         Line::TooLong(number) => {
             let detail = format!("a line has at most {max_bytes} bytes");
             (number, Err(problem(Code::BodyTooLarge, detail)))
@@ -84,10 +83,6 @@ async fn handed_over(
             let detail = "this instance shuts down: the lines from here on were not read, send them again";
             (number, Err(problem(Code::NotReady, detail)))
         }
-    };
-    match submitted {
-        Ok(submitted) => Either::Left(async move { written(number, submitted.outcome().await, &caller) }),
-        Err(problem) => Either::Right(std::future::ready(written(number, Err(problem), &caller))),
     }
 }
 
@@ -96,19 +91,25 @@ async fn submit(line: &[u8], door: &Door, caller: &Caller) -> Result<Submitted, 
     door.submit_when_there_is_room(wish, caller, Transport::HttpBulk).await
 }
 
-fn written(line: u64, outcome: Result<Outcome, Problem>, caller: &Caller) -> Vec<u8> {
-    let mut text = match &outcome {
+/// Waits for a line's answer and writes it.
+async fn told(line: u64, submitted: Result<Submitted, Problem>, caller: Caller) -> Vec<u8> {
+    let outcome = match submitted {
+        Ok(submitted) => submitted.outcome().await,
+        Err(problem) => Err(problem),
+    };
+    let text = match &outcome {
         Ok(outcome) => {
             let success = Some(Success::of(outcome));
             serde_json::to_vec(&Answer { line, status: outcome.http_status(), success, problem: None })
         }
         Err(problem) => {
             let status = problem.status;
-            let problem = Some(traced(problem.clone(), caller).to_json());
+            let problem = Some(traced(problem.clone(), &caller).to_json());
             serde_json::to_vec(&Answer { line, status, success: None, problem })
         }
-    }
-    .unwrap_or_default();
+    };
+    // Writing plain data into memory does not fail.
+    let mut text = text.unwrap_or_default();
     text.push(b'\n');
     text
 }

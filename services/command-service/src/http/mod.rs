@@ -120,8 +120,8 @@ pub(crate) fn serve(
             shutdown.cancelled().await;
             handle.stop(true).await;
         };
-        let (served, ()) = tokio::join!(server, stop);
-        Ok(served?)
+        let (outcome, ()) = tokio::join!(server, stop);
+        Ok(outcome?)
     });
     tracing::info!(address = %bound, "the HTTP door is open");
     Ok(bound)
