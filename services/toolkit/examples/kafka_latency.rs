@@ -42,17 +42,15 @@ async fn main() -> anyhow::Result<()> {
     let (sender, inbox) = sync_channel(1 << 16);
     let log = KafkaEventLog::open(&config, &topic, Arc::new(Channel(sender)), None).await?;
     anyhow::ensure!(log.partitions() == PARTITIONS);
-    let measured = topic.clone();
-    let log = tokio::task::spawn_blocking(move || measure(log, &inbox, &measured).map(|()| inbox)).await??;
-    drop(log);
+    tokio::task::spawn_blocking(move || measure(&log, &inbox)).await??;
     read_by_group(&config, &topic).await
 }
 
-fn measure(log: KafkaEventLog, inbox: &Receiver<(Instant, Signal)>, _topic: &str) -> anyhow::Result<()> {
+fn measure(log: &KafkaEventLog, inbox: &Receiver<(Instant, Signal)>) -> anyhow::Result<()> {
     for partition in 0..PARTITIONS {
         log.tail_from(Partition(partition), 0);
     }
-    first_of_each(&log, inbox)?;
+    first_of_each(log, inbox)?;
     let mut append_ms = Vec::new();
     let mut tail_ms = Vec::new();
     for number in 0..ONE_AT_A_TIME {

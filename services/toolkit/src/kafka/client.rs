@@ -96,7 +96,7 @@ impl ClientContext for Connection {
             | RDKafkaLogLevel::Critical
             | RDKafkaLogLevel::Error
             | RDKafkaLogLevel::Warning => {
-                tracing::warn!(target: "toolkit::kafka", role, facility, "{message}")
+                tracing::warn!(target: "toolkit::kafka", role, facility, "{message}");
             }
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
                 tracing::info!(target: "toolkit::kafka", role, facility, "{message}");

@@ -50,7 +50,7 @@ impl EndOffsets {
         partitions: i32,
         mut dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
-        let (questions, asked) = bounded(QUESTIONS);
+        let (questions, waiting) = bounded(QUESTIONS);
         let topic: Arc<str> = topic.into();
         for number in 0..CLIENTS {
             // No group: this client never reads, so that nothing delays its answers (Kafka answers the requests of a
@@ -72,10 +72,10 @@ impl EndOffsets {
                 timeout: config.request_timeout().min(PATIENCE),
                 probes: number == 0,
             };
-            let asked = asked.clone();
+            let waiting = waiting.clone();
             std::thread::Builder::new()
                 .name("kafka-end-offsets".to_owned())
-                .spawn(move || asker.run(&asked))?;
+                .spawn(move || asker.run(&waiting))?;
         }
         Ok(Self { questions, topic })
     }

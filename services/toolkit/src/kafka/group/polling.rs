@@ -132,7 +132,7 @@ impl Polling {
                     Fault::Final(reason) => return Err(End::Failed(reason)),
                     // Readiness tells it, by those who ask the brokers.
                     Fault::Connection(reason) => {
-                        tracing::debug!(group = self.options.group, reason, "brokers are away")
+                        tracing::debug!(group = self.options.group, reason, "brokers are away");
                     }
                     fault => tracing::warn!(group = self.options.group, ?fault, "the group's member goes on"),
                 },
