@@ -115,14 +115,19 @@ fn measure(log: &KafkaEventLog, inbox: &Receiver<(Instant, Signal)>) -> anyhow::
         }
     }
     let rate = |within: Duration| PIPELINED as f64 / within.as_secs_f64();
-    println!("pipelined: {:.0} appends/s, {:.0} records/s also tailed", rate(all_acked.unwrap_or_default()), rate(begun.elapsed()));
+    println!(
+        "pipelined: {:.0} appends/s, {:.0} records/s also tailed",
+        rate(all_acked.unwrap_or_default()),
+        rate(begun.elapsed())
+    );
     Ok(())
 }
 
 async fn read_by_group(config: &KafkaConfig, topic: &str) -> anyhow::Result<()> {
     let total = (PARTITIONS as usize + ONE_AT_A_TIME + PIPELINED) as i64;
     let begun = Instant::now();
-    let mut group = Group::open(config, topic, PARTITIONS, GroupOptions::new(format!("{topic}-group")), None)?;
+    let mut group =
+        Group::open(config, topic, PARTITIONS, GroupOptions::new(format!("{topic}-group")), None)?;
     let handle = group.handle();
     let (mut read, mut first, mut commit_ms) = (0, None, Vec::new());
     while read < total {
@@ -157,7 +162,8 @@ async fn read_by_group(config: &KafkaConfig, topic: &str) -> anyhow::Result<()> 
     }
 
     // A second member takes over half of the partitions: each is revoked, settled, and begun at its committed position.
-    let mut second = Group::open(config, topic, PARTITIONS, GroupOptions::new(format!("{topic}-group")), None)?;
+    let mut second =
+        Group::open(config, topic, PARTITIONS, GroupOptions::new(format!("{topic}-group")), None)?;
     let asked = Instant::now();
     let mut taken = 0;
     while taken < PARTITIONS / 2 {
@@ -224,7 +230,11 @@ fn record(number: usize) -> NewRecord {
     let mut headers = Headers::new();
     headers.push("ce_type", b"ProductCreated");
     headers.push("traceparent", b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-    NewRecord { key: RecordKey { subject, version: 1, basis: 0, event_id }, value: vec![7; 150].into(), headers }
+    NewRecord {
+        key: RecordKey { subject, version: 1, basis: 0, event_id },
+        value: vec![7; 150].into(),
+        headers,
+    }
 }
 
 fn show(what: &str, times: &mut [Duration]) {
