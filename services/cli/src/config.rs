@@ -10,27 +10,28 @@ use crate::system::Names;
 pub const SERVICE: &str = "folio";
 
 /// Where the servers are, and what things on them are called.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub kafka: KafkaConfig,
     pub registry: RegistryConfig,
     pub cql: CqlConfig,
     pub search: SearchConfig,
-    pub topic: Topic,
+    /// The topic that holds the events.
+    pub topic: String,
     pub telemetry: TelemetryConfig,
 }
 
-/// The topic that holds the events.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Topic {
-    pub name: String,
-}
-
-impl Default for Topic {
+impl Default for Config {
     fn default() -> Self {
-        Self { name: contract::topics::EVENTS.to_owned() }
+        Self {
+            kafka: KafkaConfig::default(),
+            registry: RegistryConfig::default(),
+            cql: CqlConfig::default(),
+            search: SearchConfig::default(),
+            topic: contract::topics::EVENTS.to_owned(),
+            telemetry: TelemetryConfig::default(),
+        }
     }
 }
 
@@ -45,7 +46,7 @@ impl Config {
         "{'class': 'SimpleStrategy', 'replication_factor': 1}".clone_into(&mut config.cql.replication);
         config.search.url.clone_from(&addresses.elasticsearch_url);
         config.search.index_prefix.clone_from(&names.index_prefix);
-        config.topic.name.clone_from(&names.topic);
+        config.topic.clone_from(&names.topic);
         config
     }
 }

@@ -41,7 +41,7 @@ impl Oracle {
     /// # Errors
     /// If the broker does not answer, or an effective record cannot be decoded.
     pub async fn read(config: &Config, ids: SchemaIds) -> anyhow::Result<Self> {
-        let (kafka, topic) = (config.kafka.clone(), config.topic.name.clone());
+        let (kafka, topic) = (config.kafka.clone(), config.topic.clone());
         tokio::task::spawn_blocking(move || {
             let mut oracle = Self::default();
             let mut current: HashMap<(Partition, String), u64> = HashMap::new();

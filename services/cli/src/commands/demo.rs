@@ -48,7 +48,7 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
     let config = system.config();
     let (cql, search) = stores::connect(&config).await?;
     let (in_cql, in_search) = (CqlPositions::open(&cql).await?, SearchPositions::open(&search));
-    let ends = tokio::task::spawn_blocking(move || audit::audit(&config.kafka, &config.topic.name, |_, _, _| {})).await??.ends;
+    let ends = tokio::task::spawn_blocking(move || audit::audit(&config.kafka, &config.topic, |_, _, _| {})).await??.ends;
     let all: i64 = ends.values().sum();
     for read_model in read_models::ALL {
         let group = read_models::group_id(&system.names.group_prefix, read_model);

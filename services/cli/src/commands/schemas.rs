@@ -14,7 +14,7 @@ use crate::say::say;
 pub async fn register(config: &Config) -> anyhow::Result<()> {
     let registry = Registry::new(&config.registry)?;
     for schema in known_schemas() {
-        let subject = subject(&config.topic.name, schema.fqn);
+        let subject = subject(&config.topic, schema.fqn);
         registry.set_compatibility(&subject, Level::BackwardTransitive).await?;
         let id = registry.register(&subject, schema.text).await?;
         say!("schema {} v{}: id {id}, subject {subject}", schema.event_type, schema.version);
@@ -30,7 +30,7 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     let registry = Registry::new(&config.registry)?;
     let mut wrong = 0;
     for schema in known_schemas() {
-        let subject = subject(&config.topic.name, schema.fqn);
+        let subject = subject(&config.topic, schema.fqn);
         match registry.id_of(&subject, schema.text).await {
             Ok(id) => say!("schema {} v{}: registered as id {id}", schema.event_type, schema.version),
             Err(error) if error.is_transient() => return Err(error.into()),
@@ -61,7 +61,7 @@ pub async fn ids(config: &Config) -> anyhow::Result<SchemaIds> {
     let registry = Registry::new(&config.registry)?;
     let mut ids = Vec::new();
     for schema in known_schemas() {
-        let subject = subject(&config.topic.name, schema.fqn);
+        let subject = subject(&config.topic, schema.fqn);
         ids.push((*schema, registry.id_of(&subject, schema.text).await?));
     }
     SchemaIds::new(ids).context("making the table of schema ids")

@@ -49,7 +49,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// If a server cannot be reached.
 pub async fn count(config: &Config) -> anyhow::Result<Counts> {
     let (cql, search) = stores::connect(config).await?;
-    let (kafka, topic) = (config.kafka.clone(), config.topic.name.clone());
+    let (kafka, topic) = (config.kafka.clone(), config.topic.clone());
     let log = tokio::task::spawn_blocking(move || audit(&kafka, &topic, |_, _, _| {})).await??;
     Ok(Counts {
         log,

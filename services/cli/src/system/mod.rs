@@ -79,7 +79,6 @@ impl Planner {
     pub fn command_service(&self, number: usize) -> anyhow::Result<(Plan, Listens)> {
         let listens = listens(true)?;
         let mut environment = self.kafka();
-        environment.extend(variables([("TOPIC__NAME", &self.names.topic)]));
         environment.extend(self.registry());
         environment.extend(listen(&listens));
         Ok((self.plan(&format!("command-service-{number}"), "command-service", &[], environment, &listens), listens))
@@ -94,7 +93,7 @@ impl Planner {
         let mut environment = self.kafka();
         environment.extend(self.registry());
         environment.extend(self.stores());
-        environment.extend(variables([("TOPIC", &self.names.topic), ("GROUP_PREFIX", &self.names.group_prefix)]));
+        environment.extend(variables([("GROUP_PREFIX", &self.names.group_prefix)]));
         environment.extend(listen(&listens));
         let name = format!("projector-{read_model}-{number}");
         Ok((self.plan(&name, "projector", &["--read-model", read_model], environment, &listens), listens))
@@ -131,7 +130,7 @@ impl Planner {
     }
 
     fn kafka(&self) -> Vec<(String, String)> {
-        variables([("KAFKA__BOOTSTRAP_SERVERS", &self.addresses.kafka_bootstrap)])
+        variables([("KAFKA__BOOTSTRAP_SERVERS", &self.addresses.kafka_bootstrap), ("TOPIC", &self.names.topic)])
     }
 
     fn registry(&self) -> Vec<(String, String)> {
