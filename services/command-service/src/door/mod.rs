@@ -18,6 +18,7 @@ use domain::{Command, ProductId, Version};
 use ledger::CommandId;
 use toolkit::lifecycle::Dependency;
 use toolkit::problem::Problem;
+use tracing::Span;
 
 use crate::engine::{Engine, Order, Origin, Pending, Refusal, Transport};
 
@@ -46,19 +47,30 @@ struct Shared {
 /// A command that was handed over.
 #[derive(Debug)]
 pub struct Submitted {
+    pending: Pending,
+    beside: Beside,
+}
+
+/// What the answer needs beside the engine's.
+#[derive(Debug)]
+struct Beside {
     product: ProductId,
     creates: bool,
-    pending: Pending,
+    /// From the command's arrival to its answer, in the caller's trace.
+    span: Span,
 }
 
 impl Submitted {
     /// Waits for the engine's answer.
     pub async fn outcome(self) -> Result<Outcome, Problem> {
+        let Beside { product, creates, span } = self.beside;
         let partition = self.pending.partition;
-        match self.pending.await {
-            Ok(answer) => outcome::of(answer, self.product, partition, self.creates),
+        let outcome = match self.pending.await {
+            Ok(answer) => outcome::of(answer, product, partition, creates),
             Err(refusal) => Err(refused(&refusal)),
-        }
+        };
+        span.record("outcome", outcome.as_ref().map_or_else(|problem| problem.code, |it| it.kind.name()));
+        outcome
     }
 }
 
@@ -74,10 +86,9 @@ impl Door {
         caller: &Caller,
         transport: Transport,
     ) -> Result<Submitted, Problem> {
-        let (order, creates) = self.order(wish, caller, transport)?;
-        let product = order.product.clone();
+        let (order, beside) = self.order(wish, caller, transport)?;
         let pending = self.shared.engine.submit(order).map_err(|refusal| refused(&refusal))?;
-        Ok(Submitted { product, creates, pending })
+        Ok(Submitted { pending, beside })
     }
 
     /// Like [`Door::submit`], but waits for room in the inbox: an upload is slowed down, not refused.
@@ -87,12 +98,12 @@ impl Door {
         caller: &Caller,
         transport: Transport,
     ) -> Result<Submitted, Problem> {
-        let (mut order, creates) = self.order(wish, caller, transport)?;
-        let (product, command) = (order.product.clone(), order.command.name());
+        let (mut order, beside) = self.order(wish, caller, transport)?;
+        let command = order.command.name();
         let until = tokio::time::Instant::now() + order.deadline;
         loop {
             order = match self.shared.engine.try_submit(order) {
-                Ok(pending) => return Ok(Submitted { product, creates, pending }),
+                Ok(pending) => return Ok(Submitted { pending, beside }),
                 Err((Refusal::Full, order)) if tokio::time::Instant::now() < until => *order,
                 Err((refusal, _)) => {
                     self.shared.engine.count_refused(command, transport, &refusal);
@@ -109,7 +120,7 @@ impl Door {
         wish: AddressedCommand,
         caller: &Caller,
         transport: Transport,
-    ) -> Result<(Order, bool), Problem> {
+    ) -> Result<(Order, Beside), Problem> {
         let creates = matches!(wish.command, Command::CreateProduct(_));
         let product = match (wish.product_id, &wish.idempotency_key) {
             (Some(product), _) => product,
@@ -133,8 +144,16 @@ impl Door {
             Some(key) => contract::command_id(caller.principal, key),
             None => CommandId(uuid::Uuid::new_v4()),
         };
+        let span = tracing::info_span!(
+            "command",
+            command = wish.command.name(),
+            product.id = %product,
+            transport = transport.name(),
+            outcome = tracing::field::Empty
+        );
+        let trace = caller.trace.adopt(&span);
         let order = Order {
-            product,
+            product: product.clone(),
             command_id,
             command_hash: contract::command_hash(&wish.command),
             command: wish.command,
@@ -142,12 +161,12 @@ impl Door {
             deadline: caller.deadline.map_or(self.shared.deadline, |asked| asked.min(self.shared.deadline)),
             origin: Origin {
                 actor: caller.actor.clone(),
-                trace: caller.trace,
+                trace,
                 correlation_id: caller.correlation_id.clone(),
             },
             transport,
         };
-        Ok((order, creates))
+        Ok((order, Beside { product, creates, span }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the engine counts. Names are `toolkit::telemetry::names`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Partition, VoidReason};
@@ -8,6 +9,7 @@ use opentelemetry::metrics::{Counter, Histogram, Meter};
 use toolkit::telemetry::names;
 
 use super::health::Board;
+use super::mailbox::Mailbox;
 
 /// The door a command came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,19 +69,20 @@ impl Instruments {
         }
     }
 
-    /// Shows what is on the board whenever metrics are read.
-    pub(super) fn watch(&self, board: &Board) {
+    /// Shows what is on the board and in the inboxes whenever metrics are read.
+    pub(super) fn watch(&self, board: &Board, mailboxes: &Arc<[Mailbox]>) {
         let watched = board.clone();
         let next = self.meter.i64_observable_gauge(names::NEXT_OFFSET).with_callback(move |observer| {
             for (partition, next) in watched.next_offsets() {
                 observer.observe(next, &[KeyValue::new("partition", i64::from(partition))]);
             }
         });
-        let watched = board.clone();
-        let waiting = self
-            .meter
-            .u64_observable_gauge(names::COMMANDS_WAITING)
-            .with_callback(move |observer| observer.observe(watched.waiting(), &[]));
+        let (watched, mailboxes) = (board.clone(), Arc::clone(mailboxes));
+        let waiting =
+            self.meter.u64_observable_gauge(names::COMMANDS_WAITING).with_callback(move |observer| {
+                let in_inboxes: usize = mailboxes.iter().map(Mailbox::depth).sum();
+                observer.observe(watched.waiting() + in_inboxes as u64, &[]);
+            });
         // The provider keeps the callbacks; the handles have no further use.
         let (_next, _waiting) = (next.build(), waiting.build());
     }

@@ -127,7 +127,7 @@ impl Engine {
         let shared = &self.shared;
         let partitions = log.partitions();
         shared.board.open(partitions);
-        shared.instruments.watch(&shared.board);
+        shared.instruments.watch(&shared.board, &shared.mailboxes);
         for thread in 0..shared.mailboxes.len() {
             let worker = worker::Worker::new(worker::Setup {
                 thread,
@@ -190,11 +190,6 @@ impl Engine {
     /// Tells all threads that more schema ids are known.
     pub fn schemas_changed(&self) {
         self.shared.mailboxes.iter().for_each(Mailbox::schemas_changed);
-    }
-
-    /// Commands in the inboxes, not yet seen by a sequencer.
-    pub fn depth(&self) -> usize {
-        self.shared.mailboxes.iter().map(Mailbox::depth).sum()
     }
 }
 
