@@ -29,7 +29,8 @@ pub(super) struct ProductRow {
     attributes: Option<BTreeMap<String, String>>,
     tags: Option<BTreeSet<String>>,
     status: String,
-    deleted_from: Option<String>,
+    /// Empty while the product is not deleted: a null would be a tombstone.
+    deleted_from: String,
     version: i64,
     event_id: Uuid,
     updated_at: CqlTimestamp,
@@ -50,7 +51,7 @@ impl From<&StoredProduct> for ProductRow {
             attributes: Some(product.attributes.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect()),
             tags: Some(product.tags.iter().map(str::to_owned).collect()),
             status: product.status.to_string(),
-            deleted_from: product.deleted_from.map(|s| s.to_string()),
+            deleted_from: product.deleted_from.map_or_else(String::new, |s| s.to_string()),
             version: product.version.get() as i64,
             event_id: stored.event_id,
             updated_at: to_cql(stored.updated_at),
@@ -82,7 +83,10 @@ impl TryFrom<ProductRow> for StoredProduct {
             attributes: Attributes::parse(attributes.iter().map(|(n, v)| (n.as_str(), v.as_str())))?,
             tags: Tags::parse(tags.iter().map(String::as_str))?,
             status: Status::parse(&row.status)?,
-            deleted_from: row.deleted_from.as_deref().map(Status::parse).transpose()?,
+            deleted_from: Some(&*row.deleted_from)
+                .filter(|s| !s.is_empty())
+                .map(Status::parse)
+                .transpose()?,
             version: Version(row.version as u64),
         };
         Ok(Self { product, event_id: row.event_id, updated_at: from_cql(row.updated_at) })

@@ -70,7 +70,8 @@ impl Cql {
             .known_nodes(&config.contact_points)
             .connection_timeout(timeout)
             .schema_agreement_timeout(timeout)
-            .fetch_schema_metadata(false)
+            .fetch_full_schema_metadata(false)
+            .keyspaces_to_fetch([&config.keyspace])
             .default_execution_profile_handle(profile.into_handle());
         if let Some(datacenter) = &config.local_datacenter {
             builder = builder.prefer_datacenter(datacenter.clone());

@@ -21,9 +21,14 @@ pub struct Document {
 }
 
 /// A bulk request holds at most this many documents,
-const DOCUMENTS: usize = 2_000;
+const DOCUMENTS: usize = 1_000;
 /// and about this many bytes.
 const BYTES: usize = 5 * 1024 * 1024;
+
+/// Bulk requests under way at once: more only make each take longer.
+pub(super) const AT_ONCE: usize = 2;
+/// A bulk request is a thousand requests' work: it may take this many times as long as one of them.
+const PATIENCE: u32 = 6;
 
 impl Search {
     /// Writes all `documents`; returns when each is there, in this or a newer version.
@@ -72,7 +77,11 @@ impl Search {
         );
         let request = || format!("POST /{index}/_bulk");
         let body = body(documents);
-        let (status, answer) = self.send(Method::Post, &path, Some(body), "application/x-ndjson").await?;
+        // Nobody closes the semaphore.
+        let _permit = self.bulks.acquire().await.ok();
+        let timeout = self.timeout * PATIENCE;
+        let (status, answer) =
+            self.send(Method::Post, &path, Some(body), "application/x-ndjson", timeout).await?;
         if !(200..300).contains(&status) {
             return Err(SearchError::Status { request: request(), status, problem: reason(&answer) });
         }

@@ -20,6 +20,7 @@ use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, Transp
 use elasticsearch::http::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 pub use bulk::Document;
 pub use error::SearchError;
@@ -32,6 +33,9 @@ use crate::config::SearchConfig;
 pub struct Search {
     transport: Arc<Transport>,
     prefix: Arc<str>,
+    timeout: Duration,
+    /// One for each bulk request under way, of all clones together.
+    bulks: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Search {
@@ -45,10 +49,11 @@ impl Search {
     pub async fn connect(config: &SearchConfig) -> Result<Self, SearchError> {
         let problem = |problem: String| SearchError::Config { url: config.url.clone(), problem };
         let url = Url::parse(&config.url).map_err(|e| problem(e.to_string()))?;
+        let timeout = Duration::from_millis(config.timeout_ms);
         let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url))
             .disable_proxy()
             .enable_meta_header(false)
-            .timeout(Duration::from_millis(config.timeout_ms));
+            .timeout(timeout);
         if let Some(key) = &config.api_key {
             builder = builder.auth(Credentials::EncodedApiKey(key.expose().to_owned()));
         } else if let Some(user) = &config.username {
@@ -56,7 +61,12 @@ impl Search {
             builder = builder.auth(Credentials::Basic(user.clone(), password.to_owned()));
         }
         let transport = builder.build().map_err(|e| problem(e.to_string()))?;
-        let search = Self { transport: Arc::new(transport), prefix: config.index_prefix.as_str().into() };
+        let search = Self {
+            transport: Arc::new(transport),
+            prefix: config.index_prefix.as_str().into(),
+            timeout,
+            bulks: Arc::new(Semaphore::new(bulk::AT_ONCE)),
+        };
         let _who: Value = search.call(Method::Get, "/", None).await?;
         Ok(search)
     }
@@ -120,7 +130,7 @@ impl Search {
     ) -> Result<T, SearchError> {
         let request = describe(method, path);
         let body = body.map(|b| Bytes::from(b.to_string()));
-        let (status, answer) = self.send(method, path, body, "application/json").await?;
+        let (status, answer) = self.send(method, path, body, "application/json", self.timeout).await?;
         if !(200..300).contains(&status) {
             return Err(SearchError::Status { request, status, problem: reason(&answer) });
         }
@@ -133,6 +143,7 @@ impl Search {
         path: &str,
         body: Option<Bytes>,
         content_type: &'static str,
+        timeout: Duration,
     ) -> Result<(u16, Bytes), SearchError> {
         let unreachable = |e: elasticsearch::Error| SearchError::Unreachable {
             request: describe(method, path),
@@ -141,8 +152,11 @@ impl Search {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let response =
-            self.transport.send(method, path, headers, None::<&()>, body, None).await.map_err(unreachable)?;
+        let response = self
+            .transport
+            .send(method, path, headers, None::<&()>, body, Some(timeout))
+            .await
+            .map_err(unreachable)?;
         let status = response.status_code().as_u16();
         Ok((status, response.bytes().await.map_err(unreachable)?))
     }
