@@ -3,6 +3,7 @@
 //! Promises: what was ever written decodes for ever; any bytes whatsoever give an event or an error, never a panic,
 //! and decoding never takes more memory than a small multiple of the input.
 
+mod containers;
 mod schemas;
 mod wire;
 

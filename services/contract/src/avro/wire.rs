@@ -1,20 +1,19 @@
 //! The records as the schemas name their fields. They borrow: from the event when it is written, from the input when
 //! it is read, so that the only allocations of a decoded event are its own.
 
-use std::fmt;
 use std::io;
 
 use domain::{
     Attributes, Brand, CategoryPath, Description, DetailsRevised, Event, InitialStatus, Money, Name,
     PriceChanged, ProductCreated, ProductDeleted, ProductDiscontinued, ProductListed, ProductMoved,
-    ProductRestored, Reason, Sku, Status, Tags, ValueError,
+    ProductRestored, Reason, Sku, Status, ValueError,
 };
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::ser::Serializer;
+use serde::de::Deserializer;
 use serde::{Deserialize, Serialize};
 use serde_avro_fast::ser::{SerError, SerializerConfig};
 
 use super::DecodeError;
+use super::containers::{List, Map};
 
 #[derive(Serialize, Deserialize)]
 struct MoneyRecord<'a> {
@@ -71,12 +70,6 @@ struct ReasonRecord<'a> {
 struct RestoredRecord<'a> {
     status: &'a str,
 }
-
-/// An Avro map. What the domain says about its contents is kept beside Avro's own errors, which are about form.
-struct Map(Result<Attributes, ValueError>);
-
-/// An Avro array of strings, likewise.
-struct List(Result<Tags, ValueError>);
 
 /// Roughly how many bytes the datum takes; too little costs a reallocation, no more.
 pub(super) fn size_hint(event: &Event) -> usize {
@@ -226,81 +219,4 @@ fn money_record(money: Money) -> MoneyRecord<'static> {
 
 fn reason_record(reason: Option<&Reason>) -> ReasonRecord<'_> {
     ReasonRecord { reason: reason.map(Reason::as_str) }
-}
-
-impl Serialize for Map {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let attributes = self.0.as_ref().map_err(serde::ser::Error::custom)?;
-        serializer.collect_map(attributes.iter())
-    }
-}
-
-impl Serialize for List {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let tags = self.0.as_ref().map_err(serde::ser::Error::custom)?;
-        serializer.collect_seq(tags.iter())
-    }
-}
-
-impl<'de> Deserialize<'de> for Map {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Map;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of strings")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Map, A::Error> {
-                let mut failure = None;
-                let attributes = Attributes::parse(std::iter::from_fn(|| {
-                    map.next_entry::<&'de str, &'de str>().unwrap_or_else(|error| {
-                        failure = Some(error);
-                        None
-                    })
-                }));
-                if let Some(failure) = failure {
-                    return Err(failure);
-                }
-                // An invalid pair ended the parsing early; the rest must still be well-formed.
-                if attributes.is_err() {
-                    while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                }
-                Ok(Map(attributes))
-            }
-        }
-        deserializer.deserialize_map(Pairs)
-    }
-}
-
-impl<'de> Deserialize<'de> for List {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Items;
-        impl<'de> Visitor<'de> for Items {
-            type Value = List;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of strings")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List, A::Error> {
-                let mut failure = None;
-                let tags = Tags::parse(std::iter::from_fn(|| {
-                    seq.next_element::<&'de str>().unwrap_or_else(|error| {
-                        failure = Some(error);
-                        None
-                    })
-                }));
-                if let Some(failure) = failure {
-                    return Err(failure);
-                }
-                if tags.is_err() {
-                    while seq.next_element::<IgnoredAny>()?.is_some() {}
-                }
-                Ok(List(tags))
-            }
-        }
-        deserializer.deserialize_seq(Items)
-    }
 }
