@@ -15,7 +15,7 @@ struct Arguments {
     /// Which read model to build: products, history or search.
     #[arg(long)]
     read_model: Option<String>,
-    /// A YAML file; variables such as FOLIO__KAFKA__BOOTSTRAP_SERVERS and --set win over it.
+    /// A YAML file; variables such as `FOLIO__KAFKA__BOOTSTRAP_SERVERS` and `--set` win over it.
     #[arg(long, env = "FOLIO_CONFIG")]
     config: Option<PathBuf>,
     /// Sets one key, as in `--set listen.ops=127.0.0.1:9464`; may be repeated.

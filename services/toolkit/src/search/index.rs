@@ -46,23 +46,20 @@ impl Search {
     pub async fn apply(&self, declared: &Index, generation: u32) -> Result<Vec<Applied>, SearchError> {
         let (index, alias) = (declared.index(self.prefix(), generation), declared.alias(self.prefix()));
         let body = declared.body()?;
-        let created = match self.mapping(&index).await? {
-            Some(there) => {
-                let absent = absent_fields(&body["mappings"]["properties"], &there["properties"]);
-                if !absent.is_empty() {
-                    return Err(SearchError::Schema(format!(
-                        "index {index} is there without the declared fields {}; it belongs to another version of Folio: use \
-                         another index prefix, or delete the index and let it be built again",
-                        absent.join(", ")
-                    )));
-                }
-                false
+        let there = self.mapping(&index).await?;
+        let created = there.is_none();
+        if let Some(there) = there {
+            let absent = absent_fields(&body["mappings"]["properties"], &there["properties"]);
+            if !absent.is_empty() {
+                return Err(SearchError::Schema(format!(
+                    "index {index} is there without the declared fields {}; it belongs to another version of Folio: use another \
+                     index prefix, or delete the index and let it be built again",
+                    absent.join(", ")
+                )));
             }
-            None => {
-                let _done: Value = self.call(Method::Put, &format!("/{index}"), Some(body)).await?;
-                true
-            }
-        };
+        } else {
+            let _done: Value = self.call(Method::Put, &format!("/{index}"), Some(body)).await?;
+        }
         let alias_created = !self.has_alias(&alias).await?;
         if alias_created {
             let actions = json!({ "actions": [{ "add": { "index": index, "alias": alias } }] });

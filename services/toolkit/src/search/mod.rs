@@ -1,6 +1,6 @@
-//! Elasticsearch and OpenSearch: connection, bulk writer, reads, searches, index and alias.
+//! Elasticsearch and `OpenSearch`: connection, bulk writer, reads, searches, index and alias.
 //!
-//! Promises: every request is bounded in time; plain JSON that Elasticsearch 7.17 to 9 and OpenSearch understand; a document
+//! Promises: every request is bounded in time; plain JSON that Elasticsearch 7.17 to 9 and `OpenSearch` understand; a document
 //! never gets older (`version_type=external`).
 
 mod bulk;

@@ -1,25 +1,23 @@
 //! The read models on the real stores: what is written is answered, older writes change nothing, pages are whole.
 
+#![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
+
+mod records;
+
 use std::collections::BTreeSet;
 
-use domain::{
-    Attributes, Brand, CategoryPath, Description, Event, InitialStatus, Money, Name, PriceChanged,
-    ProductCreated, ProductDeleted, ProductId, ProductMoved, Sku, Tags, Version,
-};
+use domain::{CategoryPath, ProductId, Version};
 use jiff::Timestamp;
 use read_models::history::{HistoryModel, HistoryStore, Order, Past};
-use read_models::model::{Meta, Place, ReadModel, Recorded, Store, Writes};
+use read_models::model::{Recorded, Store};
 use read_models::products::{Products, ProductsStore};
-use read_models::projection::{Outcome, Projection};
 use read_models::search::{Facet, Filters, SearchModel, SearchRequest, SearchStore, Sort};
 use read_models::{PageRequest, QueryError, history, products, search, stores};
+use records::{created, deleted, fold, id, moved, priced, project, records, retry};
 use testkit::servers::{servers, test_prefix};
-use tokio_util::sync::CancellationToken;
 use toolkit::config::{CqlConfig, SearchConfig};
 use toolkit::cql::Cql;
-use toolkit::retry::Retry;
 use toolkit::search::Search;
-use uuid::Uuid;
 
 const GROUP: &str = "test.g1";
 
@@ -52,76 +50,6 @@ async fn search() -> Search {
     assert!(stores::apply_search(&search).await.unwrap().iter().all(|a| !a.created));
     assert!(stores::check_search(&search).await.unwrap().is_empty());
     search
-}
-
-fn retry() -> Retry {
-    Retry::until(CancellationToken::new())
-}
-
-fn id(n: usize) -> ProductId {
-    ProductId::parse(&format!("p-{n:03}")).unwrap()
-}
-
-fn created(n: usize, category: &str) -> Event {
-    Event::ProductCreated(ProductCreated {
-        sku: Sku::parse(&format!("RING-{n}")).unwrap(),
-        name: Name::parse(&format!("Golden ring number {n}")).unwrap(),
-        description: Description::parse("made by hand").unwrap(),
-        category: CategoryPath::parse(category).unwrap(),
-        brand: Brand::parse(if n.is_multiple_of(2) { "Aurum" } else { "Argent" }).unwrap(),
-        price: Money::new(1_000 + n as i64, "EUR").unwrap(),
-        attributes: Attributes::parse([("size", if n.is_multiple_of(2) { "m" } else { "l" })]).unwrap(),
-        tags: Tags::parse(["gift"]).unwrap(),
-        status: InitialStatus::Listed,
-    })
-}
-
-fn priced(minor_units: i64) -> Event {
-    Event::PriceChanged(PriceChanged { price: Money::new(minor_units, "EUR").unwrap() })
-}
-
-fn moved(category: &str) -> Event {
-    Event::ProductMoved(ProductMoved { category: CategoryPath::parse(category).unwrap() })
-}
-
-fn deleted() -> Event {
-    Event::ProductDeleted(ProductDeleted { reason: None })
-}
-
-/// The records that give product `n` these events, a second apart.
-fn records(n: usize, events: Vec<Event>) -> Vec<Recorded> {
-    let recorded = |(i, event): (usize, Event)| Recorded {
-        product: id(n),
-        version: Version(i as u64 + 1),
-        event_id: Uuid::from_u128((n * 1_000 + i) as u128),
-        event,
-        place: Place {
-            partition: 0,
-            offset: (n * 1_000 + i) as i64,
-            appended_at: Timestamp::from_second(i as i64 + 1).unwrap(),
-        },
-        meta: Meta { actor: Some("ann".to_owned()), ..Meta::default() },
-    };
-    events.into_iter().enumerate().map(recorded).collect()
-}
-
-/// Folds records as a projector does, on what the store holds.
-async fn fold<M: ReadModel, S: Store<M>>(store: &S, records: &[Recorded]) -> Writes<M> {
-    let mut projection = Projection::<M>::new(1_000);
-    let missing = projection.begin(records.iter().map(|r| &r.product));
-    let states = store.load(&missing).await.unwrap();
-    for (product, state) in missing.into_iter().zip(states) {
-        projection.loaded(product, state);
-    }
-    for record in records {
-        let outcome = projection.apply(record).unwrap();
-        assert!(matches!(outcome, Outcome::Applied | Outcome::AlreadyApplied), "{outcome:?}");
-    }
-    projection.take_writes()
-}
-
-async fn project<M: ReadModel, S: Store<M>>(store: &S, records: &[Recorded]) {
-    store.write(fold(store, records).await, &retry()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
