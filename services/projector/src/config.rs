@@ -89,3 +89,26 @@ impl Config {
         read_models::group_id(&self.group_prefix, &self.read_model)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_read_model_can_be_built_and_nothing_else() {
+        for read_model in read_models::ALL {
+            let config = Config { read_model: read_model.to_owned(), ..Config::default() };
+            config.check().unwrap();
+            assert_eq!(config.group(), format!("folio.{read_model}.g1"));
+        }
+        let refused = Config::default().check().unwrap_err().to_string();
+        assert!(refused.contains("--read-model") && refused.contains("history"), "{refused}");
+    }
+
+    #[test]
+    fn a_batch_of_nothing_is_refused() {
+        let batch = BatchConfig { max_records: 0, ..BatchConfig::default() };
+        let config = Config { read_model: "search".to_owned(), batch, ..Config::default() };
+        assert!(config.check().unwrap_err().to_string().contains("batch.max_records"));
+    }
+}

@@ -33,3 +33,29 @@ pub(crate) fn recorded(
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ledger::Headers;
+
+    use super::*;
+
+    #[test]
+    fn the_key_rules_and_headers_that_make_no_sense_are_left_out() {
+        let key = RecordKey::parse(b"p-1/3/7/00000000-0000-8000-8000-000000000001").unwrap();
+        let mut headers = Headers::new();
+        headers.push("ce_subject", b"another-product");
+        headers.push("ce_time", b"yesterday");
+        headers.push("folio_actor", b"ann");
+        let record = LogRecord { offset: 9, timestamp_ms: 1_000, key: Bytes::new(), value: None, headers };
+        let event = contract::json::event_from_data("ProductListed", "{}").unwrap();
+        let recorded = recorded(Partition(2), &record, &key, event).unwrap();
+        assert_eq!((recorded.product.as_str(), recorded.version), ("p-1", Version(3)));
+        assert_eq!(
+            (recorded.event_id, recorded.place.offset, recorded.place.partition),
+            (key.event_id, 9, 2)
+        );
+        assert_eq!((recorded.meta.actor.as_deref(), recorded.meta.occurred_at), (Some("ann"), None));
+    }
+}

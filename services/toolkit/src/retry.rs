@@ -150,3 +150,71 @@ impl Waits<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[derive(Debug, PartialEq)]
+    struct Failure {
+        transient: bool,
+    }
+
+    impl fmt::Display for Failure {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("the store is away")
+        }
+    }
+
+    impl Transient for Failure {
+        fn is_transient(&self) -> bool {
+            self.transient
+        }
+    }
+
+    fn quick(token: CancellationToken) -> Retry {
+        Retry::until(token).waiting(Duration::from_micros(10), Duration::from_micros(100))
+    }
+
+    #[tokio::test]
+    async fn transient_failures_are_tried_again_and_the_watcher_hears_of_each() {
+        let (failures, successes) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let (failed, succeeded) = (Arc::clone(&failures), Arc::clone(&successes));
+        let retry = quick(CancellationToken::new()).watched(move |outcome| {
+            let counter = if outcome.is_ok() { &succeeded } else { &failed };
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        let attempts = AtomicU32::new(0);
+        let attempt = || async {
+            let attempt = attempts.fetch_add(1, Ordering::Relaxed);
+            if attempt < 20 { Err(Failure { transient: true }) } else { Ok(attempt) }
+        };
+        assert_eq!(retry.run("write", attempt).await.unwrap(), 20);
+        assert_eq!((failures.load(Ordering::Relaxed), successes.load(Ordering::Relaxed)), (20, 1));
+    }
+
+    #[tokio::test]
+    async fn a_final_failure_is_not_tried_again() {
+        let attempts = AtomicU32::new(0);
+        let attempt = || async {
+            attempts.fetch_add(1, Ordering::Relaxed);
+            Err::<(), _>(Failure { transient: false })
+        };
+        let ended = quick(CancellationToken::new()).run("write", attempt).await;
+        assert!(matches!(ended, Err(GaveUp::Final(Failure { transient: false }))));
+        assert_eq!(attempts.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_tried_after_the_token_is_cancelled() {
+        let token = CancellationToken::new();
+        let attempt = || async {
+            token.cancel();
+            Err::<(), _>(Failure { transient: true })
+        };
+        let retry = Retry::until(token.clone()).waiting(Duration::from_secs(60), Duration::from_secs(60));
+        assert!(matches!(retry.run("write", attempt).await, Err(GaveUp::Cancelled { .. })));
+    }
+}

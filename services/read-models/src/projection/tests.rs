@@ -27,6 +27,9 @@ enum Rules {
     StateAnywhere,
 }
 
+/// What a reader sees in the lists of categories, by category and product.
+type Lists<'a> = BTreeMap<&'a (String, String), &'a StoredProduct>;
+
 /// What a store holds of a row key: the newest write, `None` for a delete. At equal timestamps the delete wins, as in CQL.
 #[derive(Debug, Default, Clone, PartialEq)]
 struct Rows {
@@ -64,7 +67,7 @@ impl Rows {
     }
 
     /// What a reader sees.
-    fn visible(&self) -> (Vec<&StoredProduct>, Vec<(&(String, String), &StoredProduct)>) {
+    fn visible(&self) -> (Vec<&StoredProduct>, Lists<'_>) {
         let lists = self.lists.iter().filter_map(|(key, (_, row))| Some((key, row.as_ref()?))).collect();
         (self.states.values().collect(), lists)
     }

@@ -41,3 +41,13 @@ async fn a_cluster_that_is_away_is_named_and_transient() {
     let error = Cql::connect(&config).await.unwrap_err();
     assert!(error.is_transient() && error.to_string().contains(&address), "{error}");
 }
+
+#[test]
+fn writes_to_one_partition_travel_together_and_no_write_is_lost() {
+    let partitions = std::iter::repeat_n(Some(1), 130).chain([None, None, Some(2), Some(1)]);
+    let sizes: Vec<usize> = write::grouped(partitions.enumerate(), |(_, partition)| *partition)
+        .into_iter()
+        .map(|group| group.len())
+        .collect();
+    assert_eq!(sizes, [64, 64, 3, 1, 1, 1]);
+}

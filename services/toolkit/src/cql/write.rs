@@ -47,7 +47,7 @@ impl Cql {
     /// Does all `writes`, in any order, at most `config.concurrency` at once (of all clones together). Those that fail for a transient reason are
     /// done again as `retry` says; others end it.
     pub async fn write_all(&self, writes: Vec<Write>, retry: &Retry) -> Result<(), GaveUp<CqlError>> {
-        let mut pending = grouped(writes);
+        let mut pending = grouped(writes, |write| write.partition);
         let mut waits = retry.waits();
         while !pending.is_empty() {
             let (left, error) = self.write_once(pending).await?;
@@ -109,11 +109,14 @@ impl Cql {
 }
 
 /// One group per write, but one per [`BATCH`] writes of the same partition.
-fn grouped(writes: Vec<Write>) -> Vec<Vec<Write>> {
-    let mut groups: Vec<Vec<Write>> = Vec::with_capacity(writes.len());
+pub(super) fn grouped<W>(
+    writes: impl IntoIterator<Item = W>,
+    partition: impl Fn(&W) -> Option<u64>,
+) -> Vec<Vec<W>> {
+    let mut groups: Vec<Vec<W>> = Vec::new();
     let mut open: HashMap<u64, usize> = HashMap::new();
     for write in writes {
-        if let Some(partition) = write.partition {
+        if let Some(partition) = partition(&write) {
             if let Some(group) = open.get(&partition).and_then(|i| groups.get_mut(*i))
                 && group.len() < BATCH
             {
