@@ -2,7 +2,6 @@
 //! state is worth nothing. Promises that each offset is applied once, by the rule, whichever way it came.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use super::pending::InFlight;
 use super::products::Remembered;
@@ -132,18 +131,14 @@ impl<A: Aggregate> Sequencer<A> {
 
     fn count_own(&mut self, offset: Offset, append: &InFlight<A>) {
         let (version, event_id) = (append.version, append.event_id);
-        let product = self.products.meet(append.subject.as_str());
-        product.version = version;
-        if !product.unreadable {
-            product.state = Some(Arc::clone(&append.after));
-        }
-        product.remember(Remembered {
+        let record = Remembered {
             command_id: append.command_id,
             command_hash: Some(append.command_hash),
             version,
             event_id,
             offset,
-        });
+        };
+        self.products.change(append.subject.as_str(), |product| product.accept(&append.after, record));
         self.answer(append.command, Answer::Accepted { version, event_id, offset, replayed: false });
     }
 
@@ -160,52 +155,27 @@ impl<A: Aggregate> Sequencer<A> {
         match self.laws.judge(offset, key.basis, key.version, current) {
             Verdict::Void(reason) => self.count_void(offset, key.subject, key.version, current, reason),
             Verdict::Effective => {
-                let command_id = self.count_foreign(offset, key, decode());
-                self.settle_relatives(key.subject, command_id);
+                let decoded = decode();
+                match self.products.change(key.subject, |product| product.fold::<A>(offset, key, decoded)) {
+                    Ok(command_id) => self.settle_relatives(key.subject, command_id),
+                    Err(reason) => {
+                        let subject = Subject::of_checked(key.subject);
+                        self.outputs.push(Output::UnreadableRecord {
+                            offset,
+                            subject,
+                            version: key.version,
+                            reason,
+                        });
+                    }
+                }
             }
         }
-    }
-
-    /// Folds an effective record into its product. Whatever its value is, the version counts.
-    fn count_foreign(
-        &mut self,
-        offset: Offset,
-        key: KeyRef<'_>,
-        decoded: Result<Recorded<A::Event>, Unreadable>,
-    ) -> Option<crate::CommandId> {
-        let KeyRef { subject, version, event_id, .. } = key;
-        let product = self.products.meet(subject);
-        product.version = version;
-        let before = product.state.take();
-        let problem = match decoded {
-            Err(Unreadable(problem)) => problem,
-            Ok(Recorded { event, command_id, command_hash }) => {
-                if let Some(command_id) = command_id {
-                    product.remember(Remembered { command_id, command_hash, version, event_id, offset });
-                }
-                if product.unreadable {
-                    return command_id;
-                }
-                let about = Subject::of_checked(subject);
-                match A::evolve(before.map(Arc::unwrap_or_clone), &about, version, &event) {
-                    Ok(after) => {
-                        product.state = Some(Arc::new(after));
-                        return command_id;
-                    }
-                    Err(error) => error.to_string(),
-                }
-            }
-        };
-        product.unreadable = true;
-        let subject = Subject::of_checked(subject);
-        self.outputs.push(Output::UnreadableRecord { offset, subject, version, reason: problem });
-        None
     }
 
     fn count_void(&mut self, offset: Offset, subject: &str, version: u64, current: u64, reason: VoidReason) {
         self.outputs.push(Output::VoidRecord { offset, reason });
         if reason == VoidReason::Ahead {
-            self.products.meet(subject).quarantined = true;
+            self.products.change(subject, |product| product.quarantined = true);
             let subject = Subject::of_checked(subject);
             self.outputs.push(Output::Violation { offset, subject, version, current });
         }

@@ -38,8 +38,11 @@ impl<A: Aggregate> Sequencer<A> {
                     self.answer(command, answer);
                 }
                 Step::Append { version, event, before, after } => {
-                    self.leave_line(subject, command);
-                    self.append(command, version, event, before, after);
+                    let append_id = self.append(command, version, event, before, after);
+                    if let Some(line) = self.lines.get_mut(subject) {
+                        line.queue.pop_front();
+                        line.in_flight = Some(append_id);
+                    }
                 }
             }
         }
@@ -213,9 +216,9 @@ impl<A: Aggregate> Sequencer<A> {
         event: A::Event,
         before: Option<Arc<A::State>>,
         after: A::State,
-    ) {
-        let Some(waiting) = self.waiting.get_mut(&command) else { return };
+    ) -> AppendId {
         let (append_id, event_id) = self.ids.issue();
+        let waiting = self.waiting.get_mut(&command).expect("a command is decided while it waits");
         waiting.appends.push(append_id);
         let submission = &waiting.submission;
         let subject = submission.subject.clone();
@@ -233,9 +236,6 @@ impl<A: Aggregate> Sequencer<A> {
             reported: None,
         };
         self.in_flight.insert(append_id, in_flight);
-        if let Some(line) = self.lines.get_mut(&subject) {
-            line.in_flight = Some(append_id);
-        }
         let ticket = submission.ticket;
         let key = RecordKey { subject, version, basis: self.next, event_id };
         self.outputs.push(Output::Append(Append {
@@ -248,5 +248,6 @@ impl<A: Aggregate> Sequencer<A> {
             command_hash,
             ticket,
         }));
+        append_id
     }
 }

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use ahash::AHashMap;
 use uuid::Uuid;
 
-use crate::{CommandHash, CommandId, Offset, Subject};
+use super::{Recorded, Unreadable};
+use crate::key::KeyRef;
+use crate::{Aggregate, CommandHash, CommandId, Offset, Subject};
 
 /// How many commands of a product are remembered. Older retries are new commands.
 const REMEMBERED: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Product<S> {
+    /// Its key in the map again, so that folding copies no text.
+    subject: Subject,
     pub(super) version: u64,
     /// `None` before the first record, and for ever after an unreadable one.
     pub(super) state: Option<Arc<S>>,
@@ -31,18 +35,55 @@ pub(super) struct Remembered {
     pub(super) offset: Offset,
 }
 
-impl<S> Default for Product<S> {
-    fn default() -> Self {
-        Self { version: 0, state: None, unreadable: false, quarantined: false, commands: Vec::new() }
-    }
-}
-
 impl<S> Product<S> {
+    pub(super) fn new(subject: Subject) -> Self {
+        Self { subject, version: 0, state: None, unreadable: false, quarantined: false, commands: Vec::new() }
+    }
+
+    /// Folds an effective record of another writer. Whatever its value is, the version counts: an error says why the
+    /// product cannot be read any more.
+    pub(super) fn fold<A: Aggregate<State = S>>(
+        &mut self,
+        offset: Offset,
+        key: KeyRef<'_>,
+        decoded: Result<Recorded<A::Event>, Unreadable>,
+    ) -> Result<Option<CommandId>, String>
+    where
+        S: Clone,
+    {
+        let KeyRef { version, event_id, .. } = key;
+        self.version = version;
+        let before = self.state.take();
+        let folded = decoded.map_err(|Unreadable(problem)| problem).and_then(|recorded| {
+            let Recorded { event, command_id, command_hash } = recorded;
+            if let Some(command_id) = command_id {
+                self.remember(Remembered { command_id, command_hash, version, event_id, offset });
+            }
+            if !self.unreadable {
+                let before = before.map(Arc::unwrap_or_clone);
+                let after = A::evolve(before, &self.subject, version, &event).map_err(|e| e.to_string())?;
+                self.state = Some(Arc::new(after));
+            }
+            Ok(command_id)
+        });
+        self.unreadable |= folded.is_err();
+        folded
+    }
+
+    /// Takes over the state that an own effective record was made of.
+    pub(super) fn accept(&mut self, after: &Arc<S>, record: Remembered) {
+        self.version = record.version;
+        if !self.unreadable {
+            self.state = Some(Arc::clone(after));
+        }
+        self.remember(record);
+    }
+
     pub(super) fn find(&self, command_id: CommandId) -> Option<&Remembered> {
         self.commands.iter().rev().find(|c| c.command_id == command_id)
     }
 
-    pub(super) fn remember(&mut self, command: Remembered) {
+    fn remember(&mut self, command: Remembered) {
         let len = self.commands.len();
         if len == REMEMBERED {
             self.commands.remove(0);
@@ -71,12 +112,16 @@ impl<S> Products<S> {
         self.get(subject).map_or(0, |product| product.version)
     }
 
-    /// The product, made if this is its first record. The subject is copied only then.
-    pub(super) fn meet(&mut self, subject: &str) -> &mut Product<S> {
-        if !self.0.contains_key(subject) {
-            self.0.insert(Subject::of_checked(subject), Product::default());
+    /// Changes the product, made if this is its first record. The subject is copied only then.
+    pub(super) fn change<T>(&mut self, subject: &str, change: impl FnOnce(&mut Product<S>) -> T) -> T {
+        if let Some(product) = self.0.get_mut(subject) {
+            return change(product);
         }
-        self.0.get_mut(subject).expect("it was inserted above")
+        let subject = Subject::of_checked(subject);
+        let mut product = Product::new(subject.clone());
+        let changed = change(&mut product);
+        self.0.insert(subject, product);
+        changed
     }
 
     pub(super) fn clear(&mut self) {
@@ -90,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_last_64_commands_are_remembered() {
-        let mut product = Product::<()>::default();
+        let mut product = Product::<()>::new(Subject::parse("a").unwrap());
         let command = |n: u64| Remembered {
             command_id: CommandId(Uuid::from_u128(u128::from(n))),
             command_hash: None,
