@@ -25,6 +25,9 @@ use crate::schemas::Schemas;
 use crate::watch::Progress;
 use stop::{End, Stop};
 
+/// How long something that is away is left alone between two attempts, at first and at most.
+const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+
 /// What the tasks of all partitions share.
 #[derive(Debug)]
 pub(crate) struct Context<M, S> {
@@ -67,7 +70,7 @@ pub(crate) struct Task<M: ReadModel, S: Store<M>> {
 impl<M: ReadModel, S: Store<M>> Task<M, S> {
     /// `stop` ends the task after the batch it is at, or while it waits for something that is away.
     pub(crate) fn new(context: Arc<Context<M, S>>, claim: Claim, stop: CancellationToken) -> Self {
-        let retry = Retry::until(stop.clone());
+        let retry = Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
         let watched = |health: &Dependency| {
             let (health, metrics) = (health.clone(), context.metrics.clone());
             retry.clone().watched(move |outcome| match outcome {

@@ -183,18 +183,28 @@ impl Cql {
 }
 
 fn failed(statement: &Prepared, source: scylla::errors::ExecutionError) -> CqlError {
-    CqlError::Execute { statement: statement.get_statement().to_owned(), source: Box::new(source) }
+    CqlError::Execute { statement: short(statement.get_statement()), source: Box::new(source) }
 }
 
 fn collect<R: OwnedRow>(
     statement: &Prepared,
     result: scylla::response::query_result::QueryResult,
 ) -> Result<Vec<R>, CqlError> {
-    let problem =
-        |problem: String| CqlError::Decode { statement: statement.get_statement().to_owned(), problem };
+    let problem = |problem: String| CqlError::Decode { statement: short(statement.get_statement()), problem };
     let rows = result.into_rows_result().map_err(|e| problem(e.to_string()))?;
     rows.rows::<R>()
         .map_err(|e| problem(e.to_string()))?
         .collect::<Result<Vec<R>, _>>()
         .map_err(|e| problem(e.to_string()))
+}
+
+/// A statement as an error shows it: what it does to which table, without the list of columns.
+fn short(statement: &str) -> String {
+    let words: Vec<&str> = statement.split_whitespace().collect();
+    let at = |word: &str| words.iter().position(|w| w.eq_ignore_ascii_case(word));
+    match (words.first(), at("FROM").or_else(|| at("INTO")).or_else(|| at("UPDATE"))) {
+        (Some(verb), Some(0)) => format!("{verb} {}", words.get(1).unwrap_or(&"")),
+        (Some(verb), Some(i)) => format!("{verb} .. {} {} ..", words[i], words.get(i + 1).unwrap_or(&"")),
+        _ => statement.chars().take(100).collect(),
+    }
 }

@@ -51,3 +51,11 @@ fn writes_to_one_partition_travel_together_and_no_write_is_lost() {
         .collect();
     assert_eq!(sizes, [64, 64, 3, 1, 1, 1]);
 }
+
+#[test]
+fn an_error_shows_what_a_statement_does_to_which_table() {
+    assert_eq!(short("SELECT a, b FROM k.t WHERE a = ?"), "SELECT .. FROM k.t ..");
+    assert_eq!(short("INSERT INTO k.t (a, b) VALUES (?, ?)"), "INSERT .. INTO k.t ..");
+    assert_eq!(short("UPDATE k.t USING TIMESTAMP ? SET a = ?"), "UPDATE k.t");
+    assert_eq!(short("TRUNCATE k.t"), "TRUNCATE k.t");
+}
