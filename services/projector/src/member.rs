@@ -122,8 +122,9 @@ impl<M: ReadModel, S: Store<M>> Member<M, S> {
             running.stop.cancel();
         }
         let reason = format!(
-            "its records cannot be read on: {error:?}; if the topic was made anew or lost records, make the read model anew too \
-             (drop its tables or index, `folio stores apply`, reset the group's offsets), else look at the brokers"
+            "its records cannot be read on: {error:?}; if the topic was made anew or lost records, stop the projectors, drop \
+             the read model's tables or index, run `folio stores apply`, delete the consumer group and start them again; else \
+             look at the brokers"
         );
         tracing::error!(
             group = self.context.group,

@@ -26,17 +26,31 @@ pub struct Applied {
 }
 
 /// Creates the tables that are not there yet. `replication` is a CQL map, used when the keyspace is created.
+///
+/// If a table of a read model was lost, the positions are emptied with it: else a projector would go on where it was, and what
+/// was lost would be missing for ever. Applying everything again changes no row that is still there.
 pub async fn apply_cql(cql: &Cql, replication: &str) -> Result<Vec<Applied>, Error> {
+    let had_positions = cql.missing(&KEYSPACE, GENERATION).await?.is_empty();
     let mut all = Vec::new();
     for schema in &SCHEMAS {
         let applied = cql.apply(schema, replication, GENERATION).await?;
         all.extend(applied.into_iter().map(|a| Applied { what: a.what, created: a.created }));
     }
+    if had_positions && all.iter().any(|applied| applied.created) {
+        cql.truncate("positions").await?;
+        all.push(Applied {
+            what: format!("empty table {}.positions, to build again what was lost", cql.keyspace()),
+            created: true,
+        });
+    }
     Ok(all)
 }
 
-/// Creates the indices and aliases that are not there yet.
+/// Creates the indices and aliases that are not there yet; positions go with a lost index, as in [`apply_cql`].
 pub async fn apply_search(search: &Search) -> Result<Vec<Applied>, Error> {
+    if search.is_missing(&search::INDEX, GENERATION).await? {
+        search.delete_index(&positions::INDEX.index(search.prefix(), GENERATION)).await?;
+    }
     let mut all = Vec::new();
     for index in &INDICES {
         let applied = search.apply(index, GENERATION).await?;

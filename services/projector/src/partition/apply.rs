@@ -17,8 +17,8 @@ const TELL_GARBAGE: Duration = Duration::from_secs(10);
 
 const REPAIR_DECODING: &str = "later events of the partition wait behind it: deploy a projector that can read it, then restart; \
                                the event itself is part of history and stays";
-const REBUILD: &str = "the rows are not what this log made of them: drop the read model's tables or index, run `folio stores \
-                       apply`, reset the group's offsets, and let it be built again";
+const REBUILD: &str = "the rows are not what this log made of them: stop the read model's projectors, drop its tables or index, \
+                       run `folio stores apply`, and start them again to build it anew";
 
 impl<M: ReadModel, S: Store<M>> Task<M, S> {
     /// The events of the batch that count, up to the first that cannot be decoded.

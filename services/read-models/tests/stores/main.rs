@@ -102,6 +102,15 @@ async fn products_are_found_by_id_and_listed_by_category() {
         store.write_position(GROUP, 0, position).await.unwrap();
         assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7, "a position never goes back");
     }
+    let lost = cql.prepare("DROP TABLE {keyspace}.history_g1").await.unwrap();
+    cql.execute(&lost, ()).await.unwrap();
+    assert_eq!(stores::check_cql(&cql).await.unwrap().len(), 1);
+    stores::apply_cql(&cql, "").await.unwrap();
+    assert_eq!(
+        queries.position(GROUP, 0).await.unwrap(),
+        0,
+        "what was lost is built again from the beginning"
+    );
     cql.drop_keyspace().await.unwrap();
 }
 
@@ -228,6 +237,13 @@ async fn products_are_searched_with_typos_filters_and_facets() {
         store.write_position(GROUP, 0, position).await.unwrap();
         assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7, "a position never goes back");
     }
+    search.delete_index(&search::INDEX.index(search.prefix(), read_models::GENERATION)).await.unwrap();
+    stores::apply_search(&search).await.unwrap();
+    assert_eq!(
+        queries.position(GROUP, 0).await.unwrap(),
+        0,
+        "what was lost is built again from the beginning"
+    );
     for index in stores::INDICES {
         search.delete_index(&index.index(search.prefix(), read_models::GENERATION)).await.unwrap();
     }

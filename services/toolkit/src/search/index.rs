@@ -71,6 +71,11 @@ impl Search {
         ])
     }
 
+    /// Whether the index itself is not there, whatever its fields.
+    pub async fn is_missing(&self, declared: &Index, generation: u32) -> Result<bool, SearchError> {
+        Ok(self.mapping(&declared.index(self.prefix(), generation)).await?.is_none())
+    }
+
     /// What is declared and missing.
     pub async fn missing(&self, declared: &Index, generation: u32) -> Result<Vec<String>, SearchError> {
         let (index, alias) = (declared.index(self.prefix(), generation), declared.alias(self.prefix()));
