@@ -16,7 +16,7 @@ async fn kcat_reads_keys_headers_and_partitions() -> anyhow::Result<()> {
     let mut system = System::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     live(&commands, 40).await?;
-    let headers = [("folio-actor", "ann"), ("idempotency-key", "k-1")];
+    let headers = [("x-folio-actor", "ann"), ("idempotency-key", "k-1")];
     let changed = commands.change_price("p1", 7_700, &headers).await?;
     assert_eq!(changed.status, 200, "{}", changed.body);
 
@@ -108,7 +108,8 @@ async fn decoded(system: &System, answer: &Value) -> anyhow::Result<i64> {
     let id = u32::from_be_bytes(value[1..5].try_into()?);
     let schema = toolkit::registry::Registry::new(&system.config.registry)?.fetch(id).await?;
     let schema = apache_avro::Schema::parse_str(&schema.text)?;
-    let Avro::Record(fields) = apache_avro::from_avro_datum(&schema, &mut &value[5..], None)? else {
+    let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build()?;
+    let Avro::Record(fields) = reader.read_value(&mut &value[5..])? else {
         anyhow::bail!("an event is a record");
     };
     let price = fields.into_iter().find(|(name, _)| name == "price").context("a price")?.1;

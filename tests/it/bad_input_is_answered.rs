@@ -57,7 +57,7 @@ fn cases() -> Vec<Case> {
         case("a name of 100,000 letters", create, with("name", json!("x".repeat(100_000))), (422, "invalid-value", &["/name"])),
         case("a body of 2 MiB", create, with("description", json!("x".repeat(2 << 20))), (413, "body-too-large", &[])),
         case("a negative price", change, price(json!(-1), json!("USD")), (422, "invalid-value", &["/price/minor_units"])),
-        case("a fractional price", change, price(json!(1.5), json!("USD")), (400, "malformed-request", &["/price/minor_units"])),
+        case("a fractional price", change, price(json!(1.5), json!("USD")), (422, "invalid-value", &["/price/minor_units"])),
         case("an absurd price", change, price(json!(u64::MAX), json!("USD")), (422, "invalid-value", &["/price/minor_units"])),
         case("no such currency", change, price(json!(1), json!("DOLLARS")), (422, "invalid-value", &["/price/currency"])),
         case("another currency", change, price(json!(1), json!("EUR")), (409, "currency-mismatch", &[])),

@@ -174,7 +174,7 @@ impl World {
         let registry = Arc::new(Registry::default());
         let retry =
             Retry::until(lifecycle.drained()).waiting(Duration::from_millis(2), Duration::from_millis(5));
-        let known = dependency("schema-registry");
+        let known = dependency("registry");
         known.up();
         let source = Arc::clone(&registry) as Arc<dyn SchemaSource>;
         lifecycle.spawn_support("refresh", refresh(questions, source, engine.clone(), known, retry));

@@ -104,10 +104,10 @@ struct Needs {
 
 impl Needs {
     fn new(readiness: &Readiness, read_model: &str) -> Self {
-        let store = if read_model == search::NAME { "elasticsearch" } else { "scylladb" };
+        let store = if read_model == search::NAME { "search" } else { "cql" };
         Self {
             kafka: readiness.dependency("kafka"),
-            registry: readiness.dependency("schema-registry"),
+            registry: readiness.dependency("registry"),
             store: readiness.dependency(store),
         }
     }

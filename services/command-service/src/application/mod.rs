@@ -70,7 +70,7 @@ impl Application {
         let readiness = lifecycle.readiness();
         let needs = Needs {
             kafka: readiness.dependency("kafka"),
-            registry: readiness.dependency("schema-registry"),
+            registry: readiness.dependency("registry"),
             events: readiness.dependency("events"),
         };
         let engine = Engine::new(config.engine.clone(), Instruments::new(&meter), needs.events.clone());
