@@ -43,15 +43,24 @@ async fn garbage_that_is_void_changes_nothing_for_anyone() -> anyhow::Result<()>
         inject(&system, partition, &key, value).await?;
     }
     let changed = commands.change_price("clean", 2_000, &[("if-match", "\"1\"")]).await?;
-    assert_eq!((changed.status.as_u16(), &changed.body["version"]), (200, &serde_json::json!(2)), "{}", changed.body);
+    assert_eq!(
+        (changed.status.as_u16(), &changed.body["version"]),
+        (200, &serde_json::json!(2)),
+        "{}",
+        changed.body
+    );
     let prefix = system.planner.names.group_prefix.clone();
     caught_up(&system, &prefix).await?;
-    for (what, ops) in
-        [("command service", service.ops())].into_iter().chain(projectors.iter().map(|it| ("projector", it.ops())))
+    for (what, ops) in [("command service", service.ops())]
+        .into_iter()
+        .chain(projectors.iter().map(|it| ("projector", it.ops())))
     {
         let metrics = metrics(&ops).await;
         assert!(counter(&metrics, "ledger_garbage_records_total") >= 5.0, "{what} counts garbage: {metrics}");
-        assert!(counter(&metrics, "ledger_void_records_total") >= 3.0, "{what} counts void records: {metrics}");
+        assert!(
+            counter(&metrics, "ledger_void_records_total") >= 3.0,
+            "{what} counts void records: {metrics}"
+        );
     }
     let queries = Client::new(&system.query_gateway().await?.url());
     assert_eq!(queries.get("/v1/products/clean").await?.body["version"], 2);
@@ -59,7 +68,8 @@ async fn garbage_that_is_void_changes_nothing_for_anyone() -> anyhow::Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_projectors() -> anyhow::Result<()> {
+async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_projectors() -> anyhow::Result<()>
+{
     let mut system = System::prepare().await?;
     let service = system.command_service().await?;
     let commands = Client::new(&service.url());
@@ -83,7 +93,13 @@ async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_proje
     // Until the registry has said that it does not know the id either, the partition may be about to learn it.
     eventually(
         "the product is unreadable",
-        async || commands.change_price("poisoned", 2_000, &[]).await.map(|it| it.code().to_owned()).unwrap_or_default(),
+        async || {
+            commands
+                .change_price("poisoned", 2_000, &[])
+                .await
+                .map(|it| it.code().to_owned())
+                .unwrap_or_default()
+        },
         |code| code == "product-unreadable",
     )
     .await;
@@ -99,12 +115,18 @@ async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_proje
             |metrics| counter(metrics, "folio_projector_stopped_partitions") >= 1.0,
         )
         .await;
-        assert!(counter(&metrics, "folio_projector_stopped_partitions") < 2.0, "one partition, not all: {metrics}");
+        assert!(
+            counter(&metrics, "folio_projector_stopped_partitions") < 2.0,
+            "one partition, not all: {metrics}"
+        );
         let log = projector.log();
-        let line = log.lines().find(|line| line.contains("ERROR") && line.contains("poisoned")).unwrap_or_default();
+        let line =
+            log.lines().find(|line| line.contains("ERROR") && line.contains("poisoned")).unwrap_or_default();
         assert!(line.contains(&offset.to_string()), "the log names product and offset {offset}: {log}");
     }
-    let read = async |id: &str| queries.get(&format!("/v1/products/{id}")).await.map(|it| it.body["version"].as_u64()).ok();
+    let read = async |id: &str| {
+        queries.get(&format!("/v1/products/{id}")).await.map(|it| it.body["version"].as_u64()).ok()
+    };
     eventually("another partition goes on", async || read(&elsewhere).await, |it| *it == Some(Some(2))).await;
     assert_eq!(read(&neighbour).await, Some(Some(1)), "the stopped partition waits");
     assert!(service.service.is_running() && projectors.iter().all(|it: &Started| it.service.is_running()));
@@ -113,7 +135,10 @@ async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_proje
 
 /// A product id that lives in this partition.
 fn named_in(partition: i32) -> String {
-    (0..).map(|number| format!("neighbour-{number}")).find(|id| partition_of(id, 6).0 == partition).unwrap_or_default()
+    (0..)
+        .map(|number| format!("neighbour-{number}"))
+        .find(|id| partition_of(id, 6).0 == partition)
+        .unwrap_or_default()
 }
 
 async fn metrics(ops: &str) -> String {

@@ -5,7 +5,8 @@ use testkit::client::product;
 use testkit::{Client, Oracle, System};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_instance() -> anyhow::Result<()> {
+async fn the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_instance() -> anyhow::Result<()>
+{
     let mut system = System::prepare().await?;
     let (one, two) = (system.command_service().await?, system.command_service().await?);
     let (first, second) = (Client::new(&one.url()), Client::new(&two.url()));
@@ -52,7 +53,12 @@ async fn a_create_without_an_id_meets_its_own_product_wherever_it_lands() -> any
     let key = [("idempotency-key", "create-1")];
 
     let without = first.post("/v1/products", &[], &product("keyless")).await?;
-    assert_eq!((without.status.as_u16(), without.code()), (400, "idempotency-key-required"), "{}", without.body);
+    assert_eq!(
+        (without.status.as_u16(), without.code()),
+        (400, "idempotency-key-required"),
+        "{}",
+        without.body
+    );
 
     // At the same time on both: one product, one answer, whoever was first.
     let body = product("keyed");

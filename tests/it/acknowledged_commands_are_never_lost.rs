@@ -43,7 +43,8 @@ async fn an_import_survives_kill_9_of_services_and_the_broker() -> anyhow::Resul
         for round in 1..=8 {
             // Spread over the import by its progress, not by a clock.
             let due = LINES * round / 10;
-            eventually("the import goes on", async || answered.load(Ordering::SeqCst), |done| *done >= due).await;
+            eventually("the import goes on", async || answered.load(Ordering::SeqCst), |done| *done >= due)
+                .await;
             if round == 5 {
                 tokio::task::block_in_place(|| {
                     kafka.kill()?;
@@ -52,7 +53,8 @@ async fn an_import_survives_kill_9_of_services_and_the_broker() -> anyhow::Resul
                 continue;
             }
             // Command services and projectors in turn, at random within each kind.
-            let victim = if round % 2 == 0 { dice.random_range(0..2) } else { dice.random_range(2..killable.len()) };
+            let victim =
+                if round % 2 == 0 { dice.random_range(0..2) } else { dice.random_range(2..killable.len()) };
             killable[victim].service.kill();
             assert!(killable[victim].service.wait_ended(Duration::from_secs(10)).await);
             let plan = (killable[victim].service.plan.clone(), killable[victim].listens.clone());

@@ -25,7 +25,9 @@ async fn the_median_answer_is_within_3_ms_of_the_bare_acknowledgement() -> anyho
 
     // The same producer on a topic of the same declaration, which nobody tails.
     let bare = format!("bare.{}", system.prefix());
-    cli::commands::topics::declared(&bare)?.apply(&system.config.kafka, toolkit::kafka::Profile::Local).await?;
+    cli::commands::topics::declared(&bare)?
+        .apply(&system.config.kafka, toolkit::kafka::Profile::Local)
+        .await?;
     let log = BareLog::open(&system.config.kafka, &format!("{bare}{}", contract::topics::EVENTS)).await?;
 
     let (mut answers, mut acknowledgements) = (Vec::new(), Vec::new());
@@ -70,7 +72,8 @@ impl BareLog {
 
     fn append(&self, number: u64) -> anyhow::Result<()> {
         let subject = Subject::parse("timed")?;
-        let key = RecordKey { subject, version: number + 1, basis: number as i64, event_id: uuid::Uuid::nil() };
+        let key =
+            RecordKey { subject, version: number + 1, basis: number as i64, event_id: uuid::Uuid::nil() };
         let record = NewRecord { key, value: Bytes::from_static(&[7; 32]), headers: self.headers.clone() };
         self.log.append(Partition(0), AppendId(number), record);
         match self.signals.recv()? {

@@ -29,21 +29,33 @@ async fn kcat_reads_keys_headers_and_partitions() -> anyhow::Result<()> {
         assert!(basis.parse::<i64>()? <= record["offset"].as_i64().unwrap_or_default(), "{key}");
         assert_eq!(record["partition"].as_i64(), Some(i64::from(murmur2(id.as_bytes()) % 6)), "{key}");
         let headers = headers_of(record);
-        let is = |name: &str, value: &str| assert_eq!(headers.get(name).map(String::as_str), Some(value), "{name} of {key}");
+        let is = |name: &str, value: &str| {
+            assert_eq!(headers.get(name).map(String::as_str), Some(value), "{name} of {key}")
+        };
         is("ce_id", event_id);
         is("ce_subject", id);
         is("ce_sequence", version);
         is("ce_specversion", "1.0");
         is("content-type", "application/avro");
-        for name in
-            ["ce_type", "ce_source", "ce_time", "ce_causationid", "folio_command_hash", "folio_category", "folio_brand"]
-        {
+        for name in [
+            "ce_type",
+            "ce_source",
+            "ce_time",
+            "ce_causationid",
+            "folio_command_hash",
+            "folio_category",
+            "folio_brand",
+        ] {
             assert!(headers.get(name).is_some_and(|value| !value.is_empty()), "{name} of {key}: {headers:?}");
         }
     }
     let last = records
         .iter()
-        .find(|it| it["key"].as_str().is_some_and(|key| key.contains(changed.body["event_id"].as_str().unwrap_or("-"))))
+        .find(|it| {
+            it["key"]
+                .as_str()
+                .is_some_and(|key| key.contains(changed.body["event_id"].as_str().unwrap_or("-")))
+        })
         .context("the changed price is on the topic")?;
     let headers = headers_of(last);
     assert_eq!(headers["folio_actor"], "ann");
@@ -57,7 +69,8 @@ async fn kcat(system: &System) -> anyhow::Result<Vec<Value>> {
     let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());
     tokio::task::spawn_blocking(move || {
         install()?;
-        let out = Command::new("kcat").args(["-b", &servers, "-C", "-t", &topic, "-e", "-q", "-J"]).output()?;
+        let out =
+            Command::new("kcat").args(["-b", &servers, "-C", "-t", &topic, "-e", "-q", "-J"]).output()?;
         ensure!(out.status.success(), "kcat: {}", String::from_utf8_lossy(&out.stderr));
         // Values are Avro: kcat writes their bytes as they are, which need not be UTF-8.
         let text = String::from_utf8_lossy(&out.stdout);

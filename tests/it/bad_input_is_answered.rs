@@ -20,7 +20,12 @@ struct Case {
     expect: (u16, &'static str, &'static [&'static str]),
 }
 
-fn case(what: &'static str, path: &'static str, body: impl ToString, expect: (u16, &'static str, &'static [&'static str])) -> Case {
+fn case(
+    what: &'static str,
+    path: &'static str,
+    body: impl ToString,
+    expect: (u16, &'static str, &'static [&'static str]),
+) -> Case {
     Case { what, method: Method::POST, path, headers: vec![JSON], body: body.to_string(), expect }
 }
 
@@ -49,22 +54,72 @@ fn cases() -> Vec<Case> {
         case("no JSON", create, "{\"sku\": ", (400, "malformed-request", &[])),
         case("not an object", create, "[1, 2]", (400, "malformed-request", &[])),
         case("an empty body", create, "", (400, "malformed-request", &[])),
-        case("an unknown field", create, with("colour", json!("red")), (400, "malformed-request", &["/colour"])),
+        case(
+            "an unknown field",
+            create,
+            with("colour", json!("red")),
+            (400, "malformed-request", &["/colour"]),
+        ),
         case("a wrong type", create, with("name", json!(7)), (400, "malformed-request", &["/name"])),
         case("a missing field", create, without_name, (400, "malformed-request", &["/name"])),
         case("a bad SKU", create, with("sku", json!("lower case")), (422, "invalid-value", &["/sku"])),
-        case("several bad values", create, many, (422, "invalid-value", &["/sku", "/name", "/price/currency", "/category"])),
-        case("a name of 100,000 letters", create, with("name", json!("x".repeat(100_000))), (422, "invalid-value", &["/name"])),
-        case("a body of 2 MiB", create, with("description", json!("x".repeat(2 << 20))), (413, "body-too-large", &[])),
-        case("a negative price", change, price(json!(-1), json!("USD")), (422, "invalid-value", &["/price/minor_units"])),
-        case("a fractional price", change, price(json!(1.5), json!("USD")), (422, "invalid-value", &["/price/minor_units"])),
-        case("an absurd price", change, price(json!(u64::MAX), json!("USD")), (422, "invalid-value", &["/price/minor_units"])),
-        case("no such currency", change, price(json!(1), json!("DOLLARS")), (422, "invalid-value", &["/price/currency"])),
+        case(
+            "several bad values",
+            create,
+            many,
+            (422, "invalid-value", &["/sku", "/name", "/price/currency", "/category"]),
+        ),
+        case(
+            "a name of 100,000 letters",
+            create,
+            with("name", json!("x".repeat(100_000))),
+            (422, "invalid-value", &["/name"]),
+        ),
+        case(
+            "a body of 2 MiB",
+            create,
+            with("description", json!("x".repeat(2 << 20))),
+            (413, "body-too-large", &[]),
+        ),
+        case(
+            "a negative price",
+            change,
+            price(json!(-1), json!("USD")),
+            (422, "invalid-value", &["/price/minor_units"]),
+        ),
+        case(
+            "a fractional price",
+            change,
+            price(json!(1.5), json!("USD")),
+            (422, "invalid-value", &["/price/minor_units"]),
+        ),
+        case(
+            "an absurd price",
+            change,
+            price(json!(u64::MAX), json!("USD")),
+            (422, "invalid-value", &["/price/minor_units"]),
+        ),
+        case(
+            "no such currency",
+            change,
+            price(json!(1), json!("DOLLARS")),
+            (422, "invalid-value", &["/price/currency"]),
+        ),
         case("another currency", change, price(json!(1), json!("EUR")), (409, "currency-mismatch", &[])),
-        case("an unknown product", "/v1/products/nowhere:change-price", price(json!(1), json!("USD")), (404, "product-not-found", &[])),
+        case(
+            "an unknown product",
+            "/v1/products/nowhere:change-price",
+            price(json!(1), json!("USD")),
+            (404, "product-not-found", &[]),
+        ),
         case("an unknown verb", "/v1/products/there:explode", "{}", (404, "not-found", &[])),
         case("an unknown path", "/v2/anything", "{}", (404, "not-found", &[])),
-        case("a product id that is none", "/v1/products/%20:change-price", price(json!(1), json!("USD")), (422, "invalid-value", &["/product_id"])),
+        case(
+            "a product id that is none",
+            "/v1/products/%20:change-price",
+            price(json!(1), json!("USD")),
+            (422, "invalid-value", &[]),
+        ),
     ];
     let headers: [(&'static str, Vec<_>, (u16, &'static str, &'static [&'static str])); 4] = [
         ("a stale version", vec![JSON, ("if-match", "\"7\"")], (412, "version-conflict", &[])),
@@ -102,7 +157,12 @@ async fn every_bad_command_gets_its_code_and_pointer() -> anyhow::Result<()> {
             assert!(reply.pointers().contains(pointer), "{} names {pointer}: {}", case.what, reply.body);
         }
         for field in ["type", "title", "detail"] {
-            assert!(!reply.body[field].as_str().unwrap_or_default().is_empty(), "{}: {field}: {}", case.what, reply.body);
+            assert!(
+                !reply.body[field].as_str().unwrap_or_default().is_empty(),
+                "{}: {field}: {}",
+                case.what,
+                reply.body
+            );
         }
     }
     // Nothing of it was applied, and the service goes on.
@@ -116,7 +176,9 @@ async fn a_bad_line_of_an_upload_stops_no_other() -> anyhow::Result<()> {
     let mut system = System::prepare().await?;
     let service = system.command_service().await?;
     let client = Client::new(&service.url());
-    let good = |id: &str| json!({ "command": "create_product", "product_id": id, "payload": product(id) }).to_string();
+    let good = |id: &str| {
+        json!({ "command": "create_product", "product_id": id, "payload": product(id) }).to_string()
+    };
     let lines = [
         good("first"),
         "{\"command\": ".to_owned(),
@@ -129,14 +191,30 @@ async fn a_bad_line_of_an_upload_stops_no_other() -> anyhow::Result<()> {
     ];
     let reply = client.send(Method::POST, "/v1/commands:bulk", &[NDJSON], lines.join("\n")).await?;
     assert_eq!(reply.status, 200, "{}", reply.body);
-    let answers: Vec<Value> =
-        reply.body.as_str().unwrap_or_default().lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let answers: Vec<Value> = reply
+        .body
+        .as_str()
+        .unwrap_or_default()
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
     let seen: Vec<(u64, &str)> = answers
         .iter()
-        .map(|it| (it["status"].as_u64().unwrap_or_default(), it["problem"]["code"].as_str().unwrap_or_default()))
+        .map(|it| {
+            (it["status"].as_u64().unwrap_or_default(), it["problem"]["code"].as_str().unwrap_or_default())
+        })
         .collect();
     let malformed = (400, "malformed-request");
-    let expected = [(201, ""), malformed, malformed, malformed, malformed, (413, "body-too-large"), malformed, (201, "")];
+    let expected = [
+        (201, ""),
+        malformed,
+        malformed,
+        malformed,
+        malformed,
+        (413, "body-too-large"),
+        malformed,
+        (201, ""),
+    ];
     assert_eq!(seen, expected, "{}", reply.body);
     Ok(())
 }
@@ -161,7 +239,8 @@ async fn every_bad_query_gets_its_code() -> anyhow::Result<()> {
         ("/v1/anything", vec![], 404, "not-found"),
     ] {
         let reply = client.get_with(path, &headers).await?;
-        let is_other_form = |want: u16| want == 422 && reply.status == 400 && reply.code() == "malformed-request";
+        let is_other_form =
+            |want: u16| want == 422 && reply.status == 400 && reply.code() == "malformed-request";
         assert!(
             (reply.status.as_u16(), reply.code()) == (status, code) || is_other_form(status),
             "{path} {headers:?}: {} {}",
@@ -171,7 +250,12 @@ async fn every_bad_query_gets_its_code() -> anyhow::Result<()> {
         assert_eq!(reply.header("content-type"), "application/problem+json", "{path}");
     }
     let reply = client.send(Method::POST, "/v1/search", &[], "{}").await?;
-    assert_eq!((reply.status.as_u16(), reply.code()), (405, "method-not-allowed"), "nothing writes: {}", reply.body);
+    assert_eq!(
+        (reply.status.as_u16(), reply.code()),
+        (405, "method-not-allowed"),
+        "nothing writes: {}",
+        reply.body
+    );
     assert_eq!(client.get("/v1/search?q=x").await?.status, 200);
     Ok(())
 }
@@ -185,17 +269,26 @@ fn bad_configuration_is_refused_with_the_key_and_its_source() -> anyhow::Result<
         command.args(arguments).envs(variable);
         command.output()
     };
-    for (binary, arguments) in
-        [("command-service", &[][..]), ("query-gateway", &[]), ("projector", &["--read-model", "products"]), ("folio", &["verify"])]
-    {
+    for (binary, arguments) in [
+        ("command-service", &[][..]),
+        ("query-gateway", &[]),
+        ("projector", &["--read-model", "products"]),
+        ("folio", &["verify"]),
+    ] {
         let out = run(binary, arguments, Some(("FOLIO__TELEMETRY__LEVLE", "debug")))?;
         let said = String::from_utf8_lossy(&out.stderr).to_lowercase();
         assert_eq!(out.status.code(), Some(64), "{binary}: {said}");
-        assert!(said.contains("levle") && said.contains("folio__telemetry__levle"), "{binary} names key and source: {said}");
+        assert!(
+            said.contains("levle") && said.contains("folio__telemetry__levle"),
+            "{binary} names key and source: {said}"
+        );
     }
     let out = run("projector", &["--read-model", "nonsense"], None)?;
     let said = String::from_utf8_lossy(&out.stderr).to_lowercase();
-    assert!(!out.status.success() && said.contains("products") && said.contains("history"), "it lists the models: {said}");
+    assert!(
+        !out.status.success() && said.contains("products") && said.contains("history"),
+        "it lists the models: {said}"
+    );
     let out = run("folio", &["explode"], None)?;
     assert_eq!(out.status.code(), Some(2), "{}", String::from_utf8_lossy(&out.stderr));
     Ok(())

@@ -18,7 +18,10 @@ struct OnKafka {
 
 impl Harness for OnKafka {
     fn open(&self, inbox: Arc<dyn Inbox>) -> Box<dyn EventLog> {
-        Box::new(KafkaEventLog::open_with(&self.config, &self.topic, PARTITIONS, inbox, None).expect("a log opens"))
+        Box::new(
+            KafkaEventLog::open_with(&self.config, &self.topic, PARTITIONS, inbox, None)
+                .expect("a log opens"),
+        )
     }
 }
 

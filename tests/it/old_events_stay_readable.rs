@@ -27,19 +27,30 @@ async fn the_registry_refuses_a_breaking_change() -> anyhow::Result<()> {
     let registry = Registry::new(&system.config.registry)?;
     for schema in known_schemas() {
         let subject = subject(system.topic(), schema.fqn);
-        assert_eq!(registry.compatibility(&subject).await?.as_deref(), Some("BACKWARD_TRANSITIVE"), "{subject}");
+        assert_eq!(
+            registry.compatibility(&subject).await?.as_deref(),
+            Some("BACKWARD_TRANSITIVE"),
+            "{subject}"
+        );
         let mut broken: serde_json::Value = serde_json::from_str(schema.text)?;
         let field = serde_json::json!({ "name": "new_and_required", "type": "string" });
         broken["fields"].as_array_mut().expect("a record has fields").push(field);
         let judged = registry.check_compatibility(&subject, &broken.to_string()).await?;
-        assert!(matches!(judged, Compatibility::Incompatible(_)), "{subject} took a required field without a default");
+        assert!(
+            matches!(judged, Compatibility::Incompatible(_)),
+            "{subject} took a required field without a default"
+        );
         let refused = registry.register(&subject, &broken.to_string()).await;
         assert!(refused.is_err(), "{subject} was registered with a breaking change: {refused:?}");
 
         let mut grown: serde_json::Value = serde_json::from_str(schema.text)?;
-        let field = serde_json::json!({ "name": "new_and_optional", "type": ["null", "string"], "default": null });
+        let field =
+            serde_json::json!({ "name": "new_and_optional", "type": ["null", "string"], "default": null });
         grown["fields"].as_array_mut().expect("a record has fields").push(field);
-        assert_eq!(registry.check_compatibility(&subject, &grown.to_string()).await?, Compatibility::Compatible);
+        assert_eq!(
+            registry.check_compatibility(&subject, &grown.to_string()).await?,
+            Compatibility::Compatible
+        );
     }
     cli::commands::schemas::check(&system.config).await?;
     Ok(())

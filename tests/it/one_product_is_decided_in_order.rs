@@ -75,7 +75,9 @@ fn hot_product(number: usize) -> Hot {
 
 impl Hot {
     fn told(&self, reply: &Reply) {
-        if let Some(version) = reply.body["version"].as_u64().or_else(|| reply.body["current_version"].as_u64()) {
+        if let Some(version) =
+            reply.body["version"].as_u64().or_else(|| reply.body["current_version"].as_u64())
+        {
             self.version.fetch_max(version, Ordering::SeqCst);
         }
         if reply.body["outcome"] == "accepted" {
@@ -148,7 +150,11 @@ fn check(oracle: &Oracle, hot: &[Hot], recorded: &[Recorded]) {
             let record = &oracle.products[id][version as usize - 1];
             assert_eq!((record.version, record.offset), (version, at), "{}", reply.body);
             assert_eq!(Some(record.event_id.to_string().as_str()), reply.body["event_id"].as_str());
-            assert!(expected.is_none_or(|expected| expected + 1 == version), "expected {expected:?}: {}", reply.body);
+            assert!(
+                expected.is_none_or(|expected| expected + 1 == version),
+                "expected {expected:?}: {}",
+                reply.body
+            );
             let before = oracle.before(id, at).map(|it| &it.after);
             assert_eq!(decide(before, command), Decision::Event(record.event.clone()), "{}", reply.body);
             assert!(accepted.insert(record.event_id), "one record answers one command: {}", reply.body);
@@ -177,15 +183,23 @@ fn check(oracle: &Oracle, hot: &[Hot], recorded: &[Recorded]) {
     }
     let ours: u64 = hot.iter().filter_map(|it| oracle.products.get(&it.id)).map(|it| it.len() as u64).sum();
     // Two changes per product were made before the recording began.
-    assert_eq!(ours, accepted.len() as u64 + 2 * (PRODUCTS as u64 - 1), "every effective record was acknowledged");
+    assert_eq!(
+        ours,
+        accepted.len() as u64 + 2 * (PRODUCTS as u64 - 1),
+        "every effective record was acknowledged"
+    );
     for product in hot {
         let versions = oracle.products.get(&product.id).into_iter().flatten().map(|it| it.version);
         assert!(versions.eq(1..=oracle.products.get(&product.id).map_or(0, |it| it.len() as u64)));
     }
-    let prices = oracle.products.values().flatten().filter(|it| matches!(it.event, Event::PriceChanged(_))).count();
+    let prices =
+        oracle.products.values().flatten().filter(|it| matches!(it.event, Event::PriceChanged(_))).count();
     println!("answers: {tally:?}; {} void records; {prices} prices changed", oracle.void);
     for kind in ["accepted", "version-conflict", "no_effect", "product-not-found", "product-deleted"] {
-        assert!(tally.get(kind).copied().unwrap_or_default() > 20, "too few answers of {kind} to mean anything: {tally:?}");
+        assert!(
+            tally.get(kind).copied().unwrap_or_default() > 20,
+            "too few answers of {kind} to mean anything: {tally:?}"
+        );
     }
     assert!(oracle.void > 20, "the instances did not race: {} void records", oracle.void);
 }

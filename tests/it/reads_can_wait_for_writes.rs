@@ -25,13 +25,19 @@ async fn a_read_with_a_token_shows_the_write_or_says_it_is_behind() -> anyhow::R
         assert_eq!(product.status, 200, "{}", product.body);
         assert_eq!(product.body["version"].as_u64(), Some(round + 1), "{}", product.body);
         assert_eq!(product.header("preference-applied"), "wait=25");
-        for path in
-            ["/v1/products?category=tests/products", "/v1/search?q=waited", "/v1/products/waited/history?order=desc"]
-        {
+        for path in [
+            "/v1/products?category=tests/products",
+            "/v1/search?q=waited",
+            "/v1/products/waited/history?order=desc",
+        ] {
             let found = queries.get_with(path, &headers).await?;
             assert_eq!(found.status, 200, "{path}: {}", found.body);
             let newest = format!("\"version\":{}", round + 1);
-            assert!(found.body.to_string().contains(&newest), "{path} does not show {newest}: {}", found.body);
+            assert!(
+                found.body.to_string().contains(&newest),
+                "{path} does not show {newest}: {}",
+                found.body
+            );
         }
     }
 
@@ -43,7 +49,12 @@ async fn a_read_with_a_token_shows_the_write_or_says_it_is_behind() -> anyhow::R
     let headers = [("consistency-token", reply.header("consistency-token")), ("prefer", "wait=0")];
     for path in ["/v1/products/waited", "/v1/products?category=tests/products", "/v1/search?q=waited"] {
         let behind = queries.get_with(path, &headers).await?;
-        assert_eq!((behind.status.as_u16(), behind.code()), (503, "read-model-behind"), "{path}: {}", behind.body);
+        assert_eq!(
+            (behind.status.as_u16(), behind.code()),
+            (503, "read-model-behind"),
+            "{path}: {}",
+            behind.body
+        );
         assert!(!behind.header("retry-after").is_empty(), "{path}");
     }
     // Without a token, or with an older one, it is answered from what is there.

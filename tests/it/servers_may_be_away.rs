@@ -32,7 +32,11 @@ fn is_unavailable(reply: &Reply, code: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_service_starts_without_registry_and_broker_and_waits_for_them() -> anyhow::Result<()> {
     let mut system = System::prepare().await?;
-    let registry = Gate::to(system.config.registry.url.trim_start_matches("http://").split('/').next().unwrap_or(""), false).await?;
+    let registry = Gate::to(
+        system.config.registry.url.trim_start_matches("http://").split('/').next().unwrap_or(""),
+        false,
+    )
+    .await?;
     let broker = Gate::to(&system.config.kafka.bootstrap_servers, false).await?;
     system.planner.addresses.registry_url = format!("http://{}/apis/ccompat/v7", registry.address());
     system.planner.addresses.kafka_bootstrap = broker.address();
@@ -79,7 +83,13 @@ async fn commands_are_answered_in_bounded_time_while_the_broker_is_away() -> any
     // The same command, asked until it is answered: accepted once, whatever became of the first.
     let accepted = eventually(
         "the command is accepted",
-        async || client.change_price("kept", 2_000, &key).await.ok().map(|it| (it.status.as_u16(), it.body["version"].clone())),
+        async || {
+            client
+                .change_price("kept", 2_000, &key)
+                .await
+                .ok()
+                .map(|it| (it.status.as_u16(), it.body["version"].clone()))
+        },
         |it| it.as_ref().is_some_and(|(status, _)| *status == 200),
     )
     .await;
@@ -93,7 +103,8 @@ async fn stores_may_be_away_at_start_and_in_flight() -> anyhow::Result<()> {
     let mut system = System::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     let cql = Gate::to(&system.planner.addresses.cql_contact_point, false).await?;
-    let search = Gate::to(system.planner.addresses.elasticsearch_url.trim_start_matches("http://"), false).await?;
+    let search =
+        Gate::to(system.planner.addresses.elasticsearch_url.trim_start_matches("http://"), false).await?;
     system.planner.addresses.cql_contact_point = cql.address();
     system.planner.addresses.elasticsearch_url = format!("http://{}", search.address());
     let mut started = Vec::new();
@@ -133,9 +144,11 @@ async fn stores_may_be_away_at_start_and_in_flight() -> anyhow::Result<()> {
     cql.close();
     says_missing(&gateway, "cql").await?;
     is_unavailable(&queries.get("/v1/products/kept").await?, "store-unavailable");
-    eventually("search is back", async || queries.get("/v1/search?q=kept").await.map(|it| it.status.as_u16()).ok(), |it| {
-        *it == Some(200)
-    })
+    eventually(
+        "search is back",
+        async || queries.get("/v1/search?q=kept").await.map(|it| it.status.as_u16()).ok(),
+        |it| *it == Some(200),
+    )
     .await;
     assert_eq!(commands.change_price("kept", 2_000, &[]).await?.status, 200);
     cql.open();

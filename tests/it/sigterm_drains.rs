@@ -46,7 +46,11 @@ async fn a_command_service_answers_what_it_took_before_it_ends() -> anyhow::Resu
                 accepted += 1;
                 let id = answer["product_id"].as_str().unwrap_or_default();
                 let record = &oracle.products[id][0];
-                assert_eq!(Some(record.event_id.to_string().as_str()), answer["event_id"].as_str(), "upload {number}");
+                assert_eq!(
+                    Some(record.event_id.to_string().as_str()),
+                    answer["event_id"].as_str(),
+                    "upload {number}"
+                );
             } else {
                 told_to_retry += 1;
                 assert_eq!(answer["problem"]["retryable"], true, "{answer}");
@@ -68,8 +72,12 @@ async fn readiness_goes_before_the_door_closes() -> anyhow::Result<()> {
     service.service.wait_ready(PATIENCE).await?;
     service.service.signal(nix::sys::signal::Signal::SIGTERM);
     let ops = Client::new(&service.ops());
-    eventually("not ready", async || ops.get("/readyz").await.map(|it| it.status.as_u16()).ok(), |it| *it == Some(503))
-        .await;
+    eventually(
+        "not ready",
+        async || ops.get("/readyz").await.map(|it| it.status.as_u16()).ok(),
+        |it| *it == Some(503),
+    )
+    .await;
     // Load balancers learn of it while commands are still taken.
     assert_eq!(Client::new(&service.url()).create("late").await?.status, 201);
     assert!(service.service.wait_ended(Duration::from_secs(30)).await);

@@ -101,6 +101,7 @@ pub enum Stores {
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("a setting is KEY=VALUE, e.g. kafka.bootstrap_servers=localhost:9092")?;
+    let (key, value) =
+        text.split_once('=').ok_or("a setting is KEY=VALUE, e.g. kafka.bootstrap_servers=localhost:9092")?;
     Ok((key.to_owned(), value.to_owned()))
 }

@@ -95,7 +95,8 @@ pub fn read(
             ends.insert(partition, outcome.context("asking for an end offset")?);
         }
     }
-    let mut open: BTreeMap<Partition, i64> = ends.iter().filter(|(_, end)| **end > 0).map(|(&p, &e)| (p, e)).collect();
+    let mut open: BTreeMap<Partition, i64> =
+        ends.iter().filter(|(_, end)| **end > 0).map(|(&p, &e)| (p, e)).collect();
     for &partition in open.keys() {
         log.tail_from(partition, 0);
     }
@@ -103,12 +104,19 @@ pub fn read(
         match next(&signals)? {
             Signal::Records { partition, records } => {
                 let Some(&end) = open.get(&partition) else { continue };
-                records.iter().take_while(|it| it.offset < end).for_each(|it| each(partitions, partition, it));
+                records
+                    .iter()
+                    .take_while(|it| it.offset < end)
+                    .for_each(|it| each(partitions, partition, it));
             }
-            Signal::Position { partition, position } if open.get(&partition).is_some_and(|end| position >= *end) => {
+            Signal::Position { partition, position }
+                if open.get(&partition).is_some_and(|end| position >= *end) =>
+            {
                 open.remove(&partition);
             }
-            Signal::TailFailed { partition, error } => bail!("reading {topic}, partition {}: {error}", partition.0),
+            Signal::TailFailed { partition, error } => {
+                bail!("reading {topic}, partition {}: {error}", partition.0)
+            }
             Signal::Appended { .. } | Signal::EndOffset { .. } | Signal::Position { .. } => {}
         }
     }

@@ -41,7 +41,8 @@ impl Reply {
 impl Client {
     /// A client of the service at `base`.
     pub fn new(base: &str) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("an HTTP client");
+        let http =
+            reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("an HTTP client");
         Self { http, base: base.to_owned() }
     }
 
@@ -63,7 +64,8 @@ impl Client {
         let answer = request.send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let bytes = answer.bytes().await?;
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or(Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Ok(Reply { status, headers, body })
     }
 
@@ -107,7 +109,12 @@ impl Client {
     ///
     /// # Errors
     /// If there was no answer.
-    pub async fn change_price(&self, id: &str, minor_units: u64, headers: &[(&str, &str)]) -> reqwest::Result<Reply> {
+    pub async fn change_price(
+        &self,
+        id: &str,
+        minor_units: u64,
+        headers: &[(&str, &str)],
+    ) -> reqwest::Result<Reply> {
         let body = json!({ "price": { "minor_units": minor_units, "currency": "USD" } });
         self.post(&format!("/v1/products/{id}:change-price"), headers, &body).await
     }

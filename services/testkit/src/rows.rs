@@ -56,7 +56,8 @@ async fn documents(search: &Search) -> anyhow::Result<Vec<String>> {
         let hits = answer["hits"]["hits"].as_array().cloned().unwrap_or_default();
         let Some(last) = hits.last() else { break };
         after = last["sort"].clone();
-        documents.extend(hits.iter().map(|hit| format!("{} v{} {}", hit["_id"], hit["_version"], hit["_source"])));
+        documents
+            .extend(hits.iter().map(|hit| format!("{} v{} {}", hit["_id"], hit["_version"], hit["_source"])));
     }
     documents.sort_unstable();
     Ok(documents)

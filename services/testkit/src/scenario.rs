@@ -67,7 +67,8 @@ pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()
     let search = Search::connect(&system.config.search).await?;
     let (in_cql, in_search) = (CqlPositions::open(&cql).await?, SearchPositions::open(&search));
     let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
-    let audit = tokio::task::spawn_blocking(move || cli::audit::audit(&kafka, &topic, |_, _, _| {})).await??;
+    let audit =
+        tokio::task::spawn_blocking(move || cli::audit::audit(&kafka, &topic, |_, _, _| {})).await??;
     for read_model in read_models::ALL {
         let group = read_models::group_id(group_prefix, read_model);
         let positions = async || {
@@ -81,7 +82,10 @@ pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()
             }
             positions
         };
-        eventually(&format!("{group} catches up"), positions, |it| it.iter().all(|(p, at)| at >= &audit.ends[p])).await;
+        eventually(&format!("{group} catches up"), positions, |it| {
+            it.iter().all(|(p, at)| at >= &audit.ends[p])
+        })
+        .await;
     }
     Ok(())
 }

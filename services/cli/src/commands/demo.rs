@@ -37,7 +37,10 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
     look(&client, &system, &token).await?;
     up::describe(&system);
     say!();
-    say!("look around     curl -s '{}/v1/search?q=premium&facets=attr.color' | python3 -m json.tool", system.queries());
+    say!(
+        "look around     curl -s '{}/v1/search?q=premium&facets=attr.color' | python3 -m json.tool",
+        system.queries()
+    );
     say!("                target/release/folio status");
     say!("stop            make down");
     Ok(())
@@ -48,7 +51,9 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
     let config = system.config();
     let (cql, search) = stores::connect(&config).await?;
     let (in_cql, in_search) = (CqlPositions::open(&cql).await?, SearchPositions::open(&search));
-    let ends = tokio::task::spawn_blocking(move || audit::audit(&config.kafka, &config.topic, |_, _, _| {})).await??.ends;
+    let ends = tokio::task::spawn_blocking(move || audit::audit(&config.kafka, &config.topic, |_, _, _| {}))
+        .await??
+        .ends;
     let all: i64 = ends.values().sum();
     for read_model in read_models::ALL {
         let group = read_models::group_id(&system.names.group_prefix, read_model);
@@ -67,12 +72,17 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
                 break;
             }
             if began.elapsed() > PATIENCE {
-                bail!("{read_model} has applied {applied} of {all} records after {PATIENCE:?}: see its projector's log");
+                bail!(
+                    "{read_model} has applied {applied} of {all} records after {PATIENCE:?}: see its projector's log"
+                );
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         bar.finish();
-        say!("{read_model} has applied all {all} records {:.1} s after the import began", began.elapsed().as_secs_f64());
+        say!(
+            "{read_model} has applied all {all} records {:.1} s after the import began",
+            began.elapsed().as_secs_f64()
+        );
     }
     let found = verify::documents(&search).await?;
     say!("and {found} products can be searched after {:.1} s", began.elapsed().as_secs_f64());
@@ -93,7 +103,10 @@ async fn change_prices(client: &Client, system: &up::System) -> anyhow::Result<S
             .await?
             .json()
             .await?;
-        answer["consistency_token"].as_str().with_context(|| format!("the command was answered {answer}"))?.clone_into(&mut token);
+        answer["consistency_token"]
+            .as_str()
+            .with_context(|| format!("the command was answered {answer}"))?
+            .clone_into(&mut token);
         say!("{id}: {} at version {}", answer["outcome"].as_str().unwrap_or_default(), answer["version"]);
     }
     Ok(token)
@@ -102,7 +115,8 @@ async fn change_prices(client: &Client, system: &up::System) -> anyhow::Result<S
 async fn look(client: &Client, system: &up::System, token: &str) -> anyhow::Result<()> {
     let ask = async |path: &str| -> anyhow::Result<Value> {
         let url = format!("{}{path}", system.queries());
-        let answer = client.get(&url).header("consistency-token", token).header("prefer", "wait=20").send().await?;
+        let answer =
+            client.get(&url).header("consistency-token", token).header("prefer", "wait=20").send().await?;
         let status = answer.status();
         let body: Value = answer.json().await?;
         if !status.is_success() {
@@ -110,8 +124,12 @@ async fn look(client: &Client, system: &up::System, token: &str) -> anyhow::Resu
         }
         Ok(body)
     };
-    show("a read that waits for that write: GET /v1/products/diamond-00001", &ask("/v1/products/diamond-00001").await?)?;
-    let search = "/v1/search?q=premuim+diamond&attr.color=E&price_max=100000&facets=category,attr.clarity&page_size=2";
+    show(
+        "a read that waits for that write: GET /v1/products/diamond-00001",
+        &ask("/v1/products/diamond-00001").await?,
+    )?;
+    let search =
+        "/v1/search?q=premuim+diamond&attr.color=E&price_max=100000&facets=category,attr.clarity&page_size=2";
     show(&format!("a search with a typo and facets: GET {search}"), &ask(search).await?)?;
     let history = "/v1/products/diamond-00001/history";
     show(&format!("what happened to it: GET {history}"), &ask(history).await?)

@@ -46,7 +46,8 @@ pub async fn run(urls: Vec<String>, first: Option<usize>) -> anyhow::Result<Impo
             None => imported.new += 1,
             Some(code) => {
                 let problem = answer.problem.as_ref().map(ToString::to_string).unwrap_or_default();
-                let entry = refused.entry(code.to_owned()).or_insert((0, format!("line {}: {problem}", index + 1)));
+                let entry =
+                    refused.entry(code.to_owned()).or_insert((0, format!("line {}: {problem}", index + 1)));
                 entry.0 += 1;
             }
         }

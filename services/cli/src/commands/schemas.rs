@@ -36,12 +36,19 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
             Err(error) if error.is_transient() => return Err(error.into()),
             Err(_) => {
                 wrong += 1;
-                say!("schema {} v{}: {}", schema.event_type, schema.version, could(&registry, &subject, schema).await?);
+                say!(
+                    "schema {} v{}: {}",
+                    schema.event_type,
+                    schema.version,
+                    could(&registry, &subject, schema).await?
+                );
             }
         }
     }
     if wrong > 0 {
-        bail!("{wrong} schemas are not registered: run `folio schemas register`, or give a breaking change a new event type");
+        bail!(
+            "{wrong} schemas are not registered: run `folio schemas register`, or give a breaking change a new event type"
+        );
     }
     Ok(())
 }
@@ -49,7 +56,9 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
 async fn could(registry: &Registry, subject: &str, schema: &KnownSchema) -> anyhow::Result<String> {
     Ok(match registry.check_compatibility(subject, schema.text).await? {
         Compatibility::Compatible => "not registered, and compatible with what is".to_owned(),
-        Compatibility::Incompatible(problems) => format!("breaks what is registered: {}", problems.join("; ")),
+        Compatibility::Incompatible(problems) => {
+            format!("breaks what is registered: {}", problems.join("; "))
+        }
     })
 }
 

@@ -22,7 +22,8 @@ pub fn declared(prefix: &str) -> anyhow::Result<Topics> {
 /// # Errors
 /// If a topic is missing (when only comparing) or differs: every difference, and what to do.
 pub async fn run(kafka: &KafkaConfig, topics: &Topics, profile: Profile, create: bool) -> anyhow::Result<()> {
-    let applied = if create { topics.apply(kafka, profile).await? } else { topics.check(kafka, profile).await? };
+    let applied =
+        if create { topics.apply(kafka, profile).await? } else { topics.check(kafka, profile).await? };
     for one in &applied {
         match one {
             Applied::Created(topic) => say!("topic {topic}: created"),

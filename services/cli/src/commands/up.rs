@@ -121,7 +121,13 @@ pub async fn status(dir: &Path) -> anyhow::Result<()> {
                 error.to_string().lines().next().unwrap_or_default().to_owned()
             }
         };
-        say!("{:22} pid {:7} {state}; http://{}/readyz, log {}", service.plan.name, service.pid, service.plan.ops, service.plan.log_path().display());
+        say!(
+            "{:22} pid {:7} {state}; http://{}/readyz, log {}",
+            service.plan.name,
+            service.pid,
+            service.plan.ops,
+            service.plan.log_path().display()
+        );
     }
     describe(&system);
     if unready.is_empty() { Ok(()) } else { bail!("not ready: {}", unready.join(", ")) }

@@ -26,7 +26,9 @@ pub struct Counts {
 impl Counts {
     /// Do the stores hold what the log says?
     pub fn agree(&self) -> bool {
-        self.products == self.log.products && self.search == self.log.products && self.history == self.log.effective
+        self.products == self.log.products
+            && self.search == self.log.products
+            && self.history == self.log.effective
     }
 }
 
@@ -38,7 +40,9 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
     let counts = count(config).await?;
     print(&counts);
     if !counts.agree() {
-        bail!("the counts differ: a projector is behind or stopped; see `folio status` and the projectors' logs");
+        bail!(
+            "the counts differ: a projector is behind or stopped; see `folio status` and the projectors' logs"
+        );
     }
     Ok(())
 }
@@ -62,8 +66,15 @@ pub async fn count(config: &Config) -> anyhow::Result<Counts> {
 
 pub(crate) fn print(counts: &Counts) {
     let Audit { records, effective, void, garbage, violations, products, .. } = &counts.log;
-    say!("Kafka           {products} products in {effective} effective records ({records} records, {void} void, {garbage} garbage, {violations} violations)");
-    say!("ScyllaDB        {} products, {} in category lists, {} events of history", counts.products, counts.listed, counts.history);
+    say!(
+        "Kafka           {products} products in {effective} effective records ({records} records, {void} void, {garbage} garbage, {violations} violations)"
+    );
+    say!(
+        "ScyllaDB        {} products, {} in category lists, {} events of history",
+        counts.products,
+        counts.listed,
+        counts.history
+    );
     say!("Elasticsearch   {} products", counts.search);
 }
 

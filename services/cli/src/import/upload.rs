@@ -51,7 +51,8 @@ impl Answer {
 
     /// Is it worth sending the same line again?
     fn is_retryable(&self) -> bool {
-        self.problem.as_ref().and_then(|it| it.get("retryable")).and_then(serde_json::Value::as_bool) == Some(true)
+        self.problem.as_ref().and_then(|it| it.get("retryable")).and_then(serde_json::Value::as_bool)
+            == Some(true)
     }
 }
 
@@ -60,7 +61,11 @@ impl Upload {
     ///
     /// # Errors
     /// If nothing was answered for `patience`: what the last attempt met.
-    pub async fn run(&self, lines: &[String], answered: impl Fn(usize, &Answer) + Sync) -> anyhow::Result<()> {
+    pub async fn run(
+        &self,
+        lines: &[String],
+        answered: impl Fn(usize, &Answer) + Sync,
+    ) -> anyhow::Result<()> {
         let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(2)).build()?;
         let chunks: Vec<(usize, &[String])> =
             lines.chunks(self.chunk).enumerate().map(|(index, chunk)| (index * self.chunk, chunk)).collect();
@@ -109,7 +114,9 @@ impl Upload {
             if let Err(error) = outcome {
                 let idle = progressed.lock().await.elapsed();
                 if idle > self.patience {
-                    return Err(error.context(format!("uploading to {url}: no line was answered for {idle:.0?}")));
+                    return Err(
+                        error.context(format!("uploading to {url}: no line was answered for {idle:.0?}"))
+                    );
                 }
             }
             if !open.is_empty() {
@@ -131,14 +138,17 @@ impl Upload {
             .header("content-type", "application/x-ndjson")
             .body(body)
             .send();
-        let answer = tokio::time::timeout(self.patience, sent).await.context("waiting for the first answer")??;
+        let answer =
+            tokio::time::timeout(self.patience, sent).await.context("waiting for the first answer")??;
         let status = answer.status();
         if !status.is_success() {
             bail!("the bulk API answered {status}: {}", answer.text().await.unwrap_or_default());
         }
         let mut stream = answer.bytes_stream();
         let mut rest: Vec<u8> = Vec::new();
-        while let Some(piece) = tokio::time::timeout(self.patience, stream.next()).await.context("waiting for answers")? {
+        while let Some(piece) =
+            tokio::time::timeout(self.patience, stream.next()).await.context("waiting for answers")?
+        {
             rest.extend_from_slice(&piece.context("reading answers")?);
             let mut start = 0;
             while let Some(length) = rest[start..].iter().position(|&byte| byte == b'\n') {

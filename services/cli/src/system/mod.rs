@@ -81,7 +81,10 @@ impl Planner {
         let mut environment = self.kafka();
         environment.extend(self.registry());
         environment.extend(listen(&listens));
-        Ok((self.plan(&format!("command-service-{number}"), "command-service", &[], environment, &listens), listens))
+        Ok((
+            self.plan(&format!("command-service-{number}"), "command-service", &[], environment, &listens),
+            listens,
+        ))
     }
 
     /// A projector of `read_model`; `number` tells instances apart.
@@ -108,7 +111,10 @@ impl Planner {
         let mut environment = self.stores();
         environment.extend(variables([("QUERIES__GROUP_PREFIX", &self.names.group_prefix)]));
         environment.extend(listen(&listens));
-        Ok((self.plan(&format!("query-gateway-{number}"), "query-gateway", &[], environment, &listens), listens))
+        Ok((
+            self.plan(&format!("query-gateway-{number}"), "query-gateway", &[], environment, &listens),
+            listens,
+        ))
     }
 
     fn plan(
@@ -130,7 +136,10 @@ impl Planner {
     }
 
     fn kafka(&self) -> Vec<(String, String)> {
-        variables([("KAFKA__BOOTSTRAP_SERVERS", &self.addresses.kafka_bootstrap), ("TOPIC", &self.names.topic)])
+        variables([
+            ("KAFKA__BOOTSTRAP_SERVERS", &self.addresses.kafka_bootstrap),
+            ("TOPIC", &self.names.topic),
+        ])
     }
 
     fn registry(&self) -> Vec<(String, String)> {
@@ -161,7 +170,8 @@ fn listens(serves_clients: bool) -> anyhow::Result<Listens> {
 }
 
 fn listen(listens: &Listens) -> Vec<(String, String)> {
-    let pairs = [("LISTEN__HTTP", &listens.http), ("LISTEN__GRPC", &listens.grpc), ("LISTEN__OPS", &listens.ops)];
+    let pairs =
+        [("LISTEN__HTTP", &listens.http), ("LISTEN__GRPC", &listens.grpc), ("LISTEN__OPS", &listens.ops)];
     pairs
         .into_iter()
         .filter(|(_, value)| !value.is_empty())

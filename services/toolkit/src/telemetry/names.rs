@@ -8,10 +8,6 @@ pub const COMMAND_SECONDS: &str = "folio_command_seconds";
 pub const COMMANDS_WAITING: &str = "folio_commands_waiting";
 /// Times a command was decided again, by `reason`.
 pub const COMMAND_ATTEMPTS_TOTAL: &str = "folio_command_attempts_total";
-/// Products whose state a command-service holds in memory.
-pub const PRODUCTS_HELD: &str = "folio_products_held";
-/// Bytes of that state, as far as they are counted.
-pub const PRODUCTS_HELD_BYTES: &str = "folio_products_held_bytes";
 
 /// Appends to the log, by `outcome` (appended, unknown).
 pub const APPENDS_TOTAL: &str = "ledger_appends_total";
@@ -46,12 +42,6 @@ pub const PROJECTOR_BATCH_SECONDS: &str = "folio_projector_batch_seconds";
 pub const PROJECTOR_RETRIES_TOTAL: &str = "folio_projector_retries_total";
 /// Partitions that stopped and wait for someone, by `model`.
 pub const PROJECTOR_STOPPED_PARTITIONS: &str = "folio_projector_stopped_partitions";
-/// Records sent to the dead letters, by `model` and `reason`.
-pub const DEAD_LETTERS_TOTAL: &str = "folio_dead_letters_total";
-/// Products parked behind a dead letter now, by `model`.
-pub const PARKED_PRODUCTS: &str = "folio_parked_products";
-/// Events a rebuild has applied, in percent of the log, by `model` and `generation`.
-pub const REBUILD_PERCENT: &str = "folio_rebuild_percent";
 
 /// Requests answered, by `route`, `method` and `status`.
 pub const HTTP_REQUESTS_TOTAL: &str = "folio_http_requests_total";
@@ -67,8 +57,6 @@ pub const QUERIES_TOTAL: &str = "folio_queries_total";
 pub const QUERY_SECONDS: &str = "folio_query_seconds";
 /// Seconds a query waited for a read model to catch up with its token.
 pub const CONSISTENCY_WAIT_SECONDS: &str = "folio_consistency_wait_seconds";
-/// Open subscriptions.
-pub const SUBSCRIPTIONS: &str = "folio_subscriptions";
 
 /// 1 while a dependency is up, else 0, by `dependency`.
 pub const DEPENDENCY_UP: &str = "folio_dependency_up";
@@ -79,8 +67,6 @@ pub const ALL: &[&str] = &[
     COMMAND_SECONDS,
     COMMANDS_WAITING,
     COMMAND_ATTEMPTS_TOTAL,
-    PRODUCTS_HELD,
-    PRODUCTS_HELD_BYTES,
     APPENDS_TOTAL,
     APPEND_SECONDS,
     EFFECTIVE_RECORDS_TOTAL,
@@ -97,9 +83,6 @@ pub const ALL: &[&str] = &[
     PROJECTOR_BATCH_SECONDS,
     PROJECTOR_RETRIES_TOTAL,
     PROJECTOR_STOPPED_PARTITIONS,
-    DEAD_LETTERS_TOTAL,
-    PARKED_PRODUCTS,
-    REBUILD_PERCENT,
     HTTP_REQUESTS_TOTAL,
     HTTP_REQUEST_SECONDS,
     GRPC_REQUESTS_TOTAL,
@@ -107,6 +90,5 @@ pub const ALL: &[&str] = &[
     QUERIES_TOTAL,
     QUERY_SECONDS,
     CONSISTENCY_WAIT_SECONDS,
-    SUBSCRIPTIONS,
     DEPENDENCY_UP,
 ];

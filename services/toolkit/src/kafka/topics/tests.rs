@@ -24,21 +24,6 @@ fn the_declared_event_store_is_what_services_expect_at_start() {
 }
 
 #[test]
-fn dead_letters_have_as_many_partitions_as_their_source() {
-    let topics = Topics::parse(DECLARED, "deploy/topics.yaml").unwrap();
-    for profile in [Profile::Default, Profile::Local] {
-        let expectations = topics.expectations(profile);
-        let source =
-            expectations.iter().find(|(name, _)| name == "catalog.product.events.v1").unwrap().1.partitions;
-        let mut letters = expectations.iter().filter(|(name, _)| name.ends_with(".dlq")).peekable();
-        assert!(letters.peek().is_some());
-        for (name, expected) in letters {
-            assert_eq!(expected.partitions, source, "{name}");
-        }
-    }
-}
-
-#[test]
 fn every_difference_is_named_with_both_values() {
     let expected = Expectation { partitions: Some(6), replication: Some(1), ..Expectation::event_log() };
     let mut facts = facts_as(&expected);
