@@ -214,7 +214,7 @@ mod tests {
             token.cancel();
             Err::<(), _>(Failure { transient: true })
         };
-        let retry = Retry::until(token.clone()).waiting(Duration::from_secs(60), Duration::from_secs(60));
+        let retry = Retry::until(token.clone()).waiting(Duration::from_mins(1), Duration::from_mins(1));
         assert!(matches!(retry.run("write", attempt).await, Err(GaveUp::Cancelled { .. })));
     }
 }
