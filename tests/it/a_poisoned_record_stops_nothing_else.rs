@@ -135,7 +135,7 @@ async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_proje
 
 /// A product id that lives in this partition.
 fn named_in(partition: i32) -> String {
-    (0..)
+    (0..1_000)
         .map(|number| format!("neighbour-{number}"))
         .find(|id| partition_of(id, 6).0 == partition)
         .unwrap_or_default()

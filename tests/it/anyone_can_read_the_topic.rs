@@ -30,7 +30,7 @@ async fn kcat_reads_keys_headers_and_partitions() -> anyhow::Result<()> {
         assert_eq!(record["partition"].as_i64(), Some(i64::from(murmur2(id.as_bytes()) % 6)), "{key}");
         let headers = headers_of(record);
         let is = |name: &str, value: &str| {
-            assert_eq!(headers.get(name).map(String::as_str), Some(value), "{name} of {key}")
+            assert_eq!(headers.get(name).map(String::as_str), Some(value), "{name} of {key}");
         };
         is("ce_id", event_id);
         is("ce_subject", id);

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use reqwest::Method;
+use serde::Serialize;
 use serde_json::{Value, json};
 use testkit::client::product;
 use testkit::{Client, System};
@@ -17,19 +18,32 @@ struct Case {
     path: &'static str,
     headers: Vec<(&'static str, &'static str)>,
     body: String,
-    expect: (u16, &'static str, &'static [&'static str]),
+    expect: Expected,
 }
 
-fn case(
-    what: &'static str,
-    path: &'static str,
-    body: impl ToString,
-    expect: (u16, &'static str, &'static [&'static str]),
-) -> Case {
-    Case { what, method: Method::POST, path, headers: vec![JSON], body: body.to_string(), expect }
+/// Status, code, and the pointers that have to be named.
+type Expected = (u16, &'static str, &'static [&'static str]);
+
+fn case(what: &'static str, path: &'static str, body: impl Into<Body>, expect: Expected) -> Case {
+    Case { what, method: Method::POST, path, headers: vec![JSON], body: body.into().0, expect }
 }
 
-/// A valid CreateProduct with one field replaced.
+/// A request body, given as text or as JSON.
+struct Body(String);
+
+impl From<&str> for Body {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<Value> for Body {
+    fn from(json: Value) -> Self {
+        Self(json.to_string())
+    }
+}
+
+/// A valid `CreateProduct` with one field replaced.
 fn with(field: &str, value: Value) -> Value {
     let mut body = product("bad");
     body["product_id"] = json!("bad");
@@ -37,7 +51,7 @@ fn with(field: &str, value: Value) -> Value {
     body
 }
 
-fn price(minor_units: Value, currency: Value) -> Value {
+fn price(minor_units: impl Serialize, currency: &str) -> Value {
     json!({ "price": { "minor_units": minor_units, "currency": currency } })
 }
 
@@ -81,35 +95,25 @@ fn cases() -> Vec<Case> {
             with("description", json!("x".repeat(2 << 20))),
             (413, "body-too-large", &[]),
         ),
-        case(
-            "a negative price",
-            change,
-            price(json!(-1), json!("USD")),
-            (422, "invalid-value", &["/price/minor_units"]),
-        ),
+        case("a negative price", change, price(-1, "USD"), (422, "invalid-value", &["/price/minor_units"])),
         case(
             "a fractional price",
             change,
-            price(json!(1.5), json!("USD")),
+            price(1.5, "USD"),
             (422, "invalid-value", &["/price/minor_units"]),
         ),
         case(
             "an absurd price",
             change,
-            price(json!(u64::MAX), json!("USD")),
+            price(u64::MAX, "USD"),
             (422, "invalid-value", &["/price/minor_units"]),
         ),
-        case(
-            "no such currency",
-            change,
-            price(json!(1), json!("DOLLARS")),
-            (422, "invalid-value", &["/price/currency"]),
-        ),
-        case("another currency", change, price(json!(1), json!("EUR")), (409, "currency-mismatch", &[])),
+        case("no such currency", change, price(1, "DOLLARS"), (422, "invalid-value", &["/price/currency"])),
+        case("another currency", change, price(1, "EUR"), (409, "currency-mismatch", &[])),
         case(
             "an unknown product",
             "/v1/products/nowhere:change-price",
-            price(json!(1), json!("USD")),
+            price(1, "USD"),
             (404, "product-not-found", &[]),
         ),
         case("an unknown verb", "/v1/products/there:explode", "{}", (404, "not-found", &[])),
@@ -117,18 +121,18 @@ fn cases() -> Vec<Case> {
         case(
             "a product id that is none",
             "/v1/products/%20:change-price",
-            price(json!(1), json!("USD")),
+            price(1, "USD"),
             (422, "invalid-value", &[]),
         ),
     ];
-    let headers: [(&'static str, Vec<_>, (u16, &'static str, &'static [&'static str])); 4] = [
+    let headers: [(&'static str, Vec<_>, Expected); 4] = [
         ("a stale version", vec![JSON, ("if-match", "\"7\"")], (412, "version-conflict", &[])),
         ("a version that is none", vec![JSON, ("if-match", "seven")], (400, "invalid-header", &[])),
         ("an empty key", vec![JSON, ("idempotency-key", "")], (400, "invalid-header", &[])),
         ("another content type", vec![("content-type", "text/plain")], (415, "unsupported-media-type", &[])),
     ];
     all.extend(headers.into_iter().map(|(what, headers, expect)| {
-        let body = price(json!(5_000), json!("USD")).to_string();
+        let body = price(5_000, "USD").to_string();
         Case { what, method: Method::POST, path: change, headers, body, expect }
     }));
     all.push(Case {

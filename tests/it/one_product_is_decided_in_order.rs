@@ -194,7 +194,7 @@ fn check(oracle: &Oracle, hot: &[Hot], recorded: &[Recorded]) {
     }
     let prices =
         oracle.products.values().flatten().filter(|it| matches!(it.event, Event::PriceChanged(_))).count();
-    println!("answers: {tally:?}; {} void records; {prices} prices changed", oracle.void);
+    eprintln!("answers: {tally:?}; {} void records; {prices} prices changed", oracle.void);
     for kind in ["accepted", "version-conflict", "no_effect", "product-not-found", "product-deleted"] {
         assert!(
             tally.get(kind).copied().unwrap_or_default() > 20,

@@ -42,7 +42,7 @@ impl Client {
     /// A client of the service at `base`.
     pub fn new(base: &str) -> Self {
         let http =
-            reqwest::Client::builder().timeout(Duration::from_secs(60)).build().expect("an HTTP client");
+            reqwest::Client::builder().timeout(Duration::from_mins(1)).build().expect("an HTTP client");
         Self { http, base: base.to_owned() }
     }
 
@@ -120,7 +120,7 @@ impl Client {
     }
 }
 
-/// The payload of a valid CreateProduct.
+/// The payload of a valid `CreateProduct`.
 pub fn product(id: &str) -> Value {
     json!({
         "sku": format!("SKU-{}", id.to_uppercase()),

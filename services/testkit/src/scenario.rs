@@ -18,7 +18,7 @@ use crate::{Client, System, eventually};
 pub async fn live(client: &Client, products: usize) -> anyhow::Result<()> {
     let commands: Vec<Value> = (0..products).flat_map(life).collect();
     for part in commands.chunks(500) {
-        let body: String = part.iter().map(|line| format!("{line}\n")).collect();
+        let body: String = part.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         let headers = [("content-type", "application/x-ndjson")];
         let reply = client.send(reqwest::Method::POST, "/v1/commands:bulk", &headers, body).await?;
         let answers = reply.body.as_str().unwrap_or_default();
@@ -36,16 +36,16 @@ fn life(number: usize) -> Vec<Value> {
     payload["category"] = json!(format!("tests/{}", number % 5));
     let mut commands = vec![("create_product", payload)];
     commands.push(("change_price", json!({ "price": { "minor_units": 2_000 + number, "currency": "USD" } })));
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         commands.push(("move_to_category", json!({ "category": format!("tests/moved/{}", number % 3) })));
     }
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         commands.push(("revise_details", json!({ "name": format!("Renamed {number}"), "tags": ["a", "b"] })));
     }
-    if number % 4 == 0 {
+    if number.is_multiple_of(4) {
         commands.push(("delete_product", json!({ "reason": "out of stock" })));
     }
-    if number % 8 == 0 {
+    if number.is_multiple_of(8) {
         commands.push(("restore_product", json!({})));
         commands.push(("discontinue_product", json!({})));
         commands.push(("list_product", json!({})));

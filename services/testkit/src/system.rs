@@ -14,7 +14,7 @@ use toolkit::kafka::Profile;
 use crate::servers::{servers, test_prefix};
 
 /// How long anything on these two shared cores may take.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The catalog of one test.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use crate::audit;
 use crate::say::say;
 
 /// All of an import must be visible in every store this long after it began, even on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Runs the demonstration and leaves the system running.
 ///

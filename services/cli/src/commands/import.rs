@@ -14,7 +14,7 @@ use crate::say::say;
 const CHUNK: usize = 1_000;
 /// Requests at a time.
 const PARALLEL: usize = 4;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What an import came to.
 #[derive(Clone, Debug, Default)]

@@ -31,7 +31,9 @@ pub async fn run(kafka: &KafkaConfig, topics: &Topics, profile: Profile, create:
             Applied::Missing(topic) => say!("topic {topic}: missing; run `folio topics apply`"),
             Applied::Differs { topic, differences } => {
                 say!("topic {topic}: differs from deploy/topics.yaml");
-                differences.iter().for_each(|difference| say!("  {difference}"));
+                for difference in differences {
+                    say!("  {difference}");
+                }
             }
         }
     }
