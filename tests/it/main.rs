@@ -10,6 +10,7 @@ mod anyone_can_read_the_topic;
 mod architecture;
 mod bad_input_is_answered;
 mod duplicates_and_restarts_are_harmless;
+mod grpc_says_what_http_says;
 mod kafka_event_log_conforms;
 mod old_events_stay_readable;
 mod one_product_is_decided_in_order;

@@ -1,0 +1,140 @@
+//! P15 gRPC says what HTTP says: the same commands, answers, codes and reads.
+
+use contract::proto::catalog::v1::command_request::Command;
+use contract::proto::catalog::v1::command_service_client::CommandServiceClient;
+use contract::proto::catalog::v1::query_service_client::QueryServiceClient;
+use contract::proto::catalog::v1::{
+    ChangePrice, CommandRequest, CreateProduct, Freshness, GetHistoryRequest, GetProductRequest, ListProduct,
+    ListProductsRequest, Money, Outcome, SearchRequest, Status, command_result,
+};
+use testkit::{Client, System};
+use tonic::{Code, Request};
+use tonic_types::StatusExt as _;
+
+fn money(minor_units: i64) -> Money {
+    Money { minor_units, currency: "USD".to_owned() }
+}
+
+fn create(id: &str) -> CommandRequest {
+    let create = CreateProduct {
+        sku: "GRPC-1".to_owned(),
+        name: format!("Made over gRPC {id}"),
+        category: "tests/grpc".to_owned(),
+        brand: "Testbrand".to_owned(),
+        price: Some(money(1_000)),
+        status: Status::Listed.into(),
+        ..CreateProduct::default()
+    };
+    request(id, Command::CreateProduct(create))
+}
+
+fn change(id: &str, minor_units: i64) -> CommandRequest {
+    request(id, Command::ChangePrice(ChangePrice { price: Some(money(minor_units)) }))
+}
+
+fn request(id: &str, command: Command) -> CommandRequest {
+    CommandRequest { product_id: id.to_owned(), command: Some(command), ..CommandRequest::default() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_and_reads_over_grpc() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let service = system.command_service().await?;
+    system.projectors().await?;
+    let gateway = system.query_gateway().await?;
+    let mut commands = CommandServiceClient::connect(service.grpc()).await?;
+    let mut queries = QueryServiceClient::connect(gateway.grpc()).await?;
+
+    let created = commands.execute(create("g1")).await?.into_inner();
+    assert_eq!((created.outcome(), created.version), (Outcome::Accepted, 1));
+    let mut keyed = change("g1", 2_000);
+    keyed.idempotency_key = "once".to_owned();
+    let first = commands.execute(keyed.clone()).await?.into_inner();
+    let again = commands.execute(keyed).await?.into_inner();
+    assert_eq!((first.replayed, again.replayed, &again.event_id), (false, true, &first.event_id));
+    let idle = commands.execute(change("g1", 2_000)).await?.into_inner();
+    assert_eq!((idle.outcome(), idle.version), (Outcome::NoEffect, 2));
+
+    // In order, one result each, and a failed one does not end the stream.
+    let mut stale = change("g1", 3_000);
+    stale.expected_version = Some(1);
+    let bulk =
+        vec![create("g2"), change("g2", 5), stale, request("nowhere", Command::ListProduct(ListProduct {}))];
+    let mut results = commands.execute_bulk(tokio_stream::iter(bulk)).await?.into_inner();
+    let mut seen = Vec::new();
+    let mut token = String::new();
+    while let Some(result) = results.message().await? {
+        assert_eq!(result.index, seen.len() as u64);
+        seen.push(match result.result {
+            Some(command_result::Result::Response(response)) => {
+                token = response.consistency_token;
+                format!("version {}", response.version)
+            }
+            Some(command_result::Result::Error(error)) => error.code,
+            None => "nothing".to_owned(),
+        });
+    }
+    assert_eq!(seen, ["version 1", "version 2", "version-conflict", "product-not-found"]);
+
+    let wait = Some(prost_types::Duration { seconds: 25, nanos: 0 });
+    let freshness = Some(Freshness { consistency_token: token, wait });
+    let product = GetProductRequest { product_id: "g2".to_owned(), freshness: freshness.clone(), past: None };
+    let product = queries.get_product(product).await?.into_inner().product.and_then(|it| it.product);
+    assert_eq!(product.and_then(|it| it.price).map(|it| it.minor_units), Some(5));
+    let list = ListProductsRequest {
+        category: "tests/grpc".to_owned(),
+        freshness: freshness.clone(),
+        ..ListProductsRequest::default()
+    };
+    assert_eq!(queries.list_products(list).await?.into_inner().items.len(), 2);
+    let search =
+        SearchRequest { text: "gprc".to_owned(), freshness: freshness.clone(), ..SearchRequest::default() };
+    assert_eq!(queries.search(search).await?.into_inner().total, 2, "a typo is forgiven");
+    let history =
+        GetHistoryRequest { product_id: "g2".to_owned(), freshness, ..GetHistoryRequest::default() };
+    assert_eq!(queries.get_history(history).await?.into_inner().entries.len(), 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn errors_over_grpc_have_the_codes_of_http() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let service = system.command_service().await?;
+    let http = Client::new(&service.url());
+    assert_eq!(http.create("there").await?.status, 201);
+    let mut commands = CommandServiceClient::connect(service.grpc()).await?;
+    let mut stale = change("there", 5_000);
+    stale.expected_version = Some(7);
+    let mut nonsense = create("bad");
+    if let Some(Command::CreateProduct(create)) = &mut nonsense.command {
+        create.sku = "lower case".to_owned();
+        create.price = Some(money(-1));
+    }
+    for (request, status, code) in [
+        (stale, Code::Aborted, "version-conflict"),
+        (change("nowhere", 1), Code::NotFound, "product-not-found"),
+        (create("there"), Code::AlreadyExists, "product-already-exists"),
+        (nonsense, Code::InvalidArgument, "invalid-value"),
+        (
+            CommandRequest { product_id: "there".to_owned(), ..CommandRequest::default() },
+            Code::InvalidArgument,
+            "malformed-request",
+        ),
+        (create(""), Code::InvalidArgument, "idempotency-key-required"),
+    ] {
+        let error = commands.execute(Request::new(request)).await.expect_err(code);
+        assert_eq!(error.code(), status, "{error:?}");
+        let details = error.get_error_details();
+        assert_eq!(details.error_info().map(|it| it.reason.as_str()), Some(code), "{error:?}");
+        if code == "invalid-value" {
+            let fields: Vec<_> = details
+                .bad_request()
+                .into_iter()
+                .flat_map(|it| &it.field_violations)
+                .map(|it| it.field.as_str())
+                .collect();
+            assert_eq!(fields, ["create_product.sku", "create_product.price.minor_units"]);
+        }
+    }
+    Ok(())
+}
