@@ -1,13 +1,15 @@
 # Targets are short: the logic lives in the CLI (services/cli) and in the tests.
 .DEFAULT_GOAL := help
 .PHONY: help build demo up down status test lint fmt sim
-FOLIO := target/release/folio
+# `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
+PROFILE ?= dev
+FOLIO := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-build: ## build every service and the CLI (release)
-	cargo build --release --locked --bins
+build: ## build every service and the CLI (PROFILE=release for speed)
+	cargo build --workspace --bins --locked --profile $(PROFILE)
 
 demo: build ## bring everything up, import 53,940 diamonds, and show what one can ask (README's first command)
 	$(FOLIO) demo

@@ -41,7 +41,7 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
         "look around     curl -s '{}/v1/search?q=premium&facets=attr.color' | python3 -m json.tool",
         system.queries()
     );
-    say!("                target/release/folio status");
+    say!("status          make status");
     say!("stop            make down");
     Ok(())
 }
