@@ -125,7 +125,8 @@ async fn errors_over_grpc_have_the_codes_of_http() -> anyhow::Result<()> {
         let error = commands.execute(Request::new(request)).await.expect_err(code);
         assert_eq!(error.code(), status, "{error:?}");
         let details = error.get_error_details();
-        assert_eq!(details.error_info().map(|it| it.reason.as_str()), Some(code), "{error:?}");
+        let reason = code.to_uppercase().replace('-', "_");
+        assert_eq!(details.error_info().map(|it| &it.reason), Some(&reason), "{error:?}");
         if code == "invalid-value" {
             let fields: Vec<_> = details
                 .bad_request()
