@@ -6,5 +6,6 @@ pub mod commands;
 pub mod config;
 pub mod import;
 pub mod local;
+mod processes;
 mod say;
 pub mod system;

@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::files;
+use crate::processes::{Identity, command_line};
 
 const MARK: &str = "-Dfolio.instance=";
 
@@ -84,7 +85,7 @@ pub(super) fn is_ours(pid: i32, dir: &Path) -> bool {
 
 /// The instance folder in a process's command line, if it is one of ours. (A zombie's command line is empty.)
 fn instance_of(pid: i32) -> Option<PathBuf> {
-    let command_line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let command_line = command_line(pid)?;
     let mark =
         command_line.split(|byte| *byte == 0).find_map(|argument| argument.strip_prefix(MARK.as_bytes()))?;
     Some(PathBuf::from(String::from_utf8(mark.to_vec()).ok()?))
@@ -128,46 +129,6 @@ pub(super) fn end(processes: &[(i32, PathBuf)], grace: Duration) -> anyhow::Resu
         bail!("stopping servers: processes {left:?} survive SIGKILL");
     }
     Ok(ours.is_empty())
-}
-
-/// A process that cannot be mistaken for a later one with the same pid.
-struct Identity {
-    pid: i32,
-    /// In clock ticks since the machine started.
-    started: u64,
-}
-
-impl Identity {
-    fn of(pid: i32) -> Option<Self> {
-        Some(Self { pid, started: Stat::of(pid)?.started })
-    }
-
-    /// False only when the process holds nothing any more: a JVM that was killed is a zombie at first, while its threads
-    /// still have its ports and give back its memory.
-    fn exists(&self) -> bool {
-        Stat::of(self.pid)
-            .is_some_and(|stat| stat.started == self.started && !(stat.is_zombie && stat.threads <= 1))
-    }
-}
-
-/// Some fields of `/proc/<pid>/stat`.
-struct Stat {
-    is_zombie: bool,
-    threads: u32,
-    started: u64,
-}
-
-impl Stat {
-    fn of(pid: i32) -> Option<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The second field is the program's name in parentheses, which may hold anything; these count from the third.
-        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        Some(Self {
-            is_zombie: *fields.first()? == "Z",
-            threads: fields.get(17)?.parse().ok()?,
-            started: fields.get(19)?.parse().ok()?,
-        })
-    }
 }
 
 fn signal(processes: &[Identity], signal: Signal) {

@@ -11,6 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use crate::processes::{Stat, command_line};
+
 /// What to start: the binary beside our own, its arguments and its environment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
@@ -66,11 +68,11 @@ fn reap(mut child: std::process::Child) {
 }
 
 impl Service {
-    /// Is the process there, and still the one we started?
+    /// Is the process there, and still the one we started? True until it holds nothing any more, its ports included.
     pub fn is_running(&self) -> bool {
-        let Ok(command_line) = std::fs::read(format!("/proc/{}/cmdline", self.pid)) else { return false };
-        let binary = self.plan.binary.to_string_lossy();
-        String::from_utf8_lossy(&command_line).starts_with(&*binary)
+        let binary = self.plan.binary.as_os_str().as_encoded_bytes();
+        let ours = |line: Vec<u8>| line.is_empty() || line.starts_with(binary);
+        Stat::of(self.pid).is_some_and(|stat| !stat.has_ended()) && command_line(self.pid).is_some_and(ours)
     }
 
     /// Waits until `/readyz` answers 200.
