@@ -1,12 +1,14 @@
-//! The laws a sequencer keeps. Promises that a shipped one keeps them all: only tests can make one that breaks a law, to
-//! show that the checks would find it.
+//! The laws a sequencer keeps. Promises that a shipped one keeps them all: only tests (feature `sim`) can make one that
+//! breaks a law, to show that the checks would find it.
 
 use crate::rule::{self, in_window};
+#[cfg(any(test, feature = "sim"))]
+use crate::{Aggregate, Limits, Partition, Reader, Sequencer};
 use crate::{Offset, Verdict, VoidReason, WINDOW};
 
 /// What must hold for the log to decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Law {
+pub enum Law {
     /// A record counts only if its version is the next one.
     Version,
     /// A record counts only inside its window.
@@ -37,7 +39,7 @@ impl Laws {
     }
 
     /// Another window, and at most one law broken.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "sim"))]
     pub(crate) const fn for_tests(window: i64, broken: Option<Law>) -> Self {
         Self { window, broken }
     }
@@ -60,5 +62,28 @@ impl Laws {
             return rule::judge_within(i64::MAX, offset, 0, version, current);
         }
         verdict
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl<A: Aggregate> Sequencer<A> {
+    /// With another window, so that tests see it close, and at most one law broken, so that they see what it is for.
+    pub fn for_tests(
+        partition: Partition,
+        partitions: i32,
+        nonce: u64,
+        limits: Limits,
+        window: i64,
+        broken: Option<Law>,
+    ) -> Self {
+        Self::with_laws(partition, partitions, nonce, limits, Laws::for_tests(window, broken))
+    }
+}
+
+#[cfg(any(test, feature = "sim"))]
+impl Reader {
+    /// With another window, so that tests see it close.
+    pub fn for_tests(partition: Partition, partitions: i32, start: Offset, window: i64) -> Self {
+        Self::with_window(partition, partitions, start, window)
     }
 }

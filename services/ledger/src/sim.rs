@@ -1,10 +1,12 @@
-//! For tests: a simulated log whose faults come from a seed, and the suite that every adapter of the port passes.
+//! For tests: a simulated log whose faults come from a seed, the suite that every adapter of the port passes, and
+//! sequencers that break a [`Law`].
 
 mod broker;
 pub mod conformance;
 mod dice;
 mod log;
 
+pub use crate::laws::Law;
 pub use broker::Faults;
 pub use dice::Dice;
 pub use log::{SimLog, SimTopic};
