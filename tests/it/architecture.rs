@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &str); 9] = [
     ("cli", "all of the above"),
 ];
 /// Crates of tests: they may use anything, and nobody may need them.
-const TESTS_ONLY: [&str; 2] = ["testkit", "promises"];
+const TESTS_ONLY: [&str; 3] = ["testkit", "promises", "folio-model"];
 /// Drivers of servers: `toolkit` alone names them, behind features.
 const DRIVERS: [&str; 3] = ["rdkafka", "scylla", "elasticsearch"];
 /// Features of `toolkit` that a service must not take, by itself or through a crate it uses.
