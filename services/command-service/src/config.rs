@@ -21,6 +21,7 @@ pub struct Config {
     pub topic: String,
     pub expected_topic: TopicConfig,
     pub engine: EngineConfig,
+    pub overload: OverloadConfig,
     pub http: HttpConfig,
     pub telemetry: TelemetryConfig,
     pub shutdown: ShutdownConfig,
@@ -35,6 +36,7 @@ impl Default for Config {
             topic: contract::topics::EVENTS.to_owned(),
             expected_topic: TopicConfig::default(),
             engine: EngineConfig::default(),
+            overload: OverloadConfig::default(),
             http: HttpConfig::default(),
             telemetry: TelemetryConfig::default(),
             shutdown: ShutdownConfig::default(),
@@ -92,6 +94,32 @@ impl EngineConfig {
     }
 }
 
+/// How much is taken at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OverloadConfig {
+    /// Single commands (HTTP and gRPC) that may be under way at once, at most. More are answered `overloaded`.
+    pub max_in_flight: usize,
+    /// However slow the answers are, so many may be under way.
+    pub min_in_flight: usize,
+    /// Answers slower than this lower the limit, in milliseconds. Give several times what an answer takes without load.
+    pub target_ms: u64,
+    /// Commands of all uploads together (HTTP and gRPC) that may be under way at once. More wait in their connection.
+    pub bulk_in_flight: usize,
+}
+
+impl Default for OverloadConfig {
+    fn default() -> Self {
+        Self { max_in_flight: 4_096, min_in_flight: 64, target_ms: 100, bulk_in_flight: 4_096 }
+    }
+}
+
+impl OverloadConfig {
+    pub(crate) fn target(&self) -> Duration {
+        Duration::from_millis(self.target_ms)
+    }
+}
+
 /// How the HTTP door behaves.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -102,13 +130,30 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     /// Longest line of a bulk upload, in bytes. An upload as a whole has no limit.
     pub max_line_bytes: usize,
+    /// How long a single command's body may take to arrive, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// Connections that may be open at once, over HTTP and over gRPC each. The next one waits to be taken.
+    pub max_connections: usize,
     /// Commands of one bulk upload (HTTP or gRPC) that may be under way at once.
     pub bulk_window: usize,
 }
 
 impl Default for HttpConfig {
     fn default() -> Self {
-        Self { workers: 2, max_body_bytes: 1024 * 1024, max_line_bytes: 512 * 1024, bulk_window: 1_024 }
+        Self {
+            workers: 2,
+            max_body_bytes: 1024 * 1024,
+            max_line_bytes: 512 * 1024,
+            body_timeout_ms: 10_000,
+            max_connections: 10_000,
+            bulk_window: 1_024,
+        }
+    }
+}
+
+impl HttpConfig {
+    pub(crate) fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
     }
 }
 
@@ -123,9 +168,15 @@ impl Config {
             ("engine.deadline_ms", self.engine.deadline_ms as usize, 10),
             ("engine.max_record_bytes", self.engine.max_record_bytes, 1_024),
             ("engine.tail_records", self.engine.tail_records, 1),
+            ("overload.max_in_flight", self.overload.max_in_flight, self.overload.min_in_flight.max(1)),
+            ("overload.min_in_flight", self.overload.min_in_flight, 1),
+            ("overload.target_ms", self.overload.target_ms as usize, 1),
+            ("overload.bulk_in_flight", self.overload.bulk_in_flight, 1),
             ("http.workers", self.http.workers, 1),
             ("http.max_body_bytes", self.http.max_body_bytes, 1),
             ("http.max_line_bytes", self.http.max_line_bytes, 1),
+            ("http.body_timeout_ms", self.http.body_timeout_ms as usize, 1),
+            ("http.max_connections", self.http.max_connections, self.http.workers),
             ("http.bulk_window", self.http.bulk_window, 1),
         ];
         for (key, value, least) in least {

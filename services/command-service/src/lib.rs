@@ -25,4 +25,4 @@ mod testing;
 
 pub use application::{Addresses, Application, Backend, BackendError, KafkaBackend};
 pub use catalog::Catalog;
-pub use config::{Config, EngineConfig, HttpConfig, SERVICE, TopicConfig};
+pub use config::{Config, EngineConfig, HttpConfig, OverloadConfig, SERVICE, TopicConfig};

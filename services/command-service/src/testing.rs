@@ -18,7 +18,7 @@ use toolkit::retry::Retry;
 use toolkit::telemetry::Telemetry;
 
 use crate::application::{Backend, BackendError};
-use crate::config::{EngineConfig, HttpConfig};
+use crate::config::{EngineConfig, HttpConfig, OverloadConfig};
 use crate::door::{Caller, Door};
 use crate::engine::{Encoder, Engine, Instruments, SchemaSource, Schemas, SourceError, refresh};
 
@@ -159,7 +159,19 @@ impl World {
         world
     }
 
+    /// An instance that has caught up and takes as much at once as `overload` says.
+    pub(crate) async fn start_bounded(overload: OverloadConfig) -> Self {
+        let live = LiveTopic::new(4, Faults::NONE);
+        let world = Self::start_with(live, EngineConfig::default(), overload);
+        world.until_ready().await;
+        world
+    }
+
     pub(crate) fn start_unready(live: LiveTopic, config: EngineConfig) -> Self {
+        Self::start_with(live, config, OverloadConfig::default())
+    }
+
+    fn start_with(live: LiveTopic, config: EngineConfig, overload: OverloadConfig) -> Self {
         let telemetry = Telemetry::detached("test").unwrap();
         let lifecycle = Lifecycle::new().without_signals();
         let dependency = |name: &str| lifecycle.readiness().dependency(name);
@@ -168,7 +180,8 @@ impl World {
         let engine = Engine::new(config, instruments, dependency("events"));
         let kafka = dependency("kafka");
         kafka.up();
-        let door = Door::new(engine.clone(), kafka.clone(), deadline);
+        let meter = telemetry.meter();
+        let door = Door::new(engine.clone(), kafka.clone(), deadline, overload, &meter);
         let log = Arc::new(live.topic.open(engine.inbox()));
         let (schemas, questions) = Schemas::new(base_ids()).unwrap();
         let registry = Arc::new(Registry::default());

@@ -76,6 +76,7 @@ codes! {
     BodyTooLarge = "body-too-large", 413, OUT_OF_RANGE, NO, "The request body is too large";
     CommandTooLarge = "command-too-large", 413, INVALID_ARGUMENT, NO, "The command would make a record that is too large";
     UnsupportedMediaType = "unsupported-media-type", 415, INVALID_ARGUMENT, NO, "The request has a content type that is not taken here";
+    RequestTimeout = "request-timeout", 408, DEADLINE_EXCEEDED, YES, "The request did not arrive in time";
     NotFound = "not-found", 404, UNIMPLEMENTED, NO, "There is nothing at this path";
     MethodNotAllowed = "method-not-allowed", 405, UNIMPLEMENTED, NO, "This path does not take this method";
     // What the domain says.
@@ -185,7 +186,7 @@ mod tests {
     #[test]
     fn what_may_be_retried_has_a_status_that_says_so() {
         for code in Code::ALL.iter().filter(|code| code.retryable()) {
-            assert!(matches!(code.http(), 409 | 429 | 503 | 504), "{code}");
+            assert!(matches!(code.http(), 408 | 409 | 429 | 503 | 504), "{code}");
         }
     }
 }

@@ -74,7 +74,8 @@ impl Application {
             events: readiness.dependency("events"),
         };
         let engine = Engine::new(config.engine.clone(), Instruments::new(&meter), needs.events.clone());
-        let door = Door::new(engine.clone(), needs.kafka.clone(), config.engine.deadline());
+        let deadline = config.engine.deadline();
+        let door = Door::new(engine.clone(), needs.kafka.clone(), deadline, config.overload.clone(), &meter);
         let local = door.clone();
         let shutdown = lifecycle.shutdown();
         let state =

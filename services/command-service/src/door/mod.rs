@@ -4,23 +4,27 @@
 //! Promises: a command with the same principal and idempotency key gets the same id on every instance; nothing here
 //! waits but for the engine's answer; no error leaves without a code of `contract::code`.
 
+mod admission;
 mod outcome;
 mod request;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use contract::AddressedCommand;
 use contract::code::Code;
 use domain::{Command, ProductId, Version};
 use ledger::CommandId;
+use opentelemetry::metrics::Meter;
 use toolkit::lifecycle::Dependency;
 use toolkit::problem::Problem;
 use tracing::Span;
 
+use crate::config::OverloadConfig;
 use crate::engine::{Engine, Order, Origin, Pending, Refusal, Transport};
+use admission::{Admission, Permit};
 
 pub use outcome::{Kind, Outcome};
 pub use request::{Caller, faults, idempotency_key, malformed, one_expectation, problem};
@@ -39,6 +43,7 @@ pub struct Door {
 #[derive(Debug)]
 struct Shared {
     engine: Engine,
+    admission: Admission,
     /// What a command needs to be answered at all.
     kafka: Dependency,
     deadline: Duration,
@@ -48,6 +53,8 @@ struct Shared {
 #[derive(Debug)]
 pub struct Submitted {
     pending: Pending,
+    /// None for commands that are counted elsewhere: those of uploads, and the process's own.
+    permit: Option<Permit>,
     beside: Beside,
 }
 
@@ -65,7 +72,11 @@ impl Submitted {
     pub async fn outcome(self) -> Result<Outcome, Problem> {
         let Beside { product, creates, span } = self.beside;
         let partition = self.pending.partition;
-        let outcome = match self.pending.await {
+        let answered = self.pending.await;
+        if let Some(permit) = self.permit {
+            permit.answered();
+        }
+        let outcome = match answered {
             Ok(answer) => outcome::of(answer, product, partition, creates),
             Err(refusal) => Err(refused(&refusal)),
         };
@@ -75,8 +86,29 @@ impl Submitted {
 }
 
 impl Door {
-    pub fn new(engine: Engine, kafka: Dependency, deadline: Duration) -> Self {
-        Self { shared: Arc::new(Shared { engine, kafka, deadline }) }
+    pub fn new(
+        engine: Engine,
+        kafka: Dependency,
+        deadline: Duration,
+        overload: OverloadConfig,
+        meter: &Meter,
+    ) -> Self {
+        let admission = Admission::new(overload);
+        admission.watch(meter);
+        Self { shared: Arc::new(Shared { engine, admission, kafka, deadline }) }
+    }
+
+    /// Turns a single command away before its body is read, if there are too many.
+    pub fn turn_away_if_full(&self, command: &'static str, transport: Transport) -> Result<(), Problem> {
+        if self.shared.admission.is_full(Instant::now()) {
+            return Err(self.turned_away(command, transport));
+        }
+        Ok(())
+    }
+
+    fn turned_away(&self, command: &'static str, transport: Transport) -> Problem {
+        self.shared.engine.count_refused(command, transport, &Refusal::Full);
+        overloaded()
     }
 
     /// Hands a command over, or says at once why not. Never waits.
@@ -87,11 +119,18 @@ impl Door {
         transport: Transport,
     ) -> Result<Submitted, Problem> {
         let (order, beside) = self.order(wish, caller, transport)?;
+        let permit = match transport {
+            Transport::Local => None,
+            _ => match self.shared.admission.enter(Instant::now()) {
+                Some(permit) => Some(permit),
+                None => return Err(self.turned_away(order.command.name(), transport)),
+            },
+        };
         let pending = self.shared.engine.submit(order).map_err(|refusal| refused(&refusal))?;
-        Ok(Submitted { pending, beside })
+        Ok(Submitted { pending, permit, beside })
     }
 
-    /// Like [`Door::submit`], but waits for room in the inbox: an upload is slowed down, not refused.
+    /// Like [`Door::submit`], but waits for room: an upload is slowed down, not refused.
     pub async fn submit_when_there_is_room(
         &self,
         wish: AddressedCommand,
@@ -99,11 +138,12 @@ impl Door {
         transport: Transport,
     ) -> Result<Submitted, Problem> {
         let (mut order, beside) = self.order(wish, caller, transport)?;
+        order.room = self.shared.admission.wait().await;
         let command = order.command.name();
         let until = tokio::time::Instant::now() + order.deadline;
         loop {
             order = match self.shared.engine.try_submit(order) {
-                Ok(pending) => return Ok(Submitted { pending, beside }),
+                Ok(pending) => return Ok(Submitted { pending, permit: None, beside }),
                 Err((Refusal::Full, order)) if tokio::time::Instant::now() < until => *order,
                 Err((refusal, _)) => {
                     self.shared.engine.count_refused(command, transport, &refusal);
@@ -165,6 +205,7 @@ impl Door {
                 correlation_id: caller.correlation_id.clone(),
             },
             transport,
+            room: None,
         };
         Ok((order, Beside { product, creates, span }))
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use ahash::AHashMap;
 use domain::Rejection;
 use ledger::{Answer, AppendId, EventLog, Partition};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::encode::Encoder;
 use super::health::Board;
@@ -22,6 +22,8 @@ pub(super) struct Ticket {
     pub(super) origin: Origin,
     pub(super) arrived: Instant,
     pub(super) reply: oneshot::Sender<Answered>,
+    /// Held until the answer is given.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
     /// How often it was appended, and whether the last outcome was unknown.
     pub(super) appends: u32,
     pub(super) unknown: bool,

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use domain::{Command, ProductId, Rejection};
 use ledger::{Answer, CommandHash, CommandId, EventLog, Inbox, Partition, Signal, Subject};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::telemetry::TraceContext;
 
@@ -47,6 +47,8 @@ pub struct Order {
     pub deadline: Duration,
     pub origin: Origin,
     pub transport: Transport,
+    /// Its place among the commands of uploads, given back when it is answered.
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 /// Who asked, in which trace: goes into the record's headers.

@@ -110,6 +110,7 @@ impl Worker {
             origin: order.origin,
             arrived,
             reply,
+            _room: order.room,
             appends: 0,
             unknown: false,
         };
@@ -172,6 +173,7 @@ impl Submitted {
                 correlation_id: String::new(),
             },
             transport: super::Transport::Local,
+            room: None,
         };
         Self {
             order,

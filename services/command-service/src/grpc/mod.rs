@@ -5,6 +5,7 @@
 //! that nobody needs (health, reflection) hold nothing up.
 
 mod calls;
+mod connections;
 mod results;
 mod service;
 #[cfg(test)]
@@ -62,6 +63,7 @@ pub(crate) async fn serve(
     let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
     let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
     let bound = incoming.local_addr().with_context(why)?;
+    let incoming = connections::at_most(state.limits.max_connections, incoming);
     let (reporter, health) = tonic_health::server::health_reporter();
     report(&reporter, ServingStatus::NotServing).await;
     let reflection = || {

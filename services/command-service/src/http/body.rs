@@ -1,5 +1,6 @@
-//! A request's body, bounded while it is read.
+//! A request's body, bounded in size and time while it is read.
 
+use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
@@ -7,27 +8,50 @@ use contract::code::Code;
 use futures::StreamExt;
 use toolkit::problem::Problem;
 
+use crate::config::HttpConfig;
 use crate::door::{malformed, problem};
 
 /// Reads the whole body, or refuses it as soon as it is known to be too large.
 pub(super) async fn read(
     request: &HttpRequest,
-    mut payload: web::Payload,
-    most: usize,
+    payload: web::Payload,
+    config: &HttpConfig,
 ) -> Result<Bytes, Problem> {
+    let most = config.max_body_bytes;
     let too_large = || problem(Code::BodyTooLarge, format!("the body of a command has at most {most} bytes"));
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok()).unwrap_or(0);
     if announced > most as u64 {
         return Err(too_large());
     }
-    let mut body = BytesMut::with_capacity(announced as usize);
+    // A client that announces a body and never sends it would keep its connection for ever.
+    match tokio::time::timeout(config.body_timeout(), whole(payload, announced as usize, most)).await {
+        Ok(Ok(Some(body))) => Ok(body),
+        Ok(Ok(None)) => Err(too_large()),
+        Ok(Err(error)) => Err(malformed(format!("the body could not be read: {error}"))),
+        Err(_elapsed) => {
+            let within = config.body_timeout_ms;
+            Err(problem(
+                Code::RequestTimeout,
+                format!("the body did not arrive within {within} ms; nothing was written"),
+            ))
+        }
+    }
+}
+
+/// None if there is more than `most`.
+async fn whole(
+    mut payload: web::Payload,
+    announced: usize,
+    most: usize,
+) -> Result<Option<Bytes>, PayloadError> {
+    let mut body = BytesMut::with_capacity(announced);
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| malformed(format!("the body could not be read: {error}")))?;
+        let chunk = chunk?;
         if body.len() + chunk.len() > most {
-            return Err(too_large());
+            return Ok(None);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(Some(body.freeze()))
 }

@@ -96,6 +96,7 @@ pub(crate) fn serve(
 ) -> anyhow::Result<SocketAddr> {
     let instruments = HttpInstruments::new(meter);
     let workers = state.config.workers;
+    let most = state.config.max_connections.div_ceil(workers);
     let shutdown = state.shutdown.clone();
     let server = HttpServer::new(move || {
         App::new()
@@ -105,6 +106,7 @@ pub(crate) fn serve(
             .configure(routes)
     })
     .workers(workers)
+    .max_connections(most)
     .disable_signals()
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(grace.as_secs().max(1))

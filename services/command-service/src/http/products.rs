@@ -60,11 +60,12 @@ async fn answer_to(
     request: &HttpRequest,
     payload: web::Payload,
     state: &State,
-    command: &str,
+    command: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let caller = headers::caller(request)?;
     let outcome = async {
-        let body = body::read(request, payload, state.config.max_body_bytes).await?;
+        state.door.turn_away_if_full(command, Transport::Http)?;
+        let body = body::read(request, payload, &state.config).await?;
         let wish = wish(request, command, &body)?;
         state.door.submit(wish, &caller, Transport::Http)?.outcome().await
     };

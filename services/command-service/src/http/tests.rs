@@ -1,6 +1,7 @@
 mod bulk;
 mod commands;
 mod inputs;
+mod overload;
 
 use std::rc::Rc;
 

@@ -6,6 +6,10 @@ pub const COMMANDS_TOTAL: &str = "folio_commands_total";
 pub const COMMAND_SECONDS: &str = "folio_command_seconds";
 /// Commands waiting for an answer now.
 pub const COMMANDS_WAITING: &str = "folio_commands_waiting";
+/// Single commands that may be under way at once: falls when answers are slow.
+pub const ADMISSION_LIMIT: &str = "folio_admission_limit";
+/// Single commands under way.
+pub const ADMISSION_IN_FLIGHT: &str = "folio_admission_in_flight";
 /// Times a command was decided again, by `reason`.
 pub const COMMAND_ATTEMPTS_TOTAL: &str = "folio_command_attempts_total";
 
@@ -66,6 +70,8 @@ pub const ALL: &[&str] = &[
     COMMANDS_TOTAL,
     COMMAND_SECONDS,
     COMMANDS_WAITING,
+    ADMISSION_LIMIT,
+    ADMISSION_IN_FLIGHT,
     COMMAND_ATTEMPTS_TOTAL,
     APPENDS_TOTAL,
     APPEND_SECONDS,
