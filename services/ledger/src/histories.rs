@@ -1,8 +1,9 @@
-//! Random histories: real sequencers of several writers on the simulated log, with every fault it has, restarts and
-//! retrying clients; then everything the design promises is checked against a model that shares no code with them.
+//! Random histories: real sequencers of several writers on the simulated log, with every fault it has, restarts with and
+//! without snapshots, and retrying clients; then everything the design promises is checked against a model that shares no code with them.
 //! Each law is broken in turn to show that the checks would find it.
 
 mod check;
+mod disks;
 mod node;
 mod readers;
 mod shop;
@@ -88,4 +89,9 @@ fn without_the_read_barrier_a_check_fails() {
 #[test]
 fn deciding_on_an_undecided_record_fails_a_check() {
     first_to_show(Law::EffectiveStateOnly);
+}
+
+#[test]
+fn believing_a_snapshot_without_proof_fails_a_check() {
+    first_to_show(Law::ProvenSnapshot);
 }

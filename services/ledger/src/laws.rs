@@ -19,6 +19,8 @@ pub enum Law {
     ReadBarrier,
     /// A command is decided on effective state only.
     EffectiveStateOnly,
+    /// A snapshot is believed only after the log has shown its last record.
+    ProvenSnapshot,
 }
 
 #[derive(Debug, Clone, Copy)]

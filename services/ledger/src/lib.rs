@@ -7,6 +7,7 @@
 //! - [`Sequencer`]: one per partition and writer. Takes inputs (command, delivery report, tail record, position, end
 //!   offset, tick) and returns outputs (append, ask for the end offset, answer).
 //! - [`Reader`]: judges records for those who only read, from any start and without state.
+//! - [`Snapshot`], [`ColdProducts`]: saved states, a cache only; a [`Mark`] proves that they are of this log.
 //! - [`EventLog`], [`Inbox`], [`Signal`]: the port to a real log. Kafka, embedded and simulated adapters implement it.
 //!
 //! Pure: no I/O, no clock, no threads, no randomness, and no product type: a product is a [`Subject`].
@@ -25,6 +26,7 @@ pub mod rule;
 mod sequencer;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+mod snapshot;
 mod subject;
 
 pub use aggregate::{Aggregate, Decision, EvolveError};
@@ -36,4 +38,5 @@ pub use reader::{Judgement, Reader};
 pub use record::{AppendId, CommandHash, CommandId, LogRecord, NewRecord, Offset};
 pub use rule::{Verdict, VoidReason, WINDOW};
 pub use sequencer::{Answer, Append, Limits, Output, Recorded, Sequencer, Submission, Unreadable};
+pub use snapshot::{ColdError, ColdProducts, Mark, SAVED_FORMAT, Saved, Snapshot};
 pub use subject::{Subject, SubjectError};

@@ -3,32 +3,35 @@
 //!
 //! How to drive it: feed it every signal of its partition and every command, in any order, tick it every few
 //! milliseconds, and carry out its outputs in order. At the start, and again after each `Discard` (once `reset` was
-//! called): ask the log for its end offset, give it to `catch_up_to`, and `tail_from(0)`.
+//! called): ask the log for its end offset, give it to `catch_up_to`, and `tail_from(0)`; or `resume` from a snapshot.
 
 mod applying;
 mod barrier;
 mod deciding;
 mod event_ids;
 mod io;
+mod looking;
 mod pending;
+mod product;
 mod products;
+mod resuming;
 #[cfg(test)]
 mod tests;
 
 pub use io::{Answer, Append, Limits, Output, Recorded, Submission, Unreadable};
+pub(crate) use product::{Product, REMEMBERED, Remembered};
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 
 use ahash::AHashMap;
 
 use crate::laws::Laws;
-use crate::{Aggregate, AppendError, AppendId, LogError, Offset, Partition, Subject, partition_of};
+use crate::{Aggregate, AppendError, AppendId, LogError, Mark, Offset, Partition, Subject, partition_of};
 use barrier::Barrier;
 use event_ids::EventIds;
 use pending::{InFlight, Line, Passage, Timers, Waiting};
 use products::Products;
+use resuming::Last;
 
 /// Decides commands on the products of one partition.
 pub struct Sequencer<A: Aggregate> {
@@ -40,6 +43,11 @@ pub struct Sequencer<A: Aggregate> {
     /// The latest time any input told.
     now_ms: u64,
     next: Offset,
+    last: Last,
+    /// A snapshot this one resumes from, until the log has shown its last record.
+    unproven: Option<Mark>,
+    /// `next` at the last snapshot.
+    snapshot_at: Offset,
     ready_at: Option<Offset>,
     is_ready: bool,
     was_reset: bool,
@@ -86,6 +94,9 @@ impl<A: Aggregate> Sequencer<A> {
             ids: EventIds::new(nonce, partition),
             now_ms: 0,
             next: 0,
+            last: Last::default(),
+            unproven: None,
+            snapshot_at: 0,
             ready_at: None,
             is_ready: false,
             was_reset: false,
@@ -120,6 +131,12 @@ impl<A: Aggregate> Sequencer<A> {
         let command = self.arrivals;
         self.arrivals += 1;
         let subject = submission.subject.clone();
+        // From here on the product is in memory.
+        if self.products.has_cold()
+            && let Err(error) = self.products.current(subject.as_str())
+        {
+            self.discard(error.to_string());
+        }
         self.timers.set(submission.deadline_ms, command, &self.waiting);
         let waiting = Waiting {
             submission,
@@ -174,7 +191,10 @@ impl<A: Aggregate> Sequencer<A> {
         decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
     ) {
         self.now_ms = self.now_ms.max(now_ms);
-        if self.is_news(offset) {
+        if let Some(mark) = self.unproven.take_if(|_| !self.is_discarded) {
+            self.prove(&mark, offset, key);
+            self.settle();
+        } else if self.is_news(offset) {
             self.apply(offset, key, decode);
             self.settle();
         }
@@ -186,7 +206,12 @@ impl<A: Aggregate> Sequencer<A> {
         // After a reset a position says nothing before the first record: it may be the old tail's.
         let is_old_tail = self.was_reset && self.next == 0;
         if position > 0 && !is_old_tail && self.is_news(position - 1) {
-            self.next = position;
+            // The tail has passed the snapshot's last record and did not show it.
+            if let Some(mark) = self.unproven.take() {
+                self.prove(&mark, position, &[]);
+            } else {
+                self.next = position;
+            }
             self.settle();
         }
     }
@@ -210,6 +235,7 @@ impl<A: Aggregate> Sequencer<A> {
     /// Commands are decided once everything below `offset` is applied. Until this was called they wait.
     pub fn catch_up_to(&mut self, offset: Offset) {
         self.ready_at = self.ready_at.max(Some(offset));
+        self.disprove(offset);
         self.settle();
     }
 
@@ -217,6 +243,7 @@ impl<A: Aggregate> Sequencer<A> {
     /// wait for the next `catch_up_to`. Records of the old tail are ignored until offset 0 comes again.
     pub fn reset(&mut self) {
         self.next = 0;
+        (self.last, self.unproven, self.snapshot_at) = (Last::default(), None, 0);
         self.ready_at = None;
         self.is_ready = false;
         self.was_reset = true;
@@ -248,46 +275,5 @@ impl<A: Aggregate> Sequencer<A> {
     /// Takes the outputs one by one.
     pub fn drain(&mut self) -> std::vec::Drain<'_, Output<A>> {
         self.outputs.drain(..)
-    }
-
-    pub fn partition(&self) -> Partition {
-        self.partition
-    }
-
-    /// The first offset not applied.
-    pub fn next(&self) -> Offset {
-        self.next
-    }
-
-    /// A product's effective state: `None` if it has no record yet, or cannot be read.
-    pub fn state(&self, subject: &Subject) -> Option<&Arc<A::State>> {
-        self.products.get(subject.as_str())?.state.as_ref()
-    }
-
-    /// A product's version, 0 if it has no record yet.
-    pub fn version(&self, subject: &Subject) -> u64 {
-        self.products.version(subject.as_str())
-    }
-
-    /// Whether the offset of `catch_up_to` is reached.
-    pub fn is_ready(&self) -> bool {
-        self.is_ready
-    }
-
-    /// Commands without an answer.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-}
-
-impl<A: Aggregate> fmt::Debug for Sequencer<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sequencer")
-            .field("partition", &self.partition)
-            .field("next", &self.next)
-            .field("is_ready", &self.is_ready)
-            .field("waiting", &self.waiting.len())
-            .field("in_flight", &self.in_flight.len())
-            .finish_non_exhaustive()
     }
 }

@@ -31,7 +31,7 @@ impl Counts {
     }
 
     pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        const ALL: [&str; 15] = [
+        const ALL: [&str; 19] = [
             "accepted",
             "replayed",
             "no effect",
@@ -47,12 +47,20 @@ impl Counts {
             "stale",
             "outside window",
             "only outside window",
+            "found cold",
+            "resumed",
+            "resumed from a backup",
+            "refused",
         ];
         ALL.into_iter().map(|what| (what, self.0.get(what).copied().unwrap_or(0)))
     }
 
     fn count(&mut self, what: &'static str) {
-        *self.0.entry(what).or_default() += 1;
+        self.count_many(what, 1);
+    }
+
+    fn count_many(&mut self, what: &'static str, times: u64) {
+        *self.0.entry(what).or_default() += times;
     }
 }
 
@@ -66,6 +74,9 @@ pub(super) fn check(world: &World) -> Result<Counts, String> {
     let mut counts = Counts::default();
     let history = fold(&world.records(), world.window, &mut counts)?;
     writers_agree(world, &history)?;
+    for (what, times) in world.disks.counts(&world.nodes) {
+        counts.count_many(what, times);
+    }
     for (ticket, asked) in world.asked.iter().enumerate() {
         let facts = history.get(&asked.subject).map_or(&[][..], Vec::as_slice);
         answer_is_true(asked, facts, &mut counts).map_err(|problem| {
@@ -128,7 +139,7 @@ fn writers_agree(world: &World, history: &History) -> Result<(), String> {
         for subject in &world.subjects {
             let last = history.get(subject).and_then(|facts| facts.last());
             let version = last.map_or(0, |fact| fact.version);
-            let state = node.sequencer.state(subject).map(|state| **state);
+            let state = node.sequencer.state(subject).map(|state| *state);
             if node.sequencer.version(subject) != version || state != last.map(|fact| fact.after) {
                 return Err(format!("writer {n} has another state of {subject}"));
             }

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::shop::{self, Shop};
+use super::shop::{self, Shop, Stock};
 use crate::laws::Laws;
-use crate::sim::{SimLog, SimTopic};
-use crate::{EventLog, Inbox, Limits, NewRecord, Output, Partition, Sequencer, Signal, Submission};
+use crate::sim::{SimCold, SimLog, SimTopic};
+use crate::{EventLog, Inbox, Limits, NewRecord, Output, Partition, Sequencer, Signal, Snapshot, Submission};
 
 pub(super) const P: Partition = Partition(0);
 
@@ -17,6 +17,19 @@ pub(super) struct Node {
     log: SimLog,
     inbox: Arc<Queue>,
     outputs: Vec<Output<Shop>>,
+    pub(super) disk: Option<Disk>,
+    /// Snapshots on their way to the disk, oldest first.
+    unwritten: Vec<Snapshot<Stock>>,
+}
+
+/// Where a writer saves its products. It outlives the writer.
+#[derive(Clone)]
+pub(super) struct Disk {
+    pub(super) cold: SimCold<Stock>,
+    /// How many products the writer keeps in memory.
+    pub(super) hot: usize,
+    /// What is saved is of another log: it must be refused.
+    pub(super) is_false: bool,
 }
 
 #[derive(Default)]
@@ -29,13 +42,27 @@ impl Inbox for Queue {
 }
 
 impl Node {
-    pub(super) fn start(topic: &SimTopic, nonce: u64, laws: Laws, limits: Limits) -> Self {
+    pub(super) fn start(
+        topic: &SimTopic,
+        nonce: u64,
+        laws: Laws,
+        limits: Limits,
+        disk: Option<Disk>,
+    ) -> Self {
         let inbox = Arc::new(Queue::default());
         let log = topic.open(Arc::clone(&inbox) as Arc<dyn Inbox>);
-        let sequencer = Sequencer::with_laws(P, 1, nonce, limits, laws);
+        let mut sequencer = Sequencer::with_laws(P, 1, nonce, limits, laws);
+        let mut from = 0;
+        if let Some(disk) = &disk {
+            sequencer = sequencer.with_cold(Box::new(disk.cold.clone()), disk.hot);
+            if let Some(mark) = disk.cold.mark() {
+                from = mark.last;
+                sequencer.resume(mark);
+            }
+        }
         log.ask_end_offset(P, CATCH_UP);
-        log.tail_from(P, 0);
-        Self { sequencer, log, inbox, outputs: Vec::new() }
+        log.tail_from(P, from);
+        Self { sequencer, log, inbox, outputs: Vec::new(), disk, unwritten: Vec::new() }
     }
 
     /// The process dies, with everything it had in flight.
@@ -46,8 +73,25 @@ impl Node {
     /// The state is thrown away while old signals are still in the inbox.
     pub(super) fn start_again(&mut self) {
         self.sequencer.reset();
+        self.unwritten.clear();
         self.log.ask_end_offset(P, CATCH_UP);
         self.log.tail_from(P, 0);
+    }
+
+    /// Takes a snapshot, which is not on the disk yet.
+    pub(super) fn take_snapshot(&mut self) {
+        self.unwritten.extend(self.sequencer.snapshot());
+    }
+
+    /// The oldest of the snapshots under way reaches the disk.
+    pub(super) fn write_snapshot(&mut self) {
+        if let Some(disk) = &self.disk
+            && !self.unwritten.is_empty()
+        {
+            let snapshot = self.unwritten.remove(0);
+            disk.cold.write(&snapshot);
+            self.sequencer.saved(snapshot.number);
+        }
     }
 
     pub(super) fn submit(&mut self, now_ms: u64, submission: Submission<shop::Order>) {
@@ -86,7 +130,14 @@ impl Node {
 
     fn carry_out(&mut self, seen: &mut impl FnMut(&Output<Shop>)) {
         self.sequencer.take_outputs(&mut self.outputs);
-        for output in self.outputs.drain(..) {
+        for output in std::mem::take(&mut self.outputs) {
+            if matches!(output, Output::Discard { .. })
+                && let Some(disk) = self.disk.as_mut().filter(|disk| disk.is_false)
+            {
+                disk.is_false = false;
+                self.start_again();
+                continue;
+            }
             seen(&output);
             match output {
                 Output::Append(append) => {

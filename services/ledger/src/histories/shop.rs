@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::sim::StateCodec;
 use crate::{
     Aggregate, CommandHash, CommandId, Decision, EvolveError, Headers, LogRecord, Recorded, Subject,
     Unreadable,
@@ -112,3 +113,16 @@ pub(super) fn decode(record: &LogRecord) -> Result<Recorded<Changed>, Unreadable
         command_hash: hash.map(CommandHash),
     })
 }
+
+/// How a stock is saved.
+pub(super) const CODEC: StateCodec<Stock> = StateCodec {
+    encode: |stock, into| {
+        into.extend(stock.level.to_be_bytes());
+        into.extend(stock.digest.to_be_bytes());
+    },
+    decode: |bytes| {
+        let (level, digest) = bytes.split_first_chunk()?;
+        let (level, digest) = (u64::from_be_bytes(*level), u64::from_be_bytes(digest.try_into().ok()?));
+        Some(Stock { level, digest })
+    },
+};

@@ -3,7 +3,8 @@
 
 use uuid::Uuid;
 
-use super::node::{Node, P};
+use super::disks::Disks;
+use super::node::{Disk, Node, P};
 use super::shop::{No, Order, Shop, hash_of};
 use crate::laws::{Law, Laws};
 use crate::sim::{Dice, Faults, SimTopic};
@@ -35,6 +36,7 @@ pub(super) struct World {
     pub(super) asked: Vec<Asked>,
     /// What no correct writer causes.
     pub(super) alarms: Vec<String>,
+    pub(super) disks: Disks,
     laws: Laws,
     pub(super) window: i64,
     limits: Limits,
@@ -70,6 +72,7 @@ impl World {
             subjects,
             asked: Vec::new(),
             alarms: Vec::new(),
+            disks: Disks::new(seed),
             laws: Laws::for_tests(window, broken),
             window,
             limits,
@@ -79,7 +82,8 @@ impl World {
             dice,
         };
         for _ in 0..writers {
-            let node = world.start_node();
+            let disk = world.disks.new_disk();
+            let node = world.start_node(disk);
             world.nodes.push(node);
         }
         world
@@ -102,6 +106,7 @@ impl World {
                 98 => self.nodes[node].start_again(),
                 _ => self.restart(node),
             }
+            self.disks.spin(&mut self.nodes[node]);
             // Now and then a writer is slow to look into its inbox.
             let is_slow = self.dice.percent(20).then(|| self.dice.index(self.nodes.len()));
             self.work(is_slow);
@@ -136,9 +141,9 @@ impl World {
         self.dice.clone()
     }
 
-    fn start_node(&mut self) -> Node {
+    fn start_node(&mut self, disk: Option<Disk>) -> Node {
         self.nonces += 1;
-        Node::start(&self.topic, self.nonces, self.laws, self.limits)
+        Node::start(&self.topic, self.nonces, self.laws, self.limits, disk)
     }
 
     fn restart(&mut self, node: usize) {
@@ -146,7 +151,8 @@ impl World {
         for asked in &mut self.asked {
             asked.lost |= asked.node == node && asked.answer.is_none();
         }
-        self.nodes[node] = self.start_node();
+        let disk = self.disks.after_a_crash(node, &self.nodes);
+        self.nodes[node] = self.start_node(disk);
     }
 
     fn ask(&mut self, node: usize) {

@@ -4,11 +4,11 @@
 use std::cmp::Ordering;
 
 use super::pending::InFlight;
-use super::products::Remembered;
+use super::product::Remembered;
 use super::{Answer, Output, Recorded, Sequencer, Unreadable, backoff};
 use crate::key::KeyRef;
 use crate::laws::Law;
-use crate::{Aggregate, AppendId, Offset, Subject, Verdict, VoidReason, partition_of};
+use crate::{Aggregate, AppendId, Offset, RecordKey, Subject, Verdict, VoidReason, partition_of};
 
 impl<A: Aggregate> Sequencer<A> {
     /// Whether the tail says something new with this offset. An offset ahead of `next` means a gap in the log, except
@@ -25,6 +25,7 @@ impl<A: Aggregate> Sequencer<A> {
         key: &[u8],
         decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
     ) {
+        let text = key;
         let key = KeyRef::parse(key);
         let own = key.ok().and_then(|key| self.ids.append_of(key.event_id));
         // A report at a lower offset, or at this one for another record: log and reports contradict each other.
@@ -33,16 +34,16 @@ impl<A: Aggregate> Sequencer<A> {
         {
             return self.contradiction(reported);
         }
-        let Ok(key) = key else { return self.pass_over(offset, VoidReason::Garbage) };
+        let Ok(key) = key else { return self.pass_over(offset, text, VoidReason::Garbage) };
         if partition_of(key.subject, self.partitions) != self.partition {
-            return self.pass_over(offset, VoidReason::WrongPartition);
+            return self.pass_over(offset, text, VoidReason::WrongPartition);
         }
         if let Some(append_id) = own
             && self.in_flight.get(&append_id).is_some_and(|append| append.is(&key))
         {
             return self.apply_own(offset, append_id, false);
         }
-        self.apply_foreign(offset, key, decode);
+        self.apply_foreign(offset, text, key, decode);
     }
 
     /// A delivery report with an offset.
@@ -94,7 +95,10 @@ impl<A: Aggregate> Sequencer<A> {
         if self.is_discarded {
             return;
         }
-        if !self.is_ready && self.ready_at.is_some_and(|offset| self.next >= offset) {
+        if !self.is_ready
+            && self.unproven.is_none()
+            && self.ready_at.is_some_and(|offset| self.next >= offset)
+        {
             self.is_ready = true;
             self.advance_all();
         }
@@ -104,6 +108,7 @@ impl<A: Aggregate> Sequencer<A> {
         if let Some(request) = self.barrier.ask(self.now_ms) {
             self.outputs.push(Output::AskEndOffset { request });
         }
+        self.products.evict(|subject| self.lines.contains_key(subject));
     }
 
     fn apply_own(&mut self, offset: Offset, append_id: AppendId, unjudged: bool) {
@@ -111,10 +116,13 @@ impl<A: Aggregate> Sequencer<A> {
         if let Some(reported) = append.reported {
             self.reports.remove(&reported);
         }
+        let current = match self.products.current(append.subject.as_str()) {
+            Ok(current) => current,
+            Err(error) => return self.discard(error.to_string()),
+        };
         self.next = offset + 1;
         self.newest_applied = self.newest_applied.max(Some(append_id));
         self.free(&append.subject, append_id);
-        let current = self.products.version(append.subject.as_str());
         let verdict = self.laws.judge(offset, append.basis, append.version, current);
         match verdict {
             Verdict::Void(reason) if !unjudged => {
@@ -127,6 +135,8 @@ impl<A: Aggregate> Sequencer<A> {
             Verdict::Effective | Verdict::Void(_) => self.count_own(offset, &append),
         }
         self.advance(&append.subject);
+        let InFlight { subject, version, basis, event_id, .. } = append;
+        self.last.is_own(offset, RecordKey { subject, version, basis, event_id });
     }
 
     fn count_own(&mut self, offset: Offset, append: &InFlight<A>) {
@@ -145,13 +155,18 @@ impl<A: Aggregate> Sequencer<A> {
     fn apply_foreign(
         &mut self,
         offset: Offset,
+        text: &[u8],
         key: KeyRef<'_>,
         decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
     ) {
+        let current = match self.products.current(key.subject) {
+            Ok(current) => current,
+            Err(error) => return self.discard(error.to_string()),
+        };
         self.next = offset + 1;
+        self.last.is(offset, text);
         // An own record may come here too: its outcome was unknown, or it landed twice.
         self.newest_applied = self.newest_applied.max(self.ids.append_of(key.event_id));
-        let current = self.products.version(key.subject);
         match self.laws.judge(offset, key.basis, key.version, current) {
             Verdict::Void(reason) => self.count_void(offset, key.subject, key.version, current, reason),
             Verdict::Effective => {
@@ -181,8 +196,9 @@ impl<A: Aggregate> Sequencer<A> {
         }
     }
 
-    fn pass_over(&mut self, offset: Offset, reason: VoidReason) {
+    fn pass_over(&mut self, offset: Offset, key: &[u8], reason: VoidReason) {
         self.next = offset + 1;
+        self.last.is(offset, key);
         self.outputs.push(Output::VoidRecord { offset, reason });
     }
 
@@ -190,7 +206,7 @@ impl<A: Aggregate> Sequencer<A> {
         self.discard(format!("an append was reported at offset {reported}, where the tail does not show it"));
     }
 
-    fn discard(&mut self, reason: String) {
+    pub(super) fn discard(&mut self, reason: String) {
         self.is_discarded = true;
         self.is_ready = false;
         self.outputs.push(Output::Discard { reason });

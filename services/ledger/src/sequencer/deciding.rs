@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::pending::{InFlight, Passage, Waiting};
-use super::products::Product;
+use super::product::Product;
 use super::{Answer, Append, Output, Sequencer};
 use crate::laws::Law;
 use crate::{Aggregate, AppendId, CommandId, Decision, RecordKey, Subject};

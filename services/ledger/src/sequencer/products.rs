@@ -1,155 +1,165 @@
-//! The products of a partition as their effective records left them: state, version, and the last commands.
+//! The products of a partition: those in use in memory, the others where they were saved, if there is such a place.
+//! Promises that a product leaves memory only when it is saved as it is, and that nobody who needs it meets a gap.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 
 use ahash::AHashMap;
-use uuid::Uuid;
 
-use super::{Recorded, Unreadable};
-use crate::key::KeyRef;
-use crate::{Aggregate, CommandHash, CommandId, Offset, Subject};
+use super::product::Product;
+use crate::{ColdError, ColdProducts, Saved, Subject};
 
-/// How many commands of a product are remembered. Older retries are new commands.
-const REMEMBERED: usize = 64;
+/// How many products are looked at for one input when there are too many. An input brings one at most, and each is
+/// passed over once if it was used since, so this keeps up; more would cost more when most cannot go yet.
+const LOOKS: usize = 4;
 
-#[derive(Debug)]
-pub(super) struct Product<S> {
-    /// Its key in the map again, so that folding copies no text.
-    subject: Subject,
-    pub(super) version: u64,
-    /// `None` before the first record, and for ever after an unreadable one.
-    pub(super) state: Option<Arc<S>>,
-    pub(super) unreadable: bool,
-    pub(super) quarantined: bool,
-    /// Oldest first. Grows by doubling: most products have few records, and there are many products.
-    commands: Vec<Remembered>,
+pub(super) struct Products<S> {
+    hot: AHashMap<Subject, Hot<S>>,
+    cold: Option<Cold<S>>,
 }
 
-/// A command in the log.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Remembered {
-    pub(super) command_id: CommandId,
-    pub(super) command_hash: Option<CommandHash>,
-    pub(super) version: u64,
-    pub(super) event_id: Uuid,
-    pub(super) offset: Offset,
+struct Hot<S> {
+    product: Product<S>,
+    /// Used since it was last considered for leaving.
+    touched: bool,
+    /// Changed since the last snapshot.
+    changed: bool,
+    /// The last snapshot it is in.
+    snapshot: u64,
 }
 
-impl<S> Product<S> {
-    pub(super) fn new(subject: Subject) -> Self {
-        Self { subject, version: 0, state: None, unreadable: false, quarantined: false, commands: Vec::new() }
-    }
-
-    /// Folds an effective record of another writer. Whatever its value is, the version counts: an error says why the
-    /// product cannot be read any more.
-    pub(super) fn fold<A: Aggregate<State = S>>(
-        &mut self,
-        offset: Offset,
-        key: KeyRef<'_>,
-        decoded: Result<Recorded<A::Event>, Unreadable>,
-    ) -> Result<Option<CommandId>, String>
-    where
-        S: Clone,
-    {
-        let KeyRef { version, event_id, .. } = key;
-        self.version = version;
-        let before = self.state.take();
-        let folded = decoded.map_err(|Unreadable(problem)| problem).and_then(|recorded| {
-            let Recorded { event, command_id, command_hash } = recorded;
-            if let Some(command_id) = command_id {
-                self.remember(Remembered { command_id, command_hash, version, event_id, offset });
-            }
-            if !self.unreadable {
-                let before = before.map(Arc::unwrap_or_clone);
-                let after = A::evolve(before, &self.subject, version, &event).map_err(|e| e.to_string())?;
-                self.state = Some(Arc::new(after));
-            }
-            Ok(command_id)
-        });
-        self.unreadable |= folded.is_err();
-        folded
-    }
-
-    /// Takes over the state that an own effective record was made of.
-    pub(super) fn accept(&mut self, after: &Arc<S>, record: Remembered) {
-        self.version = record.version;
-        if !self.unreadable {
-            self.state = Some(Arc::clone(after));
-        }
-        self.remember(record);
-    }
-
-    pub(super) fn find(&self, command_id: CommandId) -> Option<&Remembered> {
-        self.commands.iter().rev().find(|c| c.command_id == command_id)
-    }
-
-    fn remember(&mut self, command: Remembered) {
-        let len = self.commands.len();
-        if len == REMEMBERED {
-            self.commands.remove(0);
-        } else if len == self.commands.capacity() {
-            self.commands.reserve_exact(len.clamp(1, REMEMBERED - len));
-        }
-        self.commands.push(command);
-    }
+struct Cold<S> {
+    products: Box<dyn ColdProducts<S>>,
+    /// How many products may stay in memory.
+    limit: usize,
+    /// Every hot product, in the order in which they are considered for leaving.
+    clock: VecDeque<Subject>,
+    /// Those changed since the last snapshot, in the order they changed.
+    changed: Vec<Subject>,
+    /// The number of the last snapshot that was taken, and of the last one known to be written.
+    taken: u64,
+    saved: u64,
 }
-
-#[derive(Debug)]
-pub(super) struct Products<S>(AHashMap<Subject, Product<S>>);
 
 impl<S> Default for Products<S> {
     fn default() -> Self {
-        Self(AHashMap::new())
+        Self { hot: AHashMap::new(), cold: None }
     }
 }
 
 impl<S> Products<S> {
+    pub(super) fn keep_cold_in(&mut self, products: Box<dyn ColdProducts<S>>, limit: usize) {
+        let (clock, changed) = (VecDeque::new(), Vec::new());
+        self.cold = Some(Cold { products, limit, clock, changed, taken: 0, saved: 0 });
+    }
+
+    pub(super) fn has_cold(&self) -> bool {
+        self.cold.is_some()
+    }
+
+    /// The product if it is in memory: so it is from [`Products::current`] on for as long as it is needed.
     pub(super) fn get(&self, subject: &str) -> Option<&Product<S>> {
-        self.0.get(subject)
+        self.hot.get(subject).map(|hot| &hot.product)
     }
 
-    pub(super) fn version(&self, subject: &str) -> u64 {
-        self.get(subject).map_or(0, |product| product.version)
+    /// The product's version, 0 if it has no record yet. Brings it into memory.
+    pub(super) fn current(&mut self, subject: &str) -> Result<u64, ColdError> {
+        if let Some(hot) = self.hot.get_mut(subject) {
+            hot.touched = true;
+            return Ok(hot.product.version);
+        }
+        let Some(cold) = &mut self.cold else { return Ok(0) };
+        let subject = Subject::of_checked(subject);
+        let Some(Saved(product)) = cold.products.load(&subject)? else { return Ok(0) };
+        let version = product.version;
+        cold.clock.push_back(subject.clone());
+        self.hot.insert(subject, Hot { product, touched: true, changed: false, snapshot: 0 });
+        Ok(version)
     }
 
-    /// Changes the product, made if this is its first record. The subject is copied only then.
+    /// Looks at a product wherever it is, and leaves it there.
+    pub(super) fn peek<T>(&self, subject: &Subject, look: impl FnOnce(&Product<S>) -> T) -> Option<T> {
+        if let Some(hot) = self.hot.get(subject) {
+            return Some(look(&hot.product));
+        }
+        let Saved(product) = self.cold.as_ref()?.products.load(subject).ok()??;
+        Some(look(&product))
+    }
+
+    /// Changes the product, made if this is its first record: [`Products::current`] was called. The subject is copied
+    /// only then.
     pub(super) fn change<T>(&mut self, subject: &str, change: impl FnOnce(&mut Product<S>) -> T) -> T {
-        if let Some(product) = self.0.get_mut(subject) {
-            return change(product);
+        if let Some(hot) = self.hot.get_mut(subject) {
+            if let Some(cold) = &mut self.cold
+                && !hot.changed
+            {
+                hot.changed = true;
+                cold.changed.push(hot.product.subject.clone());
+            }
+            return change(&mut hot.product);
         }
         let subject = Subject::of_checked(subject);
         let mut product = Product::new(subject.clone());
         let changed = change(&mut product);
-        self.0.insert(subject, product);
+        if let Some(cold) = &mut self.cold {
+            cold.clock.push_back(subject.clone());
+            cold.changed.push(subject.clone());
+        }
+        self.hot.insert(subject, Hot { product, touched: false, changed: true, snapshot: 0 });
         changed
     }
 
-    pub(super) fn clear(&mut self) {
-        self.0 = AHashMap::new();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_64_commands_are_remembered() {
-        let mut product = Product::<()>::new(Subject::parse("a").unwrap());
-        let command = |n: u64| Remembered {
-            command_id: CommandId(Uuid::from_u128(u128::from(n))),
-            command_hash: None,
-            version: n,
-            event_id: Uuid::nil(),
-            offset: 0,
-        };
-        for n in 1..=100 {
-            product.remember(command(n));
-            for m in 1..=n {
-                let found = product.find(command(m).command_id).map(|c| c.version);
-                assert_eq!(found, (m + 64 > n).then_some(m));
+    /// Lets products leave memory while there are more than may stay, but none that is not saved or is needed.
+    pub(super) fn evict(&mut self, is_needed: impl Fn(&Subject) -> bool) {
+        let Some(cold) = &mut self.cold else { return };
+        for _ in 0..LOOKS {
+            if self.hot.len() <= cold.limit {
+                return;
             }
-            assert!(product.commands.capacity() <= REMEMBERED);
+            let Some(subject) = cold.clock.pop_front() else { return };
+            let Some(hot) = self.hot.get_mut(&subject) else { continue };
+            let stays = hot.touched || hot.changed || hot.snapshot > cold.saved || is_needed(&subject);
+            if stays {
+                hot.touched = false;
+                cold.clock.push_back(subject);
+            } else {
+                self.hot.remove(&subject);
+            }
+        }
+    }
+
+    /// The products changed since the last snapshot, and the number of this one.
+    pub(super) fn take_changed(&mut self) -> Option<(u64, Vec<Saved<S>>)> {
+        let cold = self.cold.as_mut()?;
+        cold.taken += 1;
+        let (number, changed) = (cold.taken, std::mem::take(&mut cold.changed));
+        let products = changed.into_iter().filter_map(|subject| {
+            let hot = self.hot.get_mut(&subject)?;
+            (hot.changed, hot.snapshot) = (false, number);
+            Some(Saved(hot.product.clone()))
+        });
+        Some((number, products.collect()))
+    }
+
+    /// The snapshot, and all before it, are written.
+    pub(super) fn saved(&mut self, number: u64) {
+        if let Some(cold) = &mut self.cold {
+            cold.saved = cold.saved.max(number.min(cold.taken));
+        }
+    }
+
+    pub(super) fn changed(&self) -> usize {
+        self.cold.as_ref().map_or(0, |cold| cold.changed.len())
+    }
+
+    pub(super) fn hot(&self) -> usize {
+        self.hot.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.hot = AHashMap::new();
+        if let Some(cold) = &mut self.cold {
+            cold.products.clear();
+            (cold.clock, cold.changed) = (VecDeque::new(), Vec::new());
         }
     }
 }

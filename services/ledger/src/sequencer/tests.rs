@@ -2,6 +2,7 @@
 
 mod barrier;
 mod bench;
+mod cold;
 mod damage;
 mod outcomes;
 
@@ -177,7 +178,7 @@ impl Rig {
     }
 
     pub(super) fn state(&self, subject: &str) -> Option<u64> {
-        self.s.state(&Subject::parse(subject).unwrap()).map(|state| **state)
+        self.s.state(&Subject::parse(subject).unwrap()).map(|state| *state)
     }
 }
 

@@ -10,7 +10,27 @@ const PRODUCTS: u64 = 20_000;
 #[test]
 #[ignore = "a measurement, not a promise"]
 fn speed_of_commands_with_contiguous_reports() {
-    let mut rig = Rig::new();
+    commands(Rig::new(), "in memory", |_| {});
+}
+
+#[test]
+#[ignore = "a measurement, not a promise"]
+fn speed_of_commands_on_products_that_are_saved_now_and_then() {
+    let cold = super::cold::cold();
+    let mut rig = Rig::keeping(cold.clone(), PRODUCTS as usize);
+    rig.s.catch_up_to(0);
+    let mut saving = std::time::Duration::ZERO;
+    commands(rig, "saved in turns", |rig| {
+        if rig.s.changed() >= 5_000 {
+            let start = Instant::now();
+            rig.save(&cold);
+            saving += start.elapsed();
+        }
+    });
+    println!("{} ns of these to write them down", saving.as_nanos() / u128::from(COMMANDS));
+}
+
+fn commands(mut rig: Rig, how: &str, mut after: impl FnMut(&mut Rig)) {
     let subjects: Vec<_> = (0..PRODUCTS).map(|n| format!("product-{n:08}")).collect();
     let mut outputs = Vec::new();
     let submissions: Vec<_> = (0..COMMANDS)
@@ -30,10 +50,11 @@ fn speed_of_commands_with_contiguous_reports() {
                 offset += 1;
             }
         }
+        after(&mut rig);
     }
     let spent = start.elapsed();
     assert_eq!(offset as u64, COMMANDS);
-    println!("{} ns per command and report", spent.as_nanos() / u128::from(COMMANDS));
+    println!("{} ns per command and report, {how}", spent.as_nanos() / u128::from(COMMANDS));
 }
 
 #[test]
