@@ -169,7 +169,7 @@ pub(crate) fn writer(state: &State, writer: usize, sequencer: &Sequencer<Shelf>)
         let last = truth.get(&subject).and_then(|facts| facts.last());
         let version = last.map_or(0, |fact| fact.key.version);
         let is_same = sequencer.version(&subject) == version
-            && sequencer.state(&subject).map(|state| **state) == last.map(|fact| fact.after);
+            && sequencer.state(&subject).map(|state| *state) == last.map(|fact| fact.after);
         holds(is_same, Promise::ReadersAgree, || {
             format!(
                 "writer {writer} has version {} of {subject} at offset {next}, the log has {version} or another state",
