@@ -17,6 +17,12 @@ pub trait EventLog: Send + Sync {
     /// Follows the partition from `from` on, in order, with [`Signal::Records`] and [`Signal::Position`]. A second call
     /// for a partition starts again from the new offset: signals of the old tail may still come before its first.
     fn tail_from(&self, partition: Partition, from: Offset);
+
+    /// Says that the caller has applied everything below `next`, mostly by reports of its own appends: the tail may leave
+    /// out records below it, until it is started anew. A hint that saves copies, and never more than that.
+    fn applied(&self, partition: Partition, next: Offset) {
+        _ = (partition, next);
+    }
 }
 
 /// Where a log's signals go. Must be quick, and may block only to push back on the tail.

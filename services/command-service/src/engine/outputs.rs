@@ -83,6 +83,7 @@ impl Part {
             let applied = (next - self.seen) as u64;
             driver.instruments.effective(self.partition, applied.saturating_sub(self.voids));
             (self.seen, self.voids) = (next, 0);
+            driver.log.applied(self.partition, next);
         }
         driver.board.at(self.partition, next, self.sequencer.waiting());
         let caught_up = self.sequencer.is_ready() && !matches!(self.tail, Tail::Held { .. });

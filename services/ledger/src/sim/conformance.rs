@@ -49,6 +49,10 @@ pub const CASES: &[(&str, Case)] = &[
     ("a_position_comes_after_everything_below_it", following::a_position_comes_after_everything_below_it),
     ("writers_see_each_others_records", following::writers_see_each_others_records),
     ("a_tail_starts_again", following::a_tail_starts_again),
+    (
+        "what_is_applied_may_be_left_out_and_nothing_else",
+        following::what_is_applied_may_be_left_out_and_nothing_else,
+    ),
 ];
 
 /// Runs every case on its own harness.

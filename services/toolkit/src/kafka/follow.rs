@@ -42,7 +42,7 @@ pub async fn follow(config: &KafkaConfig, topic: &str) -> Result<mpsc::Receiver<
         drop(sender.try_send(Followed::CaughtUp));
     }
     let inbox = Arc::new(Follower { sender: sender.clone(), awaited: Mutex::new(awaited) });
-    let tail = Tail::open(config, topic, inbox, None)?;
+    let tail = Tail::open(config, topic, partitions, inbox, None)?;
     for partition in 0..partitions {
         tail.start(Partition(partition), 0);
     }

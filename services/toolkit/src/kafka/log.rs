@@ -61,7 +61,7 @@ impl KafkaEventLog {
         Ok(Self {
             partitions,
             producer: RawProducer::open(config, topic, connection, report)?,
-            tail: Tail::open(config, topic, Arc::clone(&inbox), None)?,
+            tail: Tail::open(config, topic, partitions, Arc::clone(&inbox), None)?,
             ends: EndOffsets::open(config, topic, partitions, dependency)?,
             inbox,
         })
@@ -86,5 +86,9 @@ impl EventLog for KafkaEventLog {
 
     fn tail_from(&self, partition: Partition, from: Offset) {
         self.tail.start(partition, from);
+    }
+
+    fn applied(&self, partition: Partition, next: Offset) {
+        self.tail.applied(partition, next);
     }
 }

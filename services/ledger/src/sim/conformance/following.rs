@@ -130,3 +130,22 @@ pub(super) fn a_tail_starts_again(harness: &dyn Harness) {
     assert!(records[10..].iter().map(|r| r.offset).eq(4..10), "again from the new offset");
     assert_same(&records[10], &record(4));
 }
+
+pub(super) fn what_is_applied_may_be_left_out_and_nothing_else(harness: &dyn Harness) {
+    let client = Client::open(harness);
+    client.log.tail_from(P0, 0);
+    for n in 0..5 {
+        client.append(P0, n, record(n));
+    }
+    client.log.applied(P0, 5);
+    for n in 5..10 {
+        client.append(P0, n, record(n));
+    }
+    client.position_reaches(P0, 10);
+    let records = client.tailed(P0, 5);
+    assert!(records[records.len() - 5..].iter().map(|r| r.offset).eq(5..10));
+    let before = records.len();
+    client.log.tail_from(P0, 0);
+    let records = client.tailed(P0, before + 10);
+    assert!(records[before..].iter().map(|r| r.offset).eq(0..10), "a new start forgets what was applied");
+}

@@ -9,6 +9,7 @@ pub(super) mod fault;
 mod reading;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use ledger::{Inbox, Offset, Partition, Signal, TailError};
@@ -28,7 +29,11 @@ const COMMANDS: usize = 4_096;
 pub struct Tail {
     commands: Sender<Start>,
     inbox: InboxRef,
+    applied: Applied,
 }
+
+/// Per partition, the first offset that is of use to the reader. Relaxed is enough: an old value costs a copy.
+type Applied = Arc<[AtomicI64]>;
 
 /// Read `partition` from `from` on.
 #[derive(Clone, Copy, Debug)]
@@ -51,18 +56,22 @@ impl Tail {
     pub fn open(
         config: &KafkaConfig,
         topic: &str,
+        partitions: i32,
         inbox: Arc<dyn Inbox>,
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
+        let applied: Applied = (0..partitions).map(|_| AtomicI64::new(0)).collect();
         let consumer = consumer(config, "tail", dependency)?;
         let (commands, starts) = bounded(COMMANDS);
-        let reading = Reading::new(consumer, topic, Arc::clone(&inbox), config.request_timeout());
+        let reading =
+            Reading::new(consumer, topic, Arc::clone(&inbox), Arc::clone(&applied), config.request_timeout());
         std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || reading.run(&starts))?;
-        Ok(Self { commands, inbox: InboxRef(inbox) })
+        Ok(Self { commands, inbox: InboxRef(inbox), applied })
     }
 
     /// Reads `partition` from `from` on; the other partitions go on undisturbed. Never blocks.
     pub fn start(&self, partition: Partition, from: Offset) {
+        self.applied(partition, from);
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
             self.commands.try_send(Start { partition, from })
         {
@@ -73,6 +82,13 @@ impl Tail {
             if let Err(error) = std::thread::Builder::new().name("kafka-refusal".to_owned()).spawn(tell) {
                 tracing::error!(%error, "cannot start a thread to tell a failed tail");
             }
+        }
+    }
+
+    /// Records below `next` need not be delivered any more, until the partition is started again.
+    pub fn applied(&self, partition: Partition, next: Offset) {
+        if let Some(applied) = usize::try_from(partition.0).ok().and_then(|index| self.applied.get(index)) {
+            applied.store(next, Ordering::Relaxed);
         }
     }
 }

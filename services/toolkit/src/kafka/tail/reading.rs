@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
@@ -11,8 +12,8 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
-use super::Start;
 use super::fault::{self, Fault};
+use super::{Applied, Start};
 use crate::kafka::client::Connection;
 use crate::kafka::record::log_record;
 
@@ -25,6 +26,7 @@ pub(super) struct Reading {
     consumer: BaseConsumer<Connection>,
     topic: String,
     inbox: Arc<dyn Inbox>,
+    applied: Applied,
     timeout: Duration,
     /// The partitions that are read, each with the first offset not delivered.
     next: BTreeMap<i32, Offset>,
@@ -37,12 +39,14 @@ impl Reading {
         consumer: BaseConsumer<Connection>,
         topic: &str,
         inbox: Arc<dyn Inbox>,
+        applied: Applied,
         timeout: Duration,
     ) -> Self {
         Self {
             consumer,
             topic: topic.to_owned(),
             inbox,
+            applied,
             timeout,
             next: BTreeMap::new(),
             round: BTreeMap::new(),
@@ -105,7 +109,7 @@ impl Reading {
 
     /// Takes what is there, up to a bound, and delivers it.
     fn round(&mut self) {
-        let Self { consumer, next, round, .. } = self;
+        let Self { consumer, next, round, applied, .. } = self;
         let mut faults = Vec::new();
         // Partitions with records, or whose end was met.
         let mut touched = BTreeSet::new();
@@ -116,7 +120,7 @@ impl Reading {
         {
             wait = Duration::ZERO;
             match polled {
-                Ok(message) => take(next, round, &message),
+                Ok(message) => take(next, applied, round, &message),
                 Err(KafkaError::PartitionEOF(partition)) => {
                     touched.insert(partition);
                 }
@@ -195,13 +199,16 @@ impl Reading {
 }
 
 /// Keeps a record of a partition that is read. What lies below `next` was delivered before: a consumer that was told
-/// to go on at `next` never sends it.
+/// to go on at `next` never sends it. What is applied already needs no copy.
 fn take(
     next: &BTreeMap<i32, Offset>,
+    applied: &Applied,
     round: &mut BTreeMap<i32, Vec<LogRecord>>,
     message: &BorrowedMessage<'_>,
 ) {
-    if next.get(&message.partition()).is_some_and(|next| message.offset() >= *next) {
+    let is_new = next.get(&message.partition()).is_some_and(|next| message.offset() >= *next);
+    let applied = applied.get(message.partition() as usize).map_or(0, |it| it.load(Ordering::Relaxed));
+    if is_new && message.offset() >= applied {
         round.entry(message.partition()).or_default().push(log_record(message));
     }
 }
