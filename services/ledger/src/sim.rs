@@ -6,9 +6,10 @@ mod cold;
 pub mod conformance;
 mod dice;
 mod log;
+mod records;
 
 pub use crate::laws::Law;
-pub use broker::Faults;
+pub use broker::{Faults, Happening, Step};
 pub use cold::{SimCold, StateCodec};
 pub use dice::Dice;
 pub use log::{SimLog, SimTopic};

@@ -57,8 +57,16 @@ async fn another_instance_sees_what_one_wrote() {
 
 #[tokio::test]
 async fn every_answer_is_true_however_the_log_behaves() {
-    let faults =
-        Faults { lost: 5, unknown: 10, twice: 5, late_copy: 30, unanswered: 5, reordered: 40, slow_tail: 30 };
+    let faults = Faults {
+        lost: 5,
+        unknown: 10,
+        twice: 5,
+        late_copy: 30,
+        unanswered: 5,
+        delayed: 0,
+        reordered: 40,
+        slow_tail: 30,
+    };
     let config = EngineConfig { threads: 2, ..EngineConfig::default() };
     let live = LiveTopic::new(3, faults);
     let worlds =

@@ -54,6 +54,7 @@ impl World {
             twice: often(10),
             late_copy: often(97),
             unanswered: often(30),
+            delayed: often(20),
             reordered: often(60),
             slow_tail: often(90),
         };

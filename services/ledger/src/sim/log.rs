@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::broker::{Broker, Faults, Message, Tail, Writer};
-use crate::{AppendId, EventLog, Inbox, LogRecord, NewRecord, Offset, Partition};
+use super::broker::{Broker, Faults, Message, Step, Tail, Writer};
+use crate::{AppendId, EventLog, Headers, Inbox, LogRecord, NewRecord, Offset, Partition};
 
 /// A topic in memory.
 #[derive(Clone)]
@@ -33,26 +33,65 @@ impl SimTopic {
 
     /// Does one thing. False if there is nothing to do.
     pub fn step(&self) -> bool {
-        let done = self.broker().step();
-        let Some(told) = done else { return false };
+        self.take_step().is_some()
+    }
+
+    /// Does one thing and says what it was. `None` if there is nothing to do.
+    pub fn take_step(&self) -> Option<Step> {
+        let (step, told) = self.broker().step()?;
         // Delivered without the lock: an inbox may call the log.
         for (inbox, signal) in told {
             inbox.deliver(signal);
         }
-        true
+        Some(step)
     }
 
     pub fn set_faults(&self, faults: Faults) {
         self.broker().faults = faults;
     }
 
-    /// How many records the partition has.
+    /// The offset after the partition's last record.
     pub fn end(&self, partition: Partition) -> Offset {
-        self.broker().partitions[partition.0 as usize].len() as Offset
+        self.broker().partitions[partition.0 as usize].end()
     }
 
     pub fn records(&self, partition: Partition) -> Vec<LogRecord> {
-        self.broker().partitions[partition.0 as usize].clone()
+        self.read(partition, 0, Offset::MAX)
+    }
+
+    /// The records of [from, to), as they stand now.
+    pub fn read(&self, partition: Partition, from: Offset, to: Offset) -> Vec<LogRecord> {
+        self.broker().partitions[partition.0 as usize].between(from, to).to_vec()
+    }
+
+    /// The keys of appends that are on their way, oldest first: they land, or they are lost.
+    pub fn on_the_way(&self) -> Vec<Bytes> {
+        let key = |(_, message): &(usize, Message)| match message {
+            Message::Append { record, .. } => Some(record.key.clone()),
+            Message::AskEnd { .. } | Message::Tell(_) => None,
+        };
+        self.broker().messages.iter().filter_map(key).collect()
+    }
+
+    /// Puts a record at the partition's end, as someone without a [`SimLog`] would. Says where.
+    pub fn write(&self, partition: Partition, key: Bytes, value: Option<Bytes>) -> Offset {
+        let record = LogRecord { offset: 0, timestamp_ms: 0, key, value, headers: Headers::new() };
+        self.broker().land(partition, record)
+    }
+
+    /// The partition's end moves on, as if others had written there what nobody here looks at.
+    pub fn pass_over(&self, partition: Partition, offsets: Offset) {
+        self.broker().partitions[partition.0 as usize].pass_over(offsets);
+    }
+
+    /// Where each key stands that stands more than once: its first and its last offset. What compaction would remove.
+    pub fn copies(&self, partition: Partition) -> Vec<(Offset, Offset)> {
+        self.broker().partitions[partition.0 as usize].copies()
+    }
+
+    /// Compaction removes one record.
+    pub fn remove(&self, partition: Partition, offset: Offset) {
+        self.broker().partitions[partition.0 as usize].remove(offset);
     }
 
     fn broker(&self) -> MutexGuard<'_, Broker> {

@@ -52,6 +52,7 @@ fn each_append_is_reported_once_whatever_goes_wrong() {
         twice: 20,
         late_copy: 90,
         unanswered: 0,
+        delayed: 30,
         reordered: 50,
         slow_tail: 0,
     };
