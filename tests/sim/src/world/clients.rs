@@ -1,0 +1,142 @@
+//! Clients: they ask, ask again with the same id wherever they turn to, and sometimes use an id for something else.
+
+use std::rc::Rc;
+
+use domain::Command;
+use ledger::{CommandHash, CommandId, Submission};
+use uuid::Uuid;
+
+use super::{World, say};
+use crate::counts::What;
+use crate::truth::{REMEMBERED, Ticket, Wish};
+use crate::violation::Checked;
+
+/// A client with a wish.
+pub(super) struct Intent {
+    wish: Rc<Wish>,
+    /// It has an answer that needs no retry.
+    pub(super) is_settled: bool,
+    /// How many of its tickets have no answer yet.
+    pub(super) open: usize,
+}
+
+impl World {
+    /// A new command, or an old one again.
+    pub(super) fn ask(&mut self, node: usize) -> Checked {
+        if !self.is_awake(node) {
+            return Ok(());
+        }
+        let is_again = !self.intents.is_empty() && self.dice.percent(self.plan.retrying);
+        let intent = if is_again { self.old_intent() } else { self.new_intent() };
+        self.submit(node, intent)
+    }
+
+    /// Everyone without an answer asks again, somewhere.
+    pub(super) fn ask_all_again(&mut self) -> Checked {
+        for intent in 0..self.intents.len() {
+            if !self.intents[intent].is_settled && self.intents[intent].open == 0 {
+                let node = self.dice.index(self.nodes.len());
+                self.counts.count(What::Retried);
+                self.submit(node, intent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The ticket's client has its answer, or will never get one.
+    pub(super) fn closed(&mut self, ticket: u64, settles: bool) {
+        let intent = &mut self.intents[self.truth.tickets[ticket as usize].intent];
+        intent.open -= 1;
+        intent.is_settled |= settles;
+    }
+
+    fn old_intent(&mut self) -> usize {
+        let mut intent = self.dice.index(self.intents.len());
+        if self.plan.is_long && self.dice.percent(30) {
+            intent = self.nearly_forgotten().unwrap_or(intent);
+        }
+        if self.dice.percent(self.plan.reusing) {
+            let Wish { product, command_id, .. } = *self.intents[intent].wish;
+            let command = self.wishes.draw(&mut self.dice, true);
+            self.counts.count(What::OtherPayload);
+            return self.add_intent(product, Some(command_id), command, None);
+        }
+        let is_open = self.intents[intent].open > 0;
+        self.counts.count(if is_open { What::RetriedElsewhere } else { What::Retried });
+        intent
+    }
+
+    /// A command at the edge of what the product remembers.
+    fn nearly_forgotten(&mut self) -> Option<usize> {
+        let facts = self.truth.facts(0);
+        let edge = (facts.len() + 1).checked_sub(REMEMBERED as usize)?;
+        let at = (edge + self.dice.index(3)).checked_sub(1)?;
+        let ticket = self.truth.ticket_of(facts.get(at)?.event_id)?;
+        self.counts.count(What::OldRetries);
+        Some(self.truth.tickets[ticket as usize].intent)
+    }
+
+    fn new_intent(&mut self) -> usize {
+        let product = self.dice.index(self.plan.products);
+        let shown =
+            self.nodes[self.dice.index(self.nodes.len())].sequencer.version(&self.truth.subjects[product]);
+        let command = self.wishes.draw(&mut self.dice, shown > 0);
+        let expected = self.dice.percent(self.plan.expecting).then(|| {
+            // What some writer shows, and now and then anything.
+            if self.dice.percent(80) { shown } else { self.dice.below(6) }
+        });
+        self.add_intent(product, None, command, expected)
+    }
+
+    fn add_intent(
+        &mut self,
+        product: usize,
+        command_id: Option<CommandId>,
+        command: Rc<Command>,
+        expected: Option<u64>,
+    ) -> usize {
+        let number = self.intents.len() as u128 + 1;
+        self.counts.count(What::Asked);
+        let wish = Rc::new(Wish {
+            product,
+            command_id: command_id.unwrap_or(CommandId(Uuid::from_u128(number))),
+            command_hash: CommandHash(number.to_be_bytes()),
+            command,
+            expected,
+        });
+        self.intents.push(Intent { wish, is_settled: false, open: 0 });
+        self.intents.len() - 1
+    }
+
+    fn submit(&mut self, node: usize, number: usize) -> Checked {
+        let ticket = self.truth.tickets.len() as u64;
+        let clock = self.nodes[node].clock(self.now_ms);
+        let deadline_ms = clock + if self.dice.percent(self.plan.hasty) { 20 } else { 3_000 };
+        let intent = &mut self.intents[number];
+        intent.open += 1;
+        let wish = Rc::clone(&intent.wish);
+        let subject = self.truth.subjects[wish.product].clone();
+        say!(
+            self,
+            format_args!("c{number}"),
+            "asks {} to {} {subject}, expecting version {:?} (ticket {ticket})",
+            self.nodes[node],
+            wish.command.name(),
+            wish.expected
+        );
+        let submission = Submission {
+            ticket,
+            subject,
+            command_id: wish.command_id,
+            command_hash: wish.command_hash,
+            expected: wish.expected,
+            command: Rc::clone(&wish.command),
+            deadline_ms,
+        };
+        let arrived = self.end_offset();
+        self.truth.tickets.push(Ticket::new(wish, number, arrived, deadline_ms));
+        self.nodes[node].open.push(ticket);
+        self.nodes[node].sequencer.command(clock, submission);
+        self.carry_out(node, usize::MAX)
+    }
+}

@@ -1,0 +1,215 @@
+//! Writers at work: signals go in, outputs come out and are carried out, and after each the state is compared with the
+//! truth.
+
+use ledger::sim::Happening;
+use ledger::{Append, Output, Signal, VoidReason};
+
+use super::{World, say};
+use crate::catalog::Catalog;
+use crate::counts::What;
+use crate::node::P;
+use crate::truth::Verdict;
+use crate::violation::Checked;
+use crate::violation::Invariant::{NoFalseAlarm, OneAnswerInTime, ReadersAgree, WritersAgree};
+
+impl World {
+    /// The network or the broker does one thing. False if there is nothing to do.
+    pub(super) fn network(&mut self) -> Checked<bool> {
+        let Some(step) = self.topic.take_step() else { return Ok(false) };
+        let node = self.nodes.iter().position(|node| node.writer == step.writer);
+        let counted = match step.what {
+            Happening::Lost { .. } => Some(What::AppendsLost),
+            Happening::LandedUnknown { .. } => Some(What::LandedUnknown),
+            Happening::HeldBack { .. } => Some(What::HeldBack),
+            Happening::Delayed => Some(What::Delayed),
+            Happening::EndRead { end: None, .. } => Some(What::EndLost),
+            Happening::Landed { .. }
+            | Happening::CopyLanded { .. }
+            | Happening::EndRead { .. }
+            | Happening::Delivered
+            | Happening::Followed { .. } => None,
+        };
+        if let Some(what) = counted {
+            self.counts.count(what);
+        }
+        if !matches!(step.what, Happening::Delivered | Happening::Followed { .. }) {
+            match node {
+                Some(node) => say!(self, "log", "{:?} of {}", step.what, self.nodes[node]),
+                None => say!(self, "log", "{:?} of a dead writer", step.what),
+            }
+        }
+        for record in &step.landed {
+            let entry = self.truth.landed(record, &mut self.counts)?;
+            let key = String::from_utf8_lossy(&record.key);
+            say!(self, "log", "offset {} is {key}: {:?}", record.offset, entry.verdict);
+        }
+        // Compaction is most awkward right behind a copy: then writers still wait for the first.
+        if matches!(step.what, Happening::CopyLanded { .. }) && self.dice.percent(self.plan.compacting) {
+            self.compact()?;
+        }
+        let is_told = matches!(step.what, Happening::Delivered | Happening::Followed { .. });
+        if let Some(node) = node
+            && is_told
+            && self.is_awake(node)
+            && !self.dice.percent(self.plan.lazy)
+        {
+            self.work(node)?;
+        }
+        Ok(true)
+    }
+
+    /// A writer works off its inbox.
+    pub(super) fn work(&mut self, node: usize) -> Checked {
+        let writer = self.nodes[node].writer;
+        for signal in self.nodes[node].signals() {
+            // It may have died of the one before.
+            if self.nodes[node].writer != writer {
+                break;
+            }
+            self.feed(node, signal)?;
+            self.carry_out(node, usize::MAX)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn feed(&mut self, node: usize, signal: Signal) -> Checked {
+        let hears = &mut self.nodes[node];
+        match &signal {
+            Signal::Records { records, .. } => {
+                let (first, last) =
+                    (records.first().map_or(0, |r| r.offset), records.last().map_or(0, |r| r.offset));
+                say!(self, hears, "reads {first}..={last}");
+            }
+            Signal::Position { position, .. } => say!(self, hears, "has read up to {position}"),
+            Signal::Appended { append_id, outcome, .. } => {
+                say!(self, hears, "hears of append {}: {outcome:?}", append_id.0);
+            }
+            Signal::EndOffset { outcome, .. } => say!(self, hears, "hears of the end: {outcome:?}"),
+            Signal::TailFailed { .. } => {}
+        }
+        hears.feed(self.now_ms, signal, &self.written);
+        self.compare(node)
+    }
+
+    /// Carries out what the writer wants, up to so many outputs.
+    pub(super) fn carry_out(&mut self, node: usize, most: usize) -> Checked {
+        let mut left = most;
+        let mut is_discarded = false;
+        loop {
+            let outputs = self.nodes[node].outputs();
+            if outputs.is_empty() {
+                break;
+            }
+            for output in outputs {
+                if left == 0 {
+                    return Ok(());
+                }
+                left -= 1;
+                is_discarded |= matches!(output, Output::Discard { .. });
+                self.carry_out_one(node, output)?;
+            }
+        }
+        if is_discarded {
+            return self.reset(node);
+        }
+        self.compare(node)?;
+        let (waiting, open) = (self.nodes[node].sequencer.waiting(), self.nodes[node].open.len());
+        OneAnswerInTime.holds(waiting == open, || {
+            format!("{} says that {waiting} commands wait, but {open} have no answer", self.nodes[node])
+        })
+    }
+
+    fn carry_out_one(&mut self, node: usize, output: Output<Catalog>) -> Checked {
+        match output {
+            Output::Append(append) => self.append(node, append),
+            Output::AskEndOffset { request } => {
+                say!(self, self.nodes[node], "asks for the end");
+                self.nodes[node].ask_end(request);
+                Ok(())
+            }
+            Output::Answer { ticket, answer } => {
+                say!(self, self.nodes[node], "answers ticket {ticket}: {answer:?}");
+                let end = self.end_offset();
+                let settles = self.truth.answered(ticket, &answer, end, &mut self.counts)?;
+                self.nodes[node].open.retain(|open| *open != ticket);
+                self.closed(ticket, settles);
+                Ok(())
+            }
+            Output::Discard { reason } => {
+                say!(self, self.nodes[node], "discards its state: {reason}");
+                // Only a hole makes log and reports contradict each other.
+                NoFalseAlarm
+                    .holds(self.has_holes, || format!("{} discards its state: {reason}", self.nodes[node]))?;
+                self.counts.count(What::Discards);
+                Ok(())
+            }
+            Output::Violation { .. } | Output::UnreadableRecord { .. } => {
+                Err(NoFalseAlarm.broken(format!("{}: {output:?}", self.nodes[node])))
+            }
+            Output::VoidRecord { offset, reason } => {
+                let verdict = self.truth.entry(offset).map(|entry| entry.verdict);
+                let agrees = match reason {
+                    VoidReason::Stale => verdict == Some(Verdict::Stale),
+                    VoidReason::OutsideWindow => verdict == Some(Verdict::OutsideWindow),
+                    VoidReason::Garbage => verdict == Some(Verdict::Garbage),
+                    VoidReason::WrongPartition => verdict == Some(Verdict::Elsewhere),
+                    VoidReason::Ahead => false,
+                };
+                ReadersAgree.holds(agrees, || {
+                    format!(
+                        "{} says that offset {offset} is {reason:?}, the log says {verdict:?}",
+                        self.nodes[node]
+                    )
+                })
+            }
+        }
+    }
+
+    fn append(&mut self, node: usize, append: Append<Catalog>) -> Checked {
+        let Append { append_id, ticket, .. } = append;
+        if self.dice.percent(self.plan.refused) {
+            say!(self, self.nodes[node], "cannot write {} for ticket {ticket}: too large", append.key);
+            self.counts.count(What::Refused);
+            self.truth.tickets[ticket as usize].is_refused = true;
+            self.nodes[node].sequencer.refused(append_id, "too large".to_owned());
+            return Ok(());
+        }
+        say!(
+            self,
+            self.nodes[node],
+            "appends {} as {} ({}) for ticket {ticket}",
+            append.key,
+            append_id.0,
+            append.event.type_name()
+        );
+        let value = self.written.push(append.event.clone(), append.command_id, append.command_hash);
+        self.nodes[node].append(append_id, append.key.clone(), value);
+        let writer = self.nodes[node].writer;
+        self.truth.appended(writer, append)
+    }
+
+    /// The writer's states are those of the log where it stands.
+    fn compare(&mut self, node: usize) -> Checked {
+        let node = &mut self.nodes[node];
+        let next = node.sequencer.next();
+        if next == node.compared {
+            return Ok(());
+        }
+        node.compared = next;
+        let end = self.topic.end(P);
+        WritersAgree.holds(next <= end, || format!("{node} stands at {next}, the log ends at {end}"))?;
+        for (product, subject) in self.truth.subjects.iter().enumerate() {
+            self.counts.count(What::States);
+            let version = node.sequencer.version(subject);
+            let (least, most) = self.truth.versions_at(product, next);
+            WritersAgree.holds(least <= version && version <= most, || {
+                format!("{node} has version {version} of {subject} at {next}, the log has {most}")
+            })?;
+            let state = node.sequencer.state(subject);
+            WritersAgree.holds(state.as_deref() == self.truth.state(product, version), || {
+                format!("{node} has another state of {subject} at {next}: {state:?}")
+            })?;
+        }
+        Ok(())
+    }
+}
