@@ -28,6 +28,9 @@ test: ## every test, the promises on the real servers included (README's second 
 	cargo build --workspace --bins --tests --locked
 	target/debug/with-servers cargo test --workspace --locked --no-fail-fast
 
+sim: ## run SEEDS simulated histories of the write side, from seed FROM on (one with its trace: SEED=7)
+	cargo run --release --locked -p folio-sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000) --from $(or $(FROM),0))
+
 lint: ## formatting, clippy and docs, all warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &str); 9] = [
     ("cli", "all of the above"),
 ];
 /// Crates of tests: they may use anything, and nobody may need them.
-const TESTS_ONLY: [&str; 3] = ["testkit", "promises", "folio-model"];
+const TESTS_ONLY: [&str; 4] = ["testkit", "promises", "folio-model", "folio-sim"];
 /// Drivers of servers: `toolkit` alone names them, behind features.
 const DRIVERS: [&str; 3] = ["rdkafka", "scylla", "elasticsearch"];
 /// Features of `toolkit` that a service must not take, by itself or through a crate it uses.
@@ -128,6 +128,22 @@ fn crates_of_tests_are_dev_dependencies_only() {
                     used.name
                 ));
             }
+        }
+    }
+    report(faults);
+}
+
+#[test]
+fn what_breaks_the_ledgers_laws_is_for_tests_only() {
+    let mut faults = Vec::new();
+    for package in packages().values().filter(|package| !TESTS_ONLY.contains(&package.name.as_str())) {
+        let mut of_ledger = package.dependencies.iter().filter(|used| used.name == "ledger" && !used.dev);
+        if of_ledger.any(|used| used.features.iter().any(|feature| feature == "sim")) {
+            faults.push(format!(
+                "{} takes ledger's feature `sim`, with which a sequencer may break the rule: take it in \
+                 [dev-dependencies] only",
+                package.manifest.display()
+            ));
         }
     }
     report(faults);
