@@ -3,11 +3,14 @@
 
 mod answers;
 mod holes;
+mod tickets;
+
+pub(crate) use tickets::{Standing, Ticket, Wish};
 
 use std::rc::Rc;
 
 use ahash::AHashMap;
-use domain::{Command, Decision, Product};
+use domain::{Decision, Product};
 use ledger::{Append, CommandHash, CommandId, LogRecord, Offset, Subject};
 use uuid::Uuid;
 
@@ -60,44 +63,6 @@ pub(crate) struct Fact {
     after: Rc<Product>,
 }
 
-/// What a client wants, however often it has to ask.
-#[derive(Debug)]
-pub(crate) struct Wish {
-    pub(crate) product: usize,
-    pub(crate) command_id: CommandId,
-    pub(crate) command_hash: CommandHash,
-    pub(crate) command: Rc<Command>,
-    pub(crate) expected: Option<u64>,
-}
-
-/// A wish as a client gave it to a writer.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    pub(crate) wish: Rc<Wish>,
-    /// Which of the clients' commands it is.
-    pub(crate) intent: usize,
-    pub(crate) deadline_ms: u64,
-    /// The end of the log when it came.
-    arrived: Offset,
-    appends: Vec<Uuid>,
-    pub(crate) standing: Standing,
-    /// One of its events was refused as too large.
-    pub(crate) is_refused: bool,
-}
-
-/// Where a ticket stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Its writer owes an answer.
-    Open,
-    /// Its writer died before it answered.
-    Dead,
-    /// It has an answer.
-    Answered,
-    /// It has an answer that says that no record of it counts, now or later.
-    WroteNothing,
-}
-
 struct Appended {
     ticket: u64,
     writer: usize,
@@ -116,20 +81,6 @@ pub(crate) struct Truth {
     commands: AHashMap<CommandId, Vec<(usize, usize)>>,
     /// The newest append of each writer that has landed.
     newest: AHashMap<usize, u64>,
-}
-
-impl Ticket {
-    pub(crate) fn new(wish: Rc<Wish>, intent: usize, arrived: Offset, deadline_ms: u64) -> Self {
-        Self {
-            wish,
-            intent,
-            deadline_ms,
-            arrived,
-            appends: Vec::new(),
-            standing: Standing::Open,
-            is_refused: false,
-        }
-    }
 }
 
 impl Truth {

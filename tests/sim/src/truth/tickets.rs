@@ -1,0 +1,59 @@
+//! What clients want, and where each of their askings stands.
+
+use std::rc::Rc;
+
+use domain::Command;
+use ledger::{CommandHash, CommandId, Offset};
+use uuid::Uuid;
+
+/// What a client wants, however often it has to ask.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub(crate) product: usize,
+    pub(crate) command_id: CommandId,
+    pub(crate) command_hash: CommandHash,
+    pub(crate) command: Rc<Command>,
+    pub(crate) expected: Option<u64>,
+}
+
+/// A wish as a client gave it to a writer.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) wish: Rc<Wish>,
+    /// Which of the clients' commands it is.
+    pub(crate) intent: usize,
+    pub(crate) deadline_ms: u64,
+    /// The end of the log when it came.
+    pub(super) arrived: Offset,
+    pub(super) appends: Vec<Uuid>,
+    pub(crate) standing: Standing,
+    /// One of its events was refused as too large.
+    pub(crate) is_refused: bool,
+}
+
+/// Where a ticket stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Its writer owes an answer.
+    Open,
+    /// Its writer died before it answered.
+    Dead,
+    /// It has an answer.
+    Answered,
+    /// It has an answer that says that no record of it counts, now or later.
+    WroteNothing,
+}
+
+impl Ticket {
+    pub(crate) fn new(wish: Rc<Wish>, intent: usize, arrived: Offset, deadline_ms: u64) -> Self {
+        Self {
+            wish,
+            intent,
+            deadline_ms,
+            arrived,
+            appends: Vec::new(),
+            standing: Standing::Open,
+            is_refused: false,
+        }
+    }
+}
