@@ -6,6 +6,7 @@
 
 mod catalog;
 mod counts;
+mod disk;
 mod node;
 mod plan;
 mod readers;
@@ -37,17 +38,20 @@ pub enum Weakening {
     ReadBarrier,
     /// Commands are decided on records that may still be void.
     UndecidedState,
+    /// A snapshot is believed before the log has shown its last record.
+    Snapshot,
     /// Records land twice, and compaction has no lag.
     Compaction,
 }
 
 impl Weakening {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Version,
         Self::Window,
         Self::Reports,
         Self::ReadBarrier,
         Self::UndecidedState,
+        Self::Snapshot,
         Self::Compaction,
     ];
 
@@ -58,6 +62,7 @@ impl Weakening {
             Self::Reports => "reports",
             Self::ReadBarrier => "read-barrier",
             Self::UndecidedState => "undecided-state",
+            Self::Snapshot => "snapshot",
             Self::Compaction => "compaction",
         }
     }
@@ -69,6 +74,7 @@ impl Weakening {
             Self::Reports => Some(Law::JudgedReports),
             Self::ReadBarrier => Some(Law::ReadBarrier),
             Self::UndecidedState => Some(Law::EffectiveStateOnly),
+            Self::Snapshot => Some(Law::ProvenSnapshot),
             Self::Compaction => None,
         }
     }

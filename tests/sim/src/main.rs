@@ -22,8 +22,8 @@ struct Arguments {
     /// The first of so many seeds
     #[arg(long, value_name = "A", default_value_t = 0, conflicts_with = "seed")]
     from: u64,
-    /// Break a rule of the design, to see how it is found: version, window, reports, read-barrier, undecided-state or
-    /// compaction
+    /// Break a rule of the design, to see how it is found: version, window, reports, read-barrier, undecided-state,
+    /// snapshot or compaction
     #[arg(long, value_name = "RULE", value_parser = weakening)]
     weaken: Option<Weakening>,
 }

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::Event;
+use domain::{Event, Product};
 use ledger::sim::{SimLog, SimTopic};
 use ledger::{
     AppendId, CommandHash, CommandId, EventLog, Headers, Inbox, Limits, NewRecord, Offset, Output, Partition,
-    RecordKey, Recorded, Sequencer, Signal, Unreadable, WINDOW,
+    RecordKey, Recorded, Sequencer, Signal, Snapshot, Unreadable, WINDOW,
 };
 
 use crate::Weakening;
 use crate::catalog::Catalog;
+use crate::disk::Disk;
 
 pub(crate) const P: Partition = Partition(0);
 /// Of the topic: one is simulated, the other is where keys may be that do not belong here.
@@ -67,6 +68,11 @@ pub(crate) struct Node {
     first_append: Option<AppendId>,
     /// Where its appends stand, as far as it was told.
     reported: Vec<Offset>,
+    pub(crate) disk: Option<Disk>,
+    /// Snapshots on their way to the disk, oldest first.
+    unwritten: Vec<Snapshot<Product>>,
+    /// Where the snapshot it starts from has its last record, until the tail has come there.
+    resumes_at: Option<Offset>,
 }
 
 /// Who a node is, and where the log is.
@@ -81,17 +87,28 @@ pub(crate) struct Birth<'a> {
     pub(crate) limits: Limits,
     pub(crate) weakened: Option<Weakening>,
     pub(crate) step: u64,
+    pub(crate) disk: Option<Disk>,
 }
 
 impl Node {
-    pub(crate) fn start(birth: &Birth<'_>) -> Self {
+    pub(crate) fn start(birth: Birth<'_>) -> Self {
         let inbox = Arc::new(Queue::default());
         let log = birth.topic.open(Arc::clone(&inbox) as Arc<dyn Inbox>);
-        let sequencer = match birth.weakened.and_then(Weakening::law) {
+        let mut sequencer = match birth.weakened.and_then(Weakening::law) {
             None => Sequencer::new(P, PARTITIONS, birth.nonce, birth.limits),
             broken => Sequencer::for_tests(P, PARTITIONS, birth.nonce, birth.limits, WINDOW, broken),
         };
-        let node = Self {
+        let mut resumes_at = None;
+        if let Some(disk) = &birth.disk {
+            sequencer = sequencer.with_cold(Box::new(disk.cold.clone()), disk.hot);
+            if let Some(mark) = disk.cold.mark() {
+                resumes_at = Some(mark.last);
+                sequencer.resume(mark);
+            }
+        }
+        log.ask_end_offset(P, CATCH_UP);
+        log.tail_from(P, resumes_at.unwrap_or(0));
+        Self {
             number: birth.number,
             life: birth.life,
             sequencer,
@@ -105,14 +122,10 @@ impl Node {
             born: birth.step,
             first_append: None,
             reported: Vec::new(),
-        };
-        node.follow_from_zero();
-        node
-    }
-
-    fn follow_from_zero(&self) {
-        self.log.ask_end_offset(P, CATCH_UP);
-        self.log.tail_from(P, 0);
+            disk: birth.disk,
+            unwritten: Vec::new(),
+            resumes_at,
+        }
     }
 
     /// The process dies, with everything it had in flight.
@@ -126,12 +139,41 @@ impl Node {
         self.compared = -1;
         self.first_append = None;
         self.reported.clear();
-        self.follow_from_zero();
+        self.unwritten.clear();
+        self.resumes_at = None;
+        if let Some(disk) = &mut self.disk {
+            // It is empty now.
+            disk.is_false = false;
+        }
+        self.log.ask_end_offset(P, CATCH_UP);
+        self.log.tail_from(P, 0);
     }
 
     /// The tail starts again where the state stands, while the old one's signals are still in the inbox.
     pub(crate) fn follow_again(&self) {
-        self.log.tail_from(P, self.sequencer.next());
+        self.log.tail_from(P, self.resumes_at.unwrap_or(self.sequencer.next()));
+    }
+
+    /// Takes a snapshot, which is not on the disk yet. False if there is nothing to save, or nowhere.
+    pub(crate) fn take_snapshot(&mut self) -> bool {
+        let snapshot = self.disk.as_ref().and_then(|_| self.sequencer.snapshot());
+        let is_taken = snapshot.is_some();
+        self.unwritten.extend(snapshot);
+        is_taken
+    }
+
+    /// The oldest of the snapshots under way reaches the disk. False if there is none.
+    pub(crate) fn write_snapshot(&mut self) -> bool {
+        let Some(disk) = self.disk.as_ref().filter(|_| !self.unwritten.is_empty()) else { return false };
+        let snapshot = self.unwritten.remove(0);
+        disk.cold.write(&snapshot);
+        self.sequencer.saved(snapshot.number);
+        true
+    }
+
+    /// Its states may be of another log, which it does not know yet.
+    pub(crate) fn is_misled(&self) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.is_false)
     }
 
     pub(crate) fn clock(&self, now_ms: u64) -> u64 {
@@ -159,12 +201,16 @@ impl Node {
             },
             Signal::EndOffset { request, outcome, .. } => self.sequencer.end_offset(now_ms, request, outcome),
             Signal::Records { records, .. } => {
+                self.resumes_at = None;
                 for record in records {
                     let decode = || written.decode(record.value.as_deref());
                     self.sequencer.record(now_ms, record.offset, &record.key, decode);
                 }
             }
-            Signal::Position { position, .. } => self.sequencer.position(now_ms, position),
+            Signal::Position { position, .. } => {
+                self.resumes_at = self.resumes_at.filter(|at| position <= *at);
+                self.sequencer.position(now_ms, position);
+            }
             Signal::TailFailed { error, .. } => unreachable!("the simulated tail does not fail: {error}"),
         }
     }

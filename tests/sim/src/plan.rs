@@ -23,6 +23,8 @@ pub(crate) enum Act {
     Retail,
     /// A writer stands still for a while.
     Pause,
+    /// A writer saves.
+    Save,
     /// A reader without state starts somewhere.
     Spawn,
     /// A reader reads on.
@@ -57,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) hasty: u64,
     /// How often compaction follows right behind a copy, in percent.
     pub(crate) compacting: u64,
+    /// Writers save their products, and start from what they saved.
+    pub(crate) has_disks: bool,
     /// Many commands on one product, and retries as old as it can remember.
     pub(crate) is_long: bool,
 }
@@ -84,6 +88,7 @@ impl Plan {
             (Act::Reset, often(2)),
             (Act::Retail, often(2)),
             (Act::Pause, often(3)),
+            (Act::Save, 1 + often(15)),
             (Act::Spawn, 1),
             (Act::Read, 6),
             (Act::PassOver, often(2)),
@@ -109,6 +114,7 @@ impl Plan {
             reusing,
             hasty,
             compacting,
+            has_disks: dice.percent(60),
             is_long,
         }
     }

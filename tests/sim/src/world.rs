@@ -2,6 +2,7 @@
 //! must come to rest.
 
 mod clients;
+mod disks;
 mod faults;
 mod work;
 
@@ -10,6 +11,7 @@ use ledger::{Offset, Subject, partition_of};
 
 use crate::Weakening;
 use crate::counts::{Counts, What};
+use crate::disk::{self, Disk};
 use crate::node::{Node, P, PARTITIONS, Written};
 use crate::plan::{Act, Plan};
 use crate::readers::Following;
@@ -49,6 +51,8 @@ pub(crate) struct World {
     written: Written,
     intents: Vec<Intent>,
     readers: Vec<Following>,
+    /// A copy of some writer's disk, from some time.
+    backup: Option<Disk>,
     /// The step of the last compaction that took an effective record away.
     compacted_at: u64,
     has_holes: bool,
@@ -58,6 +62,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, weakened: Option<Weakening>, trace: Trace) -> Self {
+        disk::forget();
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice);
         let names = (0..).map(|n| Subject::parse(&format!("p{n}")).expect("a subject"));
@@ -78,6 +83,7 @@ impl World {
             written: Written::default(),
             intents: Vec::new(),
             readers: Vec::new(),
+            backup: None,
             compacted_at: 0,
             has_holes: false,
             counts: Counts::default(),
@@ -85,7 +91,8 @@ impl World {
         };
         world.trace.line(format_args!("seed {seed}: {:?}", world.plan));
         for number in 0..world.plan.writers {
-            let node = world.start_node(number, 1);
+            let disk = world.new_disk();
+            let node = world.start_node(number, 1, disk);
             world.nodes.push(node);
         }
         world.readers.push(Following::start(0, world.plan.products, &mut world.counts));
@@ -124,6 +131,7 @@ impl World {
             Act::Reset => return self.reset(node),
             Act::Retail => self.follow_again(node),
             Act::Pause => self.pause(node),
+            Act::Save => self.save(node),
             Act::Spawn => self.spawn_reader(),
             Act::Read => return self.read(),
             Act::PassOver => self.pass_over(),

@@ -80,6 +80,11 @@ fn deciding_on_an_undecided_record_breaks_a_promise() {
 }
 
 #[test]
+fn believing_any_snapshot_breaks_a_promise() {
+    is_found(Weakening::Snapshot);
+}
+
+#[test]
 fn compaction_of_records_that_landed_twice_breaks_a_promise() {
     is_found(Weakening::Compaction);
 }

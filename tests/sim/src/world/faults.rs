@@ -8,16 +8,17 @@ use uuid::Uuid;
 use super::{World, say};
 use crate::Weakening;
 use crate::counts::What;
+use crate::disk::Disk;
 use crate::node::{Birth, Node, P, PARTITIONS};
 use crate::truth::{Standing, Verdict, WINDOW};
 use crate::violation::Checked;
 use crate::violation::Invariant::KeysAreUnique;
 
 impl World {
-    pub(super) fn start_node(&mut self, number: usize, life: u64) -> Node {
+    pub(super) fn start_node(&mut self, number: usize, life: u64, disk: Option<Disk>) -> Node {
         self.nonces += 1;
         self.born += 1;
-        Node::start(&Birth {
+        Node::start(Birth {
             topic: &self.topic,
             number,
             life,
@@ -27,6 +28,7 @@ impl World {
             limits: self.plan.limits,
             weakened: self.weakened,
             step: self.step,
+            disk,
         })
     }
 
@@ -49,8 +51,9 @@ impl World {
             self.closed(ticket, false);
         }
         let (number, life) = (node, self.nodes[node].life() + 1);
-        self.nodes[node] = self.start_node(number, life);
-        say!(self, self.nodes[node], "starts from zero");
+        let disk = self.disk_after_crash(node);
+        self.nodes[node] = self.start_node(number, life, disk);
+        say!(self, self.nodes[node], "starts from {}", self.nodes[node].sequencer.next());
         Ok(())
     }
 

@@ -137,10 +137,12 @@ impl World {
             }
             Output::Discard { reason } => {
                 say!(self, self.nodes[node], "discards its state: {reason}");
-                // Only a hole makes log and reports contradict each other.
-                NoFalseAlarm
-                    .holds(self.has_holes, || format!("{} discards its state: {reason}", self.nodes[node]))?;
-                self.counts.count(What::Discards);
+                // Only a hole makes log and reports contradict each other, and only another log refutes a snapshot.
+                let is_misled = self.nodes[node].is_misled();
+                NoFalseAlarm.holds(self.has_holes || is_misled, || {
+                    format!("{} discards its state: {reason}", self.nodes[node])
+                })?;
+                self.counts.count(if is_misled { What::Refuted } else { What::Discards });
                 Ok(())
             }
             Output::Violation { .. } | Output::UnreadableRecord { .. } => {
@@ -192,7 +194,7 @@ impl World {
     fn compare(&mut self, node: usize) -> Checked {
         let node = &mut self.nodes[node];
         let next = node.sequencer.next();
-        if next == node.compared {
+        if next == node.compared || node.is_misled() {
             return Ok(());
         }
         node.compared = next;
