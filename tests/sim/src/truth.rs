@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use ahash::AHashMap;
 use domain::{Decision, Product};
-use ledger::{Append, CommandHash, CommandId, LogRecord, Offset, Subject};
+use ledger::{Append, AppendId, CommandHash, CommandId, LogRecord, Offset, Subject};
 use uuid::Uuid;
 
 use crate::catalog::{Catalog, fold};
@@ -97,7 +97,12 @@ impl Truth {
     }
 
     /// A writer appends.
-    pub(crate) fn appended(&mut self, writer: usize, append: Append<Catalog>) -> Checked {
+    pub(crate) fn appended(
+        &mut self,
+        writer: usize,
+        append: Append<Catalog>,
+        max_attempts: usize,
+    ) -> Checked {
         let event_id = append.key.event_id;
         let ticket = append.ticket;
         let asked = &mut self.tickets[ticket as usize];
@@ -105,9 +110,23 @@ impl Truth {
             format!("an append for ticket {ticket}, which is {:?}: {append:?}", asked.standing)
         })?;
         asked.appends.push(event_id);
+        OneAnswerInTime.holds(asked.appends.len() <= max_attempts + asked.unknowns, || {
+            format!(
+                "ticket {ticket} is tried more often than {max_attempts} times and {} unknown",
+                asked.unknowns
+            )
+        })?;
         let appended = Appended { ticket, writer, append_id: append.append_id.0, append, landed: false };
         let before = self.appends.insert(event_id, appended);
         KeysAreUnique.holds(before.is_none(), || format!("event id {event_id} was used before"))
+    }
+
+    /// A writer hears that it does not know what became of an append.
+    pub(crate) fn outcome_unknown(&mut self, writer: usize, append_id: AppendId) {
+        let of_it = |appended: &&Appended| (appended.writer, appended.append_id) == (writer, append_id.0);
+        if let Some(appended) = self.appends.values().find(of_it) {
+            self.tickets[appended.ticket as usize].unknowns += 1;
+        }
     }
 
     /// A record that no writer of the simulation wrote.

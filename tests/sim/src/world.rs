@@ -56,6 +56,8 @@ pub(crate) struct World {
     /// The step of the last compaction that took an effective record away.
     compacted_at: u64,
     has_holes: bool,
+    /// How many tickets there were when the faults stopped.
+    asked_under_faults: u64,
     counts: Counts,
     trace: Trace,
 }
@@ -86,6 +88,7 @@ impl World {
             backup: None,
             compacted_at: 0,
             has_holes: false,
+            asked_under_faults: u64::MAX,
             counts: Counts::default(),
             trace,
         };
@@ -203,28 +206,37 @@ impl World {
         self.next_step();
         say!(self, "faults", "stop");
         self.topic.set_faults(Faults::NONE);
-        (self.plan.lazy, self.plan.refused) = (0, 0);
+        (self.plan.lazy, self.plan.refused, self.plan.hasty) = (0, 0, 0);
+        self.asked_under_faults = self.truth.tickets.len() as u64;
         for node in 0..self.nodes.len() {
             self.nodes[node].paused_until_ms = 0;
             self.work(node)?;
         }
         for _ in 0..TURNS_TO_REST {
-            while self.network()? {
-                self.next_step();
-            }
-            if self.intents.iter().all(|intent| intent.is_settled && intent.open == 0) {
-                return Ok(());
+            self.quieten()?;
+            if self.all_are_settled() {
+                return self.ask_everyone();
             }
             self.ask_all_again()?;
-            self.now_ms += 50;
-            self.next_step();
-            for node in 0..self.nodes.len() {
-                self.tick_node(node)?;
-            }
+            self.turn_at_rest()?;
         }
         let waiting = self.intents.iter().filter(|intent| !intent.is_settled || intent.open > 0).count();
         Err(EveryCommandIsAnswered
             .broken(format!("{waiting} commands still have no answer long after the faults")))
+    }
+
+    /// Everything that is on its way arrives.
+    fn quieten(&mut self) -> Checked {
+        while self.network()? {
+            self.next_step();
+        }
+        Ok(())
+    }
+
+    fn turn_at_rest(&mut self) -> Checked {
+        self.now_ms += 50;
+        self.next_step();
+        (0..self.nodes.len()).try_for_each(|node| self.tick_node(node))
     }
 
     /// Everybody has read everything, and it is what was acknowledged.

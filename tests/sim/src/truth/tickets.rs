@@ -27,6 +27,8 @@ pub(crate) struct Ticket {
     pub(super) arrived: Offset,
     pub(super) appends: Vec<Uuid>,
     pub(crate) standing: Standing,
+    /// How many of its appends had an unknown outcome, for its writer.
+    pub(crate) unknowns: usize,
     /// One of its events was refused as too large.
     pub(crate) is_refused: bool,
 }
@@ -53,6 +55,7 @@ impl Ticket {
             arrived,
             appends: Vec::new(),
             standing: Standing::Open,
+            unknowns: 0,
             is_refused: false,
         }
     }

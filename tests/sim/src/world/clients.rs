@@ -10,6 +10,10 @@ use super::{World, say};
 use crate::counts::What;
 use crate::truth::{REMEMBERED, Ticket, Wish};
 use crate::violation::Checked;
+use crate::violation::Invariant::EveryCommandIsAnswered;
+
+/// How many turns a writer may still hold back for what went wrong before: its longest back-off is a second.
+const TURNS_OF_BACK_OFF: u64 = 22;
 
 /// A client with a wish.
 pub(super) struct Intent {
@@ -38,6 +42,35 @@ impl World {
                 let node = self.dice.index(self.nodes.len());
                 self.counts.count(What::Retried);
                 self.submit(node, intent)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn all_are_settled(&self) -> bool {
+        self.intents.iter().all(|intent| intent.is_settled && intent.open == 0)
+    }
+
+    /// At rest every writer answers for every product, long before the deadline: none has a line that is stuck.
+    pub(super) fn ask_everyone(&mut self) -> Checked {
+        for node in 0..self.nodes.len() {
+            for product in 0..self.plan.products {
+                let command = self.wishes.draw(&mut self.dice, true);
+                let intent = self.add_intent(product, None, command, None);
+                self.submit(node, intent)?;
+                for _ in 0..TURNS_OF_BACK_OFF {
+                    self.quieten()?;
+                    if self.all_are_settled() {
+                        break;
+                    }
+                    self.turn_at_rest()?;
+                }
+                EveryCommandIsAnswered.holds(self.all_are_settled(), || {
+                    format!(
+                        "{} has no answer for product {product}, though everything is at rest",
+                        self.nodes[node]
+                    )
+                })?;
             }
         }
         Ok(())

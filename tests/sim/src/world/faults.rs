@@ -10,6 +10,7 @@ use crate::Weakening;
 use crate::counts::What;
 use crate::disk::Disk;
 use crate::node::{Birth, Node, P, PARTITIONS};
+use crate::readers::Following;
 use crate::truth::{Standing, Verdict, WINDOW};
 use crate::violation::Checked;
 use crate::violation::Invariant::KeysAreUnique;
@@ -95,12 +96,16 @@ impl World {
         let offsets = match self.dice.below(10) {
             0..5 => aimed.unwrap_or(1) + self.dice.below(4) as Offset - 2,
             5..8 => 1 + self.dice.below(6) as Offset,
-            8 => WINDOW / 2 + self.dice.below(10) as Offset,
+            8 => WINDOW / 2 + self.dice.below(20_000) as Offset,
             _ => WINDOW + self.dice.below(10) as Offset,
         };
         let offsets = offsets.max(1);
         self.counts.count(What::PassedOver);
         say!(self, "log", "passes over {offsets} offsets from {end}");
+        // Readers from just before a long silence know the least of what lands behind it.
+        if offsets > WINDOW / 2 - 10 && self.readers.len() < 12 {
+            self.readers.push(Following::start(end, self.plan.products, &mut self.counts));
+        }
         self.topic.pass_over(P, offsets);
     }
 

@@ -2,7 +2,7 @@
 //! truth.
 
 use ledger::sim::Happening;
-use ledger::{Append, Output, Signal, VoidReason};
+use ledger::{Answer, Append, Output, Signal, VoidReason};
 
 use super::{World, say};
 use crate::catalog::Catalog;
@@ -10,7 +10,9 @@ use crate::counts::What;
 use crate::node::P;
 use crate::truth::Verdict;
 use crate::violation::Checked;
-use crate::violation::Invariant::{NoFalseAlarm, OneAnswerInTime, ReadersAgree, WritersAgree};
+use crate::violation::Invariant::{
+    EveryCommandIsAnswered, NoFalseAlarm, OneAnswerInTime, ReadersAgree, WritersAgree,
+};
 
 impl World {
     /// The network or the broker does one thing. False if there is nothing to do.
@@ -87,6 +89,9 @@ impl World {
             Signal::EndOffset { outcome, .. } => say!(self, hears, "hears of the end: {outcome:?}"),
             Signal::TailFailed { .. } => {}
         }
+        if let Signal::Appended { append_id, outcome: Err(_), .. } = &signal {
+            self.truth.outcome_unknown(hears.writer, *append_id);
+        }
         hears.feed(self.now_ms, signal, &self.written);
         self.compare(node)
     }
@@ -131,6 +136,11 @@ impl World {
                 say!(self, self.nodes[node], "answers ticket {ticket}: {answer:?}");
                 let end = self.end_offset();
                 let settles = self.truth.answered(ticket, &answer, end, &mut self.counts)?;
+                let is_late = ticket >= self.asked_under_faults && !self.has_holes;
+                let gives_up = matches!(answer, Answer::OutcomeUnknown | Answer::DeadlineExceeded);
+                EveryCommandIsAnswered.holds(!(is_late && gives_up), || {
+                    format!("ticket {ticket} was asked after the faults, and the answer is {answer:?}")
+                })?;
                 self.nodes[node].open.retain(|open| *open != ticket);
                 self.closed(ticket, settles);
                 Ok(())
@@ -187,7 +197,7 @@ impl World {
         let value = self.written.push(append.event.clone(), append.command_id, append.command_hash);
         self.nodes[node].append(append_id, append.key.clone(), value);
         let writer = self.nodes[node].writer;
-        self.truth.appended(writer, append)
+        self.truth.appended(writer, append, self.plan.limits.max_attempts as usize)
     }
 
     /// The writer's states are those of the log where it stands.
