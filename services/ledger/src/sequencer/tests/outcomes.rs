@@ -148,6 +148,22 @@ fn a_void_record_is_decided_again_at_once_until_it_is_contended() {
 }
 
 #[test]
+fn a_command_that_lost_a_race_is_decided_again_before_those_that_came_after_it() {
+    let mut rig = Rig::new();
+    rig.other(0, "a", 1, 0, None);
+    let tickets = [rig.ask("a", Ask::Add(1)), rig.ask("a", Ask::Add(2))];
+    let lost = rig.append();
+    rig.other(1, "a", 2, 1, None);
+    rig.reported(&lost, 2);
+    for (ticket, offset) in tickets.into_iter().zip(3..) {
+        let outputs = rig.out();
+        let [.., Output::Append(append)] = outputs.as_slice() else { panic!("no append in {outputs:?}") };
+        assert_eq!((lost.ticket, append.ticket), (tickets[0], ticket));
+        rig.reported(append, offset);
+    }
+}
+
+#[test]
 fn an_expected_version_that_lost_is_a_conflict_at_once() {
     let mut rig = Rig::new();
     rig.other(0, "a", 1, 0, None);
