@@ -1,6 +1,6 @@
 # Targets are short: the logic lives in the CLI (services/cli) and in the tests.
 .DEFAULT_GOAL := help
-.PHONY: help build demo up down status test lint fmt sim
+.PHONY: mutations help build demo up down status test lint fmt sim
 # `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
 PROFILE ?= dev
 FOLIO := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio
@@ -30,6 +30,9 @@ test: ## every test, the promises on the real servers included (README's second 
 
 sim: ## run SEEDS simulated histories of the write side, from seed FROM on (one with its trace: SEED=7)
 	cargo run --release --locked -p folio-sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000) --from $(or $(FROM),0))
+
+mutations: ## seed each defect of tests/mutations into a copy and show which test catches it (some of them: ONLY='ledger-*')
+	cargo run --locked -p folio-mutations -- $(if $(ONLY),$(or $(wildcard tests/mutations/$(ONLY).patch),$(error no patch is called $(ONLY))))
 
 lint: ## formatting, clippy and docs, all warnings are errors
 	cargo fmt --all --check
