@@ -1,8 +1,9 @@
 //! An independent judge of a topic: the rule of the log written down a second time, in the plainest way, so that a test
 //! does not believe the code it tests. Reads every record and tells what is effective.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use anyhow::ensure;
 use cli::config::Config;
 use contract::avro::SchemaIds;
 use contract::envelope::read_meta;
@@ -33,13 +34,14 @@ pub struct Oracle {
     pub void: u64,
     /// End offset by partition.
     pub ends: BTreeMap<i32, i64>,
+    event_ids: HashSet<uuid::Uuid>,
 }
 
 impl Oracle {
     /// Reads the topic to its end and judges it.
     ///
     /// # Errors
-    /// If the broker does not answer, or an effective record cannot be decoded.
+    /// If the broker does not answer, an effective record cannot be decoded, or two are the same event.
     pub async fn read(config: &Config, ids: SchemaIds) -> anyhow::Result<Self> {
         let (kafka, topic) = (config.kafka.clone(), config.topic.clone());
         tokio::task::spawn_blocking(move || {
@@ -81,6 +83,7 @@ impl Oracle {
         ids: &SchemaIds,
     ) -> anyhow::Result<()> {
         let event = contract::avro::decode(record.value.as_deref().unwrap_or_default(), ids)?;
+        ensure!(self.event_ids.insert(event_id), "two effective records are event {event_id}");
         let history = self.products.entry(id.to_owned()).or_default();
         let before = history.last().map(|it| it.after.clone());
         let after = evolve(before, &ProductId::parse(id)?, Version(version), &event)?;
