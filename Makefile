@@ -1,6 +1,6 @@
 # Targets are short: the logic lives in the CLI (services/cli) and in the tests.
 .DEFAULT_GOAL := help
-.PHONY: mutations help build demo up down status test lint fmt sim
+.PHONY: mutations help build demo up down status test lint fmt sim chaos
 # `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
 PROFILE ?= dev
 FOLIO := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio
@@ -33,6 +33,9 @@ sim: ## run SEEDS simulated histories of the write side, from seed FROM on (one 
 
 mutations: ## seed each defect of tests/mutations into a copy and show which test catches it (some of them: ONLY='ledger-*')
 	cargo run --locked -p folio-mutations -- $(if $(ONLY),$(or $(wildcard tests/mutations/$(ONLY).patch),$(error no patch is called $(ONLY))))
+
+chaos: build ## faults on three real brokers and every service while clients write, then all is checked (SEED= MINUTES=5)
+	target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio-chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 lint: ## formatting, clippy and docs, all warnings are errors
 	cargo fmt --all --check

@@ -2,7 +2,10 @@
 
 pub mod client;
 pub mod eventually;
+pub mod expected;
 pub mod gate;
+pub mod history;
+pub mod kafka_proxy;
 pub mod oracle;
 pub mod rows;
 pub mod scenario;

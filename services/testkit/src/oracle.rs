@@ -32,6 +32,8 @@ pub struct Oracle {
     /// Effective records by product, in order of their versions.
     pub products: BTreeMap<String, Vec<Effective>>,
     pub void: u64,
+    /// Records, effective or not, with a key that an earlier record has: keys are unique by construction.
+    pub repeated_keys: u64,
     /// End offset by partition.
     pub ends: BTreeMap<i32, i64>,
     event_ids: HashSet<uuid::Uuid>,
@@ -47,9 +49,11 @@ impl Oracle {
         tokio::task::spawn_blocking(move || {
             let mut oracle = Self::default();
             let mut current: HashMap<(Partition, String), u64> = HashMap::new();
+            let mut keys = HashSet::new();
             let mut ends = BTreeMap::new();
             let mut problem = Ok(());
             cli::audit::read(&kafka, &topic, &mut ends, |_, partition, record| {
+                oracle.repeated_keys += u64::from(!keys.insert(record.key.clone()));
                 let Some((id, version, basis, event_id)) = parse(&record.key) else {
                     oracle.void += 1;
                     return;
@@ -99,7 +103,8 @@ impl Oracle {
 
     /// The product as of `offset` (exclusive): what had been effective below it.
     pub fn before(&self, product: &str, offset: i64) -> Option<&Effective> {
-        self.products.get(product)?.iter().take_while(|it| it.offset < offset).last()
+        let history = self.products.get(product)?;
+        history[..history.partition_point(|it| it.offset < offset)].last()
     }
 }
 

@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-use cli::local::{Installation, KafkaCluster, Running, Stack, Watchdog, project_root};
+use cli::local::{Door, Installation, KafkaCluster, Running, Stack, Watchdog, project_root};
+
+use crate::kafka_proxy::Route;
 
 /// Names the folder of a stack that the runner started before the tests; `make test` may set it.
 pub const STACK_VARIABLE: &str = "FOLIO_TEST_STACK";
@@ -85,14 +87,30 @@ impl PrivateKafka {
     /// # Errors
     /// If one cannot be started.
     pub fn start_brokers(brokers: u8) -> anyhow::Result<Self> {
+        Self::start_with(|installation, dir| KafkaCluster::start(installation, dir, brokers))
+    }
+
+    /// Starts a cluster with a door for a proxy at each broker: clients that come through the proxies stay with them.
+    ///
+    /// # Errors
+    /// If a broker cannot be started.
+    pub fn start_behind(routes: &[Route]) -> anyhow::Result<Self> {
+        let doors: Vec<Door> =
+            routes.iter().map(|it| Door { port: it.broker, advertised: it.proxy }).collect();
+        Self::start_with(|installation, dir| KafkaCluster::start_with_doors(installation, dir, &doors))
+    }
+
+    fn start_with(
+        start: impl FnOnce(&Installation, &Path) -> anyhow::Result<KafkaCluster>,
+    ) -> anyhow::Result<Self> {
         let dir = process_dir().join(format!("kafka-{}", test_prefix()));
-        let cluster = KafkaCluster::start(installation()?, &dir, brokers)?;
+        let cluster = start(installation()?, &dir)?;
         let kafka = Self { cluster, dir };
         kafka.cluster.wait_ready(READY)?;
         Ok(kafka)
     }
 
-    /// `host:port` of every broker, with commas between; stays the same over restarts.
+    /// `host:port` of every broker, with commas between; stays the same over restarts. Past any proxy.
     pub fn bootstrap(&self) -> String {
         self.cluster.bootstrap()
     }

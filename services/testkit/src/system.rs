@@ -1,7 +1,7 @@
 //! A catalog of one test's own on the real servers: topic, schemas, stores, and services as processes or not at all.
 //! Promises that services end with the value, and that what they logged is shown if the test failed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,7 +9,7 @@ use cli::commands::{schemas, stores, topics};
 use cli::config::Config;
 use cli::local::Addresses;
 use cli::system::{Listens, Names, Plan, Planner, Service};
-use toolkit::kafka::Profile;
+use toolkit::kafka::{Profile, Topics};
 
 use crate::servers::{servers, test_prefix};
 
@@ -23,6 +23,7 @@ pub struct System {
     pub config: Config,
     running: Vec<Service>,
     dir: PathBuf,
+    keeps_logs: bool,
 }
 
 /// A service of the catalog.
@@ -70,7 +71,23 @@ impl System {
     /// If a server cannot be reached.
     pub async fn prepare_on(addresses: Addresses) -> anyhow::Result<Self> {
         let system = Self::named(addresses)?;
-        topics::run(&system.config.kafka, &topics::declared(&system.prefix())?, Profile::Local, true).await?;
+        let topics = topics::declared(&system.prefix())?;
+        system.prepared(&topics, Profile::Local).await
+    }
+
+    /// The same on three brokers or more, with the replication that is declared for them.
+    ///
+    /// # Errors
+    /// If a server cannot be reached.
+    pub async fn prepare_replicated(addresses: Addresses, partitions: i32) -> anyhow::Result<Self> {
+        let system = Self::named(addresses)?;
+        let topics = topics::declared(&system.prefix())?.with_partitions(partitions);
+        system.prepared(&topics, Profile::Default).await
+    }
+
+    async fn prepared(self, topics: &Topics, profile: Profile) -> anyhow::Result<Self> {
+        let system = self;
+        topics::run(&system.config.kafka, topics, profile, true).await?;
         schemas::register(&system.config).await?;
         stores::apply(&system.config).await?;
         Ok(system)
@@ -86,7 +103,13 @@ impl System {
         let names = Names::prefixed(&prefix);
         let config = Config::local(&addresses, &names);
         let planner = Planner::new(addresses, names, &dir)?;
-        Ok(Self { planner, config, running: Vec::new(), dir })
+        Ok(Self { planner, config, running: Vec::new(), dir, keeps_logs: false })
+    }
+
+    /// Where the services' logs are; they stay there from now on.
+    pub fn keep_logs(&mut self) -> &Path {
+        self.keeps_logs = true;
+        &self.dir
     }
 
     /// What the names of this catalog's topics begin with.
@@ -172,7 +195,7 @@ impl Drop for System {
         for service in &self.running {
             service.kill();
         }
-        if std::thread::panicking() {
+        if self.keeps_logs || std::thread::panicking() {
             eprintln!("the logs of the test's services are in {}", self.dir.display());
         } else if self.dir.exists() && std::fs::remove_dir_all(&self.dir).is_err() {
             eprintln!("{} could not be removed", self.dir.display());

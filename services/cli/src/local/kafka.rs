@@ -18,39 +18,82 @@ pub struct KafkaCluster {
     pub brokers: Vec<Running>,
 }
 
+/// A second port for clients, which sends them elsewhere: a proxy stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// Where the broker listens.
+    pub port: u16,
+    /// What it tells the clients that come in here to connect to.
+    pub advertised: u16,
+}
+
+struct Node {
+    id: i32,
+    client: u16,
+    controller: u16,
+    door: Option<Door>,
+}
+
+impl Node {
+    fn new(id: i32, door: Option<Door>) -> anyhow::Result<Self> {
+        Ok(Self { id, client: ports::free_port()?, controller: ports::free_port()?, door })
+    }
+
+    /// Where it listens for clients, and what it advertises. Brokers among themselves never use the door.
+    fn listeners(&self) -> (String, String) {
+        let own = format!("PLAINTEXT://127.0.0.1:{}", self.client);
+        let door = |port| format!("{own},PROXIED://127.0.0.1:{port}");
+        self.door.map_or_else(|| (own.clone(), own.clone()), |it| (door(it.port), door(it.advertised)))
+    }
+}
+
 impl KafkaCluster {
     /// Formats and starts `brokers` nodes in the new folder `dir`; internal topics are replicated to up to three.
     ///
     /// # Errors
     /// If `brokers` is zero, formatting fails, or a process cannot be started.
     pub fn start(installation: &Installation, dir: &Path, brokers: u8) -> anyhow::Result<Self> {
-        ensure!(brokers > 0, "starting Kafka: a cluster needs a broker");
+        let nodes = (1..=i32::from(brokers)).map(|id| Node::new(id, None));
+        Self::start_nodes(installation, dir, &nodes.collect::<anyhow::Result<Vec<_>>>()?)
+    }
+
+    /// The same with as many nodes as there are doors, each with its own.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_doors(installation: &Installation, dir: &Path, doors: &[Door]) -> anyhow::Result<Self> {
+        let nodes = (1..).zip(doors).map(|(id, door)| Node::new(id, Some(*door)));
+        Self::start_nodes(installation, dir, &nodes.collect::<anyhow::Result<Vec<_>>>()?)
+    }
+
+    fn start_nodes(installation: &Installation, dir: &Path, nodes: &[Node]) -> anyhow::Result<Self> {
+        ensure!(!nodes.is_empty(), "starting Kafka: a cluster needs a broker");
         let dir = files::make_dir(dir)?;
-        let mut nodes = Vec::new();
-        for id in 1..=i32::from(brokers) {
-            nodes.push((id, ports::free_port()?, ports::free_port()?));
-        }
         let voters: Vec<String> =
-            nodes.iter().map(|(id, _, controller)| format!("{id}@127.0.0.1:{controller}")).collect();
-        let replication = brokers.min(3);
+            nodes.iter().map(|node| format!("{}@127.0.0.1:{}", node.id, node.controller)).collect();
+        let replication = nodes.len().min(3);
         let cluster = cluster_id();
-        let prepare = |(id, client, controller): (i32, u16, u16)| {
+        let prepare = |node: &Node| {
+            let (listeners, advertised) = node.listeners();
             let values = [
-                ("node_id", &*id.to_string()),
+                ("node_id", &*node.id.to_string()),
                 ("voters", &*voters.join(",")),
-                ("client_port", &*client.to_string()),
-                ("controller_port", &*controller.to_string()),
+                ("listeners", &*listeners),
+                ("advertised", &*advertised),
+                ("controller_port", &*node.controller.to_string()),
                 ("replication", &*replication.to_string()),
                 ("min_insync", &*replication.saturating_sub(1).max(1).to_string()),
             ];
             // A cluster of one lies in `dir` itself.
-            let dir =
-                if brokers == 1 { dir.clone() } else { files::make_dir(&dir.join(format!("broker-{id}")))? };
+            let dir = match nodes.len() {
+                1 => dir.clone(),
+                _ => files::make_dir(&dir.join(format!("broker-{}", node.id)))?,
+            };
             configure(installation, Kind::Kafka, &dir, "server.properties", &values)?;
             format(installation, &dir, &cluster)?;
-            Running::spawn(Kind::Kafka, id, client, launch(installation, &dir))
+            Running::spawn(Kind::Kafka, node.id, node.client, launch(installation, &dir))
         };
-        let brokers = nodes.into_iter().map(prepare).collect::<anyhow::Result<_>>()?;
+        let brokers = nodes.iter().map(prepare).collect::<anyhow::Result<_>>()?;
         Ok(Self { brokers })
     }
 

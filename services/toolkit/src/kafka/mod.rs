@@ -20,6 +20,8 @@ mod producer;
 mod range;
 #[cfg(feature = "kafka-consumer")]
 mod record;
+#[cfg(feature = "kafka-admin")]
+mod replicas;
 #[cfg(feature = "kafka-consumer")]
 mod tail;
 #[cfg(feature = "kafka-admin")]
@@ -39,6 +41,8 @@ pub use log::KafkaEventLog;
 pub use producer::{NewMessage, RecordProducer};
 #[cfg(feature = "kafka-consumer")]
 pub use range::RangeReader;
+#[cfg(feature = "kafka-admin")]
+pub use replicas::{ReplicaWatch, Replicas};
 #[cfg(feature = "kafka-consumer")]
 pub use tail::Tail;
 #[cfg(feature = "kafka-admin")]
