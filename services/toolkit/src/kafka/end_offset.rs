@@ -1,11 +1,13 @@
-//! Where partitions end, asked of their leaders: never a remembered value.
+//! Where partitions end, asked of their leaders: never a remembered value, and never on a leader's own word alone.
 //!
-//! Promises: the answer is not smaller than the end when the question was asked; asking never blocks; questions that
+//! Promises: the answer is not smaller than the end when the question was asked (see [`confirm`](super::confirm) for how a
+//! leader is kept from speaking of a past it does not know is over); asking never blocks; questions that
 //! wait are put together, one request per leader for all of them; and while nobody asks, a question of its own every
 //! second tells readiness whether the leaders answer.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use ledger::{Offset, Partition};
@@ -14,6 +16,7 @@ use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
 use super::Error;
 use super::client::{Connection, refused, settings};
+use super::confirm::{Confirmation, Said};
 use crate::config::KafkaConfig;
 use crate::lifecycle::Dependency;
 
@@ -27,6 +30,13 @@ const CLIENTS: usize = 2;
 /// How long leaders may take to answer, however patient the configuration is: questions wait for it one after another,
 /// and readiness should hear soon.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long one broker may take to say who leads, before another one is asked.
+const SAYS_WITHIN: Duration = Duration::from_millis(250);
+/// How often brokers that happen to be the leader itself may be asked before all are contacted.
+const IN_VAIN: u32 = 4;
+/// How long it is remembered that no partition has more than one replica, so that there is nobody to confirm anything.
+const ALONE_FOR: Duration = Duration::from_mins(1);
 
 type Reply = Box<dyn FnOnce(Result<Offset, String>) + Send>;
 
@@ -71,6 +81,7 @@ impl EndOffsets {
                 partitions,
                 timeout: config.request_timeout().min(PATIENCE),
                 probes: number == 0,
+                alone_until: Cell::new(None),
             };
             let waiting = waiting.clone();
             std::thread::Builder::new()
@@ -137,6 +148,7 @@ struct Asker {
     partitions: i32,
     timeout: Duration,
     probes: bool,
+    alone_until: Cell<Option<Instant>>,
 }
 
 impl Asker {
@@ -163,13 +175,52 @@ impl Asker {
         let mut wanted: Vec<Partition> = waiting.iter().map(|question| question.partition).collect();
         wanted.sort_unstable_by_key(|partition| partition.0);
         wanted.dedup();
-        let ends = self.ask_leaders(&wanted);
+        let ends = self.confirm(&wanted).and_then(|()| self.ask_leaders(&wanted));
         for Question { partition, reply } in waiting.drain(..) {
             reply(match &ends {
                 Ok(ends) => end_of(ends, &self.topic, partition),
                 Err(problem) => Err(problem.clone()),
             });
         }
+    }
+
+    /// Waits until, for each partition, a broker that does not lead it has said who does.
+    fn confirm(&self, partitions: &[Partition]) -> Result<(), String> {
+        if self.alone_until.get().is_some_and(|until| Instant::now() < until) {
+            return Ok(());
+        }
+        let mut confirmation = Confirmation::of(partitions.iter().map(|partition| partition.0));
+        let until = Instant::now() + self.timeout;
+        for asked in 1.. {
+            // Any broker: librdkafka chooses among those that it talked to last.
+            let said = self.consumer.fetch_metadata(Some(&self.topic), SAYS_WITHIN.min(self.timeout));
+            if let Ok(metadata) = &said
+                && let Some(topic) = metadata.topics().iter().find(|it| it.name() == &*self.topic)
+            {
+                let said = |it: &rdkafka::metadata::MetadataPartition| Said {
+                    partition: it.id(),
+                    leader: it.leader(),
+                    replicas: it.replicas().len(),
+                };
+                confirmation.heard(metadata.orig_broker_id(), topic.partitions().iter().map(said));
+                if topic.partitions().iter().all(|it| it.replicas().len() <= 1) {
+                    self.alone_until.set(Some(Instant::now() + ALONE_FOR));
+                }
+            }
+            if confirmation.is_complete() {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                break;
+            }
+            if asked % IN_VAIN == 0 {
+                // Talks to every broker, so that all of them are among the next choices. The answer is of no use.
+                drop(self.consumer.fetch_group_list(Some("folio-nobody"), SAYS_WITHIN));
+            }
+        }
+        let problem = format!("no broker but the leaders themselves says who leads {}", self.topic);
+        self.connection.down(&problem);
+        Err(problem)
     }
 
     fn ask_leaders(&self, partitions: &[Partition]) -> Result<TopicPartitionList, String> {

@@ -6,6 +6,8 @@
 mod admin;
 mod client;
 #[cfg(feature = "kafka-consumer")]
+mod confirm;
+#[cfg(feature = "kafka-consumer")]
 mod end_offset;
 mod error;
 #[cfg(feature = "kafka-consumer")]
