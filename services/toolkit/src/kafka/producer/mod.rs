@@ -1,9 +1,10 @@
 //! Appending: the raw producer under [`super::KafkaEventLog`], and a plain one for dead letters and control records.
 //!
 //! Promises of the raw producer: one report per record, with an offset or as an unknown outcome; a record is sent at
-//! most once (no retries, no idempotence: the log's rule needs neither, and librdkafka's idempotence can append a
-//! record twice after its epoch changed); `send` never blocks.
+//! most once (no retries, counted or not, and no idempotence: the log's rule needs neither, and librdkafka's idempotence
+//! can append a record twice after its epoch changed); `send` never blocks.
 
+mod lanes;
 mod raw;
 mod record;
 

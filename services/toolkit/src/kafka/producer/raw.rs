@@ -10,9 +10,12 @@ use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, NoCustomPartitioner, Producer, ProducerContext};
+use rdkafka::producer::{
+    BaseProducer, BaseRecord, NoCustomPartitioner, Producer, ProducerContext, PurgeConfig,
+};
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::lanes::Lanes;
 use crate::config::KafkaConfig;
 use crate::kafka::Error;
 use crate::kafka::client::{Connection, refused, settings};
@@ -20,6 +23,9 @@ use crate::kafka::client::{Connection, refused, settings};
 /// Takes the outcome of an append. Called on the polling thread.
 pub(in crate::kafka) type Report =
     Arc<dyn Fn(Partition, AppendId, Result<Offset, AppendError>) + Send + Sync>;
+
+/// How long a partition may report nothing before what waits for it is given back, so that it is decided again.
+const STALLED: Duration = Duration::from_secs(1);
 
 /// How long one poll lasts. Reports are handled as they come; this bounds only how long it takes to see that a record
 /// was refused at once, that the producer is to be replaced, or that it is over.
@@ -39,6 +45,7 @@ struct Shared {
     /// Records that librdkafka did not take, reported by the polling thread: `send` runs on a thread that may be the
     /// only one to empty the inbox. At most as many as a caller has appends under way.
     refused: Mutex<Vec<(Partition, AppendId, String)>>,
+    lanes: Lanes,
     stop: AtomicBool,
     retire_after: Duration,
 }
@@ -57,6 +64,7 @@ impl RawProducer {
         report: Report,
     ) -> Result<Self, Error> {
         let (linger, timeout) = (config.linger_ms.to_string(), config.message_timeout_ms.to_string());
+        let never = (2 * config.message_timeout_ms).min(300_000).to_string();
         let settings = settings(
             config,
             "log-producer",
@@ -70,10 +78,17 @@ impl RawProducer {
                 ("acks", "all"),
                 ("enable.idempotence", "false"),
                 ("message.send.max.retries", "0"),
+                // That is not all: a record that a leader refuses because it no longer leads is sent again uncounted,
+                // though that leader may have appended it, and its successor have it. So the pause before it is longer
+                // than any record lives.
+                ("retry.backoff.ms", &never),
+                ("retry.backoff.max.ms", &never),
                 ("linger.ms", &linger),
                 ("message.timeout.ms", &timeout),
             ],
         );
+        let lanes = Lanes::default();
+        let report = lanes.counting(report);
         let deliveries = Deliveries { connection: connection.clone(), report: Arc::clone(&report) };
         let producer = settings.create_with_context(deliveries).map_err(|error| refused(config, &error))?;
         let shared = Arc::new(Shared {
@@ -83,6 +98,7 @@ impl RawProducer {
             report,
             current: ArcSwap::from_pointee(producer),
             refused: Mutex::new(Vec::new()),
+            lanes,
             stop: AtomicBool::new(false),
             retire_after: Duration::from_millis(config.message_timeout_ms + 1_000),
         });
@@ -103,6 +119,7 @@ impl RawProducer {
             .key(key.as_bytes())
             .payload(&record.value[..])
             .headers(headers);
+        self.shared.lanes.sent(partition);
         if let Err((error, _)) = self.shared.current.load().send(message) {
             let mut refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
             refused.push((partition, append_id, describe(&error)));
@@ -122,6 +139,10 @@ impl Shared {
             let producer = self.current.load_full();
             producer.poll(POLL);
             self.report_refused();
+            if self.lanes.is_one_stalled(STALLED) {
+                // What is on its way stays there. What is given back here was not sent, or waits to be sent again.
+                producer.purge(PurgeConfig::default().queue().non_blocking());
+            }
             if let Some((code, reason)) = producer.client().fatal_error() {
                 tracing::error!(%code, reason, "the producer failed for good: making a new one");
                 self.replace(producer);
