@@ -31,9 +31,8 @@ impl Lanes {
     /// A record is under way from now on.
     pub(super) fn sent(&self, partition: Partition) {
         let mut lanes = self.lock();
-        let lane = lanes
-            .entry(partition.0)
-            .or_insert_with(|| Lane { under_way: 0, quiet_since: Instant::now() });
+        let lane =
+            lanes.entry(partition.0).or_insert_with(|| Lane { under_way: 0, quiet_since: Instant::now() });
         if lane.under_way == 0 {
             lane.quiet_since = Instant::now();
         }
