@@ -25,7 +25,7 @@ pub(in crate::kafka) type Report =
     Arc<dyn Fn(Partition, AppendId, Result<Offset, AppendError>) + Send + Sync>;
 
 /// How long a partition may report nothing before what waits for it is given back, so that it is decided again.
-const STALLED: Duration = Duration::from_secs(1);
+const STALLED: Duration = Duration::from_secs(2);
 
 /// How long one poll lasts. Reports are handled as they come; this bounds only how long it takes to see that a record
 /// was refused at once, that the producer is to be replaced, or that it is over.
