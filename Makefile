@@ -1,6 +1,6 @@
 # Targets are short: the logic lives in the CLI (services/cli) and in the tests.
 .DEFAULT_GOAL := help
-.PHONY: mutations help build demo up down status test lint fmt sim chaos
+.PHONY: mutations help build demo up down status test lint fmt sim chaos bench
 # `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
 PROFILE ?= dev
 FOLIO := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio
@@ -36,6 +36,10 @@ mutations: ## seed each defect of tests/mutations into a copy and show which tes
 
 chaos: build ## faults on three real brokers and every service while clients write, then all is checked (SEED= MINUTES=5)
 	target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio-chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench: ## the write side against bare librdkafka, on a Kafka of its own; ONLY=answer,replay PAIRS=5 (docs/benchmarks.md)
+	cargo build --release --workspace --bins --locked
+	target/release/folio-bench $(if $(ONLY),--only $(ONLY)) $(if $(PAIRS),--pairs $(PAIRS))
 
 lint: ## formatting, clippy and docs, all warnings are errors
 	cargo fmt --all --check

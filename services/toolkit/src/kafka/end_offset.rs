@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use ledger::{Offset, Partition};
+use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
@@ -63,17 +64,10 @@ impl EndOffsets {
         let (questions, waiting) = bounded(QUESTIONS);
         let topic: Arc<str> = topic.into();
         for number in 0..CLIENTS {
-            // No group: this client never reads, so that nothing delays its answers (Kafka answers the requests of a
-            // connection one after another, and a fetch may wait for data).
-            let settings = settings(
-                config,
-                "end-offsets",
-                &[],
-                &[("isolation.level", "read_uncommitted"), ("allow.auto.create.topics", "false")],
-            );
             let connection = Connection::new("end-offsets", dependency.take());
-            let consumer: BaseConsumer<Connection> =
-                settings.create_with_context(connection.clone()).map_err(|error| refused(config, &error))?;
+            let consumer: BaseConsumer<Connection> = end_settings(config)
+                .create_with_context(connection.clone())
+                .map_err(|error| refused(config, &error))?;
             let asker = Asker {
                 consumer,
                 connection,
@@ -139,6 +133,17 @@ impl EndOffsets {
         }
         Ok(ends)
     }
+}
+
+/// No group: this client never reads, so that nothing delays its answers (Kafka answers the requests of a connection one
+/// after another, and a fetch may wait for data).
+pub(super) fn end_settings(config: &KafkaConfig) -> ClientConfig {
+    settings(
+        config,
+        "end-offsets",
+        &[],
+        &[("isolation.level", "read_uncommitted"), ("allow.auto.create.topics", "false")],
+    )
 }
 
 struct Asker {

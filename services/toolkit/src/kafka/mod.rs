@@ -4,6 +4,8 @@
 //! progress is the consumer's position, never "last offset plus one"; and no offset is ever chosen silently.
 
 mod admin;
+#[cfg(feature = "kafka-bare")]
+pub mod bare;
 mod client;
 #[cfg(feature = "kafka-consumer")]
 mod confirm;

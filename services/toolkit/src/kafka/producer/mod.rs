@@ -8,6 +8,8 @@ mod lanes;
 mod raw;
 mod record;
 
+#[cfg(feature = "kafka-bare")]
+pub(super) use raw::log_settings;
 #[cfg(feature = "kafka-consumer")]
 pub(super) use raw::{RawProducer, Report};
 pub use record::{NewMessage, RecordProducer};

@@ -63,30 +63,7 @@ impl RawProducer {
         connection: Connection,
         report: Report,
     ) -> Result<Self, Error> {
-        let (linger, timeout) = (config.linger_ms.to_string(), config.message_timeout_ms.to_string());
-        let never = (2 * config.message_timeout_ms).min(300_000).to_string();
-        let settings = settings(
-            config,
-            "log-producer",
-            &[
-                ("queue.buffering.max.messages", "100000"),
-                ("queue.buffering.max.kbytes", "65536"),
-                ("batch.num.messages", "10000"),
-                ("compression.codec", "none"),
-            ],
-            &[
-                ("acks", "all"),
-                ("enable.idempotence", "false"),
-                ("message.send.max.retries", "0"),
-                // That is not all: a record that a leader refuses because it no longer leads is sent again uncounted,
-                // though that leader may have appended it, and its successor have it. So the pause before it is longer
-                // than any record lives.
-                ("retry.backoff.ms", &never),
-                ("retry.backoff.max.ms", &never),
-                ("linger.ms", &linger),
-                ("message.timeout.ms", &timeout),
-            ],
-        );
+        let settings = log_settings(config);
         let lanes = Lanes::default();
         let report = lanes.counting(report);
         let deliveries = Deliveries { connection: connection.clone(), report: Arc::clone(&report) };
@@ -125,6 +102,34 @@ impl RawProducer {
             refused.push((partition, append_id, describe(&error)));
         }
     }
+}
+
+/// The settings of every producer whose records the log's rule judges.
+pub(in crate::kafka) fn log_settings(config: &KafkaConfig) -> ClientConfig {
+    let (linger, timeout) = (config.linger_ms.to_string(), config.message_timeout_ms.to_string());
+    let never = (2 * config.message_timeout_ms).min(300_000).to_string();
+    settings(
+        config,
+        "log-producer",
+        &[
+            ("queue.buffering.max.messages", "100000"),
+            ("queue.buffering.max.kbytes", "65536"),
+            ("batch.num.messages", "10000"),
+            ("compression.codec", "none"),
+        ],
+        &[
+            ("acks", "all"),
+            ("enable.idempotence", "false"),
+            ("message.send.max.retries", "0"),
+            // That is not all: a record that a leader refuses because it no longer leads is sent again uncounted,
+            // though that leader may have appended it, and its successor have it. So the pause before it is longer
+            // than any record lives.
+            ("retry.backoff.ms", &never),
+            ("retry.backoff.max.ms", &never),
+            ("linger.ms", &linger),
+            ("message.timeout.ms", &timeout),
+        ],
+    )
 }
 
 impl Drop for RawProducer {

@@ -1,0 +1,164 @@
+//! A run: the servers, the measures one after another, the report. And a catalog of one measure's own on the servers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use cli::commands::topics;
+use cli::config::Config;
+use cli::system::{Listens, Names, Planner, Service};
+use contract::avro::{known_schemas, subject};
+use ledger::{LogRecord, Partition};
+use tokio::runtime::Runtime;
+use toolkit::kafka::bare::BareProducer;
+use toolkit::kafka::{Profile, describe_topic};
+use toolkit::registry::Registry;
+
+use crate::audit::{self, Acknowledged};
+use crate::measures::ALL;
+use crate::report::{self, Row};
+use crate::servers::Servers;
+
+/// How long a service may take until it is ready.
+const READY: Duration = Duration::from_mins(1);
+
+/// What the measures share.
+pub(crate) struct Bench {
+    pub servers: Servers,
+    pub runtime: Runtime,
+    pub pairs: usize,
+    /// Commands of one throughput measurement.
+    pub commands: usize,
+}
+
+/// Runs the named measures, or all.
+pub(crate) fn run(only: &[String], pairs: usize, commands: usize) -> anyhow::Result<()> {
+    let servers = Servers::start()?;
+    let bench = Bench { servers, runtime: Runtime::new()?, pairs, commands };
+    let mut rows: Vec<Row> = Vec::new();
+    for (name, measure) in ALL {
+        if only.is_empty() || only.iter().any(|it| it == name) {
+            eprintln!("measuring {name}");
+            rows.extend(measure(&bench).with_context(|| format!("measuring {name}"))?);
+        }
+    }
+    report::write(&rows, &bench.servers.project)?;
+    report::print(&rows)
+}
+
+/// A topic of events and one beside it for bare records, both as declared, and the services on the first.
+pub(crate) struct Catalog<'a> {
+    bench: &'a Bench,
+    pub config: Config,
+    partitions: i32,
+    planner: Planner,
+    bare_topic: String,
+    services: Vec<Service>,
+    /// Everything that was acknowledged here.
+    pub acknowledged: Acknowledged,
+    dir: PathBuf,
+}
+
+impl Bench {
+    /// A new catalog; `name` is the measure's.
+    pub(crate) fn catalog(&self, name: &str) -> anyhow::Result<Catalog<'_>> {
+        let names = Names::prefixed(name);
+        let addresses = self.servers.addresses();
+        let config = Config::local(&addresses, &names);
+        let bare_topic = format!("bare-{}", names.topic);
+        let dir = self.servers.dir().join(format!("{name}-services"));
+        self.runtime.block_on(async {
+            for prefix in ["", "bare-"] {
+                let declared = topics::declared(&format!("{prefix}{name}."))?;
+                let applied = declared.apply(&config.kafka, Profile::Local).await?;
+                ensure!(applied.iter().all(toolkit::kafka::Applied::is_as_declared), "{applied:?}");
+            }
+            let registry = Registry::new(&config.registry)?;
+            for schema in known_schemas() {
+                registry.register(&subject(&config.topic, schema.fqn), schema.text).await?;
+            }
+            anyhow::Ok(())
+        })?;
+        let described = describe_topic(&config.kafka, &config.topic);
+        let partitions = self.runtime.block_on(described)?.partitions;
+        let planner = Planner::new(addresses, names, &dir)?;
+        let acknowledged = Acknowledged::default();
+        let services = Vec::new();
+        Ok(Catalog { bench: self, config, partitions, planner, bare_topic, services, acknowledged, dir })
+    }
+}
+
+impl Catalog<'_> {
+    /// Starts a command service as a process of its own and waits until it is ready; where it is, and its pid.
+    pub(crate) fn service(&mut self) -> anyhow::Result<(Listens, i32)> {
+        let (plan, listens) = self.planner.command_service(self.services.len())?;
+        let service = plan.start()?;
+        let pid = service.pid;
+        self.services.push(service.clone());
+        self.bench.runtime.block_on(service.wait_ready(READY))?;
+        Ok((listens, pid))
+    }
+
+    /// How many the topic has.
+    pub(crate) fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
+    /// Ends all services and waits until they are gone.
+    pub(crate) fn stop_services(&mut self) {
+        for service in &self.services {
+            service.kill();
+        }
+        let ended = async {
+            for service in self.services.drain(..) {
+                service.wait_ended(Duration::from_secs(10)).await;
+            }
+        };
+        self.bench.runtime.block_on(ended);
+    }
+
+    /// The newest records of the topic, at most `most`, as a bare producer would send them: partitions in turn.
+    pub(crate) fn sample(&self, most: usize) -> anyhow::Result<Vec<(Partition, LogRecord)>> {
+        let (config, topic) = (self.config.kafka.clone(), self.config.topic.clone());
+        let mut records = Vec::new();
+        self.blocking(|| {
+            let mut ends = std::collections::BTreeMap::new();
+            cli::audit::read(&config, &topic, &mut ends, |_, partition, record| {
+                records.push((partition, record.clone()));
+            })
+        })?;
+        ensure!(!records.is_empty(), "the topic is empty: there is nothing to measure bare records by");
+        records.sort_by_key(|(partition, record)| (record.offset, partition.0));
+        Ok(records.split_off(records.len().saturating_sub(most)))
+    }
+
+    /// A producer of bare records.
+    pub(crate) fn bare(&self) -> anyhow::Result<BareProducer> {
+        Ok(BareProducer::open(&self.config.kafka, &self.bare_topic)?)
+    }
+
+    /// Checks that the topic holds exactly what was acknowledged, by the rule.
+    ///
+    /// # Errors
+    /// If it does not: what was measured is then worth nothing.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.blocking(|| audit::check(&self.config.kafka, &self.config.topic, &self.acknowledged))
+    }
+
+    /// Runs what blocks inside the runtime, as the audit wants it.
+    fn blocking<T>(&self, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+        let _inside = self.bench.runtime.enter();
+        work()
+    }
+}
+
+impl Drop for Catalog<'_> {
+    fn drop(&mut self) {
+        self.stop_services();
+        if let Err(error) = std::fs::remove_dir_all(&self.dir)
+            && self.dir.exists()
+        {
+            eprintln!("{} could not be removed: {error}", self.dir.display());
+        }
+    }
+}

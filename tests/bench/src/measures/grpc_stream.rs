@@ -1,0 +1,62 @@
+//! Durable commands a second through `ExecuteBulk`, against bare produces.
+
+use bytes::Bytes;
+use cli::system::Listens;
+use contract::AddressedCommand;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::OUTSTANDING;
+use super::service::{self, Client};
+use crate::bench::Bench;
+use crate::client::grpc;
+use crate::report::Row;
+use crate::workload::{deal, message};
+
+/// Streams, each on a connection of its own.
+const STREAMS: usize = 4;
+
+pub(super) struct Streams {
+    /// One thread: the generator leaves the machine to the service.
+    runtime: Runtime,
+}
+
+impl Streams {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
+    }
+}
+
+impl Client for Streams {
+    type Requests = Vec<Vec<Bytes>>;
+    type Answers = Vec<Vec<Bytes>>;
+
+    fn prepare(&self, commands: Vec<AddressedCommand>) -> anyhow::Result<Self::Requests> {
+        Ok(deal(commands, STREAMS, message))
+    }
+
+    fn drive(&self, to: &Listens, requests: Self::Requests) -> anyhow::Result<Self::Answers> {
+        self.runtime.block_on(async {
+            let mut streams = JoinSet::new();
+            for requests in requests {
+                let address = to.grpc.clone();
+                streams.spawn(async move { grpc::stream(grpc::connect(&address).await?, requests).await });
+            }
+            streams.join_all().await.into_iter().collect()
+        })
+    }
+
+    fn events(&self, answers: Self::Answers) -> anyhow::Result<Vec<Uuid>> {
+        answers.iter().flatten().map(grpc::event).collect()
+    }
+}
+
+pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let told = service::measure(bench, "grpc-stream", bench.commands, OUTSTANDING, &Streams::new()?)?;
+    Ok(vec![
+        Row::rate("durable commands by gRPC streaming", "commands/s", &told.rate, 0.45),
+        Row::cost("CPU per command, gRPC stream", "us", &told.cost, Some(15.0))
+            .noting(format!("the service alone; the generator took {:.1} us", told.generator)),
+    ])
+}

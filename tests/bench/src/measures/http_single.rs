@@ -1,0 +1,82 @@
+//! Single commands over HTTP, 64 connections, against bare produces with 64 under way; and the latency of an open loop
+//! at half that rate.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use bytes::Bytes;
+use cli::system::Listens;
+use contract::AddressedCommand;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::open_loop;
+use super::service::{self, Client};
+use crate::bench::Bench;
+use crate::client::http::event;
+use crate::client::single::Connection;
+use crate::report::Row;
+use crate::workload::{deal, request};
+
+const CONNECTIONS: usize = 64;
+/// The part of the peak at which an open loop is measured, and for how long.
+const LOAD: f64 = 0.5;
+const OPEN_LOOP: Duration = Duration::from_secs(10);
+
+struct Singles {
+    /// One thread: the generator leaves the machine to the service.
+    runtime: Runtime,
+}
+
+impl Client for Singles {
+    type Requests = Vec<Vec<Bytes>>;
+    type Answers = Vec<Uuid>;
+
+    fn prepare(&self, commands: Vec<AddressedCommand>) -> anyhow::Result<Self::Requests> {
+        deal(commands, CONNECTIONS, request).into_iter().map(|hand| hand.into_iter().collect()).collect()
+    }
+
+    fn drive(&self, to: &Listens, requests: Self::Requests) -> anyhow::Result<Self::Answers> {
+        self.runtime.block_on(async {
+            let mut connections = JoinSet::new();
+            for requests in requests {
+                let address = to.http.clone();
+                connections.spawn(one_after_another(address, requests));
+            }
+            let answered: anyhow::Result<Vec<_>> = connections.join_all().await.into_iter().collect();
+            Ok(answered?.concat())
+        })
+    }
+
+    fn events(&self, answers: Self::Answers) -> anyhow::Result<Vec<Uuid>> {
+        Ok(answers)
+    }
+}
+
+async fn one_after_another(address: String, requests: Vec<Bytes>) -> anyhow::Result<Vec<Uuid>> {
+    let mut connection = Connection::open(&address).await?;
+    let mut events = Vec::with_capacity(requests.len());
+    for request in requests {
+        let (status, body) = connection.exchange(&request).await?;
+        if !(200..300).contains(&status) {
+            bail!("a command was answered {status}: {}", String::from_utf8_lossy(body));
+        }
+        events.push(event(body)?);
+    }
+    Ok(events)
+}
+
+pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Each of these costs several times what one in bulk does.
+    let number = bench.commands / 3;
+    let told = service::measure(bench, "http-single", number, CONNECTIONS, &Singles { runtime })?;
+    let mut rows = vec![
+        Row::rate("single commands over HTTP, 64 connections", "commands/s", &told.rate, 0.60),
+        Row::cost("CPU per command, HTTP single", "us", &told.cost, Some(45.0))
+            .noting(format!("the service alone; the generator took {:.1} us", told.generator)),
+    ];
+    rows.push(open_loop::measure(bench, told.rate.system * LOAD, OPEN_LOOP)?);
+    Ok(rows)
+}

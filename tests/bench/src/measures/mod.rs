@@ -1,0 +1,51 @@
+//! The measures, each a module of its own. To add one: a function from the run to its rows, and a line in [`ALL`].
+
+mod answer;
+mod grpc_stream;
+mod http_bulk;
+mod http_single;
+mod in_process;
+mod open_loop;
+mod rejection;
+mod replay;
+mod service;
+
+use ledger::{LogRecord, Partition};
+use toolkit::kafka::bare::BareProducer;
+
+use crate::bench::Bench;
+use crate::report::Row;
+
+/// What measures: sets up what it needs, measures pairs, checks the log, tells rows.
+pub(crate) type Measure = fn(&Bench) -> anyhow::Result<Vec<Row>>;
+
+/// Every measure by its name, in the order they run.
+pub(crate) const ALL: [(&str, Measure); 8] = [
+    ("in-process", in_process::measure),
+    ("grpc-stream", grpc_stream::measure),
+    ("http-bulk", http_bulk::measure),
+    ("http-single", http_single::measure),
+    ("answer", answer::alone),
+    ("answer-three", answer::among_three),
+    ("rejection", rejection::measure),
+    ("replay", replay::measure),
+];
+
+/// The names, for the command line.
+pub(crate) fn names() -> clap::builder::PossibleValuesParser {
+    ALL.map(|(name, _)| name).into()
+}
+
+/// Records a bare producer may have under way where throughput is measured: librdkafka's queue is never empty, and the
+/// broker's answer never waited for.
+pub(crate) const OUTSTANDING: usize = 20_000;
+
+/// Sends all records as bare produces; records a second.
+fn flood(
+    bare: &mut BareProducer,
+    records: &[(Partition, LogRecord)],
+    outstanding: usize,
+) -> anyhow::Result<f64> {
+    let took = bare.flood(records.iter().map(|(partition, record)| (*partition, record)), outstanding)?;
+    Ok(records.len() as f64 / took.as_secs_f64())
+}

@@ -1,0 +1,55 @@
+//! Kafka and the registry, alone, with the ordinary optimising compiler: what the write side needs and no more. They end
+//! with this process, however it ends.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use cli::local::{Addresses, Installation, Kind, Running, Watchdog, project_root};
+
+const READY: Duration = Duration::from_mins(3);
+
+/// The running servers.
+pub(crate) struct Servers {
+    pub project: PathBuf,
+    /// The broker.
+    pub kafka: Running,
+    registry: Running,
+    watchdog: Watchdog,
+}
+
+impl Servers {
+    /// Starts both and waits until they can be used.
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let project = project_root()?;
+        let installation = Installation::prepare(&project)?;
+        let watchdog = Watchdog::over(&project.join(format!("target/bench/run-{}", std::process::id())))?;
+        let start = |kind: Kind| {
+            let server = Running::start(kind, &installation, &watchdog.dir().join(kind.name()))?;
+            let after = server.wait_ready(READY)?;
+            eprintln!("{} {} is ready after {after:.1?}", kind.title(), kind.version());
+            anyhow::Ok(server)
+        };
+        let (kafka, registry) = std::thread::scope(|scope| {
+            let registry = scope.spawn(|| start(Kind::Registry));
+            (start(Kind::Kafka), registry.join())
+        });
+        let (kafka, registry) = (kafka?, registry.map_err(|_| anyhow!("starting the registry panicked"))??);
+        Ok(Self { project, kafka, registry, watchdog })
+    }
+
+    /// Where they are. There are no stores.
+    pub(crate) fn addresses(&self) -> Addresses {
+        Addresses {
+            kafka_bootstrap: self.kafka.address(),
+            cql_contact_point: String::new(),
+            elasticsearch_url: String::new(),
+            registry_url: format!("http://{}/apis/ccompat/v7", self.registry.address()),
+        }
+    }
+
+    /// A folder of this run, removed at its end.
+    pub(crate) fn dir(&self) -> &Path {
+        self.watchdog.dir()
+    }
+}
