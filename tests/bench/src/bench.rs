@@ -29,12 +29,19 @@ pub(crate) struct Bench {
     pub pairs: usize,
     /// Commands of one throughput measurement.
     pub commands: usize,
+    /// Settings of librdkafka beside the configuration's.
+    pub(crate) kafka: Vec<(String, String)>,
 }
 
 /// Runs the named measures, or all.
-pub(crate) fn run(only: &[String], pairs: usize, commands: usize) -> anyhow::Result<()> {
+pub(crate) fn run(
+    only: &[String],
+    pairs: usize,
+    commands: usize,
+    kafka: Vec<(String, String)>,
+) -> anyhow::Result<()> {
     let servers = Servers::start()?;
-    let bench = Bench { servers, runtime: Runtime::new()?, pairs, commands };
+    let bench = Bench { servers, runtime: Runtime::new()?, pairs, commands, kafka };
     let mut rows: Vec<Row> = Vec::new();
     for (name, measure) in ALL {
         if only.is_empty() || only.iter().any(|it| it == name) {
@@ -64,7 +71,8 @@ impl Bench {
     pub(crate) fn catalog(&self, name: &str) -> anyhow::Result<Catalog<'_>> {
         let names = Names::prefixed(name);
         let addresses = self.servers.addresses();
-        let config = Config::local(&addresses, &names);
+        let mut config = Config::local(&addresses, &names);
+        config.kafka.properties.extend(self.kafka.iter().cloned());
         let bare_topic = format!("bare-{}", names.topic);
         let dir = self.servers.dir().join(format!("{name}-services"));
         self.runtime.block_on(async {
@@ -91,7 +99,11 @@ impl Bench {
 impl Catalog<'_> {
     /// Starts a command service as a process of its own and waits until it is ready; where it is, and its pid.
     pub(crate) fn service(&mut self) -> anyhow::Result<(Listens, i32)> {
-        let (plan, listens) = self.planner.command_service(self.services.len())?;
+        let (mut plan, listens) = self.planner.command_service(self.services.len())?;
+        // A variable's name cannot hold a dot.
+        plan.environment.extend(self.bench.kafka.iter().map(|(name, value)| {
+            (format!("FOLIO__KAFKA__PROPERTIES__{}", name.replace('.', "_").to_uppercase()), value.clone())
+        }));
         let service = plan.start()?;
         let pid = service.pid;
         self.services.push(service.clone());

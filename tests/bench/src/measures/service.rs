@@ -47,7 +47,7 @@ pub(crate) fn measure<C: Client>(
     let mut catalog = bench.catalog(name)?;
     let (listens, pid) = catalog.service()?;
     let mut workload = Workload::new()?;
-    let mut run = |workload: &mut Workload| {
+    let run = |workload: &mut Workload| {
         let commands = workload.commands(number)?;
         let commanded = commands.len();
         let requests = client.prepare(commands)?;
