@@ -17,6 +17,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// The service's, for ceiling and system alike.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Folio's write side against bare librdkafka; starts the servers it needs itself.
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -9,7 +9,7 @@ use super::part::{Part, Tail};
 use crate::catalog::Catalog;
 
 impl Part {
-    /// Carries out what the sequencer says, and tells how far it is.
+    /// Carries out what the sequencer says.
     pub(super) fn carry_out(&mut self, driver: &mut Driver, now_ms: u64) {
         loop {
             let mut outputs = std::mem::take(&mut self.outputs);
@@ -23,7 +23,6 @@ impl Part {
             }
             self.outputs = outputs;
         }
-        self.tell(driver);
     }
 
     fn carry_out_one(&mut self, driver: &mut Driver, now_ms: u64, output: Output<Catalog>) {
@@ -77,7 +76,8 @@ impl Part {
         }
     }
 
-    fn tell(&mut self, driver: &Driver) {
+    /// Tells others how far it is: once for all the mail of a round, for each telling has its price.
+    pub(super) fn tell(&mut self, driver: &Driver) {
         let next = self.sequencer.next();
         if next > self.seen {
             let applied = (next - self.seen) as u64;

@@ -86,6 +86,7 @@ impl Worker {
                     part.tick(&mut self.driver, now_ms);
                 }
                 part.carry_out(&mut self.driver, now_ms);
+                part.tell(&self.driver);
             }
         }
     }

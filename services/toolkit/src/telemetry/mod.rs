@@ -17,6 +17,7 @@ use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMet
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Encoder, Registry, TextEncoder};
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -69,6 +70,9 @@ pub fn init(service: &str, config: &TelemetryConfig) -> Result<Telemetry, Error>
             lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
     };
+    // Spans are for traces. Without an exporter nobody sees them, and each would cost as much as deciding a command.
+    let traced = config.otlp_endpoint.is_some();
+    let lines = lines.with_filter(filter_fn(move |metadata| traced || metadata.is_event()));
     let spans = telemetry
         .tracers
         .as_ref()

@@ -31,6 +31,9 @@ const STALLED: Duration = Duration::from_secs(2);
 /// was refused at once, that the producer is to be replaced, or that it is over.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Requests to one broker that may be without an answer; each holds records of one partition.
+const MAX_IN_FLIGHT: &str = "4";
+
 #[derive(Debug)]
 pub(in crate::kafka) struct RawProducer {
     shared: Arc<Shared>,
@@ -116,6 +119,9 @@ pub(in crate::kafka) fn log_settings(config: &KafkaConfig) -> ClientConfig {
             ("queue.buffering.max.kbytes", "65536"),
             ("batch.num.messages", "10000"),
             ("compression.codec", "none"),
+            // Without a bound every record is a request of its own as soon as it is made, and the broker is busy with
+            // requests. With one, what comes meanwhile goes together.
+            ("max.in.flight", MAX_IN_FLIGHT),
         ],
         &[
             ("acks", "all"),
