@@ -50,7 +50,8 @@ pub(crate) fn run(
         }
     }
     report::write(&rows, &bench.servers.project)?;
-    report::print(&rows)
+    report::print(&rows);
+    Ok(())
 }
 
 /// A topic of events and one beside it for bare records, both as declared, and the services on the first.

@@ -107,8 +107,7 @@ pub(crate) fn write(rows: &[Row], project: &Path) -> anyhow::Result<()> {
 }
 
 /// Prints the rows as a Markdown table.
-#[expect(clippy::unnecessary_wraps, reason = "the last step of a run")]
-pub(crate) fn print(rows: &[Row]) -> anyhow::Result<()> {
+pub(crate) fn print(rows: &[Row]) {
     println!("| measure | value | ceiling | ratio (spread) | target | met | note |");
     println!("| --- | ---: | ---: | ---: | ---: | --- | --- |");
     for row in rows {
@@ -123,7 +122,6 @@ pub(crate) fn print(rows: &[Row]) -> anyhow::Result<()> {
             row.note
         );
     }
-    Ok(())
 }
 
 fn short(value: f64) -> String {

@@ -20,6 +20,7 @@ use ledger::CommandId;
 use opentelemetry::metrics::Meter;
 use toolkit::lifecycle::Dependency;
 use toolkit::problem::Problem;
+use toolkit::telemetry::TRACES_ONLY;
 use tracing::Span;
 
 use crate::config::OverloadConfig;
@@ -184,7 +185,9 @@ impl Door {
             Some(key) => contract::command_id(caller.principal, key),
             None => CommandId(uuid::Uuid::new_v4()),
         };
+        // Nothing is logged inside it, and there is one for each command.
         let span = tracing::info_span!(
+            target: TRACES_ONLY,
             "command",
             command = wish.command.name(),
             product.id = %product,

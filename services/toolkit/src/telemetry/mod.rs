@@ -17,7 +17,6 @@ use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMet
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Encoder, Registry, TextEncoder};
-use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -25,6 +24,9 @@ use tracing_subscriber::{EnvFilter, Layer};
 use crate::config::{LogFormat, TelemetryConfig};
 
 pub use trace::TraceContext;
+
+/// The target of spans that only traces need: without an exporter they are off, and cost nothing.
+pub const TRACES_ONLY: &str = "folio::traces";
 
 /// Bounds of histograms of durations, in seconds: from a local read to a request that gave up.
 const SECONDS: [f64; 16] =
@@ -61,7 +63,8 @@ pub fn init(service: &str, config: &TelemetryConfig) -> Result<Telemetry, Error>
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build();
     let telemetry = Telemetry::start(resource, config)?;
-    let filter = EnvFilter::try_new(&config.level)
+    let traces = if config.otlp_endpoint.is_some() { "info" } else { "off" };
+    let filter = EnvFilter::try_new(format!("{},{TRACES_ONLY}={traces}", config.level))
         .map_err(|error| Error::Level { level: config.level.clone(), problem: error.to_string() })?;
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match config.log {
@@ -70,9 +73,6 @@ pub fn init(service: &str, config: &TelemetryConfig) -> Result<Telemetry, Error>
             lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
         }
     };
-    // Spans are for traces. Without an exporter nobody sees them, and each would cost as much as deciding a command.
-    let traced = config.otlp_endpoint.is_some();
-    let lines = lines.with_filter(filter_fn(move |metadata| traced || metadata.is_event()));
     let spans = telemetry
         .tracers
         .as_ref()
