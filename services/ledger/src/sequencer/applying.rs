@@ -150,6 +150,7 @@ impl<A: Aggregate> Sequencer<A> {
         };
         self.products.change(append.subject.as_str(), |product| product.accept(&append.after, record));
         self.answer(append.command, Answer::Accepted { version, event_id, offset, replayed: false });
+        self.settle_relatives(append.subject.as_str(), Some(append.command_id));
     }
 
     fn apply_foreign(

@@ -81,17 +81,17 @@ impl<A: Aggregate> Sequencer<A> {
         self.advance(&subject);
     }
 
-    /// After a record by someone else: the product's next commands may be the same command. They are settled now, for
-    /// the product remembers only its last commands.
+    /// After a record: whoever waits with the same command is answered now, however far back in line, for the product
+    /// remembers only its last commands, and whoever comes after that would be decided as a new one.
     pub(super) fn settle_relatives(&mut self, subject: &str, record: Option<CommandId>) {
-        let (Some(record), Some(line)) = (record, self.lines.get(subject)) else { return };
-        let in_flight = line.in_flight.and_then(|id| self.in_flight.get(&id)).map(|append| append.command);
-        for command in [in_flight, line.queue.front().copied()].into_iter().flatten() {
+        let Some(record) = record else { return };
+        let relatives = self.relatives.range((record, 0)..=(record, u64::MAX));
+        for command in relatives.map(|(_, command)| *command).collect::<Vec<_>>() {
             let Some(waiting) = self.waiting.get(&command) else { continue };
-            if waiting.submission.command_id != record {
-                continue;
-            }
-            let subject = waiting.submission.subject.clone();
+            let subject = match &waiting.submission.subject {
+                it if it.as_str() == subject => it.clone(),
+                _ => continue,
+            };
             if let Some(answer) = self.products.get(subject.as_str()).and_then(|p| self.known(p, waiting)) {
                 self.leave_line(&subject, command);
                 self.answer(command, answer);
@@ -117,6 +117,7 @@ impl<A: Aggregate> Sequencer<A> {
     /// Answers a command, once.
     pub(super) fn answer(&mut self, command: u64, answer: Answer<A::Rejection>) {
         if let Some(waiting) = self.waiting.remove(&command) {
+            self.relatives.remove(&(waiting.submission.command_id, command));
             self.outputs.push(Output::Answer { ticket: waiting.submission.ticket, answer });
         }
     }

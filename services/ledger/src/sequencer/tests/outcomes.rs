@@ -201,6 +201,55 @@ fn the_same_command_from_another_instance_settles_the_one_that_waits_here() {
 }
 
 #[test]
+fn a_command_far_back_in_line_is_settled_by_its_record_before_that_is_forgotten() {
+    let mut rig = Rig::new();
+    rig.other(0, "a", 1, 0, None);
+    rig.ask("a", Ask::Add(1));
+    let first = rig.append();
+    rig.ask("a", Ask::Add(2));
+    rig.submit(Submission { command_id: id(78), ..submission(3, "a", Ask::Add(3)) });
+    // Its client gave up here and retried elsewhere; then the product goes on.
+    rig.other(1, "a", 2, 3, Some(78));
+    accepted(&rig.answers(), 3, 2, 1, true);
+    for n in 0..64 {
+        rig.other(2 + n, "a", 3 + n as u64, 1, Some(1_000 + n as u64));
+    }
+    rig.reported(&first, 66);
+    let voided = rig.out();
+    let [Output::VoidRecord { .. }, Output::Append(again)] = &voided[..] else { panic!("{voided:?}") };
+    rig.reported(again, 67);
+    let outputs = rig.out();
+    let [Output::Answer { ticket: 1, .. }, Output::Append(second)] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(second.ticket, 2);
+    rig.reported(second, 68);
+    accepted(&rig.answers(), 2, 68, 68, false);
+}
+
+#[test]
+fn a_repetition_far_back_in_the_same_line_is_answered_with_its_first() {
+    let mut rig = Rig::new();
+    rig.ask("a", Ask::Create);
+    let first = rig.append();
+    rig.ask("a", Ask::Add(1));
+    rig.submit(Submission { command_id: id(1), ..submission(3, "a", Ask::Create) });
+    rig.reported(&first, 0);
+    let outputs = rig.out();
+    let answered = |it: &Out| match it {
+        Output::Answer { ticket, answer: Answer::Accepted { version: 1, offset: 0, replayed, .. } } => {
+            Some((*ticket, *replayed))
+        }
+        _ => None,
+    };
+    assert_eq!(
+        outputs.iter().filter_map(answered).collect::<Vec<_>>(),
+        [(1, false), (3, true)],
+        "{outputs:?}"
+    );
+}
+
+#[test]
 fn at_its_deadline_a_command_is_answered_and_the_product_stays_busy() {
     let mut rig = Rig::new();
     rig.submit(Submission { deadline_ms: 1_100, ..submission(1, "a", Ask::Create) });
