@@ -24,7 +24,8 @@ const MAY_USE: [(&str, &str); 9] = [
     ("cli", "all of the above"),
 ];
 /// Crates of tests: they may use anything, and nobody may need them.
-const TESTS_ONLY: [&str; 7] = ["testkit", "promises", "folio-model", "folio-mutations", "folio-sim", "folio-chaos", "folio-bench"];
+const TESTS_ONLY: [&str; 7] =
+    ["testkit", "promises", "folio-model", "folio-mutations", "folio-sim", "folio-chaos", "folio-bench"];
 /// Drivers of servers: `toolkit` alone names them, behind features.
 const DRIVERS: [&str; 3] = ["rdkafka", "scylla", "elasticsearch"];
 /// Features of `toolkit` that a service must not take, by itself or through a crate it uses.
