@@ -74,6 +74,8 @@ impl Bench {
         let addresses = self.servers.addresses();
         let mut config = Config::local(&addresses, &names);
         config.kafka.properties.extend(self.kafka.iter().cloned());
+        // Beside builds and tests of others the registry may take its time.
+        config.registry.timeout_ms = 60_000;
         let bare_topic = format!("bare-{}", names.topic);
         let dir = self.servers.dir().join(format!("{name}-services"));
         self.runtime.block_on(async {

@@ -1,7 +1,7 @@
 //! Single commands over HTTP, 64 connections, against bare produces with 64 under way; and the latency of an open loop
 //! at half that rate.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use bytes::Bytes;
@@ -23,6 +23,9 @@ const CONNECTIONS: usize = 64;
 /// The part of the peak at which an open loop is measured, and for how long.
 const LOAD: f64 = 0.5;
 const OPEN_LOOP: Duration = Duration::from_secs(10);
+/// How long before what was turned away is sent again, and how long at most.
+const AGAIN: Duration = Duration::from_millis(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Singles {
     /// One thread: the generator leaves the machine to the service.
@@ -58,13 +61,23 @@ async fn one_after_another(address: String, requests: Vec<Bytes>) -> anyhow::Res
     let mut connection = Connection::open(&address).await?;
     let mut events = Vec::with_capacity(requests.len());
     for request in requests {
-        let (status, body) = connection.exchange(&request).await?;
-        if !(200..300).contains(&status) {
-            bail!("a command was answered {status}: {}", String::from_utf8_lossy(body));
-        }
-        events.push(event(body)?);
+        events.push(accepted(&mut connection, &request).await?);
     }
     Ok(events)
+}
+
+/// The event of a command. What the service turns away is sent again, as a client would: the clock goes on.
+pub(super) async fn accepted(connection: &mut Connection, request: &Bytes) -> anyhow::Result<Uuid> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let (status, body) = connection.exchange(request).await?;
+        match status {
+            200 | 201 => return event(body),
+            429 | 503 if Instant::now() < until => {}
+            _ => bail!("a command was answered {status}: {}", String::from_utf8_lossy(body)),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {

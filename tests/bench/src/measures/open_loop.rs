@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::http_single::accepted;
 use crate::bench::Bench;
-use crate::client::http::event;
 use crate::client::single::Connection;
 use crate::pairs;
 use crate::report::Row;
@@ -81,13 +81,10 @@ async fn serve(
             let mut answered = Vec::new();
             loop {
                 let Some((at, request)) = waiting.lock().await.recv().await else { break };
-                let (status, body) = connection.exchange(&request).await?;
-                if status != 201 {
-                    bail!("a command was answered {status}: {}", String::from_utf8_lossy(body));
-                }
-                answered.push((at.elapsed(), event(body)?));
+                let event = accepted(&mut connection, &request).await?;
+                answered.push((at.elapsed(), event));
             }
-            Ok(answered)
+            anyhow::Ok(answered)
         });
     }
     let mut times = Histogram::new(3).context("making a histogram")?;
