@@ -45,11 +45,12 @@ async fn what_could_not_be_written_is_written_after_a_restart() -> anyhow::Resul
     let commands = Client::new(&system.command_service().await?.url());
     let projector = system.projector("products").await?;
     assert_eq!(commands.create("kept").await?.status, 201);
-    let listed = async || rows(&system.config).await.map_or(0, |rows| rows["products_by_category"].len());
+    let config = system.config.clone();
+    let listed = async || rows(&config).await.map_or(0, |rows| rows["products_by_category"].len());
     assert_eq!(eventually("the product is listed", listed, |rows| *rows == 1).await, 1);
 
     // One of the two tables refuses writes: neither the product's state nor the position may get ahead of it.
-    let cql = Cql::connect(&system.config.cql).await?;
+    let cql = Cql::connect(&config.cql).await?;
     let table = format!("products_by_category_g{GENERATION}");
     cql.execute(&cql.prepare(&format!("DROP TABLE {{keyspace}}.{table}")).await?, ()).await?;
     assert_eq!(commands.change_price("kept", 2_000, &[]).await?.status, 200);
