@@ -20,6 +20,9 @@ const ROUNDS: usize = 2_000;
 /// Exchanges before the first pair.
 const WARM: usize = 4_000;
 
+/// Commands that a client beside may send at most; it ends with the measure.
+const MOST: usize = 200_000;
+
 /// One instance, one client.
 pub(crate) fn alone(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     measure(bench, "answer", 0, "answer minus bare acknowledgement, p50", 0.5)
@@ -35,13 +38,15 @@ fn measure(bench: &Bench, name: &str, others: usize, row: &str, target: f64) -> 
     STOP.store(false, Ordering::Relaxed);
     let mut catalog = bench.catalog(name)?;
     let mut workload = Workload::new()?;
-    let mut client = Blocking::open(&catalog.service()?.0.http)?;
+    let address = catalog.service()?.0.http;
     let mut beside: Vec<JoinHandle<anyhow::Result<Vec<Uuid>>>> = Vec::new();
-    let mut clients = Vec::new();
+    let mut addresses = Vec::new();
     for _ in 0..others {
-        clients.push(Blocking::open(&catalog.service()?.0.http)?);
+        addresses.push(catalog.service()?.0.http);
     }
     let mut requests = commands(&mut workload, WARM + bench.pairs * ROUNDS)?.into_iter();
+    // A connection that says nothing for long is closed: each is opened when its requests are ready.
+    let mut client = Blocking::open(&address)?;
     let mut command = || {
         let (took, status, body) = client.exchange(&requests.next().context("enough requests were made")?)?;
         ensure!((200..300).contains(&status), "answered {status}: {}", String::from_utf8_lossy(&body));
@@ -55,9 +60,13 @@ fn measure(bench: &Bench, name: &str, others: usize, row: &str, target: f64) -> 
     for (partition, record) in &records {
         bare.one(*partition, record)?;
     }
-    for mut client in clients {
-        let requests = commands(&mut workload, 400_000)?;
+    let mut prepared = Vec::new();
+    for address in addresses {
+        prepared.push((address, commands(&mut workload, MOST)?));
+    }
+    for (address, requests) in prepared {
         beside.push(std::thread::spawn(move || {
+            let mut client = Blocking::open(&address)?;
             let mut events = Vec::new();
             for request in requests {
                 if STOP.load(Ordering::Relaxed) {
