@@ -97,7 +97,9 @@ fn lost_doubled_and_unasked_effects_are_found() {
     let mut gap = oracle.clone();
     gap.products.get_mut(PRODUCT).unwrap()[0].version = 2;
     is_violated(&gap, std::slice::from_ref(&first), "a gap");
-    is_violated(&Oracle { repeated_keys: 1, ..oracle }, &[first], "appended twice");
+    let mut repeated = oracle;
+    repeated.repeated_keys = 1;
+    is_violated(&repeated, &[first], "appended twice");
 }
 
 #[test]
