@@ -87,7 +87,7 @@ mod tests {
         let id = "0190163d-8694-739b-aea5-966c26f8ad90";
         let answer = format!(
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1a\r\n{{\"line\":1,\"event_id\":\"0190\r\n\
-             22\r\n{}\"}}\n\r\n0\r\n\r\n",
+             23\r\n{}\"}}\n\r\n0\r\n\r\n",
             &id[4..]
         );
         assert_eq!(events(answer.as_bytes(), 1).unwrap(), [id.parse::<Uuid>().unwrap()]);
