@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use contract::proto::catalog::v1::command_request::Command;
 use contract::proto::catalog::v1::command_service_client::CommandServiceClient;
 use contract::proto::catalog::v1::{ChangePrice, CommandRequest, Money};
-use testkit::{Client, Oracle, PATIENCE, Started, System, eventually};
+use testkit::{Client, Oracle, PATIENCE, System, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -27,17 +27,10 @@ struct Told {
     stop: AtomicBool,
 }
 
-async fn service_with(system: &mut System, settings: &[(&str, String)]) -> anyhow::Result<Started> {
-    let (mut plan, listens) = system.planner.command_service(0)?;
-    plan.environment.extend(settings.iter().map(|(key, value)| (format!("FOLIO__{key}"), value.clone())));
-    let service = system.start((plan, listens))?;
-    service.service.wait_ready(PATIENCE).await?;
-    Ok(service)
-}
-
 async fn flood_http(client: Client, number: usize, told: Arc<Told>) -> anyhow::Result<()> {
     let id = format!("p{}", number % PRODUCTS);
-    for price in (1_u64..).map(|step| step * 1_000 + number as u64) {
+    // From 2,000 on: products are made at 1,000, and the same price again would be no event.
+    for price in (2_u64..).map(|step| step * 1_000 + number as u64) {
         if told.stop.load(Ordering::Relaxed) {
             break;
         }
@@ -56,7 +49,7 @@ async fn flood_http(client: Client, number: usize, told: Arc<Told>) -> anyhow::R
 
 async fn flood_grpc(url: String, number: usize, told: Arc<Told>) -> anyhow::Result<()> {
     let mut client = CommandServiceClient::connect(url).await?;
-    for step in 1_i64.. {
+    for step in 2_i64.. {
         if told.stop.load(Ordering::Relaxed) {
             break;
         }
@@ -89,9 +82,9 @@ fn resident(pid: i32) -> anyhow::Result<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_times_the_load_is_turned_away_and_the_accepted_go_on() -> anyhow::Result<()> {
     let mut system = System::prepare().await?;
-    let least = ("OVERLOAD__MIN_IN_FLIGHT", (IN_FLIGHT / 2).to_string());
-    let settings = [("OVERLOAD__MAX_IN_FLIGHT", IN_FLIGHT.to_string()), least];
-    let service = service_with(&mut system, &settings).await?;
+    let (most, least) = (IN_FLIGHT.to_string(), (IN_FLIGHT / 2).to_string());
+    let settings = [("OVERLOAD__MAX_IN_FLIGHT", &*most), ("OVERLOAD__MIN_IN_FLIGHT", &*least)];
+    let service = system.command_service_with(&settings).await?;
     let client = Client::new(&service.url());
     for number in 0..PRODUCTS {
         assert_eq!(client.create(&format!("p{number}")).await?.status, 201);
@@ -154,8 +147,8 @@ async fn ten_times_the_load_is_turned_away_and_the_accepted_go_on() -> anyhow::R
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_never_comes_and_a_connection_too_many_hold_nobody_up() -> anyhow::Result<()> {
     let mut system = System::prepare().await?;
-    let settings = [("HTTP__BODY_TIMEOUT_MS", "300".to_owned()), ("HTTP__MAX_CONNECTIONS", "8".to_owned())];
-    let service = service_with(&mut system, &settings).await?;
+    let settings = [("HTTP__BODY_TIMEOUT_MS", "300"), ("HTTP__MAX_CONNECTIONS", "8")];
+    let service = system.command_service_with(&settings).await?;
     let begun = "POST /v1/products HTTP/1.1\r\nhost: folio\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";
     // More than there is room for, each with a body that does not come.
     let mut slow = Vec::new();

@@ -65,10 +65,7 @@ async fn commands_are_answered_in_bounded_time_while_the_broker_is_away() -> any
     let mut addresses = stack.addresses.clone();
     addresses.kafka_bootstrap = kafka.bootstrap();
     let mut system = System::prepare_on(addresses).await?;
-    let (mut plan, listens) = system.planner.command_service(1)?;
-    plan.environment.push(("FOLIO__ENGINE__DEADLINE_MS".to_owned(), "3000".to_owned()));
-    let service = system.start((plan, listens))?;
-    service.service.wait_ready(PATIENCE).await?;
+    let service = system.command_service_with(&[("ENGINE__DEADLINE_MS", "3000")]).await?;
     let client = Client::new(&service.url());
     assert_eq!(client.create("kept").await?.status, 201);
 

@@ -66,10 +66,7 @@ async fn a_command_service_answers_what_it_took_before_it_ends() -> anyhow::Resu
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readiness_goes_before_the_door_closes() -> anyhow::Result<()> {
     let mut system = System::prepare().await?;
-    let (mut plan, listens) = system.planner.command_service(0)?;
-    plan.environment.push(("FOLIO__SHUTDOWN__DRAIN_DELAY_MS".to_owned(), "3000".to_owned()));
-    let service = system.start((plan, listens))?;
-    service.service.wait_ready(PATIENCE).await?;
+    let service = system.command_service_with(&[("SHUTDOWN__DRAIN_DELAY_MS", "3000")]).await?;
     service.service.signal(nix::sys::signal::Signal::SIGTERM);
     let ops = Client::new(&service.ops());
     eventually(

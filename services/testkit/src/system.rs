@@ -127,8 +127,18 @@ impl System {
     /// # Errors
     /// If it does not become ready.
     pub async fn command_service(&mut self) -> anyhow::Result<Started> {
-        let plan = self.planner.command_service(self.running.len())?;
-        self.start_ready(plan).await
+        self.command_service_with(&[]).await
+    }
+
+    /// The same with settings of its own: names without `FOLIO__`.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn command_service_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Started> {
+        let (mut plan, listens) = self.planner.command_service(self.running.len())?;
+        let variable = |(name, value): &(&str, &str)| (format!("FOLIO__{name}"), (*value).to_owned());
+        plan.environment.extend(settings.iter().map(variable));
+        self.start_ready((plan, listens)).await
     }
 
     /// Starts a projector and waits until it is ready.
