@@ -60,7 +60,7 @@ impl KafkaEventLog {
         let connection = Connection::new("log-producer", None);
         Ok(Self {
             partitions,
-            producer: RawProducer::open(config, topic, connection, report)?,
+            producer: RawProducer::open(config, topic, partitions, connection, report)?,
             tail: Tail::open(config, topic, partitions, Arc::clone(&inbox), None)?,
             ends: EndOffsets::open(config, topic, partitions, dependency)?,
             inbox,

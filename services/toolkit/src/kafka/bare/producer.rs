@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use ledger::{LogRecord, Partition};
 use rdkafka::ClientContext;
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, NoCustomPartitioner, Producer, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::{BareError, PATIENCE};
 use crate::config::KafkaConfig;
-use crate::kafka::producer::log_settings;
+use crate::kafka::producer::{log_settings, owned};
 
 /// How long one poll lasts; deliveries are handled as they come.
 const POLL: Duration = Duration::from_millis(20);
@@ -140,15 +140,11 @@ impl BareProducer {
     }
 
     fn send(&mut self, partition: Partition, record: &LogRecord) -> Result<(), BareError> {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (name, value) in record.headers.iter() {
-            headers = headers.insert(Header { key: name, value: Some(value) });
-        }
         let mut message = BaseRecord::to(&self.topic)
             .partition(partition.0)
             .key(&record.key[..])
             .payload(record.value.as_deref().unwrap_or_default())
-            .headers(headers);
+            .headers(owned(&record.headers));
         loop {
             match self.producer.send(message) {
                 Ok(()) => break,

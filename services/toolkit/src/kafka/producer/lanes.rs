@@ -1,66 +1,83 @@
 //! Which partitions have records under way, and since when they report nothing.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ledger::Partition;
 
 use super::raw::Report;
 
+/// What each partition was sent and has reported. Only counted where records pass; time is looked at by [`Watch`].
 /// Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lanes(Arc<Mutex<HashMap<i32, Lane>>>);
+#[derive(Clone, Debug)]
+pub(super) struct Lanes(Arc<[Lane]>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Lane {
-    under_way: u64,
-    quiet_since: Instant,
+    sent: AtomicU64,
+    reported: AtomicU64,
+}
+
+/// Finds lanes that stand still, by looking again and again.
+#[derive(Debug)]
+pub(super) struct Watch {
+    lanes: Lanes,
+    /// By partition, the reports at the last look, and since when there are no more of them.
+    seen: Vec<(u64, Instant)>,
 }
 
 impl Lanes {
+    pub(super) fn new(partitions: i32) -> Self {
+        Self((0..partitions).map(|_| Lane::default()).collect())
+    }
+
     /// Wraps what takes reports, so that they are counted.
     pub(super) fn counting(&self, report: Report) -> Report {
         let lanes = self.clone();
         Arc::new(move |partition, append_id, outcome| {
-            lanes.reported(partition);
+            if let Some(lane) = lanes.of(partition) {
+                lane.reported.fetch_add(1, Ordering::Release);
+            }
             report(partition, append_id, outcome);
         })
     }
 
     /// A record is under way from now on.
     pub(super) fn sent(&self, partition: Partition) {
-        let mut lanes = self.lock();
-        let lane =
-            lanes.entry(partition.0).or_insert_with(|| Lane { under_way: 0, quiet_since: Instant::now() });
-        if lane.under_way == 0 {
-            lane.quiet_since = Instant::now();
-        }
-        lane.under_way += 1;
-    }
-
-    fn reported(&self, partition: Partition) {
-        if let Some(lane) = self.lock().get_mut(&partition.0) {
-            lane.under_way = lane.under_way.saturating_sub(1);
-            lane.quiet_since = Instant::now();
+        if let Some(lane) = self.of(partition) {
+            lane.sent.fetch_add(1, Ordering::Release);
         }
     }
 
+    pub(super) fn watch(&self) -> Watch {
+        let now = Instant::now();
+        Watch { lanes: self.clone(), seen: vec![(0, now); self.0.len()] }
+    }
+
+    fn of(&self, partition: Partition) -> Option<&Lane> {
+        self.0.get(usize::try_from(partition.0).ok()?)
+    }
+}
+
+impl Watch {
     /// Whether a partition with records under way has reported nothing for so long; true once in that time.
-    pub(super) fn is_one_stalled(&self, after: Duration) -> bool {
+    pub(super) fn is_one_stalled(&mut self, after: Duration) -> bool {
         let now = Instant::now();
         let mut is_stalled = false;
-        for lane in self.lock().values_mut().filter(|it| it.under_way > 0) {
-            if now.saturating_duration_since(lane.quiet_since) >= after {
-                lane.quiet_since = now;
+        for (lane, (seen, since)) in self.lanes.0.iter().zip(&mut self.seen) {
+            // A record that passes meanwhile looks like one under way; the next look puts that right.
+            let reported = lane.reported.load(Ordering::Acquire);
+            let is_idle = lane.sent.load(Ordering::Acquire) == reported;
+            if is_idle || reported != *seen {
+                (*seen, *since) = (reported, now);
+            }
+            if !is_idle && now.saturating_duration_since(*since) >= after {
+                *since = now;
                 is_stalled = true;
             }
         }
         is_stalled
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<i32, Lane>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,16 +89,17 @@ mod tests {
 
     #[test]
     fn a_partition_is_stalled_while_it_owes_reports_and_gives_none() {
-        let lanes = Lanes::default();
+        let lanes = Lanes::new(2);
+        let mut watch = lanes.watch();
         let report = lanes.counting(Arc::new(|_, _, _| {}));
-        assert!(!lanes.is_one_stalled(Duration::ZERO), "nothing is under way");
+        assert!(!watch.is_one_stalled(Duration::ZERO), "nothing is under way");
         lanes.sent(Partition(1));
         lanes.sent(Partition(1));
-        assert!(!lanes.is_one_stalled(Duration::from_mins(1)));
-        assert!(lanes.is_one_stalled(Duration::ZERO));
+        assert!(!watch.is_one_stalled(Duration::from_mins(1)));
+        assert!(watch.is_one_stalled(Duration::ZERO));
         report(Partition(1), AppendId(1), Ok(5));
-        assert!(lanes.is_one_stalled(Duration::ZERO), "one is still owed");
+        assert!(watch.is_one_stalled(Duration::ZERO), "one is still owed");
         report(Partition(1), AppendId(2), Ok(6));
-        assert!(!lanes.is_one_stalled(Duration::ZERO));
+        assert!(!watch.is_one_stalled(Duration::ZERO));
     }
 }

@@ -13,3 +13,12 @@ pub(super) use raw::log_settings;
 #[cfg(feature = "kafka-consumer")]
 pub(super) use raw::{RawProducer, Report};
 pub use record::{NewMessage, RecordProducer};
+
+use ledger::Headers;
+use rdkafka::message::{Header, OwnedHeaders};
+
+/// Headers as librdkafka takes them.
+pub(super) fn owned(headers: &Headers) -> OwnedHeaders {
+    let empty = OwnedHeaders::new_with_capacity(headers.len());
+    headers.iter().fold(empty, |owned, (name, value)| owned.insert(Header { key: name, value: Some(value) }))
+}

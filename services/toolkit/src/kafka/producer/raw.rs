@@ -9,13 +9,14 @@ use ledger::{AppendError, AppendId, NewRecord, Offset, Partition};
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{
     BaseProducer, BaseRecord, NoCustomPartitioner, Producer, ProducerContext, PurgeConfig,
 };
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::lanes::Lanes;
+use super::owned;
 use crate::config::KafkaConfig;
 use crate::kafka::Error;
 use crate::kafka::client::{Connection, refused, settings};
@@ -63,11 +64,12 @@ impl RawProducer {
     pub(in crate::kafka) fn open(
         config: &KafkaConfig,
         topic: &str,
+        partitions: i32,
         connection: Connection,
         report: Report,
     ) -> Result<Self, Error> {
         let settings = log_settings(config);
-        let lanes = Lanes::default();
+        let lanes = Lanes::new(partitions);
         let report = lanes.counting(report);
         let deliveries = Deliveries { connection: connection.clone(), report: Arc::clone(&report) };
         let producer = settings.create_with_context(deliveries).map_err(|error| refused(config, &error))?;
@@ -90,15 +92,11 @@ impl RawProducer {
     /// Hands the record to librdkafka. Never blocks; the outcome is reported exactly once, later, on another thread.
     pub(in crate::kafka) fn send(&self, partition: Partition, append_id: AppendId, record: &NewRecord) {
         let key = record.key.to_string();
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (name, value) in record.headers.iter() {
-            headers = headers.insert(Header { key: name, value: Some(value) });
-        }
         let message = BaseRecord::with_opaque_to(&self.shared.topic, append_id.0 as usize)
             .partition(partition.0)
             .key(key.as_bytes())
             .payload(&record.value[..])
-            .headers(headers);
+            .headers(owned(&record.headers));
         self.shared.lanes.sent(partition);
         if let Err((error, _)) = self.shared.current.load().send(message) {
             let mut refused = self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,11 +144,12 @@ impl Drop for RawProducer {
 
 impl Shared {
     fn poll(&self) {
+        let mut watch = self.lanes.watch();
         while !self.stop.load(Ordering::Acquire) {
             let producer = self.current.load_full();
             producer.poll(POLL);
             self.report_refused();
-            if self.lanes.is_one_stalled(STALLED) {
+            if watch.is_one_stalled(STALLED) {
                 // What is on its way stays there. What is given back here was not sent, or waits to be sent again.
                 producer.purge(PurgeConfig::default().queue().non_blocking());
             }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use ledger::{Headers, Offset};
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
+use super::owned;
 use crate::config::KafkaConfig;
 use crate::kafka::Error;
 use crate::kafka::client::{Connection, refused, settings};
@@ -59,11 +59,8 @@ impl RecordProducer {
             problem,
         };
         let Some(producer) = &self.inner else { return Err(failed("the producer is closed".to_owned())) };
-        let mut headers = OwnedHeaders::new_with_capacity(message.headers.len());
-        for (name, value) in message.headers.iter() {
-            headers = headers.insert(Header { key: name, value: Some(value) });
-        }
-        let mut record = FutureRecord::to(&message.topic).key(&message.key[..]).headers(headers);
+        let mut record =
+            FutureRecord::to(&message.topic).key(&message.key[..]).headers(owned(&message.headers));
         record.partition = message.partition;
         record.payload = message.value.as_deref();
         // Not `send`: it sleeps while the queue is full.
