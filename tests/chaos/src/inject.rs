@@ -15,7 +15,7 @@ use crate::plan::{Fault, Kind};
 use crate::stage::{BROKERS, INSTANCES, PARTITIONS, Stage, client_id};
 
 /// How long after its end a fault may still be felt.
-const RECOVERED_WITHIN: Duration = Duration::from_secs(60);
+const RECOVERED_WITHIN: Duration = Duration::from_mins(1);
 
 /// What came of a fault.
 #[derive(Clone, Copy, Debug)]
@@ -65,22 +65,18 @@ impl Stage {
     async fn service(&mut self, fault: Fault) -> anyhow::Result<(u64, Recovered)> {
         let instance = fault.victim % INSTANCES;
         let service = self.services[instance].clone();
-        let healed = match fault.kind {
-            Kind::KillService => {
-                end(&service).await?;
-                sleep(fault.lasts).await;
-                let healed = self.catalog.now();
-                self.services[instance] = self.system.start((service.service.plan, service.listens))?;
-                healed
-            }
-            _ => {
-                freeze(&service)?;
-                sleep(fault.lasts).await;
-                let healed = self.catalog.now();
-                service.service.signal(Signal::SIGCONT);
-                healed
-            }
-        };
+        let healed;
+        if fault.kind == Kind::KillService {
+            end(&service).await?;
+            sleep(fault.lasts).await;
+            healed = self.catalog.now();
+            self.services[instance] = self.system.start((service.service.plan, service.listens))?;
+        } else {
+            freeze(&service)?;
+            sleep(fault.lasts).await;
+            healed = self.catalog.now();
+            service.service.signal(Signal::SIGCONT);
+        }
         Ok((1, self.recovered(&[instance], healed).await?))
     }
 
@@ -211,7 +207,7 @@ impl Stage {
         loop {
             let accepted: Vec<usize> =
                 instances.iter().map(|it| self.catalog.accepted_since(*it, healed).len()).collect();
-            let since = self.catalog.now() - healed;
+            let since = self.catalog.now().saturating_sub(healed);
             if accepted.iter().all(|it| *it > 0) {
                 first.get_or_insert(since);
             }

@@ -47,7 +47,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         || {
             let before = cpu::own()?;
             let rate = super::flood(&mut bare, &records, OUTSTANDING)?;
-            bare_costs.push(cpu::each_us(cpu::own()? - before, records.len()));
+            bare_costs.push(cpu::each_us(cpu::own()?.saturating_sub(before), records.len()));
             Ok(rate)
         },
         |_| {
@@ -55,7 +55,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
             let number = commands.len();
             let before = cpu::own()?;
             let (events, took) = drive(&door, commands)?;
-            costs.push(cpu::each_us(cpu::own()? - before, number));
+            costs.push(cpu::each_us(cpu::own()?.saturating_sub(before), number));
             catalog.acknowledged.extend(events);
             Ok(number as f64 / took.as_secs_f64())
         },

@@ -38,7 +38,8 @@ pub(crate) fn measure(bench: &Bench, rate: f64, time: Duration) -> anyhow::Resul
     }
     requests.truncate(number);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (due, waiting) = mpsc::unbounded_channel();
+    // Room for all: a service that does not keep up must not slow the arrivals down.
+    let (due, waiting) = mpsc::channel(number.max(1));
     let pacing =
         std::thread::Builder::new().name("pace".to_owned()).spawn(move || pace(requests, rate, &due))?;
     let (times, events) = runtime.block_on(serve(&listens.http, waiting))?;
@@ -56,22 +57,19 @@ pub(crate) fn measure(bench: &Bench, rate: f64, time: Duration) -> anyhow::Resul
 }
 
 /// Hands requests over when they are due. The channel holds what the service has not kept up with.
-fn pace(requests: Vec<Bytes>, rate: f64, due: &mpsc::UnboundedSender<Due>) {
+fn pace(requests: Vec<Bytes>, rate: f64, due: &mpsc::Sender<Due>) {
     let begun = Instant::now() + Duration::from_millis(100);
     for (number, request) in requests.into_iter().enumerate() {
         let at = begun + Duration::from_secs_f64(number as f64 / rate);
         std::thread::sleep(at.saturating_duration_since(Instant::now()));
-        if due.send((at, request)).is_err() {
+        if due.blocking_send((at, request)).is_err() {
             // The other end has failed, and says why.
             return;
         }
     }
 }
 
-async fn serve(
-    address: &str,
-    waiting: mpsc::UnboundedReceiver<Due>,
-) -> anyhow::Result<(Histogram<u64>, Vec<Uuid>)> {
+async fn serve(address: &str, waiting: mpsc::Receiver<Due>) -> anyhow::Result<(Histogram<u64>, Vec<Uuid>)> {
     let waiting = Arc::new(Mutex::new(waiting));
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {

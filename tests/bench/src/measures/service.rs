@@ -54,7 +54,7 @@ pub(crate) fn measure<C: Client>(
         let (spent, own, begun) = (cpu::of(pid)?, cpu::own()?, Instant::now());
         let answers = client.drive(&listens, requests)?;
         let took = begun.elapsed();
-        let costs = (cpu::of(pid)? - spent, cpu::own()? - own);
+        let costs = (cpu::of(pid)?.saturating_sub(spent), cpu::own()?.saturating_sub(own));
         anyhow::Ok((client.events(answers)?, commanded, took, costs))
     };
     catalog.acknowledged.extend(run(&mut workload)?.0);
