@@ -26,8 +26,8 @@ const MAY_USE: [(&str, &str); 9] = [
 /// Crates of tests: they may use anything, and nobody may need them.
 const TESTS_ONLY: [&str; 7] =
     ["testkit", "promises", "folio-model", "folio-mutations", "folio-sim", "folio-chaos", "folio-bench"];
-/// Drivers of servers: `toolkit` alone names them, behind features.
-const DRIVERS: [&str; 3] = ["rdkafka", "scylla", "elasticsearch"];
+/// Drivers of servers and stores: `toolkit` alone names them, behind features.
+const DRIVERS: [&str; 4] = ["rdkafka", "scylla", "elasticsearch", "fjall"];
 /// Features of `toolkit` that a service must not take, by itself or through a crate it uses.
 const MUST_NOT_TAKE: [(&str, &[&str]); 2] = [
     ("command-service", &["cql", "search"]),

@@ -15,6 +15,7 @@ mod kafka_event_log_conforms;
 mod old_events_stay_readable;
 mod one_product_is_decided_in_order;
 mod overload_is_turned_away;
+mod products_rest_on_disk;
 mod reads_can_wait_for_writes;
 mod replay_builds_the_same_read_models;
 mod servers_may_be_away;

@@ -1,5 +1,6 @@
 //! The command service's configuration: its own keys beside the sections all services share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ pub struct Config {
     pub topic: String,
     pub expected_topic: TopicConfig,
     pub engine: EngineConfig,
+    pub cache: CacheConfig,
     pub overload: OverloadConfig,
     pub http: HttpConfig,
     pub telemetry: TelemetryConfig,
@@ -36,6 +38,7 @@ impl Default for Config {
             topic: contract::topics::EVENTS.to_owned(),
             expected_topic: TopicConfig::default(),
             engine: EngineConfig::default(),
+            cache: CacheConfig::default(),
             overload: OverloadConfig::default(),
             http: HttpConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -52,6 +55,26 @@ pub struct TopicConfig {
     pub partitions: Option<i32>,
     /// How many replicas each partition has to have; none: any number.
     pub replication: Option<i32>,
+}
+
+/// Where products lie that are not in use. Without a directory all are in memory, and a start replays the topic.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// A directory on local disk for this instance alone. It may be deleted while the instance is down.
+    pub dir: Option<PathBuf>,
+    /// Products kept in memory, about.
+    pub hot_products: usize,
+    /// Changed products are saved this often, in milliseconds, or sooner if there are many.
+    pub save_ms: u64,
+    /// Memory for what was read from disk, in MiB.
+    pub memory_mib: u64,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { dir: None, hot_products: 50_000, save_ms: 5_000, memory_mib: 32 }
+    }
 }
 
 /// How commands are decided.
@@ -172,6 +195,8 @@ impl Config {
             ("overload.min_in_flight", self.overload.min_in_flight, 1),
             ("overload.target_ms", self.overload.target_ms as usize, 1),
             ("overload.bulk_in_flight", self.overload.bulk_in_flight, 1),
+            ("cache.hot_products", self.cache.hot_products, 1),
+            ("cache.save_ms", self.cache.save_ms as usize, 10),
             ("http.workers", self.http.workers, 1),
             ("http.max_body_bytes", self.http.max_body_bytes, 1),
             ("http.max_line_bytes", self.http.max_line_bytes, 1),

@@ -23,6 +23,6 @@ mod http;
 #[cfg(test)]
 mod testing;
 
-pub use application::{Addresses, Application, Backend, BackendError, KafkaBackend};
+pub use application::{Addresses, Application, Backend, BackendError, KafkaBackend, OpenLog};
 pub use catalog::Catalog;
 pub use config::{Config, EngineConfig, HttpConfig, OverloadConfig, SERVICE, TopicConfig};

@@ -17,10 +17,10 @@ use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::retry::Retry;
 use toolkit::telemetry::Telemetry;
 
-use crate::application::{Backend, BackendError};
-use crate::config::{EngineConfig, HttpConfig, OverloadConfig};
+use crate::application::{Backend, BackendError, OpenLog};
+use crate::config::{CacheConfig, EngineConfig, HttpConfig, OverloadConfig};
 use crate::door::{Caller, Door};
-use crate::engine::{Encoder, Engine, Instruments, SchemaSource, Schemas, SourceError, refresh};
+use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, SourceError, refresh};
 
 /// A topic that works by itself.
 #[derive(Clone)]
@@ -110,14 +110,14 @@ impl Backend for SimBackend {
         &self,
         inbox: Arc<dyn Inbox>,
         dependency: Dependency,
-    ) -> BoxFuture<'_, Result<Arc<dyn EventLog>, BackendError>> {
+    ) -> BoxFuture<'_, Result<OpenLog, BackendError>> {
         let opened = if self.differs {
             Err(BackendError { problem: "the topic differs".to_owned(), transient: false })
         } else if self.away.load(Ordering::Relaxed) {
             Err(BackendError { problem: "no broker answers".to_owned(), transient: true })
         } else {
             dependency.up();
-            Ok(Arc::new(self.live.topic.open(inbox)) as Arc<dyn EventLog>)
+            Ok(OpenLog { log: Arc::new(self.live.topic.open(inbox)), identity: "simulated".to_owned() })
         };
         std::future::ready(opened).boxed()
     }
@@ -162,21 +162,36 @@ impl World {
     /// An instance that has caught up and takes as much at once as `overload` says.
     pub(crate) async fn start_bounded(overload: OverloadConfig) -> Self {
         let live = LiveTopic::new(4, Faults::NONE);
-        let world = Self::start_with(live, EngineConfig::default(), overload);
+        let world = Self::start_with(live, EngineConfig::default(), overload, None);
+        world.until_ready().await;
+        world
+    }
+
+    /// An instance that has caught up and caches in a directory; `log` names the log to the cache.
+    pub(crate) async fn start_caching(live: LiveTopic, cache: &CacheConfig, log: &str) -> Self {
+        let overload =
+            OverloadConfig { max_in_flight: 10_000, min_in_flight: 10_000, ..OverloadConfig::default() };
+        let world = Self::start_with(live, EngineConfig::default(), overload, Some((cache, log)));
         world.until_ready().await;
         world
     }
 
     pub(crate) fn start_unready(live: LiveTopic, config: EngineConfig) -> Self {
-        Self::start_with(live, config, OverloadConfig::default())
+        Self::start_with(live, config, OverloadConfig::default(), None)
     }
 
-    fn start_with(live: LiveTopic, config: EngineConfig, overload: OverloadConfig) -> Self {
+    fn start_with(
+        live: LiveTopic,
+        config: EngineConfig,
+        overload: OverloadConfig,
+        cache: Option<(&CacheConfig, &str)>,
+    ) -> Self {
         let telemetry = Telemetry::detached("test").unwrap();
         let lifecycle = Lifecycle::new().without_signals();
         let dependency = |name: &str| lifecycle.readiness().dependency(name);
         let instruments = Instruments::new(&telemetry.meter());
         let deadline = config.deadline();
+        let cache = cache.and_then(|(config, log)| Cache::open(config, log, &instruments).unwrap());
         let engine = Engine::new(config, instruments, dependency("events"));
         let kafka = dependency("kafka");
         kafka.up();
@@ -192,7 +207,7 @@ impl World {
         let source = Arc::clone(&registry) as Arc<dyn SchemaSource>;
         lifecycle.spawn_support("refresh", refresh(questions, source, engine.clone(), known, retry));
         let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
-        engine.start(&dynamic, &Encoder::new("/test"), &schemas, &lifecycle).unwrap();
+        engine.start(&dynamic, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
         Self { live, log, engine, door, lifecycle, registry, http: HttpConfig::default(), telemetry, kafka }
     }
 

@@ -5,6 +5,8 @@
 pub mod config;
 #[cfg(feature = "cql")]
 pub mod cql;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 #[cfg(any(feature = "kafka-producer", feature = "kafka-consumer", feature = "kafka-admin"))]
 pub mod kafka;
 pub mod lifecycle;

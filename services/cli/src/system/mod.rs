@@ -81,10 +81,10 @@ impl Planner {
         let mut environment = self.kafka();
         environment.extend(self.registry());
         environment.extend(listen(&listens));
-        Ok((
-            self.plan(&format!("command-service-{number}"), "command-service", &[], environment, &listens),
-            listens,
-        ))
+        let name = format!("command-service-{number}");
+        let cache = self.dir.join(format!("{name}.cache")).display().to_string();
+        environment.extend(variables([("CACHE__DIR", &cache)]));
+        Ok((self.plan(&name, "command-service", &[], environment, &listens), listens))
     }
 
     /// A projector of `read_model`; `number` tells instances apart.

@@ -10,6 +10,19 @@ use toolkit::retry::Transient;
 
 use crate::engine::SchemaSource;
 
+/// A log that is open.
+pub struct OpenLog {
+    pub log: Arc<dyn EventLog>,
+    /// Tells this log from any other: saved states of another identity are of another log.
+    pub identity: String,
+}
+
+impl std::fmt::Debug for OpenLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenLog").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
 /// Opens a log.
 pub trait Backend: SchemaSource {
     /// Checks that the log is what it has to be and opens it. `dependency` is told for as long as it is open whether it
@@ -18,7 +31,7 @@ pub trait Backend: SchemaSource {
         &self,
         inbox: Arc<dyn Inbox>,
         dependency: Dependency,
-    ) -> BoxFuture<'_, Result<Arc<dyn EventLog>, BackendError>>;
+    ) -> BoxFuture<'_, Result<OpenLog, BackendError>>;
 }
 
 /// A log that cannot be opened.

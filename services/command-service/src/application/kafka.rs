@@ -6,13 +6,13 @@ use anyhow::Context;
 use contract::avro::{KnownSchema, known_schemas, subject};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use ledger::{EventLog, Inbox};
+use ledger::Inbox;
 use toolkit::config::KafkaConfig;
 use toolkit::kafka::{Error, Expectation, KafkaEventLog, verify_topic};
 use toolkit::lifecycle::Dependency;
 use toolkit::registry::{self, Registry};
 
-use super::{Backend, BackendError};
+use super::{Backend, BackendError, OpenLog};
 use crate::config::Config;
 use crate::engine::{SchemaSource, SourceError};
 
@@ -50,7 +50,7 @@ impl Backend for KafkaBackend {
         &self,
         inbox: Arc<dyn Inbox>,
         dependency: Dependency,
-    ) -> BoxFuture<'_, Result<Arc<dyn EventLog>, BackendError>> {
+    ) -> BoxFuture<'_, Result<OpenLog, BackendError>> {
         async move {
             // A topic that is not there yet may be made while we wait; one that differs is another's business.
             let failed = |error: Error| BackendError {
@@ -61,7 +61,11 @@ impl Backend for KafkaBackend {
             let log =
                 KafkaEventLog::open_with(&self.kafka, &self.topic, facts.partitions, inbox, Some(dependency));
             tracing::info!(topic = self.topic, partitions = facts.partitions, "the log is open");
-            Ok(Arc::new(log.map_err(failed)?) as Arc<dyn EventLog>)
+            let identity = format!(
+                "topic {} with {} partitions in cluster {}",
+                self.topic, facts.partitions, facts.cluster
+            );
+            Ok(OpenLog { log: Arc::new(log.map_err(failed)?), identity })
         }
         .boxed()
     }

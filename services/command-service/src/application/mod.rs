@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ledger::EventLog;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
@@ -18,12 +17,12 @@ use toolkit::ops;
 use toolkit::retry::{GaveUp, Retry, Transient};
 use toolkit::telemetry::{self, Telemetry};
 
-use crate::config::{Config, SERVICE};
+use crate::config::{CacheConfig, Config, SERVICE};
 use crate::door::Door;
-use crate::engine::{Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
+use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
 use crate::{grpc, http};
 
-pub use backend::{Backend, BackendError};
+pub use backend::{Backend, BackendError, OpenLog};
 pub use kafka::KafkaBackend;
 
 /// Who writes, in the headers of every record.
@@ -73,7 +72,8 @@ impl Application {
             registry: readiness.dependency("registry"),
             events: readiness.dependency("events"),
         };
-        let engine = Engine::new(config.engine.clone(), Instruments::new(&meter), needs.events.clone());
+        let instruments = Instruments::new(&meter);
+        let engine = Engine::new(config.engine.clone(), instruments.clone(), needs.events.clone());
         let deadline = config.engine.deadline();
         let door = Door::new(engine.clone(), needs.kafka.clone(), deadline, config.overload.clone(), &meter);
         let local = door.clone();
@@ -91,8 +91,10 @@ impl Application {
                 grpc::serve(config.listen.grpc, state, &lifecycle, &meter).await?
             },
         };
-        let work = lifecycle.clone();
-        lifecycle.spawn_support("log", async move { follow(backend, engine, needs, work).await });
+        let (work, cache) = (lifecycle.clone(), config.cache.clone());
+        lifecycle.spawn_support("log", async move {
+            follow(backend, engine, needs, cache, instruments, work).await
+        });
         Ok(Self { addresses, lifecycle, telemetry, door: local })
     }
 
@@ -145,6 +147,8 @@ async fn follow<B: Backend>(
     backend: Arc<B>,
     engine: Engine,
     needs: Needs,
+    cache: CacheConfig,
+    instruments: Instruments,
     lifecycle: Lifecycle,
 ) -> anyhow::Result<()> {
     let drained = lifecycle.drained();
@@ -162,14 +166,17 @@ async fn follow<B: Backend>(
         let watched = watch_failures(&retry, &needs.registry);
         watched.run("ask for the ids of this build's schemas", || backend.ids()).await.map_err(gave_up)
     };
-    let (log, base): (Arc<dyn EventLog>, _) = match tokio::try_join!(opened, learned) {
+    let (OpenLog { log, identity }, base) = match tokio::try_join!(opened, learned) {
         Ok(both) => both,
         Err(None) => return Ok(()),
         Err(Some(error)) => return Err(error),
     };
     let (schemas, questions) = Schemas::new(base)?;
     needs.registry.up();
-    engine.start(&log, &Encoder::new(SOURCE), &schemas, &lifecycle)?;
+    let opening = move || Cache::open(&cache, &identity, &instruments);
+    let cache = tokio::task::spawn_blocking(opening).await??;
+    engine.start(&log, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
+    drop(cache);
     drop(log);
     let refreshing = refresh(questions, backend as Arc<dyn SchemaSource>, engine, needs.registry, retry);
     tokio::select! {

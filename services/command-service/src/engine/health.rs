@@ -26,6 +26,7 @@ struct Shared {
 struct Place {
     next: AtomicI64,
     waiting: AtomicU64,
+    hot: AtomicU64,
 }
 
 impl Board {
@@ -56,11 +57,12 @@ impl Board {
         });
     }
 
-    pub(super) fn at(&self, partition: Partition, next: Offset, waiting: usize) {
+    pub(super) fn at(&self, partition: Partition, next: Offset, waiting: usize, hot: usize) {
         let place = self.shared.partitions.get().and_then(|places| places.get(partition.0 as usize));
         if let Some(place) = place {
             place.next.store(next, Ordering::Relaxed);
             place.waiting.store(waiting as u64, Ordering::Relaxed);
+            place.hot.store(hot as u64, Ordering::Relaxed);
         }
     }
 
@@ -74,6 +76,12 @@ impl Board {
     pub fn waiting(&self) -> u64 {
         let places = self.shared.partitions.get().map_or(&[][..], |places| places);
         places.iter().map(|place| place.waiting.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Products in memory.
+    pub fn hot(&self) -> u64 {
+        let places = self.shared.partitions.get().map_or(&[][..], |places| places);
+        places.iter().map(|place| place.hot.load(Ordering::Relaxed)).sum()
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<i32, String>)) {

@@ -48,6 +48,9 @@ pub struct Instruments {
     garbage: Counter<u64>,
     violations: Counter<u64>,
     discards: Counter<u64>,
+    cold_loads: Counter<u64>,
+    cache_save_seconds: Histogram<f64>,
+    cache_thrown_away: Counter<u64>,
 }
 
 impl Instruments {
@@ -66,6 +69,9 @@ impl Instruments {
             garbage: counter(names::GARBAGE_RECORDS_TOTAL),
             violations: counter(names::VIOLATIONS_TOTAL),
             discards: counter(names::DISCARDS_TOTAL),
+            cold_loads: counter(names::CACHE_COLD_LOADS_TOTAL),
+            cache_save_seconds: histogram(names::CACHE_SAVE_SECONDS),
+            cache_thrown_away: counter(names::CACHE_THROWN_AWAY_TOTAL),
         }
     }
 
@@ -83,8 +89,12 @@ impl Instruments {
                 let in_inboxes: usize = mailboxes.iter().map(Mailbox::depth).sum();
                 observer.observe(watched.waiting() + in_inboxes as u64, &[]);
             });
+        let watched = board.clone();
+        let hot = self.meter.u64_observable_gauge(names::HOT_PRODUCTS).with_callback(move |observer| {
+            observer.observe(watched.hot(), &[]);
+        });
         // The provider keeps the callbacks; the handles have no further use.
-        let (_next, _waiting) = (next.build(), waiting.build());
+        let (_next, _waiting, _hot) = (next.build(), waiting.build(), hot.build());
     }
 
     pub(crate) fn answered(
@@ -128,6 +138,18 @@ impl Instruments {
 
     pub(super) fn violation(&self) {
         self.violations.add(1, &[]);
+    }
+
+    pub(super) fn cold_load(&self) {
+        self.cold_loads.add(1, &[]);
+    }
+
+    pub(super) fn cache_saved(&self, after: Duration) {
+        self.cache_save_seconds.record(after.as_secs_f64(), &[]);
+    }
+
+    pub(super) fn cache_thrown_away(&self, reason: &'static str) {
+        self.cache_thrown_away.add(1, &[KeyValue::new("reason", reason)]);
     }
 
     pub(super) fn discarded(&self, partition: Partition) {

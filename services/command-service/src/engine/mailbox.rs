@@ -7,7 +7,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ledger::Signal;
+use ledger::{Partition, Signal};
 
 use super::worker::Submitted;
 
@@ -18,6 +18,12 @@ pub(super) enum Mail {
     Signal(Signal),
     /// More schema ids are known than before.
     SchemasChanged,
+    /// A snapshot is written.
+    Saved {
+        partition: Partition,
+        generation: u32,
+        number: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -83,6 +89,11 @@ impl Mailbox {
         self.push(state, Mail::SchemasChanged);
     }
 
+    /// Leaves word of a snapshot. There are as many as snapshots on their way, which are few.
+    pub(super) fn saved(&self, saved: Mail) {
+        self.push(self.lock(), saved);
+    }
+
     /// Moves all mail into `into` (empty), after waiting for some up to `timeout`. False once closed and empty.
     pub(super) fn take(&self, into: &mut Vec<Mail>, timeout: Duration) -> bool {
         let mut state = self.lock();
@@ -136,8 +147,6 @@ impl Mailbox {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-
-    use ledger::Partition;
 
     use super::*;
 

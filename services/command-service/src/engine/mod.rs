@@ -3,6 +3,7 @@
 //! Promises: [`Engine::submit`] never waits; every command gets one answer within its deadline; a full engine says so at
 //! once; a command crosses two threads (the engine's, and back). Partitions are dealt to the threads in turn.
 
+mod cache;
 mod driver;
 mod encode;
 mod health;
@@ -10,6 +11,7 @@ mod instruments;
 mod mailbox;
 mod outputs;
 mod part;
+mod saving;
 mod schemas;
 mod worker;
 
@@ -29,6 +31,7 @@ use crate::config::EngineConfig;
 use mailbox::Mailbox;
 use worker::Submitted;
 
+pub use cache::Cache;
 pub use encode::Encoder;
 pub use health::Board;
 pub use instruments::{Instruments, Transport};
@@ -124,12 +127,20 @@ impl Engine {
         log: &Arc<dyn EventLog>,
         encoder: &Encoder,
         schemas: &Schemas,
+        cache: Option<&Cache>,
         lifecycle: &Lifecycle,
     ) -> std::io::Result<()> {
         let shared = &self.shared;
         let partitions = log.partitions();
         shared.board.open(partitions);
         shared.instruments.watch(&shared.board, &shared.mailboxes);
+        let mut saving = None;
+        if let Some(cache) = cache {
+            let (saver, write_all) =
+                cache::Saver::new(Arc::clone(&shared.mailboxes), shared.instruments.clone());
+            lifecycle.thread_support("cache", write_all)?;
+            saving = Some((cache.clone(), saver));
+        }
         for thread in 0..shared.mailboxes.len() {
             let worker = worker::Worker::new(worker::Setup {
                 thread,
@@ -140,11 +151,9 @@ impl Engine {
                 config: shared.config.clone(),
                 instruments: shared.instruments.clone(),
                 board: shared.board.clone(),
+                saving: saving.clone(),
             });
-            lifecycle.thread_support(format!("engine-{thread}"), move || {
-                worker.run();
-                Ok(())
-            })?;
+            lifecycle.thread_support(format!("engine-{thread}"), move || worker.run())?;
         }
         let (mailboxes, drained) = (Arc::clone(&shared.mailboxes), lifecycle.drained());
         lifecycle.spawn_support("engine-end", async move {

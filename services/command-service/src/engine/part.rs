@@ -7,9 +7,11 @@ use std::collections::VecDeque;
 
 use contract::avro::schema_id;
 use domain::Command;
-use ledger::{LogRecord, Offset, Output, Partition, Sequencer, Signal, Submission, TailError};
+use ledger::{LogRecord, Mark, Offset, Output, Partition, Sequencer, Signal, Submission, TailError};
 
+use super::cache::Shelf;
 use super::driver::Driver;
+use super::saving::Saving;
 use super::{Refusal, encode};
 use crate::catalog::Catalog;
 use crate::config::EngineConfig;
@@ -33,6 +35,7 @@ pub(super) struct Part {
     pub(super) seen: Offset,
     pub(super) voids: u64,
     pub(super) outputs: Vec<Output<Catalog>>,
+    pub(super) saving: Option<Saving>,
 }
 
 #[derive(Debug)]
@@ -61,26 +64,35 @@ enum CatchUp {
 }
 
 impl Part {
-    pub(super) fn new(partition: Partition, partitions: i32, config: &EngineConfig) -> Self {
+    /// With a shelf, products that are not in use lie there, and a snapshot's mark says where to start.
+    pub(super) fn new(
+        partition: Partition,
+        partitions: i32,
+        config: &EngineConfig,
+        shelf: Option<(Shelf, Option<Mark>)>,
+    ) -> Self {
         let limits = ledger::Limits { max_waiting: config.max_waiting, max_attempts: config.max_attempts };
         // Random 64 bits: no sequencer ever had them, so that event ids are new.
         let nonce =
             uuid::Uuid::new_v4().as_u64_pair().1.rotate_left(8) ^ uuid::Uuid::new_v4().as_u64_pair().0;
+        let sequencer = Sequencer::new(partition, partitions, nonce, limits);
+        let (sequencer, saving) = Saving::begin(sequencer, shelf, partitions);
         Self {
             partition,
-            sequencer: Sequencer::new(partition, partitions, nonce, limits),
             tail: Tail::Following,
             catch_up: CatchUp::Ask { not_before_ms: 0 },
             told_caught_up: false,
             tell_ms: 0,
-            seen: 0,
+            seen: sequencer.next(),
             voids: 0,
             outputs: Vec::new(),
+            sequencer,
+            saving,
         }
     }
 
     pub(super) fn start(&mut self, driver: &mut Driver) {
-        driver.log.tail_from(self.partition, 0);
+        driver.log.tail_from(self.partition, self.sequencer.tail_from());
         self.ask(driver, 0);
     }
 
@@ -159,7 +171,7 @@ impl Part {
         let known = driver.schemas.known();
         let mut records = records.into_iter();
         while let Some(record) = records.next() {
-            if record.offset < self.sequencer.next() {
+            if record.offset < self.sequencer.tail_from() {
                 continue;
             }
             if let Some(id) = record.value.as_deref().and_then(schema_id)
@@ -249,7 +261,7 @@ impl Part {
         match self.tail {
             Tail::Stopped { again_ms, failures } if now_ms >= again_ms => {
                 self.tail = Tail::Stopped { again_ms: u64::MAX, failures };
-                driver.log.tail_from(self.partition, self.sequencer.next());
+                driver.log.tail_from(self.partition, self.sequencer.tail_from());
             }
             Tail::Held { schema, ref mut ask_ms, .. } if now_ms >= *ask_ms => {
                 *ask_ms = now_ms + ASK_AGAIN_MS;

@@ -1,3 +1,5 @@
+mod cache;
+
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! One thread of the engine: takes its mail, feeds it to the sequencers of its partitions, and carries out what they say.
 //!
-//! Promises: it never blocks but for mail; it takes all mail at once, so that work comes in batches exactly when there is
+//! Promises: it never blocks but for mail and for products that are not in memory; it takes all mail at once, so that work comes in batches exactly when there is
 //! much of it; time passes for the sequencers every [`TICK_MS`] while anything waits.
 
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ledger::{EventLog, Partition, Signal, Subject};
 use tokio::sync::oneshot;
 
+use super::cache::{Cache, Saver};
 use super::driver::{Driver, Ticket};
 use super::encode::Encoder;
 use super::health::Board;
@@ -43,6 +44,7 @@ pub(super) struct Setup {
     pub(super) config: EngineConfig,
     pub(super) instruments: Instruments,
     pub(super) board: Board,
+    pub(super) saving: Option<(Cache, Saver)>,
 }
 
 pub(super) struct Worker {
@@ -51,23 +53,28 @@ pub(super) struct Worker {
     driver: Driver,
     /// Partition `p` is at `p / threads`.
     parts: Vec<Part>,
+    saver: Option<Saver>,
     next_tick_ms: u64,
 }
 
 impl Worker {
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { thread, mailboxes, log, encoder, schemas, config, instruments, board } = setup;
+        let Setup { thread, mailboxes, log, encoder, schemas, config, instruments, board, saving } = setup;
         let partitions = log.partitions();
         let parts = (0..partitions)
             .filter(|partition| *partition as usize % mailboxes.len() == thread)
-            .map(|partition| Part::new(Partition(partition), partitions, &config))
+            .map(|partition| {
+                let shelf = saving.as_ref().map(|(cache, _)| cache.shelf(Partition(partition), &instruments));
+                Part::new(Partition(partition), partitions, &config, shelf)
+            })
             .collect();
+        let saver = saving.map(|(_, saver)| saver);
         let driver = Driver::new(log, encoder, schemas, config, instruments, board);
-        Self { thread, mailboxes, driver, parts, next_tick_ms: 0 }
+        Self { thread, mailboxes, driver, parts, saver, next_tick_ms: 0 }
     }
 
-    /// Works until the inbox is closed and empty.
-    pub(super) fn run(mut self) {
+    /// Works until the inbox is closed and empty; fails if the cache cannot be read again and again.
+    pub(super) fn run(mut self) -> anyhow::Result<()> {
         for part in &mut self.parts {
             part.start(&mut self.driver);
         }
@@ -87,14 +94,25 @@ impl Worker {
                 }
                 part.carry_out(&mut self.driver, now_ms);
                 part.tell(&self.driver);
+                if let Some(saver) = &self.saver {
+                    part.save(saver, now_ms)?;
+                }
             }
         }
+        if let Some(saver) = &self.saver {
+            self.parts.iter_mut().for_each(|part| part.save_now(saver));
+        }
+        Ok(())
     }
 
     fn receive(&mut self, now_ms: u64, mail: Mail) {
         match mail {
             Mail::Command(submitted) => self.command(now_ms, *submitted),
             Mail::Signal(signal) => self.signal(now_ms, signal),
+            Mail::Saved { partition, generation, number } => {
+                let index = self.index(partition);
+                self.parts[index].saved(generation, number);
+            }
             Mail::SchemasChanged => {
                 for part in &mut self.parts {
                     part.schemas_changed(&mut self.driver, now_ms);

@@ -5,6 +5,7 @@
 
 mod containers;
 mod schemas;
+mod state;
 mod wire;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use serde_avro_fast::ser::SerializerConfig;
 
 pub(crate) use schemas::fqn_of;
 pub use schemas::{KnownSchema, SchemaError, SchemaIds, known_schemas, subject};
+pub use state::{STATE_FORMAT, decode_state, encode_state};
 
 /// The largest encoded record value, in bytes, frame included.
 pub const MAX_RECORD_BYTES: usize = 256 * 1024;

@@ -16,7 +16,7 @@ use super::DecodeError;
 use super::containers::{List, Map};
 
 #[derive(Serialize, Deserialize)]
-struct MoneyRecord<'a> {
+pub(super) struct MoneyRecord<'a> {
     minor_units: i64,
     currency: &'a str,
 }
@@ -208,11 +208,11 @@ fn optional<T>(
     text.map(parse).transpose()
 }
 
-fn money(record: &MoneyRecord<'_>) -> Result<Money, ValueError> {
+pub(super) fn money(record: &MoneyRecord<'_>) -> Result<Money, ValueError> {
     Money::new(record.minor_units, record.currency)
 }
 
-fn money_record(money: Money) -> MoneyRecord<'static> {
+pub(super) fn money_record(money: Money) -> MoneyRecord<'static> {
     // At most 10^15, so it fits.
     MoneyRecord { minor_units: money.minor_units().cast_signed(), currency: money.currency().as_str() }
 }

@@ -16,6 +16,11 @@ impl<A: Aggregate> Sequencer<A> {
         self.next
     }
 
+    /// Where to tail from: `next`, or before it while a snapshot waits for its proof.
+    pub fn tail_from(&self) -> Offset {
+        self.unproven.as_ref().map_or(self.next, |mark| mark.last)
+    }
+
     /// A product's effective state: `None` if it has no record yet, or cannot be read. For looking in: a decision never
     /// takes a saved product that cannot be read for one without records.
     pub fn state(&self, subject: &Subject) -> Option<Arc<A::State>> {

@@ -20,6 +20,8 @@ use crate::config::KafkaConfig;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicFacts {
     pub name: String,
+    /// The cluster's own id.
+    pub cluster: String,
     pub partitions: i32,
     /// Replicas of the partition that has fewest.
     pub replication: i32,
@@ -158,6 +160,8 @@ impl Admin {
             None if found.partitions().is_empty() => return Err(Error::NoTopic(topic.to_owned())),
             None => {}
         }
+        let cluster = self.metadata.client().fetch_cluster_id(self.timeout);
+        let cluster = cluster.ok_or_else(|| failed("the brokers do not tell the cluster's id".to_owned()))?;
         let replication =
             found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
         let (resource, options) = ([ResourceSpecifier::Topic(topic)], self.options());
@@ -172,6 +176,7 @@ impl Admin {
         }
         Ok(TopicFacts {
             name: topic.to_owned(),
+            cluster,
             partitions: found.partitions().len() as i32,
             replication: replication as i32,
             configs,

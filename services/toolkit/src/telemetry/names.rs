@@ -30,6 +30,15 @@ pub const DISCARDS_TOTAL: &str = "ledger_discards_total";
 /// The first offset not applied, by `partition`.
 pub const NEXT_OFFSET: &str = "ledger_next_offset";
 
+/// Products in the command service's memory.
+pub const HOT_PRODUCTS: &str = "folio_hot_products";
+/// Products that were read from the cache on disk.
+pub const CACHE_COLD_LOADS_TOTAL: &str = "folio_cache_cold_loads_total";
+/// Seconds to write one snapshot of a partition into the cache.
+pub const CACHE_SAVE_SECONDS: &str = "folio_cache_save_seconds";
+/// Times the cache, or a partition's part of it, was thrown away, by `reason` (opened, rebuilt).
+pub const CACHE_THROWN_AWAY_TOTAL: &str = "folio_cache_thrown_away_total";
+
 /// Records between a projector's position and the end of the log, by `model` and `partition`.
 pub const PROJECTOR_LAG_RECORDS: &str = "folio_projector_lag_records";
 /// Seconds between the append of the last applied record and its being readable, by `model`.
@@ -81,6 +90,10 @@ pub const ALL: &[&str] = &[
     VIOLATIONS_TOTAL,
     DISCARDS_TOTAL,
     NEXT_OFFSET,
+    HOT_PRODUCTS,
+    CACHE_COLD_LOADS_TOTAL,
+    CACHE_SAVE_SECONDS,
+    CACHE_THROWN_AWAY_TOTAL,
     PROJECTOR_LAG_RECORDS,
     PROJECTOR_DELAY_SECONDS,
     PROJECTOR_APPLIED_TOTAL,

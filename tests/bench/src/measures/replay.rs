@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use command_service::engine::{SchemaSource, SourceError};
-use command_service::{Application, Backend, BackendError, KafkaBackend};
+use command_service::{Application, Backend, BackendError, KafkaBackend, OpenLog};
 use contract::avro::KnownSchema;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use ledger::{EventLog, Inbox, Signal};
+use ledger::{Inbox, Signal};
 use tokio_util::sync::CancellationToken;
 use toolkit::kafka::EndOffsets;
 use toolkit::kafka::bare::consume;
@@ -93,7 +93,7 @@ impl Backend for Watched {
         &self,
         inbox: Arc<dyn Inbox>,
         dependency: Dependency,
-    ) -> BoxFuture<'_, Result<Arc<dyn EventLog>, BackendError>> {
+    ) -> BoxFuture<'_, Result<OpenLog, BackendError>> {
         let inbox = Arc::new(WatchedInbox { inbox, first: Arc::clone(&self.first) });
         async move { self.kafka.open(inbox, dependency).await }.boxed()
     }

@@ -5,6 +5,7 @@ const DECLARED: &str = include_str!("../../../../../deploy/topics.yaml");
 fn facts_as(expected: &Expectation) -> TopicFacts {
     TopicFacts {
         name: "t".to_owned(),
+        cluster: "c".to_owned(),
         partitions: expected.partitions.unwrap(),
         replication: expected.replication.unwrap(),
         configs: expected.configs.clone(),

@@ -1,0 +1,223 @@
+//! Where products lie that are not in memory: a store on local disk that several threads read and one writes.
+//!
+//! Promises: a snapshot is written as a whole or not at all; a partition that is thrown away is found empty at once,
+//! whatever the disk says; a disk that cannot be used any more ends the process, for memory alone may not hold all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
+
+use anyhow::Context;
+use contract::avro::{STATE_FORMAT, decode_state, encode_state};
+use domain::Product;
+use ledger::{ColdError, ColdProducts, Mark, Partition, SAVED_FORMAT, Saved, Snapshot, Subject};
+use toolkit::embedded::Store;
+
+use super::instruments::Instruments;
+use super::mailbox::{Mail, Mailbox};
+use crate::config::CacheConfig;
+
+/// Snapshots that may wait to be written; whoever has one more waits.
+const WAITING: usize = 2;
+/// How often saved products of a partition may be unreadable before the disk is given up.
+const MOST_FAILURES: u32 = 3;
+/// Keys of entries begin with their partition, and topics have fewer partitions than this.
+const MARKS: u16 = u16::MAX;
+
+/// An open cache. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    store: Arc<Store>,
+    config: CacheConfig,
+}
+
+impl Cache {
+    /// Opens the cache in the configured directory for a log: `None` if none is configured. One of another log, or
+    /// that cannot be read, is thrown away. Blocks on the disk.
+    pub fn open(config: &CacheConfig, log: &str, instruments: &Instruments) -> anyhow::Result<Option<Self>> {
+        let Some(dir) = &config.dir else { return Ok(None) };
+        let start = Instant::now();
+        let identity = format!("{log}, format {SAVED_FORMAT}.{STATE_FORMAT}");
+        let (store, thrown_away) = Store::open(dir, &identity, config.memory_mib * 1024 * 1024)?;
+        if let Some(reason) = thrown_away {
+            instruments.cache_thrown_away("opened");
+            tracing::warn!(
+                dir = %dir.display(), reason,
+                "the cache was thrown away: products are built again from the log"
+            );
+        }
+        tracing::info!(dir = %dir.display(), duration_ms = start.elapsed().as_millis() as u64, "the cache is open");
+        Ok(Some(Self { store: Arc::new(store), config: config.clone() }))
+    }
+
+    /// The shelf of one partition, and where its last snapshot stands.
+    pub(super) fn shelf(&self, partition: Partition, instruments: &Instruments) -> (Shelf, Option<Mark>) {
+        let (generation, mark) = match self.mark(partition) {
+            Ok(found) => found.map_or((0, None), |(generation, mark)| (generation, Some(mark))),
+            // Then nothing of this process may be taken for what lies there: no generation is that high by itself.
+            Err(problem) => {
+                instruments.cache_thrown_away("opened");
+                tracing::warn!(partition = partition.0, problem, "the cache of a partition is thrown away");
+                (uuid::Uuid::new_v4().as_u128() as u32 | 1 << 31, None)
+            }
+        };
+        let shelf = Shelf {
+            cache: self.clone(),
+            partition: partition.0 as u16,
+            generation: Arc::new(AtomicU32::new(generation)),
+            failures: Arc::default(),
+            instruments: instruments.clone(),
+        };
+        if let Err(error) = shelf.sweep() {
+            // It is only disk space.
+            tracing::warn!(partition = partition.0, %error, "old entries of the cache are not removed");
+        }
+        (shelf, mark)
+    }
+
+    fn mark(&self, partition: Partition) -> Result<Option<(u32, Mark)>, String> {
+        let key = mark_key(partition.0 as u16);
+        let Some(bytes) = self.store.get(&key).map_err(|error| error.to_string())? else { return Ok(None) };
+        let (generation, mark) = bytes.split_first_chunk().ok_or("its mark is damaged")?;
+        let mark = Mark::decode(mark).map_err(|error| error.to_string())?;
+        Ok(Some((u32::from_be_bytes(*generation), mark)))
+    }
+}
+
+/// The saved products of one partition. Clones are the same shelf.
+#[derive(Clone, Debug)]
+pub(super) struct Shelf {
+    cache: Cache,
+    partition: u16,
+    /// Part of every key: what was written under another does not exist.
+    generation: Arc<AtomicU32>,
+    /// How often reading has failed.
+    failures: Arc<AtomicU32>,
+    instruments: Instruments,
+}
+
+impl Shelf {
+    fn generation(&self) -> u32 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Whether the disk is to be given up.
+    pub(super) fn is_broken(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) >= MOST_FAILURES
+    }
+}
+
+impl ColdProducts<Product> for Shelf {
+    fn load(&self, subject: &Subject) -> Result<Option<Saved<Product>>, ColdError> {
+        let failed = |problem: ColdError| {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+            problem
+        };
+        let key = entry_key(self.partition, self.generation(), subject);
+        let found = self.cache.store.get(&key).map_err(|error| failed(ColdError(error.to_string())))?;
+        let Some(bytes) = found else { return Ok(None) };
+        self.instruments.cold_load();
+        let decode = |bytes: &[u8]| decode_state(subject.as_str(), bytes);
+        Saved::decode(subject.clone(), &bytes, decode).map(Some).map_err(failed)
+    }
+
+    fn clear(&mut self) {
+        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.instruments.cache_thrown_away("rebuilt");
+    }
+}
+
+/// A snapshot on its way to the disk.
+struct Job {
+    shelf: Shelf,
+    generation: u32,
+    snapshot: Snapshot<Product>,
+}
+
+/// Hands snapshots to the thread that writes them. The thread ends with the last clone.
+#[derive(Clone)]
+pub(super) struct Saver {
+    jobs: SyncSender<Job>,
+}
+
+impl Saver {
+    /// The way to the thread, and what it runs.
+    pub(super) fn new(
+        mailboxes: Arc<[Mailbox]>,
+        instruments: Instruments,
+    ) -> (Self, impl FnOnce() -> anyhow::Result<()> + Send + 'static) {
+        let (jobs, taken) = sync_channel(WAITING);
+        (Self { jobs }, move || write_all(&taken, &mailboxes, &instruments))
+    }
+
+    /// Waits while too many are on their way. Does nothing once the thread has failed: then the process ends.
+    pub(super) fn save(&self, shelf: &Shelf, snapshot: Snapshot<Product>) {
+        let job = Job { shelf: shelf.clone(), generation: shelf.generation(), snapshot };
+        if self.jobs.send(job).is_err() {
+            tracing::debug!("a snapshot is not written: the cache has failed");
+        }
+    }
+}
+
+fn write_all(jobs: &Receiver<Job>, mailboxes: &[Mailbox], instruments: &Instruments) -> anyhow::Result<()> {
+    for job in jobs {
+        let start = Instant::now();
+        let Job { shelf, generation, snapshot } = job;
+        write(&shelf, generation, &snapshot)
+            .context("the cache cannot be written: free its disk, or give another cache.dir")?;
+        instruments.cache_saved(start.elapsed());
+        let partition = Partition(i32::from(shelf.partition));
+        let mailbox = &mailboxes[super::thread_of(partition, mailboxes.len())];
+        mailbox.saved(Mail::Saved { partition, generation, number: snapshot.number });
+    }
+    Ok(())
+}
+
+fn write(shelf: &Shelf, generation: u32, snapshot: &Snapshot<Product>) -> anyhow::Result<()> {
+    let mut entries = Vec::with_capacity(snapshot.products.len() + 1);
+    for saved in &snapshot.products {
+        entries.push((entry_key(shelf.partition, generation, saved.subject()), saved.encode(encode_state)?));
+    }
+    let mark = [&generation.to_be_bytes()[..], &snapshot.mark.encode()].concat();
+    entries.push((mark_key(shelf.partition).to_vec(), mark));
+    Ok(shelf.cache.store.write(entries)?)
+}
+
+impl Shelf {
+    /// Whether a snapshot of this generation is one of what lies here now.
+    pub(super) fn is_current(&self, generation: u32) -> bool {
+        self.generation() == generation
+    }
+
+    /// How many products of each of so many partitions stay in memory.
+    pub(super) fn hot(&self, partitions: i32) -> usize {
+        (self.cache.config.hot_products / partitions.max(1) as usize).max(1)
+    }
+
+    /// How many changed products a partition may have before they are saved.
+    pub(super) fn most_changed(&self, partitions: i32) -> usize {
+        (self.hot(partitions) / 4).max(100)
+    }
+
+    pub(super) fn save_ms(&self) -> u64 {
+        self.cache.config.save_ms
+    }
+
+    /// Removes what lies under other generations than the current one.
+    pub(super) fn sweep(&self) -> Result<(), toolkit::embedded::Error> {
+        let at = |generation: u32| [&self.partition.to_be_bytes()[..], &generation.to_be_bytes()].concat();
+        let (own, next) = (self.generation(), (self.partition + 1).to_be_bytes());
+        self.cache.store.remove(&at(0), &at(own))?;
+        own.checked_add(1).map_or(Ok(()), |above| self.cache.store.remove(&at(above), &next))
+    }
+}
+
+fn entry_key(partition: u16, generation: u32, subject: &Subject) -> Vec<u8> {
+    [&partition.to_be_bytes()[..], &generation.to_be_bytes(), subject.as_str().as_bytes()].concat()
+}
+
+fn mark_key(partition: u16) -> [u8; 4] {
+    let ([a, b], [c, d]) = (MARKS.to_be_bytes(), partition.to_be_bytes());
+    [a, b, c, d]
+}
