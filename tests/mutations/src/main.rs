@@ -27,7 +27,7 @@ use stages::Stages;
 /// So many defects must survive the unit tests and fall to simulation, model or real servers.
 const PAST_UNIT_TESTS: usize = 12;
 /// So many there must be at least.
-const DEFECTS: usize = 27;
+const DEFECTS: usize = 40;
 
 fn main() -> ExitCode {
     match work() {
