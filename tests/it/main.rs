@@ -11,6 +11,7 @@ mod architecture;
 mod bad_input_is_answered;
 mod duplicates_and_restarts_are_harmless;
 mod grpc_says_what_http_says;
+mod instances_come_and_go;
 mod kafka_event_log_conforms;
 mod old_events_stay_readable;
 mod one_product_is_decided_in_order;

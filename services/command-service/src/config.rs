@@ -47,6 +47,9 @@ impl Default for Config {
     }
 }
 
+/// The longest a record may be under way.
+const MAX_MESSAGE_TIMEOUT_MS: u64 = 120_000;
+
 /// What the topic has to be beyond what the design relies on anyway.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -210,6 +213,13 @@ impl Config {
                 return Err(ConfigError::invalid(SERVICE, key, problem, format!("give at least {least}")));
             }
         }
+        let (timeout, most) = (self.kafka.message_timeout_ms, MAX_MESSAGE_TIMEOUT_MS);
+        if timeout > most {
+            // Else librdkafka, which waits 300 s at most before it sends again what a former leader refused, could append
+            // a record twice.
+            let (key, problem) = ("kafka.message_timeout_ms", format!("it is {timeout}"));
+            return Err(ConfigError::invalid(SERVICE, key, problem, format!("give at most {most}")));
+        }
         Ok(())
     }
 }
@@ -229,5 +239,9 @@ mod tests {
         config.http.bulk_window = 0;
         let error = config.check().unwrap_err().to_string();
         assert!(error.contains("http.bulk_window") && error.contains("at least 1"), "{error}");
+        let mut config = Config::default();
+        config.kafka.message_timeout_ms = 300_000;
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("kafka.message_timeout_ms") && error.contains("at most 120000"), "{error}");
     }
 }

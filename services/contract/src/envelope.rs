@@ -128,9 +128,16 @@ pub struct RecordMeta<'a> {
     pub brand: Option<&'a str>,
 }
 
+/// What the log's rule needs of the headers: the command, and its hash. For every record; [`read_meta`] costs much more.
+pub fn read_command(headers: &Headers) -> (Option<CommandId>, Option<CommandHash>) {
+    let id = headers.get(names::CAUSATION_ID).and_then(|id| Uuid::try_parse_ascii(id).ok());
+    (id.map(CommandId), headers.get(names::COMMAND_HASH).and_then(unhex))
+}
+
 /// Reads the headers of a record, whoever wrote it.
 pub fn read_meta(headers: &Headers) -> RecordMeta<'_> {
     let text = |name: &str| headers.get(name).and_then(|value| std::str::from_utf8(value).ok());
+    let (command_id, command_hash) = read_command(headers);
     RecordMeta {
         event_id: text(names::ID).and_then(|id| id.parse().ok()),
         event_type: text(names::TYPE),
@@ -139,8 +146,8 @@ pub fn read_meta(headers: &Headers) -> RecordMeta<'_> {
         subject: text(names::SUBJECT),
         sequence: text(names::SEQUENCE).and_then(|sequence| sequence.parse().ok()),
         correlation_id: text(names::CORRELATION_ID),
-        command_id: text(names::CAUSATION_ID).and_then(|id| id.parse().ok()).map(CommandId),
-        command_hash: headers.get(names::COMMAND_HASH).and_then(unhex),
+        command_id,
+        command_hash,
         actor: text(names::ACTOR),
         traceparent: text(names::TRACEPARENT),
         category: text(names::CATEGORY),

@@ -38,7 +38,8 @@ impl Headers {
 
     /// The last value of that name: a header that was added later speaks last.
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        (0..self.ends.len()).rev().map(|i| self.pair(i)).find(|(n, _)| *n == name).map(|(_, value)| value)
+        let bytes = |i| self.bytes(i);
+        (0..self.ends.len()).rev().map(bytes).find(|(n, _)| *n == name.as_bytes()).map(|(_, value)| value)
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
@@ -58,10 +59,14 @@ impl Headers {
     }
 
     fn pair(&self, i: usize) -> (&str, &[u8]) {
+        let (name, value) = self.bytes(i);
+        (std::str::from_utf8(name).unwrap_or_default(), value)
+    }
+
+    fn bytes(&self, i: usize) -> (&[u8], &[u8]) {
         let start = if i == 0 { 0 } else { self.ends[i - 1].value as usize };
         let Ends { name, value } = self.ends[i];
-        let name_bytes = &self.buffer[start..name as usize];
-        (std::str::from_utf8(name_bytes).unwrap_or_default(), &self.buffer[name as usize..value as usize])
+        (&self.buffer[start..name as usize], &self.buffer[name as usize..value as usize])
     }
 }
 

@@ -21,17 +21,15 @@ mod tests;
 pub use io::{Answer, Append, Limits, Output, Recorded, Submission, Unreadable};
 pub(crate) use product::{Product, REMEMBERED, Remembered};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ahash::AHashMap;
 
 use crate::laws::Laws;
-use crate::{
-    Aggregate, AppendError, AppendId, CommandId, LogError, Mark, Offset, Partition, Subject, partition_of,
-};
+use crate::{Aggregate, AppendError, AppendId, LogError, Mark, Offset, Partition, Subject, partition_of};
 use barrier::Barrier;
 use event_ids::EventIds;
-use pending::{InFlight, Line, Passage, Timers, Waiting};
+use pending::{InFlight, Line, Passage, Relatives, Timers, Waiting};
 use products::Products;
 use resuming::Last;
 
@@ -59,7 +57,7 @@ pub struct Sequencer<A: Aggregate> {
     waiting: AHashMap<u64, Waiting<A::Command>>,
     arrivals: u64,
     /// The same, by the ids that tell repetitions.
-    relatives: BTreeSet<(CommandId, u64)>,
+    relatives: Relatives,
     lines: AHashMap<Subject, Line>,
     in_flight: AHashMap<AppendId, InFlight<A>>,
     /// Reports at offsets the tail has not reached.
@@ -108,7 +106,7 @@ impl<A: Aggregate> Sequencer<A> {
             products: Products::default(),
             waiting: AHashMap::new(),
             arrivals: 0,
-            relatives: BTreeSet::new(),
+            relatives: Relatives::default(),
             lines: AHashMap::new(),
             in_flight: AHashMap::new(),
             reports: BTreeMap::new(),
@@ -153,7 +151,7 @@ impl<A: Aggregate> Sequencer<A> {
             unknowns: 0,
             not_before_ms: 0,
         };
-        self.relatives.insert((waiting.submission.command_id, command));
+        self.relatives.add(waiting.submission.command_id, command);
         self.waiting.insert(command, waiting);
         let line = self.lines.entry(subject.clone()).or_default();
         line.queue.push_back(command);

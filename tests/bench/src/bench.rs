@@ -15,7 +15,7 @@ use toolkit::kafka::{Profile, describe_topic};
 use toolkit::registry::Registry;
 
 use crate::audit::{self, Acknowledged};
-use crate::measures::ALL;
+use crate::measures::{ALL, warm};
 use crate::report::{self, Row};
 use crate::servers::Servers;
 
@@ -42,6 +42,7 @@ pub(crate) fn run(
 ) -> anyhow::Result<()> {
     let servers = Servers::start()?;
     let bench = Bench { servers, runtime: Runtime::new()?, pairs, commands, kafka };
+    warm::up(&bench)?;
     let mut rows: Vec<Row> = Vec::new();
     for (name, measure) in ALL {
         if only.is_empty() || only.iter().any(|it| it == name) {
@@ -119,17 +120,39 @@ impl Catalog<'_> {
         self.partitions
     }
 
-    /// Ends all services and waits until they are gone.
+    /// Kills all services and waits until they are gone. The next that starts is the first again, with its cache.
     pub(crate) fn stop_services(&mut self) {
-        for service in &self.services {
-            service.kill();
-        }
+        self.end_services(Duration::ZERO);
+    }
+
+    /// Lets all services end by themselves.
+    pub(crate) fn drain_services(&mut self) {
+        self.end_services(READY);
+    }
+
+    fn end_services(&mut self, grace: Duration) {
         let ended = async {
             for service in self.services.drain(..) {
-                service.wait_ended(Duration::from_secs(10)).await;
+                if grace.is_zero() {
+                    service.kill();
+                    service.wait_ended(Duration::from_secs(10)).await;
+                } else if !service.stop(grace).await {
+                    eprintln!("{} had to be killed", service.plan.name);
+                }
             }
         };
         self.bench.runtime.block_on(ended);
+    }
+
+    /// Removes what the services keep on disk. None of them may run.
+    pub(crate) fn remove_caches(&self) -> anyhow::Result<()> {
+        for entry in std::fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|it| it == "cache") {
+                std::fs::remove_dir_all(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The newest records of the topic, at most `most`, as a bare producer would send them: partitions in turn.

@@ -8,6 +8,7 @@ mod bench;
 mod client;
 mod cpu;
 mod measures;
+mod memory;
 mod pairs;
 mod report;
 mod servers;

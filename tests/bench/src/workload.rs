@@ -52,6 +52,13 @@ impl Workload {
         Ok(commands)
     }
 
+    /// So many creations of products, in the order they are to be sent.
+    pub(crate) fn creations(&mut self, number: usize) -> anyhow::Result<Vec<AddressedCommand>> {
+        let first = self.next;
+        self.next += number;
+        (first..self.next).map(|product| self.command(product, 0)).collect()
+    }
+
     fn command(&self, product: usize, round: usize) -> anyhow::Result<AddressedCommand> {
         let diamond = &self.diamonds[product % self.diamonds.len()];
         let price = diamond.price.minor_units() as i64 + product as i64 % 90 + 1 + round as i64;

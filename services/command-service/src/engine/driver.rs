@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::encode::Encoder;
 use super::health::Board;
-use super::instruments::{Instruments, Transport};
+use super::instruments::{Instruments, Tally, Transport};
 use super::schemas::Schemas;
 use super::{Answered, Origin, Refusal};
 use crate::config::EngineConfig;
@@ -41,6 +41,7 @@ pub(super) struct Driver {
     pub(super) schemas: Schemas,
     pub(super) config: EngineConfig,
     pub(super) instruments: Instruments,
+    pub(super) tally: Tally,
     pub(super) board: Board,
     pub(super) tickets: AHashMap<u64, Ticket>,
     pub(super) appending: AHashMap<(Partition, AppendId), Appending>,
@@ -66,6 +67,7 @@ impl Driver {
             encoder,
             schemas,
             config,
+            tally: Tally::new(instruments.clone()),
             instruments,
             board,
             tickets: AHashMap::new(),
@@ -104,25 +106,20 @@ impl Driver {
 
     pub(super) fn answer(&mut self, ticket: u64, answer: Answer<Rejection>) {
         let Some(ticket) = self.tickets.remove(&ticket) else { return };
-        self.instruments.answered(
-            ticket.command,
-            outcome(&answer),
-            ticket.transport,
-            ticket.arrived.elapsed(),
-        );
+        self.tally.answered(ticket.command, outcome(&answer), ticket.transport, ticket.arrived.elapsed());
         // A client that went away needs no answer.
         drop(ticket.reply.send(Ok(answer)));
     }
 
-    pub(super) fn refuse(&self, ticket: Ticket, refusal: Refusal) {
-        self.instruments.answered(ticket.command, refusal.name(), ticket.transport, ticket.arrived.elapsed());
+    pub(super) fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
+        self.tally.answered(ticket.command, refusal.name(), ticket.transport, ticket.arrived.elapsed());
         drop(ticket.reply.send(Err(refusal)));
     }
 
     /// A report came: how long it took, and whether its command will be decided again for want of an offset.
     pub(super) fn reported(&mut self, partition: Partition, append_id: AppendId, known: bool) {
         let Some(append) = self.appending.remove(&(partition, append_id)) else { return };
-        self.instruments.appended(known, append.since.elapsed());
+        self.tally.appended(known, append.since.elapsed());
         if let Some(ticket) = self.tickets.get_mut(&append.ticket) {
             ticket.unknown = !known;
         }

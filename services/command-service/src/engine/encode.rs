@@ -52,6 +52,6 @@ impl Encoder {
 pub(super) fn recorded(record: &LogRecord, ids: &SchemaIds) -> Result<Recorded<Event>, Unreadable> {
     let Some(value) = &record.value else { return Err(Unreadable("it is a tombstone".to_owned())) };
     let event = avro::decode(value, ids).map_err(|error| Unreadable(error.to_string()))?;
-    let meta = envelope::read_meta(&record.headers);
-    Ok(Recorded { event, command_id: meta.command_id, command_hash: meta.command_hash })
+    let (command_id, command_hash) = envelope::read_command(&record.headers);
+    Ok(Recorded { event, command_id, command_hash })
 }

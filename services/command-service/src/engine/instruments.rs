@@ -53,6 +53,62 @@ pub struct Instruments {
     cache_thrown_away: Counter<u64>,
 }
 
+/// What one thread has counted and not told yet: counting by labels has its price, so it is told once for many.
+#[derive(Debug)]
+pub(super) struct Tally {
+    instruments: Instruments,
+    answers: Vec<Answers>,
+    appended: u64,
+    unknown: u64,
+}
+
+/// So many answers of one kind.
+#[derive(Debug)]
+struct Answers {
+    command: &'static str,
+    outcome: &'static str,
+    transport: Transport,
+    number: u64,
+}
+
+impl Tally {
+    pub(super) fn new(instruments: Instruments) -> Self {
+        Self { instruments, answers: Vec::new(), appended: 0, unknown: 0 }
+    }
+
+    /// A command was answered, so long after it arrived.
+    pub(super) fn answered(
+        &mut self,
+        command: &'static str,
+        outcome: &'static str,
+        transport: Transport,
+        after: Duration,
+    ) {
+        self.instruments.took(command, outcome, after);
+        let is_it =
+            |it: &&mut Answers| (it.command, it.outcome, it.transport) == (command, outcome, transport);
+        match self.answers.iter_mut().find(is_it) {
+            Some(answers) => answers.number += 1,
+            None => self.answers.push(Answers { command, outcome, transport, number: 1 }),
+        }
+    }
+
+    /// An append was reported, so long after it was sent.
+    pub(super) fn appended(&mut self, known: bool, after: Duration) {
+        *(if known { &mut self.appended } else { &mut self.unknown }) += 1;
+        self.instruments.append_seconds.record(after.as_secs_f64(), &[]);
+    }
+
+    /// Tells what was counted.
+    pub(super) fn tell(&mut self) {
+        for answers in self.answers.drain(..) {
+            self.instruments.commands_answered(&answers);
+        }
+        self.instruments.appends("appended", std::mem::take(&mut self.appended));
+        self.instruments.appends("unknown", std::mem::take(&mut self.unknown));
+    }
+}
+
 impl Instruments {
     pub fn new(meter: &Meter) -> Self {
         let counter = |name| meter.u64_counter(name).build();
@@ -104,23 +160,32 @@ impl Instruments {
         transport: Transport,
         after: Duration,
     ) {
+        self.took(command, outcome, after);
+        self.commands_answered(&Answers { command, outcome, transport, number: 1 });
+    }
+
+    fn took(&self, command: &'static str, outcome: &'static str, after: Duration) {
+        let labels = [KeyValue::new("command", command), KeyValue::new("outcome", outcome)];
+        self.seconds.record(after.as_secs_f64(), &labels);
+    }
+
+    fn commands_answered(&self, answers: &Answers) {
         let labels = [
-            KeyValue::new("command", command),
-            KeyValue::new("outcome", outcome),
-            KeyValue::new("transport", transport.name()),
+            KeyValue::new("command", answers.command),
+            KeyValue::new("outcome", answers.outcome),
+            KeyValue::new("transport", answers.transport.name()),
         ];
-        self.commands.add(1, &labels);
-        self.seconds.record(after.as_secs_f64(), &labels[..2]);
+        self.commands.add(answers.number, &labels);
     }
 
     pub(super) fn decided_again(&self, reason: &'static str) {
         self.attempts.add(1, &[KeyValue::new("reason", reason)]);
     }
 
-    pub(super) fn appended(&self, known: bool, after: Duration) {
-        let outcome = if known { "appended" } else { "unknown" };
-        self.appends.add(1, &[KeyValue::new("outcome", outcome)]);
-        self.append_seconds.record(after.as_secs_f64(), &[]);
+    fn appends(&self, outcome: &'static str, number: u64) {
+        if number > 0 {
+            self.appends.add(number, &[KeyValue::new("outcome", outcome)]);
+        }
     }
 
     pub(super) fn effective(&self, partition: Partition, records: u64) {

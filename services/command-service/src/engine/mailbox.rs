@@ -1,15 +1,20 @@
-//! A thread's inbox: commands from the doors, signals from the log, in the order they came.
+//! A thread's inbox: signals from the log and commands from the doors, each in the order they came.
 //!
-//! Promises: no signal is lost and none waits for a command; a full inbox refuses commands and holds back the log's
+//! Promises: no signal is lost, and none waits for more than [`COMMANDS_AT_ONCE`] commands; a full inbox refuses commands and holds back the log's
 //! reader, and nothing else; whoever takes the mail never waits while there is some. It cannot deadlock with its owner:
 //! the owner takes everything at once and delivers nothing that blocks.
 
+use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ledger::{Partition, Signal};
 
 use super::worker::Submitted;
+
+/// Commands taken at once: enough to make it cheap, few enough that signals, which answer earlier commands, wait a few
+/// milliseconds at most.
+const COMMANDS_AT_ONCE: usize = 256;
 
 /// What a thread gets.
 #[derive(Debug)]
@@ -39,8 +44,8 @@ pub(super) struct Mailbox {
 struct State {
     // Commands and records of the tail are bounded below. The other signals are bounded by what they answer: one per
     // append and per request, and a position per batch of the tail.
-    mail: Vec<Mail>,
-    commands: usize,
+    signals: Vec<Mail>,
+    commands: VecDeque<Box<Submitted>>,
     tail_records: usize,
     /// The owner sleeps: only then is it worth a system call to wake it.
     asleep: bool,
@@ -62,11 +67,11 @@ impl Mailbox {
     /// Leaves a command; gives it back if there are too many, or if the owner has ended.
     pub(super) fn submit(&self, command: Box<Submitted>) -> Result<(), Box<Submitted>> {
         let mut state = self.lock();
-        if state.commands >= self.max_commands || state.closed {
+        if state.commands.len() >= self.max_commands || state.closed {
             return Err(command);
         }
-        state.commands += 1;
-        self.push(state, Mail::Command(command));
+        state.commands.push_back(command);
+        self.wake(state);
         Ok(())
     }
 
@@ -94,16 +99,18 @@ impl Mailbox {
         self.push(self.lock(), saved);
     }
 
-    /// Moves all mail into `into` (empty), after waiting for some up to `timeout`. False once closed and empty.
+    /// Moves all signals into `into` (empty), and then some commands, after waiting for some up to `timeout`. False once
+    /// closed and empty.
     pub(super) fn take(&self, into: &mut Vec<Mail>, timeout: Duration) -> bool {
         let mut state = self.lock();
-        if state.mail.is_empty() && !state.closed {
+        if state.signals.is_empty() && state.commands.is_empty() && !state.closed {
             state.asleep = true;
             state = self.arrived.wait_timeout(state, timeout).unwrap_or_else(PoisonError::into_inner).0;
             state.asleep = false;
         }
-        std::mem::swap(&mut state.mail, into);
-        state.commands = 0;
+        std::mem::swap(&mut state.signals, into);
+        let commands = state.commands.len().min(COMMANDS_AT_ONCE);
+        into.extend(state.commands.drain(..commands).map(Mail::Command));
         state.tail_records = 0;
         let wake = state.blocked > 0;
         let open = !state.closed;
@@ -123,7 +130,7 @@ impl Mailbox {
 
     /// Commands not yet taken.
     pub(super) fn depth(&self) -> usize {
-        self.lock().commands
+        self.lock().commands.len()
     }
 
     fn push(&self, mut state: MutexGuard<'_, State>, mail: Mail) {
@@ -131,7 +138,11 @@ impl Mailbox {
         if state.closed && matches!(mail, Mail::Signal(Signal::Records { .. } | Signal::Position { .. })) {
             return;
         }
-        state.mail.push(mail);
+        state.signals.push(mail);
+        self.wake(state);
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
         let wake = std::mem::take(&mut state.asleep);
         drop(state);
         if wake {
@@ -176,7 +187,7 @@ mod tests {
         mailbox.deliver(position(1));
         let mut mail = Vec::new();
         assert!(mailbox.take(&mut mail, Duration::ZERO));
-        assert!(matches!(mail[..], [Mail::Command(_), Mail::Command(_), Mail::Signal(_)]));
+        assert!(matches!(mail[..], [Mail::Signal(_), Mail::Command(_), Mail::Command(_)]));
         mailbox.submit(Box::new(Submitted::for_test())).unwrap();
     }
 

@@ -1,7 +1,7 @@
 //! One thread of the engine: takes its mail, feeds it to the sequencers of its partitions, and carries out what they say.
 //!
-//! Promises: it never blocks but for mail and for products that are not in memory; it takes all mail at once, so that work comes in batches exactly when there is
-//! much of it; time passes for the sequencers every [`TICK_MS`] while anything waits.
+//! Promises: it never blocks but for mail and for products that are not in memory; it takes all mail at once, so that work
+//! comes in batches exactly when there is much of it; time passes for the sequencers every [`TICK_MS`] while anything waits.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -98,6 +98,7 @@ impl Worker {
                     part.save(saver, now_ms)?;
                 }
             }
+            self.driver.tally.tell();
         }
         if let Some(saver) = &self.saver {
             self.parts.iter_mut().for_each(|part| part.save_now(saver));

@@ -243,8 +243,10 @@ fn a_gap_and_a_divergence_are_told() {
     let mut projection = Projection::<Products>::new(10);
     assert_eq!(projection.begin([&id(0), &id(0)]), [id(0)], "each product is loaded once");
     projection.loaded(id(0), None);
-    let third = Recorded { version: Version(3), ..first.clone() };
-    assert_eq!(projection.apply(&third).unwrap(), Outcome::Gap { there: Version(0) });
+    for later in [2, 3] {
+        let later = Recorded { version: Version(later), ..first.clone() };
+        assert_eq!(projection.apply(&later).unwrap(), Outcome::Gap { there: Version(0) });
+    }
     assert_eq!(projection.apply(&first).unwrap(), Outcome::Applied);
     assert_eq!(projection.apply(&first).unwrap(), Outcome::AlreadyApplied);
     let other = Recorded { event_id: Uuid::from_u128(9), ..first };

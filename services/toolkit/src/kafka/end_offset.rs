@@ -7,6 +7,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
@@ -34,10 +35,15 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long one broker may take to say who leads, before another one is asked.
 const SAYS_WITHIN: Duration = Duration::from_millis(250);
+/// How long before all are asked once more, when none but the leader has answered.
+const PAUSE: Duration = Duration::from_millis(5);
 /// How often brokers that happen to be the leader itself may be asked before all are contacted.
 const IN_VAIN: u32 = 4;
 /// How long it is remembered that no partition has more than one replica, so that there is nobody to confirm anything.
 const ALONE_FOR: Duration = Duration::from_mins(1);
+
+/// How often the brokers have shown, to whoever else talks to them, that they are there.
+pub(super) type Heard = Arc<AtomicU64>;
 
 type Reply = Box<dyn FnOnce(Result<Offset, String>) + Send>;
 
@@ -59,7 +65,19 @@ impl EndOffsets {
         config: &KafkaConfig,
         topic: &str,
         partitions: i32,
+        dependency: Option<Dependency>,
+    ) -> Result<Self, Error> {
+        Self::open_hearing(config, topic, partitions, dependency, Heard::default())
+    }
+
+    /// The same, beside others who talk to the leaders: a question without an answer is no bad news for readiness if
+    /// `heard` has grown meanwhile. On a machine that has too much to do, answers may be late while appends go on.
+    pub(super) fn open_hearing(
+        config: &KafkaConfig,
+        topic: &str,
+        partitions: i32,
         mut dependency: Option<Dependency>,
+        heard: Heard,
     ) -> Result<Self, Error> {
         let (questions, waiting) = bounded(QUESTIONS);
         let topic: Arc<str> = topic.into();
@@ -75,6 +93,7 @@ impl EndOffsets {
                 partitions,
                 timeout: config.request_timeout().min(PATIENCE),
                 probes: number == 0,
+                heard: Arc::clone(&heard),
                 alone_until: Cell::new(None),
             };
             let waiting = waiting.clone();
@@ -153,6 +172,7 @@ struct Asker {
     partitions: i32,
     timeout: Duration,
     probes: bool,
+    heard: Heard,
     alone_until: Cell<Option<Instant>>,
 }
 
@@ -221,6 +241,7 @@ impl Asker {
             if asked % IN_VAIN == 0 {
                 // Talks to every broker, so that all of them are among the next choices. The answer is of no use.
                 drop(self.consumer.fetch_group_list(Some("folio-nobody"), SAYS_WITHIN));
+                std::thread::sleep(PAUSE);
             }
         }
         let problem = format!("no broker but the leaders themselves says who leads {}", self.topic);
@@ -236,9 +257,11 @@ impl Asker {
                 .add_partition_offset(&self.topic, partition.0, KafkaOffset::End)
                 .map_err(|error| error.to_string())?;
         }
+        let heard = self.heard.load(Ordering::Relaxed);
         let answer = self.consumer.offsets_for_times(question, self.timeout);
         match &answer {
             Ok(_) => self.connection.up(),
+            Err(_) if self.heard.load(Ordering::Relaxed) != heard => {}
             Err(error) => {
                 self.connection.down(&format!("partition leaders of {} do not answer: {error}", self.topic));
             }

@@ -5,10 +5,12 @@
 //! delays neither appends nor end offsets.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use ledger::{AppendId, EventLog, Inbox, LogError, NewRecord, Offset, Partition, Signal};
 
 use super::client::Connection;
+use super::end_offset::Heard;
 use super::producer::{RawProducer, Report};
 use super::{EndOffsets, Error, Tail, describe_topic};
 use crate::config::KafkaConfig;
@@ -52,8 +54,12 @@ impl KafkaEventLog {
         inbox: Arc<dyn Inbox>,
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
-        let reports = Arc::clone(&inbox);
+        let (reports, heard) = (Arc::clone(&inbox), Heard::default());
+        let hears = Arc::clone(&heard);
         let report: Report = Arc::new(move |partition, append_id, outcome| {
+            if outcome.is_ok() {
+                hears.fetch_add(1, Ordering::Relaxed);
+            }
             reports.deliver(Signal::Appended { partition, append_id, outcome });
         });
         // Readiness hears of the leaders from one client alone, or two would contradict each other.
@@ -62,7 +68,7 @@ impl KafkaEventLog {
             partitions,
             producer: RawProducer::open(config, topic, partitions, connection, report)?,
             tail: Tail::open(config, topic, partitions, Arc::clone(&inbox), None)?,
-            ends: EndOffsets::open(config, topic, partitions, dependency)?,
+            ends: EndOffsets::open_hearing(config, topic, partitions, dependency, heard)?,
             inbox,
         })
     }
@@ -74,6 +80,7 @@ impl EventLog for KafkaEventLog {
     }
 
     fn append(&self, partition: Partition, append_id: AppendId, record: NewRecord) {
+        self.tail.appends(partition, record.key.event_id);
         self.producer.send(partition, append_id, &record);
     }
 

@@ -27,9 +27,15 @@ const OPEN_LOOP: Duration = Duration::from_secs(10);
 const AGAIN: Duration = Duration::from_millis(10);
 const PATIENCE: Duration = Duration::from_secs(30);
 
-struct Singles {
+pub(super) struct Singles {
     /// One thread: the generator leaves the machine to the service.
     runtime: Runtime,
+}
+
+impl Singles {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
+    }
 }
 
 impl Client for Singles {
@@ -67,7 +73,7 @@ async fn one_after_another(address: String, requests: Vec<Bytes>) -> anyhow::Res
 }
 
 /// The event of a command. What the service turns away is sent again, as a client would: the clock goes on.
-pub(super) async fn accepted(connection: &mut Connection, request: &Bytes) -> anyhow::Result<Uuid> {
+async fn accepted(connection: &mut Connection, request: &Bytes) -> anyhow::Result<Uuid> {
     let until = Instant::now() + PATIENCE;
     loop {
         let (status, body) = connection.exchange(request).await?;
@@ -81,10 +87,9 @@ pub(super) async fn accepted(connection: &mut Connection, request: &Bytes) -> an
 }
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Each of these costs several times what one in bulk does.
     let number = bench.commands / 3;
-    let told = service::measure(bench, "http-single", number, CONNECTIONS, &Singles { runtime })?;
+    let told = service::measure(bench, "http-single", number, CONNECTIONS, &Singles::new()?)?;
     let mut rows = vec![
         Row::rate("single commands over HTTP, 64 connections", "commands/s", &told.rate, 0.60),
         Row::cost("CPU per command, HTTP single", "us", &told.cost, Some(45.0))

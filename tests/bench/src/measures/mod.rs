@@ -6,9 +6,12 @@ mod http_bulk;
 mod http_single;
 mod in_process;
 mod open_loop;
+mod overload;
 mod rejection;
 mod replay;
 mod service;
+mod start;
+pub(crate) mod warm;
 
 use ledger::{LogRecord, Partition};
 use toolkit::kafka::bare::BareProducer;
@@ -20,7 +23,7 @@ use crate::report::Row;
 pub(crate) type Measure = fn(&Bench) -> anyhow::Result<Vec<Row>>;
 
 /// Every measure by its name, in the order they run.
-pub(crate) const ALL: [(&str, Measure); 8] = [
+pub(crate) const ALL: [(&str, Measure); 10] = [
     ("in-process", in_process::measure),
     ("grpc-stream", grpc_stream::measure),
     ("http-bulk", http_bulk::measure),
@@ -29,6 +32,8 @@ pub(crate) const ALL: [(&str, Measure); 8] = [
     ("answer-three", answer::among_three),
     ("rejection", rejection::measure),
     ("replay", replay::measure),
+    ("overload", overload::measure),
+    ("start", start::measure),
 ];
 
 /// The names, for the command line.

@@ -9,11 +9,12 @@ pub(super) mod fault;
 mod reading;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use ledger::{Inbox, Offset, Partition, Signal, TailError};
 use rdkafka::consumer::BaseConsumer;
+use uuid::Uuid;
 
 use super::Error;
 use super::client::{Connection, refused, settings};
@@ -29,11 +30,19 @@ const COMMANDS: usize = 4_096;
 pub struct Tail {
     commands: Sender<Start>,
     inbox: InboxRef,
-    applied: Applied,
+    known: Known,
 }
 
-/// Per partition, the first offset that is of use to the reader. Relaxed is enough: an old value costs a copy.
-type Applied = Arc<[AtomicI64]>;
+/// What the reader needs not be told, by partition.
+type Known = Arc<[Lane]>;
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// The first offset that is of use to the reader. Relaxed is enough: an old value costs a copy.
+    applied: AtomicI64,
+    /// The first half of the ids of the events that the reader itself appends.
+    own: AtomicU64,
+}
 
 /// Read `partition` from `from` on.
 #[derive(Clone, Copy, Debug)]
@@ -60,13 +69,13 @@ impl Tail {
         inbox: Arc<dyn Inbox>,
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
-        let applied: Applied = (0..partitions).map(|_| AtomicI64::new(0)).collect();
+        let known: Known = (0..partitions).map(|_| Lane::default()).collect();
         let consumer = consumer(config, "tail", dependency)?;
         let (commands, starts) = bounded(COMMANDS);
         let reading =
-            Reading::new(consumer, topic, Arc::clone(&inbox), Arc::clone(&applied), config.request_timeout());
+            Reading::new(consumer, topic, Arc::clone(&inbox), Arc::clone(&known), config.request_timeout());
         std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || reading.run(&starts))?;
-        Ok(Self { commands, inbox: InboxRef(inbox), applied })
+        Ok(Self { commands, inbox: InboxRef(inbox), known })
     }
 
     /// Reads `partition` from `from` on; the other partitions go on undisturbed. Never blocks.
@@ -87,9 +96,21 @@ impl Tail {
 
     /// Records below `next` need not be delivered any more, until the partition is started again.
     pub fn applied(&self, partition: Partition, next: Offset) {
-        if let Some(applied) = usize::try_from(partition.0).ok().and_then(|index| self.applied.get(index)) {
-            applied.store(next, Ordering::Relaxed);
+        if let Some(lane) = self.lane(partition) {
+            lane.applied.store(next, Ordering::Relaxed);
         }
+    }
+
+    /// The reader appends records with event ids like this one. It will hear of them by their reports, most likely
+    /// before they are needed here: they are delivered a little later than others.
+    pub(super) fn appends(&self, partition: Partition, event_id: Uuid) {
+        if let Some(lane) = self.lane(partition) {
+            lane.own.store(event_id.as_u64_pair().0, Ordering::Relaxed);
+        }
+    }
+
+    fn lane(&self, partition: Partition) -> Option<&Lane> {
+        self.known.get(usize::try_from(partition.0).ok()?)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, TryRecvError};
 use ledger::{Inbox, LogRecord, Offset, Partition, Signal, TailError};
@@ -11,9 +11,10 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
+use uuid::Uuid;
 
 use super::fault::{self, Fault};
-use super::{Applied, Start};
+use super::{Known, Start};
 use crate::kafka::client::Connection;
 use crate::kafka::record::log_record;
 
@@ -21,12 +22,16 @@ use crate::kafka::record::log_record;
 const POLL: Duration = Duration::from_millis(10);
 /// Records of all partitions per round: bounds memory and how long the first record of a round waits.
 const ROUND: usize = 2_000;
+/// How long a round of nothing but the reader's own appends waits for their reports, which save copying them: at most, and
+/// a look at a time. A record of anyone else ends it at once.
+const PATIENCE: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(1);
 
 pub(super) struct Reading {
     consumer: BaseConsumer<Connection>,
     topic: String,
     inbox: Arc<dyn Inbox>,
-    applied: Applied,
+    known: Known,
     timeout: Duration,
     /// The partitions that are read, each with the first offset not delivered.
     next: BTreeMap<i32, Offset>,
@@ -39,14 +44,14 @@ impl Reading {
         consumer: BaseConsumer<Connection>,
         topic: &str,
         inbox: Arc<dyn Inbox>,
-        applied: Applied,
+        known: Known,
         timeout: Duration,
     ) -> Self {
         Self {
             consumer,
             topic: topic.to_owned(),
             inbox,
-            applied,
+            known,
             timeout,
             next: BTreeMap::new(),
             round: BTreeMap::new(),
@@ -109,18 +114,30 @@ impl Reading {
 
     /// Takes what is there, up to a bound, and delivers it.
     fn round(&mut self) {
-        let Self { consumer, next, round, applied, .. } = self;
+        let Self { consumer, next, round, known, .. } = self;
         let mut faults = Vec::new();
         // Partitions with records, or whose end was met.
         let mut touched = BTreeSet::new();
+        let mut messages = Vec::new();
+        let mut is_own_only = true;
         let mut taken = 0;
-        let mut wait = POLL;
-        while taken < ROUND
-            && let Some(polled) = consumer.poll(wait)
-        {
+        let (mut wait, mut since) = (POLL, None);
+        while taken < ROUND {
+            let Some(polled) = consumer.poll(wait) else {
+                let is_in_vain = || since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE;
+                if !is_own_only || messages.iter().all(|it| !is_new(next, known, it)) || is_in_vain() {
+                    break;
+                }
+                wait = LOOK;
+                continue;
+            };
             wait = Duration::ZERO;
             match polled {
-                Ok(message) => take(next, applied, round, &message),
+                Ok(message) if is_new(next, known, &message) => {
+                    is_own_only &= is_own(known, &message);
+                    messages.push(message);
+                }
+                Ok(_) => {}
                 Err(KafkaError::PartitionEOF(partition)) => {
                     touched.insert(partition);
                 }
@@ -128,6 +145,10 @@ impl Reading {
             }
             taken += 1;
         }
+        for message in messages.iter().filter(|message| is_new(next, known, message)) {
+            round.entry(message.partition()).or_default().push(log_record(message));
+        }
+        drop(messages);
         for (&partition, records) in round.iter_mut().filter(|(_, records)| !records.is_empty()) {
             touched.insert(partition);
             let records = std::mem::take(records);
@@ -198,17 +219,17 @@ impl Reading {
     }
 }
 
-/// Keeps a record of a partition that is read. What lies below `next` was delivered before: a consumer that was told
-/// to go on at `next` never sends it. What is applied already needs no copy.
-fn take(
-    next: &BTreeMap<i32, Offset>,
-    applied: &Applied,
-    round: &mut BTreeMap<i32, Vec<LogRecord>>,
-    message: &BorrowedMessage<'_>,
-) {
-    let is_new = next.get(&message.partition()).is_some_and(|next| message.offset() >= *next);
-    let applied = applied.get(message.partition() as usize).map_or(0, |it| it.load(Ordering::Relaxed));
-    if is_new && message.offset() >= applied {
-        round.entry(message.partition()).or_default().push(log_record(message));
-    }
+/// Whether the reader needs a record: its partition is read, it was not delivered before (a consumer that was told to go
+/// on at `next` never sends what lies below), and it is not applied already.
+fn is_new(next: &BTreeMap<i32, Offset>, known: &Known, message: &BorrowedMessage<'_>) -> bool {
+    let applied = known.get(message.partition() as usize).map_or(0, |it| it.applied.load(Ordering::Relaxed));
+    next.get(&message.partition()).is_some_and(|next| message.offset() >= applied.max(*next))
+}
+
+/// Whether the reader itself wrote a record, as far as the event id says that ends its key. A wrong answer costs a copy,
+/// or a nap.
+fn is_own(known: &Known, message: &BorrowedMessage<'_>) -> bool {
+    let id = message.key().and_then(|key| Uuid::try_parse_ascii(key.last_chunk::<36>()?).ok());
+    let lane = known.get(message.partition() as usize);
+    id.zip(lane).is_some_and(|(id, lane)| lane.own.load(Ordering::Relaxed) == id.as_u64_pair().0)
 }

@@ -1,0 +1,31 @@
+//! Before anything is measured: the broker's compiler takes processors from everyone until it has seen enough.
+
+use std::time::{Duration, Instant};
+
+use super::grpc_stream::Streams;
+use super::service::Client as _;
+use super::{OUTSTANDING, flood};
+use crate::bench::Bench;
+use crate::workload::Workload;
+
+/// So long both ways of writing go on in turn.
+const TIME: Duration = Duration::from_secs(30);
+
+/// Writes through a service, and bare, and reads.
+pub(crate) fn up(bench: &Bench) -> anyhow::Result<()> {
+    eprintln!("warming the broker up");
+    let begun = Instant::now();
+    let mut catalog = bench.catalog("warm-up")?;
+    let (listens, _) = catalog.service()?;
+    let (streams, mut workload) = (Streams::new()?, Workload::new()?);
+    let mut bare = catalog.bare()?;
+    while begun.elapsed() < TIME {
+        let requests = streams.prepare(workload.commands(bench.commands)?)?;
+        let answers = streams.drive(&listens, requests)?;
+        catalog.acknowledged.extend(streams.events(answers)?);
+        let records = catalog.sample(bench.commands)?;
+        flood(&mut bare, &records, OUTSTANDING)?;
+        flood(&mut bare, &records, OUTSTANDING)?;
+    }
+    catalog.check()
+}
