@@ -120,8 +120,9 @@ async fn ten_times_the_load_is_turned_away_and_the_accepted_go_on() -> anyhow::R
         flood.await??;
     }
     assert!(turned_away > 1_000, "only {turned_away} were turned away");
-    // The upload's 2,000 products are part of the state: some 2 KiB each.
-    assert!(after < warm + 24 * 1_024, "memory grew from {warm} to {after} KiB");
+    // The upload's 2,000 products are part of the state, some 2 KiB each, and the cache takes up to 32 MiB before it writes
+    // files.
+    assert!(after < warm + 48 * 1_024, "memory grew from {warm} to {after} KiB");
 
     eventually(
         "one command",

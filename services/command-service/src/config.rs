@@ -76,7 +76,7 @@ pub struct CacheConfig {
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { dir: None, hot_products: 50_000, save_ms: 5_000, memory_mib: 32 }
+        Self { dir: None, hot_products: 30_000, save_ms: 5_000, memory_mib: 16 }
     }
 }
 
@@ -109,7 +109,7 @@ impl Default for EngineConfig {
             max_attempts: 8,
             deadline_ms: 10_000,
             max_record_bytes: 256 * 1024,
-            tail_records: 50_000,
+            tail_records: 5_000,
         }
     }
 }
@@ -136,7 +136,7 @@ pub struct OverloadConfig {
 
 impl Default for OverloadConfig {
     fn default() -> Self {
-        Self { max_in_flight: 4_096, min_in_flight: 64, target_ms: 100, bulk_in_flight: 4_096 }
+        Self { max_in_flight: 4_096, min_in_flight: 256, target_ms: 100, bulk_in_flight: 4_096 }
     }
 }
 

@@ -12,7 +12,7 @@ pub mod scenario;
 pub mod servers;
 pub mod system;
 
-pub use client::{Client, Reply};
+pub use client::{Client, Reply, product};
 pub use eventually::eventually;
 pub use gate::Gate;
 pub use oracle::Oracle;

@@ -1,5 +1,7 @@
 //! A request's body, bounded in size and time while it is read.
 
+use std::time::Duration;
+
 use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
@@ -10,6 +12,25 @@ use toolkit::problem::Problem;
 
 use crate::config::HttpConfig;
 use crate::door::{malformed, problem};
+
+/// What is read of a body that nobody looks at, in bytes and time.
+const SKIPPED: (usize, Duration) = (64 * 1024, Duration::from_millis(100));
+
+/// Reads a body away that has arrived, or nearly: otherwise its connection must be closed, and whoever is turned away when
+/// there is too much to do would bring another one.
+pub(super) async fn skip(mut payload: web::Payload) {
+    let (most, within) = SKIPPED;
+    let all = async {
+        let mut read = 0;
+        while let Some(Ok(chunk)) = payload.next().await
+            && read <= most
+        {
+            read += chunk.len();
+        }
+    };
+    // What is left closes the connection.
+    drop(tokio::time::timeout(within, all).await);
+}
 
 /// Reads the whole body, or refuses it as soon as it is known to be too large.
 pub(super) async fn read(

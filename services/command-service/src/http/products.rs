@@ -64,7 +64,10 @@ async fn answer_to(
 ) -> Result<HttpResponse, Problem> {
     let caller = headers::caller(request)?;
     let outcome = async {
-        state.door.turn_away_if_full(command, Transport::Http)?;
+        if let Err(turned_away) = state.door.turn_away_if_full(command, Transport::Http) {
+            body::skip(payload).await;
+            return Err(turned_away);
+        }
         let body = body::read(request, payload, &state.config).await?;
         let wish = wish(request, command, &body)?;
         state.door.submit(wish, &caller, Transport::Http)?.outcome().await

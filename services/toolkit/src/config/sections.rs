@@ -39,7 +39,7 @@ impl Default for KafkaConfig {
             message_timeout_ms: 5_000,
             linger_ms: 0,
             fetch_wait_ms: 20,
-            fetch_buffer_kib: 32 * 1024,
+            fetch_buffer_kib: 8 * 1024,
             request_timeout_ms: 5_000,
             properties: BTreeMap::new(),
         }

@@ -17,7 +17,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 pub use error::Error;
 
 /// Writes are kept in memory up to this size, then sorted into files.
-const MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
+const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
 /// The journal of writes that are not in files yet, which a start reads again: the least there is.
 const JOURNAL_BYTES: u64 = 64 * 1024 * 1024;
 const OPEN_FILES: usize = 256;

@@ -124,8 +124,8 @@ impl Reading {
         let (mut wait, mut since) = (POLL, None);
         while taken < ROUND {
             let Some(polled) = consumer.poll(wait) else {
-                let is_in_vain = || since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE;
-                if !is_own_only || messages.iter().all(|it| !is_new(next, known, it)) || is_in_vain() {
+                let is_in_vain = since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE;
+                if is_in_vain || !is_own_only || messages.iter().all(|it| !is_new(next, known, it)) {
                     break;
                 }
                 wait = LOOK;
