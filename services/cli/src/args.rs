@@ -12,7 +12,7 @@ pub struct Args {
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// A setting that wins over file and environment, e.g. `--set kafka.bootstrap_servers=localhost:9092`.
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = toolkit::config::setting)]
     pub settings: Vec<(String, String)>,
     #[command(subcommand)]
     pub command: Command,
@@ -98,10 +98,4 @@ pub enum Stores {
     Apply,
     /// Compare the stores with their declaration, change nothing.
     Check,
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) =
-        text.split_once('=').ok_or("a setting is KEY=VALUE, e.g. kafka.bootstrap_servers=localhost:9092")?;
-    Ok((key.to_owned(), value.to_owned()))
 }

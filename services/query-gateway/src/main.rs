@@ -15,28 +15,16 @@ struct Arguments {
     #[arg(long, env = "FOLIO_CONFIG")]
     config: Option<PathBuf>,
     /// Sets one key, as in `--set listen.http=127.0.0.1:8080`; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = toolkit::config::setting)]
     set: Vec<(String, String)>,
     /// Prints the configuration, secrets redacted, and ends.
     #[arg(long)]
     print_config: bool,
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // The log may not have begun: standard error is where an operator looks first.
-            drop(writeln!(std::io::stderr(), "{SERVICE}: {error:#}"));
-            toolkit::config::exit_code(&error)
-        }
-    }
+    toolkit::config::ended(SERVICE, run(Arguments::parse()).await)
 }
 
 async fn run(arguments: Arguments) -> anyhow::Result<()> {

@@ -35,13 +35,8 @@ struct Arguments {
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(4..=10_000))]
     thousands: u32,
     /// A setting of librdkafka to try, for the ceiling and for the system: `max.in.flight=4`; may be repeated.
-    #[arg(long = "kafka", value_name = "NAME=VALUE", value_parser = setting)]
+    #[arg(long = "kafka", value_name = "NAME=VALUE", value_parser = toolkit::config::setting)]
     kafka: Vec<(String, String)>,
-}
-
-fn setting(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn main() -> ExitCode {

@@ -10,7 +10,9 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::io::Write;
 use std::path::Path;
+use std::process::ExitCode;
 
 use figment::Figment;
 use figment::providers::{Format, Yaml};
@@ -53,6 +55,27 @@ fn load_from<T: DeserializeOwned>(
     }
     figment = figment.merge(Settings::environment(env)).merge(Settings::command_line(overrides));
     figment.extract_lossy().map_err(|error| ConfigError::of_figment(service, &figment, error))
+}
+
+/// Reads `KEY=VALUE`, as the command lines take settings.
+///
+/// # Errors
+/// If there is no `=`.
+pub fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) =
+        text.split_once('=').ok_or("write KEY=VALUE, as in kafka.bootstrap_servers=localhost:9092")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// The end of a process's `main`: says an error where an operator looks first (the log may not have begun).
+pub fn ended(service: &str, outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "{service}: {error:#}"));
+            exit_code(&error)
+        }
+    }
 }
 
 /// What `--print-config` prints: the loaded configuration as YAML, secrets redacted.
