@@ -25,14 +25,8 @@ fn cache(started: &Started) -> PathBuf {
 }
 
 /// A command service that keeps few products in memory and saves often.
-async fn start(system: &mut System, number: usize) -> anyhow::Result<Started> {
-    let (mut plan, listens) = system.planner.command_service(number)?;
-    for (key, value) in [("HOT_PRODUCTS", IN_MEMORY), ("SAVE_MS", "100")] {
-        plan.environment.push((format!("FOLIO__CACHE__{key}"), value.to_owned()));
-    }
-    let started = system.start((plan, listens))?;
-    started.service.wait_ready(PATIENCE).await?;
-    Ok(started)
+async fn start(system: &mut System) -> anyhow::Result<Started> {
+    system.command_service_with(&[("CACHE__HOT_PRODUCTS", IN_MEMORY), ("CACHE__SAVE_MS", "100")]).await
 }
 
 /// What `ask` gets for every product, in order.
@@ -80,7 +74,7 @@ async fn metric(started: &Started, name: &str) -> f64 {
 async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_at_any_time()
 -> anyhow::Result<()> {
     let mut system = System::prepare().await?;
-    let one = start(&mut system, 0).await?;
+    let one = start(&mut system).await?;
     let client = Client::new(&one.url());
     all_have_version(&create_all(&client).await?, 1);
     let hot = async || metric(&one, "folio_hot_products").await;
@@ -94,7 +88,7 @@ async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_a
     for round in 2..6 {
         let client = Client::new(&one.url());
         let killed = one.service.clone();
-        let killer = async {
+        let strike = async {
             if round % 2 == 0 {
                 let next = async || metric(&one, "ledger_effective_records_total").await;
                 let from = next().await;
@@ -103,7 +97,7 @@ async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_a
                 killed.kill();
             }
         };
-        let (changed, ()) = tokio::join!(change_all(&client, round), killer);
+        let (changed, ()) = tokio::join!(change_all(&client, round), strike);
         assert_eq!(changed.is_err(), round % 2 == 0, "a killed service answers no more");
         one.service.kill();
         assert!(one.service.wait_ended(PATIENCE).await);
@@ -131,7 +125,7 @@ async fn a_cache_of_another_topic_or_a_damaged_one_is_thrown_away_and_a_used_one
 -> anyhow::Result<()> {
     let mut system = System::prepare().await?;
     let mut other = System::prepare().await?;
-    let one = start(&mut system, 0).await?;
+    let one = start(&mut system).await?;
     all_have_version(&create_all(&Client::new(&one.url())).await?, 1);
     all_have_version(&change_all(&Client::new(&one.url()), 1).await?, 2);
 
@@ -146,7 +140,7 @@ async fn a_cache_of_another_topic_or_a_damaged_one_is_thrown_away_and_a_used_one
     one.service.kill();
     assert!(one.service.wait_ended(PATIENCE).await);
     // The other topic's instance finds this topic's cache.
-    let two = start(&mut other, 0).await?;
+    let two = start(&mut other).await?;
     two.service.kill();
     assert!(two.service.wait_ended(PATIENCE).await);
     std::fs::remove_dir_all(cache(&two))?;

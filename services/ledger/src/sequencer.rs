@@ -21,15 +21,17 @@ mod tests;
 pub use io::{Answer, Append, Limits, Output, Recorded, Submission, Unreadable};
 pub(crate) use product::{Product, REMEMBERED, Remembered};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ahash::AHashMap;
 
 use crate::laws::Laws;
-use crate::{Aggregate, AppendError, AppendId, LogError, Mark, Offset, Partition, Subject, partition_of};
+use crate::{
+    Aggregate, AppendError, AppendId, CommandId, LogError, Mark, Offset, Partition, Subject, partition_of,
+};
 use barrier::Barrier;
 use event_ids::EventIds;
-use pending::{InFlight, Line, Passage, Relatives, Timers, Waiting};
+use pending::{InFlight, Line, Passage, Timers, Waiting};
 use products::Products;
 use resuming::Last;
 
@@ -57,7 +59,7 @@ pub struct Sequencer<A: Aggregate> {
     waiting: AHashMap<u64, Waiting<A::Command>>,
     arrivals: u64,
     /// The same, by the ids that tell repetitions.
-    relatives: Relatives,
+    relatives: BTreeSet<(CommandId, u64)>,
     lines: AHashMap<Subject, Line>,
     in_flight: AHashMap<AppendId, InFlight<A>>,
     /// Reports at offsets the tail has not reached.
@@ -106,7 +108,7 @@ impl<A: Aggregate> Sequencer<A> {
             products: Products::default(),
             waiting: AHashMap::new(),
             arrivals: 0,
-            relatives: Relatives::default(),
+            relatives: BTreeSet::new(),
             lines: AHashMap::new(),
             in_flight: AHashMap::new(),
             reports: BTreeMap::new(),
@@ -151,7 +153,7 @@ impl<A: Aggregate> Sequencer<A> {
             unknowns: 0,
             not_before_ms: 0,
         };
-        self.relatives.add(waiting.submission.command_id, command);
+        self.relatives.insert((waiting.submission.command_id, command));
         self.waiting.insert(command, waiting);
         let line = self.lines.entry(subject.clone()).or_default();
         line.queue.push_back(command);

@@ -6,6 +6,7 @@ pub mod expected;
 pub mod gate;
 pub mod history;
 pub mod kafka_proxy;
+pub mod memory;
 pub mod oracle;
 pub mod rows;
 pub mod scenario;

@@ -8,7 +8,6 @@ mod bench;
 mod client;
 mod cpu;
 mod measures;
-mod memory;
 mod pairs;
 mod report;
 mod servers;

@@ -62,18 +62,18 @@ impl Cache {
                 (uuid::Uuid::new_v4().as_u128() as u32 | 1 << 31, None)
             }
         };
-        let shelf = Shelf {
+        let made = Shelf {
             cache: self.clone(),
             partition: partition.0 as u16,
             generation: Arc::new(AtomicU32::new(generation)),
             failures: Arc::default(),
             instruments: instruments.clone(),
         };
-        if let Err(error) = shelf.sweep() {
+        if let Err(error) = made.sweep() {
             // It is only disk space.
             tracing::warn!(partition = partition.0, %error, "old entries of the cache are not removed");
         }
-        (shelf, mark)
+        (made, mark)
     }
 
     fn mark(&self, partition: Partition) -> Result<Option<(u32, Mark)>, String> {
@@ -152,8 +152,8 @@ impl Saver {
     }
 
     /// Waits while too many are on their way. Does nothing once the thread has failed: then the process ends.
-    pub(super) fn save(&self, shelf: &Shelf, snapshot: Snapshot<Product>) {
-        let job = Job { shelf: shelf.clone(), generation: shelf.generation(), snapshot };
+    pub(super) fn save(&self, of: &Shelf, snapshot: Snapshot<Product>) {
+        let job = Job { shelf: of.clone(), generation: of.generation(), snapshot };
         if self.jobs.send(job).is_err() {
             tracing::debug!("a snapshot is not written: the cache has failed");
         }

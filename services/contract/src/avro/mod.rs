@@ -19,7 +19,8 @@ use std::io::Read as _;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use domain::Event;
-use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
+use serde_avro_fast::Schema;
+use serde_avro_fast::de::{DatumDeserializer, DeserializerConfig, DeserializerState, read::SliceRead};
 use serde_avro_fast::ser::SerializerConfig;
 
 pub(crate) use schemas::fqn_of;
@@ -92,13 +93,22 @@ pub fn decode(value: &[u8], schema_ids: &SchemaIds) -> Result<Event, DecodeError
     };
     let id = u32::from_be_bytes([a, b, c, d]);
     let (event_type, schema) = schema_ids.by_id(id).ok_or(DecodeError::UnknownSchema(id))?;
+    read_whole(datum, schema, |datum| wire::read(event_type, datum))
+}
+
+/// Reads a datum of which nothing may be left.
+fn read_whole<'d, T>(
+    datum: &'d [u8],
+    schema: &Schema,
+    read: impl FnOnce(DatumDeserializer<'_, '_, SliceRead<'d>>) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
     let mut config = DeserializerConfig::new(schema);
     // Each element of a sequence takes a byte at least, unless it is empty; then this bounds the work.
     config.max_seq_size = datum.len();
     let mut state = DeserializerState::with_config(SliceRead::new(datum), config);
-    let event = wire::read(event_type, state.deserializer())?;
+    let value = read(state.deserializer())?;
     match state.into_reader().read(&mut [0]) {
-        Ok(0) => Ok(event),
+        Ok(0) => Ok(value),
         Ok(_) | Err(_) => Err(DecodeError::Malformed("bytes are left after the datum".to_owned())),
     }
 }

@@ -2,18 +2,16 @@
 //!
 //! Promises: what was encoded decodes to an equal product; any bytes give a product or an error.
 
-use std::io::Read as _;
 use std::sync::LazyLock;
 
 use domain::{Brand, CategoryPath, Description, Name, Product, ProductId, Sku, Status, ValueError, Version};
 use serde::{Deserialize, Serialize};
 use serde_avro_fast::Schema;
-use serde_avro_fast::de::{DeserializerConfig, DeserializerState, read::SliceRead};
 use serde_avro_fast::ser::SerializerConfig;
 
 use super::containers::{List, Map};
-use super::wire::{MoneyRecord, money, money_record};
-use super::{DecodeError, EncodeError};
+use super::wire::{MoneyRecord, form, money, money_record};
+use super::{DecodeError, EncodeError, read_whole};
 
 /// The layout below. States of another number cannot be read.
 pub const STATE_FORMAT: u32 = 1;
@@ -79,15 +77,8 @@ pub fn encode_state(product: &Product, into: &mut Vec<u8>) -> Result<(), EncodeE
 /// # Errors
 /// If the bytes are no such state.
 pub fn decode_state(id: &str, bytes: &[u8]) -> Result<Product, DecodeError> {
-    let mut config = DeserializerConfig::new(&SCHEMA);
-    config.max_seq_size = bytes.len();
-    let mut state = DeserializerState::with_config(SliceRead::new(bytes), config);
-    let record = StateRecord::deserialize(state.deserializer())
-        .map_err(|error| DecodeError::Malformed(error.to_string()))?;
-    match state.into_reader().read(&mut [0]) {
-        Ok(0) => record.into_product(id).map_err(|error| DecodeError::Invalid(error.to_string())),
-        Ok(_) | Err(_) => Err(DecodeError::Malformed("bytes are left after the state".to_owned())),
-    }
+    let record: StateRecord<'_> = read_whole(bytes, &SCHEMA, |datum| form(datum))?;
+    record.into_product(id).map_err(|error| DecodeError::Invalid(error.to_string()))
 }
 
 impl StateRecord<'_> {

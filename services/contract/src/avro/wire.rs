@@ -168,7 +168,7 @@ pub(super) fn read<'de, D: Deserializer<'de>>(event_type: &str, datum: D) -> Res
     .map_err(|error| DecodeError::Invalid(error.to_string()))
 }
 
-fn form<'de, T: Deserialize<'de>, D: Deserializer<'de>>(datum: D) -> Result<T, DecodeError> {
+pub(super) fn form<'de, T: Deserialize<'de>, D: Deserializer<'de>>(datum: D) -> Result<T, DecodeError> {
     T::deserialize(datum).map_err(|error| DecodeError::Malformed(error.to_string()))
 }
 

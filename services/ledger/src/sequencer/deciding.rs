@@ -85,7 +85,8 @@ impl<A: Aggregate> Sequencer<A> {
     /// remembers only its last commands, and whoever comes after that would be decided as a new one.
     pub(super) fn settle_relatives(&mut self, subject: &str, record: Option<CommandId>) {
         let Some(record) = record else { return };
-        for command in self.relatives.of(record) {
+        let relatives = self.relatives.range((record, 0)..=(record, u64::MAX));
+        for command in relatives.map(|(_, command)| *command).collect::<Vec<_>>() {
             let Some(waiting) = self.waiting.get(&command) else { continue };
             let subject = match &waiting.submission.subject {
                 it if it.as_str() == subject => it.clone(),
@@ -116,7 +117,7 @@ impl<A: Aggregate> Sequencer<A> {
     /// Answers a command, once.
     pub(super) fn answer(&mut self, command: u64, answer: Answer<A::Rejection>) {
         if let Some(waiting) = self.waiting.remove(&command) {
-            self.relatives.remove(waiting.submission.command_id, command);
+            self.relatives.remove(&(waiting.submission.command_id, command));
             self.outputs.push(Output::Answer { ticket: waiting.submission.ticket, answer });
         }
     }

@@ -2,8 +2,7 @@
 //! commands are decided in the order they came, one append at a time.
 
 use std::cmp::Reverse;
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use ahash::AHashMap;
@@ -79,48 +78,6 @@ impl Line {
         if let Some(at) = self.queue.iter().position(|c| *c == command) {
             self.queue.remove(at);
         }
-    }
-}
-
-/// Commands without an answer, by the ids that tell repetitions.
-#[derive(Debug, Default)]
-pub(super) struct Relatives {
-    first: AHashMap<CommandId, u64>,
-    /// The repetitions of those, in the order they came: seldom any.
-    others: BTreeSet<(CommandId, u64)>,
-}
-
-impl Relatives {
-    /// Commands come in ascending order.
-    pub(super) fn add(&mut self, id: CommandId, command: u64) {
-        match self.first.entry(id) {
-            Entry::Vacant(first) => _ = first.insert(command),
-            Entry::Occupied(_) => _ = self.others.insert((id, command)),
-        }
-    }
-
-    pub(super) fn remove(&mut self, id: CommandId, command: u64) {
-        if self.first.get(&id) != Some(&command) {
-            self.others.remove(&(id, command));
-            return;
-        }
-        let next = self.others_of(id).next();
-        if let Some(next) = next {
-            self.others.remove(&(id, next));
-            self.first.insert(id, next);
-        } else {
-            self.first.remove(&id);
-        }
-    }
-
-    /// Those of one id, in the order they came.
-    pub(super) fn of(&self, id: CommandId) -> Vec<u64> {
-        self.first.get(&id).copied().into_iter().chain(self.others_of(id)).collect()
-    }
-
-    fn others_of(&self, id: CommandId) -> impl Iterator<Item = u64> {
-        let some = (!self.others.is_empty()).then(|| self.others.range((id, 0)..=(id, u64::MAX)));
-        some.into_iter().flatten().map(|(_, command)| *command)
     }
 }
 

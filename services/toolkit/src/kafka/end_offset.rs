@@ -67,7 +67,7 @@ impl EndOffsets {
         partitions: i32,
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
-        Self::open_hearing(config, topic, partitions, dependency, Heard::default())
+        Self::open_hearing(config, topic, partitions, dependency, &Heard::default())
     }
 
     /// The same, beside others who talk to the leaders: a question without an answer is no bad news for readiness if
@@ -77,7 +77,7 @@ impl EndOffsets {
         topic: &str,
         partitions: i32,
         mut dependency: Option<Dependency>,
-        heard: Heard,
+        heard: &Heard,
     ) -> Result<Self, Error> {
         let (questions, waiting) = bounded(QUESTIONS);
         let topic: Arc<str> = topic.into();
@@ -93,7 +93,7 @@ impl EndOffsets {
                 partitions,
                 timeout: config.request_timeout().min(PATIENCE),
                 probes: number == 0,
-                heard: Arc::clone(&heard),
+                heard: Arc::clone(heard),
                 alone_until: Cell::new(None),
             };
             let waiting = waiting.clone();

@@ -55,10 +55,10 @@ impl KafkaEventLog {
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
         let (reports, heard) = (Arc::clone(&inbox), Heard::default());
-        let hears = Arc::clone(&heard);
+        let counted = Arc::clone(&heard);
         let report: Report = Arc::new(move |partition, append_id, outcome| {
             if outcome.is_ok() {
-                hears.fetch_add(1, Ordering::Relaxed);
+                counted.fetch_add(1, Ordering::Relaxed);
             }
             reports.deliver(Signal::Appended { partition, append_id, outcome });
         });
@@ -68,7 +68,7 @@ impl KafkaEventLog {
             partitions,
             producer: RawProducer::open(config, topic, partitions, connection, report)?,
             tail: Tail::open(config, topic, partitions, Arc::clone(&inbox), None)?,
-            ends: EndOffsets::open_hearing(config, topic, partitions, dependency, heard)?,
+            ends: EndOffsets::open_hearing(config, topic, partitions, dependency, &heard)?,
             inbox,
         })
     }

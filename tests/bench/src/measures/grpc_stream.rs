@@ -26,6 +26,11 @@ impl Streams {
     pub(super) fn new() -> anyhow::Result<Self> {
         Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
     }
+
+    /// Sends commands whose time is not measured; their events.
+    pub(super) fn send(&self, to: &Listens, commands: Vec<AddressedCommand>) -> anyhow::Result<Vec<Uuid>> {
+        self.events(self.drive(to, self.prepare(commands)?)?)
+    }
 }
 
 impl Client for Streams {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow};
 use command_service::door::{Caller, Door, Submitted};
 use command_service::engine::Transport;
 use command_service::{Application, Config};
@@ -21,7 +21,6 @@ use crate::{cpu, pairs};
 
 /// Commands without an answer: well below what is refused.
 const WINDOW: usize = 8_000;
-const READY: Duration = Duration::from_mins(1);
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut catalog = bench.catalog("in-process")?;
@@ -29,11 +28,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let (readiness, door) = (application.readiness().clone(), application.door().clone());
     let stop = CancellationToken::new();
     let running = bench.runtime.spawn(application.run_until_stopped(stop.clone()));
-    let until = Instant::now() + READY;
-    while !readiness.is_ready() {
-        ensure!(Instant::now() < until, "the application is not ready after {READY:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    super::wait_ready(&readiness)?;
     let mut workload = Workload::new()?;
     let warm = workload.commands(bench.commands)?;
     let (events, _) = drive(&door, warm)?;

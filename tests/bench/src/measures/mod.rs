@@ -13,8 +13,12 @@ mod service;
 mod start;
 pub(crate) mod warm;
 
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
 use ledger::{LogRecord, Partition};
 use toolkit::kafka::bare::BareProducer;
+use toolkit::lifecycle::Readiness;
 
 use crate::bench::Bench;
 use crate::report::Row;
@@ -44,6 +48,24 @@ pub(crate) fn names() -> clap::builder::PossibleValuesParser {
 /// Records a bare producer may have under way where throughput is measured: librdkafka's queue is never empty, and the
 /// broker's answer never waited for.
 pub(crate) const OUTSTANDING: usize = 20_000;
+
+/// Bytes in megabytes of 1,000,000.
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+/// How long an instance in this process may take until it is ready.
+const READY: Duration = Duration::from_mins(2);
+
+/// Waits for an instance in this process.
+fn wait_ready(readiness: &Readiness) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while !readiness.is_ready() {
+        ensure!(begun.elapsed() < READY, "the instance is not ready after {READY:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
 
 /// Sends all records as bare produces; records a second.
 fn flood(

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use testkit::memory;
+
 use super::http_single::Singles;
+use super::megabytes;
 use super::open_loop::{self, Told};
 use super::service::Client as _;
 use crate::bench::Bench;
+use crate::pairs;
 use crate::report::{Better, Row};
 use crate::workload::Workload;
-use crate::{memory, pairs};
 
 const TIME: Duration = Duration::from_secs(6);
 /// Products in the catalog beforehand: more than stay in memory.
@@ -34,7 +37,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         anyhow::Ok(told)
     };
     offer(peak)?;
-    let before = memory::resident(pid)?;
+    let before = megabytes(memory::resident(pid)?);
     let mut told: Vec<(Told, Told)> = Vec::new();
     for pair in 0..bench.pairs {
         let both = (offer(peak)?, offer(2.0 * peak)?);
@@ -44,7 +47,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         eprintln!("  pair {}: once {}; twice {}", pair + 1, said(&both.0), said(&both.1));
         told.push(both);
     }
-    let grown = memory::resident(pid)? - before;
+    let grown = megabytes(memory::resident(pid)?) - before;
     catalog.check()?;
     let compared = |what: &dyn Fn(&Told) -> f64| {
         let pair = |(once, twice): &(Told, Told)| pairs::Pair { ceiling: what(once), system: what(twice) };

@@ -18,7 +18,6 @@ use toolkit::lifecycle::{Dependency, Lifecycle};
 
 use super::grpc_stream::Streams;
 use super::in_process::config;
-use super::service::Client as _;
 use crate::bench::{Bench, Catalog};
 use crate::pairs;
 use crate::report::Row;
@@ -26,7 +25,6 @@ use crate::workload::Workload;
 
 /// Records of the topic, by the commands of one throughput measurement.
 const TIMES: usize = 3;
-const READY: Duration = Duration::from_mins(2);
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut catalog = bench.catalog("replay")?;
@@ -34,9 +32,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let streams = Streams::new()?;
     let mut workload = Workload::new()?;
     for _ in 0..TIMES {
-        let requests = streams.prepare(workload.commands(bench.commands)?)?;
-        let answers = streams.drive(&listens, requests)?;
-        catalog.acknowledged.extend(streams.events(answers)?);
+        catalog.acknowledged.extend(streams.send(&listens, workload.commands(bench.commands)?)?);
     }
     catalog.stop_services();
     catalog.check()?;
@@ -70,11 +66,7 @@ fn replay(bench: &Bench, catalog: &Catalog<'_>) -> anyhow::Result<Duration> {
     let readiness = application.readiness().clone();
     let stop = CancellationToken::new();
     let running = bench.runtime.spawn(application.run_until_stopped(stop.clone()));
-    let begun = Instant::now();
-    while !readiness.is_ready() {
-        ensure!(begun.elapsed() < READY, "the instance is not ready after {READY:?}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    super::wait_ready(&readiness)?;
     let first = first.lock().unwrap_or_else(PoisonError::into_inner).context("no record came")?;
     let took = first.elapsed();
     stop.cancel();

@@ -1,35 +1,33 @@
 //! A catalog of 1,000,000 products: how long an instance takes from its start until it is ready, and how much memory.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cli::system::Listens;
+use testkit::memory;
 
 use super::grpc_stream::Streams;
-use super::service::Client as _;
+use super::megabytes;
 use crate::audit::Acknowledged;
 use crate::bench::{Bench, Catalog};
+use crate::pairs;
 use crate::report::Row;
 use crate::workload::Workload;
-use crate::{memory, pairs};
 
 const PRODUCTS: usize = 1_000_000;
 /// Made and sent at once: the generator's memory is bounded, too.
 const AT_ONCE: usize = 50_000;
-/// Longer than a snapshot is apart from the next.
-const REST: Duration = Duration::from_secs(6);
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut catalog = bench.catalog("start")?;
     let (listens, pid) = catalog.service()?;
     create(&listens, &mut Workload::new()?, PRODUCTS, &mut catalog.acknowledged)?;
-    let mut memory = vec![("creating them", memory::peak(pid)?)];
+    let mut memory = vec![("creating them", megabytes(memory::peak(pid)?))];
     let (mut warm, mut killed, mut replayed) = (Vec::new(), Vec::new(), Vec::new());
     catalog.drain_services();
     for _ in 0..bench.pairs {
         let (took, most) = start(&mut catalog)?;
         warm.push(took);
         memory.push(("a start", most));
-        std::thread::sleep(REST);
         catalog.stop_services();
         killed.push(start(&mut catalog)?.0);
         catalog.stop_services();
@@ -74,8 +72,7 @@ pub(super) fn create(
     let mut left = number;
     while left > 0 {
         let now = left.min(AT_ONCE);
-        let answers = streams.drive(listens, streams.prepare(workload.creations(now)?)?)?;
-        acknowledged.extend(streams.events(answers)?);
+        acknowledged.extend(streams.send(listens, workload.creations(now)?)?);
         left -= now;
         if number > AT_ONCE {
             eprintln!("  {} of {number} products", number - left);
@@ -88,5 +85,5 @@ pub(super) fn create(
 fn start(catalog: &mut Catalog<'_>) -> anyhow::Result<(f64, f64)> {
     let begun = Instant::now();
     let (_, pid) = catalog.service()?;
-    Ok((begun.elapsed().as_secs_f64(), memory::peak(pid)?))
+    Ok((begun.elapsed().as_secs_f64(), megabytes(memory::peak(pid)?)))
 }

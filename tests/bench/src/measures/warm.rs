@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use super::grpc_stream::Streams;
-use super::service::Client as _;
 use super::{OUTSTANDING, flood};
 use crate::bench::Bench;
 use crate::workload::Workload;
@@ -20,9 +19,7 @@ pub(crate) fn up(bench: &Bench) -> anyhow::Result<()> {
     let (streams, mut workload) = (Streams::new()?, Workload::new()?);
     let mut bare = catalog.bare()?;
     while begun.elapsed() < TIME {
-        let requests = streams.prepare(workload.commands(bench.commands)?)?;
-        let answers = streams.drive(&listens, requests)?;
-        catalog.acknowledged.extend(streams.events(answers)?);
+        catalog.acknowledged.extend(streams.send(&listens, workload.commands(bench.commands)?)?);
         let records = catalog.sample(bench.commands)?;
         flood(&mut bare, &records, OUTSTANDING)?;
         flood(&mut bare, &records, OUTSTANDING)?;

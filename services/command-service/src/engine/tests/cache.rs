@@ -88,7 +88,7 @@ async fn products_that_left_memory_are_decided_on_what_was_saved_and_survive_a_r
     let same = execute_all(&world, (0..PRODUCTS).map(|n| price(&format!("p{n}"), 1_000 + n))).await;
     assert!(same.iter().all(|outcome| (outcome.kind, outcome.version) == (Kind::NoEffect, 2)));
     assert_eq!(world.live.topic.records(Partition(0)).len(), before);
-    assert_eq!(metric(&world, "folio_cache_thrown_away_total"), 0.0);
+    assert_eq!(metric(&world, "folio_cache_thrown_away_total") as u64, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,7 +134,7 @@ impl Reading {
             wait = Duration::ZERO;
             match polled {
                 Ok(message) if is_new(next, known, &message) => {
-                    is_own_only &= is_own(known, &message);
+                    is_own_only = is_own_only && is_own(known, &message);
                     messages.push(message);
                 }
                 Ok(_) => {}
