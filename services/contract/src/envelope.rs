@@ -128,6 +128,9 @@ pub struct RecordMeta<'a> {
     pub brand: Option<&'a str>,
 }
 
+/// The headers that [`read_command`] looks at.
+pub const COMMAND_HEADERS: &[&str] = &[names::CAUSATION_ID, names::COMMAND_HASH];
+
 /// What the log's rule needs of the headers: the command, and its hash. For every record; [`read_meta`] costs much more.
 pub fn read_command(headers: &Headers) -> (Option<CommandId>, Option<CommandHash>) {
     let id = headers.get(names::CAUSATION_ID).and_then(|id| Uuid::try_parse_ascii(id).ok());
@@ -166,15 +169,9 @@ fn hex(CommandHash(hash): CommandHash) -> [u8; 32] {
 }
 
 fn unhex(text: &[u8]) -> Option<CommandHash> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let mut hash = [0; 16];
-    if text.len() != 2 * hash.len() {
-        return None;
-    }
-    for (byte, pair) in hash.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
-    }
-    Some(CommandHash(hash))
+    // A UUID's text without hyphens is 32 digits and nothing else.
+    let text: &[u8; 32] = text.try_into().ok()?;
+    Uuid::try_parse_ascii(text).ok().map(|it| CommandHash(it.into_bytes()))
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use contract::avro::{KnownSchema, known_schemas, subject};
+use contract::envelope::COMMAND_HEADERS;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
 use toolkit::config::KafkaConfig;
-use toolkit::kafka::{Error, Expectation, KafkaEventLog, verify_topic};
+use toolkit::kafka::{Error, Expectation, KafkaEventLog, Wanted, verify_topic};
 use toolkit::lifecycle::Dependency;
 use toolkit::registry::{self, Registry};
 
@@ -58,8 +59,10 @@ impl Backend for KafkaBackend {
                 problem: error.to_string(),
             };
             let facts = verify_topic(&self.kafka, &self.topic, &self.expected).await.map_err(failed)?;
+            let wanted = Wanted::Last(COMMAND_HEADERS);
+            let (partitions, dependency) = (facts.partitions, Some(dependency));
             let log =
-                KafkaEventLog::open_with(&self.kafka, &self.topic, facts.partitions, inbox, Some(dependency));
+                KafkaEventLog::open_with(&self.kafka, &self.topic, partitions, wanted, inbox, dependency);
             tracing::info!(topic = self.topic, partitions = facts.partitions, "the log is open");
             let identity = format!(
                 "topic {} with {} partitions in cluster {}",

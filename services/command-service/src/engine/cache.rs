@@ -197,7 +197,7 @@ impl Shelf {
 
     /// How many changed products a partition may have before they are saved.
     pub(super) fn most_changed(&self, partitions: i32) -> usize {
-        (self.hot(partitions) / 4).max(100)
+        (self.hot(partitions) / 2).max(100)
     }
 
     pub(super) fn save_ms(&self) -> u64 {

@@ -12,7 +12,7 @@ use ledger::{AppendId, EventLog, Inbox, LogError, NewRecord, Offset, Partition, 
 use super::client::Connection;
 use super::end_offset::Heard;
 use super::producer::{RawProducer, Report};
-use super::{EndOffsets, Error, Tail, describe_topic};
+use super::{EndOffsets, Error, Tail, Wanted, describe_topic};
 use crate::config::KafkaConfig;
 use crate::lifecycle::Dependency;
 
@@ -43,14 +43,16 @@ impl KafkaEventLog {
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
         let partitions = describe_topic(config, topic).await?.partitions;
-        Self::open_with(config, topic, partitions, inbox, dependency)
+        Self::open_with(config, topic, partitions, Wanted::All, inbox, dependency)
     }
 
-    /// Opens a topic whose partitions are known (see [`super::verify_topic`]). Does not wait for a connection.
+    /// Opens a topic whose partitions are known (see [`super::verify_topic`]). Its records come with the `wanted`
+    /// headers. Does not wait for a connection.
     pub fn open_with(
         config: &KafkaConfig,
         topic: &str,
         partitions: i32,
+        wanted: Wanted,
         inbox: Arc<dyn Inbox>,
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
@@ -67,7 +69,7 @@ impl KafkaEventLog {
         Ok(Self {
             partitions,
             producer: RawProducer::open(config, topic, partitions, connection, report)?,
-            tail: Tail::open(config, topic, partitions, Arc::clone(&inbox), None)?,
+            tail: Tail::open(config, topic, partitions, wanted, Arc::clone(&inbox), None)?,
             ends: EndOffsets::open_hearing(config, topic, partitions, dependency, &heard)?,
             inbox,
         })

@@ -45,6 +45,8 @@ pub use log::KafkaEventLog;
 pub use producer::{NewMessage, RecordProducer};
 #[cfg(feature = "kafka-consumer")]
 pub use range::RangeReader;
+#[cfg(feature = "kafka-consumer")]
+pub use record::Wanted;
 #[cfg(feature = "kafka-admin")]
 pub use replicas::{ReplicaWatch, Replicas};
 #[cfg(feature = "kafka-consumer")]

@@ -4,31 +4,37 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use ledger::{Headers, LogRecord};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message};
+
+/// Bytes for a name and its value at first: enough for an id or a hash.
+const ROOM: usize = 64;
+
+/// The headers that a reader looks at. Copying one costs about as much as copying a small value.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted {
+    All,
+    /// Of each of these names the last value, in no order.
+    Last(&'static [&'static str]),
+}
 
 /// Copies a message out of librdkafka's fetch buffer (holding it would hold the whole buffer).
-pub(super) fn log_record(message: &BorrowedMessage<'_>) -> LogRecord {
+pub(super) fn log_record(message: &BorrowedMessage<'_>, wanted: Wanted) -> LogRecord {
     LogRecord {
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
         key: Bytes::copy_from_slice(message.key().unwrap_or_default()),
         value: message.payload().map(Bytes::copy_from_slice),
-        headers: headers(message),
+        headers: headers(message, wanted),
     }
 }
 
-fn headers(message: &BorrowedMessage<'_>) -> Headers {
+fn headers(message: &BorrowedMessage<'_>, wanted: Wanted) -> Headers {
     let Some(borrowed) = message.headers() else { return Headers::new() };
     // rdkafka panics at a header whose name is not UTF-8. Anyone with write access could stop every reader with one,
-    // so such a record is read without headers.
-    catch_unwind(AssertUnwindSafe(|| {
-        let bytes =
-            borrowed.iter().map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum();
-        let mut headers = Headers::with_capacity(borrowed.count(), bytes);
-        for header in borrowed.iter() {
-            headers.push(header.key, header.value.unwrap_or_default());
-        }
-        headers
+    // so a record in which one is met is read without headers.
+    catch_unwind(AssertUnwindSafe(|| match wanted {
+        Wanted::All => all(borrowed),
+        Wanted::Last(names) => last(borrowed, names),
     }))
     .unwrap_or_else(|_| {
         tracing::warn!(
@@ -38,4 +44,28 @@ fn headers(message: &BorrowedMessage<'_>) -> Headers {
         );
         Headers::new()
     })
+}
+
+fn all(borrowed: &BorrowedHeaders) -> Headers {
+    let bytes = borrowed.iter().map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum();
+    let mut headers = Headers::with_capacity(borrowed.count(), bytes);
+    for header in borrowed.iter() {
+        headers.push(header.key, header.value.unwrap_or_default());
+    }
+    headers
+}
+
+/// Looks from the end, and no further than it must.
+fn last(borrowed: &BorrowedHeaders, names: &[&str]) -> Headers {
+    let mut headers = Headers::with_capacity(names.len(), names.len() * ROOM);
+    for i in (0..borrowed.count()).rev() {
+        let header = borrowed.get(i);
+        if names.contains(&header.key) && headers.get(header.key).is_none() {
+            headers.push(header.key, header.value.unwrap_or_default());
+            if headers.len() == names.len() {
+                break;
+            }
+        }
+    }
+    headers
 }

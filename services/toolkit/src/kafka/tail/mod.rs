@@ -16,8 +16,8 @@ use ledger::{Inbox, Offset, Partition, Signal, TailError};
 use rdkafka::consumer::BaseConsumer;
 use uuid::Uuid;
 
-use super::Error;
 use super::client::{Connection, refused, settings};
+use super::{Error, Wanted};
 use crate::config::KafkaConfig;
 use crate::lifecycle::Dependency;
 use reading::Reading;
@@ -61,19 +61,20 @@ impl std::fmt::Debug for InboxRef {
 }
 
 impl Tail {
-    /// Opens a tail that reads nothing yet. Does not wait for a connection.
+    /// Opens a tail that reads nothing yet, and later records with the `wanted` headers. Does not wait for a connection.
     pub fn open(
         config: &KafkaConfig,
         topic: &str,
         partitions: i32,
+        wanted: Wanted,
         inbox: Arc<dyn Inbox>,
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
         let known: Known = (0..partitions).map(|_| Lane::default()).collect();
         let consumer = consumer(config, "tail", dependency)?;
         let (commands, starts) = bounded(COMMANDS);
-        let reading =
-            Reading::new(consumer, topic, Arc::clone(&inbox), Arc::clone(&known), config.request_timeout());
+        let timeout = config.request_timeout();
+        let reading = Reading::new(consumer, topic, wanted, Arc::clone(&inbox), Arc::clone(&known), timeout);
         std::thread::Builder::new().name("kafka-tail".to_owned()).spawn(move || reading.run(&starts))?;
         Ok(Self { commands, inbox: InboxRef(inbox), known })
     }

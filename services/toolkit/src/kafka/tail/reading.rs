@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::fault::{self, Fault};
 use super::{Known, Start};
 use crate::kafka::client::Connection;
-use crate::kafka::record::log_record;
+use crate::kafka::record::{Wanted, log_record};
 
 /// How long a poll waits for data; data ends it at once. Bounds how soon a start is noticed.
 const POLL: Duration = Duration::from_millis(10);
@@ -30,6 +30,7 @@ const LOOK: Duration = Duration::from_millis(1);
 pub(super) struct Reading {
     consumer: BaseConsumer<Connection>,
     topic: String,
+    wanted: Wanted,
     inbox: Arc<dyn Inbox>,
     known: Known,
     timeout: Duration,
@@ -43,6 +44,7 @@ impl Reading {
     pub(super) fn new(
         consumer: BaseConsumer<Connection>,
         topic: &str,
+        wanted: Wanted,
         inbox: Arc<dyn Inbox>,
         known: Known,
         timeout: Duration,
@@ -50,6 +52,7 @@ impl Reading {
         Self {
             consumer,
             topic: topic.to_owned(),
+            wanted,
             inbox,
             known,
             timeout,
@@ -114,7 +117,7 @@ impl Reading {
 
     /// Takes what is there, up to a bound, and delivers it.
     fn round(&mut self) {
-        let Self { consumer, next, round, known, .. } = self;
+        let Self { consumer, next, round, known, wanted, .. } = self;
         let mut faults = Vec::new();
         // Partitions with records, or whose end was met.
         let mut touched = BTreeSet::new();
@@ -146,7 +149,7 @@ impl Reading {
             taken += 1;
         }
         for message in messages.iter().filter(|message| is_new(next, known, message)) {
-            round.entry(message.partition()).or_default().push(log_record(message));
+            round.entry(message.partition()).or_default().push(log_record(message, *wanted));
         }
         drop(messages);
         for (&partition, records) in round.iter_mut().filter(|(_, records)| !records.is_empty()) {
