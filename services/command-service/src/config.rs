@@ -76,7 +76,7 @@ pub struct CacheConfig {
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { dir: None, hot_products: 30_000, save_ms: 5_000, memory_mib: 16 }
+        Self { dir: None, hot_products: 24_000, save_ms: 5_000, memory_mib: 16 }
     }
 }
 
