@@ -6,7 +6,7 @@ use ledger::sim::conformance::{self, Harness};
 use ledger::{EventLog, Inbox};
 use testkit::servers::{servers, test_prefix};
 use toolkit::config::KafkaConfig;
-use toolkit::kafka::{KafkaEventLog, Profile, Topics, Wanted};
+use toolkit::kafka::{KafkaEventLog, Profile, Topics, WantedHeaders};
 
 const DECLARED: &str = include_str!("../../deploy/topics.yaml");
 const PARTITIONS: i32 = 2;
@@ -19,7 +19,7 @@ struct OnKafka {
 impl Harness for OnKafka {
     fn open(&self, inbox: Arc<dyn Inbox>) -> Box<dyn EventLog> {
         Box::new(
-            KafkaEventLog::open_with(&self.config, &self.topic, PARTITIONS, Wanted::All, inbox, None)
+            KafkaEventLog::open_with(&self.config, &self.topic, PARTITIONS, WantedHeaders::All, inbox, None)
                 .expect("a log opens"),
         )
     }

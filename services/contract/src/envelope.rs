@@ -87,7 +87,7 @@ pub fn headers(meta: &EventMeta<'_>, after: &Product, event_type: &str) -> Heade
         headers.push(names::TRACEPARENT, traceparent.as_bytes());
     }
     headers.push(names::CONTENT_TYPE, CONTENT_TYPE.as_bytes());
-    headers.push(names::COMMAND_HASH, &hex(meta.command_hash));
+    headers.push(names::COMMAND_HASH, hex(meta.command_hash, &mut buffer));
     if let Some(actor) = meta.actor {
         headers.push(names::ACTOR, actor.as_bytes());
     }
@@ -158,18 +158,12 @@ pub fn read_meta(headers: &Headers) -> RecordMeta<'_> {
     }
 }
 
-fn hex(CommandHash(hash): CommandHash) -> [u8; 32] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = [0; 32];
-    for (pair, byte) in text.chunks_exact_mut(2).zip(hash) {
-        pair[0] = DIGITS[usize::from(byte >> 4)];
-        pair[1] = DIGITS[usize::from(byte & 15)];
-    }
-    text
+/// 32 digits, which is what a UUID's text is without hyphens.
+fn hex(CommandHash(hash): CommandHash, buffer: &mut [u8]) -> &[u8] {
+    Uuid::from_bytes(hash).simple().encode_lower(buffer).as_bytes()
 }
 
 fn unhex(text: &[u8]) -> Option<CommandHash> {
-    // A UUID's text without hyphens is 32 digits and nothing else.
     let text: &[u8; 32] = text.try_into().ok()?;
     Uuid::try_parse_ascii(text).ok().map(|it| CommandHash(it.into_bytes()))
 }

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
 use toolkit::config::KafkaConfig;
-use toolkit::kafka::{Error, Expectation, KafkaEventLog, Wanted, verify_topic};
+use toolkit::kafka::{Error, Expectation, KafkaEventLog, WantedHeaders, verify_topic};
 use toolkit::lifecycle::Dependency;
 use toolkit::registry::{self, Registry};
 
@@ -59,10 +59,15 @@ impl Backend for KafkaBackend {
                 problem: error.to_string(),
             };
             let facts = verify_topic(&self.kafka, &self.topic, &self.expected).await.map_err(failed)?;
-            let wanted = Wanted::Last(COMMAND_HEADERS);
-            let (partitions, dependency) = (facts.partitions, Some(dependency));
-            let log =
-                KafkaEventLog::open_with(&self.kafka, &self.topic, partitions, wanted, inbox, dependency);
+            let wanted = WantedHeaders::Last(COMMAND_HEADERS);
+            let log = KafkaEventLog::open_with(
+                &self.kafka,
+                &self.topic,
+                facts.partitions,
+                wanted,
+                inbox,
+                Some(dependency),
+            );
             tracing::info!(topic = self.topic, partitions = facts.partitions, "the log is open");
             let identity = format!(
                 "topic {} with {} partitions in cluster {}",

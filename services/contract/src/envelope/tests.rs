@@ -107,6 +107,6 @@ proptest! {
 
     #[test]
     fn a_command_hash_reads_back(hash: [u8; 16]) {
-        prop_assert_eq!(unhex(&hex(CommandHash(hash))), Some(CommandHash(hash)));
+        prop_assert_eq!(unhex(hex(CommandHash(hash), &mut Uuid::encode_buffer())), Some(CommandHash(hash)));
     }
 }

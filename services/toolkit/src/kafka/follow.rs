@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ledger::{Inbox, LogRecord, Offset, Partition, Signal, TailError};
 use tokio::sync::mpsc;
 
-use super::{EndOffsets, Error, Tail, Wanted, describe_topic};
+use super::{EndOffsets, Error, Tail, WantedHeaders, describe_topic};
 use crate::config::KafkaConfig;
 
 /// Batches that may wait to be taken.
@@ -42,7 +42,7 @@ pub async fn follow(config: &KafkaConfig, topic: &str) -> Result<mpsc::Receiver<
         drop(sender.try_send(Followed::CaughtUp));
     }
     let inbox = Arc::new(Follower { sender: sender.clone(), awaited: Mutex::new(awaited) });
-    let tail = Tail::open(config, topic, partitions, Wanted::All, inbox, None)?;
+    let tail = Tail::open(config, topic, partitions, WantedHeaders::All, inbox, None)?;
     for partition in 0..partitions {
         tail.start(Partition(partition), 0);
     }

@@ -12,7 +12,7 @@ use ledger::{AppendId, EventLog, Inbox, LogError, NewRecord, Offset, Partition, 
 use super::client::Connection;
 use super::end_offset::Heard;
 use super::producer::{RawProducer, Report};
-use super::{EndOffsets, Error, Tail, Wanted, describe_topic};
+use super::{EndOffsets, Error, Tail, WantedHeaders, describe_topic};
 use crate::config::KafkaConfig;
 use crate::lifecycle::Dependency;
 
@@ -43,7 +43,7 @@ impl KafkaEventLog {
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {
         let partitions = describe_topic(config, topic).await?.partitions;
-        Self::open_with(config, topic, partitions, Wanted::All, inbox, dependency)
+        Self::open_with(config, topic, partitions, WantedHeaders::All, inbox, dependency)
     }
 
     /// Opens a topic whose partitions are known (see [`super::verify_topic`]). Its records come with the `wanted`
@@ -52,7 +52,7 @@ impl KafkaEventLog {
         config: &KafkaConfig,
         topic: &str,
         partitions: i32,
-        wanted: Wanted,
+        wanted: WantedHeaders,
         inbox: Arc<dyn Inbox>,
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {

@@ -46,7 +46,7 @@ pub use producer::{NewMessage, RecordProducer};
 #[cfg(feature = "kafka-consumer")]
 pub use range::RangeReader;
 #[cfg(feature = "kafka-consumer")]
-pub use record::Wanted;
+pub use record::WantedHeaders;
 #[cfg(feature = "kafka-admin")]
 pub use replicas::{ReplicaWatch, Replicas};
 #[cfg(feature = "kafka-consumer")]

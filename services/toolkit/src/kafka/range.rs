@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::Error;
 use super::client::Connection;
-use super::record::{Wanted, log_record};
+use super::record::{WantedHeaders, log_record};
 use super::tail::consumer;
 use crate::config::KafkaConfig;
 
@@ -135,7 +135,7 @@ impl Reader {
                 Some(Ok(message)) => {
                     heard = Instant::now();
                     if message.offset() < read.to {
-                        batch.push(log_record(&message, Wanted::All));
+                        batch.push(log_record(&message, WantedHeaders::All));
                     }
                     message.offset() + 1 >= read.to
                 }

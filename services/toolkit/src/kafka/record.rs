@@ -9,16 +9,16 @@ use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message};
 /// Bytes for a name and its value at first: enough for an id or a hash.
 const ROOM: usize = 64;
 
-/// The headers that a reader looks at. Copying one costs about as much as copying a small value.
+/// The headers that a reader looks at: each that it does not need is read and copied for every record in vain.
 #[derive(Clone, Copy, Debug)]
-pub enum Wanted {
+pub enum WantedHeaders {
     All,
     /// Of each of these names the last value, in no order.
     Last(&'static [&'static str]),
 }
 
 /// Copies a message out of librdkafka's fetch buffer (holding it would hold the whole buffer).
-pub(super) fn log_record(message: &BorrowedMessage<'_>, wanted: Wanted) -> LogRecord {
+pub(super) fn log_record(message: &BorrowedMessage<'_>, wanted: WantedHeaders) -> LogRecord {
     LogRecord {
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
@@ -28,13 +28,13 @@ pub(super) fn log_record(message: &BorrowedMessage<'_>, wanted: Wanted) -> LogRe
     }
 }
 
-fn headers(message: &BorrowedMessage<'_>, wanted: Wanted) -> Headers {
+fn headers(message: &BorrowedMessage<'_>, wanted: WantedHeaders) -> Headers {
     let Some(borrowed) = message.headers() else { return Headers::new() };
     // rdkafka panics at a header whose name is not UTF-8. Anyone with write access could stop every reader with one,
     // so a record in which one is met is read without headers.
     catch_unwind(AssertUnwindSafe(|| match wanted {
-        Wanted::All => all(borrowed),
-        Wanted::Last(names) => last(borrowed, names),
+        WantedHeaders::All => all(borrowed),
+        WantedHeaders::Last(names) => last(borrowed, names),
     }))
     .unwrap_or_else(|_| {
         tracing::warn!(
@@ -68,4 +68,33 @@ fn last(borrowed: &BorrowedHeaders, names: &[&str]) -> Headers {
         }
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::message::{Header, OwnedHeaders};
+
+    use super::*;
+
+    #[test]
+    fn of_the_wanted_headers_the_last_value_is_copied_and_of_the_others_nothing() {
+        let pairs = [("a", Some("1")), ("b", Some("2")), ("a", Some("3")), ("c", None), ("b", Some("4"))];
+        let owned = pairs
+            .into_iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value }));
+        let every = all(owned.as_borrowed());
+        let found: Vec<_> = every.iter().collect();
+        let expected: [(&str, &[u8]); 5] = [("a", b"1"), ("b", b"2"), ("a", b"3"), ("c", b""), ("b", b"4")];
+        assert_eq!(found, expected);
+        for (names, len) in
+            [(&["a", "c"][..], 2), (&["a", "z"], 1), (&["z"], 0), (&["a", "b", "c"], 3), (&[], 0)]
+        {
+            let some = last(owned.as_borrowed(), names);
+            assert_eq!(some.len(), len, "{names:?}");
+            for name in ["a", "b", "c", "z"] {
+                let wanted = every.get(name).filter(|_| names.contains(&name));
+                assert_eq!(some.get(name), wanted, "{name} of {names:?}");
+            }
+        }
+    }
 }

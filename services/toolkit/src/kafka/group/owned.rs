@@ -9,7 +9,7 @@ use rdkafka::error::KafkaError;
 
 use super::Claim;
 use super::membership::Membership;
-use crate::kafka::record::{Wanted, log_record};
+use crate::kafka::record::{WantedHeaders, log_record};
 use crate::kafka::tail::fault::{self, Fault};
 
 pub(super) struct Owned {
@@ -56,7 +56,7 @@ impl Owned {
             && let Some(polled) = self.queue.poll(Duration::ZERO)
         {
             match polled {
-                Ok(message) => records.push(log_record(&message, Wanted::All)),
+                Ok(message) => records.push(log_record(&message, WantedHeaders::All)),
                 Err(KafkaError::PartitionEOF(_)) => end = true,
                 Err(error) => match fault::of(&error) {
                     // What was taken in this call is not delivered, and `next` stays: it is read again if reading goes on.

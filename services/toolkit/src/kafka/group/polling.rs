@@ -16,7 +16,7 @@ use super::assignment::Revoking;
 use super::membership::{Change, Claims, Membership};
 use super::owned::{Owned, Taken};
 use super::{Claim, GroupEvent, GroupOptions};
-use crate::kafka::record::{Wanted, log_record};
+use crate::kafka::record::{WantedHeaders, log_record};
 use crate::kafka::tail::fault::{self, Fault};
 
 /// How long nothing may happen before the group's own events (assignments, errors) are looked at again. Records and
@@ -124,7 +124,7 @@ impl Polling {
             match polled {
                 Ok(message) => {
                     if let Some(owned) = self.owned.get_mut(&message.partition()) {
-                        owned.stash(log_record(&message, Wanted::All));
+                        owned.stash(log_record(&message, WantedHeaders::All));
                     }
                 }
                 Err(KafkaError::PartitionEOF(_)) => {}

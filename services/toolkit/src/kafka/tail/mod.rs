@@ -17,7 +17,7 @@ use rdkafka::consumer::BaseConsumer;
 use uuid::Uuid;
 
 use super::client::{Connection, refused, settings};
-use super::{Error, Wanted};
+use super::{Error, WantedHeaders};
 use crate::config::KafkaConfig;
 use crate::lifecycle::Dependency;
 use reading::Reading;
@@ -66,7 +66,7 @@ impl Tail {
         config: &KafkaConfig,
         topic: &str,
         partitions: i32,
-        wanted: Wanted,
+        wanted: WantedHeaders,
         inbox: Arc<dyn Inbox>,
         dependency: Option<Dependency>,
     ) -> Result<Self, Error> {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::fault::{self, Fault};
 use super::{Known, Start};
 use crate::kafka::client::Connection;
-use crate::kafka::record::{Wanted, log_record};
+use crate::kafka::record::{WantedHeaders, log_record};
 
 /// How long a poll waits for data; data ends it at once. Bounds how soon a start is noticed.
 const POLL: Duration = Duration::from_millis(10);
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(1);
 pub(super) struct Reading {
     consumer: BaseConsumer<Connection>,
     topic: String,
-    wanted: Wanted,
+    wanted: WantedHeaders,
     inbox: Arc<dyn Inbox>,
     known: Known,
     timeout: Duration,
@@ -44,7 +44,7 @@ impl Reading {
     pub(super) fn new(
         consumer: BaseConsumer<Connection>,
         topic: &str,
-        wanted: Wanted,
+        wanted: WantedHeaders,
         inbox: Arc<dyn Inbox>,
         known: Known,
         timeout: Duration,
