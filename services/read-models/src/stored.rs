@@ -36,4 +36,22 @@ impl State for StoredProduct {
     fn head(&self) -> Head {
         Head { version: self.product.version, event_id: self.event_id }
     }
+
+    fn size(&self) -> usize {
+        /// What a product takes beside its texts, and each text and entry of a collection beside its letters.
+        const PRODUCT: usize = 500;
+        const ENTRY: usize = 64;
+        let Product { id, sku, name, description, category, brand, attributes, tags, .. } = &self.product;
+        let texts = [
+            id.as_str(),
+            sku.as_str(),
+            name.as_str(),
+            description.as_str(),
+            category.as_str(),
+            brand.as_str(),
+        ];
+        let attributes = attributes.iter().map(|(name, value)| name.len() + value.len() + 2 * ENTRY);
+        let tags = tags.iter().map(|tag| tag.len() + ENTRY);
+        PRODUCT + texts.iter().map(|text| text.len()).chain(attributes).chain(tags).sum::<usize>()
+    }
 }

@@ -90,7 +90,7 @@ impl Queries {
     /// Everything of the partition below this offset is applied by the group; 0 if nothing is. It is searchable after the
     /// next refresh.
     pub async fn position(&self, group: &str, partition: i32) -> Result<i64, QueryError> {
-        Ok(self.positions.read(group, partition).await?.unwrap_or_default())
+        Ok(self.positions.read(group, partition).await?.unwrap_or_default().applied)
     }
 
     /// Makes everything applied so far searchable.

@@ -53,6 +53,10 @@ pub const PROJECTOR_BATCH_RECORDS: &str = "folio_projector_batch_records";
 pub const PROJECTOR_BATCH_SECONDS: &str = "folio_projector_batch_seconds";
 /// Retries of a transient failure, by `model`.
 pub const PROJECTOR_RETRIES_TOTAL: &str = "folio_projector_retries_total";
+/// Times a partition went back to its durable position because its store may have lost rows, by `model`.
+pub const PROJECTOR_TAKEOVERS_TOTAL: &str = "folio_projector_takeovers_total";
+/// Products built again from the log because their events did not fit on their rows, by `model`.
+pub const PROJECTOR_REPAIRED_PRODUCTS_TOTAL: &str = "folio_projector_repaired_products_total";
 /// Partitions that stopped and wait for someone, by `model`.
 pub const PROJECTOR_STOPPED_PARTITIONS: &str = "folio_projector_stopped_partitions";
 
@@ -71,6 +75,8 @@ pub const QUERY_SECONDS: &str = "folio_query_seconds";
 /// Seconds a query waited for a read model to catch up with its token.
 pub const CONSISTENCY_WAIT_SECONDS: &str = "folio_consistency_wait_seconds";
 
+/// Answers that could not be given because rows are missing that were there, by `query`.
+pub const INCOMPLETE_READS_TOTAL: &str = "folio_incomplete_reads_total";
 /// 1 while a dependency is up, else 0, by `dependency`.
 pub const DEPENDENCY_UP: &str = "folio_dependency_up";
 
@@ -101,6 +107,8 @@ pub const ALL: &[&str] = &[
     PROJECTOR_BATCH_RECORDS,
     PROJECTOR_BATCH_SECONDS,
     PROJECTOR_RETRIES_TOTAL,
+    PROJECTOR_TAKEOVERS_TOTAL,
+    PROJECTOR_REPAIRED_PRODUCTS_TOTAL,
     PROJECTOR_STOPPED_PARTITIONS,
     HTTP_REQUESTS_TOTAL,
     HTTP_REQUEST_SECONDS,
@@ -109,5 +117,6 @@ pub const ALL: &[&str] = &[
     QUERIES_TOTAL,
     QUERY_SECONDS,
     CONSISTENCY_WAIT_SECONDS,
+    INCOMPLETE_READS_TOTAL,
     DEPENDENCY_UP,
 ];
