@@ -104,6 +104,7 @@ codes! {
     BadConsistencyToken = "bad-consistency-token", 400, INVALID_ARGUMENT, NO, "The consistency token cannot be understood";
     BadPageToken = "bad-page-token", 400, INVALID_ARGUMENT, NO, "The page token cannot be understood";
     ReadModelBehind = "read-model-behind", 503, UNAVAILABLE, YES, "The read model has not come as far as the consistency token";
+    ReadModelIncomplete = "read-model-incomplete", 503, UNAVAILABLE, YES, "Rows of the read model are missing and are being built again";
     StoreUnavailable = "store-unavailable", 503, UNAVAILABLE, YES, "The store behind this read does not answer";
     Internal = "internal", 500, INTERNAL, NO, "Something went wrong inside";
 }
