@@ -28,6 +28,27 @@ impl StoredProduct {
     }
 }
 
+impl StoredProduct {
+    /// About how many bytes it has in an answer, whichever form that takes.
+    pub fn size(&self) -> usize {
+        /// Names of fields, numbers, times and ids.
+        const FIXED: usize = 512;
+        /// What frames a text.
+        const FRAME: usize = 8;
+        let product = &self.product;
+        let texts = [
+            product.name.as_str(),
+            product.description.as_str(),
+            product.category.as_str(),
+            product.brand.as_str(),
+        ];
+        let attributes: usize =
+            product.attributes.iter().map(|(name, value)| name.len() + value.len() + 2 * FRAME).sum();
+        let tags: usize = product.tags.iter().map(|tag| tag.len() + FRAME).sum();
+        FIXED + texts.map(str::len).iter().sum::<usize>() + attributes + tags
+    }
+}
+
 impl State for StoredProduct {
     fn product(&self) -> &ProductId {
         &self.product.id

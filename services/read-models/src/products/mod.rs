@@ -3,6 +3,7 @@
 //! Tables: `products_g1`, the state rows: the whole product, deleted ones too; `products_by_category_g1`, keyed
 //! `((category, bucket), product_id)`: what a list shows, of products that are not deleted.
 
+mod consistency;
 mod fold;
 mod query;
 mod row;
