@@ -33,8 +33,11 @@ impl Metrics {
         self.answered.add(1, &[query, KeyValue::new("outcome", outcome)]);
     }
 
-    /// Counts the time a question with a consistency token waited.
-    pub(super) fn waited(&self, started: Instant) {
+    /// Counts the time a question with a consistency token waits.
+    pub(super) async fn waiting<T>(&self, wait: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let waited = wait.await;
         self.waited.record(started.elapsed().as_secs_f64(), &[]);
+        waited
     }
 }
