@@ -15,6 +15,11 @@ const CHECK_BYTES: usize = 4;
 const FIXED_BYTES: usize = 1 + 4 + 8 + 8;
 /// Longer texts are not looked at.
 const LONGEST_TEXT: usize = 160;
+/// What a place in a log can be, generously: a check is no signature, so a token may say anything, and whoever uses one
+/// computes with these numbers (`offset + 1`) and hands them to stores that know only signed ones.
+const MAX_PARTITION: i32 = 65_535;
+const MAX_OFFSET: i64 = 1 << 62;
+const MAX_VERSION: u64 = i64::MAX as u64;
 
 /// How far a read must have come to see a write.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,9 @@ pub enum TokenError {
     /// The token has a format of another release.
     #[error("the consistency token has format {0}, which is not known here")]
     UnknownFormat(u8),
+    /// No log has such a place: the token was made up.
+    #[error("the consistency token names no possible {0}: send it exactly as a write returned it")]
+    Impossible(&'static str),
 }
 
 impl ConsistencyToken {
@@ -80,12 +88,25 @@ impl ConsistencyToken {
         let (offset, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
         let (version, product) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
         let product = std::str::from_utf8(product).map_err(|_| TokenError::Damaged)?;
-        Ok(Self {
+        let token = Self {
             partition: i32::from_be_bytes(*partition),
             offset: i64::from_be_bytes(*offset),
             version: Version(u64::from_be_bytes(*version)),
             product: ProductId::parse(product).map_err(|_| TokenError::Damaged)?,
-        })
+        };
+        token.is_possible().map(|()| token)
+    }
+
+    fn is_possible(&self) -> Result<(), TokenError> {
+        let possible = [
+            ("partition", (0..=MAX_PARTITION).contains(&self.partition)),
+            ("offset", (-1..=MAX_OFFSET).contains(&self.offset)),
+            ("version", self.version.get() <= MAX_VERSION),
+        ];
+        match possible.into_iter().find(|(_, is_possible)| !is_possible) {
+            Some((what, _)) => Err(TokenError::Impossible(what)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -103,7 +124,8 @@ mod tests {
     use super::*;
 
     fn token() -> impl Strategy<Value = ConsistencyToken> {
-        (any::<i32>(), any::<i64>(), "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", any::<u64>()).prop_map(
+        let product = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}";
+        (0..=MAX_PARTITION, -1..=MAX_OFFSET, product, 0..=MAX_VERSION).prop_map(
             |(partition, offset, product, version)| ConsistencyToken {
                 partition,
                 offset,
@@ -146,6 +168,26 @@ mod tests {
         assert_eq!(token.encode(), "AQAAAAMAAAAAAAAAKQAAAAAAAAAHcC0xVp0VPA");
         assert!(token.is_reached_at(42));
         assert!(!token.is_reached_at(41));
+    }
+
+    #[test]
+    fn a_token_of_a_place_that_no_log_has_is_an_error() {
+        let possible = ConsistencyToken {
+            partition: MAX_PARTITION,
+            offset: MAX_OFFSET,
+            product: ProductId::parse("p-1").unwrap(),
+            version: Version(MAX_VERSION),
+        };
+        assert_eq!(ConsistencyToken::decode(&possible.encode()), Ok(possible.clone()));
+        for (what, forged) in [
+            ("partition", ConsistencyToken { partition: -1, ..possible.clone() }),
+            ("partition", ConsistencyToken { partition: 65_536, ..possible.clone() }),
+            ("offset", ConsistencyToken { offset: -2, ..possible.clone() }),
+            ("offset", ConsistencyToken { offset: i64::MAX, ..possible.clone() }),
+            ("version", ConsistencyToken { version: Version(1 << 63), ..possible.clone() }),
+        ] {
+            assert_eq!(ConsistencyToken::decode(&forged.encode()), Err(TokenError::Impossible(what)));
+        }
     }
 
     #[test]

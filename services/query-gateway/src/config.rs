@@ -34,8 +34,10 @@ pub struct QueriesConfig {
     pub store_timeout_ms: u64,
     /// How often a store is asked whether it is there, in milliseconds.
     pub probe_interval_ms: u64,
-    /// Questions under way at once, those that wait for a read model included. More are answered `overloaded`.
+    /// Questions under way at once, without those that wait for a read model. More are answered `overloaded`.
     pub max_in_flight: usize,
+    /// Questions that wait for a read model at once. More are answered `overloaded`.
+    pub max_waiting: usize,
     /// Threads that serve HTTP.
     pub http_workers: usize,
 }
@@ -49,6 +51,7 @@ impl Default for QueriesConfig {
             store_timeout_ms: 3_000,
             probe_interval_ms: 1_000,
             max_in_flight: 4_096,
+            max_waiting: 2_048,
             http_workers: 2,
         }
     }
@@ -80,6 +83,7 @@ impl Config {
             ("queries.store_timeout_ms", queries.store_timeout_ms),
             ("queries.probe_interval_ms", queries.probe_interval_ms),
             ("queries.max_in_flight", queries.max_in_flight as u64),
+            ("queries.max_waiting", queries.max_waiting as u64),
             ("queries.http_workers", queries.http_workers as u64),
         ];
         for (key, value) in positive {

@@ -28,6 +28,27 @@ impl StoredProduct {
     }
 }
 
+impl StoredProduct {
+    /// About how many bytes it has in an answer, whichever form that takes.
+    pub fn size(&self) -> usize {
+        /// Names of fields, numbers, times and ids.
+        const FIXED: usize = 512;
+        /// What frames a text.
+        const FRAME: usize = 8;
+        let product = &self.product;
+        let texts = [
+            product.name.as_str(),
+            product.description.as_str(),
+            product.category.as_str(),
+            product.brand.as_str(),
+        ];
+        let attributes: usize =
+            product.attributes.iter().map(|(name, value)| name.len() + value.len() + 2 * FRAME).sum();
+        let tags: usize = product.tags.iter().map(|tag| tag.len() + FRAME).sum();
+        FIXED + texts.map(str::len).iter().sum::<usize>() + attributes + tags
+    }
+}
+
 impl State for StoredProduct {
     fn product(&self) -> &ProductId {
         &self.product.id
@@ -38,20 +59,10 @@ impl State for StoredProduct {
     }
 
     fn size(&self) -> usize {
-        /// What a product takes beside its texts, and each text and entry of a collection beside its letters.
-        const PRODUCT: usize = 500;
-        const ENTRY: usize = 64;
-        let Product { id, sku, name, description, category, brand, attributes, tags, .. } = &self.product;
-        let texts = [
-            id.as_str(),
-            sku.as_str(),
-            name.as_str(),
-            description.as_str(),
-            category.as_str(),
-            brand.as_str(),
-        ];
-        let attributes = attributes.iter().map(|(name, value)| name.len() + value.len() + 2 * ENTRY);
-        let tags = tags.iter().map(|tag| tag.len() + ENTRY);
-        PRODUCT + texts.iter().map(|text| text.len()).chain(attributes).chain(tags).sum::<usize>()
+        /// Allocations beside the letters.
+        const MEMORY: usize = 512;
+        Self::size(self)
+            + MEMORY
+            + 64 * (2 * self.product.attributes.iter().len() + self.product.tags.iter().len())
     }
 }

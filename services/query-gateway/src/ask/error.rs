@@ -8,19 +8,9 @@ use contract::code::Code;
 use read_models::QueryError;
 use toolkit::problem::Problem;
 
-/// What is wrong with one part of a question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
-    /// The parameter, field or header.
-    pub(crate) field: String,
-    pub(crate) detail: String,
-}
-
-impl Fault {
-    pub(crate) fn new(field: &str, detail: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), detail: detail.into() }
-    }
-}
+use super::faults::Fault;
+use super::limits::shown;
+use super::quota::Crowd;
 
 /// What a read model's progress is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +21,8 @@ pub(crate) enum Unit {
     Position,
 }
 
-#[derive(Debug, thiserror::Error)]
+/// Can be cloned: one look at a store may answer many questions.
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum AskError {
     #[error("{}", told(.0))]
     Malformed(Vec<Fault>),
@@ -50,16 +41,25 @@ pub(crate) enum AskError {
         unit.name()
     )]
     Behind { model: &'static str, unit: Unit, at: i64, asked: i64 },
+    /// The position is there and the rows are not: the store lost them, and they are being built again.
+    #[error(
+        "read model {model} does not hold version {version} of product {product} yet, which the consistency token asks for; \
+         try again, or prefer a longer wait"
+    )]
+    Lost { model: &'static str, product: String, version: u64 },
+    /// Rows are missing in between: the store lost them, and they are being built again.
+    #[error("{why}; they were lost and are being built again: try again later")]
+    Incomplete { store: &'static str, why: String },
     #[error("{store} does not answer: {why}")]
     Unavailable { store: &'static str, why: String },
-    #[error("{0} questions are under way, which is the most at once; try again later")]
-    Overloaded(usize),
+    #[error("{max} questions {}, which is the most at once; try again later", crowd.name())]
+    Overloaded { crowd: Crowd, max: usize },
     /// For operators: logged, never sent.
     #[error("{0}")]
     Internal(String),
-    #[error("there is nothing at {0}")]
+    #[error("there is nothing at {}", shown(.0))]
     NoRoute(String),
-    #[error("{0} is not a method of this resource: it can only be read (GET, HEAD)")]
+    #[error("{} is not a method of this resource: it can only be read (GET, HEAD)", shown(.0))]
     NoMethod(String),
 }
 
@@ -68,6 +68,15 @@ impl Unit {
         match self {
             Self::Version => "version",
             Self::Position => "position",
+        }
+    }
+}
+
+impl Crowd {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Active => "are under way (queries.max_in_flight)",
+            Self::Waiting => "wait for a read model (queries.max_waiting)",
         }
     }
 }
@@ -88,6 +97,7 @@ impl AskError {
             QueryError::BadPageToken(detail) => Self::BadPageToken(detail),
             QueryError::BadQuestion(detail) => Self::malformed("", detail),
             QueryError::Unavailable(why) => Self::Unavailable { store, why },
+            QueryError::Incomplete(why) => Self::Incomplete { store, why },
             QueryError::Internal(why) => Self::Internal(format!("{store}: {why}")),
         }
     }
@@ -101,21 +111,22 @@ impl AskError {
             Self::NotFound { .. } => Code::ProductNotFound,
             Self::Gone { .. } => Code::ProductGone,
             Self::Behind { .. } => Code::ReadModelBehind,
+            Self::Lost { .. } | Self::Incomplete { .. } => Code::ReadModelIncomplete,
             Self::Unavailable { .. } => Code::StoreUnavailable,
-            Self::Overloaded(_) => Code::Overloaded,
+            Self::Overloaded { .. } => Code::Overloaded,
             Self::Internal(_) => Code::Internal,
             Self::NoRoute(_) => Code::NotFound,
             Self::NoMethod(_) => Code::MethodNotAllowed,
         }
     }
 
-    /// When it is worth trying again.
+    /// When it is worth trying again: told with everything that is.
     fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Behind { .. } | Self::Overloaded(_) => Some(Duration::from_secs(1)),
-            Self::Unavailable { .. } => Some(Duration::from_secs(2)),
-            _ => None,
-        }
+        let pause = match self {
+            Self::Unavailable { .. } => Duration::from_secs(2),
+            _ => Duration::from_secs(1),
+        };
+        self.code().retryable().then_some(pause)
     }
 }
 
@@ -152,10 +163,15 @@ impl From<AskError> for Problem {
                 .with("read_model", model)
                 .with(&format!("current_{}", unit.name()), at)
                 .with(&format!("asked_{}", unit.name()), asked),
-            AskError::Unavailable { store, .. } => problem.with("store", store),
+            AskError::Lost { model, product, version } => {
+                problem.with("read_model", model).with("product_id", product).with("asked_version", version)
+            }
+            AskError::Incomplete { store, .. } | AskError::Unavailable { store, .. } => {
+                problem.with("store", store)
+            }
             AskError::BadConsistencyToken(_)
             | AskError::BadPageToken(_)
-            | AskError::Overloaded(_)
+            | AskError::Overloaded { .. }
             | AskError::Internal(_)
             | AskError::NoRoute(_)
             | AskError::NoMethod(_) => problem,
@@ -166,4 +182,41 @@ impl From<AskError> for Problem {
 /// The request seen as an object of its parameters: RFC 6901 escapes `~` and `/`.
 fn pointer(field: &str) -> String {
     if field.is_empty() { String::new() } else { format!("/{}", field.replace('~', "~0").replace('/', "~1")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worth_another_try_says_when_and_nothing_else_does() {
+        let product = || "p-1".to_owned();
+        for error in [
+            AskError::malformed("q", "is missing"),
+            AskError::Header(Fault::new("Prefer", "is no text")),
+            AskError::BadConsistencyToken(String::new()),
+            AskError::BadPageToken(String::new()),
+            AskError::NotFound { product: product(), version: None },
+            AskError::Gone { product: product(), version: 1 },
+            AskError::Behind { model: "products", unit: Unit::Version, at: 1, asked: 2 },
+            AskError::Lost { model: "products", product: product(), version: 1 },
+            AskError::Unavailable { store: "cql", why: String::new() },
+            AskError::Overloaded { crowd: Crowd::Active, max: 1 },
+            AskError::Overloaded { crowd: Crowd::Waiting, max: 1 },
+            AskError::Internal(String::new()),
+            AskError::NoRoute("/".to_owned()),
+            AskError::NoMethod("PUT".to_owned()),
+        ] {
+            let problem = Problem::from(error.clone());
+            assert_eq!(problem.retryable, error.code().retryable(), "{error}");
+            assert_eq!(problem.retry_after.is_some(), problem.retryable, "{error}");
+        }
+    }
+
+    #[test]
+    fn an_overload_names_the_limit_that_was_reached() {
+        let told = |crowd| AskError::Overloaded { crowd, max: 7 }.to_string();
+        assert!(told(Crowd::Active).contains("queries.max_in_flight"));
+        assert!(told(Crowd::Waiting).contains("queries.max_waiting"));
+    }
 }

@@ -1,9 +1,9 @@
 //! Facets by their names, as both APIs take them.
 
-use read_models::search::Facet;
+use read_models::search::{AttributeName, Facet, MAX_PRICE_BOUND};
 
-/// The most facets one question can ask for, and the most bounds of a price facet.
-pub(crate) const MOST: usize = 20;
+use super::limits::{MAX_FACETS, shown};
+
 /// Where price ranges begin when nobody says, in minor units.
 const PRICE_BOUNDS: [u64; 6] = [1_000, 5_000, 10_000, 50_000, 100_000, 500_000];
 
@@ -20,10 +20,11 @@ pub(crate) fn facet(name: &str, price_bounds: &[u64]) -> Result<Facet, String> {
         _ => {
             let attribute = name.strip_prefix("attr.").or_else(|| name.strip_prefix("attributes."));
             let choices = "category, brand, status, tags, price, attr, attr.<name>";
-            let attribute = attribute.filter(|attribute| !attribute.is_empty());
-            let attribute =
-                attribute.ok_or_else(|| format!("\"{name}\" is not a facet: give some of {choices}"))?;
-            Facet::Attribute { name: attribute.to_owned() }
+            let not_a_facet =
+                |why: &str| format!("\"{}\" is not a facet{why}: give some of {choices}", shown(name));
+            let attribute = attribute.ok_or_else(|| not_a_facet(""))?;
+            let parsed = AttributeName::parse(attribute);
+            Facet::Attribute { name: parsed.map_err(|error| not_a_facet(&format!(" ({error})")))? }
         }
     })
 }
@@ -32,8 +33,11 @@ fn bounds(asked: &[u64]) -> Result<Vec<u64>, String> {
     if asked.is_empty() {
         return Ok(PRICE_BOUNDS.to_vec());
     }
-    if asked.len() > MOST || !asked.is_sorted_by(|a, b| a < b) {
-        return Err(format!("price bounds must be at most {MOST} growing numbers of minor units"));
+    let is_in_range = || asked.iter().all(|bound| *bound <= MAX_PRICE_BOUND);
+    if asked.len() > MAX_FACETS || !asked.is_sorted_by(|a, b| a < b) || !is_in_range() {
+        return Err(format!(
+            "price bounds must be at most {MAX_FACETS} growing numbers of minor units, none above {MAX_PRICE_BOUND}"
+        ));
     }
     Ok(asked.to_vec())
 }
@@ -45,7 +49,10 @@ mod tests {
     #[test]
     fn a_facet_is_found_by_its_name() {
         assert_eq!(facet("brand", &[]), Ok(Facet::Brand));
-        assert_eq!(facet("attr.color", &[]), Ok(Facet::Attribute { name: "color".to_owned() }));
+        assert_eq!(
+            facet("attr.color", &[]),
+            Ok(Facet::Attribute { name: AttributeName::parse("color").unwrap() })
+        );
         assert_eq!(facet("attributes.color", &[]), facet("attr.color", &[]));
         assert_eq!(facet("price", &[5, 10]), Ok(Facet::Price { bounds: vec![5, 10] }));
         assert_eq!(facet("price", &[]), Ok(Facet::Price { bounds: PRICE_BOUNDS.to_vec() }));
@@ -54,8 +61,12 @@ mod tests {
     #[test]
     fn what_is_not_a_facet_is_refused() {
         assert!(facet("colour", &[]).unwrap_err().contains("\"colour\" is not a facet"));
-        assert!(facet("attr.", &[]).is_err());
+        for name in ["attr.", "attr.Color", "attr.a=b", "attr..*", "attributes.a b", ""] {
+            assert!(facet(name, &[]).is_err(), "{name}");
+        }
+        assert!(facet(&"x".repeat(100_000), &[]).unwrap_err().len() < 300);
+        assert!(facet("price", &[u64::MAX]).is_err());
         assert!(facet("price", &[10, 5]).unwrap_err().contains("growing"));
-        assert!(facet("price", &(0..21).collect::<Vec<_>>()).is_err());
+        assert!(facet("price", &(0..=MAX_FACETS as u64).collect::<Vec<_>>()).is_err());
     }
 }

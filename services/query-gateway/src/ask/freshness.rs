@@ -1,12 +1,18 @@
 //! "Not before my write": waiting until a read model has come as far as a consistency token, or saying how far it is.
 //!
 //! Promises: nothing is answered before the bound is reached, no wait is longer than its budget by more than one look
-//! at the store, and a read without a token never waits.
+//! at the store, and a read without a token never waits. Many who wait cost the store little more than one: see
+//! [`super::watcher`] and [`super::flight`].
 
 use std::time::Duration;
 
 use contract::ConsistencyToken;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
+
+use super::AskError;
+use super::error::Unit;
+use super::quota::Place;
+use super::watcher::{Waited, Watcher};
 
 /// What a read asks of the read model's freshness.
 #[derive(Clone, Debug, Default)]
@@ -18,110 +24,129 @@ pub(crate) struct Freshness {
 }
 
 /// One look at a store.
-#[derive(Debug)]
-pub(crate) enum Look<T> {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look<T> {
     /// The store has come far enough; this is the answer.
     Reached(T),
-    /// It has come only this far: a product's version, or a partition's position.
-    At(i64),
+    /// It has come only this far, if it can say so: the version of a product.
+    At(Option<u64>),
 }
 
-/// What a wait came to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Waited<T> {
-    Reached(T),
-    /// The budget is used up; at the last look the store was here.
-    StillAt(i64),
+/// How often a row is looked at whose partition is applied and which is not there: it was lost, and is being built again.
+const LOST_ROW_PAUSE: Duration = Duration::from_millis(250);
+
+/// The waiting of one question for its token.
+#[derive(Debug)]
+pub(super) struct Wait<'a> {
+    token: &'a ConsistencyToken,
+    budget: Duration,
+    end: Instant,
+    place: &'a mut Place,
 }
 
-/// The first pause between two looks; each next one is twice as long, up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+impl<'a> Wait<'a> {
+    pub(super) fn new(token: &'a ConsistencyToken, budget: Duration, place: &'a mut Place) -> Self {
+        Self { token, budget, end: Instant::now() + budget, place }
+    }
 
-/// Looks until the store has come far enough or `budget` is over. There is always one look, and the last look is at
-/// the end of the budget. An error of a look ends the wait: it is the caller's answer.
-pub(crate) async fn wait_until<T, E, F>(budget: Duration, mut look: impl FnMut() -> F) -> Result<Waited<T>, E>
-where
-    F: Future<Output = Result<Look<T>, E>>,
-{
-    let end = Instant::now() + budget;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        let at = match look().await? {
-            Look::Reached(value) => return Ok(Waited::Reached(value)),
-            Look::At(at) => at,
-        };
-        let left = end.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(Waited::StillAt(at));
+    pub(super) fn token(&self) -> &'a ConsistencyToken {
+        self.token
+    }
+
+    /// Looks at the row of the token's product, and if that is too old waits for its partition and looks again.
+    pub(super) async fn for_row<T, F>(
+        &mut self,
+        model: &'static str,
+        watcher: &Watcher<AskError>,
+        look: impl Fn() -> F,
+    ) -> Result<T, AskError>
+    where
+        F: Future<Output = Result<Look<T>, AskError>>,
+    {
+        match look().await? {
+            Look::Reached(row) => return Ok(row),
+            at @ Look::At(_) if self.budget.is_zero() => return Err(self.behind(model, &at)),
+            Look::At(_) => {}
         }
-        sleep(pause.min(left)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        self.for_position(model, watcher).await?;
+        Ok(self.until_there(model, look).await?.0)
+    }
+
+    /// Waits until the token's record is applied. Gives the position, which is above the token's.
+    pub(super) async fn for_position(
+        &mut self,
+        model: &'static str,
+        watcher: &Watcher<AskError>,
+    ) -> Result<i64, AskError> {
+        let ConsistencyToken { partition, offset, .. } = *self.token;
+        if let Some(position) = watcher.known_past(partition, offset) {
+            return Ok(position);
+        }
+        let reached = |waited| match waited {
+            Waited::Reached(position) => Ok(position),
+            Waited::StillAt(at) => {
+                let asked = offset.saturating_add(1);
+                Err(AskError::Behind { model, unit: Unit::Position, at, asked })
+            }
+        };
+        if self.budget.is_zero() {
+            return reached(watcher.look_once(partition, offset).await?);
+        }
+        if let Err(full) = self.place.begin_to_wait() {
+            // Without a place to wait there is still an answer if there is nothing to wait for.
+            return match watcher.look_once(partition, offset).await? {
+                Waited::Reached(position) => Ok(position),
+                Waited::StillAt(_) => Err(full),
+            };
+        }
+        let end = self.end;
+        let waited = async { watcher.wait_past(partition, offset, end).await.and_then(reached) };
+        self.place.while_waiting(end, waited).await
+    }
+
+    /// Looks until the token's product is there, whose partition is applied; tells whether it was at the first look.
+    pub(super) async fn until_there<T, F>(
+        &mut self,
+        model: &'static str,
+        look: impl Fn() -> F,
+    ) -> Result<(T, bool), AskError>
+    where
+        F: Future<Output = Result<Look<T>, AskError>>,
+    {
+        let mut is_first = true;
+        loop {
+            match look().await? {
+                Look::Reached(there) => return Ok((there, is_first)),
+                at @ Look::At(_) if Instant::now() >= self.end => return Err(self.behind(model, &at)),
+                Look::At(_) => {}
+            }
+            is_first = false;
+            self.place.begin_to_wait()?;
+            let next = self.end.min(Instant::now() + LOST_ROW_PAUSE);
+            let pause = async {
+                sleep_until(next).await;
+                Ok(())
+            };
+            self.place.while_waiting(self.end, pause).await?;
+        }
+    }
+
+    fn behind<T>(&self, model: &'static str, look: &Look<T>) -> AskError {
+        let asked = self.token.version.get();
+        match look {
+            Look::At(Some(at)) => {
+                AskError::Behind { model, unit: Unit::Version, at: *at as i64, asked: asked as i64 }
+            }
+            _ => AskError::Lost { model, product: self.token.product.to_string(), version: asked },
+        }
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        self.place.end_to_wait();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-    use std::convert::Infallible;
-
-    use super::*;
-
-    const NO_TIME: Duration = Duration::ZERO;
-    const SOME_TIME: Duration = Duration::from_millis(40);
-    const MUCH_TIME: Duration = Duration::from_mins(1);
-
-    #[tokio::test]
-    async fn a_store_that_is_far_enough_answers_at_the_first_look() {
-        let looks = Cell::new(0);
-        let waited = wait_until(MUCH_TIME, || {
-            looks.set(looks.get() + 1);
-            async { Ok::<_, Infallible>(Look::Reached("row")) }
-        });
-        assert_eq!(waited.await, Ok(Waited::Reached("row")));
-        assert_eq!(looks.get(), 1);
-    }
-
-    #[tokio::test]
-    async fn without_budget_there_is_one_look_and_no_wait() {
-        let looks = Cell::new(0);
-        let waited = wait_until(NO_TIME, || {
-            looks.set(looks.get() + 1);
-            async { Ok::<Look<()>, Infallible>(Look::At(7)) }
-        });
-        assert_eq!(waited.await, Ok(Waited::StillAt(7)));
-        assert_eq!(looks.get(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_store_that_catches_up_in_time_answers_then() {
-        let looks = Cell::new(0);
-        let waited = wait_until(MUCH_TIME, || {
-            looks.set(looks.get() + 1);
-            let now = looks.get();
-            async move { Ok::<_, Infallible>(if now < 4 { Look::At(now) } else { Look::Reached(now) }) }
-        });
-        assert_eq!(waited.await, Ok(Waited::Reached(4)));
-    }
-
-    #[tokio::test]
-    async fn a_used_up_budget_tells_how_far_the_store_was_at_the_last_look() {
-        let looks = Cell::new(0);
-        let started = Instant::now();
-        let waited = wait_until(SOME_TIME, || {
-            looks.set(looks.get() + 1);
-            let now = looks.get();
-            async move { Ok::<Look<()>, Infallible>(Look::At(now)) }
-        });
-        let waited = waited.await;
-        assert_eq!(waited, Ok(Waited::StillAt(looks.get())));
-        assert!(looks.get() >= 3, "{} looks", looks.get());
-        assert!(started.elapsed() >= SOME_TIME);
-    }
-
-    #[tokio::test]
-    async fn an_error_of_the_store_ends_the_wait_at_once() {
-        let waited = wait_until(MUCH_TIME, || async { Err::<Look<()>, _>("store is away") });
-        assert_eq!(waited.await, Err("store is away"));
-    }
-}
+mod tests;

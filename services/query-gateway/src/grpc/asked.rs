@@ -1,4 +1,7 @@
-//! Requests as they come over gRPC, read into questions. Every fault is told, all at once, by its field's name.
+//! Requests as they come over gRPC, read into questions.
+//!
+//! Promises: every fault is told, all at once, by its field's name; a list that is too long is refused before its items are
+//! looked at.
 
 use std::fmt::Display;
 
@@ -6,33 +9,52 @@ use contract::proto::catalog::v1;
 use jiff::Timestamp;
 use prost_types::{Duration, Timestamp as ProtoTimestamp};
 use read_models::history::Past;
-use read_models::search::{Facet, Filters, SearchRequest, Sort};
+use read_models::search::{
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, Tag, check_text,
+};
 use read_models::{CategoryPath, Currency, PageRequest, ProductId, Version};
 
-use crate::ask::{AskError, Fault, Freshness, MOST_IDS, MOST_ITEMS, Questions, facets};
+use crate::ask::limits::{self, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_VALUES};
+use crate::ask::{AskError, Faults, Freshness, Questions, facets};
+
+/// The most nanoseconds beside whole seconds.
+const MAX_NANOS: i32 = 999_999_999;
 
 /// What is wrong with a request, collected while it is read.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 impl Reading {
     fn fault(&mut self, field: &str, detail: impl Into<String>) {
-        self.faults.push(Fault::new(field, detail));
+        self.faults.add(field, detail);
     }
 
     /// Keeps what was read, or its error as the fault of `field`.
     fn check<T, E: Display>(&mut self, field: &str, read: Result<T, E>) -> Option<T> {
-        read.map_err(|error| self.fault(field, error.to_string())).ok()
+        self.faults.check(field, read)
     }
 
     /// The value, if nothing was wrong; where it is none, a fault was told.
     pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, AskError> {
-        match value {
-            Some(value) if self.faults.is_empty() => Ok(value),
-            _ => Err(AskError::Malformed(self.faults)),
+        self.faults.finish()?;
+        value.ok_or_else(|| AskError::malformed("", "a required field is missing"))
+    }
+
+    /// Every value of a list, read one by one; too many is a fault, and none of them is looked at.
+    fn list<V, T, E: Display>(
+        &mut self,
+        field: &str,
+        max: usize,
+        values: &[V],
+        read: impl Fn(&V) -> Result<T, E>,
+    ) -> Vec<T> {
+        if self.check(field, limits::count(values.len(), max)).is_none() {
+            return Vec::new();
         }
+        let values = values.iter().enumerate();
+        values.filter_map(|(at, value)| self.check(&format!("{field}[{at}]"), read(value))).collect()
     }
 
     pub(super) fn product_id(&mut self, field: &str, text: &str) -> Option<ProductId> {
@@ -40,8 +62,8 @@ impl Reading {
     }
 
     pub(super) fn product_ids(&mut self, texts: &[String]) -> Option<Vec<ProductId>> {
-        if texts.is_empty() || texts.len() > MOST_IDS {
-            self.fault("product_ids", format!("names {} products: give 1 to {MOST_IDS}", texts.len()));
+        if texts.is_empty() || texts.len() > MAX_IDS {
+            self.fault("product_ids", format!("names {} products: give 1 to {MAX_IDS}", texts.len()));
             return None;
         }
         let ids = texts.iter().enumerate();
@@ -54,12 +76,15 @@ impl Reading {
 
     pub(super) fn past(&mut self, past: Option<v1::get_product_request::Past>) -> Option<Past> {
         match past? {
-            v1::get_product_request::Past::Version(0) => {
-                self.fault("version", "0 is before the first: versions begin at 1");
-                None
+            v1::get_product_request::Past::Version(version) => {
+                let version = self.check("version", limits::version(version))?;
+                Some(Past::Version(Version(version)))
             }
-            v1::get_product_request::Past::Version(version) => Some(Past::Version(Version(version))),
             v1::get_product_request::Past::AsOf(ProtoTimestamp { seconds, nanos }) => {
+                if !(0..=MAX_NANOS).contains(&nanos) {
+                    self.fault("as_of", format!("has {nanos} nanoseconds: give 0 to {MAX_NANOS}"));
+                    return None;
+                }
                 self.check("as_of", Timestamp::new(seconds, nanos)).map(Past::Time)
             }
         }
@@ -76,62 +101,76 @@ impl Reading {
         if v1::Sort::try_from(request.sort).is_err() {
             self.fault("sort", format!("{} is not one of the enum's numbers", request.sort));
         }
+        self.check("text", check_text(&request.text));
         SearchRequest {
             text: Some(request.text).filter(|text| !text.trim().is_empty()),
             filters: self.filters(request.filters.unwrap_or_default()),
             sort,
-            facets: self.facets(request.facets),
+            facets: self.facets(&request.facets),
             page: page(request.page_size, request.page_token),
         }
     }
 
-    fn filters(&mut self, filters: v1::Filters) -> Filters {
-        let mut statuses = Vec::new();
-        for number in filters.statuses {
-            match contract::proto::status_from(number) {
-                Some(status) => statuses.push(status),
-                None => self.fault("filters.statuses", format!("{number} is not one of the enum's numbers")),
-            }
+    pub(super) fn prefix(&mut self, prefix: String) -> Option<String> {
+        if prefix.trim().is_empty() {
+            self.fault("prefix", "is missing: give the beginning of a name");
+            return None;
         }
-        let category = Some(filters.category).filter(|text| !text.is_empty());
-        let currency = Some(filters.currency).filter(|text| !text.is_empty());
+        self.check("prefix", check_text(&prefix)).map(|()| prefix)
+    }
+
+    fn filters(&mut self, filters: v1::Filters) -> Filters {
+        let v1::Filters { category, brands, statuses, currency, price_min, price_max, attributes, tags } =
+            filters;
+        let status = |number: &i32| {
+            let status = contract::proto::status_from(*number);
+            status.ok_or_else(|| format!("{number} is not one of the enum's numbers"))
+        };
+        let attribute = |filter: &v1::AttributeFilter| {
+            let name = AttributeName::parse(&filter.name)?;
+            AttributeValue::parse(&filter.value).map(|value| (name, value))
+        };
+        let category = Some(category).filter(|text| !text.is_empty());
+        let currency = Some(currency).filter(|text| !text.is_empty());
+        let mut price = |field: &str, price: Option<u64>| self.check(field, limits::price(price?));
+        let price_min = price("filters.price_min", price_min);
+        let price_max = price("filters.price_max", price_max);
+        if let (Some(min), Some(max)) = (price_min, price_max)
+            && min > max
+        {
+            self.fault("filters.price_min", format!("{min} is above price_max, {max}"));
+        }
         Filters {
             category: category.and_then(|text| self.check("filters.category", CategoryPath::parse(&text))),
-            brands: filters.brands,
-            statuses,
+            brands: self.list("filters.brands", MAX_VALUES, &brands, |text| Brand::parse(text)),
+            statuses: self.list("filters.statuses", MAX_VALUES, &statuses, status),
             currency: currency.and_then(|text| self.check("filters.currency", Currency::parse(&text))),
-            price_min: filters.price_min,
-            price_max: filters.price_max,
-            attributes: filters.attributes.into_iter().map(|filter| (filter.name, filter.value)).collect(),
-            tags: filters.tags,
+            price_min,
+            price_max,
+            attributes: self.list("filters.attributes", MAX_VALUES, &attributes, attribute),
+            tags: self.list("filters.tags", MAX_VALUES, &tags, |text| Tag::parse(text)),
         }
     }
 
-    fn facets(&mut self, asked: Vec<v1::Facet>) -> Vec<Facet> {
-        if asked.len() > facets::MOST {
-            self.fault("facets", format!("names {} facets: give at most {}", asked.len(), facets::MOST));
-        }
-        let asked = asked.into_iter().enumerate().take(facets::MOST);
-        asked
-            .filter_map(|(at, asked)| {
-                self.check(&format!("facets[{at}]"), facets::facet(&asked.field, &asked.price_bounds))
-            })
-            .collect()
+    fn facets(&mut self, asked: &[v1::Facet]) -> Vec<Facet> {
+        self.list("facets", MAX_FACETS, asked, |asked| facets::facet(&asked.field, &asked.price_bounds))
     }
 }
 
 pub(super) fn page(size: u32, token: String) -> PageRequest {
-    PageRequest::new(size.min(MOST_ITEMS), Some(token).filter(|token| !token.is_empty()))
+    PageRequest::new(size.min(MAX_PAGE_SIZE), Some(token).filter(|token| !token.is_empty()))
 }
 
 pub(super) fn freshness(questions: &Questions, asked: Option<v1::Freshness>) -> Result<Freshness, AskError> {
     let asked = asked.unwrap_or_default();
     let wait = asked.wait.map(|Duration { seconds, nanos }| {
-        let (seconds, nanos) = (u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
-        Some(std::time::Duration::new(seconds, nanos))
+        let nanos = Some(nanos).filter(|nanos| (0..=MAX_NANOS).contains(nanos))?;
+        Some(std::time::Duration::new(u64::try_from(seconds).ok()?, nanos as u32))
     });
-    let Some(wait) = wait.map_or(Some(None), |wait| wait.map(Some)) else {
-        return Err(AskError::malformed("freshness.wait", "is negative: leave it out, or give 0 or more"));
-    };
+    if wait == Some(None) {
+        let detail = format!("must be 0 seconds or more, with 0 to {MAX_NANOS} nanoseconds, or left out");
+        return Err(AskError::malformed("freshness.wait", detail));
+    }
+    let wait = wait.flatten();
     questions.freshness(Some(asked.consistency_token.as_str()).filter(|token| !token.is_empty()), wait)
 }

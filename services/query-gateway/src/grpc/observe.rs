@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::NAME;
 use crate::ask::AskError;
+use crate::ask::limits::is_request_id;
 
 /// The instruments of the gRPC server.
 #[derive(Clone, Debug)]
@@ -39,7 +40,8 @@ impl Metrics {
     ) -> Result<Response<T>, Status> {
         let started = Instant::now();
         let text = |name| metadata.get(name).and_then(|value| value.to_str().ok());
-        let id = text("x-request-id").map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
+        let id = text("x-request-id").filter(|id| is_request_id(id));
+        let id = id.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
         let span = tracing::info_span!(
             "grpc call",
             otel.name = format!("{NAME}/{method}"),

@@ -54,8 +54,8 @@ impl QueryService for Service {
             let ids = reading.product_ids(&request.product_ids);
             let ids = reading.finish(ids)?;
             let freshness = freshness(&self.questions, request.freshness)?;
-            let found = self.questions.products(&ids, &freshness).await?;
-            let items = found.into_iter().map(|found| match found {
+            let batch = self.questions.products(&ids, &freshness).await?;
+            let items = batch.found.into_iter().map(|found| match found {
                 Found::Here(found) => {
                     let product_id = found.product.id.to_string();
                     v1::BatchItem { product_id, product: Some(views::stored_product(&found)) }
@@ -64,7 +64,10 @@ impl QueryService for Service {
                     v1::BatchItem { product_id: id.to_string(), product: None }
                 }
             });
-            Ok(v1::BatchGetProductsResponse { items: items.collect() })
+            Ok(v1::BatchGetProductsResponse {
+                items: items.collect(),
+                remaining_product_ids: batch.remaining.iter().map(ToString::to_string).collect(),
+            })
         };
         self.metrics.observe("BatchGetProducts", &metadata, call).await
     }
@@ -132,8 +135,11 @@ impl QueryService for Service {
     ) -> Result<Response<v1::SuggestResponse>, Status> {
         let (metadata, _, request) = request.into_parts();
         let call = async {
+            let mut reading = Reading::default();
+            let prefix = reading.prefix(request.prefix);
+            let prefix = reading.finish(prefix)?;
             let freshness = freshness(&self.questions, request.freshness)?;
-            let found = self.questions.suggest(&request.prefix, request.size, &freshness).await?;
+            let found = self.questions.suggest(&prefix, request.size, &freshness).await?;
             Ok(v1::SuggestResponse { suggestions: found.into_iter().map(views::suggestion).collect() })
         };
         self.metrics.observe("Suggest", &metadata, call).await

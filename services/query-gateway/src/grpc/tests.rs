@@ -1,5 +1,7 @@
 //! The real service without stores: what a caller gets for bad input, and while the stores are away.
 
+mod hostile;
+
 use contract::code::Code;
 use contract::proto::catalog::v1;
 use contract::proto::catalog::v1::query_service_server::QueryService;
@@ -45,7 +47,7 @@ async fn all_that_is_wrong_is_told_at_once() {
     let request = v1::SearchRequest { filters: Some(filters), facets, sort: 99, ..Default::default() };
     let mut fields = error(service().search(Request::new(request)).await, Code::MalformedRequest);
     fields.sort_unstable();
-    assert_eq!(fields, ["/facets[0]", "/filters.category", "/filters.statuses", "/sort"]);
+    assert_eq!(fields, ["/facets[0]", "/filters.category", "/filters.statuses[0]", "/sort"]);
     let request =
         v1::BatchGetProductsRequest { product_ids: vec!["p-1".into(), "p 2".into()], freshness: None };
     let fields = error(service().batch_get_products(Request::new(request)).await, Code::MalformedRequest);

@@ -12,7 +12,8 @@ use toolkit::problem::Problem;
 use super::headers::{self, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
 use super::observe::RequestContext;
 use super::params::Params;
-use crate::ask::{AskError, Fault, Freshness, MOST_ITEMS, Questions};
+use crate::ask::limits::MAX_PAGE_SIZE;
+use crate::ask::{AskError, Fault, Freshness, Questions};
 
 /// Runs a handler; an error becomes a problem that carries the request's id and trace.
 pub(super) async fn answer(
@@ -53,6 +54,7 @@ pub(super) fn freshness(
     params: &mut Params,
     questions: &Questions,
 ) -> Result<AskedFreshness, AskError> {
+    headers::check_length(request.headers(), &headers::PREFER)?;
     let header =
         request.headers().get(&CONSISTENCY_TOKEN).map(|value| value.to_str().unwrap_or_default().to_owned());
     let parameter = params.one("consistency_token");
@@ -73,9 +75,9 @@ pub(super) fn freshness(
 pub(super) fn page(params: &mut Params) -> PageRequest {
     let size = params.read::<i64>("page_size").unwrap_or_default();
     if size < 0 {
-        params.fault("page_size", format!("{size} is negative: give 1 to {MOST_ITEMS}, or leave it out"));
+        params.fault("page_size", format!("{size} is negative: give 1 to {MAX_PAGE_SIZE}, or leave it out"));
     }
-    let size = u32::try_from(size.clamp(0, i64::from(MOST_ITEMS))).unwrap_or_default();
+    let size = u32::try_from(size.clamp(0, i64::from(MAX_PAGE_SIZE))).unwrap_or_default();
     PageRequest::new(size, params.one("page_token"))
 }
 

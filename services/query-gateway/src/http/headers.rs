@@ -4,15 +4,25 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{HeaderMap, HeaderName, IF_NONE_MATCH};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
+
+use crate::ask::limits::{MAX_HEADER_BYTES, is_request_id, shown};
+use crate::ask::{AskError, Fault};
 
 pub(super) static CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 pub(super) static PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(super) static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest request id that is taken over from a caller.
-const LONGEST_REQUEST_ID: usize = 128;
+/// Refuses a header that is longer than what it is for.
+pub(super) fn check_length(headers: &HeaderMap, name: &HeaderName) -> Result<(), AskError> {
+    let bytes: usize = headers.get_all(name).map(HeaderValue::len).sum();
+    if bytes <= MAX_HEADER_BYTES {
+        return Ok(());
+    }
+    let detail = format!("has {bytes} bytes: give at most {MAX_HEADER_BYTES}");
+    Err(AskError::Header(Fault::new(name.as_str(), detail)))
+}
 
 /// The seconds of `Prefer: wait=N`, if it was preferred. The first one counts, as RFC 7240 says.
 pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, String> {
@@ -25,7 +35,8 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, St
             if name.trim().eq_ignore_ascii_case("wait") {
                 let value = value.trim().trim_matches('"');
                 let seconds = value.parse::<u32>();
-                let seconds = seconds.map_err(|_| format!("wait=\"{value}\" is not a number of seconds"))?;
+                let seconds =
+                    seconds.map_err(|_| format!("wait=\"{}\" is not a number of seconds", shown(value)))?;
                 return Ok(Some(Duration::from_secs(u64::from(seconds))));
             }
         }
@@ -45,14 +56,11 @@ pub(super) fn none_match(headers: &HeaderMap, etag: &str) -> bool {
 /// The caller's id of this request, if it is one that can be logged and echoed.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(&REQUEST_ID)?.to_str().ok()?;
-    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
-    (printable && !text.is_empty() && text.len() <= LONGEST_REQUEST_ID).then(|| text.to_owned())
+    is_request_id(text).then(|| text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
     fn headers(name: &HeaderName, values: &[&str]) -> HeaderMap {

@@ -1,7 +1,8 @@
 //! The query string, taken apart name by name.
 //!
 //! Promises: every fault is told, all at once, each with the parameter's name; a parameter nobody asked for is a fault,
-//! because a filter that is misspelt and passed over answers another question.
+//! because a filter that is misspelt and passed over answers another question. A query string that is too much is refused
+//! before it is taken apart.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,28 +10,51 @@ use std::str::FromStr;
 
 use actix_web::web::Query;
 
-use crate::ask::{AskError, Fault};
+use crate::ask::limits::{self, MAX_PARAMETERS, MAX_QUERY_BYTES, shown};
+use crate::ask::{AskError, Faults};
 
 /// The parameters that nobody has taken yet, and what was wrong with those taken.
 #[derive(Debug)]
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
     known: Vec<String>,
-    faults: Vec<Fault>,
+    faults: Faults,
 }
 
 impl Params {
     pub(super) fn parse(query: &str) -> Result<Self, AskError> {
-        let pairs = Query::<Vec<(String, String)>>::from_query(query).map_err(|error| {
-            AskError::Malformed(vec![Fault::new("query", format!("cannot be read: {error}"))])
-        })?;
-        Ok(Self { pairs: pairs.into_inner(), known: Vec::new(), faults: Vec::new() })
+        if query.len() > MAX_QUERY_BYTES {
+            let detail = format!("has {} bytes: give at most {MAX_QUERY_BYTES}", query.len());
+            return Err(AskError::malformed("query", detail));
+        }
+        let count = query.split('&').count();
+        if count > MAX_PARAMETERS {
+            let detail = format!("has {count} parameters: give at most {MAX_PARAMETERS}");
+            return Err(AskError::malformed("query", detail));
+        }
+        let pairs = Query::<Vec<(String, String)>>::from_query(query)
+            .map_err(|error| AskError::malformed("query", format!("cannot be read: {error}")))?;
+        Ok(Self { pairs: pairs.into_inner(), known: Vec::new(), faults: Faults::default() })
     }
 
     /// Every value of `name`, in order.
     pub(super) fn all(&mut self, name: &str) -> Vec<String> {
         self.known.push(name.to_owned());
         self.take(|given| given == name).into_iter().map(|(_, value)| value).collect()
+    }
+
+    /// Every value of `name`, read one by one; too many is a fault, and none of them is looked at.
+    pub(super) fn list<T, E: Display>(
+        &mut self,
+        name: &str,
+        max: usize,
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> Vec<T> {
+        let values = self.all(name);
+        if self.check(name, limits::count(values.len(), max)).is_none() {
+            return Vec::new();
+        }
+        values.iter().filter_map(|value| self.check(name, read(value))).collect()
     }
 
     /// The only value of `name`; given twice is a fault. Empty counts as not given.
@@ -46,7 +70,7 @@ impl Params {
     pub(super) fn read<T: FromStr<Err: Display>>(&mut self, name: &str) -> Option<T> {
         let text = self.one(name)?;
         let value = text.parse();
-        value.map_err(|error| self.fault(name, format!("\"{text}\" cannot be read: {error}"))).ok()
+        value.map_err(|error| self.fault(name, format!("\"{}\" cannot be read: {error}", shown(&text)))).ok()
     }
 
     /// The only value of `name`, one of a few words.
@@ -55,7 +79,8 @@ impl Params {
         let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-            self.fault(name, format!("\"{text}\" is not a choice: give one of {}", words.join(", ")));
+            let detail = format!("\"{}\" is not a choice: give one of {}", shown(&text), words.join(", "));
+            self.fault(name, detail);
         }
         found
     }
@@ -71,12 +96,12 @@ impl Params {
     }
 
     pub(super) fn fault(&mut self, name: &str, detail: String) {
-        self.faults.push(Fault::new(name, detail));
+        self.faults.add(name, detail);
     }
 
     /// Keeps what `read` gives, or its error as the fault of `name`.
     pub(super) fn check<T, E: Display>(&mut self, name: &str, read: Result<T, E>) -> Option<T> {
-        read.map_err(|error| self.fault(name, error.to_string())).ok()
+        self.faults.check(name, read)
     }
 
     /// Ends the reading: every fault, and every parameter that is left, is an error.
@@ -88,7 +113,7 @@ impl Params {
             let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
             self.fault(&name, format!("there is no such parameter: this question takes {known}"));
         }
-        if self.faults.is_empty() { Ok(()) } else { Err(AskError::Malformed(self.faults)) }
+        self.faults.finish()
     }
 
     /// Ends the reading with a value that must be there: where it is none, a fault was told.

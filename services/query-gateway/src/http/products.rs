@@ -8,10 +8,11 @@ use read_models::{CategoryPath, ProductId, Version};
 use serde_json::json;
 
 use super::asked::{answer, freshness, head, page, page_answer, product_id};
-use super::headers::none_match;
+use super::headers::{check_length, none_match};
 use super::params::Params;
 use super::views;
-use crate::ask::{Found, MOST_IDS, Questions};
+use crate::ask::limits::{self, MAX_IDS};
+use crate::ask::{Found, Questions};
 
 /// `GET /v1/products/{product_id}`
 pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
@@ -21,6 +22,7 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions
         let asked = freshness(&request, &mut params, &questions)?;
         let past = past(&mut params);
         params.finish()?;
+        check_length(request.headers(), &header::IF_NONE_MATCH)?;
         let found = match past {
             None => questions.product(&id, &asked.freshness).await?,
             Some(past) => questions.product_at(&id, past, &asked.freshness).await?,
@@ -44,14 +46,17 @@ pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>)
         let ids = ids(&mut params);
         params.finish()?;
         let (mut items, mut gone, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-        for found in questions.products(&ids, &asked.freshness).await? {
+        let batch = questions.products(&ids, &asked.freshness).await?;
+        for found in batch.found {
             match found {
                 Found::Here(found) => items.push(views::product(&found)),
                 Found::Gone(id) => gone.push(id.to_string()),
                 Found::Missing(id) => missing.push(id.to_string()),
             }
         }
-        Ok(head(&asked).json(json!({ "items": items, "gone": gone, "missing": missing })))
+        let remaining: Vec<_> = batch.remaining.iter().map(ProductId::as_str).collect();
+        let body = json!({ "items": items, "gone": gone, "missing": missing, "remaining": remaining });
+        Ok(head(&asked).json(body))
     })
     .await
 }
@@ -80,31 +85,32 @@ pub(super) async fn category(request: HttpRequest, questions: web::Data<Question
 /// `version=3` or `as_of=2026-11-24T10:00:00Z`.
 fn past(params: &mut Params) -> Option<Past> {
     let version = params.read::<u64>("version");
+    let version = version.and_then(|version| params.check("version", limits::version(version)));
     let time = params.read::<Timestamp>("as_of");
     if version.is_some() && time.is_some() {
         params.fault("as_of", "is given together with version: give one of them".to_owned());
-    }
-    if version == Some(0) {
-        params.fault("version", "0 is before the first: versions begin at 1".to_owned());
     }
     version.map(|version| Past::Version(Version(version))).or(time.map(Past::Time))
 }
 
 /// `ids=a,b`, also repeated; each once.
 fn ids(params: &mut Params) -> Vec<ProductId> {
+    let texts = params.all("ids");
+    let texts: Vec<&str> =
+        texts.iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty()).collect();
+    if texts.len() > MAX_IDS {
+        params.fault("ids", format!("names {} products: ask for at most {MAX_IDS} at once", texts.len()));
+        return Vec::new();
+    }
     let mut ids = Vec::new();
-    for text in params.all("ids").iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty()) {
+    for text in &texts {
         if let Some(id) = params.check("ids", ProductId::parse(text))
             && !ids.contains(&id)
         {
             ids.push(id);
         }
-        if ids.len() > MOST_IDS {
-            params.fault("ids", format!("names more than {MOST_IDS} products: ask in several requests"));
-            break;
-        }
     }
-    if ids.is_empty() {
+    if texts.is_empty() {
         params.fault("ids", "names no product: give ids with commas between them".to_owned());
     }
     ids

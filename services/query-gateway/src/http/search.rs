@@ -1,13 +1,16 @@
 //! Full-text search with filters and facets, and completion of a prefix.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use read_models::search::{Facet, Filters, SearchRequest, Sort};
+use read_models::search::{
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, Tag, check_text,
+};
 use read_models::{CategoryPath, Currency, Status};
 use serde_json::json;
 
 use super::asked::{answer, freshness, head, page, page_answer};
 use super::params::Params;
 use super::views;
+use crate::ask::limits::{self, MAX_FACETS, MAX_VALUES, shown};
 use crate::ask::{Questions, facets};
 
 const SORTS: [(&str, Sort); 5] = [
@@ -24,7 +27,7 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
         let wanted = SearchRequest {
-            text: params.one("q").filter(|text| !text.trim().is_empty()),
+            text: text(&mut params).filter(|text| !text.trim().is_empty()),
             filters: filters(&mut params),
             sort: params.choice("sort", &SORTS).unwrap_or_default(),
             facets: facets(&mut params),
@@ -51,6 +54,8 @@ pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Questions
         let prefix = params.one("q").unwrap_or_default();
         if prefix.trim().is_empty() {
             params.fault("q", "is missing: give the beginning of a name".to_owned());
+        } else {
+            params.check("q", check_text(&prefix));
         }
         let size = params.read::<u32>("size").unwrap_or_default();
         params.finish()?;
@@ -61,50 +66,90 @@ pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Questions
     .await
 }
 
+fn text(params: &mut Params) -> Option<String> {
+    let text = params.one("q")?;
+    params.check("q", check_text(&text)).map(|()| text)
+}
+
 fn filters(params: &mut Params) -> Filters {
     let category =
         params.one("category").and_then(|text| params.check("category", CategoryPath::parse(&text)));
-    let mut statuses = Vec::new();
-    for text in params.all("status") {
-        statuses.extend(params.check("status", Status::parse(&text)));
-    }
+    let statuses = params.list("status", MAX_VALUES, Status::parse);
     let currency = params.one("currency").and_then(|text| params.check("currency", Currency::parse(&text)));
-    let (price_min, price_max) = (params.read("price_min"), params.read("price_max"));
-    let attributes = params.with_prefix("attr.").into_iter();
+    let (price_min, price_max) = (price(params, "price_min"), price(params, "price_max"));
+    if let (Some(min), Some(max)) = (price_min, price_max)
+        && min > max
+    {
+        params.fault("price_min", format!("{min} is above price_max, {max}"));
+    }
     Filters {
         category,
-        brands: params.all("brand"),
+        brands: params.list("brand", MAX_VALUES, Brand::parse),
         statuses,
         currency,
         price_min,
         price_max,
-        attributes: attributes
-            .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
-            .collect(),
-        tags: params.all("tag"),
+        attributes: attributes(params),
+        tags: params.list("tag", MAX_VALUES, Tag::parse),
     }
+}
+
+fn price(params: &mut Params, name: &str) -> Option<u64> {
+    let price = params.read::<u64>(name)?;
+    params.check(name, limits::price(price))
+}
+
+/// `attr.color=E`: the parameter's name holds the attribute's.
+fn attributes(params: &mut Params) -> Vec<(AttributeName, AttributeValue)> {
+    let given = params.with_prefix("attr.");
+    let count = given.values().map(Vec::len).sum();
+    if params.check("attr", limits::count(count, MAX_VALUES)).is_none() {
+        return Vec::new();
+    }
+    let mut attributes = Vec::with_capacity(count);
+    for (name, values) in given {
+        let parameter = format!("attr.{name}");
+        let Some(name) = params.check(&parameter, AttributeName::parse(&name)) else { continue };
+        for value in values {
+            let value = params.check(&parameter, AttributeValue::parse(&value));
+            attributes.extend(value.map(|value| (name.clone(), value)));
+        }
+    }
+    attributes
 }
 
 /// `facets=category,brand,status,tags,price,attr,attr.color`; `price_bounds=1000,5000` says where price ranges begin.
 fn facets(params: &mut Params) -> Vec<Facet> {
     let bounds = price_bounds(params);
+    let names = params.all("facets");
+    let names: Vec<&str> =
+        names.iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()).collect();
+    if names.len() > MAX_FACETS {
+        params.fault("facets", format!("names {} facets: give at most {MAX_FACETS}", names.len()));
+        return Vec::new();
+    }
     let mut found = Vec::new();
-    for name in params.all("facets").iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()) {
+    for name in names {
         if let Some(facet) = params.check("facets", facets::facet(name, &bounds))
             && !found.contains(&facet)
         {
             found.push(facet);
         }
     }
-    if found.len() > facets::MOST {
-        params.fault("facets", format!("names {} facets: give at most {}", found.len(), facets::MOST));
-    }
     found
 }
 
 fn price_bounds(params: &mut Params) -> Vec<u64> {
     let Some(text) = params.one("price_bounds") else { return Vec::new() };
+    let count = text.split(',').count();
+    if count > MAX_FACETS {
+        params.fault("price_bounds", format!("names {count} bounds: give at most {MAX_FACETS}"));
+        return Vec::new();
+    }
     let bounds: Result<Vec<u64>, _> = text.split(',').map(str::parse).collect();
-    let bounds = bounds.map_err(|_| format!("\"{text}\" is not a list of minor units, as in 1000,5000"));
+    let bounds =
+        bounds.map_err(|_| format!("\"{}\" is not a list of minor units, as in 1000,5000", shown(&text)));
+    // Also where no price facet asks for them.
+    let bounds = bounds.and_then(|bounds| facets::facet("price", &bounds).map(|_| bounds));
     params.check("price_bounds", bounds).unwrap_or_default()
 }

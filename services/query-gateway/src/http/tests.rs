@@ -1,6 +1,8 @@
 //! The real handlers without stores: what a caller gets for bad input, and while the stores are away. Answers out of the
 //! stores are held by the promises on the real servers (`tests/it`).
 
+mod hostile;
+
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -43,15 +45,24 @@ impl Answer {
 }
 
 async fn ask(request: TestRequest) -> Answer {
+    ask_all([request]).await.remove(0)
+}
+
+/// Asks one gateway all questions.
+async fn ask_all(requests: impl IntoIterator<Item = TestRequest>) -> Vec<Answer> {
     let telemetry = Telemetry::detached("tester").unwrap();
     let config = Config::default();
     let metrics = ask::Metrics::new(&telemetry.meter());
     let questions = Questions::new(Stores::new(&config), config.queries, metrics);
     let service = init_service(app(questions, Metrics::new(&telemetry.meter()))).await;
-    let answer = call_service(&service, request.to_request()).await;
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = serde_json::from_slice(&read_body(answer).await).unwrap_or_default();
-    Answer { status, headers, body }
+    let mut answers = Vec::new();
+    for request in requests {
+        let answer = call_service(&service, request.to_request()).await;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = serde_json::from_slice(&read_body(answer).await).unwrap_or_default();
+        answers.push(Answer { status, headers, body });
+    }
+    answers
 }
 
 async fn get(uri: &str) -> Answer {

@@ -1,17 +1,28 @@
 //! Turns a [`SearchRequest`] into the body of the search API, and nothing else.
 
-use domain::Status;
+use ahash::AHashMap;
+use domain::{Brand, Status};
 use serde_json::{Value, json};
 
+use super::cursor::Cursor;
 use super::document::pair;
-use super::request::{Facet, Filters, SearchRequest, Sort};
-use crate::QueryError;
+use super::request::{Facet, Filters, SearchRequest, Sort, words};
 
-/// Values counted per facet.
-const FACET_VALUES: u32 = 100;
+/// How much is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Products.
+    pub(super) hits: usize,
+    /// Values counted per facet.
+    pub(super) facet_values: usize,
+}
 
-/// The sort values of the last hit of a page.
-pub(super) type Cursor = Vec<Value>;
+/// Variants that a word with a typo may stand for.
+const EXPANSIONS: usize = 50;
+/// The same of all words together. With the clauses that rank, it stays below the 1,024 that a server takes.
+const ALL_EXPANSIONS: usize = 640;
+/// What only helps to find a product is not sent back: it is half of a document.
+const NOT_READ: [&str; 3] = ["categories", "attribute_names", "attribute_pairs"];
 
 /// What makes one question another: everything but the page.
 pub(super) fn question(request: &SearchRequest) -> String {
@@ -20,15 +31,12 @@ pub(super) fn question(request: &SearchRequest) -> String {
 }
 
 /// The body; `size` hits after `cursor`.
-pub(super) fn search(
-    request: &SearchRequest,
-    size: usize,
-    cursor: Option<Cursor>,
-) -> Result<Value, QueryError> {
+pub(super) fn search(request: &SearchRequest, size: Size, cursor: Option<&Cursor>) -> Value {
     let mut body = json!({
-        "size": size,
+        "size": size.hits,
         "track_total_hits": true,
-        "query": { "bool": query(request)? },
+        "_source": { "excludes": NOT_READ },
+        "query": { "bool": query(request) },
         "sort": sort(request.sort),
     });
     if request.sort == Sort::Relevance {
@@ -37,22 +45,23 @@ pub(super) fn search(
     if !request.facets.is_empty() {
         let facets = request.facets.iter().enumerate();
         body["aggs"] = facets
-            .map(|(i, facet)| (i.to_string(), aggregation(facet)))
+            .map(|(i, facet)| (i.to_string(), aggregation(facet, size.facet_values)))
             .collect::<serde_json::Map<_, _>>()
             .into();
     }
     if let Some(cursor) = cursor {
-        body["search_after"] = cursor.into();
+        body["search_after"] = cursor.search_after();
     }
-    Ok(body)
+    body
 }
 
-fn query(request: &SearchRequest) -> Result<Value, QueryError> {
-    let mut clauses = json!({ "filter": filters(&request.filters)? });
+fn query(request: &SearchRequest) -> Value {
+    let mut clauses = json!({ "filter": filters(&request.filters) });
     if let Some(text) = request.text.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        let expansions = (ALL_EXPANSIONS / words(text).max(1)).clamp(1, EXPANSIONS);
         // Every word must be somewhere, with a typo or two; where it is, and without typo, makes a hit better.
         clauses["must"] = json!([{ "match": { "everything": {
-            "query": text, "operator": "and", "fuzziness": "AUTO", "prefix_length": 1, "max_expansions": 50,
+            "query": text, "operator": "and", "fuzziness": "AUTO", "prefix_length": 1, "max_expansions": expansions,
         } } }]);
         clauses["should"] = json!([
             { "multi_match": {
@@ -63,21 +72,17 @@ fn query(request: &SearchRequest) -> Result<Value, QueryError> {
             { "term": { "sku": { "value": text, "boost": 20 } } },
         ]);
     }
-    Ok(clauses)
+    clauses
 }
 
-fn filters(filters: &Filters) -> Result<Vec<Value>, QueryError> {
-    if let (Some(min), Some(max)) = (filters.price_min, filters.price_max)
-        && min > max
-    {
-        return Err(QueryError::BadQuestion(format!("the lowest price, {min}, is above the highest, {max}")));
-    }
+fn filters(filters: &Filters) -> Vec<Value> {
     let mut all = Vec::new();
     if let Some(category) = &filters.category {
         all.push(json!({ "term": { "categories": category.as_str() } }));
     }
     if !filters.brands.is_empty() {
-        all.push(json!({ "terms": { "brand": filters.brands } }));
+        let brands: Vec<&str> = filters.brands.iter().map(Brand::as_str).collect();
+        all.push(json!({ "terms": { "brand": brands } }));
     }
     let statuses: Vec<&str> = if filters.statuses.is_empty() {
         Status::ALL.iter().filter(|s| **s != Status::Deleted).map(|s| s.as_str()).collect()
@@ -94,21 +99,18 @@ fn filters(filters: &Filters) -> Result<Vec<Value>, QueryError> {
             bounds.into_iter().filter_map(|(name, bound)| Some((name.to_owned(), json!(bound?)))).collect();
         all.push(json!({ "range": { "price_minor": range } }));
     }
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in &filters.attributes {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
+    let mut of_name: AHashMap<&str, usize> = AHashMap::new();
+    let mut pairs: Vec<Vec<String>> = Vec::new();
+    for (name, value) in &filters.attributes {
+        let at = *of_name.entry(name.as_str()).or_insert(pairs.len());
+        if at == pairs.len() {
+            pairs.push(Vec::new());
         }
+        pairs[at].push(pair(name.as_str(), value.as_str()));
     }
-    for name in names {
-        let of_name = filters.attributes.iter().filter(|(n, _)| n == name);
-        let pairs: Vec<String> = of_name.map(|(n, v)| pair(n, v)).collect();
-        all.push(json!({ "terms": { "attribute_pairs": pairs } }));
-    }
-    for tag in &filters.tags {
-        all.push(json!({ "term": { "tags": tag } }));
-    }
-    Ok(all)
+    all.extend(pairs.into_iter().map(|pairs| json!({ "terms": { "attribute_pairs": pairs } })));
+    all.extend(filters.tags.iter().map(|tag| json!({ "term": { "tags": tag.as_str() } })));
+    all
 }
 
 /// The product id makes every order total, so that pages neither repeat nor skip.
@@ -123,8 +125,8 @@ fn sort(sort: Sort) -> Value {
     json!([first, { "product_id": "asc" }])
 }
 
-fn aggregation(facet: &Facet) -> Value {
-    let terms = |field: &str| json!({ "terms": { "field": field, "size": FACET_VALUES } });
+fn aggregation(facet: &Facet, values: usize) -> Value {
+    let terms = |field: &str| json!({ "terms": { "field": field, "size": values } });
     match facet {
         Facet::Category => terms("categories"),
         Facet::Brand => terms("brand"),
@@ -133,7 +135,7 @@ fn aggregation(facet: &Facet) -> Value {
         Facet::AttributeNames => terms("attribute_names"),
         Facet::Attribute { name } => {
             // Attribute names hold nothing that a regular expression would read otherwise.
-            json!({ "terms": { "field": "attribute_pairs", "size": FACET_VALUES, "include": format!("{name}=.*") } })
+            json!({ "terms": { "field": "attribute_pairs", "size": values, "include": format!("{name}=.*") } })
         }
         Facet::Price { bounds } => {
             json!({ "range": { "field": "price_minor", "ranges": ranges(bounds) } })

@@ -1,22 +1,26 @@
 //! The questions `search` answers: full text with typo tolerance, filters, facets, and completion of a prefix.
 
 use domain::{CategoryPath, ProductId, ValueError};
-use serde::Deserialize;
-use serde_json::Value;
-use toolkit::search::Search;
+use toolkit::search::{Search, SearchError};
 
-use super::body;
+use super::answer::{Answer, NameDocument, response};
+use super::body::{self, Size};
+use super::cursor::Cursor;
 use super::document::ProductDocument;
-use super::request::{Bucket, Facet, FacetCounts, Hit, SearchRequest, SearchResponse, Suggestion};
+use super::request::{SearchRequest, SearchResponse, Suggestion, check_text};
 use super::store::INDEX;
 use crate::positions::SearchPositions;
-use crate::{GENERATION, QueryError, StoredProduct, page};
+use crate::{GENERATION, QueryError, StoredProduct};
+
+/// Values counted per facet.
+const FACET_VALUES: usize = 100;
+/// An answer of the server is not read further than this: whoever wrote large products must not fill our memory.
+const MAX_READ_BYTES: usize = 8 * 1024 * 1024;
 
 /// Asks `search`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queries {
     search: Search,
-    alias: String,
     index: String,
     positions: SearchPositions,
 }
@@ -25,38 +29,33 @@ impl Queries {
     pub fn new(search: &Search) -> Self {
         Self {
             search: search.clone(),
-            alias: INDEX.alias(search.prefix()),
             index: INDEX.index(search.prefix(), GENERATION),
             positions: SearchPositions::open(search),
         }
     }
 
     /// Finds products. What was written is found after the next refresh, about a second later at most; see [`Self::refresh`].
+    /// A page ends early, with a next one, where its products have come to [`crate::page::MAX_PAGE_BYTES`].
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchResponse, QueryError> {
-        check(request)?;
+        request.check()?;
         let question = body::question(request);
-        let cursor = request.page.token.as_ref().map(|token| page::decode(&question, token)).transpose()?;
-        let size = request.page.effective_size();
-        let body = body::search(request, size + 1, cursor)?;
-        let mut answer: Answer<ProductDocument<'static>> = self.search.search(&self.alias, body).await?;
-        let more = answer.hits.hits.len() > size;
-        answer.hits.hits.truncate(size);
-        let next = match answer.hits.hits.last() {
-            Some(last) if more => Some(page::encode(&question, &last.sort)?),
-            _ => None,
-        };
-        let facets = request.facets.iter().enumerate().map(|(i, facet)| {
-            let counted = answer.aggregations.remove(&i.to_string()).unwrap_or_default();
-            FacetCounts {
-                facet: facet.to_string(),
-                buckets: counted.buckets.into_iter().map(|b| b.of(facet)).collect(),
+        let decoded = request.page.token.as_ref().map(|token| Cursor::decode(&question, request.sort, token));
+        let cursor = decoded.transpose()?;
+        let mut size = Size { hits: request.page.effective_size() + 1, facet_values: FACET_VALUES };
+        let answer = loop {
+            let body = body::search(request, size, cursor.as_ref());
+            let answer = self.search.search_bounded(&self.index, body, MAX_READ_BYTES).await;
+            if let Some(answer) = answer.map_err(refused)? {
+                break answer;
             }
-        });
-        let facets = facets.collect();
-        let hits =
-            answer.hits.hits.into_iter().map(|hit| Ok(Hit { found: hit.source.parse()?, score: hit.score }));
-        let hits = hits.collect::<Result<_, crate::Error>>()?;
-        Ok(SearchResponse { hits, total: answer.hits.total.map_or(0, |t| t.value), facets, next })
+            size = smaller(size).ok_or_else(|| {
+                QueryError::Internal(format!(
+                    "one product of {} is larger than {MAX_READ_BYTES} bytes",
+                    self.index
+                ))
+            })?;
+        };
+        response(answer, request, &question, size.hits - 1)
     }
 
     /// Products whose names begin like this: the last word may be unfinished. At most 50.
@@ -65,8 +64,10 @@ impl Queries {
         if prefix.is_empty() {
             return Ok(Vec::new());
         }
+        check_text(prefix)
+            .map_err(|problem| QueryError::BadQuestion(format!("the text to complete {problem}")))?;
         let body = body::suggest(prefix, size.clamp(1, 50));
-        let answer: Answer<NameDocument> = self.search.search(&self.alias, body).await?;
+        let answer: Answer<NameDocument> = self.search.search(&self.index, body).await.map_err(refused)?;
         let suggestions = answer.hits.hits.into_iter().map(|hit| {
             let document = hit.source;
             Ok(Suggestion {
@@ -77,7 +78,7 @@ impl Queries {
         });
         suggestions
             .collect::<Result<_, ValueError>>()
-            .map_err(|e| QueryError::Internal(format!("reading a document of {}: {e}", self.alias)))
+            .map_err(|e| QueryError::Internal(format!("reading a document of {}: {e}", self.index)))
     }
 
     /// The product as `search` holds it, in real time; also a deleted one.
@@ -99,85 +100,76 @@ impl Queries {
     }
 }
 
-/// What the server would refuse less clearly.
-fn check(request: &SearchRequest) -> Result<(), QueryError> {
-    for facet in &request.facets {
-        if let Facet::Attribute { name } = facet {
-            domain::AttributeName::parse(name)
-                .map_err(|e| QueryError::BadQuestion(format!("facet attributes.{name}: {e}")))?;
+/// A quarter of a question that was too much, if it can be smaller. A hit more than a page tells whether there is a next one.
+fn smaller(size: Size) -> Option<Size> {
+    let less = Size { hits: ((size.hits - 1) / 4).max(1) + 1, facet_values: (size.facet_values / 4).max(1) };
+    (less != size).then_some(less)
+}
+
+/// A question that the server cannot answer is the caller's, not ours, however little we know why: it is told to the caller
+/// and logged as a warning. What only an operator can mend stays an error.
+fn refused(error: SearchError) -> QueryError {
+    const OF_QUESTIONS: [&str; 5] = [
+        "too_many_clauses",
+        "too_many_nested_clauses",
+        "parsing_exception",
+        "parse_exception",
+        "number_format",
+    ];
+    const OF_THE_INDEX: [&str; 3] =
+        ["No mapping found", "index_closed_exception", "index_not_found_exception"];
+    let SearchError::Status { status, problem, .. } = &error else { return error.into() };
+    if error.is_transient() && *status != 500 {
+        return error.into();
+    }
+    let names = |kinds: &[&str]| kinds.iter().any(|kind| problem.contains(kind));
+    let is_refusal = *status == 400 || (*status == 500 && names(&OF_QUESTIONS));
+    if !is_refusal || names(&OF_THE_INDEX) {
+        return error.into();
+    }
+    tracing::warn!(%error, "the search server refused a question");
+    QueryError::BadQuestion(
+        "the search server does not take this question: use fewer words, simpler ones, or fewer filters"
+            .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16, problem: &str) -> SearchError {
+        let (request, kind) = ("POST /s/_search".to_owned(), String::new());
+        SearchError::Status { request, status, kind, problem: problem.to_owned() }
+    }
+
+    #[test]
+    fn what_a_server_refuses_to_answer_is_the_callers_fault() {
+        for (code, problem) in [
+            (400, "parsing_exception: unknown field"),
+            (400, "illegal_argument_exception: something new"),
+            (500, "too_many_nested_clauses: Query contains too many nested clauses"),
+            (500, "number_format_exception: For input string"),
+        ] {
+            let told = refused(status(code, problem));
+            assert!(matches!(&told, QueryError::BadQuestion(why) if !why.contains("exception")), "{told:?}");
         }
     }
-    if request.text.as_ref().is_some_and(|text| text.len() > 1_000) {
-        return Err(QueryError::BadQuestion(
-            "the text to search for must have at most 1,000 bytes".to_owned(),
-        ));
+
+    #[test]
+    fn what_an_operator_must_mend_and_what_passes_is_not() {
+        let broken = refused(status(400, "query_shard_exception: No mapping found for [price_minor]"));
+        assert!(matches!(broken, QueryError::Internal(_)), "{broken:?}");
+        for away in [status(500, "null_pointer_exception: oops"), status(503, "no_shard_available: x")] {
+            let told = refused(away);
+            assert!(matches!(told, QueryError::Unavailable(_)), "{told:?}");
+        }
     }
-    Ok(())
-}
 
-#[derive(Deserialize)]
-#[serde(bound = "T: serde::de::DeserializeOwned")]
-struct Answer<T> {
-    hits: Hits<T>,
-    #[serde(default)]
-    aggregations: std::collections::HashMap<String, Counted>,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "T: serde::de::DeserializeOwned")]
-struct Hits<T> {
-    total: Option<Total>,
-    hits: Vec<Found<T>>,
-}
-
-#[derive(Deserialize)]
-struct Total {
-    value: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "T: serde::de::DeserializeOwned")]
-struct Found<T> {
-    #[serde(rename = "_source")]
-    source: T,
-    #[serde(rename = "_score")]
-    score: Option<f64>,
-    #[serde(default)]
-    sort: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct NameDocument {
-    product_id: String,
-    name: String,
-    category: String,
-}
-
-#[derive(Deserialize, Default)]
-struct Counted {
-    #[serde(default)]
-    buckets: Vec<RawBucket>,
-}
-
-#[derive(Deserialize)]
-struct RawBucket {
-    key: Value,
-    doc_count: u64,
-    from: Option<f64>,
-    to: Option<f64>,
-}
-
-impl RawBucket {
-    fn of(self, facet: &Facet) -> Bucket {
-        let bound = |bound: Option<f64>| bound.map(|b| b as u64);
-        let (from, to) = (bound(self.from), bound(self.to));
-        let text = |bound: Option<u64>| bound.map_or_else(String::new, |b| b.to_string());
-        let key = self.key.as_str().map_or_else(|| self.key.to_string(), str::to_owned);
-        let value = match facet {
-            Facet::Price { .. } => format!("{}-{}", text(from), text(to)),
-            Facet::Attribute { .. } => key.split_once('=').map_or(key.clone(), |(_, value)| value.to_owned()),
-            Facet::Category | Facet::Brand | Facet::Status | Facet::Tags | Facet::AttributeNames => key,
-        };
-        Bucket { value, count: self.doc_count, from, to }
+    #[test]
+    fn a_question_that_is_too_much_becomes_smaller_until_it_is_one_product() {
+        let sizes = std::iter::successors(Some(Size { hits: 201, facet_values: 100 }), |size| smaller(*size));
+        let sizes: Vec<_> = sizes.map(|size| (size.hits, size.facet_values)).collect();
+        assert_eq!(sizes, [(201, 100), (51, 25), (13, 6), (4, 1), (2, 1)]);
     }
 }

@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use read_models::history::{HistoryModel, HistoryStore, Order, Past};
 use read_models::model::{Position, ReadModel, Recorded, Store, Wanted};
 use read_models::products::{Products, ProductsStore};
-use read_models::search::{Facet, Filters, SearchModel, SearchRequest, SearchStore, Sort};
+use read_models::search::{
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchModel, SearchRequest, SearchStore, Sort, Tag,
+};
 use read_models::{PageRequest, QueryError, history, products, search, stores};
 use records::{created, deleted, fold, id, moved, priced, project, records, retry};
 use testkit::servers::{servers, test_prefix};
@@ -298,15 +300,15 @@ async fn products_are_searched_with_typos_filters_and_facets() {
 
     let filters = Filters {
         category: Some(CategoryPath::parse("rings").unwrap()),
-        brands: vec!["Aurum".to_owned()],
+        brands: vec![Brand::parse("Aurum").unwrap()],
         price_min: Some(1_004),
-        attributes: vec![("size".to_owned(), "m".to_owned())],
-        tags: vec!["gift".to_owned()],
+        attributes: vec![(AttributeName::parse("size").unwrap(), AttributeValue::parse("m").unwrap())],
+        tags: vec![Tag::parse("gift").unwrap()],
         ..Filters::default()
     };
     let facets = vec![
         Facet::Category,
-        Facet::Attribute { name: "size".to_owned() },
+        Facet::Attribute { name: AttributeName::parse("size").unwrap() },
         Facet::Price { bounds: vec![1_010] },
         Facet::AttributeNames,
     ];

@@ -3,6 +3,7 @@
 //! Promises: every request is bounded in time; plain JSON that Elasticsearch 7.17 to 9 and `OpenSearch` understand; a document
 //! never gets older (`version_type=external`); an answer that is not whole is an error.
 
+mod bounded;
 mod bulk;
 mod error;
 mod index;
@@ -34,6 +35,7 @@ use crate::config::SearchConfig;
 #[derive(Clone)]
 pub struct Search {
     transport: Arc<Transport>,
+    bounded: bounded::Client,
     prefix: Arc<str>,
     timeout: Duration,
     /// One for each bulk request under way, of all clones together.
@@ -65,6 +67,7 @@ impl Search {
         let transport = builder.build().map_err(|e| problem(e.to_string()))?;
         let search = Self {
             transport: Arc::new(transport),
+            bounded: bounded::Client::new(config)?,
             prefix: config.index_prefix.as_str().into(),
             timeout,
             bulks: Arc::new(Semaphore::new(bulk::AT_ONCE)),

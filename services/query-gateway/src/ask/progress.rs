@@ -1,0 +1,134 @@
+//! How far the read models have come, looked at once for all who wait.
+//!
+//! Promise: no search is answered by a refresh that began before the position it needs was reached.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use read_models::{Version, group_id, history, products, search};
+
+use super::flight::Flights;
+use super::freshness::{Look, Wait};
+use super::watcher::Watcher;
+use super::{AskError, Stores};
+
+/// The watchers of all read models. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Progress {
+    pub(super) products: Watcher<AskError>,
+    pub(super) history: Watcher<AskError>,
+    pub(super) search: SearchProgress,
+}
+
+impl Progress {
+    /// Must be called on the runtime of the process.
+    pub(super) fn new(stores: &Stores, group_prefix: &str) -> Self {
+        let group = |model: &str| Arc::<str>::from(group_id(group_prefix, model));
+        let (store, name) = (stores.products.clone(), group(products::NAME));
+        let products = Watcher::new(move |partition| {
+            let (store, group) = (store.clone(), name.clone());
+            async move { store.ask(|q| q.position(&group, partition)).await }.boxed()
+        });
+        let (store, name) = (stores.history.clone(), group(history::NAME));
+        let history = Watcher::new(move |partition| {
+            let (store, group) = (store.clone(), name.clone());
+            async move { store.ask(|q| q.position(&group, partition)).await }.boxed()
+        });
+        let (store, name) = (stores.search.clone(), group(search::NAME));
+        let watcher = Watcher::new(move |partition| {
+            let (store, group) = (store.clone(), name.clone());
+            async move { store.ask(|q| q.position(&group, partition)).await }.boxed()
+        });
+        let store = stores.search.clone();
+        let refreshes = Flights::new(move || {
+            let store = store.clone();
+            async move { store.ask(search::Queries::refresh).await }.boxed()
+        });
+        Self { products, history, search: SearchProgress::new(watcher, refreshes) }
+    }
+}
+
+/// How far `search` has come: what is applied, and what of it can be found.
+#[derive(Clone, Debug)]
+pub(super) struct SearchProgress {
+    watcher: Watcher<AskError>,
+    refreshes: Flights<Result<(), AskError>>,
+    searchable: Searchable,
+}
+
+impl SearchProgress {
+    fn new(watcher: Watcher<AskError>, refreshes: Flights<Result<(), AskError>>) -> Self {
+        Self { watcher, refreshes, searchable: Searchable::default() }
+    }
+
+    /// Waits until a search shows the token's write. `version_of` looks at its document in real time, searchable or not.
+    pub(super) async fn reached<F>(
+        &self,
+        wait: &mut Wait<'_>,
+        version_of: impl Fn() -> F,
+    ) -> Result<(), AskError>
+    where
+        F: Future<Output = Result<Version, AskError>>,
+    {
+        let token = wait.token();
+        // Read before the refresh starts: only what was applied then is searchable after it.
+        let position = if self.searchable.is_past(token.partition, token.offset) {
+            None
+        } else {
+            Some(wait.for_position(search::NAME, &self.watcher).await?)
+        };
+        let look = || async {
+            let at = version_of().await?;
+            Ok(if at >= token.version { Look::Reached(()) } else { Look::At(Some(at.get())) })
+        };
+        let ((), was_there) = wait.until_there(search::NAME, look).await?;
+        if was_there && position.is_none() {
+            return Ok(());
+        }
+        if !was_there {
+            // The store lost documents, and with them what could be found.
+            self.searchable.forget_all();
+        }
+        let crashed = || AskError::Internal("a refresh of the search index crashed".to_owned());
+        self.refreshes.join().await.ok_or_else(crashed)??;
+        if let Some(position) = position.filter(|_| was_there) {
+            self.searchable.reached(token.partition, position);
+        }
+        Ok(())
+    }
+
+    /// A store that was away may have lost what was not on its disk.
+    pub(super) fn notice(&self, error: &AskError) {
+        if matches!(error, AskError::Unavailable { .. }) {
+            self.searchable.forget_all();
+        }
+    }
+}
+
+/// Up to which position (exclusive) the index is known to be searchable, by partition.
+#[derive(Clone, Debug, Default)]
+struct Searchable(Arc<Mutex<HashMap<i32, i64>>>);
+
+impl Searchable {
+    fn is_past(&self, partition: i32, offset: i64) -> bool {
+        self.known().get(&partition).is_some_and(|position| *position > offset)
+    }
+
+    fn reached(&self, partition: i32, position: i64) {
+        let mut known = self.known();
+        let known = known.entry(partition).or_default();
+        *known = position.max(*known);
+    }
+
+    fn forget_all(&self) {
+        self.known().clear();
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<i32, i64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Each question's way to wait until its read model shows the write that its consistency token names.
+
+use read_models::{ProductId, StoredProduct, Version, history, products};
+
+use super::freshness::{Freshness, Look, Wait};
+use super::quota::Place;
+use super::{AskError, Questions};
+
+impl Questions {
+    /// The product's row, once it has the token's version of this product.
+    pub(super) async fn product_reached(
+        &self,
+        id: &ProductId,
+        freshness: &Freshness,
+        place: &mut Place,
+    ) -> Result<Option<StoredProduct>, AskError> {
+        let asked = version_of(id, freshness)?;
+        let Some(mut wait) = wait(freshness, place) else {
+            return self.stores.products.ask(|q| q.product(id)).await;
+        };
+        let look = || async {
+            let found = self.stores.products.ask(|q| q.product(id)).await?;
+            let at = found.as_ref().map_or(Version::NONE, |found| found.product.version);
+            Ok(look_for(found, at, asked))
+        };
+        self.metrics.waiting(wait.for_row(products::NAME, &self.progress.products, look)).await
+    }
+
+    /// Waits until `history` has come to the token's version of this product.
+    pub(super) async fn history_reached(
+        &self,
+        id: &ProductId,
+        freshness: &Freshness,
+        place: &mut Place,
+    ) -> Result<(), AskError> {
+        let asked = version_of(id, freshness)?;
+        let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
+        let look = || async {
+            let head = self.stores.history.ask(|q| q.head(id)).await?;
+            Ok(look_for((), head.map_or(Version::NONE, |head| head.version), asked))
+        };
+        self.metrics.waiting(wait.for_row(history::NAME, &self.progress.history, look)).await
+    }
+
+    /// Waits until lists of `products` show the token's write: its partition is applied, and its rows are there.
+    pub(super) async fn products_reached(
+        &self,
+        freshness: &Freshness,
+        place: &mut Place,
+    ) -> Result<(), AskError> {
+        let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
+        let token = wait.token();
+        let look = || async {
+            let is_there = self.stores.products.ask(|q| q.is_consistent(&token.product, token.version));
+            Ok(if is_there.await? { Look::Reached(()) } else { Look::At(None) })
+        };
+        let waited = async {
+            wait.for_position(products::NAME, &self.progress.products).await?;
+            wait.until_there(products::NAME, look).await?;
+            Ok(())
+        };
+        self.metrics.waiting(waited).await
+    }
+
+    /// Waits until `search` shows the token's write.
+    pub(super) async fn search_reached(
+        &self,
+        freshness: &Freshness,
+        place: &mut Place,
+    ) -> Result<(), AskError> {
+        let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
+        let token = wait.token();
+        let version_of = || async {
+            let found = self.stores.search.ask(|q| q.product(&token.product)).await?;
+            Ok(found.map_or(Version::NONE, |found| found.product.version))
+        };
+        let progress = &self.progress.search;
+        let reached = self.metrics.waiting(progress.reached(&mut wait, version_of)).await;
+        reached.inspect_err(|error| progress.notice(error))
+    }
+}
+
+/// How to wait, if there is a write to wait for.
+fn wait<'a>(freshness: &'a Freshness, place: &'a mut Place) -> Option<Wait<'a>> {
+    let token = freshness.token.as_ref()?;
+    Some(Wait::new(token, freshness.wait, place))
+}
+
+/// The version of product `id` that the token asks for; 0 without a token.
+fn version_of(id: &ProductId, freshness: &Freshness) -> Result<Version, AskError> {
+    match &freshness.token {
+        None => Ok(Version(0)),
+        Some(token) if token.product == *id => Ok(token.version),
+        Some(token) => Err(AskError::BadConsistencyToken(format!(
+            "the consistency token is of product {}, the question of {id}: send the token of a write to {id}, or none",
+            token.product
+        ))),
+    }
+}
+
+fn look_for<T>(found: T, at: Version, asked: Version) -> Look<T> {
+    if at >= asked { Look::Reached(found) } else { Look::At(Some(at.get())) }
+}
