@@ -36,6 +36,8 @@ pub struct QueriesConfig {
     pub probe_interval_ms: u64,
     /// Questions under way at once, those that wait for a read model included. More are answered `overloaded`.
     pub max_in_flight: usize,
+    /// Connections that may be open at once, over HTTP and over gRPC each. The next one waits to be taken.
+    pub max_connections: usize,
     /// Threads that serve HTTP.
     pub http_workers: usize,
 }
@@ -49,6 +51,7 @@ impl Default for QueriesConfig {
             store_timeout_ms: 3_000,
             probe_interval_ms: 1_000,
             max_in_flight: 4_096,
+            max_connections: 4_096,
             http_workers: 2,
         }
     }
@@ -80,6 +83,7 @@ impl Config {
             ("queries.store_timeout_ms", queries.store_timeout_ms),
             ("queries.probe_interval_ms", queries.probe_interval_ms),
             ("queries.max_in_flight", queries.max_in_flight as u64),
+            ("queries.max_connections", queries.max_connections as u64),
             ("queries.http_workers", queries.http_workers as u64),
         ];
         for (key, value) in positive {

@@ -11,6 +11,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use toolkit::connections::{self, Limits};
 use toolkit::lifecycle::Lifecycle;
 
 use super::service::Service;
@@ -22,6 +23,13 @@ use crate::config::Config;
 const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
 /// An idle connection is asked whether it is alive this often, so that dead ones do not pile up.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long it may take to answer.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The most the headers of a question may have, and the question itself.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
+/// Questions a client may give up before they were looked at; more end its connection.
+const MAX_RESET_STREAMS: usize = 64;
 /// Questions one connection may have open at once.
 const MOST_STREAMS: u32 = 256;
 
@@ -36,6 +44,7 @@ pub(crate) async fn serve(
     let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
     let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
     let bound = incoming.local_addr().with_context(why)?;
+    let incoming = connections::take(Limits::of(config.queries.max_connections), incoming);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -44,10 +53,15 @@ pub(crate) async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     report(&reporter, ServingStatus::NotServing).await;
     let service = QueryServiceServer::new(Service::new(questions, metrics))
+        // Also of what a compressed message becomes: tonic bounds that by the same number.
+        .max_decoding_message_size(MAX_REQUEST_BYTES)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(MOST_STREAMS)
         .add_service(service)
         .add_service(health)
