@@ -99,3 +99,34 @@ async fn report(reporter: &HealthReporter, status: ServingStatus) {
         reporter.set_service_status(name, status).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use crate::{Application, Config};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn connections_that_say_nothing_are_closed_on_both_ports() {
+        let mut config = Config::default();
+        let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        (config.listen.http, config.listen.grpc, config.listen.ops) = (free, free, free);
+        "off".clone_into(&mut config.telemetry.level);
+        let addresses = Application::build(config).await.unwrap().addresses();
+        let mut half = TcpStream::connect(addresses.http).await.unwrap();
+        half.write_all(b"GET /v1/products HTTP/1.1\r\nhos").await.unwrap();
+        let silent = [addresses.http, addresses.grpc].map(TcpStream::connect);
+        let mut open = vec![half];
+        for connecting in silent {
+            open.push(connecting.await.unwrap());
+        }
+        for connection in &mut open {
+            let mut all = Vec::new();
+            let ended =
+                tokio::time::timeout(std::time::Duration::from_secs(20), connection.read_to_end(&mut all));
+            // Closed or reset, but in time.
+            assert!(ended.await.is_ok(), "closed in bounded time");
+        }
+    }
+}
