@@ -10,6 +10,9 @@ pub const COMMANDS_WAITING: &str = "folio_commands_waiting";
 pub const ADMISSION_LIMIT: &str = "folio_admission_limit";
 /// Single commands under way.
 pub const ADMISSION_IN_FLIGHT: &str = "folio_admission_in_flight";
+/// Uploads that ended because their client sent nothing (`sending`) or took no answers (`reading`) for too long, by
+/// `transport` and `reason`.
+pub const UPLOADS_STALLED_TOTAL: &str = "folio_uploads_stalled_total";
 /// Times a command was decided again, by `reason`.
 pub const COMMAND_ATTEMPTS_TOTAL: &str = "folio_command_attempts_total";
 
@@ -32,6 +35,8 @@ pub const NEXT_OFFSET: &str = "ledger_next_offset";
 
 /// Products in the command service's memory.
 pub const HOT_PRODUCTS: &str = "folio_hot_products";
+/// Bytes they take, about; counted only with a cache.
+pub const HOT_BYTES: &str = "folio_hot_bytes";
 /// Products that were read from the cache on disk.
 pub const CACHE_COLD_LOADS_TOTAL: &str = "folio_cache_cold_loads_total";
 /// Seconds to write one snapshot of a partition into the cache.
@@ -88,6 +93,7 @@ pub const ALL: &[&str] = &[
     ADMISSION_LIMIT,
     ADMISSION_IN_FLIGHT,
     COMMAND_ATTEMPTS_TOTAL,
+    UPLOADS_STALLED_TOTAL,
     APPENDS_TOTAL,
     APPEND_SECONDS,
     EFFECTIVE_RECORDS_TOTAL,
@@ -97,6 +103,7 @@ pub const ALL: &[&str] = &[
     DISCARDS_TOTAL,
     NEXT_OFFSET,
     HOT_PRODUCTS,
+    HOT_BYTES,
     CACHE_COLD_LOADS_TOTAL,
     CACHE_SAVE_SECONDS,
     CACHE_THROWN_AWAY_TOTAL,
