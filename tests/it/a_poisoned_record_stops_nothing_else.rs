@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use ledger::{Headers, partition_of};
+use read_models::positions::AllPositions;
 use testkit::scenario::caught_up;
 use testkit::{Client, Started, System, eventually};
+use toolkit::cql::Cql;
 use toolkit::kafka::{NewMessage, RecordProducer};
+use toolkit::search::Search;
 
 /// Appends a record with this key and value, as anyone with access to the topic could.
 async fn inject(system: &System, partition: i32, key: &str, value: Option<&[u8]>) -> anyhow::Result<i64> {
@@ -131,6 +134,112 @@ async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_proje
     assert_eq!(read(&neighbour).await, Some(Some(1)), "the stopped partition waits");
     assert!(service.service.is_running() && projectors.iter().all(|it: &Started| it.service.is_running()));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forged_record_that_skips_versions_is_void_from_any_start() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let service = system.command_service().await?;
+    let commands = Client::new(&service.url());
+    let queries = Client::new(&system.query_gateway().await?.url());
+    let home = partition_of("forged", 6).0;
+    let neighbour = named_in(home);
+    // Whatever is applied is durable at once, so that a projector begins just behind it.
+    let settings = ("FOLIO__DURABILITY_WINDOW_MS".to_owned(), "0".to_owned());
+    let mut plans = Vec::new();
+    for read_model in read_models::ALL {
+        let (mut plan, listens) = system.planner.projector(read_model, 7)?;
+        plan.environment.push(settings.clone());
+        plans.push((plan, listens));
+    }
+    let mut projectors = Vec::new();
+    for plan in &plans {
+        projectors.push(system.start(plan.clone())?);
+    }
+    for id in ["forged", &neighbour] {
+        assert_eq!(commands.create(id).await?.status, 201);
+    }
+    let prefix = system.planner.names.group_prefix.clone();
+    caught_up(&system, &prefix).await?;
+    let stored = AllPositions::open(
+        &Cql::connect(&system.config.cql).await?,
+        &Search::connect(&system.config.search).await?,
+    )
+    .await?;
+    let mut changes = 1;
+    eventually(
+        "the product's record is durable in every read model",
+        async || {
+            changes += 1;
+            drop(commands.change_price(&neighbour, 1_000 + changes, &[]).await);
+            let mut durable = i64::MAX;
+            for read_model in read_models::ALL {
+                let group = read_models::group_id(&prefix, read_model);
+                let position = stored.read(read_model, &group, home).await.unwrap_or_default();
+                durable = durable.min(position.durable);
+            }
+            durable
+        },
+        |durable| *durable >= 2,
+    )
+    .await;
+    caught_up(&system, &prefix).await?;
+    for projector in &projectors {
+        projector.service.kill();
+        assert!(projector.service.wait_ended(testkit::PATIENCE).await);
+    }
+
+    // Far ahead of the product, with a basis that is recent; of a product that is not there; and one without a value.
+    for (key, value) in [
+        ("forged/1000/3", Some(&b"x"[..])),
+        ("forged/1001/4", None),
+        (&format!("{}/7/4", named_after(&neighbour, home)), None),
+    ] {
+        inject(&system, home, &format!("{key}/{}", uuid::Uuid::new_v4()), value).await?;
+    }
+    // Who knows the product takes no more commands on it, and the others go on.
+    eventually(
+        "the product is quarantined",
+        async || {
+            commands
+                .change_price("forged", 2_000, &[])
+                .await
+                .map(|it| it.code().to_owned())
+                .unwrap_or_default()
+        },
+        |code| code == "product-quarantined",
+    )
+    .await;
+    let changed = commands.change_price(&neighbour, 2_000, &[]).await?;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    let last = changed.body["version"].as_u64().unwrap_or_default() as usize;
+
+    for plan in plans {
+        projectors.push(system.start(plan)?);
+    }
+    caught_up(&system, &prefix).await?;
+    for projector in &projectors[3..] {
+        projector.service.wait_ready(testkit::PATIENCE).await?;
+        assert!(
+            (counter(&metrics(&projector.ops()).await, "folio_projector_stopped_partitions") - 0.0).abs()
+                < 0.5
+        );
+    }
+    for (id, version) in [("forged", 1), (neighbour.as_str(), last)] {
+        let found = queries.get(&format!("/v1/products/{id}")).await?;
+        assert_eq!(found.body["version"], version, "{}", found.body);
+        let history = queries.get(&format!("/v1/products/{id}/history?page_size=200")).await?;
+        assert_eq!(history.body["items"].as_array().map(Vec::len), Some(version), "{}", history.body);
+    }
+    Ok(())
+}
+
+/// Another product id of the partition.
+fn named_after(other: &str, partition: i32) -> String {
+    (0..1_000)
+        .map(|number| format!("nobody-{number}"))
+        .find(|id| id != other && partition_of(id, 6).0 == partition)
+        .unwrap_or_default()
 }
 
 /// A product id that lives in this partition.

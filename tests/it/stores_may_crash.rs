@@ -4,10 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use read_models::GENERATION;
+use read_models::model::Position;
+use read_models::positions::CqlPositions;
 use serde_json::{Value, json};
-use testkit::scenario::caught_up;
+use testkit::rows::TABLES;
+use testkit::scenario::{caught_up, live};
 use testkit::servers::{Kind, PrivateServer, servers};
-use testkit::{Client, Oracle, PATIENCE, Started, System, eventually, expected, rows};
+use testkit::{Client, Oracle, PATIENCE, Reply, Started, System, eventually, expected, rows};
+use toolkit::cql::Cql;
 
 /// How often a server is killed; Elasticsearch is stopped as often.
 const TIMES: usize = 10;
@@ -269,4 +274,76 @@ async fn a_search_server_that_is_stopped_or_killed_stops_nothing_for_good() -> a
     })
     .await?;
     stage.heals().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_gone_are_built_again_from_the_log_and_no_partition_stops() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let commands = Client::new(&system.command_service().await?.url());
+    let projectors = system.projectors().await?;
+    let queries = Client::new(&system.query_gateway().await?.url());
+    live(&commands, 90).await?;
+    let prefix = system.planner.names.group_prefix.clone();
+    caught_up(&system, &prefix).await?;
+    let cql = Cql::connect(&system.config.cql).await?;
+    let restarted = system.planner.names.group_prefix.clone();
+    for projector in &projectors {
+        // Their states in memory would make up for it.
+        projector.service.kill();
+        assert!(projector.service.wait_ended(PATIENCE).await);
+    }
+    // Long after the projectors wrote them: positions stay as they are.
+    set_durable(&cql, &restarted).await?;
+    for table in TABLES {
+        cql.truncate(&format!("{table}_g{GENERATION}")).await?;
+    }
+    let projectors = [
+        system.projector("products").await?,
+        system.projector("history").await?,
+        system.projector("search").await?,
+    ];
+
+    let token = |reply: &Reply| reply.header("consistency-token").to_owned();
+    for number in (1..90).step_by(2) {
+        let changed = commands.change_price(&format!("p{number}"), 9_000 + number, &[]).await?;
+        assert_eq!(changed.status, 200, "{}", changed.body);
+        let (token, version) = (token(&changed), changed.body["version"].as_u64());
+        let headers = [("consistency-token", token.as_str()), ("prefer", "wait=30")];
+        let product = queries.get_with(&format!("/v1/products/p{number}"), &headers).await?;
+        assert_eq!(
+            (product.status.as_u16(), product.body["version"].as_u64()),
+            (200, version),
+            "{}",
+            product.body
+        );
+        let first = queries.get_with(&format!("/v1/products/p{number}?version=1"), &headers).await?;
+        assert_eq!((first.status.as_u16(), first.body["version"].as_u64()), (200, Some(1)), "{}", first.body);
+    }
+    // So many were gone that the others were built again with them.
+    let ids = cli::commands::schemas::ids(&system.config).await?;
+    let oracle = Oracle::read(&system.config, ids).await?;
+    let differences = async || {
+        let rows = rows::rows(&system.config).await;
+        rows.and_then(|rows| expected::differences(&oracle, &rows)).map(|it| it.1).unwrap_or_default()
+    };
+    eventually("everything is there again", differences, Vec::is_empty).await;
+    for projector in &projectors {
+        projector.service.wait_ready(PATIENCE).await?;
+        assert!(!projector.log().contains("ERROR"), "{}", projector.log());
+    }
+    Ok(())
+}
+
+/// Says that everything applied is durable, as it is when nothing comes for a while.
+async fn set_durable(cql: &Cql, prefix: &str) -> anyhow::Result<()> {
+    for read_model in [read_models::products::NAME, read_models::history::NAME] {
+        let positions = CqlPositions::open(cql, read_model).await?;
+        let group = read_models::group_id(prefix, read_model);
+        for partition in 0..6 {
+            if let Some(Position { applied, .. }) = positions.read(&group, partition).await? {
+                positions.write(&group, partition, Position { applied, durable: applied }).await?;
+            }
+        }
+    }
+    Ok(())
 }

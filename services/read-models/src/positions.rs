@@ -67,14 +67,14 @@ impl AllPositions {
         })
     }
 
-    /// Up to where (exclusive) the group has applied the partition in this read model, one of [`crate::ALL`].
-    pub async fn applied(&self, read_model: &str, group: &str, partition: i32) -> Result<i64, Error> {
+    /// How far the group has come with the partition in this read model, one of [`crate::ALL`].
+    pub async fn read(&self, read_model: &str, group: &str, partition: i32) -> Result<Position, Error> {
         let position = match read_model {
             products::NAME => self.products.read(group, partition).await?,
             history::NAME => self.history.read(group, partition).await?,
             _ => self.search.read(group, partition).await?,
         };
-        Ok(position.unwrap_or_default().applied)
+        Ok(position.unwrap_or_default())
     }
 }
 

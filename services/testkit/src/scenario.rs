@@ -74,8 +74,8 @@ pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()
         let positions = async || {
             let mut positions = BTreeMap::new();
             for partition in audit.ends.keys() {
-                let applied = stored.applied(read_model, &group, partition.0).await;
-                positions.insert(*partition, applied.unwrap_or(0));
+                let position = stored.read(read_model, &group, partition.0).await;
+                positions.insert(*partition, position.unwrap_or_default().applied);
             }
             positions
         };

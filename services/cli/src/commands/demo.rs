@@ -61,7 +61,7 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
         loop {
             let mut applied = 0;
             for (partition, end) in &ends {
-                applied += positions.applied(read_model, &group, partition.0).await?.min(*end);
+                applied += positions.read(read_model, &group, partition.0).await?.applied.min(*end);
             }
             bar.set_position(applied as u64);
             if applied >= all {

@@ -102,3 +102,20 @@ fn silent_products_and_the_past_are_forgotten() {
     // The forgotten product tells its version anew.
     assert!(is_effective(&reader.judge(130, &key("a", 2, 129))));
 }
+
+#[test]
+fn a_forged_record_is_taken_at_its_word_only_until_the_reader_is_corrected() {
+    let records = [(0, key("a", 1, 0)), (1, key("a", 900, 1)), (2, key("a", 2, 1)), (3, key("a", 3, 3))];
+    let judged = |reader: &mut Reader, from: usize| -> Vec<bool> {
+        records[from..].iter().map(|(offset, key)| is_effective(&reader.judge(*offset, key))).collect()
+    };
+    // From offset zero it skips versions, which no correct writer does.
+    let mut whole = Reader::new(P, 1, 0);
+    assert_eq!(judged(&mut whole, 0), [true, false, true, true]);
+    // From just before it nobody knows better, and it hides what correct writers wrote after it.
+    assert_eq!(judged(&mut Reader::new(P, 1, 1), 1), [true, false, false]);
+    let mut corrected = Reader::new(P, 1, 1);
+    assert!(is_effective(&corrected.judge(1, &records[1].1)));
+    corrected.corrected(&Subject::parse("a").unwrap(), 1);
+    assert_eq!(judged(&mut corrected, 2), [true, true]);
+}
