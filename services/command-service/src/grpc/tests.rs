@@ -147,3 +147,18 @@ async fn at_shut_down_the_rest_of_a_stream_is_given_back() {
     let Some(Told::Error(error)) = &results[1].result else { panic!("{results:?}") };
     assert_eq!((error.code.as_str(), error.retryable, results.len()), ("not-ready", true, 2));
 }
+
+#[test]
+fn in_a_stream_too_whatever_may_be_retried_says_after_what_time() {
+    for code in contract::code::Code::ALL {
+        let problem = crate::door::problem(*code, "for a test").with("consistency_token", "AQ");
+        let result = super::results::result(0, Err(problem));
+        let Some(Told::Error(error)) = result.result else { panic!("{code} is an error") };
+        assert_eq!(
+            (error.retryable, error.retry_after_seconds.is_some()),
+            (code.retryable(), code.retryable()),
+            "{code}"
+        );
+        assert_eq!(error.consistency_token, "AQ");
+    }
+}

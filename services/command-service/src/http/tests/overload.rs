@@ -1,3 +1,4 @@
+use actix_web::FromRequest;
 use actix_web::test::TestRequest;
 use serde_json::json;
 
@@ -53,4 +54,24 @@ async fn one_too_many_is_told_when_to_come_back_and_the_others_are_answered() {
     let metrics = || world.telemetry.render_metrics().unwrap();
     eventually("nobody is inside", || metrics().contains("folio_admission_in_flight 0")).await;
     assert!(metrics().contains("folio_admission_limit 2"), "{}", metrics());
+}
+
+#[actix_web::test]
+async fn bodies_that_arrive_together_have_one_limit() {
+    let mut world = World::start().await;
+    world.http.bodies_mib = 1;
+    let state = world.http_state();
+    let read = async |bytes: usize| {
+        let (request, mut payload) =
+            actix_web::test::TestRequest::post().set_payload(vec![b' '; bytes]).to_http_parts();
+        let payload = actix_web::web::Payload::from_request(&request, &mut payload).await.unwrap();
+        crate::http::body::read(&request, payload, &state).await
+    };
+    let others = state.bodies.take(1_000_000).unwrap();
+    let problem = read(100_000).await.unwrap_err();
+    assert_eq!((problem.code, problem.retry_after.is_some()), ("overloaded", true));
+    read(10_000).await.unwrap();
+    drop(others);
+    read(100_000).await.unwrap();
+    assert_eq!(state.bodies.taken(), 0, "a body that has come is counted as a command");
 }
