@@ -21,4 +21,5 @@ mod reads_can_wait_for_writes;
 mod replay_builds_the_same_read_models;
 mod servers_may_be_away;
 mod sigterm_drains;
+mod stores_may_crash;
 mod topics_are_verified;

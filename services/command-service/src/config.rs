@@ -1,5 +1,9 @@
 //! The command service's configuration: its own keys beside the sections all services share.
 
+mod http;
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use toolkit::config::{
     ConfigError, KafkaConfig, ListenConfig, RegistryConfig, ShutdownConfig, TelemetryConfig,
 };
+
+pub use http::HttpConfig;
 
 /// The service's name in configuration errors, logs, metrics and traces.
 pub const SERVICE: &str = "command-service";
@@ -68,6 +74,8 @@ pub struct CacheConfig {
     pub dir: Option<PathBuf>,
     /// Products kept in memory, about.
     pub hot_products: usize,
+    /// Memory for them, about, in MiB: fewer are kept if they are large.
+    pub hot_mib: usize,
     /// Changed products are saved this often, in milliseconds, or sooner if there are many.
     pub save_ms: u64,
     /// Memory for what was read from disk, in MiB.
@@ -76,7 +84,7 @@ pub struct CacheConfig {
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { dir: None, hot_products: 24_000, save_ms: 5_000, memory_mib: 16 }
+        Self { dir: None, hot_products: 24_000, hot_mib: 128, save_ms: 5_000, memory_mib: 16 }
     }
 }
 
@@ -90,6 +98,11 @@ pub struct EngineConfig {
     pub inbox: usize,
     /// Commands that may wait for their answer in one partition. More are answered `overloaded`.
     pub max_waiting: usize,
+    /// Memory for commands from their arrival to their answer, about, in MiB. More are answered `overloaded`.
+    pub commands_mib: usize,
+    /// How many commands of each product are remembered: a repetition of an older one is a new command. All instances
+    /// should have the same value.
+    pub remembered_commands: usize,
     /// Races a command may lose before it is answered `contended`.
     pub max_attempts: u32,
     /// A command is answered within this time, in milliseconds, whatever happens.
@@ -98,6 +111,8 @@ pub struct EngineConfig {
     pub max_record_bytes: usize,
     /// Records of the tail that may lie in one thread's inbox; the log's reader waits beyond that.
     pub tail_records: usize,
+    /// Memory for them, about, in MiB. As much may be held per partition that waits for a schema.
+    pub tail_mib: usize,
 }
 
 impl Default for EngineConfig {
@@ -106,10 +121,13 @@ impl Default for EngineConfig {
             threads: 1,
             inbox: 16_384,
             max_waiting: 10_000,
+            commands_mib: 128,
+            remembered_commands: ledger::Limits::default().remembered,
             max_attempts: 8,
             deadline_ms: 10_000,
             max_record_bytes: 256 * 1024,
             tail_records: 5_000,
+            tail_mib: 32,
         }
     }
 }
@@ -118,6 +136,19 @@ impl EngineConfig {
     pub fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
     }
+
+    pub(crate) fn tail_bytes(&self) -> usize {
+        mib(self.tail_mib)
+    }
+
+    pub(crate) fn command_bytes(&self) -> usize {
+        mib(self.commands_mib)
+    }
+}
+
+/// So many MiB in bytes.
+pub(crate) fn mib(mib: usize) -> usize {
+    mib.saturating_mul(1024 * 1024)
 }
 
 /// How much is taken at once.
@@ -146,43 +177,6 @@ impl OverloadConfig {
     }
 }
 
-/// How the HTTP door behaves.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HttpConfig {
-    /// Threads that parse requests and write answers.
-    pub workers: usize,
-    /// Largest body of a single command, in bytes.
-    pub max_body_bytes: usize,
-    /// Longest line of a bulk upload, in bytes. An upload as a whole has no limit.
-    pub max_line_bytes: usize,
-    /// How long a single command's body may take to arrive, in milliseconds.
-    pub body_timeout_ms: u64,
-    /// Connections that may be open at once, over HTTP and over gRPC each. The next one waits to be taken.
-    pub max_connections: usize,
-    /// Commands of one bulk upload (HTTP or gRPC) that may be under way at once.
-    pub bulk_window: usize,
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            workers: 2,
-            max_body_bytes: 1024 * 1024,
-            max_line_bytes: 512 * 1024,
-            body_timeout_ms: 10_000,
-            max_connections: 10_000,
-            bulk_window: 1_024,
-        }
-    }
-}
-
-impl HttpConfig {
-    pub(crate) fn body_timeout(&self) -> Duration {
-        Duration::from_millis(self.body_timeout_ms)
-    }
-}
-
 impl Config {
     /// Finds what parses and yet cannot serve.
     pub fn check(&self) -> Result<(), ConfigError> {
@@ -190,18 +184,25 @@ impl Config {
             ("engine.threads", self.engine.threads, 1),
             ("engine.inbox", self.engine.inbox, 1),
             ("engine.max_waiting", self.engine.max_waiting, 1),
+            ("engine.commands_mib", self.engine.commands_mib, 1),
+            ("engine.remembered_commands", self.engine.remembered_commands, 1),
             ("engine.max_attempts", self.engine.max_attempts as usize, 1),
             ("engine.deadline_ms", self.engine.deadline_ms as usize, 10),
             ("engine.max_record_bytes", self.engine.max_record_bytes, 1_024),
             ("engine.tail_records", self.engine.tail_records, 1),
+            ("engine.tail_mib", self.engine.tail_mib, 1),
             ("overload.max_in_flight", self.overload.max_in_flight, self.overload.min_in_flight.max(1)),
             ("overload.min_in_flight", self.overload.min_in_flight, 1),
             ("overload.target_ms", self.overload.target_ms as usize, 1),
             ("overload.bulk_in_flight", self.overload.bulk_in_flight, 1),
             ("cache.hot_products", self.cache.hot_products, 1),
+            ("cache.hot_mib", self.cache.hot_mib, 1),
             ("cache.save_ms", self.cache.save_ms as usize, 10),
             ("http.workers", self.http.workers, 1),
             ("http.max_body_bytes", self.http.max_body_bytes, 1),
+            ("http.bodies_mib", self.http.bodies_mib, 1),
+            ("http.stall_ms", self.http.stall_ms as usize, 100),
+            ("http.spool_mib", self.http.spool_mib, 1),
             ("http.max_line_bytes", self.http.max_line_bytes, 1),
             ("http.body_timeout_ms", self.http.body_timeout_ms as usize, 1),
             ("http.max_connections", self.http.max_connections, self.http.workers),
@@ -213,35 +214,22 @@ impl Config {
                 return Err(ConfigError::invalid(SERVICE, key, problem, format!("give at least {least}")));
             }
         }
-        let (timeout, most) = (self.kafka.message_timeout_ms, MAX_MESSAGE_TIMEOUT_MS);
-        if timeout > most {
+        let most = [
             // Else librdkafka, which waits 300 s at most before it sends again what a former leader refused, could append
             // a record twice.
-            let (key, problem) = ("kafka.message_timeout_ms", format!("it is {timeout}"));
-            return Err(ConfigError::invalid(SERVICE, key, problem, format!("give at most {most}")));
+            ("kafka.message_timeout_ms", self.kafka.message_timeout_ms, MAX_MESSAGE_TIMEOUT_MS),
+            (
+                "engine.remembered_commands",
+                self.engine.remembered_commands as u64,
+                ledger::Limits::MAX_REMEMBERED as u64,
+            ),
+        ];
+        for (key, value, most) in most {
+            if value > most {
+                let problem = format!("it is {value}");
+                return Err(ConfigError::invalid(SERVICE, key, problem, format!("give at most {most}")));
+            }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_defaults_can_serve() {
-        Config::default().check().unwrap();
-    }
-
-    #[test]
-    fn what_cannot_serve_is_named() {
-        let mut config = Config::default();
-        config.http.bulk_window = 0;
-        let error = config.check().unwrap_err().to_string();
-        assert!(error.contains("http.bulk_window") && error.contains("at least 1"), "{error}");
-        let mut config = Config::default();
-        config.kafka.message_timeout_ms = 300_000;
-        let error = config.check().unwrap_err().to_string();
-        assert!(error.contains("kafka.message_timeout_ms") && error.contains("at most 120000"), "{error}");
     }
 }

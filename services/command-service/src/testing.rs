@@ -2,7 +2,7 @@
 //! be told to stand still.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ impl LiveTopic {
 pub(crate) struct Registry {
     pub(crate) texts: Mutex<HashMap<u32, String>>,
     pub(crate) away: AtomicBool,
+    /// How often it was asked for a schema.
+    pub(crate) asked: AtomicUsize,
 }
 
 /// The ids of this build's schemas in tests.
@@ -72,6 +74,7 @@ impl SchemaSource for Registry {
     }
 
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let found = self.answer().map(|()| self.texts.lock().unwrap().get(&id).cloned());
         std::future::ready(found).boxed()
     }
@@ -217,13 +220,15 @@ impl World {
 
     pub(crate) fn http_state(&self) -> crate::http::State {
         let (door, config) = (self.door.clone(), self.http.clone());
-        crate::http::State { door, config, shutdown: self.lifecycle.shutdown() }
+        let bodies = crate::memory::Memory::new(crate::config::mib(config.bodies_mib));
+        crate::http::State { door, config, bodies, shutdown: self.lifecycle.shutdown() }
     }
 
     pub(crate) fn grpc_state(&self) -> crate::grpc::State {
         crate::grpc::State {
             door: self.door.clone(),
             limits: self.http.clone(),
+            bodies: crate::memory::Memory::new(crate::config::mib(self.http.bodies_mib)),
             shutdown: self.shutdown(),
             calls: tokio_util::task::TaskTracker::new(),
         }

@@ -3,6 +3,7 @@
 //! Every code has its page, `docs/errors/<code>.md`, and every rejection of the domain has its code; tests hold both.
 
 use std::fmt;
+use std::time::Duration;
 
 use domain::Rejection;
 
@@ -22,10 +23,11 @@ mod grpc {
     pub(super) const DATA_LOSS: i32 = 15;
 }
 
-/// Whether the same request may succeed later.
+/// Whether the same request may succeed later, and after how many seconds it is worth trying.
 mod retry {
-    pub(super) const YES: bool = true;
-    pub(super) const NO: bool = false;
+    pub(super) const NO: Option<u64> = None;
+    pub(super) const SOON: Option<u64> = Some(1);
+    pub(super) const LATER: Option<u64> = Some(2);
 }
 
 macro_rules! codes {
@@ -60,8 +62,7 @@ macro_rules! codes {
                 match self { $(Code::$variant => grpc::$grpc,)* }
             }
 
-            /// Whether the same request, unchanged and with the same idempotency key, may succeed later.
-            pub fn retryable(self) -> bool {
+            fn retry_after_seconds(self) -> Option<u64> {
                 match self { $(Code::$variant => retry::$retry,)* }
             }
         }
@@ -76,7 +77,7 @@ codes! {
     BodyTooLarge = "body-too-large", 413, OUT_OF_RANGE, NO, "The request body is too large";
     CommandTooLarge = "command-too-large", 413, INVALID_ARGUMENT, NO, "The command would make a record that is too large";
     UnsupportedMediaType = "unsupported-media-type", 415, INVALID_ARGUMENT, NO, "The request has a content type that is not taken here";
-    RequestTimeout = "request-timeout", 408, DEADLINE_EXCEEDED, YES, "The request did not arrive in time";
+    RequestTimeout = "request-timeout", 408, DEADLINE_EXCEEDED, SOON, "The request did not arrive in time";
     NotFound = "not-found", 404, UNIMPLEMENTED, NO, "There is nothing at this path";
     MethodNotAllowed = "method-not-allowed", 405, UNIMPLEMENTED, NO, "This path does not take this method";
     // What the domain says.
@@ -92,19 +93,20 @@ codes! {
     VersionConflict = "version-conflict", 412, ABORTED, NO, "The product does not have the version the request expects";
     IdempotencyKeyRequired = "idempotency-key-required", 400, INVALID_ARGUMENT, NO, "The request needs an idempotency key";
     IdempotencyKeyReused = "idempotency-key-reused", 422, INVALID_ARGUMENT, NO, "The idempotency key was used for another command";
-    Contended = "contended", 409, ABORTED, YES, "Too many writers change this product at once";
-    OutcomeUnknown = "outcome-unknown", 504, DEADLINE_EXCEEDED, YES, "Whether the command was accepted is not known";
+    Contended = "contended", 409, ABORTED, SOON, "Too many writers change this product at once";
+    OutcomeUnknown = "outcome-unknown", 504, DEADLINE_EXCEEDED, SOON, "Whether the command was accepted is not known";
     // The service.
-    DeadlineExceeded = "deadline-exceeded", 503, UNAVAILABLE, YES, "The command was not decided in time; nothing was written";
-    Overloaded = "overloaded", 429, RESOURCE_EXHAUSTED, YES, "The service takes no more requests at the moment";
-    NotReady = "not-ready", 503, UNAVAILABLE, YES, "The service has not caught up yet";
+    DeadlineExceeded = "deadline-exceeded", 503, UNAVAILABLE, SOON, "The command was not decided in time; nothing was written";
+    Overloaded = "overloaded", 429, RESOURCE_EXHAUSTED, SOON, "The service takes no more requests at the moment";
+    NotReady = "not-ready", 503, UNAVAILABLE, LATER, "The service has not caught up yet";
     ProductUnreadable = "product-unreadable", 500, DATA_LOSS, NO, "A record of this product cannot be read";
     ProductQuarantined = "product-quarantined", 500, DATA_LOSS, NO, "The log of this product breaks the ledger's rule";
     // Reading.
     BadConsistencyToken = "bad-consistency-token", 400, INVALID_ARGUMENT, NO, "The consistency token cannot be understood";
     BadPageToken = "bad-page-token", 400, INVALID_ARGUMENT, NO, "The page token cannot be understood";
-    ReadModelBehind = "read-model-behind", 503, UNAVAILABLE, YES, "The read model has not come as far as the consistency token";
-    StoreUnavailable = "store-unavailable", 503, UNAVAILABLE, YES, "The store behind this read does not answer";
+    ReadModelBehind = "read-model-behind", 503, UNAVAILABLE, SOON, "The read model has not come as far as the consistency token";
+    ReadModelIncomplete = "read-model-incomplete", 503, UNAVAILABLE, SOON, "Rows of the read model are missing and are being built again";
+    StoreUnavailable = "store-unavailable", 503, UNAVAILABLE, LATER, "The store behind this read does not answer";
     Internal = "internal", 500, INTERNAL, NO, "Something went wrong inside";
 }
 
@@ -112,6 +114,16 @@ impl Code {
     /// The code with this name.
     pub fn from_name(name: &str) -> Option<Code> {
         Code::ALL.iter().copied().find(|code| code.name() == name)
+    }
+
+    /// Whether the same request, unchanged and with the same idempotency key, may succeed later.
+    pub fn retryable(self) -> bool {
+        self.retry_after_seconds().is_some()
+    }
+
+    /// How long to wait before the same request is sent again: every retryable code says so.
+    pub fn retry_after(self) -> Option<Duration> {
+        self.retry_after_seconds().map(Duration::from_secs)
     }
 }
 
@@ -187,6 +199,8 @@ mod tests {
     fn what_may_be_retried_has_a_status_that_says_so() {
         for code in Code::ALL.iter().filter(|code| code.retryable()) {
             assert!(matches!(code.http(), 408 | 409 | 429 | 503 | 504), "{code}");
+            assert!(code.retry_after().is_some_and(|after| !after.is_zero()), "{code}");
         }
+        assert!(Code::ALL.iter().all(|code| code.retryable() == code.retry_after().is_some()));
     }
 }

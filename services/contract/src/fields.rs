@@ -2,11 +2,15 @@
 
 use std::fmt;
 
-use domain::{Command, ProductId, ValueError, Version};
+use domain::{Command, ProductId, Tags, ValueError, Version};
 use serde::Serialize;
 
 use crate::IdempotencyKey;
 use crate::code::Code;
+
+/// The most tags that are looked at: a tag that is sent twice counts once, so that a list may be longer than a product's
+/// tags, but not by any length.
+pub(crate) const MAX_TAGS_SENT: usize = 16 * Tags::MOST;
 
 /// A command with what stands beside it in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,19 +62,32 @@ impl fmt::Display for FieldError {
     }
 }
 
-/// Every fault of a request, in the order of its fields; never empty.
+/// The faults of a request, in the order of its fields; never empty. At most [`FieldErrors::MAX`] are told one by one, and
+/// a last entry says how many more there are: a hostile body must not have an answer many times its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldErrors(Vec<FieldError>);
+pub struct FieldErrors {
+    told: Vec<FieldError>,
+    total: usize,
+}
 
 impl FieldErrors {
+    /// The most faults that are told one by one.
+    pub const MAX: usize = 32;
+
     /// The one fault of a request as a whole.
     pub(crate) fn of_whole(detail: impl Into<String>) -> Self {
-        Self(vec![FieldError { pointer: String::new(), detail: detail.into(), fault: Fault::Form }])
+        let whole = FieldError { pointer: String::new(), detail: detail.into(), fault: Fault::Form };
+        Self { told: vec![whole], total: 1 }
+    }
+
+    /// How many faults there are, told one by one or not.
+    pub fn total(&self) -> usize {
+        self.total
     }
 
     /// The code to answer with: the form comes before the values.
     pub fn code(&self) -> Code {
-        if self.0.iter().any(|error| error.fault == Fault::Form) {
+        if self.told.iter().any(|error| error.fault == Fault::Form) {
             Code::MalformedRequest
         } else {
             Code::InvalidValue
@@ -79,18 +96,18 @@ impl FieldErrors {
 
     /// The faults.
     pub fn as_slice(&self) -> &[FieldError] {
-        &self.0
+        &self.told
     }
 
     /// The faults, to keep.
     pub fn into_vec(self) -> Vec<FieldError> {
-        self.0
+        self.told
     }
 }
 
 impl fmt::Display for FieldErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, error) in self.0.iter().enumerate() {
+        for (i, error) in self.told.iter().enumerate() {
             if i > 0 {
                 f.write_str("; ")?;
             }
@@ -136,18 +153,20 @@ impl<'a> Path<'a> {
 
 /// Collects faults.
 #[derive(Default)]
-pub(crate) struct Faults(Vec<FieldError>);
+pub(crate) struct Faults {
+    told: Vec<FieldError>,
+    /// Those that are only counted, and whether the form was at fault in one of them.
+    more: usize,
+    more_of_form: bool,
+}
 
 impl Faults {
-    /// The most faults that are reported; a hostile body has no more effect than that.
-    const MOST: usize = 100;
-
     pub(crate) fn form(&mut self, path: &Path<'_>, detail: impl Into<String>) {
-        self.push(path, detail.into(), Fault::Form);
+        self.push(path, detail, Fault::Form);
     }
 
     pub(crate) fn value(&mut self, path: &Path<'_>, detail: impl Into<String>) {
-        self.push(path, detail.into(), Fault::Value);
+        self.push(path, detail, Fault::Value);
     }
 
     /// Keeps the value, or notes why there is none.
@@ -157,23 +176,36 @@ impl Faults {
 
     /// How many faults there are so far.
     pub(crate) fn count(&self) -> usize {
-        self.0.len()
+        self.told.len() + self.more
     }
 
-    fn push(&mut self, path: &Path<'_>, detail: String, fault: Fault) {
-        if self.0.len() < Self::MOST {
+    fn push(&mut self, path: &Path<'_>, detail: impl Into<String>, fault: Fault) {
+        if self.told.len() < FieldErrors::MAX {
             let mut pointer = String::new();
             path.write(&mut pointer);
-            self.0.push(FieldError { pointer, detail, fault });
+            self.told.push(FieldError { pointer, detail: detail.into(), fault });
+        } else {
+            self.more += 1;
+            self.more_of_form |= fault == Fault::Form;
         }
     }
 
     /// The value, if there was no fault.
     pub(crate) fn into_result<T>(self, value: Option<T>) -> Result<T, FieldErrors> {
+        let total = self.count();
         match value {
-            Some(value) if self.0.is_empty() => Ok(value),
-            Some(_) | None if self.0.is_empty() => Err(FieldErrors::of_whole("the request has no value")),
-            Some(_) | None => Err(FieldErrors(self.0)),
+            Some(value) if total == 0 => Ok(value),
+            Some(_) | None if total == 0 => Err(FieldErrors::of_whole("the request has no value")),
+            Some(_) | None => Err(self.into_errors(total)),
         }
+    }
+
+    fn into_errors(mut self, total: usize) -> FieldErrors {
+        if self.more > 0 {
+            let detail = format!("has {} more faults that are not told one by one", self.more);
+            let fault = if self.more_of_form { Fault::Form } else { Fault::Value };
+            self.told.push(FieldError { pointer: String::new(), detail, fault });
+        }
+        FieldErrors { told: self.told, total }
     }
 }

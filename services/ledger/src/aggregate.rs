@@ -21,6 +21,11 @@ pub trait Aggregate: 'static {
         version: u64,
         event: &Self::Event,
     ) -> Result<Self::State, EvolveError>;
+
+    /// About how much memory a state takes, in bytes. Asked after every change: it must cost next to nothing.
+    fn size(_state: &Self::State) -> usize {
+        size_of::<Self::State>()
+    }
 }
 
 /// What a command comes to.

@@ -54,6 +54,11 @@ impl Headers {
         self.ends.is_empty()
     }
 
+    /// About how many bytes they take.
+    pub fn size(&self) -> usize {
+        self.buffer.len() + size_of::<Ends>() * self.ends.len()
+    }
+
     fn end(&self) -> u32 {
         u32::try_from(self.buffer.len()).expect("headers stay below 4 GiB")
     }

@@ -45,6 +45,14 @@ pub enum Signal {
     TailFailed { partition: Partition, error: TailError },
 }
 
+impl Signal {
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        let records = if let Self::Records { records, .. } = self { records.as_slice() } else { &[] };
+        size_of::<Self>() + records.iter().map(LogRecord::size).sum::<usize>()
+    }
+}
+
 /// An append without an offset.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {

@@ -1,6 +1,11 @@
 //! Judges the records of one partition for those who only read. Promises the same verdicts from any start, without
 //! stored state: it looks back to the smallest basis it meets, at most [`WINDOW`](crate::WINDOW) offsets.
 //!
+//! It takes a product's first record at its word: what its writer says the version was at its basis. Correct writers say
+//! what is so. A forged record that skips versions is a violation to whoever knows the product, and effective to a reader
+//! that starts behind the last honest one, from there on until [`Reader::corrected`] or a start from offset zero. So who
+//! keeps states compares: a record that skips versions of a state that is there is judged again from offset zero.
+//!
 //! How to drive it: for each batch of the tail, ask `needs`; if it names an offset, read the records from there to
 //! `floor()`, give each to `look_back`, then call `looked_back_to`. Then `judge` the batch in order, and tell `position`.
 
@@ -154,6 +159,11 @@ impl Reader {
             self.past = AHashMap::new();
         }
         self.sweep_at = next + (window / 2).max(1);
+    }
+
+    /// A reader from offset zero has found that the product has this version now.
+    pub fn corrected(&mut self, subject: &Subject, version: u64) {
+        self.known.insert(subject.clone(), Known { version, last: self.next });
     }
 
     /// The first offset not judged.

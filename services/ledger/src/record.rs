@@ -47,3 +47,11 @@ pub struct LogRecord {
     pub value: Option<Bytes>,
     pub headers: Headers,
 }
+
+impl LogRecord {
+    /// About how much memory it takes, in bytes.
+    pub fn size(&self) -> usize {
+        let value = self.value.as_ref().map_or(0, Bytes::len);
+        size_of::<Self>() + self.key.len() + value + self.headers.size()
+    }
+}

@@ -19,7 +19,7 @@ mod resuming;
 mod tests;
 
 pub use io::{Answer, Append, Limits, Output, Recorded, Submission, Unreadable};
-pub(crate) use product::{Product, REMEMBERED, Remembered};
+pub(crate) use product::{Product, Remembered};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -105,7 +105,7 @@ impl<A: Aggregate> Sequencer<A> {
             is_ready: false,
             was_reset: false,
             is_discarded: false,
-            products: Products::default(),
+            products: Products::new(A::size, limits.remembered),
             waiting: AHashMap::new(),
             arrivals: 0,
             relatives: BTreeSet::new(),

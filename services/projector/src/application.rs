@@ -24,11 +24,12 @@ use toolkit::search::Search;
 use toolkit::telemetry::{self, Telemetry};
 
 use crate::config::{Config, SERVICE};
+use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
 use crate::partition::Context as PartitionContext;
 use crate::schemas::Schemas;
-use crate::watch::{Progress, watch};
+use crate::watch::{Progress, Watch};
 
 /// How long something missing at the start is left alone between two attempts, at first and at most.
 const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -100,6 +101,8 @@ struct Needs {
     kafka: Dependency,
     registry: Dependency,
     store: Dependency,
+    /// Down while a partition is stopped.
+    partitions: Dependency,
 }
 
 impl Needs {
@@ -109,6 +112,7 @@ impl Needs {
             kafka: readiness.dependency("kafka"),
             registry: readiness.dependency("registry"),
             store: readiness.dependency(store),
+            partitions: readiness.dependency("partitions"),
         }
     }
 }
@@ -133,12 +137,13 @@ async fn project(
             });
             project_into::<HistoryModel, _>(&config, needs, metrics, lifecycle, store.await?).await
         }
-        _ => {
+        search::NAME => {
             let store = open(&store, "open the index of search", || async {
                 Ok(SearchStore::open(&Search::connect(&config.search).await?).await?)
             });
             project_into::<SearchModel, _>(&config, needs, metrics, lifecycle, store.await?).await
         }
+        other => anyhow::bail!("there is no read model `{other}`"),
     }
 }
 
@@ -195,29 +200,40 @@ async fn project_into<M: ReadModel, S: Store<M>>(
     let schemas = Schemas::ask(registry, &config.topic, &watched(&shutdown, &needs.registry)).await?;
     let options = GroupOptions {
         max_batch_records: config.batch.max_records,
+        max_batch_bytes: config.batch.max_mib << 20,
         revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
         ..GroupOptions::new(config.group())
     };
     let group = Group::open(&config.kafka, &config.topic, partitions, options, Some(needs.kafka.clone()))?;
     let handle = group.handle();
     let progress = Progress::default();
+    let durability = Arc::new(Durability::new(Duration::from_millis(config.durability_window_ms)));
     let context = PartitionContext {
         group: config.group(),
         partitions,
         states: config.batch.states,
+        states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
         handle: handle.clone(),
         schemas: Arc::new(schemas),
         store: store.clone(),
         store_health: needs.store.clone(),
         registry_health: needs.registry,
+        durability: Arc::clone(&durability),
         metrics: metrics.clone(),
         progress: progress.clone(),
         _read_model: std::marker::PhantomData,
     };
-    lifecycle.spawn(
-        "watch",
-        watch(store, context.group.clone(), handle, progress, metrics, needs.store, shutdown.clone()),
-    );
+    let watch = Watch {
+        store,
+        group: context.group.clone(),
+        handle,
+        progress,
+        durability,
+        metrics,
+        store_health: needs.store,
+        partitions: needs.partitions,
+    };
+    lifecycle.spawn("watch", watch.run::<M>(shutdown.clone()));
     tracing::info!(
         group = context.group,
         partitions,

@@ -20,6 +20,9 @@ pub struct Config {
     /// The topic that holds the events.
     pub topic: String,
     pub batch: BatchConfig,
+    /// How long after a store acknowledged a write it may still lose it if its processes die, in milliseconds: longer than the
+    /// time in which it writes to disk (`commitlog_sync_period`, 10 s by default). So much is applied again at every take-over.
+    pub durability_window_ms: u64,
     /// Only `listen.ops` is used.
     pub listen: ListenConfig,
     pub kafka: KafkaConfig,
@@ -37,6 +40,7 @@ impl Default for Config {
             group_prefix: "folio".to_owned(),
             topic: contract::topics::EVENTS.to_owned(),
             batch: BatchConfig::default(),
+            durability_window_ms: 15_000,
             listen: ListenConfig::default(),
             kafka: KafkaConfig::default(),
             registry: RegistryConfig::default(),
@@ -54,15 +58,19 @@ impl Default for Config {
 pub struct BatchConfig {
     /// Records of one partition per batch at most. A batch never waits to become full.
     pub max_records: usize,
+    /// The same in MiB of keys and values.
+    pub max_mib: usize,
     /// States of products kept per partition, so that they need not be loaded.
     pub states: usize,
+    /// The same in MiB, of all partitions together, about.
+    pub states_mib: usize,
     /// How long a partition that goes to another member may take to finish its batch, in milliseconds.
     pub revoke_timeout_ms: u64,
 }
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { max_records: 2_000, states: 20_000, revoke_timeout_ms: 10_000 }
+        Self { max_records: 2_000, max_mib: 8, states: 20_000, states_mib: 256, revoke_timeout_ms: 10_000 }
     }
 }
 
@@ -74,9 +82,12 @@ impl Config {
             let problem = format!("there is no read model `{}`", self.read_model);
             return Err(ConfigError::invalid(SERVICE, "read_model", problem, remedy));
         }
-        for (key, value) in
-            [("batch.max_records", self.batch.max_records), ("batch.states", self.batch.states)]
-        {
+        for (key, value) in [
+            ("batch.max_records", self.batch.max_records),
+            ("batch.max_mib", self.batch.max_mib),
+            ("batch.states", self.batch.states),
+            ("batch.states_mib", self.batch.states_mib),
+        ] {
             if value == 0 {
                 return Err(ConfigError::invalid(SERVICE, key, "it is 0", "give at least 1"));
             }

@@ -4,13 +4,14 @@
 //! group member ──> one task per partition: look back, judge, decode, load states, fold, write, position, commit
 //! ```
 //!
-//! Promises: at-least-once delivery has exactly-once effect; a partition that waits or has stopped delays no other; a void
+//! Promises: at-least-once delivery has exactly-once effect; what a store acknowledged and lost is written again by itself; a partition that waits or has stopped delays no other; a void
 //! record stops nothing, an effective one that cannot be applied stops its partition and says so; told to stop, it finishes
 //! its batches, commits, and leaves the group.
 
 mod application;
 mod config;
 mod decode;
+mod durability;
 mod member;
 mod metrics;
 mod partition;

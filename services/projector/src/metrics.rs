@@ -17,6 +17,8 @@ pub(crate) struct Metrics {
     violations: Counter<u64>,
     writes: Counter<u64>,
     retries: Counter<u64>,
+    takeovers: Counter<u64>,
+    repaired: Counter<u64>,
     batch_records: Histogram<u64>,
     batch_seconds: Histogram<f64>,
     delay: Histogram<f64>,
@@ -34,6 +36,8 @@ impl Metrics {
             violations: meter.u64_counter(names::VIOLATIONS_TOTAL).build(),
             writes: meter.u64_counter(names::PROJECTOR_WRITES_TOTAL).build(),
             retries: meter.u64_counter(names::PROJECTOR_RETRIES_TOTAL).build(),
+            takeovers: meter.u64_counter(names::PROJECTOR_TAKEOVERS_TOTAL).build(),
+            repaired: meter.u64_counter(names::PROJECTOR_REPAIRED_PRODUCTS_TOTAL).build(),
             batch_records: meter
                 .u64_histogram(names::PROJECTOR_BATCH_RECORDS)
                 .with_boundaries(vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0])
@@ -59,6 +63,16 @@ impl Metrics {
 
     pub(crate) fn retry(&self) {
         self.retries.add(1, std::slice::from_ref(&self.model));
+    }
+
+    /// A partition was taken over again because rows may have been lost.
+    pub(crate) fn took_over_again(&self) {
+        self.takeovers.add(1, std::slice::from_ref(&self.model));
+    }
+
+    /// Products had rows that did not fit, and are built again.
+    pub(crate) fn repaired(&self, products: usize) {
+        self.repaired.add(products as u64, std::slice::from_ref(&self.model));
     }
 
     /// A batch was written: how many records, events and rows; how long it took; how old its newest event was then.

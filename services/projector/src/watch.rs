@@ -1,14 +1,17 @@
-//! Watches over what no batch tells: the lag, partitions that stopped, and whether the store is there while nothing comes.
+//! Watches over what no batch tells: the lag, partitions that stopped, whether the store is there while nothing comes, and
+//! whether it still knows what it acknowledged.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use read_models::Error;
 use read_models::model::{ReadModel, Store};
 use tokio_util::sync::CancellationToken;
 use toolkit::kafka::GroupHandle;
 use toolkit::lifecycle::Dependency;
 
+use crate::durability::Durability;
 use crate::metrics::Metrics;
 
 const TICK: Duration = Duration::from_secs(1);
@@ -60,37 +63,83 @@ impl Progress {
     }
 }
 
-/// Runs until `shutdown`.
-pub(crate) async fn watch<M: ReadModel, S: Store<M>>(
-    store: S,
-    group: String,
-    handle: GroupHandle,
-    progress: Progress,
-    metrics: Metrics,
-    health: Dependency,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let mut ticks = tokio::time::interval(TICK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for tick in 0_u64.. {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            () = shutdown.cancelled() => break,
+/// What is watched, and who is told.
+#[derive(Debug)]
+pub(crate) struct Watch<S> {
+    pub(crate) store: S,
+    pub(crate) group: String,
+    pub(crate) handle: GroupHandle,
+    pub(crate) progress: Progress,
+    pub(crate) durability: Arc<Durability>,
+    pub(crate) metrics: Metrics,
+    pub(crate) store_health: Dependency,
+    /// Down while a partition is stopped.
+    pub(crate) partitions: Dependency,
+}
+
+impl<S> Watch<S> {
+    /// Runs until `shutdown`.
+    pub(crate) async fn run<M: ReadModel>(self, shutdown: CancellationToken) -> anyhow::Result<()>
+    where
+        S: Store<M>,
+    {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        for tick in 0_u64.. {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = shutdown.cancelled() => break,
+            }
+            // Before the look: what is stored later is no less.
+            let held = self.progress.snapshot();
+            match self.look(&held).await {
+                Ok(()) => self.store_health.up(),
+                Err(error) => self.store_health.down(error.to_string()),
+            }
+            self.tell_stopped(&held);
+            if tick % REMINDER_TICKS == REMINDER_TICKS - 1 {
+                remind(&self.group, &held);
+            }
+            if tick % LAG_TICKS == 0 {
+                tell_lag(&self.handle, &held, &self.metrics).await;
+            }
         }
-        match store.position(&group, 0).await {
-            Ok(_) => health.up(),
-            Err(error) => health.down(error.to_string()),
+        Ok(())
+    }
+
+    /// Asks the store whether it was started anew, and for the positions: one that is lower than what it acknowledged was lost,
+    /// as when a table is dropped and made again.
+    async fn look<M: ReadModel>(&self, held: &BTreeMap<i32, Reached>) -> Result<(), Error>
+    where
+        S: Store<M>,
+    {
+        self.durability.look(&self.store).await?;
+        for (partition, reached) in held.iter().filter(|(_, reached)| reached.stopped.is_none()) {
+            let stored = self.store.position(&self.group, *partition).await?.unwrap_or_default();
+            if stored.applied < reached.position {
+                let (there, position) = (stored.applied, reached.position);
+                let reason = format!("partition {partition} was at {position}, and the store says {there}");
+                self.durability.take_over(&reason);
+                // All of them begin anew: one word is enough.
+                break;
+            }
         }
-        let held = progress.snapshot();
-        metrics.stopped(held.values().filter(|reached| reached.stopped.is_some()).count());
-        if tick % REMINDER_TICKS == REMINDER_TICKS - 1 {
-            remind(&group, &held);
-        }
-        if tick % LAG_TICKS == 0 {
-            tell_lag(&handle, &held, &metrics).await;
+        Ok(())
+    }
+
+    fn tell_stopped(&self, held: &BTreeMap<i32, Reached>) {
+        let stopped: Vec<(&i32, &String)> =
+            held.iter().filter_map(|(partition, it)| Some((partition, it.stopped.as_ref()?))).collect();
+        self.metrics.stopped(stopped.len());
+        match stopped.first() {
+            None => self.partitions.up(),
+            Some((partition, reason)) => self.partitions.down(format!(
+                "{} of {} partitions stopped; partition {partition}: {reason}",
+                stopped.len(),
+                held.len()
+            )),
         }
     }
-    Ok(())
 }
 
 fn remind(group: &str, held: &BTreeMap<i32, Reached>) {

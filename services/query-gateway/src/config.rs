@@ -38,6 +38,8 @@ pub struct QueriesConfig {
     pub max_in_flight: usize,
     /// Questions that wait for a read model at once. More are answered `overloaded`.
     pub max_waiting: usize,
+    /// Connections that may be open at once, over HTTP and over gRPC each. The next one waits to be taken.
+    pub max_connections: usize,
     /// Threads that serve HTTP.
     pub http_workers: usize,
 }
@@ -52,6 +54,7 @@ impl Default for QueriesConfig {
             probe_interval_ms: 1_000,
             max_in_flight: 4_096,
             max_waiting: 2_048,
+            max_connections: 4_096,
             http_workers: 2,
         }
     }
@@ -84,6 +87,7 @@ impl Config {
             ("queries.probe_interval_ms", queries.probe_interval_ms),
             ("queries.max_in_flight", queries.max_in_flight as u64),
             ("queries.max_waiting", queries.max_waiting as u64),
+            ("queries.max_connections", queries.max_connections as u64),
             ("queries.http_workers", queries.http_workers as u64),
         ];
         for (key, value) in positive {

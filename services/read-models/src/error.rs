@@ -19,6 +19,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a table or an index is not there at all, so that everything it held is lost.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Cql(e) => e.is_missing(),
+            Self::Search(e) => e.is_missing(),
+            Self::Corrupt { .. } => false,
+        }
+    }
+
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -47,6 +56,10 @@ pub enum QueryError {
     /// The store is away or overloaded; the same question may be answered later: contract code `store-unavailable`.
     #[error("{0}")]
     Unavailable(String),
+    /// Rows are missing that the store had acknowledged; the projector builds them again: contract code
+    /// `read-model-incomplete`.
+    #[error("{0}")]
+    Incomplete(String),
     /// Neither; somebody must look.
     #[error("{0}")]
     Internal(String),
@@ -54,7 +67,7 @@ pub enum QueryError {
 
 impl From<Error> for QueryError {
     fn from(error: Error) -> Self {
-        if error.is_transient() {
+        if error.is_transient() || error.is_missing() {
             Self::Unavailable(error.to_string())
         } else {
             Self::Internal(error.to_string())

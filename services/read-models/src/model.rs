@@ -1,6 +1,7 @@
 //! What a read model is, and what it needs of a store.
 //!
-//! Promise: a read model sees effective records only, each product's in the order of their versions.
+//! Promise: a read model sees effective records only, each product's in the order of their versions; of a record that comes
+//! again it writes every row again, for a state that is there does not prove that its other rows are.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -55,6 +56,8 @@ pub struct Head {
 pub trait State: Clone + Debug + Send + Sync + 'static {
     fn product(&self) -> &ProductId;
     fn head(&self) -> Head;
+    /// About how many bytes it takes in memory.
+    fn size(&self) -> usize;
 }
 
 /// A pure fold: state and event in, next state and changes of further rows out.
@@ -68,6 +71,9 @@ pub trait ReadModel: Debug + Send + Sync + Sized + 'static {
 
     /// Folds a record into the state of its product, whose next version it is.
     fn fold(state: Option<Self::State>, record: &Recorded) -> Result<Folded<Self>, FoldError>;
+
+    /// The rows to write again because of a record whose version `state` has seen already.
+    fn again(state: &Self::State, record: &Recorded) -> Vec<RowChange<Self>>;
 }
 
 /// What a record makes of a state.
@@ -105,10 +111,33 @@ impl<M: ReadModel> Writes<M> {
     }
 }
 
+/// A product whose state is needed, to apply a record to it: this event, which gives it this version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub product: ProductId,
+    pub version: Version,
+    pub event_id: Uuid,
+}
+
+impl From<&Recorded> for Wanted {
+    fn from(record: &Recorded) -> Self {
+        Self { product: record.product.clone(), version: record.version, event_id: record.event_id }
+    }
+}
+
+/// How far a group has come with a partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Everything below is applied, and the store has acknowledged it.
+    pub applied: i64,
+    /// Everything below was acknowledged so long ago that the store has it on disk, whatever becomes of its processes.
+    pub durable: i64,
+}
+
 /// Where a read model's rows lie. A write takes effect only if it is newer, by version, than what is there.
 pub trait Store<M: ReadModel>: Clone + Debug + Send + Sync + 'static {
-    /// The states of these products, in their order.
-    fn load(&self, ids: &[ProductId]) -> impl Future<Output = Result<Vec<Option<M::State>>, Error>> + Send;
+    /// The products' states, in their order: just before the wanted version where the store can tell, else as they are.
+    fn load(&self, wanted: &[Wanted]) -> impl Future<Output = Result<Vec<Option<M::State>>, Error>> + Send;
 
     /// Writes the rows and then, when all of them are acknowledged, the states: a state says that its rows are there.
     fn write(
@@ -117,18 +146,24 @@ pub trait Store<M: ReadModel>: Clone + Debug + Send + Sync + 'static {
         retry: &Retry,
     ) -> impl Future<Output = Result<(), GaveUp<Error>>> + Send;
 
-    /// Up to where (exclusive) the group has applied the partition; `None`: it never wrote a position.
+    /// How far the group has come with the partition; `None`: it never wrote a position.
     fn position(
         &self,
         group: &str,
         partition: i32,
-    ) -> impl Future<Output = Result<Option<i64>, Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Position>, Error>> + Send;
 
-    /// Says that everything below `position` is applied and written. A lower position than the stored one is no change.
+    /// Says that everything below the position is applied and written. A lower position than the stored one is no change.
     fn write_position(
         &self,
         group: &str,
         partition: i32,
-        position: i64,
+        position: Position,
     ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// An error, [`Error::is_missing`], if any table or index of the read model is not there.
+    fn is_there(&self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// What is another after any process of the store was started anew; `None` if the store does not tell.
+    fn incarnation(&self) -> impl Future<Output = Result<Option<String>, Error>> + Send;
 }

@@ -3,11 +3,13 @@
 //! Promises: a record is applied if and only if its version is the next one of the product's state; changes are coalesced per
 //! row key and never dropped, whatever came between; states are never forgotten while their writes may be under way.
 
+use std::collections::hash_map::Entry;
+
 use ahash::{AHashMap, AHashSet};
 use domain::{FoldError, ProductId, Version};
 use uuid::Uuid;
 
-use crate::model::{Head, ReadModel, Recorded, RowChange, State, Writes};
+use crate::model::{Head, ReadModel, Recorded, RowChange, State, Wanted, Writes};
 
 /// One partition's states and what the current batch changes. It dies when the partition is revoked.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub struct Projection<M: ReadModel> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Applied,
-    /// The state has seen this version: redelivery, or a restart between write and commit.
+    /// The state has seen this version: redelivery, or a restart between write and commit. Its rows are written again.
     AlreadyApplied,
     /// The state has seen this version, of another event: the rows were written from another log, or the log was changed.
     Diverged {
@@ -34,19 +36,23 @@ pub enum Outcome {
 }
 
 impl<M: ReadModel> Projection<M> {
-    /// Keeps the states of about `capacity` products, those used last.
-    pub fn new(capacity: usize) -> Self {
-        Self { states: States::new(capacity), rows: AHashMap::new(), changed: AHashSet::new() }
+    /// Keeps the states of about `capacity` products, those used last, or of fewer that take about `max_bytes`.
+    pub fn new(capacity: usize, max_bytes: usize) -> Self {
+        Self { states: States::new(capacity, max_bytes), rows: AHashMap::new(), changed: AHashSet::new() }
     }
 
-    /// Of these products those whose states must be loaded first, each once. Called once at the start of a batch.
-    pub fn begin<'a>(&mut self, products: impl IntoIterator<Item = &'a ProductId>) -> Vec<ProductId> {
+    /// A batch begins.
+    pub fn begin(&mut self) {
         self.states.age();
+    }
+
+    /// Of the products of these records, in the order of the log, those whose states must be loaded first, each once.
+    pub fn missing<'a>(&mut self, records: impl IntoIterator<Item = &'a Recorded>) -> Vec<Wanted> {
         let mut asked = AHashSet::new();
         let mut missing = Vec::new();
-        for product in products {
-            if asked.insert(product) && !self.states.touch(product) {
-                missing.push(product.clone());
+        for record in records {
+            if asked.insert(&record.product) && !self.states.touch(&record.product) {
+                missing.push(Wanted::from(record));
             }
         }
         missing
@@ -63,11 +69,13 @@ impl<M: ReadModel> Projection<M> {
         let head = state.map_or(Head { version: Version::NONE, event_id: Uuid::nil() }, State::head);
         if record.version <= head.version {
             let diverged = record.version == head.version && record.event_id != head.event_id;
-            return Ok(if diverged {
-                Outcome::Diverged { there: head.event_id }
-            } else {
-                Outcome::AlreadyApplied
-            });
+            if diverged {
+                return Ok(Outcome::Diverged { there: head.event_id });
+            }
+            for change in state.map_or_else(Vec::new, |state| M::again(state, record)) {
+                self.put(change);
+            }
+            return Ok(Outcome::AlreadyApplied);
         }
         if record.version > head.version.next() {
             return Ok(Outcome::Gap { there: head.version });
@@ -76,11 +84,24 @@ impl<M: ReadModel> Projection<M> {
         for (key, row) in folded.changes {
             let change =
                 RowChange { key: key.clone(), product: record.product.clone(), version: record.version, row };
-            self.rows.insert(key, change);
+            self.put(change);
         }
         self.states.put(record.product.clone(), Some(folded.state));
         self.changed.insert(record.product.clone());
         Ok(Outcome::Applied)
+    }
+
+    /// The newest change of a row stays.
+    fn put(&mut self, change: RowChange<M>) {
+        match self.rows.entry(change.key.clone()) {
+            Entry::Occupied(mut there) if there.get().version <= change.version => {
+                there.insert(change);
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(free) => {
+                free.insert(change);
+            }
+        }
     }
 
     /// What the batch changes, to be written before the next batch begins.
@@ -96,24 +117,30 @@ impl<M: ReadModel> Projection<M> {
 #[derive(Debug)]
 struct States<S> {
     capacity: usize,
+    max_bytes: usize,
     younger: AHashMap<ProductId, Option<S>>,
+    /// What the younger ones took when they came, about.
+    bytes: usize,
     older: AHashMap<ProductId, Option<S>>,
 }
 
-impl<S> States<S> {
-    fn new(capacity: usize) -> Self {
-        Self { capacity: capacity.max(2), younger: AHashMap::new(), older: AHashMap::new() }
+impl<S: State> States<S> {
+    fn new(capacity: usize, max_bytes: usize) -> Self {
+        let (younger, older) = (AHashMap::new(), AHashMap::new());
+        Self { capacity: capacity.max(2), max_bytes, younger, bytes: 0, older }
     }
 
     fn age(&mut self) {
-        if self.younger.len() >= self.capacity / 2 {
+        if self.younger.len() >= self.capacity / 2 || self.bytes >= self.max_bytes / 2 {
             self.older = std::mem::take(&mut self.younger);
+            self.bytes = 0;
         }
     }
 
     /// Whether the state is known; if so it is among the younger from now on.
     fn touch(&mut self, product: &ProductId) -> bool {
         if let Some(state) = self.older.remove(product) {
+            self.bytes += size(state.as_ref());
             self.younger.entry(product.clone()).or_insert(state);
         }
         self.younger.contains_key(product)
@@ -125,8 +152,15 @@ impl<S> States<S> {
 
     fn put(&mut self, product: ProductId, state: Option<S>) {
         self.older.remove(&product);
-        self.younger.insert(product, state);
+        self.bytes += size(state.as_ref());
+        if let Some(before) = self.younger.insert(product, state) {
+            self.bytes -= size(before.as_ref()).min(self.bytes);
+        }
     }
+}
+
+fn size<S: State>(state: Option<&S>) -> usize {
+    state.map_or(100, |state| state.size() + 100)
 }
 
 #[cfg(test)]

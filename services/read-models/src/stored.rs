@@ -57,4 +57,12 @@ impl State for StoredProduct {
     fn head(&self) -> Head {
         Head { version: self.product.version, event_id: self.event_id }
     }
+
+    fn size(&self) -> usize {
+        /// Allocations beside the letters.
+        const MEMORY: usize = 512;
+        Self::size(self)
+            + MEMORY
+            + 64 * (2 * self.product.attributes.iter().len() + self.product.tags.iter().len())
+    }
 }

@@ -7,9 +7,12 @@ use toolkit::search::{Index, Search};
 
 use crate::{Error, GENERATION, history, positions, products, search};
 
-/// The keyspace and the positions; applied before the read models' tables.
+/// Applied before the read models' tables.
 const KEYSPACE: Schema =
     Schema { name: "deploy/cql/keyspace.cql", text: include_str!("../../../deploy/cql/keyspace.cql") };
+
+/// The tables of the read models in ScyllaDB.
+const MODELS: [(&str, Schema); 2] = [(products::NAME, products::SCHEMA), (history::NAME, history::SCHEMA)];
 
 /// All declared tables.
 pub const SCHEMAS: [Schema; 3] = [KEYSPACE, products::SCHEMA, history::SCHEMA];
@@ -27,23 +30,32 @@ pub struct Applied {
 
 /// Creates the tables that are not there yet. `replication` is a CQL map, used when the keyspace is created.
 ///
-/// If a table of a read model was lost, the positions are emptied with it: else a projector would go on where it was, and what
-/// was lost would be missing for ever. Applying everything again changes no row that is still there.
+/// If a table of a read model was lost, that read model's positions are emptied with it: else a projector would go on where it
+/// was, and what was lost would be missing for ever. Applying everything again changes no row that is still there.
 pub async fn apply_cql(cql: &Cql, replication: &str) -> Result<Vec<Applied>, Error> {
-    let had_positions = cql.missing(&KEYSPACE, GENERATION).await?.is_empty();
-    let mut all = Vec::new();
-    for schema in &SCHEMAS {
-        let applied = cql.apply(schema, replication, GENERATION).await?;
-        all.extend(applied.into_iter().map(|a| Applied { what: a.what, created: a.created }));
-    }
-    if had_positions && all.iter().any(|applied| applied.created) {
-        cql.truncate("positions").await?;
-        all.push(Applied {
-            what: format!("empty table {}.positions, to build again what was lost", cql.keyspace()),
-            created: true,
-        });
+    let mut all = apply_schema(cql, &KEYSPACE, replication).await?;
+    for (read_model, schema) in MODELS {
+        let missing = cql.missing(&schema, GENERATION).await?;
+        let positions = format!("table {}.{}", cql.keyspace(), positions::table(read_model));
+        let lost = missing.iter().any(|what| what.starts_with("table ")) && !missing.contains(&positions);
+        if lost {
+            // First: whoever finds the table there again must not find the old positions.
+            cql.truncate(&positions::table(read_model)).await?;
+        }
+        all.extend(apply_schema(cql, &schema, replication).await?);
+        if lost {
+            all.push(Applied {
+                what: format!("empty {positions}, to build again what was lost"),
+                created: true,
+            });
+        }
     }
     Ok(all)
+}
+
+async fn apply_schema(cql: &Cql, schema: &Schema, replication: &str) -> Result<Vec<Applied>, Error> {
+    let applied = cql.apply(schema, replication, GENERATION).await?;
+    Ok(applied.into_iter().map(|a| Applied { what: a.what, created: a.created }).collect())
 }
 
 /// Creates the indices and aliases that are not there yet; positions go with a lost index, as in [`apply_cql`].

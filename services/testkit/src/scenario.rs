@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::ensure;
-use read_models::positions::{CqlPositions, SearchPositions};
+use read_models::positions::AllPositions;
 use serde_json::{Value, json};
 use toolkit::cql::Cql;
 use toolkit::search::Search;
@@ -65,7 +65,7 @@ fn life(number: usize) -> Vec<Value> {
 pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()> {
     let cql = Cql::connect(&system.config.cql).await?;
     let search = Search::connect(&system.config.search).await?;
-    let (in_cql, in_search) = (CqlPositions::open(&cql).await?, SearchPositions::open(&search));
+    let stored = AllPositions::open(&cql, &search).await?;
     let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
     let audit =
         tokio::task::spawn_blocking(move || cli::audit::audit(&kafka, &topic, |_, _, _| {})).await??;
@@ -74,11 +74,8 @@ pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()
         let positions = async || {
             let mut positions = BTreeMap::new();
             for partition in audit.ends.keys() {
-                let position = match read_model {
-                    read_models::search::NAME => in_search.read(&group, partition.0).await.ok().flatten(),
-                    _ => in_cql.read(&group, partition.0).await.ok().flatten(),
-                };
-                positions.insert(*partition, position.unwrap_or(0));
+                let applied = stored.applied(read_model, &group, partition.0).await;
+                positions.insert(*partition, applied.unwrap_or(0));
             }
             positions
         };

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+pub use cli::local::Kind;
 use cli::local::{Door, Installation, KafkaCluster, Running, Stack, Watchdog, project_root};
 
 use crate::kafka_proxy::Route;
@@ -153,6 +154,68 @@ impl Drop for PrivateKafka {
         // The watchdog catches what this misses.
         let removed =
             self.kill().and_then(|()| std::fs::remove_dir_all(&self.dir).context("removing a test's Kafka"));
+        if let Err(error) = removed {
+            tracing::warn!("cleaning up after a test: {error:#}");
+        }
+    }
+}
+
+/// A server of a test's own, which may be stopped, killed and started again. Dropped, it is gone.
+#[derive(Debug)]
+pub struct PrivateServer {
+    running: Running,
+}
+
+impl PrivateServer {
+    /// Starts one and waits until it can be used; blocks for some seconds.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(kind: Kind) -> anyhow::Result<Self> {
+        let dir = process_dir().join(format!("{}-{}", kind.name(), test_prefix()));
+        let running = Running::start(kind, installation()?, &dir)?;
+        let server = Self { running };
+        server.running.wait_ready(READY)?;
+        Ok(server)
+    }
+
+    /// `host:port`; stays the same over restarts.
+    pub fn address(&self) -> String {
+        self.running.address()
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Errors
+    /// If it survives.
+    pub fn kill(&self) -> anyhow::Result<()> {
+        self.running.kill()
+    }
+
+    /// SIGTERM.
+    ///
+    /// # Errors
+    /// If it survives.
+    pub fn stop(&self) -> anyhow::Result<()> {
+        self.running.stop()
+    }
+
+    /// Starts it again with its data and port, and waits until it can be used.
+    ///
+    /// # Errors
+    /// If it cannot be started or does not become ready.
+    pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.running.start_again()?;
+        self.running.wait_ready(READY).map(drop)
+    }
+}
+
+impl Drop for PrivateServer {
+    fn drop(&mut self) {
+        let dir = self.running.dir().to_owned();
+        // The watchdog catches what this misses.
+        let removed =
+            self.kill().and_then(|()| std::fs::remove_dir_all(dir).context("removing a test's server"));
         if let Err(error) = removed {
             tracing::warn!("cleaning up after a test: {error:#}");
         }

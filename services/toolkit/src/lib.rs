@@ -3,6 +3,8 @@
 //! Promises: nothing here blocks an async worker, no queue is unbounded, and every error says what was tried on what.
 
 pub mod config;
+#[cfg(any(feature = "http", feature = "grpc"))]
+pub mod connections;
 #[cfg(feature = "cql")]
 pub mod cql;
 #[cfg(feature = "embedded")]

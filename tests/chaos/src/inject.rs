@@ -45,6 +45,9 @@ impl Stage {
             Kind::KillService | Kind::FreezeService => self.service(fault).await?,
             Kind::KillProjector | Kind::FreezeProjector => self.projector(fault).await?,
             Kind::KillBroker | Kind::StopBroker | Kind::FreezeBroker => self.broker(fault).await?,
+            Kind::KillCassandra | Kind::KillElasticsearch | Kind::StopElasticsearch => {
+                self.store(fault).await?
+            }
             Kind::LoseMinInSync => self.two_brokers(fault).await?,
             Kind::LostAnswerBesideTimeout => self.lost_answer_beside_timeout(fault).await?,
             Kind::CutConnections => self.attack(fault, None, Attack::CutAtRequest).await?,
@@ -98,6 +101,26 @@ impl Stage {
         self.projectors[number].service.wait_ready(PATIENCE).await?;
         let ready = healed.elapsed();
         Ok((1, Recovered { first: ready, everywhere: ready }))
+    }
+
+    /// Writing goes on without the stores; what they forget is found at the end, if it is not written again.
+    async fn store(&mut self, fault: Fault) -> anyhow::Result<(u64, Recovered)> {
+        let server =
+            if fault.kind == Kind::KillCassandra { &mut self.cassandra } else { &mut self.elasticsearch };
+        tokio::task::block_in_place(|| match fault.kind {
+            Kind::StopElasticsearch => server.stop(),
+            _ => server.kill(),
+        })?;
+        sleep(fault.lasts).await;
+        tokio::task::block_in_place(|| server.start_again())?;
+        let healed = Instant::now();
+        let mut first = None;
+        for projector in &self.projectors {
+            projector.service.wait_ready(PATIENCE).await?;
+            first.get_or_insert(healed.elapsed());
+        }
+        let everywhere = healed.elapsed();
+        Ok((1, Recovered { first: first.unwrap_or(everywhere), everywhere }))
     }
 
     async fn broker(&mut self, fault: Fault) -> anyhow::Result<(u64, Recovered)> {

@@ -25,16 +25,19 @@ pub(crate) enum Kind {
     LostAnswerBesideTimeout,
     DelayFetch,
     DelayEndOffsets,
+    KillCassandra,
+    KillElasticsearch,
+    StopElasticsearch,
 }
 
 use Kind::{
     CutConnections, CutProduceAnswers, DelayEndOffsets, DelayFetch, DelayProduce, DropProduceAnswers,
-    FreezeBroker, FreezeProjector, FreezeService, HoldProduce, KillBroker, KillProjector, KillService,
-    LoseMinInSync, LostAnswerBesideTimeout, StopBroker,
+    FreezeBroker, FreezeProjector, FreezeService, HoldProduce, KillBroker, KillCassandra, KillElasticsearch,
+    KillProjector, KillService, LoseMinInSync, LostAnswerBesideTimeout, StopBroker, StopElasticsearch,
 };
 
 impl Kind {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 19] = [
         KillService,
         FreezeService,
         KillProjector,
@@ -51,6 +54,9 @@ impl Kind {
         LostAnswerBesideTimeout,
         DelayFetch,
         DelayEndOffsets,
+        KillCassandra,
+        KillElasticsearch,
+        StopElasticsearch,
     ];
 
     /// What is done, for people.
@@ -72,13 +78,18 @@ impl Kind {
             LostAnswerBesideTimeout => "answer lost, other times out",
             DelayFetch => "Fetch answers delayed",
             DelayEndOffsets => "end offsets delayed",
+            KillCassandra => "kill -9 of Cassandra",
+            KillElasticsearch => "kill -9 of Elasticsearch",
+            StopElasticsearch => "SIGTERM of Elasticsearch",
         }
     }
 
     /// What its effect is counted in.
     pub(crate) const fn unit(self) -> &'static str {
         match self {
-            KillService | KillProjector => "processes ended",
+            KillService | KillProjector | KillCassandra | KillElasticsearch | StopElasticsearch => {
+                "processes ended"
+            }
             FreezeService | FreezeProjector => "processes stopped",
             KillBroker | StopBroker | FreezeBroker => "leader changes",
             LoseMinInSync => "partitions without an accepted command",
@@ -104,6 +115,8 @@ impl Kind {
         match self {
             KillService | KillProjector => 100..1_500,
             KillBroker | StopBroker => 1_000..4_000,
+            // Beside it the server takes its time to start.
+            KillCassandra | KillElasticsearch | StopElasticsearch => 100..2_000,
             // Above the brokers' session timeout of three seconds, after which the controller takes them for dead.
             FreezeBroker => 4_000..8_000,
             LoseMinInSync => 3_000..6_000,
@@ -155,10 +168,11 @@ impl Plan {
         for kinds in [&mut brokers, &mut losing, &mut others] {
             kinds.shuffle(&mut self.dice);
         }
-        // Groups of one broker's fault and three others.
+        // Groups of one broker's fault and as many others each.
+        let others_each = (losing.len() + others.len()).div_ceil(brokers.len());
         while let Some(broker) = brokers.pop() {
             let mut group: Vec<Kind> = losing.pop().into_iter().collect();
-            while group.len() < 3
+            while group.len() < others_each
                 && let Some(other) = others.pop()
             {
                 group.push(other);
@@ -206,8 +220,8 @@ mod tests {
                 let kinds: BTreeSet<Kind> = round.iter().map(|it| it.kind).collect();
                 assert_eq!(kinds, Kind::ALL.into(), "seed {seed}");
             }
-            assert!(faults[..4].iter().any(|it| it.kind.is_of_brokers()), "seed {seed}");
-            assert!(faults[..4].iter().any(|it| it.kind.loses_answers()), "seed {seed}");
+            assert!(faults[..5].iter().any(|it| it.kind.is_of_brokers()), "seed {seed}");
+            assert!(faults[..5].iter().any(|it| it.kind.loses_answers()), "seed {seed}");
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Everything that faults fall on: three brokers behind proxies, three command services, a projector for each read model,
-//! and the clients.
+//! both stores, and the clients.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use anyhow::Context;
 use cli::local::free_port;
 use testkit::history::{Catalog, Load, Recorded, Writer};
 use testkit::kafka_proxy::{KafkaProxies, Route};
-use testkit::servers::{PrivateKafka, servers};
+use testkit::servers::{Kind as Server, PrivateKafka, PrivateServer, servers};
 use testkit::{Client, PATIENCE, Started, System};
 use tokio::task::JoinHandle;
 
@@ -37,6 +37,8 @@ pub(crate) struct Stage {
     pub(crate) leaders: Leaders,
     pub(crate) proxies: KafkaProxies,
     pub(crate) kafka: PrivateKafka,
+    pub(crate) cassandra: PrivateServer,
+    pub(crate) elasticsearch: PrivateServer,
     pub(crate) catalog: Arc<Catalog>,
 }
 
@@ -51,12 +53,19 @@ impl Stage {
             routes.push(Route { node, proxy: free_port()?, broker: free_port()? });
         }
         let proxies = KafkaProxies::start(&routes).await?;
-        let (stack, kafka) =
-            tokio::task::spawn_blocking(move || (servers(), PrivateKafka::start_behind(&routes))).await?;
-        let kafka = kafka?;
+        let start = move || {
+            let (kafka, stack) = (PrivateKafka::start_behind(&routes), servers());
+            let (cassandra, elasticsearch) =
+                (PrivateServer::start(Server::Cassandra), PrivateServer::start(Server::Elasticsearch));
+            (stack, kafka, cassandra, elasticsearch)
+        };
+        let (stack, kafka, cassandra, elasticsearch) = tokio::task::spawn_blocking(start).await?;
+        let (kafka, cassandra, elasticsearch) = (kafka?, cassandra?, elasticsearch?);
         // This program itself goes past the proxies: what it reads is not attacked.
         let mut addresses = stack.addresses.clone();
         addresses.kafka_bootstrap = kafka.bootstrap();
+        addresses.cql_contact_point = cassandra.address();
+        addresses.elasticsearch_url = format!("http://{}", elasticsearch.address());
         let mut system = System::prepare_replicated(addresses, PARTITIONS).await?;
         system.planner.addresses.kafka_bootstrap = proxies.bootstrap();
         let mut services = Vec::new();
@@ -73,7 +82,7 @@ impl Stage {
         }
         let leaders = Leaders::watch(&system.config.kafka, system.topic())?;
         let catalog = Arc::new(Catalog::new(LOAD, INSTANCES));
-        Ok(Self { system, services, projectors, leaders, proxies, kafka, catalog })
+        Ok(Self { system, services, projectors, leaders, proxies, kafka, cassandra, elasticsearch, catalog })
     }
 
     /// Lets the clients begin: each creates its share of the products, then changes them until the catalog is stopped.

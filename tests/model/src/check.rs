@@ -253,7 +253,8 @@ pub(crate) fn answer(
             holds(is_conflict, Promise::AnswersAreTrue, || format!("answered {answer:?}"))?;
             decided(*at, *actual, None).map(|()| Fate::Conflict)
         }
-        Answer::Contended => {
+        Answer::Contended { version, at } => {
+            decided(*at, *version, None)?;
             holds(!is_own_effective(), Promise::AnswersAreTrue, || {
                 "contended, but its record counts".into()
             })?;

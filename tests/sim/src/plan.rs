@@ -105,6 +105,7 @@ impl Plan {
             limits: Limits {
                 max_waiting: if dice.percent(5) { 3 } else { 1000 },
                 max_attempts: if dice.percent(30) { 2 } else { 8 },
+                ..Limits::default()
             },
             acts,
             lazy,

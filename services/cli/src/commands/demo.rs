@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use read_models::positions::{CqlPositions, SearchPositions};
+use read_models::positions::AllPositions;
 use reqwest::Client;
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
 async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
     let config = system.config();
     let (cql, search) = stores::connect(&config).await?;
-    let (in_cql, in_search) = (CqlPositions::open(&cql).await?, SearchPositions::open(&search));
+    let positions = AllPositions::open(&cql, &search).await?;
     let ends = tokio::task::spawn_blocking(move || audit::audit(&config.kafka, &config.topic, |_, _, _| {}))
         .await??
         .ends;
@@ -61,11 +61,7 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
         loop {
             let mut applied = 0;
             for (partition, end) in &ends {
-                let position = match read_model {
-                    read_models::search::NAME => in_search.read(&group, partition.0).await?,
-                    _ => in_cql.read(&group, partition.0).await?,
-                };
-                applied += position.unwrap_or(0).min(*end);
+                applied += positions.applied(read_model, &group, partition.0).await?.min(*end);
             }
             bar.set_position(applied as u64);
             if applied >= all {

@@ -17,9 +17,10 @@ use toolkit::ops;
 use toolkit::retry::{GaveUp, Retry, Transient};
 use toolkit::telemetry::{self, Telemetry};
 
-use crate::config::{CacheConfig, Config, SERVICE};
+use crate::config::{CacheConfig, Config, SERVICE, mib};
 use crate::door::Door;
 use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
+use crate::memory::Memory;
 use crate::{grpc, http};
 
 pub use backend::{Backend, BackendError, OpenLog};
@@ -78,8 +79,13 @@ impl Application {
         let door = Door::new(engine.clone(), needs.kafka.clone(), deadline, config.overload.clone(), &meter);
         let local = door.clone();
         let shutdown = lifecycle.shutdown();
-        let state =
-            http::State { door: door.clone(), config: config.http.clone(), shutdown: shutdown.clone() };
+        let bodies = Memory::new(mib(config.http.bodies_mib));
+        let state = http::State {
+            door: door.clone(),
+            bodies: bodies.clone(),
+            config: config.http.clone(),
+            shutdown: shutdown.clone(),
+        };
         let grace = Duration::from_millis(config.shutdown.grace_ms);
         let calls = TaskTracker::new();
         let limits = config.http.clone();
@@ -87,7 +93,7 @@ impl Application {
             ops: ops::serve(config.listen.ops, &lifecycle, &telemetry)?,
             http: http::serve(config.listen.http, state, &lifecycle, &meter, grace)?,
             grpc: {
-                let state = grpc::State { door, limits, shutdown, calls };
+                let state = grpc::State { door, limits, bodies, shutdown, calls };
                 grpc::serve(config.listen.grpc, state, &lifecycle, &meter).await?
             },
         };

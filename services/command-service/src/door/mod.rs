@@ -17,10 +17,11 @@ use contract::AddressedCommand;
 use contract::code::Code;
 use domain::{Command, ProductId, Version};
 use ledger::CommandId;
-use opentelemetry::metrics::Meter;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Meter};
 use toolkit::lifecycle::Dependency;
 use toolkit::problem::Problem;
-use toolkit::telemetry::TRACES_ONLY;
+use toolkit::telemetry::{TRACES_ONLY, names};
 use tracing::Span;
 
 use crate::config::OverloadConfig;
@@ -29,11 +30,6 @@ use admission::{Admission, Permit};
 
 pub use outcome::{Kind, Outcome};
 pub use request::{Caller, faults, idempotency_key, malformed, one_expectation, problem};
-
-/// How long a client should wait before it tries an overloaded service again.
-const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
-/// How long before it tries one that is not ready.
-const NOT_READY_WAIT: Duration = Duration::from_secs(2);
 
 /// The way in, behind both doors. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -48,6 +44,14 @@ struct Shared {
     /// What a command needs to be answered at all.
     kafka: Dependency,
     deadline: Duration,
+    stalled: Counter<u64>,
+}
+
+/// Which side of an upload stood still for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stalled {
+    Sending,
+    Reading,
 }
 
 /// A command that was handed over.
@@ -96,7 +100,35 @@ impl Door {
     ) -> Self {
         let admission = Admission::new(overload);
         admission.watch(meter);
-        Self { shared: Arc::new(Shared { engine, admission, kafka, deadline }) }
+        let stalled = meter.u64_counter(names::UPLOADS_STALLED_TOTAL).build();
+        Self { shared: Arc::new(Shared { engine, admission, kafka, deadline, stalled }) }
+    }
+
+    /// An upload ends because its client does nothing. `number` is the first line or request that was not read.
+    pub(crate) fn stalled(
+        &self,
+        side: Stalled,
+        transport: Transport,
+        number: u64,
+        after: Duration,
+    ) -> Problem {
+        let (reason, what) = match side {
+            Stalled::Sending => ("sending", "nothing more came"),
+            Stalled::Reading => ("reading", "no answers were taken, and those that waited were dropped"),
+        };
+        let labels = [KeyValue::new("transport", transport.name()), KeyValue::new("reason", reason)];
+        self.shared.stalled.add(1, &labels);
+        tracing::warn!(
+            transport = transport.name(),
+            reason,
+            number,
+            "an upload stood still for too long: it is ended"
+        );
+        let detail = format!(
+            "{what} for {} ms: what comes from number {number} on was not read, send it again",
+            after.as_millis()
+        );
+        problem(Code::RequestTimeout, detail)
     }
 
     /// Turns a single command away before its body is read, if there are too many.
@@ -219,12 +251,10 @@ fn refused(refusal: &Refusal) -> Problem {
         Refusal::Full => overloaded(),
         Refusal::NotReady(reason) => {
             problem(Code::NotReady, format!("this instance cannot decide the command now: {reason}"))
-                .retry_after(NOT_READY_WAIT)
         }
     }
 }
 
 fn overloaded() -> Problem {
     problem(Code::Overloaded, "too many commands wait already; nothing was written, try again later")
-        .retry_after(OVERLOAD_WAIT)
 }

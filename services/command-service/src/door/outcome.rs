@@ -108,10 +108,13 @@ pub(super) fn of(
                 .with("event_id", event_id.to_string())
                 .with("consistency_token", token(offset, version)))
         }
-        Answer::Contended => failed(
-            Code::Contended,
-            "other commands on this product were faster every time; nothing was written, try again",
-        ),
+        Answer::Contended { version, at } => {
+            let detail =
+                "other commands on this product were faster every time; nothing was written, try again";
+            Err(with(problem(Code::Contended, detail))
+                .with("current_version", version)
+                .with("consistency_token", token_below(at, version)))
+        }
         Answer::OutcomeUnknown => failed(
             Code::OutcomeUnknown,
             "the log did not say in time whether the command counts: retry it with the same idempotency key, which is \

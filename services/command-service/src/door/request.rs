@@ -48,9 +48,13 @@ impl Caller {
     }
 }
 
-/// A problem of `code` with this detail.
+/// A problem of `code` with this detail. One that may be retried says after what time.
 pub fn problem(code: Code, detail: impl Into<String>) -> Problem {
-    Problem::new(code.name(), code.title(), code.http(), code.grpc(), detail).retryable(code.retryable())
+    let problem = Problem::new(code.name(), code.title(), code.http(), code.grpc(), detail);
+    match code.retry_after() {
+        Some(after) => problem.retry_after(after),
+        None => problem,
+    }
 }
 
 /// What could not be read at all.
@@ -64,7 +68,7 @@ pub fn faults(errors: FieldErrors) -> Problem {
     let detail = match errors.as_slice() {
         [] => code.title().to_owned(),
         [only] => only.to_string(),
-        [first, others @ ..] => format!("{first} (and {} more faults)", others.len()),
+        [first, ..] => format!("{first} (and {} more faults)", errors.total() - 1),
     };
     errors
         .into_vec()

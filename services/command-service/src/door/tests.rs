@@ -1,7 +1,7 @@
 use contract::code::Code;
 use domain::Version;
 
-use super::{Caller, idempotency_key, one_expectation};
+use super::{Caller, idempotency_key, one_expectation, problem};
 
 #[test]
 fn an_idempotency_key_is_read_quoted_or_not() {
@@ -33,4 +33,13 @@ fn a_caller_keeps_its_request_id_if_it_is_a_short_visible_text() {
     }
     assert_eq!(Caller::new(Some(&"x".repeat(300)), None, None).unwrap_err().status, 400);
     assert_eq!(Caller::new(Some("  "), None, None).unwrap().actor, None);
+}
+
+#[test]
+fn every_problem_that_may_be_retried_says_after_what_time() {
+    for code in Code::ALL {
+        let problem = problem(*code, "for a test");
+        assert_eq!(problem.retryable, code.retryable(), "{code}");
+        assert_eq!(problem.retry_after.is_some(), code.retryable(), "{code}");
+    }
 }

@@ -16,7 +16,7 @@ use toolkit::embedded::Store;
 
 use super::instruments::Instruments;
 use super::mailbox::{Mail, Mailbox};
-use crate::config::CacheConfig;
+use crate::config::{CacheConfig, mib};
 
 /// Snapshots that may wait to be written; whoever has one more waits.
 const WAITING: usize = 2;
@@ -193,6 +193,11 @@ impl Shelf {
     /// How many products of each of so many partitions stay in memory.
     pub(super) fn hot(&self, partitions: i32) -> usize {
         (self.cache.config.hot_products / partitions.max(1) as usize).max(1)
+    }
+
+    /// How many bytes of each of so many partitions' products stay in memory.
+    pub(super) fn hot_bytes(&self, partitions: i32) -> usize {
+        mib(self.cache.config.hot_mib) / partitions.max(1) as usize
     }
 
     /// How many changed products a partition may have before they are saved.

@@ -14,6 +14,7 @@ use super::instruments::{Instruments, Tally, Transport};
 use super::schemas::Schemas;
 use super::{Answered, Origin, Refusal};
 use crate::config::EngineConfig;
+use crate::memory::Share;
 
 /// A command whose answer is owed.
 pub(super) struct Ticket {
@@ -24,6 +25,7 @@ pub(super) struct Ticket {
     pub(super) reply: oneshot::Sender<Answered>,
     /// Held until the answer is given.
     pub(super) _room: Option<OwnedSemaphorePermit>,
+    pub(super) _share: Share,
     /// How often it was appended, and whether the last outcome was unknown.
     pub(super) appends: u32,
     pub(super) unknown: bool,
@@ -135,7 +137,7 @@ pub(super) fn outcome(answer: &Answer<Rejection>) -> &'static str {
         Answer::Rejected { rejection, .. } => rejection.code(),
         Answer::Conflict { .. } => "conflict",
         Answer::KeyReused { .. } => "key_reused",
-        Answer::Contended => "contended",
+        Answer::Contended { .. } => "contended",
         Answer::OutcomeUnknown => "outcome_unknown",
         Answer::Overloaded => "overloaded",
         Answer::Unreadable => "unreadable",

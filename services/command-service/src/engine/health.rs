@@ -27,6 +27,7 @@ struct Place {
     next: AtomicI64,
     waiting: AtomicU64,
     hot: AtomicU64,
+    hot_bytes: AtomicU64,
 }
 
 impl Board {
@@ -57,12 +58,13 @@ impl Board {
         });
     }
 
-    pub(super) fn at(&self, partition: Partition, next: Offset, waiting: usize, hot: usize) {
+    pub(super) fn at(&self, partition: Partition, next: Offset, waiting: usize, hot: (usize, usize)) {
         let place = self.shared.partitions.get().and_then(|places| places.get(partition.0 as usize));
         if let Some(place) = place {
             place.next.store(next, Ordering::Relaxed);
             place.waiting.store(waiting as u64, Ordering::Relaxed);
-            place.hot.store(hot as u64, Ordering::Relaxed);
+            place.hot.store(hot.0 as u64, Ordering::Relaxed);
+            place.hot_bytes.store(hot.1 as u64, Ordering::Relaxed);
         }
     }
 
@@ -82,6 +84,12 @@ impl Board {
     pub fn hot(&self) -> u64 {
         let places = self.shared.partitions.get().map_or(&[][..], |places| places);
         places.iter().map(|place| place.hot.load(Ordering::Relaxed)).sum()
+    }
+
+    /// About how many bytes they take; counted only where others lie in a cache.
+    pub fn hot_bytes(&self) -> u64 {
+        let places = self.shared.partitions.get().map_or(&[][..], |places| places);
+        places.iter().map(|place| place.hot_bytes.load(Ordering::Relaxed)).sum()
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<i32, String>)) {

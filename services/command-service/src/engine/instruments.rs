@@ -149,8 +149,13 @@ impl Instruments {
         let hot = self.meter.u64_observable_gauge(names::HOT_PRODUCTS).with_callback(move |observer| {
             observer.observe(watched.hot(), &[]);
         });
+        let watched = board.clone();
+        let hot_bytes = self.meter.u64_observable_gauge(names::HOT_BYTES).with_callback(move |observer| {
+            observer.observe(watched.hot_bytes(), &[]);
+        });
         // The provider keeps the callbacks; the handles have no further use.
-        let (_next, _waiting, _hot) = (next.build(), waiting.build(), hot.build());
+        let (_next, _waiting) = (next.build(), waiting.build());
+        let (_hot, _hot_bytes) = (hot.build(), hot_bytes.build());
     }
 
     pub(crate) fn answered(

@@ -35,6 +35,7 @@ pub(super) enum Mail {
 pub(super) struct Mailbox {
     max_commands: usize,
     max_tail_records: usize,
+    max_tail_bytes: usize,
     state: Mutex<State>,
     arrived: Condvar,
     room: Condvar,
@@ -47,6 +48,7 @@ struct State {
     signals: Vec<Mail>,
     commands: VecDeque<Box<Submitted>>,
     tail_records: usize,
+    tail_bytes: usize,
     /// The owner sleeps: only then is it worth a system call to wake it.
     asleep: bool,
     blocked: usize,
@@ -54,10 +56,11 @@ struct State {
 }
 
 impl Mailbox {
-    pub(super) fn new(max_commands: usize, max_tail_records: usize) -> Self {
+    pub(super) fn new(max_commands: usize, max_tail_records: usize, max_tail_bytes: usize) -> Self {
         Self {
             max_commands,
             max_tail_records,
+            max_tail_bytes,
             state: Mutex::default(),
             arrived: Condvar::new(),
             room: Condvar::new(),
@@ -77,14 +80,19 @@ impl Mailbox {
 
     /// Leaves a signal. Waits for room only with records of the tail.
     pub(super) fn deliver(&self, signal: Signal) {
+        let bytes = signal.size();
         let mut state = self.lock();
         if let Signal::Records { records, .. } = &signal {
-            while state.tail_records >= self.max_tail_records && !state.closed {
+            let is_full = |state: &State| {
+                state.tail_records >= self.max_tail_records || state.tail_bytes >= self.max_tail_bytes
+            };
+            while is_full(&state) && !state.closed {
                 state.blocked += 1;
                 state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
                 state.blocked -= 1;
             }
             state.tail_records += records.len();
+            state.tail_bytes += bytes;
         }
         self.push(state, Mail::Signal(signal));
     }
@@ -111,7 +119,7 @@ impl Mailbox {
         std::mem::swap(&mut state.signals, into);
         let commands = state.commands.len().min(COMMANDS_AT_ONCE);
         into.extend(state.commands.drain(..commands).map(Mail::Command));
-        state.tail_records = 0;
+        (state.tail_records, state.tail_bytes) = (0, 0);
         let wake = state.blocked > 0;
         let open = !state.closed;
         drop(state);
@@ -178,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_full_inbox_refuses_commands_but_takes_signals() {
-        let mailbox = Mailbox::new(2, 10);
+        let mailbox = Mailbox::new(2, 10, 10_000);
         for _ in 0..2 {
             mailbox.submit(Box::new(Submitted::for_test())).unwrap();
         }
@@ -193,10 +201,15 @@ mod tests {
 
     #[test]
     fn the_logs_reader_waits_for_room_and_nobody_else_does() {
-        let mailbox = Arc::new(Mailbox::new(1, 3));
+        for mailbox in [Mailbox::new(1, 3, usize::MAX), Mailbox::new(1, usize::MAX, records(0, 3).size())] {
+            only_the_reader_waits(&Arc::new(mailbox));
+        }
+    }
+
+    fn only_the_reader_waits(mailbox: &Arc<Mailbox>) {
         mailbox.deliver(records(0, 3));
         let reader = {
-            let mailbox = Arc::clone(&mailbox);
+            let mailbox = Arc::clone(mailbox);
             std::thread::spawn(move || mailbox.deliver(records(1, 1)))
         };
         while mailbox.lock().blocked == 0 {
@@ -214,7 +227,7 @@ mod tests {
 
     #[test]
     fn after_the_end_the_mail_is_taken_and_readers_are_let_go() {
-        let mailbox = Arc::new(Mailbox::new(1, 1));
+        let mailbox = Arc::new(Mailbox::new(1, 1, usize::MAX));
         mailbox.deliver(records(0, 1));
         let reader = {
             let mailbox = Arc::clone(&mailbox);

@@ -7,6 +7,7 @@ mod cache;
 mod driver;
 mod encode;
 mod health;
+mod holding;
 mod instruments;
 mod mailbox;
 mod outputs;
@@ -27,7 +28,9 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::telemetry::TraceContext;
 
+use crate::catalog::command_size;
 use crate::config::EngineConfig;
+use crate::memory::Memory;
 use mailbox::Mailbox;
 use worker::Submitted;
 
@@ -65,7 +68,7 @@ pub struct Origin {
 /// Why a command did not reach a sequencer. Nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its inbox is full.
+    /// Its inbox is full, or commands take too much memory already.
     Full,
     /// Its partition cannot be decided yet, or not now.
     NotReady(String),
@@ -101,6 +104,8 @@ struct Shared {
     mailboxes: Arc<[Mailbox]>,
     /// The number of partitions, once the log is open.
     partitions: OnceLock<i32>,
+    /// What commands take from their arrival to their answer.
+    memory: Memory,
     config: EngineConfig,
     instruments: Instruments,
     board: Board,
@@ -109,10 +114,11 @@ struct Shared {
 impl Engine {
     /// `events` is told whether the partitions have caught up.
     pub fn new(config: EngineConfig, instruments: Instruments, events: Dependency) -> Self {
-        let mailboxes =
-            (0..config.threads).map(|_| Mailbox::new(config.inbox, config.tail_records)).collect();
-        let shared =
-            Shared { mailboxes, partitions: OnceLock::new(), config, instruments, board: Board::new(events) };
+        let mailbox = |_| Mailbox::new(config.inbox, config.tail_records, config.tail_bytes());
+        let mailboxes = (0..config.threads).map(mailbox).collect();
+        let memory = Memory::new(config.command_bytes());
+        let (partitions, board) = (OnceLock::new(), Board::new(events));
+        let shared = Shared { mailboxes, partitions, memory, config, instruments, board };
         Self { shared: Arc::new(shared) }
     }
 
@@ -186,8 +192,12 @@ impl Engine {
             Err(error) => return Err((Refusal::NotReady(error.to_string()), Box::new(order))),
         };
         let partition = ledger::partition_of(order.product.as_str(), partitions);
+        let Some(share) = self.shared.memory.take(command_size(&order.command)) else {
+            return Err((Refusal::Full, Box::new(order)));
+        };
         let (reply, answer) = oneshot::channel();
-        let command = Box::new(Submitted { order, subject, partition, arrived: Instant::now(), reply });
+        let command =
+            Box::new(Submitted { order, subject, partition, arrived: Instant::now(), reply, share });
         match self.shared.mailboxes[thread_of(partition, self.shared.mailboxes.len())].submit(command) {
             Ok(()) => Ok(Pending { partition, answer }),
             Err(command) => Err((Refusal::Full, Box::new(command.order))),

@@ -85,7 +85,8 @@ impl Part {
             (self.seen, self.voids) = (next, 0);
             driver.log.applied(self.partition, next);
         }
-        driver.board.at(self.partition, next, self.sequencer.waiting(), self.sequencer.hot());
+        let hot = (self.sequencer.hot(), self.sequencer.hot_bytes());
+        driver.board.at(self.partition, next, self.sequencer.waiting(), hot);
         let caught_up = self.sequencer.is_ready() && !matches!(self.tail, Tail::Held { .. });
         if caught_up && !self.told_caught_up {
             driver.board.caught_up(self.partition);

@@ -17,7 +17,7 @@ use crate::catalog::Catalog;
 use crate::config::EngineConfig;
 
 /// How long an unanswered question for the end is not asked again.
-const ASK_AGAIN_MS: u64 = 2_000;
+pub(super) const ASK_AGAIN_MS: u64 = 2_000;
 /// How often a partition that is behind says how far it is.
 const TELL_MS: u64 = 100;
 /// How long a failed tail rests, at first and at most.
@@ -41,11 +41,13 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) enum Tail {
     Following,
-    /// A record names a schema id that the registry is being asked for. What comes meanwhile is kept, up to a bound.
+    /// An effective record names a schema id that the registry is being asked for. What comes meanwhile is kept, up to a
+    /// number and a size.
     Held {
         schema: u32,
         signals: VecDeque<Signal>,
         records: usize,
+        bytes: usize,
         overflowed: bool,
         ask_ms: u64,
     },
@@ -71,7 +73,11 @@ impl Part {
         config: &EngineConfig,
         shelf: Option<(Shelf, Option<Mark>)>,
     ) -> Self {
-        let limits = ledger::Limits { max_waiting: config.max_waiting, max_attempts: config.max_attempts };
+        let limits = ledger::Limits {
+            max_waiting: config.max_waiting,
+            max_attempts: config.max_attempts,
+            remembered: config.remembered_commands,
+        };
         // Random 64 bits: no sequencer ever had them, so that event ids are new.
         let nonce =
             uuid::Uuid::new_v4().as_u64_pair().1.rotate_left(8) ^ uuid::Uuid::new_v4().as_u64_pair().0;
@@ -127,9 +133,11 @@ impl Part {
                 self.sequencer.end_offset(now_ms, request, outcome);
             }
             signal => match &mut self.tail {
-                Tail::Held { signals, records, overflowed, .. } => {
+                Tail::Held { signals, records, bytes, overflowed, .. } => {
                     *records += if let Signal::Records { records, .. } = &signal { records.len() } else { 1 };
-                    *overflowed |= *records > driver.config.tail_records;
+                    *bytes += signal.size();
+                    *overflowed |=
+                        *records > driver.config.tail_records || *bytes > driver.config.tail_bytes();
                     if *overflowed {
                         // From here on signals are missing: only a rebuild makes it whole again.
                         signals.clear();
@@ -174,8 +182,10 @@ impl Part {
             if record.offset < self.sequencer.tail_from() {
                 continue;
             }
+            // Judged first: a record that counts for nothing is not worth a question, let alone a wait.
             if let Some(id) = record.value.as_deref().and_then(schema_id)
                 && !known.settles(id)
+                && self.sequencer.needs_value(record.offset, &record.key)
             {
                 let rest: Vec<_> = std::iter::once(record).chain(records).collect();
                 self.hold(driver, now_ms, id, rest);
@@ -185,35 +195,6 @@ impl Part {
                 .record(now_ms, record.offset, &record.key, || encode::recorded(&record, &known.ids));
         }
         self.tail = Tail::Following;
-    }
-
-    fn hold(&mut self, driver: &Driver, now_ms: u64, schema: u32, rest: Vec<LogRecord>) {
-        tracing::warn!(
-            partition = self.partition.0,
-            schema.id = schema,
-            "a record names a schema id not met before: asking the registry"
-        );
-        let records = rest.len();
-        let signals = VecDeque::from([Signal::Records { partition: self.partition, records: rest }]);
-        let ask_ms = now_ms + ASK_AGAIN_MS;
-        self.tail = Tail::Held { schema, signals, records, overflowed: false, ask_ms };
-        driver.schemas.ask(schema);
-    }
-
-    pub(super) fn schemas_changed(&mut self, driver: &mut Driver, now_ms: u64) {
-        let Tail::Held { schema, signals, overflowed, .. } = &mut self.tail else { return };
-        if !driver.schemas.known().settles(*schema) {
-            return;
-        }
-        if *overflowed {
-            return self.rebuild(driver, now_ms, "more records came than can wait for a schema id");
-        }
-        let signals = std::mem::take(signals);
-        self.tail = Tail::Following;
-        for signal in signals {
-            // One of them may hold the tail again; then the others are kept there.
-            self.signal(driver, now_ms, signal);
-        }
     }
 
     /// Throws the state away and builds it again from the log.

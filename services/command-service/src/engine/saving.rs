@@ -14,6 +14,7 @@ const MOST_UNDER_WAY: u64 = 1;
 pub(super) struct Saving {
     shelf: Shelf,
     most_changed: usize,
+    most_changed_bytes: usize,
     save_ms: u64,
     due_ms: u64,
     /// The last snapshot handed over, and the last known to be written.
@@ -29,12 +30,17 @@ impl Saving {
         partitions: i32,
     ) -> (Sequencer<Catalog>, Option<Self>) {
         let Some((shelf, mark)) = shelf else { return (sequencer, None) };
-        sequencer = sequencer.with_cold(Box::new(shelf.clone()), shelf.hot(partitions));
+        let hot_bytes = shelf.hot_bytes(partitions);
+        sequencer =
+            sequencer.with_cold(Box::new(shelf.clone()), shelf.hot(partitions)).within_bytes(hot_bytes);
         if let Some(mark) = mark {
             sequencer.resume(mark);
         }
         let (most_changed, save_ms) = (shelf.most_changed(partitions), shelf.save_ms());
-        (sequencer, Some(Self { shelf, most_changed, save_ms, due_ms: save_ms, handed: 0, written: 0 }))
+        let most_changed_bytes = hot_bytes / 2;
+        let due_ms = save_ms;
+        let saving = Self { shelf, most_changed, most_changed_bytes, save_ms, due_ms, handed: 0, written: 0 };
+        (sequencer, Some(saving))
     }
 }
 
@@ -45,10 +51,13 @@ impl Part {
         if saving.shelf.is_broken() {
             bail!("the cache cannot be read again and again: delete it, or give another cache.dir");
         }
-        let changed = self.sequencer.changed();
-        let is_due = changed >= saving.most_changed || now_ms >= saving.due_ms;
+        let (changed, bytes) = (self.sequencer.changed(), self.sequencer.changed_bytes());
+        let has = |times: usize| {
+            changed >= times * saving.most_changed || bytes >= times * saving.most_changed_bytes.max(1)
+        };
+        let is_due = has(1) || now_ms >= saving.due_ms;
         let must_wait = saving.handed - saving.written >= MOST_UNDER_WAY;
-        if !is_due || must_wait && changed < 2 * saving.most_changed {
+        if !is_due || must_wait && !has(2) {
             return Ok(());
         }
         saving.due_ms = now_ms + saving.save_ms;

@@ -1,11 +1,13 @@
 //! Schema ids: those the registry gave to the schemas of this build, and those met in the log and asked for since.
 //!
 //! Promises: a record is called unreadable only when the registry has said so; until it answers, that partition waits
-//! and the others go on. At most [`MOST_LEARNED`] ids are asked for: more than that is no rollout but a broken writer.
+//! and the others go on. What the registry does not know is forgotten again ([`REFUSED_FOR`], [`MAX_REFUSED`]), and of what
+//! it told the oldest is ([`MAX_LEARNED`]): however many ids a broken writer invents, the next real one is learned.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use contract::avro::{KnownSchema, SchemaError, SchemaIds};
@@ -16,7 +18,11 @@ use toolkit::retry::{GaveUp, Retry, Transient};
 
 use super::Engine;
 
-const MOST_LEARNED: usize = 1_000;
+/// Ids whose schema is kept; the one learned first is forgotten for the next, and asked for again if it is met again.
+const MAX_LEARNED: usize = 1_000;
+/// Ids that the registry has no schema for, and how long it is not asked again.
+const MAX_REFUSED: usize = 1_000;
+const REFUSED_FOR: Duration = Duration::from_mins(1);
 /// Ids that may wait to be asked for; who finds no room asks again at the next tick.
 const QUESTIONS: usize = 64;
 
@@ -54,16 +60,42 @@ pub struct Schemas {
 /// One state of knowledge.
 pub(super) struct Known {
     pub(super) ids: SchemaIds,
-    /// Ids the registry was asked for: their text, or `None` if it has none that this build can use.
-    learned: HashMap<u32, Option<String>>,
+    answers: Answers,
+}
+
+/// What the registry answered, oldest first.
+#[derive(Clone, Default)]
+struct Answers {
+    learned: VecDeque<(u32, Arc<str>)>,
+    /// It has no schema that this build can use.
+    refused: VecDeque<(u32, Instant)>,
 }
 
 impl Known {
-    /// Whether records with this id can be judged: decoded, or called unreadable.
+    /// Whether records with this id can be read, or be called unreadable.
     pub(super) fn settles(&self, id: u32) -> bool {
-        self.ids.iter().any(|(known, _)| known == id)
-            || self.learned.contains_key(&id)
-            || self.learned.len() >= MOST_LEARNED
+        self.ids.iter().any(|(known, _)| known == id) || self.answers.refuses(id, Instant::now())
+    }
+}
+
+impl Answers {
+    fn refuses(&self, id: u32, now: Instant) -> bool {
+        self.refused.iter().rev().any(|(refused, at)| *refused == id && now.duration_since(*at) < REFUSED_FOR)
+    }
+
+    fn refuse(&mut self, id: u32, now: Instant) {
+        self.refused.retain(|(refused, at)| *refused != id && now.duration_since(*at) < REFUSED_FOR);
+        if self.refused.len() >= MAX_REFUSED {
+            self.refused.pop_front();
+        }
+        self.refused.push_back((id, now));
+    }
+
+    fn learn(&mut self, id: u32, text: Arc<str>) {
+        if self.learned.len() >= MAX_LEARNED {
+            self.learned.pop_front();
+        }
+        self.learned.push_back((id, text));
     }
 }
 
@@ -84,7 +116,7 @@ pub struct Questions {
 impl Schemas {
     /// Begins with the ids of this build's schemas.
     pub fn new(base: Vec<(KnownSchema, u32)>) -> Result<(Self, Questions), SchemaError> {
-        let known = Known { ids: SchemaIds::new(base.iter().copied())?, learned: HashMap::new() };
+        let known = Known { ids: SchemaIds::new(base.iter().copied())?, answers: Answers::default() };
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let schemas = Self { known: Arc::new(ArcSwap::from_pointee(known)), questions };
         Ok((schemas.clone(), Questions { base, known: schemas, asked }))
@@ -129,9 +161,9 @@ pub async fn refresh(
             }
             Err(GaveUp::Cancelled { .. }) => return Ok(()),
         };
-        let mut learned = known.learned.clone();
-        let ids = learn(&questions.base, &mut learned, id, text)?;
-        questions.known.known.store(Arc::new(Known { ids, learned }));
+        let mut answers = known.answers.clone();
+        let ids = learn(&questions.base, &mut answers, id, text)?;
+        questions.known.known.store(Arc::new(Known { ids, answers }));
         engine.schemas_changed();
     }
     Ok(())
@@ -139,16 +171,13 @@ pub async fn refresh(
 
 fn learn(
     base: &[(KnownSchema, u32)],
-    learned: &mut HashMap<u32, Option<String>>,
+    answers: &mut Answers,
     id: u32,
     text: Option<String>,
 ) -> Result<SchemaIds, SchemaError> {
-    let mut ids = SchemaIds::new(base.iter().copied())?;
-    for (id, text) in learned.iter().filter_map(|(id, text)| Some((*id, text.as_ref()?))) {
-        ids.learn(id, text)?;
-    }
     let usable = match text {
-        Some(text) => match ids.learn(id, &text) {
+        // Tried on its own first: one that is no use must not cost another its place.
+        Some(text) => match SchemaIds::new(base.iter().copied())?.learn(id, &text) {
             Ok(()) => Some(text),
             Err(error) => {
                 tracing::error!(schema.id = id, %error, "a schema in the log is none of ours: its records are unreadable");
@@ -158,6 +187,45 @@ fn learn(
         None => None,
     };
     tracing::info!(schema.id = id, usable = usable.is_some(), "a new schema id was met in the log");
-    learned.insert(id, usable);
+    match usable {
+        Some(text) => answers.learn(id, text.into()),
+        None => answers.refuse(id, Instant::now()),
+    }
+    let mut ids = SchemaIds::new(base.iter().copied())?;
+    for (id, text) in &answers.learned {
+        ids.learn(*id, text)?;
+    }
     Ok(ids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_registry_does_not_know_is_forgotten_after_a_while_and_when_there_is_too_much_of_it() {
+        let mut answers = Answers::default();
+        let start = Instant::now();
+        answers.refuse(1, start);
+        assert!(answers.refuses(1, start + REFUSED_FOR / 2) && !answers.refuses(2, start));
+        assert!(!answers.refuses(1, start + REFUSED_FOR), "the registry may have it by now");
+        for id in 2..=MAX_REFUSED as u32 + 1 {
+            answers.refuse(id, start);
+        }
+        assert_eq!(answers.refused.len(), MAX_REFUSED);
+        assert!(!answers.refuses(1, start) && answers.refuses(2, start));
+    }
+
+    #[test]
+    fn the_schema_that_was_learned_first_makes_room_for_the_next() {
+        let base: Vec<_> = contract::avro::known_schemas().iter().copied().zip(1..).collect();
+        let text = base[0].0.text.to_owned();
+        let learned = (1_000..1_000 + MAX_LEARNED as u32).map(|id| (id, text.as_str().into())).collect();
+        let mut answers = Answers { learned, ..Answers::default() };
+        let ids = learn(&base, &mut answers, 7_777, Some(text)).unwrap();
+        assert_eq!(answers.learned.len(), MAX_LEARNED);
+        assert!(ids.iter().any(|(id, _)| id == 7_777) && ids.iter().all(|(id, _)| id != 1_000));
+        learn(&base, &mut answers, 8_888, Some("{}".to_owned())).unwrap();
+        assert_eq!(answers.learned.back().unwrap().0, 7_777, "what is no use costs nobody its place");
+    }
 }

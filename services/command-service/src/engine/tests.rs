@@ -1,12 +1,12 @@
 mod cache;
+mod schemas;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use contract::avro::SchemaIds;
 use ledger::sim::Faults;
-use ledger::{AppendId, EventLog, Headers, NewRecord, Partition, RecordKey, Signal, Subject, TailError};
+use ledger::{Partition, RecordKey, Signal, TailError};
 use toolkit::problem::Problem;
 use uuid::Uuid;
 
@@ -187,63 +187,6 @@ async fn a_tail_that_failed_is_started_again_where_it_stood() {
     assert_eq!(execute(&world, price("p1", 10)).await.unwrap().version, 3);
 }
 
-/// Hears nothing.
-struct Deaf;
-
-impl ledger::Inbox for Deaf {
-    fn deliver(&self, _: Signal) {}
-}
-
-/// Another writer's creation of a product, with this schema id in its frame.
-async fn foreign(world: &World, product: &str, schema: u32) {
-    let ids = SchemaIds::without_registry();
-    let contract::AddressedCommand { command, .. } = create(product);
-    let domain::Decision::Event(event) = domain::decide(None, &command) else { panic!("it creates") };
-    let mut value = contract::avro::encode(&event, &ids).unwrap().to_vec();
-    value[1..5].copy_from_slice(&schema.to_be_bytes());
-    let partition = ledger::partition_of(product, world.log.partitions());
-    let end = world.live.topic.end(partition);
-    let key = RecordKey {
-        subject: Subject::parse(product).unwrap(),
-        version: 1,
-        basis: end,
-        event_id: Uuid::new_v4(),
-    };
-    let record = NewRecord { key, value: Bytes::from(value), headers: Headers::new() };
-    let writer = world.live.topic.open(std::sync::Arc::new(Deaf));
-    writer.append(partition, AppendId(0), record);
-    eventually("it stands in the log", || world.live.topic.end(partition) > end).await;
-}
-
-#[tokio::test]
-async fn a_schema_id_not_met_before_is_learnt_and_meanwhile_only_its_partition_waits() {
-    let world = World::start().await;
-    let created = contract::avro::known_schemas()[0];
-    world.registry.texts.lock().unwrap().insert(77, created.text.to_owned());
-    world.registry.away.store(true, Ordering::Relaxed);
-    foreign(&world, "newer", 77).await;
-    eventually("readiness says so", || !world.lifecycle.readiness().is_ready()).await;
-    assert_eq!(execute(&world, price("newer", 9)).await.unwrap_err().code, "not-ready");
-    let home = ledger::partition_of("newer", 4);
-    let elsewhere = (0..100).map(|n| format!("e{n}")).find(|id| ledger::partition_of(id, 4) != home).unwrap();
-    execute(&world, create(&elsewhere)).await.unwrap();
-    world.registry.away.store(false, Ordering::Relaxed);
-    world.until_ready().await;
-    assert_eq!(execute(&world, price("newer", 9)).await.unwrap().version, 2);
-}
-
-#[tokio::test]
-async fn a_schema_id_that_the_registry_does_not_know_makes_one_product_unreadable() {
-    let world = World::start_on(LiveTopic::new(1, Faults::NONE), EngineConfig::default()).await;
-    foreign(&world, "strange", 99).await;
-    eventually_async("the product is unreadable", async || {
-        execute(&world, price("strange", 9)).await.is_err_and(|it| it.code == "product-unreadable")
-    })
-    .await;
-    world.until_ready().await;
-    execute(&world, create("fine")).await.unwrap();
-}
-
 #[tokio::test]
 async fn an_event_that_is_too_large_is_refused_before_anything_is_written() {
     let config = EngineConfig { max_record_bytes: 1_024, ..EngineConfig::default() };
@@ -272,4 +215,31 @@ async fn metrics_count_commands_by_outcome() {
     ] {
         assert!(text.contains(part), "{part} in {text}");
     }
+}
+
+#[tokio::test]
+async fn commands_that_take_too_much_memory_together_are_refused_until_others_are_answered() {
+    let config = EngineConfig { commands_mib: 1, deadline_ms: 300, ..EngineConfig::default() };
+    let world = World::start_on(LiveTopic::new(1, Faults::NONE), config).await;
+    world.live.stand_still(true);
+    let large = |n: usize| {
+        let mut payload = crate::testing::diamond();
+        payload["description"] = "x".repeat(10_000).into();
+        let line = serde_json::json!({"command": "create_product", "product_id": format!("p{n}"), "payload": payload});
+        world.door.submit(crate::testing::command(&line), &caller(), Transport::Local)
+    };
+    let mut waiting = Vec::new();
+    let refused = loop {
+        match large(waiting.len()) {
+            Ok(submitted) => waiting.push(submitted),
+            Err(problem) => break problem,
+        }
+    };
+    assert_eq!((refused.code, refused.status), ("overloaded", 429));
+    assert!((80..105).contains(&waiting.len()), "{}", waiting.len());
+    for submitted in waiting {
+        submitted.outcome().await.unwrap_err();
+    }
+    world.live.stand_still(false);
+    eventually_async("there is room again", async || execute(&world, create("small")).await.is_ok()).await;
 }

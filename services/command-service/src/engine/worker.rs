@@ -19,6 +19,7 @@ use super::part::Part;
 use super::schemas::Schemas;
 use super::{Answered, Order};
 use crate::config::EngineConfig;
+use crate::memory::Share;
 
 /// How often deadlines and back-offs are looked at while something waits.
 const TICK_MS: u64 = 5;
@@ -33,6 +34,8 @@ pub(super) struct Submitted {
     pub(super) partition: Partition,
     pub(super) arrived: Instant,
     pub(super) reply: oneshot::Sender<Answered>,
+    /// The memory it takes.
+    pub(super) share: Share,
 }
 
 pub(super) struct Setup {
@@ -123,7 +126,7 @@ impl Worker {
     }
 
     fn command(&mut self, now_ms: u64, submitted: Submitted) {
-        let Submitted { order, subject, partition, arrived, reply } = submitted;
+        let Submitted { order, subject, partition, arrived, reply, share } = submitted;
         let ticket = Ticket {
             command: order.command.name(),
             transport: order.transport,
@@ -131,6 +134,7 @@ impl Worker {
             arrived,
             reply,
             _room: order.room,
+            _share: share,
             appends: 0,
             unknown: false,
         };
@@ -201,6 +205,7 @@ impl Submitted {
             partition: Partition(0),
             arrived: Instant::now(),
             reply: oneshot::channel().0,
+            share: crate::memory::Memory::new(0).empty(),
         }
     }
 }

@@ -4,8 +4,8 @@
 //! stream has one result per request, in order, however many fail; at the end, calls under way are answered and streams
 //! that nobody needs (health, reflection) hold nothing up.
 
+mod bodies;
 mod calls;
-mod connections;
 mod results;
 mod service;
 #[cfg(test)]
@@ -25,10 +25,13 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use toolkit::connections;
 use toolkit::lifecycle::Lifecycle;
 
 use crate::config::HttpConfig;
 use crate::door::Door;
+use crate::memory::Memory;
+use bodies::Counted;
 
 pub(crate) use service::Service;
 
@@ -38,6 +41,12 @@ pub(crate) const NAME: &str = "catalog.v1.CommandService";
 const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
 /// An idle connection is asked whether it is alive this often, so that dead ones do not pile up.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long it may take to answer.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The most the headers of a call may have.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// Calls a client may give up before they were looked at; more end its connection.
+const MAX_RESET_STREAMS: usize = 64;
 /// Calls one connection may have under way at once.
 const MOST_STREAMS: u32 = 1_024;
 /// How long the last answers may take to leave after the last call ended.
@@ -48,6 +57,8 @@ const FLUSH: Duration = Duration::from_millis(200);
 pub(crate) struct State {
     pub(crate) door: Door,
     pub(crate) limits: HttpConfig,
+    /// What the messages take that are arriving.
+    pub(crate) bodies: Memory,
     pub(crate) shutdown: CancellationToken,
     /// Calls under way.
     pub(crate) calls: TaskTracker,
@@ -63,7 +74,7 @@ pub(crate) async fn serve(
     let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
     let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
     let bound = incoming.local_addr().with_context(why)?;
-    let incoming = connections::at_most(state.limits.max_connections, incoming);
+    let incoming = connections::take(state.limits.connections(), incoming);
     let (reporter, health) = tonic_health::server::health_reporter();
     report(&reporter, ServingStatus::NotServing).await;
     let reflection = || {
@@ -72,12 +83,18 @@ pub(crate) async fn serve(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (calls, max_bytes) = (state.calls.clone(), state.limits.max_body_bytes);
+    let bodies = state.bodies.clone();
     let service = CommandServiceServer::new(Service::new(state, meter))
+        // Also of what a compressed message becomes: tonic bounds that by the same number.
         .max_decoding_message_size(max_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
+    let service = Counted::new(service, bodies);
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(MOST_STREAMS)
         .add_service(service)
         .add_service(health)

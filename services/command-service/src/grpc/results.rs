@@ -34,11 +34,15 @@ pub(super) fn result(index: u64, outcome: Result<Outcome, Problem>) -> CommandRe
 }
 
 fn error(problem: Problem) -> CommandError {
+    let consistency_token = text(&problem, "consistency_token");
+    let retry_after_seconds = problem.retry_after_seconds().map(|seconds| seconds as u32);
     CommandError {
         code: problem.code.to_owned(),
         grpc_code: problem.grpc,
         message: problem.detail,
         retryable: problem.retryable,
+        retry_after_seconds,
+        consistency_token,
         current_version: problem.extensions.get("current_version").and_then(serde_json::Value::as_u64),
         violations: problem
             .errors
@@ -48,14 +52,20 @@ fn error(problem: Problem) -> CommandError {
     }
 }
 
+/// An extension of a problem; empty if it has none.
+fn text(problem: &Problem, name: &str) -> String {
+    problem.extensions.get(name).and_then(|value| value.as_str()).unwrap_or_default().to_owned()
+}
+
 /// The faults of a message, their places written as protobuf clients write them.
 pub(super) fn faults(errors: FieldErrors) -> Problem {
     let code = errors.code();
+    let more = errors.total() - 1;
     let paths: Vec<_> = errors.as_slice().iter().map(contract::FieldError::field_path).collect();
     let errors = errors.into_vec();
     let detail = match &errors[..] {
         [only] => format!("{} {}", paths[0], only.detail),
-        [first, others @ ..] => format!("{} {} (and {} more faults)", paths[0], first.detail, others.len()),
+        [first, ..] => format!("{} {} (and {more} more faults)", paths[0], first.detail),
         [] => code.title().to_owned(),
     };
     errors

@@ -2,8 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use bytes::{Bytes, BytesMut};
 use contract::code::Code as FolioCode;
 use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResponse, CommandResult};
@@ -11,13 +14,20 @@ use contract::proto::parse_request;
 use futures::{FutureExt, Stream, StreamExt};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
+use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 use toolkit::problem::Problem;
 use toolkit::telemetry::names;
 
 use super::{State, calls, results};
-use crate::door::{Caller, Door, Outcome, Submitted, problem};
+use crate::door::{Caller, Door, Outcome, Stalled, Submitted, problem};
 use crate::engine::Transport;
+use crate::spool::{Broken, Ended, Writer, spool};
+
+/// Results that are ready are written together, up to this many.
+const TOGETHER: usize = 256;
+/// How often a response says that its client still takes results.
+const ALIVE_EVERY: u32 = 64;
 
 /// The service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -91,7 +101,8 @@ fn defect() -> Problem {
 }
 
 /// One result per request, in order, at most a window of them under way. When the service shuts down, one last result
-/// says from which request on nothing was read.
+/// says from which request on nothing was read. Requests are read whether their results are or not, up to `spool_mib` of
+/// results; a stream whose client does nothing ends in bounded time, and its status says why.
 pub(super) fn bulk<S>(
     state: &State,
     caller: Caller,
@@ -100,35 +111,122 @@ pub(super) fn bulk<S>(
 where
     S: Stream<Item = Result<CommandRequest, Status>> + Send + Unpin + 'static,
 {
-    let door = state.door.clone();
-    let shutdown = state.shutdown.clone();
-    let numbered = futures::stream::unfold((requests, 0_u64, false), move |(mut requests, index, ended)| {
-        let shutdown = shutdown.clone();
+    let (writer, reader) = spool(state.limits.spool());
+    // On its own, so that it goes on while the response waits for its client.
+    tokio::spawn(answer_all(state.clone(), caller, requests, writer));
+    futures::stream::unfold((reader, Bytes::new(), 0_u32), async |(mut reader, mut rest, n)| {
+        if rest.is_empty() {
+            match reader.next().await? {
+                Ok(more) => rest = more,
+                Err(status) => return Some((Err(status), (reader, rest, n))),
+            }
+        } else if n.is_multiple_of(ALIVE_EVERY) {
+            reader.is_alive();
+        }
+        let result = CommandResult::decode_length_delimited(&mut rest);
+        let result = result.map_err(|error| Status::internal(format!("a result was damaged: {error}")));
+        Some((result, (reader, rest, n.wrapping_add(1))))
+    })
+}
+
+/// Reads the stream to its end, submits its requests and writes their results.
+async fn answer_all<S>(state: State, caller: Caller, requests: S, mut writer: Writer<Status>)
+where
+    S: Stream<Item = Result<CommandRequest, Status>> + Send + Unpin + 'static,
+{
+    let (state, caller) = (Arc::new(state), Arc::new(caller));
+    let next_index = Arc::new(AtomicU64::new(0));
+    let results = numbered(requests, Arc::clone(&state), Arc::clone(&next_index))
+        .then(|(index, request)| {
+            let (state, caller) = (Arc::clone(&state), Arc::clone(&caller));
+            // Handed over one after another, so that the order of requests is the order of commands.
+            async move { handed_over(index, request, &state.door, &caller).await }
+        })
+        .map(|handed_over| async move {
+            let (index, submitted) = handed_over?;
+            Ok(told(index, submitted).await)
+        })
+        .buffered(state.limits.bulk_window)
+        .ready_chunks(TOGETHER);
+    let (mut results, mut gone) = (std::pin::pin!(results), std::pin::pin!(writer.gone()));
+    let written = loop {
+        let results = tokio::select! {
+            biased;
+            results = results.next() => results,
+            // Commands that were submitted stay submitted.
+            () = &mut gone => return,
+        };
+        let Some(results) = results else { break writer.finish(Ok(())).await };
+        let (block, end) = encoded(results);
+        let written = if block.is_empty() { Ok(()) } else { writer.write(block).await };
+        match (written, end) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(status)) => break writer.finish(Err(status)).await,
+            (Err(ended), _) => break Err(ended),
+        }
+    };
+    if written == Err(Ended::Stalled) {
+        let index = next_index.load(Ordering::Relaxed);
+        writer.abandon(None, Err(stalled(&state, Stalled::Reading, index)));
+    }
+}
+
+/// The requests of a stream with their numbers. `None` says that the service shuts down.
+fn numbered<S>(
+    requests: S,
+    state: Arc<State>,
+    next_index: Arc<AtomicU64>,
+) -> impl Stream<Item = (u64, Option<Result<CommandRequest, Status>>)> + Send
+where
+    S: Stream<Item = Result<CommandRequest, Status>> + Send + Unpin + 'static,
+{
+    futures::stream::unfold((requests, 0_u64, false), move |(mut requests, index, ended)| {
+        let state = Arc::clone(&state);
+        next_index.store(index, Ordering::Relaxed);
         async move {
             if ended {
                 return None;
             }
             tokio::select! {
                 biased;
-                request = requests.next() => {
+                request = tokio::time::timeout(state.limits.stall(), requests.next()) => {
+                    let stalled = |_| Some(Err(stalled(&state, Stalled::Sending, index)));
+                    let request = request.unwrap_or_else(stalled);
                     let ended = request.as_ref()?.is_err();
                     Some(((index, request), (requests, index + 1, ended)))
                 }
-                () = shutdown.cancelled() => Some(((index, None), (requests, index, true))),
+                () = state.shutdown.cancelled() => Some(((index, None), (requests, index, true))),
             }
         }
-    });
-    numbered
-        .then(move |(index, request)| {
-            let (door, caller) = (door.clone(), caller.clone());
-            // Handed over one after another, so that the order of requests is the order of commands.
-            async move { handed_over(index, request, &door, &caller).await }
-        })
-        .map(async |handed_over| {
-            let (index, submitted) = handed_over?;
-            Ok(told(index, submitted).await)
-        })
-        .buffered(state.limits.bulk_window)
+    })
+}
+
+fn stalled(state: &State, side: Stalled, index: u64) -> Status {
+    state.door.stalled(side, Transport::GrpcBulk, index, state.limits.stall()).into()
+}
+
+/// Results as bytes, each with its length before it, and the status that ends them.
+fn encoded(results: Vec<Result<CommandResult, Status>>) -> (Bytes, Option<Status>) {
+    let mut block = BytesMut::new();
+    for result in results {
+        match result {
+            Ok(result) => {
+                block.reserve(result.encoded_len() + 10);
+                if let Err(error) = result.encode_length_delimited(&mut block) {
+                    // There is room for it: it cannot fail.
+                    return (block.freeze(), Some(Status::internal(error.to_string())));
+                }
+            }
+            Err(status) => return (block.freeze(), Some(status)),
+        }
+    }
+    (block.freeze(), None)
+}
+
+impl From<Broken> for Status {
+    fn from(broken: Broken) -> Self {
+        problem(FolioCode::Internal, broken.to_string()).into()
+    }
 }
 
 /// Submits a request of a stream. A stream that broke off ends the results, after those of what was read.

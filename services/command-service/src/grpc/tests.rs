@@ -1,3 +1,5 @@
+mod streams;
+
 use contract::proto::catalog::v1::command_result::Result as Told;
 use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResult, Outcome};
@@ -62,6 +64,8 @@ async fn errors_are_statuses_with_their_code_and_details() {
         let info = status.get_details_error_info().unwrap();
         assert_eq!((status.code(), info.reason.as_str()), (code, reason), "{status}");
         assert!(info.metadata.contains_key("trace_id"));
+        let rests_on_the_log = matches!(code, Code::AlreadyExists | Code::NotFound | Code::Aborted);
+        assert_eq!(info.metadata.contains_key("consistency_token"), rests_on_the_log, "{info:?}");
     }
     let mut invalid = CommandRequest::from(&create("p2"));
     let Some(contract::proto::catalog::v1::command_request::Command::CreateProduct(fields)) =

@@ -10,9 +10,12 @@ use contract::code::Code;
 use futures::StreamExt;
 use toolkit::problem::Problem;
 
-use crate::config::HttpConfig;
+use super::State;
 use crate::door::{malformed, problem};
+use crate::memory::Share;
 
+/// The most that is reserved for a body before it has come.
+const RESERVED: usize = 16 * 1024;
 /// What is read of a body that nobody looks at, in bytes and time.
 const SKIPPED: (usize, Duration) = (64 * 1024, Duration::from_millis(100));
 
@@ -36,8 +39,9 @@ pub(super) async fn skip(mut payload: web::Payload) {
 pub(super) async fn read(
     request: &HttpRequest,
     payload: web::Payload,
-    config: &HttpConfig,
+    state: &State,
 ) -> Result<Bytes, Problem> {
+    let config = &state.config;
     let most = config.max_body_bytes;
     let too_large = || problem(Code::BodyTooLarge, format!("the body of a command has at most {most} bytes"));
     let announced = request.headers().get(header::CONTENT_LENGTH);
@@ -46,10 +50,16 @@ pub(super) async fn read(
         return Err(too_large());
     }
     // A client that announces a body and never sends it would keep its connection for ever.
-    match tokio::time::timeout(config.body_timeout(), whole(payload, announced as usize, most)).await {
-        Ok(Ok(Some(body))) => Ok(body),
-        Ok(Ok(None)) => Err(too_large()),
-        Ok(Err(error)) => Err(malformed(format!("the body could not be read: {error}"))),
+    let mut share = state.bodies.empty();
+    let reading = whole(payload, announced as usize, most, &mut share);
+    match tokio::time::timeout(config.body_timeout(), reading).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(Unread::TooLarge)) => Err(too_large()),
+        Ok(Err(Unread::NoMemory)) => Err(problem(
+            Code::Overloaded,
+            "too many large bodies arrive already; nothing was written, try again later",
+        )),
+        Ok(Err(Unread::Broken(error))) => Err(malformed(format!("the body could not be read: {error}"))),
         Err(_elapsed) => {
             let within = config.body_timeout_ms;
             Err(problem(
@@ -60,19 +70,32 @@ pub(super) async fn read(
     }
 }
 
-/// None if there is more than `most`.
+/// Why a body was not read to its end.
+enum Unread {
+    TooLarge,
+    /// Other bodies take the memory there is.
+    NoMemory,
+    Broken(PayloadError),
+}
+
+/// The body, if it has at most `most` bytes. What it takes while it arrives goes into `share`: how much is announced says
+/// nothing about how much comes.
 async fn whole(
     mut payload: web::Payload,
     announced: usize,
     most: usize,
-) -> Result<Option<Bytes>, PayloadError> {
-    let mut body = BytesMut::with_capacity(announced);
+    share: &mut Share,
+) -> Result<Bytes, Unread> {
+    let mut body = BytesMut::with_capacity(announced.min(RESERVED));
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk?;
+        let chunk = chunk.map_err(Unread::Broken)?;
         if body.len() + chunk.len() > most {
-            return Ok(None);
+            return Err(Unread::TooLarge);
+        }
+        if !share.grow(chunk.len()) {
+            return Err(Unread::NoMemory);
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Some(body.freeze()))
+    Ok(body.freeze())
 }

@@ -2,27 +2,33 @@
 //!
 //! Promises: one answer line per line, in order; a line that cannot be read gets its own problem and the others go on;
 //! commands on one product keep their order; at most `bulk_window` are under way, and then no more is read, so that an
-//! upload of any length takes bounded memory.
+//! upload of any length takes bounded memory. Lines are read whether the client reads their answers meanwhile or not, up to
+//! `spool_mib` of answers: most clients send everything before they read anything. One that stands still ends in bounded
+//! time: the last answer says why, and from which line on nothing was read.
 
-use std::convert::Infallible;
+use std::cell::Cell;
+use std::rc::Rc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use contract::code::Code;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use serde::Serialize;
 use toolkit::problem::Problem;
 
 use super::answer::{Success, traced};
 use super::lines::{Line, lines};
 use super::{State, headers};
-use crate::door::{Caller, Door, Submitted, faults, malformed, problem};
+use crate::door::{Caller, Outcome, Stalled, Submitted, faults, malformed, problem};
 use crate::engine::Transport;
+use crate::spool::{Ended, Reader, Writer, spool};
 
 const NDJSON: &str = "application/x-ndjson";
 const MEDIA_TYPES: &[&str] = &[NDJSON, "application/ndjson", "application/jsonl", "application/json-lines"];
 /// Answers that are ready are written together, up to this many.
 const TOGETHER: usize = 256;
+/// A response takes at most so much of what lies there at once.
+const PIECE: usize = 64 * 1024;
 
 /// The answer to a line.
 #[derive(Serialize)]
@@ -49,62 +55,117 @@ pub(super) async fn upload(
             "an upload has no key of its own: give each line its idempotency_key",
         ));
     }
-    let config = &state.config;
-    let lines = lines(payload, config.max_line_bytes, state.shutdown.clone());
-    let (door, max, callers) = (state.door.clone(), config.max_line_bytes, caller.clone());
-    let answers = lines
-        .then(move |line| {
-            let (door, caller) = (door.clone(), callers.clone());
-            // Handed over one after another, so that the order of lines is the order of commands.
-            async move { handed_over(line, &door, &caller, max).await }
-        })
-        .map(move |(number, submitted)| told(number, submitted, caller.clone()))
-        .buffered(config.bulk_window)
-        .ready_chunks(TOGETHER)
-        .map(|answers| Ok::<_, Infallible>(Bytes::from(answers.concat())));
-    Ok(HttpResponse::Ok().content_type(NDJSON).streaming(Box::pin(answers)))
+    let (writer, reader) = spool(state.config.spool());
+    // On its own, so that it goes on while the response waits for its client.
+    actix_web::rt::spawn(answer_all(payload, state.into_inner(), caller, writer));
+    Ok(HttpResponse::Ok().content_type(NDJSON).streaming(Box::pin(pieces(reader))))
 }
 
-/// Submits a line.
-async fn handed_over(
-    line: Line,
-    door: &Door,
-    caller: &Caller,
-    max_bytes: usize,
-) -> (u64, Result<Submitted, Problem>) {
-    match line {
-        Line::Text(number, text) => (number, submit(&text, door, caller).await),
-        Line::TooLong(number) => {
-            let detail = format!("a line has at most {max_bytes} bytes");
-            (number, Err(problem(Code::BodyTooLarge, detail)))
+/// What lies in the spool, in pieces: whoever takes a small piece now and then has not gone away.
+fn pieces(reader: Reader<std::io::Error>) -> impl Stream<Item = std::io::Result<Bytes>> {
+    futures::stream::unfold((reader, Bytes::new()), async |(mut reader, mut rest)| {
+        if rest.is_empty() {
+            match reader.next().await? {
+                Ok(more) => rest = more,
+                Err(error) => return Some((Err(error), (reader, rest))),
+            }
+        } else {
+            reader.is_alive();
         }
-        Line::Broken(number, why) => (number, Err(malformed(format!("the upload broke off here: {why}")))),
-        Line::Stopped(number) => {
-            let detail = "this instance shuts down: the lines from here on were not read, send them again";
-            (number, Err(problem(Code::NotReady, detail)))
+        let piece = rest.split_to(rest.len().min(PIECE));
+        Some((Ok(piece), (reader, rest)))
+    })
+}
+
+/// Reads the upload to its end, submits its lines and writes their answers.
+async fn answer_all(
+    payload: web::Payload,
+    state: std::sync::Arc<State>,
+    caller: Caller,
+    mut writer: Writer<std::io::Error>,
+) {
+    let config = &state.config;
+    let lines =
+        lines(payload, config.max_line_bytes, config.stall(), state.bodies.empty(), state.shutdown.clone());
+    let next_line = Rc::new(Cell::new(1));
+    let answers = lines
+        .then(|line| {
+            next_line.set(line.number() + 1);
+            // Handed over one after another, so that the order of lines is the order of commands.
+            handed_over(line, &state, &caller)
+        })
+        .map(|(number, submitted)| told(number, submitted, &caller))
+        .buffered(config.bulk_window)
+        .ready_chunks(TOGETHER);
+    let (mut answers, mut gone) = (std::pin::pin!(answers), std::pin::pin!(writer.gone()));
+    let written = loop {
+        let answers = tokio::select! {
+            biased;
+            answers = answers.next() => answers,
+            // Commands that were submitted stay submitted.
+            () = &mut gone => return,
+        };
+        let Some(answers) = answers else { break writer.finish(Ok(())).await };
+        if let Err(ended) = writer.write(answers.concat().into()).await {
+            break Err(ended);
         }
+    };
+    if written == Err(Ended::Stalled) {
+        let line = next_line.get();
+        let stalled = state.door.stalled(Stalled::Reading, Transport::HttpBulk, line, config.stall());
+        writer.abandon(Some(answer(line, &Err(stalled), &caller).into()), Ok(()));
     }
 }
 
-async fn submit(line: &[u8], door: &Door, caller: &Caller) -> Result<Submitted, Problem> {
+/// Submits a line.
+async fn handed_over(line: Line, state: &State, caller: &Caller) -> (u64, Result<Submitted, Problem>) {
+    let config = &state.config;
+    let number = line.number();
+    let submitted = match line {
+        Line::Text(_, text) => submit(&text, state, caller).await,
+        Line::TooLong(_) => {
+            let detail = format!("a line has at most {} bytes", config.max_line_bytes);
+            Err(problem(Code::BodyTooLarge, detail))
+        }
+        Line::Broken(_, why) => Err(malformed(format!("the upload broke off here: {why}"))),
+        Line::Stopped(_) => {
+            let detail = "this instance shuts down: the lines from here on were not read, send them again";
+            Err(problem(Code::NotReady, detail))
+        }
+        Line::NoMemory(_) => {
+            let detail = "too many long lines arrive already: the lines from here on were not read, send them again later";
+            Err(problem(Code::Overloaded, detail))
+        }
+        Line::Stalled(_) => {
+            Err(state.door.stalled(Stalled::Sending, Transport::HttpBulk, number, config.stall()))
+        }
+    };
+    (number, submitted)
+}
+
+async fn submit(line: &[u8], state: &State, caller: &Caller) -> Result<Submitted, Problem> {
     let wish = contract::json::parse_bulk_line(line).map_err(faults)?;
-    door.submit_when_there_is_room(wish, caller, Transport::HttpBulk).await
+    state.door.submit_when_there_is_room(wish, caller, Transport::HttpBulk).await
 }
 
 /// Waits for a line's answer and writes it.
-async fn told(line: u64, submitted: Result<Submitted, Problem>, caller: Caller) -> Vec<u8> {
+async fn told(line: u64, submitted: Result<Submitted, Problem>, caller: &Caller) -> Vec<u8> {
     let outcome = match submitted {
         Ok(submitted) => submitted.outcome().await,
         Err(problem) => Err(problem),
     };
-    let text = match &outcome {
+    answer(line, &outcome, caller)
+}
+
+fn answer(line: u64, outcome: &Result<Outcome, Problem>, caller: &Caller) -> Vec<u8> {
+    let text = match outcome {
         Ok(outcome) => {
             let success = Some(Success::of(outcome));
             serde_json::to_vec(&Answer { line, status: outcome.http_status(), success, problem: None })
         }
         Err(problem) => {
             let status = problem.status;
-            let problem = Some(traced(problem.clone(), &caller).to_json());
+            let problem = Some(traced(problem.clone(), caller).to_json());
             serde_json::to_vec(&Answer { line, status, success: None, problem })
         }
     };

@@ -66,14 +66,18 @@ pub(super) fn if_none_match(request: &HttpRequest) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a body of another media type than one of `wanted`, or an encoded one.
+/// Refuses a request of another media type than one of `wanted`, or with an encoded body. None of `wanted` may be one that a
+/// browser sends to other origins unasked: form, multipart or plain text.
 pub(super) fn media_type(request: &HttpRequest, wanted: &[&str]) -> Result<(), Problem> {
     let unsupported = |detail: String| Err(problem(Code::UnsupportedMediaType, detail));
     let given = one(request, header::CONTENT_TYPE.as_str())?.unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !wanted.contains(&essence.as_str()) {
         let found = if essence.is_empty() { "none".to_owned() } else { essence.chars().take(100).collect() };
-        return unsupported(format!("the content type is {found}: send {}", wanted[0]));
+        return unsupported(format!(
+            "the content type is {found}: send {}, also if the body is empty",
+            wanted[0]
+        ));
     }
     let charset = given.split(';').skip(1).find_map(|parameter| parameter.trim().strip_prefix("charset="));
     if charset.is_some_and(|charset| !charset.trim_matches('"').eq_ignore_ascii_case("utf-8")) {

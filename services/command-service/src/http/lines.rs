@@ -1,10 +1,17 @@
 //! The lines of an upload as they come in. Promises that memory holds at most one line and one chunk, that a line which
-//! is too long is told once and passed over, and that reading stops when the service shuts down.
+//! is too long is told once and passed over, and that reading stops when the service shuts down or when nothing more comes.
+
+use std::time::Duration;
 
 use actix_web::error::PayloadError;
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
+
+use crate::memory::Share;
+
+/// So much of an unfinished line costs nothing: only long lines are counted among the bodies that arrive.
+const UNCOUNTED: usize = 64 * 1024;
 
 /// What a line number holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,11 +23,30 @@ pub(super) enum Line {
     Broken(u64, String),
     /// The service shuts down: the lines from here on were not read.
     Stopped(u64),
+    /// Nothing more came for too long: the lines from here on were not read.
+    Stalled(u64),
+    /// Long lines take too much memory already: the lines from here on were not read.
+    NoMemory(u64),
+}
+
+impl Line {
+    pub(super) fn number(&self) -> u64 {
+        match self {
+            Self::Text(number, _)
+            | Self::TooLong(number)
+            | Self::Broken(number, _)
+            | Self::Stopped(number)
+            | Self::Stalled(number)
+            | Self::NoMemory(number) => *number,
+        }
+    }
 }
 
 struct Reader<S> {
     chunks: S,
     max_bytes: usize,
+    stall: Duration,
+    share: Share,
     shutdown: CancellationToken,
     buffer: BytesMut,
     /// Bytes of the buffer known to hold no end of line.
@@ -31,14 +57,22 @@ struct Reader<S> {
     ended: bool,
 }
 
-/// Splits chunks into lines. Empty lines count but are not told.
-pub(super) fn lines<S>(chunks: S, max_bytes: usize, shutdown: CancellationToken) -> impl Stream<Item = Line>
+/// Splits chunks into lines; what a long one takes goes into `share`. Empty lines count but are not told.
+pub(super) fn lines<S>(
+    chunks: S,
+    max_bytes: usize,
+    stall: Duration,
+    share: Share,
+    shutdown: CancellationToken,
+) -> impl Stream<Item = Line>
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
     let reader = Reader {
         chunks,
         max_bytes,
+        stall,
+        share,
         shutdown,
         buffer: BytesMut::new(),
         searched: 0,
@@ -61,14 +95,26 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
             // Lines that have arrived are taken first; only waiting for more is cut short.
             let chunk = tokio::select! {
                 biased;
-                chunk = self.chunks.next() => chunk,
+                chunk = tokio::time::timeout(self.stall, self.chunks.next()) => match chunk {
+                    Ok(chunk) => chunk,
+                    Err(_elapsed) => {
+                        self.end();
+                        return Some(Line::Stalled(self.number));
+                    }
+                },
                 () = self.shutdown.cancelled() => {
                     self.end();
                     return Some(Line::Stopped(self.number));
                 }
             };
             match chunk {
-                Some(Ok(chunk)) => self.buffer.extend_from_slice(&chunk),
+                Some(Ok(chunk)) => {
+                    self.buffer.extend_from_slice(&chunk);
+                    if !self.share.set(self.buffer.len().saturating_sub(UNCOUNTED)) {
+                        self.end();
+                        return Some(Line::NoMemory(self.number));
+                    }
+                }
                 Some(Err(error)) => {
                     self.end();
                     return Some(Line::Broken(self.number, error.to_string()));
@@ -137,10 +183,19 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Memory;
+
+    fn share() -> Share {
+        Memory::new(usize::MAX).empty()
+    }
+
+    const STALL: Duration = Duration::from_secs(10);
 
     async fn split(chunks: &[&'static str], max_bytes: usize) -> Vec<Line> {
         let chunks: Vec<_> = chunks.iter().map(|chunk| Ok(Bytes::from_static(chunk.as_bytes()))).collect();
-        lines(futures::stream::iter(chunks), max_bytes, CancellationToken::new()).collect().await
+        lines(futures::stream::iter(chunks), max_bytes, STALL, share(), CancellationToken::new())
+            .collect()
+            .await
     }
 
     fn text(number: u64, text: &'static str) -> Line {
@@ -166,7 +221,8 @@ mod tests {
     #[tokio::test]
     async fn a_broken_upload_says_so_at_the_end() {
         let chunks = vec![Ok(Bytes::from_static(b"a\nb")), Err(PayloadError::EncodingCorrupted)];
-        let told: Vec<_> = lines(futures::stream::iter(chunks), 9, CancellationToken::new()).collect().await;
+        let told: Vec<_> =
+            lines(futures::stream::iter(chunks), 9, STALL, share(), CancellationToken::new()).collect().await;
         assert!(matches!(told[..], [Line::Text(1, _), Line::Broken(2, _)]), "{told:?}");
     }
 
@@ -176,7 +232,31 @@ mod tests {
         shutdown.cancel();
         let chunks =
             futures::stream::iter([Ok(Bytes::from_static(b"a\nb"))]).chain(futures::stream::pending());
-        let told: Vec<_> = lines(Box::pin(chunks), 9, shutdown).collect().await;
+        let told: Vec<_> = lines(Box::pin(chunks), 9, STALL, share(), shutdown).collect().await;
         assert_eq!(told, vec![text(1, "a"), Line::Stopped(2)]);
+    }
+
+    #[tokio::test]
+    async fn an_upload_that_stands_still_says_from_where_on_nothing_was_read() {
+        let chunks =
+            futures::stream::iter([Ok(Bytes::from_static(b"a\nb\nc"))]).chain(futures::stream::pending());
+        let told: Vec<_> =
+            lines(Box::pin(chunks), 9, Duration::from_millis(50), share(), CancellationToken::new())
+                .collect()
+                .await;
+        assert_eq!(told, vec![text(1, "a"), text(2, "b"), Line::Stalled(3)]);
+    }
+
+    #[tokio::test]
+    async fn long_lines_are_read_only_while_there_is_memory_for_them() {
+        let memory = Memory::new(100_000);
+        let others = memory.take(50_000).unwrap();
+        let chunks = || futures::stream::iter((0..20).map(|_| Ok(Bytes::from(vec![b'x'; 10_000]))));
+        let all =
+            |share| lines(chunks(), 1_000_000, STALL, share, CancellationToken::new()).collect::<Vec<_>>();
+        assert_eq!(all(memory.empty()).await, vec![Line::NoMemory(1)]);
+        drop(others);
+        assert!(matches!(all(Memory::new(1_000_000).empty()).await[..], [Line::Text(1, _)]));
+        assert_eq!(memory.taken(), 0);
     }
 }

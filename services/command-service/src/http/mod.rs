@@ -27,21 +27,30 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
 use contract::code::Code;
 use opentelemetry::metrics::Meter;
 use tokio_util::sync::CancellationToken;
+use toolkit::connections;
 use toolkit::lifecycle::Lifecycle;
 
 use crate::config::HttpConfig;
 use crate::door::{Door, problem};
+use crate::memory::Memory;
 
 pub(crate) use observe::HttpInstruments;
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
+/// How long a client may take to send the head of a request, from the connection on.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it may take to close its side.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What the handlers share.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) door: Door,
     pub(crate) config: HttpConfig,
+    /// What the bodies take that are arriving.
+    pub(crate) bodies: Memory,
     /// Cancelled when no new work may be taken.
     pub(crate) shutdown: CancellationToken,
 }
@@ -97,7 +106,7 @@ pub(crate) fn serve(
     let instruments = HttpInstruments::new(meter);
     let workers = state.config.workers;
     let most = state.config.max_connections.div_ceil(workers);
-    let shutdown = state.shutdown.clone();
+    let (shutdown, unacknowledged) = (state.shutdown.clone(), state.config.stall());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(state.clone()))
@@ -109,6 +118,9 @@ pub(crate) fn serve(
     .max_connections(most)
     .disable_signals()
     .keep_alive(KEEP_ALIVE)
+    .client_request_timeout(HEAD_TIMEOUT)
+    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+    .on_connect(connections::on_connect(unacknowledged))
     .shutdown_timeout(grace.as_secs().max(1))
     .bind(address)
     .map_err(|error| {

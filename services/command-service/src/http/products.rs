@@ -68,7 +68,7 @@ async fn answer_to(
             body::skip(payload).await;
             return Err(turned_away);
         }
-        let body = body::read(request, payload, &state.config).await?;
+        let body = body::read(request, payload, state).await?;
         let wish = wish(request, command, &body)?;
         state.door.submit(wish, &caller, Transport::Http)?.outcome().await
     };
@@ -79,10 +79,8 @@ async fn answer_to(
 }
 
 fn wish(request: &HttpRequest, command: &str, body: &Bytes) -> Result<AddressedCommand, Problem> {
-    // A command without fields needs no body, and then no media type.
-    if !body.is_empty() {
-        headers::media_type(request, JSON)?;
-    }
+    // Also without a body: a browser sends an empty form to any origin, but JSON only where it is allowed to.
+    headers::media_type(request, JSON)?;
     if command == CREATE {
         headers::if_none_match(request)?;
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{AttributeName, AttributeValue, Attributes, Currency, Money, Tag, Tags, ValueError, Version};
 use serde_json::{Map, Value};
 
-use crate::fields::{Faults, Path};
+use crate::fields::{Faults, MAX_TAGS_SENT, Path};
 
 /// An object that is being read. Fields that nobody asked for are faults, see [`Object::finish`].
 pub(super) struct Object<'a> {
@@ -154,6 +154,10 @@ pub(super) fn attributes(value: &Value, path: &Path<'_>, faults: &mut Faults) ->
         faults.form(path, format!("must be an object of strings, not {}", kind(value)));
         return None;
     };
+    if fields.len() > Attributes::MOST {
+        faults.value(path, Attributes::too_many(fields.len()).problem);
+        return None;
+    }
     let mut pairs = BTreeMap::new();
     let mut complete = true;
     for (name, value) in fields {
@@ -176,6 +180,10 @@ pub(super) fn tags(value: &Value, path: &Path<'_>, faults: &mut Faults) -> Optio
         faults.form(path, format!("must be an array of strings, not {}", kind(value)));
         return None;
     };
+    if items.len() > MAX_TAGS_SENT {
+        faults.value(path, Tags::too_many(items.len()).problem);
+        return None;
+    }
     let mut parsed = BTreeSet::new();
     let mut complete = true;
     for (i, item) in items.iter().enumerate() {

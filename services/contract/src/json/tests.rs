@@ -179,9 +179,27 @@ fn pointers_are_escaped_and_hostile_bodies_get_bounded_answers() {
     );
     let fields: Vec<String> = (0..5_000).map(|i| format!("\"{i}{}\": 1", "x".repeat(500))).collect();
     let body = format!("{{{}}}", fields.join(","));
-    let faults = faults(parse_command("list_product", body.as_bytes()));
-    assert_eq!(faults.len(), 100);
-    assert!(faults.iter().all(|(pointer, _)| pointer.len() <= 101));
+    let errors = parse_command("list_product", body.as_bytes()).unwrap_err();
+    assert_eq!((errors.total(), errors.code()), (5_000, Code::MalformedRequest));
+    let faults = faults(Err::<(), _>(errors));
+    let (last, told) = faults.split_last().unwrap();
+    assert_eq!(told.len(), FieldErrors::MAX);
+    assert!(told.iter().all(|(pointer, _)| pointer.len() <= 101));
+    assert_eq!(*last, (String::new(), "has 4968 more faults that are not told one by one".to_owned()));
+}
+
+#[test]
+fn lists_that_are_far_too_long_are_one_fault() {
+    let bad: Vec<String> = (0..100_000).map(|n| format!("\"!{n}\": 7")).collect();
+    let body = format!(r#"{{"attributes": {{{}}}}}"#, bad.join(","));
+    one_fault(parse_command("revise_details", body.as_bytes()), "/attributes", "at most 64, but are 100000");
+    let bad = vec!["7"; 100_000].join(",");
+    let body = format!(r#"{{"tags": [{bad}]}}"#);
+    one_fault(parse_command("revise_details", body.as_bytes()), "/tags", "at most 64, but are 100000");
+    // One that comes twice counts once.
+    let same = vec!["\"ring\""; 100].join(",");
+    let body = format!(r#"{{"tags": [{same}]}}"#);
+    parse_command("revise_details", body.as_bytes()).unwrap();
 }
 
 #[test]

@@ -11,7 +11,7 @@ use domain::{
 use super::catalog::v1;
 use super::catalog::v1::command_request::Command as Sent;
 use crate::IdempotencyKey;
-use crate::fields::{AddressedCommand, Faults, FieldErrors, Path};
+use crate::fields::{AddressedCommand, Faults, FieldErrors, MAX_TAGS_SENT, Path};
 
 /// Reads a command request.
 ///
@@ -139,6 +139,10 @@ fn money(money: Option<&v1::Money>, path: &Path<'_>, faults: &mut Faults) -> Opt
 }
 
 fn attributes(sent: &BTreeMap<String, String>, path: &Path<'_>, faults: &mut Faults) -> Option<Attributes> {
+    if sent.len() > Attributes::MOST {
+        faults.value(path, Attributes::too_many(sent.len()).problem);
+        return None;
+    }
     let mut pairs = BTreeMap::new();
     let mut complete = true;
     for (name, value) in sent {
@@ -156,6 +160,10 @@ fn attributes(sent: &BTreeMap<String, String>, path: &Path<'_>, faults: &mut Fau
 }
 
 fn tags(sent: &[String], path: &Path<'_>, faults: &mut Faults) -> Option<Tags> {
+    if sent.len() > MAX_TAGS_SENT {
+        faults.value(path, Tags::too_many(sent.len()).problem);
+        return None;
+    }
     let mut parsed = BTreeSet::new();
     let mut complete = true;
     for (i, tag) in sent.iter().enumerate() {

@@ -79,6 +79,24 @@ fn every_fault_is_named_at_once() {
 }
 
 #[test]
+fn lists_that_are_far_too_long_are_one_fault() {
+    let attributes = (0..100_000).map(|n| (format!("!{n}"), String::new())).collect();
+    let revise = v1::ReviseDetails {
+        attributes: Some(v1::Attributes { values: attributes }),
+        tags: Some(v1::Tags { values: vec!["!".to_owned(); 100_000] }),
+        ..v1::ReviseDetails::default()
+    };
+    let request = v1::CommandRequest {
+        product_id: "p-1".to_owned(),
+        command: Some(v1::command_request::Command::ReviseDetails(revise)),
+        ..v1::CommandRequest::default()
+    };
+    let errors = parse_request(&request).unwrap_err();
+    let fields: Vec<String> = errors.as_slice().iter().map(crate::FieldError::field_path).collect();
+    assert_eq!(fields, ["revise_details.attributes", "revise_details.tags"]);
+}
+
+#[test]
 fn a_request_needs_a_command_and_a_product() {
     let errors = parse_request(&v1::CommandRequest::default()).unwrap_err();
     assert_eq!((errors.code(), errors.as_slice()[0].pointer.as_str()), (Code::MalformedRequest, "/command"));

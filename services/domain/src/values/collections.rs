@@ -16,10 +16,14 @@ impl Attributes {
     /// Makes attributes of parsed pairs.
     pub fn new(pairs: BTreeMap<AttributeName, AttributeValue>) -> Result<Self, ValueError> {
         if pairs.len() > Self::MOST {
-            let problem = format!("must be at most {}, but are {}", Self::MOST, pairs.len());
-            return Err(ValueError::new("attributes", problem));
+            return Err(Self::too_many(pairs.len()));
         }
         Ok(Self(Arc::new(pairs)))
+    }
+
+    /// What is wrong with so many pairs: to refuse them before each is looked at.
+    pub fn too_many(count: usize) -> ValueError {
+        ValueError::new("attributes", format!("must be at most {}, but are {count}", Self::MOST))
     }
 
     /// Parses pairs of name and value; a name that comes twice is an error. Stops at the first error.
@@ -70,10 +74,14 @@ impl Tags {
     /// Makes tags of parsed ones.
     pub fn new(tags: BTreeSet<Tag>) -> Result<Self, ValueError> {
         if tags.len() > Self::MOST {
-            let problem = format!("must be at most {}, but are {}", Self::MOST, tags.len());
-            return Err(ValueError::new("tags", problem));
+            return Err(Self::too_many(tags.len()));
         }
         Ok(Self(Arc::new(tags)))
+    }
+
+    /// What is wrong with so many tags: to refuse them before each is looked at.
+    pub fn too_many(count: usize) -> ValueError {
+        ValueError::new("tags", format!("must be at most {}, but are {count}", Self::MOST))
     }
 
     /// Parses tags; one that comes twice counts once. Stops at the first error.

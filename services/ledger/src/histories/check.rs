@@ -191,8 +191,9 @@ fn answer_is_true(asked: &Asked, facts: &[Fact], counts: &mut Counts) -> Result<
             holds(asked.expected == Some(*expected) && expected != actual, "it is no conflict")?;
             nothing_before(asked, facts, *actual, *at, *answered).map(|_| ())
         }
-        Answer::Contended => {
+        Answer::Contended { version, at } => {
             counts.count("contended");
+            nothing_before(asked, facts, *version, *at, *answered)?;
             holds(own.is_none() && !asked.appends.is_empty(), "its own record is effective")
         }
         Answer::OutcomeUnknown => {

@@ -66,6 +66,7 @@ impl World {
         let limits = Limits {
             max_waiting: if dice.percent(10) { 3 } else { 1000 },
             max_attempts: if dice.percent(30) { 2 } else { 8 },
+            ..Limits::default()
         };
         let mut world = Self {
             topic: SimTopic::new(1, dice.next(), faults),

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 use super::pending::InFlight;
-use super::product::Remembered;
+use super::product::{Product, Remembered};
 use super::{Answer, Output, Recorded, Sequencer, Unreadable, backoff};
 use crate::key::KeyRef;
 use crate::laws::Law;
@@ -16,6 +16,23 @@ impl<A: Aggregate> Sequencer<A> {
     pub(super) fn is_news(&self, offset: Offset) -> bool {
         let is_old_tail = self.was_reset && self.next == 0 && offset > 0;
         offset >= self.next && !is_old_tail && !self.is_discarded
+    }
+
+    /// Whether [`Sequencer::record`] would call `decode` for this record if it came now: it would be effective, and another
+    /// writer's. All others can be applied without knowing what they hold. Brings its product into memory.
+    pub fn needs_value(&mut self, offset: Offset, key: &[u8]) -> bool {
+        if self.unproven.is_some() || !self.is_news(offset) {
+            return false;
+        }
+        let Ok(key) = KeyRef::parse(key) else { return false };
+        let own = self.ids.append_of(key.event_id);
+        let is_own = own.and_then(|id| self.in_flight.get(&id)).is_some_and(|append| append.is(&key));
+        if is_own || partition_of(key.subject, self.partitions) != self.partition {
+            return false;
+        }
+        // A product that cannot be loaded shows when the record is applied.
+        let Ok(current) = self.products.current(key.subject) else { return false };
+        self.laws.judge(offset, key.basis, key.version, current) == Verdict::Effective
     }
 
     /// Applies a record of the tail.
@@ -148,7 +165,9 @@ impl<A: Aggregate> Sequencer<A> {
             event_id,
             offset,
         };
-        self.products.change(append.subject.as_str(), |product| product.accept(&append.after, record));
+        let remembered = self.limits.remembered;
+        self.products
+            .change(append.subject.as_str(), |product| product.accept(&append.after, record, remembered));
         self.answer(append.command, Answer::Accepted { version, event_id, offset, replayed: false });
         self.settle_relatives(append.subject.as_str(), Some(append.command_id));
     }
@@ -172,7 +191,10 @@ impl<A: Aggregate> Sequencer<A> {
             Verdict::Void(reason) => self.count_void(offset, key.subject, key.version, current, reason),
             Verdict::Effective => {
                 let decoded = decode();
-                match self.products.change(key.subject, |product| product.fold::<A>(offset, key, decoded)) {
+                let remembered = self.limits.remembered;
+                let fold =
+                    |product: &mut Product<A::State>| product.fold::<A>(offset, key, decoded, remembered);
+                match self.products.change(key.subject, fold) {
                     Ok(command_id) => self.settle_relatives(key.subject, command_id),
                     Err(reason) => {
                         let subject = Subject::of_checked(key.subject);

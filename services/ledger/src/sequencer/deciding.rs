@@ -162,7 +162,9 @@ impl<A: Aggregate> Sequencer<A> {
             _ => match A::decide(before.map(Arc::as_ref), &waiting.submission.command) {
                 Decision::NoEffect => Answer::NoEffect { version, at },
                 Decision::Rejected(rejection) => Answer::Rejected { rejection, version, at },
-                Decision::Event(_) if waiting.voids >= self.limits.max_attempts => Answer::Contended,
+                Decision::Event(_) if waiting.voids >= self.limits.max_attempts => {
+                    Answer::Contended { version, at }
+                }
                 Decision::Event(event) => {
                     let before = before.cloned();
                     let state = before.as_deref().cloned();
@@ -174,7 +176,7 @@ impl<A: Aggregate> Sequencer<A> {
                 }
             },
         };
-        if matches!(without_record, Answer::Contended) || self.is_behind_barrier(waiting) {
+        if matches!(without_record, Answer::Contended { .. }) || self.is_behind_barrier(waiting) {
             return Step::Answer(without_record);
         }
         if waiting.barrier == Passage::NotAsked {

@@ -14,11 +14,19 @@ pub struct Limits {
     pub max_waiting: usize,
     /// How many void records a command may cost before it is answered `Contended`.
     pub max_attempts: u32,
+    /// How many commands of a product are remembered, 1 to [`Limits::MAX_REMEMBERED`]. Older retries are new commands.
+    /// Each command is looked for among them, and every product in use holds them.
+    pub remembered: usize,
+}
+
+impl Limits {
+    /// The most commands of a product that can be remembered: a saved product with more is damaged.
+    pub const MAX_REMEMBERED: usize = 4_096;
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_waiting: 10_000, max_attempts: 8 }
+        Self { max_waiting: 10_000, max_attempts: 8, remembered: 64 }
     }
 }
 
@@ -109,8 +117,9 @@ pub enum Answer<R> {
     Conflict { expected: u64, actual: u64, at: Offset },
     /// Another command of the same id is in the log, as this record.
     KeyReused { version: u64, event_id: Uuid, offset: Offset },
-    /// It lost `max_attempts` races. Nothing was written; a retry is safe.
-    Contended,
+    /// It lost `max_attempts` races, the last of them to the record that gave the product `version`. Nothing was written;
+    /// a retry is safe.
+    Contended { version: u64, at: Offset },
     /// It may become effective, or be so already. A retry with the same command id is safe.
     OutcomeUnknown,
     /// Too many commands wait. Nothing was written.

@@ -47,6 +47,16 @@ impl<A: Aggregate> Sequencer<A> {
         self.products.changed()
     }
 
+    /// About how many bytes of memory those take.
+    pub fn changed_bytes(&self) -> usize {
+        self.products.changed_bytes()
+    }
+
+    /// About how many bytes the products in memory take; counted only if others lie elsewhere.
+    pub fn hot_bytes(&self) -> usize {
+        self.products.hot_bytes()
+    }
+
     /// Products in memory.
     pub fn hot(&self) -> usize {
         self.products.hot()

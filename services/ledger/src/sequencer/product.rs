@@ -1,5 +1,6 @@
 //! A product as its effective records left it: state, version, and the last commands.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -7,9 +8,6 @@ use uuid::Uuid;
 use super::{Recorded, Unreadable};
 use crate::key::KeyRef;
 use crate::{Aggregate, CommandHash, CommandId, Offset, Subject};
-
-/// How many commands of a product are remembered. Older retries are new commands.
-pub(crate) const REMEMBERED: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Product<S> {
@@ -21,7 +19,7 @@ pub(crate) struct Product<S> {
     pub(crate) unreadable: bool,
     pub(crate) quarantined: bool,
     /// Oldest first. Grows by doubling: most products have few records, and there are many products.
-    pub(crate) commands: Vec<Remembered>,
+    pub(crate) commands: VecDeque<Remembered>,
 }
 
 impl<S> Clone for Product<S> {
@@ -49,7 +47,14 @@ pub(crate) struct Remembered {
 
 impl<S> Product<S> {
     pub(crate) fn new(subject: Subject) -> Self {
-        Self { subject, version: 0, state: None, unreadable: false, quarantined: false, commands: Vec::new() }
+        Self {
+            subject,
+            version: 0,
+            state: None,
+            unreadable: false,
+            quarantined: false,
+            commands: VecDeque::new(),
+        }
     }
 
     /// Folds an effective record of another writer. Whatever its value is, the version counts: an error says why the
@@ -59,6 +64,7 @@ impl<S> Product<S> {
         offset: Offset,
         key: KeyRef<'_>,
         decoded: Result<Recorded<A::Event>, Unreadable>,
+        remembered: usize,
     ) -> Result<Option<CommandId>, String>
     where
         S: Clone,
@@ -69,7 +75,7 @@ impl<S> Product<S> {
         let folded = decoded.map_err(|Unreadable(problem)| problem).and_then(|recorded| {
             let Recorded { event, command_id, command_hash } = recorded;
             if let Some(command_id) = command_id {
-                self.remember(Remembered { command_id, command_hash, version, event_id, offset });
+                self.remember(Remembered { command_id, command_hash, version, event_id, offset }, remembered);
             }
             if !self.unreadable {
                 let before = before.map(Arc::unwrap_or_clone);
@@ -83,26 +89,31 @@ impl<S> Product<S> {
     }
 
     /// Takes over the state that an own effective record was made of.
-    pub(crate) fn accept(&mut self, after: &Arc<S>, record: Remembered) {
+    pub(crate) fn accept(&mut self, after: &Arc<S>, record: Remembered, remembered: usize) {
         self.version = record.version;
         if !self.unreadable {
             self.state = Some(Arc::clone(after));
         }
-        self.remember(record);
+        self.remember(record, remembered);
     }
 
     pub(crate) fn find(&self, command_id: CommandId) -> Option<&Remembered> {
         self.commands.iter().rev().find(|c| c.command_id == command_id)
     }
 
-    fn remember(&mut self, command: Remembered) {
+    /// Forgets all commands but the last `remembered`: whoever saved it may have remembered more.
+    pub(crate) fn forget_beyond(&mut self, remembered: usize) {
+        let beyond = self.commands.len().saturating_sub(remembered);
+        self.commands.drain(..beyond);
+    }
+
+    fn remember(&mut self, command: Remembered, remembered: usize) {
+        self.forget_beyond(remembered.saturating_sub(1));
         let len = self.commands.len();
-        if len == REMEMBERED {
-            self.commands.remove(0);
-        } else if len == self.commands.capacity() {
-            self.commands.reserve_exact(len.clamp(1, REMEMBERED - len));
+        if len == self.commands.capacity() {
+            self.commands.reserve_exact(len.clamp(1, remembered.saturating_sub(len).max(1)));
         }
-        self.commands.push(command);
+        self.commands.push_back(command);
     }
 }
 
@@ -111,7 +122,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_64_commands_are_remembered() {
+    fn the_last_commands_are_remembered() {
+        for remembered in [1, 2, 64, 65] {
+            the_last_are_remembered(remembered);
+        }
+    }
+
+    fn the_last_are_remembered(remembered: usize) {
         let mut product = Product::<()>::new(Subject::parse("a").unwrap());
         let command = |n: u64| Remembered {
             command_id: CommandId(Uuid::from_u128(u128::from(n))),
@@ -121,12 +138,12 @@ mod tests {
             offset: 0,
         };
         for n in 1..=100 {
-            product.remember(command(n));
+            product.remember(command(n), remembered);
             for m in 1..=n {
                 let found = product.find(command(m).command_id).map(|c| c.version);
-                assert_eq!(found, (m + 64 > n).then_some(m));
+                assert_eq!(found, (m + remembered as u64 > n).then_some(m));
             }
-            assert!(product.commands.capacity() <= REMEMBERED);
+            assert!(product.commands.capacity() <= remembered.max(1));
         }
     }
 }

@@ -5,16 +5,21 @@ use std::collections::VecDeque;
 
 use ahash::AHashMap;
 
-use super::product::Product;
+use super::product::{Product, Remembered};
 use crate::{ColdError, ColdProducts, Saved, Subject};
 
 /// How many products are looked at for one input when there are too many. An input brings one at most, and each is
 /// passed over once if it was used since, so this keeps up; more would cost more when most cannot go yet.
 const LOOKS: usize = 4;
+/// The same while there are too many bytes: one huge product may take the place of many small ones.
+const LOOKS_FOR_BYTES: usize = 32;
 
 pub(super) struct Products<S> {
     hot: AHashMap<Subject, Hot<S>>,
     cold: Option<Cold<S>>,
+    size: fn(&S) -> usize,
+    /// How many commands of a product are remembered.
+    remembered: usize,
 }
 
 struct Hot<S> {
@@ -25,12 +30,18 @@ struct Hot<S> {
     changed: bool,
     /// The last snapshot it is in.
     snapshot: u64,
+    /// How much it was counted for.
+    bytes: usize,
 }
 
 struct Cold<S> {
     products: Box<dyn ColdProducts<S>>,
-    /// How many products may stay in memory.
+    /// How many products may stay in memory, and how many bytes of them.
     limit: usize,
+    max_bytes: usize,
+    /// About how much the hot products take, and how much of it has changed since the last snapshot.
+    bytes: usize,
+    changed_bytes: usize,
     /// Every hot product, in the order in which they are considered for leaving.
     clock: VecDeque<Subject>,
     /// Those changed since the last snapshot, in the order they changed.
@@ -40,16 +51,39 @@ struct Cold<S> {
     saved: u64,
 }
 
-impl<S> Default for Products<S> {
-    fn default() -> Self {
-        Self { hot: AHashMap::new(), cold: None }
+impl<S> Hot<S> {
+    /// Counts it again, and returns how much it took before.
+    fn count(&mut self, size: fn(&S) -> usize) -> usize {
+        let state = self.product.state.as_deref().map_or(0, size);
+        let commands = self.product.commands.capacity() * size_of::<Remembered>();
+        std::mem::replace(&mut self.bytes, size_of::<Self>() + state + commands)
     }
 }
 
 impl<S> Products<S> {
+    pub(super) fn new(size: fn(&S) -> usize, remembered: usize) -> Self {
+        Self { hot: AHashMap::new(), cold: None, size, remembered }
+    }
+
     pub(super) fn keep_cold_in(&mut self, products: Box<dyn ColdProducts<S>>, limit: usize) {
         let (clock, changed) = (VecDeque::new(), Vec::new());
-        self.cold = Some(Cold { products, limit, clock, changed, taken: 0, saved: 0 });
+        self.cold = Some(Cold {
+            products,
+            limit,
+            max_bytes: usize::MAX,
+            bytes: 0,
+            changed_bytes: 0,
+            clock,
+            changed,
+            taken: 0,
+            saved: 0,
+        });
+    }
+
+    pub(super) fn keep_within(&mut self, max_bytes: usize) {
+        if let Some(cold) = &mut self.cold {
+            cold.max_bytes = max_bytes;
+        }
     }
 
     pub(super) fn has_cold(&self) -> bool {
@@ -69,10 +103,14 @@ impl<S> Products<S> {
         }
         let Some(cold) = &mut self.cold else { return Ok(0) };
         let subject = Subject::of_checked(subject);
-        let Some(Saved(product)) = cold.products.load(&subject)? else { return Ok(0) };
+        let Some(Saved(mut product)) = cold.products.load(&subject)? else { return Ok(0) };
+        product.forget_beyond(self.remembered);
         let version = product.version;
         cold.clock.push_back(subject.clone());
-        self.hot.insert(subject, Hot { product, touched: true, changed: false, snapshot: 0 });
+        let mut hot = Hot { product, touched: true, changed: false, snapshot: 0, bytes: 0 };
+        hot.count(self.size);
+        cold.bytes += hot.bytes;
+        self.hot.insert(subject, hot);
         Ok(version)
     }
 
@@ -89,30 +127,41 @@ impl<S> Products<S> {
     /// only then.
     pub(super) fn change<T>(&mut self, subject: &str, change: impl FnOnce(&mut Product<S>) -> T) -> T {
         if let Some(hot) = self.hot.get_mut(subject) {
-            if let Some(cold) = &mut self.cold
-                && !hot.changed
-            {
-                hot.changed = true;
-                cold.changed.push(hot.product.subject.clone());
+            let changed = change(&mut hot.product);
+            if let Some(cold) = &mut self.cold {
+                let before = hot.count(self.size);
+                cold.bytes = (cold.bytes + hot.bytes).saturating_sub(before);
+                if hot.changed {
+                    cold.changed_bytes = (cold.changed_bytes + hot.bytes).saturating_sub(before);
+                } else {
+                    hot.changed = true;
+                    cold.changed.push(hot.product.subject.clone());
+                    cold.changed_bytes += hot.bytes;
+                }
             }
-            return change(&mut hot.product);
+            return changed;
         }
         let subject = Subject::of_checked(subject);
         let mut product = Product::new(subject.clone());
         let changed = change(&mut product);
+        let mut hot = Hot { product, touched: false, changed: true, snapshot: 0, bytes: 0 };
         if let Some(cold) = &mut self.cold {
             cold.clock.push_back(subject.clone());
             cold.changed.push(subject.clone());
+            hot.count(self.size);
+            cold.bytes += hot.bytes;
+            cold.changed_bytes += hot.bytes;
         }
-        self.hot.insert(subject, Hot { product, touched: false, changed: true, snapshot: 0 });
+        self.hot.insert(subject, hot);
         changed
     }
 
     /// Lets products leave memory while there are more than may stay, but none that is not saved or is needed.
     pub(super) fn evict(&mut self, is_needed: impl Fn(&Subject) -> bool) {
         let Some(cold) = &mut self.cold else { return };
-        for _ in 0..LOOKS {
-            if self.hot.len() <= cold.limit {
+        for look in 0..LOOKS_FOR_BYTES {
+            let (too_many, too_large) = (self.hot.len() > cold.limit, cold.bytes > cold.max_bytes);
+            if !too_large && (!too_many || look >= LOOKS) {
                 return;
             }
             let Some(subject) = cold.clock.pop_front() else { return };
@@ -122,6 +171,7 @@ impl<S> Products<S> {
                 hot.touched = false;
                 cold.clock.push_back(subject);
             } else {
+                cold.bytes = cold.bytes.saturating_sub(hot.bytes);
                 self.hot.remove(&subject);
             }
         }
@@ -131,6 +181,7 @@ impl<S> Products<S> {
     pub(super) fn take_changed(&mut self) -> Option<(u64, Vec<Saved<S>>)> {
         let cold = self.cold.as_mut()?;
         cold.taken += 1;
+        cold.changed_bytes = 0;
         let (number, changed) = (cold.taken, std::mem::take(&mut cold.changed));
         let products = changed.into_iter().filter_map(|subject| {
             let hot = self.hot.get_mut(&subject)?;
@@ -151,8 +202,16 @@ impl<S> Products<S> {
         self.cold.as_ref().map_or(0, |cold| cold.changed.len())
     }
 
+    pub(super) fn changed_bytes(&self) -> usize {
+        self.cold.as_ref().map_or(0, |cold| cold.changed_bytes)
+    }
+
     pub(super) fn hot(&self) -> usize {
         self.hot.len()
+    }
+
+    pub(super) fn hot_bytes(&self) -> usize {
+        self.cold.as_ref().map_or(0, |cold| cold.bytes)
     }
 
     pub(super) fn clear(&mut self) {
@@ -160,6 +219,7 @@ impl<S> Products<S> {
         if let Some(cold) = &mut self.cold {
             cold.products.clear();
             (cold.clock, cold.changed) = (VecDeque::new(), Vec::new());
+            (cold.bytes, cold.changed_bytes) = (0, 0);
         }
     }
 }

@@ -49,6 +49,13 @@ impl<A: Aggregate> Sequencer<A> {
         self
     }
 
+    /// Keeps the products in memory within about so many bytes as well, by [`Aggregate::size`]; after `with_cold`.
+    #[must_use]
+    pub fn within_bytes(mut self, max_bytes: usize) -> Self {
+        self.products.keep_within(max_bytes);
+        self
+    }
+
     /// Starts where the products in `cold` stand, instead of at 0. To be called before any other input, on a sequencer
     /// made `with_cold`; tail from `mark.last`. If the log does not begin there with the same record, or ends before,
     /// the sequencer says `Discard`.

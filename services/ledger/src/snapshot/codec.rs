@@ -1,6 +1,7 @@
 //! Snapshots as bytes: numbers as LEB128, ids as they are, the state as whoever knows it writes it. Promises that any
 //! bytes give a value or an error.
 
+use std::collections::VecDeque;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{ColdError, Mark, Saved};
-use crate::sequencer::{Product, REMEMBERED, Remembered};
-use crate::{CommandHash, CommandId, Offset, Subject};
+use crate::sequencer::{Product, Remembered};
+use crate::{CommandHash, CommandId, Limits, Offset, Subject};
 
 const UNREADABLE: u8 = 1;
 const QUARANTINED: u8 = 2;
@@ -60,9 +61,11 @@ impl<S> Saved<S> {
         let flags =
             take::<1>(&mut rest).map(|[flags]| flags).filter(|flags| *flags < 8).ok_or_else(damaged)?;
         let version = get(&mut rest).ok_or_else(damaged)?;
-        let count = get(&mut rest).filter(|count| *count <= REMEMBERED as u64).ok_or_else(damaged)?;
+        // Whoever saved it may have remembered more than whoever loads it, who forgets the rest.
+        let most = Limits::MAX_REMEMBERED as u64;
+        let count = get(&mut rest).filter(|count| *count <= most).ok_or_else(damaged)?;
         let commands =
-            (0..count).map(|_| remembered(&mut rest)).collect::<Option<Vec<_>>>().ok_or_else(damaged)?;
+            (0..count).map(|_| remembered(&mut rest)).collect::<Option<VecDeque<_>>>().ok_or_else(damaged)?;
         let value = if flags & HAS_STATE != 0 {
             let value = state(rest).map_err(|error| {
                 ColdError(format!("the saved state of {subject} cannot be read: {error}"))

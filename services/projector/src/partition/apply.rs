@@ -1,180 +1,108 @@
-//! From a batch of the log to changed states: look back, judge, decode, load, fold.
+//! From events to changed states: load, fold; and what does not fit is put right.
 
-use std::time::{Duration, Instant};
-
-use ledger::{Judgement, LogRecord, Offset, RecordKey};
+use ledger::{Offset, RecordKey};
 use read_models::ProductId;
-use read_models::model::{ReadModel, Recorded, Store};
+use read_models::model::{ReadModel, Recorded, State, Store, Wanted};
 use read_models::projection::Outcome;
 
 use super::Task;
 use super::stop::{End, Stop};
-use crate::decode::recorded;
-use crate::schemas::Undecoded;
 
-/// Garbage is counted always and logged this often at most.
-const TELL_GARBAGE: Duration = Duration::from_secs(10);
+/// About how many bytes of states may be loaded before they are folded and written.
+const LOADED_BYTES: usize = 16 << 20;
+/// How large a state is taken to be while none was loaded: careful, as the first load teaches better.
+pub(super) const UNKNOWN_STATE_BYTES: usize = 64 << 10;
 
-const REPAIR_DECODING: &str = "later events of the partition wait behind it: deploy a projector that can read it, then restart; \
-                               the event itself is part of history and stays";
 const REBUILD: &str = "the rows are not what this log made of them: stop the read model's projectors, drop its tables or index, \
                        run `folio stores apply`, and start them again to build it anew";
 
 impl<M: ReadModel, S: Store<M>> Task<M, S> {
-    /// The events of the batch that count, up to the first that cannot be decoded.
-    pub(super) async fn read(&mut self, records: &[LogRecord]) -> Result<(Vec<Recorded>, Option<Stop>), End> {
-        self.look_back(records).await?;
-        let mut effective = Vec::with_capacity(records.len());
-        for record in records {
-            if let Some(key) = self.judge(record) {
-                effective.push((key, record));
-            }
+    /// Loads the missing states of the first events; of how many: of all, unless the states are large.
+    pub(super) async fn load_first(&mut self, events: &[Recorded]) -> Result<usize, End> {
+        let (mut events_done, mut bytes) = (0, 0);
+        while events_done < events.len() && bytes < LOADED_BYTES {
+            let at_once = (LOADED_BYTES / 4 / self.state_bytes).clamp(16, 2_000);
+            let group = &events[events_done..events.len().min(events_done + at_once)];
+            let missing = self.projection.missing(group);
+            bytes += self.load(missing, group[0].place.offset).await?;
+            events_done += group.len();
         }
-        let mut decoded = Vec::with_capacity(effective.len());
-        for (key, record) in effective {
-            match self.decode(&key, record).await {
-                Ok(event) => decoded.push(event),
-                Err(Undecoded::Cancelled) => return Err(End::GivenBack),
-                Err(Undecoded::Poison(reason)) => {
-                    let stop = Stop::new(
-                        record.offset,
-                        format!("its value cannot be decoded: {reason}"),
-                        REPAIR_DECODING,
-                    );
-                    return Ok((decoded, Some(stop.at_event(key.subject.as_str(), key.event_id))));
-                }
-            }
-        }
-        Ok((decoded, None))
+        Ok(events_done)
     }
 
-    /// Reads the keys back to the smallest basis that the batch needs.
-    async fn look_back(&mut self, records: &[LogRecord]) -> Result<(), End> {
-        let keys = records.iter().map(|record| (record.offset, &*record.key));
-        let Some(from) = self.reader.needs(keys) else { return Ok(()) };
-        let (to, partition) = (self.reader.floor(), self.claim.partition);
-        tracing::debug!("kafka.partition" = partition.0, from, to, "looking back");
-        let ranges = self.context.handle.ranges();
-        let keys = || async {
-            let mut batches = ranges.read(partition, from, to)?;
-            let mut keys = Vec::new();
-            while let Some(batch) = batches.recv().await {
-                // The values are dropped at once: a look-back can be long.
-                keys.extend(batch?.into_iter().map(|record| (record.offset, record.key)));
-            }
-            Ok::<_, toolkit::kafka::Error>(keys)
-        };
-        let keys = self.kafka_retry.run("look back", keys).await.map_err(|e| End::of(e, to))?;
-        for (offset, key) in &keys {
-            self.reader.look_back(*offset, key);
-        }
-        self.reader.looked_back_to(from);
-        Ok(())
-    }
-
-    /// The record's key, if it counts.
-    fn judge(&mut self, record: &LogRecord) -> Option<RecordKey> {
-        let (metrics, offset, partition) = (&self.context.metrics, record.offset, self.claim.partition.0);
-        match self.reader.judge(offset, &record.key) {
-            Judgement::Effective(key) => return Some(key),
-            Judgement::Void(reason) => {
-                metrics.void(reason);
-                tracing::debug!(
-                    "kafka.partition" = partition,
-                    "kafka.offset" = offset,
-                    ?reason,
-                    "a void record"
-                );
-            }
-            Judgement::Garbage(error) => {
-                metrics.garbage();
-                self.tell_garbage(offset, &error.to_string());
-            }
-            Judgement::Violation(key) => {
-                metrics.violation();
-                let problem = "a record skips a version, which no correct writer writes: find out who writes to the topic";
-                tracing::error!("kafka.partition" = partition, "kafka.offset" = offset, %key, "{problem}");
-            }
-            Judgement::NeedsLookBack(basis) => {
-                tracing::error!(
-                    "kafka.partition" = partition,
-                    "kafka.offset" = offset,
-                    basis,
-                    "a record was not looked back for"
-                );
-            }
-            Judgement::Seen => {}
-        }
-        None
-    }
-
-    fn tell_garbage(&mut self, offset: Offset, problem: &str) {
-        if self.told_garbage.is_none_or(|told| told.elapsed() >= TELL_GARBAGE) {
-            self.told_garbage = Some(Instant::now());
-            let partition = self.claim.partition.0;
-            tracing::warn!(
-                "kafka.partition" = partition,
-                "kafka.offset" = offset,
-                problem,
-                "a record whose key says nothing"
-            );
-        }
-    }
-
-    async fn decode(&self, key: &RecordKey, record: &LogRecord) -> Result<Recorded, Undecoded> {
-        let Some(value) = &record.value else {
-            return Err(Undecoded::Poison("there is none: a tombstone".to_owned()));
-        };
-        let event = self.context.schemas.decode(value, &self.registry_retry).await?;
-        recorded(self.claim.partition, record, key, event).map_err(Undecoded::Poison)
-    }
-
-    /// Folds events into the projection, up to the first that cannot be; how many were new.
-    pub(super) async fn apply(&mut self, events: &[Recorded]) -> Result<(usize, Option<Stop>), End> {
-        let missing = self.projection.begin(events.iter().map(|event| &event.product));
-        self.load(missing, events.first().map_or(0, |e| e.place.offset)).await?;
+    /// Folds events into the projection, up to the first that cannot be; how many were new. Products on whose states an
+    /// event does not fit are built again, up to `batch_end`.
+    pub(super) async fn apply(
+        &mut self,
+        events: &[Recorded],
+        batch_end: Offset,
+    ) -> Result<(usize, Option<Stop>), End> {
         let mut applied = 0;
+        let mut misfits: Vec<ProductId> = Vec::new();
         for event in events {
+            if misfits.contains(&event.product) {
+                continue;
+            }
             let mut outcome = self.projection.apply(event);
             if let Ok(Outcome::Gap { .. }) = outcome {
                 // The state is stale: another member came further with this partition before it was ours.
-                self.load(vec![event.product.clone()], event.place.offset).await?;
+                self.load(vec![event.into()], event.place.offset).await?;
                 outcome = self.projection.apply(event);
             }
-            let stop = |reason: String| Some(Stop::new(event.place.offset, reason, REBUILD).at(event));
             match outcome {
                 Ok(Outcome::Applied) => applied += 1,
                 Ok(Outcome::AlreadyApplied) => {}
                 Ok(Outcome::Diverged { there }) => {
                     self.context.metrics.violation();
-                    let version = event.version;
-                    return Ok((
-                        applied,
-                        stop(format!("the store holds version {version} of event {there}")),
-                    ));
+                    let reason = format!("the store holds version {} of event {there}", event.version);
+                    return Ok((applied, Some(Stop::new(event.place.offset, reason, REBUILD).at(event))));
                 }
-                Ok(Outcome::Gap { there }) => {
-                    let version = event.version;
-                    return Ok((
-                        applied,
-                        stop(format!("it is version {version}, but the store holds version {there}")),
-                    ));
-                }
-                Err(error) => return Ok((applied, stop(error.to_string()))),
+                Ok(Outcome::Gap { .. }) | Err(_) => misfits.push(event.product.clone()),
             }
         }
-        Ok((applied, None))
+        let stop = if misfits.is_empty() { None } else { self.repair(&misfits, batch_end).await? };
+        Ok((applied, stop))
     }
 
-    async fn load(&mut self, products: Vec<ProductId>, offset: Offset) -> Result<(), End> {
-        if products.is_empty() {
-            return Ok(());
+    /// Whether the record gives its product the next version, by the product's state; one that skips versions of it is
+    /// judged again from offset zero.
+    pub(super) async fn is_next(
+        &mut self,
+        key: &RecordKey,
+        offset: Offset,
+        batch_end: Offset,
+    ) -> Result<bool, End> {
+        let Ok(product) = ProductId::parse(key.subject.as_str()) else { return Ok(true) };
+        let version = read_models::Version(key.version);
+        let wanted = Wanted { product, version, event_id: key.event_id };
+        let state =
+            self.store_retry.run("load a state", || self.context.store.load(std::slice::from_ref(&wanted)));
+        let state = state.await.map_err(|e| End::of_store(e, offset))?.into_iter().flatten().next();
+        let there = state.map_or(read_models::Version::NONE, |state| state.head().version);
+        if version <= there.next() {
+            return Ok(version == there.next());
+        }
+        match self.repair(&[wanted.product], batch_end).await? {
+            // It counts, and nothing can be made of it.
+            Some(_) => Ok(true),
+            None => Ok(false),
+        }
+    }
+
+    /// Loads states; about how many bytes they take.
+    async fn load(&mut self, missing: Vec<Wanted>, offset: Offset) -> Result<usize, End> {
+        if missing.is_empty() {
+            return Ok(0);
         }
         let store = &self.context.store;
-        let states = self.store_retry.run("load states", || store.load(&products)).await;
-        for (product, state) in products.into_iter().zip(states.map_err(|e| End::of(e, offset))?) {
-            self.projection.loaded(product, state);
+        let states = self.store_retry.run("load states", || store.load(&missing)).await;
+        let states = states.map_err(|e| End::of_store(e, offset))?;
+        let (mut bytes, count) = (0, missing.len());
+        for (wanted, state) in missing.into_iter().zip(states) {
+            bytes += state.as_ref().map_or(0, State::size);
+            self.projection.loaded(wanted.product, state);
         }
-        Ok(())
+        self.state_bytes = (bytes / count).max(1_000);
+        Ok(bytes)
     }
 }

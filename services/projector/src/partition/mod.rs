@@ -1,10 +1,14 @@
 //! One partition's task: takes a batch, applies it, writes it, says how far it is, asks for the next.
 //!
 //! Promises: rows first, then the position beside them, then the group's offset; a transient failure is tried again in place,
-//! for ever; an effective record that cannot be applied ends the task after everything before it was written.
+//! for ever; what a store lost after it acknowledged it is written again; an effective record that cannot be applied ends the
+//! task after everything before it was written.
 
 mod apply;
+mod decode;
+mod repair;
 mod stop;
+mod take_over;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -12,14 +16,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset, Reader};
-use read_models::model::{ReadModel, Store};
+use read_models::model::{Position, ReadModel, Store};
 use read_models::projection::Projection;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use toolkit::kafka::{Claim, GroupHandle};
 use toolkit::lifecycle::Dependency;
-use toolkit::retry::{GaveUp, Retry, Transient};
+use toolkit::retry::{GaveUp, Retry};
 
+use crate::durability::{Durability, Trail};
 use crate::metrics::Metrics;
 use crate::schemas::Schemas;
 use crate::watch::Progress;
@@ -33,13 +38,16 @@ const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(50), Duration::fro
 pub(crate) struct Context<M, S> {
     pub(crate) group: String,
     pub(crate) partitions: i32,
-    /// States kept per partition.
+    /// States kept per partition,
     pub(crate) states: usize,
+    /// and about how many bytes of them.
+    pub(crate) states_bytes: usize,
     pub(crate) handle: GroupHandle,
     pub(crate) schemas: Arc<Schemas>,
     pub(crate) store: S,
     pub(crate) store_health: Dependency,
     pub(crate) registry_health: Dependency,
+    pub(crate) durability: Arc<Durability>,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
     pub(crate) _read_model: PhantomData<M>,
@@ -63,6 +71,14 @@ pub(crate) struct Task<M: ReadModel, S: Store<M>> {
     kafka_retry: Retry,
     reader: Reader,
     projection: Projection<M>,
+    /// Tells when the partition has to be taken over again,
+    takeovers: watch::Receiver<u64>,
+    /// and from where.
+    trail: Trail,
+    /// About how many bytes a state took that was loaded last.
+    state_bytes: usize,
+    /// How often products were repaired.
+    repairs: u32,
     /// When garbage was last told of in the log.
     told_garbage: Option<Instant>,
 }
@@ -71,66 +87,61 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
     /// `stop` ends the task after the batch it is at, or while it waits for something that is away.
     pub(crate) fn new(context: Arc<Context<M, S>>, claim: Claim, stop: CancellationToken) -> Self {
         let retry = Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
-        let watched = |health: &Dependency| {
+        let watched = |health: &Dependency, failed: Option<Arc<Durability>>| {
             let (health, metrics) = (health.clone(), context.metrics.clone());
             retry.clone().watched(move |outcome| match outcome {
                 Ok(()) => health.up(),
                 Err(problem) => {
                     metrics.retry();
                     health.down(problem);
+                    if let Some(durability) = &failed {
+                        durability.failed();
+                    }
                 }
             })
         };
         Self {
             claim,
             stop,
-            store_retry: watched(&context.store_health),
-            registry_retry: watched(&context.registry_health),
+            store_retry: watched(&context.store_health, Some(Arc::clone(&context.durability))),
+            registry_retry: watched(&context.registry_health, None),
             kafka_retry: retry.clone(),
             reader: Reader::new(claim.partition, context.partitions, 0),
-            projection: Projection::new(context.states),
+            projection: Projection::new(context.states, context.states_bytes),
+            takeovers: context.durability.subscribe(),
+            trail: Trail::new(0),
+            state_bytes: apply::UNKNOWN_STATE_BYTES,
+            repairs: 0,
             told_garbage: None,
             context,
         }
     }
 
-    /// Works until told to stop, until the partition is lost, or until a record cannot be applied.
+    /// Works until told to stop, until the partition is lost or taken over anew, or until a record cannot be applied.
     pub(crate) async fn run(mut self, committed: Offset, batches: mpsc::Receiver<Batch>) {
-        match self.work(committed, batches).await {
-            Ok(()) | Err(End::GivenBack) => {}
-            Err(End::Stopped(stop)) => {
-                stop.tell(&self.context.group, self.claim.partition.0);
-                self.context.progress.stopped(self.claim.partition.0, stop.to_string());
-            }
+        let mut end = self.work(committed, batches).await;
+        if let Err(End::TakeOver(from)) = end {
+            end = self.take_over_again(from).await;
+        }
+        if let Err(End::Stopped(stop)) = end {
+            stop.tell(&self.context.group, self.claim.partition.0);
+            self.context.progress.stopped(self.claim.partition.0, stop.to_string());
         }
     }
 
     async fn work(&mut self, committed: Offset, mut batches: mpsc::Receiver<Batch>) -> Result<(), End> {
         let partition = self.claim.partition;
-        let (store, group) = (&self.context.store, &self.context.group);
-        let read = self.store_retry.run("read the position", || store.position(group, partition.0)).await;
-        // The position beside the rows is the truth: rows that were lost are built again from where they were. The group's
-        // offset may be set back by hand, to apply everything again.
-        let start = committed.min(read.map_err(|e| End::of(e, 0))?.unwrap_or(0));
-        if start < committed {
-            let stored = start;
-            tracing::info!(
-                group,
-                "kafka.partition" = partition.0,
-                stored,
-                committed,
-                "going back to the position in the store"
-            );
-            // A new claim comes, and a new task with it.
-            return self.context.handle.seek(self.claim, start).map_err(|_closed| End::GivenBack);
+        if !self.take_over(committed).await? {
+            return Ok(());
         }
-        tracing::debug!(group, "kafka.partition" = partition.0, start, "partition is taken over");
-        self.reader = Reader::new(partition, self.context.partitions, start);
-        self.context.progress.reached(partition.0, start);
+        self.reader = Reader::new(partition, self.context.partitions, committed);
+        self.trail = Trail::new(committed);
+        self.context.progress.reached(partition.0, committed);
         while !self.stop.is_cancelled() && self.context.handle.next(self.claim).is_ok() {
             let batch = tokio::select! {
                 batch = batches.recv() => batch,
                 () = self.stop.cancelled() => None,
+                _ = self.takeovers.changed() => return Err(End::TakeOver(None)),
             };
             let Some(batch) = batch else { break };
             self.project(batch).await?;
@@ -142,27 +153,72 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
     async fn project(&mut self, batch: Batch) -> Result<(), End> {
         let begun = Instant::now();
         let Batch { records, position } = batch;
-        let (recorded, undecodable) = self.read(&records).await?;
-        let (applied, unapplicable) = self.apply(&recorded).await?;
-        // The fold comes after decoding, but whatever is first in the log counts.
-        let stop = unapplicable.or(undecodable);
-        let position = stop.as_ref().map_or(position, Stop::offset);
+        let (mut applied, mut rows, mut newest) = (0, 0, None);
+        self.projection.begin();
+        self.look_back(&records).await?;
+        let effective = self.effective(&records);
+        let mut rest = &effective[..];
+        while let Some(((key, record), others)) = rest.split_first() {
+            let events = self.decoded(rest).await?;
+            if events.is_empty() {
+                let stop = self.undecodable(key, record, position).await?;
+                rows += self.write(stop.as_ref().map_or(position, Stop::offset)).await?;
+                if let Some(stop) = stop {
+                    self.settle(stop.offset()).await?;
+                    return Err(End::Stopped(stop));
+                }
+                rest = others;
+                continue;
+            }
+            rest = &rest[events.len()..];
+            let mut events = &events[..];
+            while !events.is_empty() {
+                let loaded = self.load_first(events).await?;
+                let (now, later) = events.split_at(loaded);
+                let (count, stop) = self.apply(now, position).await?;
+                applied += count;
+                newest = now.last().filter(|_| applied > 0).map(|it| it.place.appended_at).or(newest);
+                events = later;
+                let next = later.first().map(|it| it.place.offset).or(rest.first().map(|(_, it)| it.offset));
+                let reached = stop.as_ref().map_or(next.unwrap_or(position), Stop::offset);
+                rows += self.write(reached).await?;
+                if stop.is_some() || next.is_some() {
+                    self.settle(reached).await?;
+                }
+                if let Some(stop) = stop {
+                    return Err(End::Stopped(stop));
+                }
+            }
+        }
+        self.settle(position).await?;
+        self.context.metrics.batch(records.len(), applied, rows, begun.elapsed(), newest.map(age));
+        Ok(())
+    }
+
+    /// Writes what was applied; how many rows. `position`: for a message, if it cannot be.
+    async fn write(&mut self, position: Offset) -> Result<usize, End> {
         let writes = self.projection.take_writes();
         let rows = writes.len();
         if !writes.is_empty() {
-            self.context.store.write(writes, &self.store_retry).await.map_err(|e| End::of(e, position))?;
+            let written = self.context.store.write(writes, &self.store_retry).await;
+            written.map_err(|e| End::of_store(e, position))?;
         }
-        self.settle(position).await?;
-        let newest = recorded.last().filter(|_| applied > 0).map(|r| age(r.place.appended_at));
-        self.context.metrics.batch(records.len(), applied, rows, begun.elapsed(), newest);
-        stop.map_or(Ok(()), |stop| Err(End::Stopped(stop)))
+        Ok(rows)
     }
 
     /// Says, beside the rows and to the group, that everything below `position` is applied and written.
     async fn settle(&mut self, position: Offset) -> Result<(), End> {
+        // Rows that were acknowledged before a failure may be lost with it.
+        self.look_after_failure(position).await?;
         let (context, claim) = (&self.context, self.claim);
-        let write = || context.store.write_position(&context.group, claim.partition.0, position);
-        self.store_retry.run("write the position", write).await.map_err(|e| End::of(e, position))?;
+        let durable = context.durability.durable(&self.takeovers, &mut self.trail);
+        let Some(durable) = durable else { return Err(End::TakeOver(None)) };
+        let reached = Position { applied: position, durable };
+        let write = || context.store.write_position(&context.group, claim.partition.0, reached);
+        self.store_retry.run("write the position", write).await.map_err(|e| End::of_store(e, position))?;
+        self.look_after_failure(position).await?;
+        let (context, claim) = (&self.context, self.claim);
+        self.trail.acknowledged(Instant::now(), position);
         let commit = || context.handle.commit(claim, position);
         match self.kafka_retry.run("commit the group's offset", commit).await {
             Ok(()) => {}
@@ -178,18 +234,4 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
 fn age(appended_at: Timestamp) -> Duration {
     let now = Timestamp::now();
     Duration::try_from(now.duration_since(appended_at)).unwrap_or_default()
-}
-
-impl End {
-    /// The end that a failed call means: told to stop, or a failure that trying again cannot help.
-    fn of<E: Transient>(gave_up: GaveUp<E>, offset: Offset) -> Self {
-        match gave_up {
-            GaveUp::Cancelled { .. } => Self::GivenBack,
-            GaveUp::Final(error) => Self::Stopped(Stop::new(
-                offset,
-                error.to_string(),
-                "repair the store (`folio stores check` compares it with its declaration), then restart the projector",
-            )),
-        }
-    }
 }

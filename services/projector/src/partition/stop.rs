@@ -3,7 +3,9 @@
 use std::fmt;
 
 use ledger::Offset;
+use read_models::Error;
 use read_models::model::Recorded;
+use toolkit::retry::{GaveUp, Transient};
 use uuid::Uuid;
 
 /// How a task ended before it was told to.
@@ -11,8 +13,32 @@ use uuid::Uuid;
 pub(super) enum End {
     /// The partition is, or will be, another member's.
     GivenBack,
+    /// What was written may be lost: the partition is taken over again, from this offset or else from its durable position.
+    TakeOver(Option<Offset>),
     /// Somebody must look.
     Stopped(Stop),
+}
+
+impl End {
+    /// The end that a failed call to the store means.
+    pub(super) fn of_store(gave_up: GaveUp<Error>, offset: Offset) -> Self {
+        match gave_up {
+            GaveUp::Final(error) if error.is_missing() => Self::TakeOver(None),
+            gave_up => Self::of(gave_up, offset),
+        }
+    }
+
+    /// The end that a failed call means: told to stop, or a failure that trying again cannot help.
+    pub(super) fn of<E: Transient>(gave_up: GaveUp<E>, offset: Offset) -> Self {
+        match gave_up {
+            GaveUp::Cancelled { .. } => Self::GivenBack,
+            GaveUp::Final(error) => Self::Stopped(Stop::new(
+                offset,
+                error.to_string(),
+                "repair the store (`folio stores check` compares it with its declaration), then restart the projector",
+            )),
+        }
+    }
 }
 
 /// An effective record that cannot be applied, or a store that refuses.

@@ -47,6 +47,9 @@ pub(crate) enum AskError {
          try again, or prefer a longer wait"
     )]
     Lost { model: &'static str, product: String, version: u64 },
+    /// Rows are missing in between: the store lost them, and they are being built again.
+    #[error("{why}; they were lost and are being built again: try again later")]
+    Incomplete { store: &'static str, why: String },
     #[error("{store} does not answer: {why}")]
     Unavailable { store: &'static str, why: String },
     #[error("{max} questions {}, which is the most at once; try again later", crowd.name())]
@@ -94,6 +97,7 @@ impl AskError {
             QueryError::BadPageToken(detail) => Self::BadPageToken(detail),
             QueryError::BadQuestion(detail) => Self::malformed("", detail),
             QueryError::Unavailable(why) => Self::Unavailable { store, why },
+            QueryError::Incomplete(why) => Self::Incomplete { store, why },
             QueryError::Internal(why) => Self::Internal(format!("{store}: {why}")),
         }
     }
@@ -106,7 +110,8 @@ impl AskError {
             Self::BadPageToken(_) => Code::BadPageToken,
             Self::NotFound { .. } => Code::ProductNotFound,
             Self::Gone { .. } => Code::ProductGone,
-            Self::Behind { .. } | Self::Lost { .. } => Code::ReadModelBehind,
+            Self::Behind { .. } => Code::ReadModelBehind,
+            Self::Lost { .. } | Self::Incomplete { .. } => Code::ReadModelIncomplete,
             Self::Unavailable { .. } => Code::StoreUnavailable,
             Self::Overloaded { .. } => Code::Overloaded,
             Self::Internal(_) => Code::Internal,
@@ -161,7 +166,9 @@ impl From<AskError> for Problem {
             AskError::Lost { model, product, version } => {
                 problem.with("read_model", model).with("product_id", product).with("asked_version", version)
             }
-            AskError::Unavailable { store, .. } => problem.with("store", store),
+            AskError::Incomplete { store, .. } | AskError::Unavailable { store, .. } => {
+                problem.with("store", store)
+            }
             AskError::BadConsistencyToken(_)
             | AskError::BadPageToken(_)
             | AskError::Overloaded { .. }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use contract::code::Code;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 use toolkit::telemetry::names;
@@ -14,6 +15,7 @@ pub(crate) struct Metrics {
     answered: Counter<u64>,
     seconds: Histogram<f64>,
     waited: Histogram<f64>,
+    incomplete: Counter<u64>,
 }
 
 impl Metrics {
@@ -21,6 +23,7 @@ impl Metrics {
         Self {
             answered: meter.u64_counter(names::QUERIES_TOTAL).build(),
             seconds: meter.f64_histogram(names::QUERY_SECONDS).build(),
+            incomplete: meter.u64_counter(names::INCOMPLETE_READS_TOTAL).build(),
             waited: meter.f64_histogram(names::CONSISTENCY_WAIT_SECONDS).build(),
         }
     }
@@ -29,6 +32,12 @@ impl Metrics {
     pub(super) fn answered<T>(&self, query: &'static str, started: Instant, answer: &Result<T, AskError>) {
         let outcome = answer.as_ref().map_or_else(|error| error.code().name(), |_| "answered");
         let query = KeyValue::new("query", query);
+        if let Err(error) = answer
+            && error.code() == Code::ReadModelIncomplete
+        {
+            tracing::warn!(%error, "rows are missing that the store had acknowledged");
+            self.incomplete.add(1, std::slice::from_ref(&query));
+        }
         self.seconds.record(started.elapsed().as_secs_f64(), std::slice::from_ref(&query));
         self.answered.add(1, &[query, KeyValue::new("outcome", outcome)]);
     }

@@ -46,31 +46,48 @@ impl Stores {
         }
     }
 
-    /// Connects under `lifecycle`, and then keeps asking whether each store is there.
+    /// Connects under `lifecycle`, and then keeps asking whether each store is there. A read model whose tables are missing
+    /// keeps no other from being read.
     pub(crate) fn connect(&self, config: &Config, lifecycle: &Lifecycle, meter: &Meter) {
         // The tasks end with the work, not before: requests that drain still need the stores.
         let stop = lifecycle.drained();
-        let (readiness, stores) = (lifecycle.readiness(), self.clone());
-        let cql = Connector::new(CQL, readiness.dependency(CQL), stop.clone(), config, meter);
-        let group = group_id(&config.queries.group_prefix, products::NAME);
-        let (keeper, settings) = (stores.clone(), config.cql.clone());
+        let (readiness, keeper) = (lifecycle.readiness(), self.clone());
+        let connector = |name| Connector::new(name, readiness.dependency(name), stop.clone(), config, meter);
+        let part = |name| Connector::new(name, readiness.part(name), stop.clone(), config, meter);
+        let (cql, products, history) = (connector(CQL), part(products::NAME), part(history::NAME));
+        let settings = config.cql.clone();
         lifecycle.spawn_support("cql connection", async move {
-            let open = || async {
-                let cql = Cql::connect(&settings).await.map_err(whole)?;
-                let products = products::Queries::open(&cql).await.map_err(whole)?;
-                let history = history::Queries::open(&cql).await.map_err(whole)?;
-                Ok((products, history))
+            let connected = cql.open(|| async { Cql::connect(&settings).await.map_err(whole) }).await;
+            let Some(session) = connected else { return Ok(()) };
+            let opened = async {
+                let open = || async { products::Queries::open(&session).await.map_err(whole) };
+                if let Some(queries) = products.open(open).await {
+                    keeper.products.opened(queries);
+                    products.up();
+                }
             };
-            if let Some((products, history)) = cql.open(open).await {
-                keeper.products.opened(products);
-                keeper.history.opened(history);
-                cql.keep(|| keeper.products.ask(|q| q.position(&group, 0))).await;
-            }
+            let past = async {
+                let open = || async { history::Queries::open(&session).await.map_err(whole) };
+                if let Some(queries) = history.open(open).await {
+                    keeper.history.opened(queries);
+                    history.up();
+                }
+            };
+            let look = || async {
+                session.incarnation().await.map_err(whole)?;
+                let any = keeper.products.is_open() || keeper.history.is_open();
+                if any {
+                    Ok(())
+                } else {
+                    Err("none of its read models is there: run `folio stores apply`".to_owned())
+                }
+            };
+            tokio::join!(opened, past, cql.keep(look));
             Ok(())
         });
-        let search = Connector::new(SEARCH, readiness.dependency(SEARCH), stop, config, meter);
+        let search = connector(SEARCH);
+        let (keeper, settings) = (self.clone(), config.search.clone());
         let group = group_id(&config.queries.group_prefix, search::NAME);
-        let (keeper, settings) = (stores, config.search.clone());
         lifecycle.spawn_support("search connection", async move {
             let open = || async {
                 let search = Search::connect(&settings).await.map_err(whole)?;
@@ -78,7 +95,10 @@ impl Stores {
             };
             if let Some(queries) = search.open(open).await {
                 keeper.search.opened(queries);
-                search.keep(|| keeper.search.ask(|q| q.position(&group, 0))).await;
+                let look = || async {
+                    keeper.search.ask(|q| q.position(&group, 0)).await.map_err(|error| error.to_string())
+                };
+                search.keep(look).await;
             }
             Ok(())
         });
@@ -101,6 +121,10 @@ impl<Q> Store<Q> {
     fn opened(&self, queries: Q) {
         // Opened once by the one task that connects: a driver re-connects by itself from then on.
         drop(self.queries.set(queries));
+    }
+
+    fn is_open(&self) -> bool {
+        self.queries.get().is_some()
     }
 
     /// Asks, for as long as a store may take.
@@ -173,7 +197,7 @@ impl Connector {
     /// Asks something small now and at every interval, until the process ends.
     async fn keep<T, F>(&self, mut probe: impl FnMut() -> F)
     where
-        F: Future<Output = Result<T, AskError>>,
+        F: Future<Output = Result<T, String>>,
     {
         loop {
             let answer = tokio::select! {
@@ -182,7 +206,7 @@ impl Connector {
             };
             match answer {
                 Ok(_) => self.up(),
-                Err(error) => self.down(error.to_string()),
+                Err(why) => self.down(why),
             }
             if self.pause(self.interval).await.is_none() {
                 return;

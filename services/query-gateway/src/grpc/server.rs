@@ -11,6 +11,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use toolkit::connections::{self, Limits};
 use toolkit::lifecycle::Lifecycle;
 
 use super::service::Service;
@@ -22,6 +23,13 @@ use crate::config::Config;
 const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
 /// An idle connection is asked whether it is alive this often, so that dead ones do not pile up.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long it may take to answer.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The most the headers of a question may have, and the question itself.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+const MAX_REQUEST_BYTES: usize = 256 * 1024;
+/// Questions a client may give up before they were looked at; more end its connection.
+const MAX_RESET_STREAMS: usize = 64;
 /// Questions one connection may have open at once.
 const MOST_STREAMS: u32 = 256;
 
@@ -36,6 +44,7 @@ pub(crate) async fn serve(
     let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
     let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
     let bound = incoming.local_addr().with_context(why)?;
+    let incoming = connections::take(Limits::of(config.queries.max_connections), incoming);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -44,10 +53,15 @@ pub(crate) async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     report(&reporter, ServingStatus::NotServing).await;
     let service = QueryServiceServer::new(Service::new(questions, metrics))
+        // Also of what a compressed message becomes: tonic bounds that by the same number.
+        .max_decoding_message_size(MAX_REQUEST_BYTES)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(MOST_STREAMS)
         .add_service(service)
         .add_service(health)
@@ -83,5 +97,36 @@ pub(crate) async fn serve(
 async fn report(reporter: &HealthReporter, status: ServingStatus) {
     for name in ["", NAME] {
         reporter.set_service_status(name, status).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use crate::{Application, Config};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn connections_that_say_nothing_are_closed_on_both_ports() {
+        let mut config = Config::default();
+        let free = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+        (config.listen.http, config.listen.grpc, config.listen.ops) = (free, free, free);
+        "off".clone_into(&mut config.telemetry.level);
+        let addresses = Application::build(config).await.unwrap().addresses();
+        let mut half = TcpStream::connect(addresses.http).await.unwrap();
+        half.write_all(b"GET /v1/products HTTP/1.1\r\nhos").await.unwrap();
+        let silent = [addresses.http, addresses.grpc].map(TcpStream::connect);
+        let mut open = vec![half];
+        for connecting in silent {
+            open.push(connecting.await.unwrap());
+        }
+        for connection in &mut open {
+            let mut all = Vec::new();
+            let ended =
+                tokio::time::timeout(std::time::Duration::from_secs(20), connection.read_to_end(&mut all));
+            // Closed or reset, but in time.
+            assert!(ended.await.is_ok(), "closed in bounded time");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use actix_web::HttpServer;
 use anyhow::Context;
+use toolkit::connections;
 use toolkit::lifecycle::Lifecycle;
 
 use super::{Metrics, app};
@@ -13,6 +14,11 @@ use crate::config::Config;
 
 /// How long a caller may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long it may take to close its side.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Serves under `lifecycle`. Returns where it listens.
 pub(crate) fn serve(
@@ -26,7 +32,11 @@ pub(crate) fn serve(
     let longest = config.queries.longest_wait() + config.queries.store_timeout() * 2;
     let server = HttpServer::new(move || app(questions.clone(), metrics.clone()))
         .workers(config.queries.http_workers)
+        .max_connections(config.queries.max_connections.div_ceil(config.queries.http_workers))
         .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .on_connect(connections::on_connect(connections::UNACKNOWLEDGED))
         .shutdown_timeout(longest.as_secs())
         .disable_signals()
         .bind(address)

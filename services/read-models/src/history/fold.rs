@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::NAME;
-use crate::model::{Folded, Head, Meta, Place, ReadModel, Recorded, State};
+use crate::model::{Folded, Head, Meta, Place, ReadModel, Recorded, RowChange, State};
 
 /// The read model `history`.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +46,10 @@ impl State for HistoryHead {
     fn head(&self) -> Head {
         Head { version: self.version, event_id: self.event_id }
     }
+
+    fn size(&self) -> usize {
+        self.product.as_str().len() + 100
+    }
 }
 
 impl ReadModel for HistoryModel {
@@ -76,5 +80,10 @@ impl ReadModel for HistoryModel {
             appended_at,
         };
         Ok(Folded { state, changes: vec![(key, Some(entry))] })
+    }
+
+    /// None: the store gives the state before a record, so that a record that comes again is folded again.
+    fn again(_state: &HistoryHead, _record: &Recorded) -> Vec<RowChange<Self>> {
+        Vec::new()
     }
 }

@@ -1,11 +1,12 @@
 //! Read model `history` (ScyllaDB): every event of every product, by product and version.
 //!
-//! Table: `history_g1`, keyed `((product_id), version)`; its static head is the state row.
+//! Table: `history_g1`, keyed `((product_id), version)`; its static head is the state row. And `history_positions_g1`.
 
 mod fold;
 mod query;
 mod row;
 mod store;
+mod stretch;
 #[cfg(test)]
 mod tests;
 

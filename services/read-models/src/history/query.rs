@@ -1,12 +1,16 @@
 //! The questions `history` answers: what happened to a product, and what it was at a version or a time.
+//!
+//! Promise: versions have no gaps, and neither has an answer: where rows are missing that once were there, it is an error.
 
 use domain::{ProductId, Version};
 use jiff::Timestamp;
 use toolkit::cql::{Cql, Prepared};
 use uuid::Uuid;
 
-use super::row::{HeadColumns, READ_COLUMNS, ReadRow, event, head};
+use super::NAME;
+use super::row::{HeadColumns, READ_COLUMNS, event, head};
 use super::store::{select_head, table};
+use super::stretch::Stretch;
 use crate::model::{Head, Meta, Place, Recorded};
 use crate::page::{self, Page, PageRequest};
 use crate::positions::CqlPositions;
@@ -51,15 +55,14 @@ pub enum Past {
 /// Asks `history`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queries {
-    cql: Cql,
+    pub(super) cql: Cql,
     positions: CqlPositions,
     head: Prepared,
-    newest_first: Prepared,
-    oldest_first: Prepared,
-    entry: Prepared,
+    pub(super) newest_first: Prepared,
+    pub(super) oldest_first: Prepared,
 }
 
-/// Rows read at once while a past is folded.
+/// Events read at once at most while a past is folded.
 const FOLD_PAGE: usize = 200;
 
 impl Queries {
@@ -68,7 +71,7 @@ impl Queries {
         let select = format!("SELECT {READ_COLUMNS} FROM {{keyspace}}.{} WHERE product_id = ?", table());
         Ok(Self {
             cql: cql.clone(),
-            positions: CqlPositions::open(cql).await?,
+            positions: CqlPositions::open(cql, NAME).await?,
             head: cql.prepare(&select_head()).await?,
             newest_first: cql
                 .prepare(&format!("{select} AND version < ? ORDER BY version DESC LIMIT ?"))
@@ -76,7 +79,6 @@ impl Queries {
             oldest_first: cql
                 .prepare(&format!("{select} AND version > ? ORDER BY version ASC LIMIT ?"))
                 .await?,
-            entry: cql.prepare(&format!("{select} AND version = ?")).await?,
         })
     }
 
@@ -86,7 +88,7 @@ impl Queries {
         Ok(columns.and_then(|c| head(id, c)).map(|h| Head { version: h.version, event_id: h.event_id }))
     }
 
-    /// What happened to the product.
+    /// What happened to the product. A page ends early where events are large.
     pub async fn history(
         &self,
         id: &ProductId,
@@ -94,15 +96,9 @@ impl Queries {
         page: &PageRequest,
     ) -> Result<Page<HistoryEntry>, QueryError> {
         let question = format!("history of {id}, {order:?}");
-        let start = match order {
-            Order::NewestFirst => i64::MAX,
-            Order::OldestFirst => 0,
-        };
-        let after = page.token.as_ref().map_or(Ok(start), |token| page::decode(&question, token))?;
-        let size = page.effective_size();
-        let mut items = self.entries(id, order, after, size + 1).await?;
-        let more = items.len() > size;
-        items.truncate(size);
+        let after = page.token.as_ref().map(|token| page::decode::<u64>(&question, token)).transpose()?;
+        let Stretch { items, more } =
+            self.stretch(id, order, after.map(Version), page.effective_size()).await?;
         let next = match items.last() {
             Some(last) if more => Some(page::encode(&question, last.version.get())?),
             _ => None,
@@ -110,21 +106,20 @@ impl Queries {
         Ok(Page { items, next })
     }
 
-    /// The event that gave the product this version.
-    pub async fn entry(&self, id: &ProductId, version: Version) -> Result<Option<HistoryEntry>, QueryError> {
-        let row: Option<ReadRow> = self.cql.row(&self.entry, (id.as_str(), version.get() as i64)).await?;
-        Ok(row.map(|row| row.parse(id)).transpose()?)
-    }
-
     /// The product as it was, by folding its events; also when it was deleted then. `None`: it was not there yet, or the
     /// version is not there (yet): compare with [`Self::head`].
     pub async fn product_at(&self, id: &ProductId, past: Past) -> Result<Option<StoredProduct>, QueryError> {
         let mut state: Option<StoredProduct> = None;
         loop {
-            let after = state.as_ref().map_or(0, |s| s.product.version.get() as i64);
-            let entries = self.entries(id, Order::OldestFirst, after, FOLD_PAGE).await?;
-            let last_page = entries.len() < FOLD_PAGE;
-            for entry in &entries {
+            let after = state.as_ref().map(|s| s.product.version);
+            let wanted = match past {
+                // Not further than is asked for: what is missing behind it does not matter.
+                Past::Version(version) => version.get() - after.map_or(0, Version::get),
+                Past::Time(_) => u64::MAX,
+            };
+            let limit = FOLD_PAGE.min(usize::try_from(wanted).unwrap_or(FOLD_PAGE));
+            let Stretch { items, more } = self.stretch(id, Order::OldestFirst, after, limit).await?;
+            for entry in &items {
                 let beyond = match past {
                     Past::Version(version) => entry.version > version,
                     Past::Time(time) => entry.appended_at > time,
@@ -134,8 +129,8 @@ impl Queries {
                 }
                 state = Some(fold_entry(id, state, entry)?);
             }
-            if last_page {
-                let reached = state.as_ref().map(|s| s.product.version);
+            let reached = state.as_ref().map(|s| s.product.version);
+            if !more || past == Past::Version(reached.unwrap_or(Version::NONE)) {
                 return Ok(match past {
                     Past::Version(version) if reached != Some(version) => None,
                     Past::Version(_) | Past::Time(_) => state,
@@ -146,23 +141,7 @@ impl Queries {
 
     /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
     pub async fn position(&self, group: &str, partition: i32) -> Result<i64, QueryError> {
-        Ok(self.positions.read(group, partition).await?.unwrap_or_default())
-    }
-
-    async fn entries(
-        &self,
-        id: &ProductId,
-        order: Order,
-        after: i64,
-        limit: usize,
-    ) -> Result<Vec<HistoryEntry>, QueryError> {
-        let statement = match order {
-            Order::NewestFirst => &self.newest_first,
-            Order::OldestFirst => &self.oldest_first,
-        };
-        let limit = i32::try_from(limit).unwrap_or(i32::MAX);
-        let rows: Vec<ReadRow> = self.cql.rows(statement, (id.as_str(), after, limit)).await?;
-        Ok(rows.into_iter().map(|row| row.parse(id)).collect::<Result<_, _>>()?)
+        Ok(self.positions.read(group, partition).await?.unwrap_or_default().applied)
     }
 }
 

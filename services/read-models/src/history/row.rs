@@ -89,6 +89,8 @@ impl EntryRow {
 pub(super) struct ReadRow {
     /// Null where only the static head was written.
     pub(super) version: Option<i64>,
+    /// The static head: the same in all rows of a product; null before it is written.
+    pub(super) head_version: Option<i64>,
     event_id: Option<Uuid>,
     event_type: Option<String>,
     event: Option<String>,
@@ -102,10 +104,16 @@ pub(super) struct ReadRow {
 }
 
 /// The columns that [`ReadRow`] reads.
-pub(super) const READ_COLUMNS: &str = "version, event_id, event_type, event, actor, command_id, correlation_id, \
+pub(super) const READ_COLUMNS: &str = "version, head_version, event_id, event_type, event, actor, command_id, correlation_id, \
                                        log_partition, log_offset, appended_at, occurred_at";
 
 impl ReadRow {
+    /// About how many bytes the entry takes in an answer.
+    pub(super) fn size(&self) -> usize {
+        let texts = [&self.event, &self.actor, &self.correlation_id];
+        400 + texts.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+
     pub(super) fn parse(self, product: &ProductId) -> Result<HistoryEntry, Error> {
         let version = self.version.unwrap_or_default();
         let corrupt = |problem: String| Error::Corrupt {

@@ -6,8 +6,8 @@ use toolkit::cql::{Cql, Prepared, Schema, Write};
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{EntryRow, HeadColumns, HeadRow, head};
-use super::{HistoryHead, HistoryModel};
-use crate::model::{Store, Writes};
+use super::{HistoryHead, HistoryModel, NAME};
+use crate::model::{Position, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::CqlPositions;
 use crate::{Error, GENERATION};
@@ -22,6 +22,7 @@ pub struct HistoryStore {
     cql: Cql,
     positions: CqlPositions,
     load: Prepared,
+    load_entry: Prepared,
     put_entry: Prepared,
     put_head: Prepared,
 }
@@ -36,14 +37,19 @@ impl HistoryStore {
              :event_type, :event, :actor, :command_id, :correlation_id, :log_partition, :log_offset, :appended_at, \
              :occurred_at) USING TIMESTAMP :version"
         );
+        // In the columns of a head: what the head was when this was the newest event.
+        let load_entry = format!(
+            "SELECT version, event_id, appended_at FROM {{keyspace}}.{table} WHERE product_id = ? AND version = ?"
+        );
         let put_head = format!(
             "UPDATE {{keyspace}}.{table} USING TIMESTAMP :head_version SET head_version = :head_version, head_event_id = \
              :head_event_id, head_appended_at = :head_appended_at WHERE product_id = :product_id"
         );
         Ok(Self {
             cql: cql.clone(),
-            positions: CqlPositions::open(cql).await?,
+            positions: CqlPositions::open(cql, NAME).await?,
             load: cql.prepare(&select_head()).await?,
+            load_entry: cql.prepare(&load_entry).await?,
             put_entry: cql.prepare(&put_entry).await?,
             put_head: cql.prepare(&put_head).await?,
         })
@@ -70,10 +76,28 @@ fn partition(product: &ProductId) -> u64 {
 }
 
 impl Store<HistoryModel> for HistoryStore {
-    async fn load(&self, ids: &[ProductId]) -> Result<Vec<Option<HistoryHead>>, Error> {
-        let values = ids.iter().map(|id| (id.to_string(),)).collect();
+    /// Just before the wanted version: where the head has passed it, the row of the event before. One that is lost leaves no
+    /// state, and then nothing fits on it.
+    async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<HistoryHead>>, Error> {
+        let values = wanted.iter().map(|wanted| (wanted.product.to_string(),)).collect();
         let heads: Vec<Option<HeadColumns>> = self.cql.read_all(&self.load, values).await?;
-        Ok(ids.iter().zip(heads).map(|(id, columns)| head(id, columns?)).collect())
+        let mut states: Vec<Option<HistoryHead>> =
+            wanted.iter().zip(heads).map(|(wanted, columns)| head(&wanted.product, columns?)).collect();
+        let passed: Vec<usize> = (0..wanted.len())
+            .filter(|n| states[*n].as_ref().is_some_and(|head| head.version >= wanted[*n].version))
+            .collect();
+        let rows = async |before: i64| {
+            let key = |n: &usize| (wanted[*n].product.to_string(), wanted[*n].version.get() as i64 - before);
+            self.cql.read_all::<HeadColumns, _>(&self.load_entry, passed.iter().map(key).collect()).await
+        };
+        for ((n, before), same) in passed.iter().zip(rows(1).await?).zip(rows(0).await?) {
+            let Wanted { product, event_id, .. } = &wanted[*n];
+            let state = |columns: Option<HeadColumns>| columns.and_then(|columns| head(product, columns));
+            // Another event with this version: the projection has to see it.
+            let other = state(same).filter(|same| same.event_id != *event_id);
+            states[*n] = other.or_else(|| state(before));
+        }
+        Ok(states)
     }
 
     async fn write(&self, writes: Writes<HistoryModel>, retry: &Retry) -> Result<(), GaveUp<Error>> {
@@ -104,11 +128,19 @@ impl Store<HistoryModel> for HistoryStore {
         self.cql.write_all(then, retry).await.map_err(|e| e.map(Error::from))
     }
 
-    async fn position(&self, group: &str, partition: i32) -> Result<Option<i64>, Error> {
+    async fn position(&self, group: &str, partition: i32) -> Result<Option<Position>, Error> {
         Ok(self.positions.read(group, partition).await?)
     }
 
-    async fn write_position(&self, group: &str, partition: i32, position: i64) -> Result<(), Error> {
+    async fn write_position(&self, group: &str, partition: i32, position: Position) -> Result<(), Error> {
         Ok(self.positions.write(group, partition, position).await?)
+    }
+
+    async fn is_there(&self) -> Result<(), Error> {
+        Ok(self.cql.require(&SCHEMA, GENERATION).await?)
+    }
+
+    async fn incarnation(&self) -> Result<Option<String>, Error> {
+        Ok(self.cql.incarnation().await?)
     }
 }

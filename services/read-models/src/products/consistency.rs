@@ -1,18 +1,41 @@
-//! Whether what a list would show of one product is what its row says.
-//!
-//! Promise: a list is not answered without the write that a consistency token names, also where a store has lost rows whose
-//! partition is said to be applied.
+//! Whether a list can be trusted to show a product as a write left it: rows that a store lost after it acknowledged them are
+//! written again by the projector, and until then a list would be wrong without anyone noticing.
 
-use domain::{ProductId, Version};
+use domain::{ProductId, Status, Version};
+use toolkit::cql::{Cql, CqlError, Prepared};
 
-use super::Queries;
+use super::store::tables;
+use super::{CategoryKey, Queries};
 use crate::QueryError;
 
 impl Queries {
-    /// Whether the product's row has at least this version, and the category row that it should have is there with the same
-    /// version, or rightly absent.
+    /// Whether the product's row has come to `version`, and its category's list holds it as the row says, or rightly not.
     pub async fn is_consistent(&self, id: &ProductId, version: Version) -> Result<bool, QueryError> {
-        let found = self.product(id).await?;
-        Ok(found.map_or(Version::NONE, |found| found.product.version) >= version)
+        if version == Version::NONE {
+            return Ok(true);
+        }
+        let Some(stored) = self.product(id).await? else { return Ok(false) };
+        if stored.product.version < version {
+            return Ok(false);
+        }
+        let key = CategoryKey { category: stored.product.category.clone(), product: id.clone() };
+        let values = (key.category.as_str(), i32::from(key.bucket()), id.as_str());
+        let listed: Option<(i64,)> = self.cql.row(&self.in_list, values).await?;
+        let listed = listed.map(|(version,)| Version(version as u64));
+        // A list's row is written before the product's: it may be newer, and then the product may be on its way elsewhere.
+        Ok(match stored.product.status {
+            Status::Deleted => listed.is_none_or(|listed| listed > stored.product.version),
+            Status::Draft | Status::Listed | Status::Discontinued => {
+                listed.is_some_and(|listed| listed >= stored.product.version)
+            }
+        })
     }
+}
+
+pub(super) async fn prepare_in_list(cql: &Cql) -> Result<Prepared, CqlError> {
+    let table = tables().1;
+    let select = format!(
+        "SELECT version FROM {{keyspace}}.{table} WHERE category = ? AND bucket = ? AND product_id = ?"
+    );
+    cql.prepare(&select).await
 }

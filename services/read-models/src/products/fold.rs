@@ -1,15 +1,28 @@
 //! The pure part of `products`.
 
-use domain::{CategoryPath, FoldError, ProductId, Status};
+use domain::{CategoryPath, FoldError, ProductId, Status, Version};
 
 use super::{BUCKETS, NAME};
 use crate::StoredProduct;
-use crate::model::{Folded, ReadModel, Recorded};
+use crate::model::{Folded, Head, ReadModel, Recorded, RowChange, State};
 use crate::page::stable_hash;
 
 /// The read model `products`.
 #[derive(Debug, Clone, Copy)]
 pub enum Products {}
+
+/// The state row: the product as it is, and the categories it was moved out of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProductState {
+    pub stored: StoredProduct,
+    /// With the version that moved it, newest last, each category once. Events say where a product goes and not where from:
+    /// without it, a lost delete of a list's row could not be written again.
+    pub left: Vec<(CategoryPath, Version)>,
+}
+
+/// The most categories remembered. More moves of one product than this within a store's durability window would leave a row
+/// in a list, should the store crash just then.
+const MAX_LEFT: usize = 32;
 
 /// The key of a row of `products_by_category`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,22 +38,67 @@ impl CategoryKey {
     }
 }
 
+impl State for ProductState {
+    fn product(&self) -> &ProductId {
+        self.stored.product()
+    }
+
+    fn head(&self) -> Head {
+        self.stored.head()
+    }
+
+    fn size(&self) -> usize {
+        self.stored.size() + self.left.iter().map(|(category, _)| category.as_str().len() + 32).sum::<usize>()
+    }
+}
+
+impl ProductState {
+    fn category(&self) -> &CategoryPath {
+        &self.stored.product.category
+    }
+
+    fn change(&self, category: CategoryPath, version: Version, is_here: bool) -> RowChange<Products> {
+        let product = self.stored.product.id.clone();
+        let row = is_here.then(|| self.stored.clone());
+        RowChange { key: CategoryKey { category, product: product.clone() }, product, version, row }
+    }
+
+    /// The row of the product in the list of its category, or that there is none.
+    fn listing(&self) -> RowChange<Products> {
+        let is_listed = self.stored.product.status != Status::Deleted;
+        self.change(self.category().clone(), self.stored.product.version, is_listed)
+    }
+}
+
 impl ReadModel for Products {
     const NAME: &'static str = NAME;
-    type State = StoredProduct;
+    type State = ProductState;
     type Key = CategoryKey;
     type Row = StoredProduct;
 
-    fn fold(state: Option<StoredProduct>, record: &Recorded) -> Result<Folded<Self>, FoldError> {
-        let category_before = state.as_ref().map(|stored| stored.product.category.clone());
-        let state = StoredProduct::fold(state, record)?;
-        let key = |category| CategoryKey { category, product: record.product.clone() };
-        let mut changes = Vec::with_capacity(2);
-        if let Some(before) = category_before.filter(|before| *before != state.product.category) {
-            changes.push((key(before), None));
+    fn fold(state: Option<ProductState>, record: &Recorded) -> Result<Folded<Self>, FoldError> {
+        let (before, mut left) = match state {
+            Some(state) => (Some(state.stored), state.left),
+            None => (None, Vec::new()),
+        };
+        let category_before = before.as_ref().map(|stored| stored.product.category.clone());
+        let stored = StoredProduct::fold(before, record)?;
+        let moved_from = category_before.filter(|before| *before != stored.product.category);
+        if let Some(category) = &moved_from {
+            left.retain(|(it, _)| it != category && *it != stored.product.category);
+            left.push((category.clone(), record.version));
+            left.drain(..left.len().saturating_sub(MAX_LEFT));
         }
-        let listed = state.product.status != Status::Deleted;
-        changes.push((key(state.product.category.clone()), listed.then(|| state.clone())));
+        let state = ProductState { stored, left };
+        let moved_from = moved_from.map(|category| state.change(category, record.version, false));
+        let changes = moved_from.into_iter().chain([state.listing()]);
+        let changes = changes.map(|change| (change.key, change.row)).collect();
         Ok(Folded { state, changes })
+    }
+
+    fn again(state: &ProductState, record: &Recorded) -> Vec<RowChange<Self>> {
+        let left = state.left.iter().filter(|(_, version)| *version == record.version);
+        let left = left.map(|(category, version)| state.change(category.clone(), *version, false));
+        left.chain([state.listing()]).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Read model `products` (ScyllaDB): every product as it is now, by id and by category.
 //!
 //! Tables: `products_g1`, the state rows: the whole product, deleted ones too; `products_by_category_g1`, keyed
-//! `((category, bucket), product_id)`: what a list shows, of products that are not deleted.
+//! `((category, bucket), product_id)`: what a list shows, of products that are not deleted; `products_positions_g1`.
 
 mod consistency;
 mod fold;
@@ -11,7 +11,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use fold::{CategoryKey, Products};
+pub use fold::{CategoryKey, ProductState, Products};
 pub use query::{CategoryItem, Queries};
 pub use store::{ProductsStore, SCHEMA};
 

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use toolkit::cql::{Cql, Prepared};
 use uuid::Uuid;
 
-use super::BUCKETS;
+use super::consistency::prepare_in_list;
 use super::row::{ItemRow, ProductRow};
 use super::store::{prepare_load, tables};
+use super::{BUCKETS, NAME};
 use crate::page::{self, Page, PageRequest};
 use crate::positions::CqlPositions;
 use crate::{QueryError, StoredProduct};
@@ -30,10 +31,11 @@ pub struct CategoryItem {
 /// Asks `products`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queries {
-    cql: Cql,
+    pub(super) cql: Cql,
     positions: CqlPositions,
     by_id: Prepared,
     in_bucket: Prepared,
+    pub(super) in_list: Prepared,
 }
 
 /// Buckets of a category asked at once while a page is filled.
@@ -49,23 +51,25 @@ impl Queries {
         );
         Ok(Self {
             cql: cql.clone(),
-            positions: CqlPositions::open(cql).await?,
+            positions: CqlPositions::open(cql, NAME).await?,
             by_id: prepare_load(cql).await?,
             in_bucket: cql.prepare(&in_bucket).await?,
+            in_list: prepare_in_list(cql).await?,
         })
     }
 
     /// The product as it is now; also a deleted one.
     pub async fn product(&self, id: &ProductId) -> Result<Option<StoredProduct>, QueryError> {
         let row: Option<ProductRow> = self.cql.row(&self.by_id, (id.as_str(),)).await?;
-        Ok(row.map(ProductRow::parse).transpose()?)
+        Ok(row.map(ProductRow::parse).transpose()?.map(|state| state.stored))
     }
 
     /// Several products as they are now, in the order asked for; also deleted ones.
     pub async fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, QueryError> {
         let ids = ids.iter().map(|id| (id.to_string(),)).collect();
         let rows: Vec<Option<ProductRow>> = self.cql.read_all(&self.by_id, ids).await?;
-        Ok(rows.into_iter().map(|row| row.map(ProductRow::parse).transpose()).collect::<Result<_, _>>()?)
+        let stored = |row: ProductRow| Ok(row.parse()?.stored);
+        rows.into_iter().map(|row| row.map(stored).transpose()).collect()
     }
 
     /// The products of exactly this category (not of those below it) that are not deleted, in a stable order: by bucket,
@@ -108,6 +112,6 @@ impl Queries {
 
     /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
     pub async fn position(&self, group: &str, partition: i32) -> Result<i64, QueryError> {
-        Ok(self.positions.read(group, partition).await?.unwrap_or_default())
+        Ok(self.positions.read(group, partition).await?.unwrap_or_default().applied)
     }
 }

@@ -10,7 +10,7 @@ use toolkit::cql::scylla::value::CqlTimestamp;
 use toolkit::cql::scylla::{DeserializeRow, SerializeRow};
 use uuid::Uuid;
 
-use super::{CategoryItem, CategoryKey};
+use super::{CategoryItem, CategoryKey, ProductState};
 use crate::cql_time::{from_cql, to_cql};
 use crate::{Error, StoredProduct};
 
@@ -34,10 +34,13 @@ pub(super) struct ProductRow {
     version: i64,
     event_id: Uuid,
     updated_at: CqlTimestamp,
+    /// Null in rows of earlier releases.
+    left_categories: Option<BTreeMap<String, i64>>,
 }
 
-impl From<&StoredProduct> for ProductRow {
-    fn from(stored: &StoredProduct) -> Self {
+impl From<&ProductState> for ProductRow {
+    fn from(state: &ProductState) -> Self {
+        let ProductState { stored, left } = state;
         let product = &stored.product;
         Self {
             product_id: product.id.to_string(),
@@ -55,18 +58,21 @@ impl From<&StoredProduct> for ProductRow {
             version: product.version.get() as i64,
             event_id: stored.event_id,
             updated_at: to_cql(stored.updated_at),
+            left_categories: Some(
+                left.iter().map(|(category, version)| (category.to_string(), version.get() as i64)).collect(),
+            ),
         }
     }
 }
 
 impl ProductRow {
-    pub(super) fn parse(self) -> Result<StoredProduct, Error> {
+    pub(super) fn parse(self) -> Result<ProductState, Error> {
         let id = self.product_id.clone();
         self.try_into().map_err(|e: ValueError| corrupt("products", &id, &e))
     }
 }
 
-impl TryFrom<ProductRow> for StoredProduct {
+impl TryFrom<ProductRow> for ProductState {
     type Error = ValueError;
 
     fn try_from(row: ProductRow) -> Result<Self, ValueError> {
@@ -89,7 +95,13 @@ impl TryFrom<ProductRow> for StoredProduct {
                 .transpose()?,
             version: Version(row.version as u64),
         };
-        Ok(Self { product, event_id: row.event_id, updated_at: from_cql(row.updated_at) })
+        let stored = StoredProduct { product, event_id: row.event_id, updated_at: from_cql(row.updated_at) };
+        let left = row.left_categories.unwrap_or_default().into_iter();
+        let left =
+            left.map(|(category, version)| Ok((CategoryPath::parse(&category)?, Version(version as u64))));
+        let mut left = left.collect::<Result<Vec<_>, ValueError>>()?;
+        left.sort_by_key(|(_, version)| *version);
+        Ok(Self { stored, left })
     }
 }
 

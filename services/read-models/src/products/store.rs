@@ -1,15 +1,14 @@
 //! Loads and writes the rows of `products`.
 
-use domain::ProductId;
 use toolkit::cql::{Cql, CqlError, Prepared, Schema, Write};
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{CategoryDelete, CategoryRow, ProductRow};
-use super::{CategoryKey, Products};
-use crate::model::{RowChange, Store, Writes};
+use super::{CategoryKey, NAME, ProductState, Products};
+use crate::model::{Position, RowChange, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::CqlPositions;
-use crate::{Error, GENERATION, StoredProduct};
+use crate::{Error, GENERATION};
 
 /// The declared tables.
 pub const SCHEMA: Schema =
@@ -17,7 +16,7 @@ pub const SCHEMA: Schema =
 
 /// The columns of `products`, as they are read and written.
 pub(super) const COLUMNS: &str = "product_id, sku, name, description, category, brand, price_minor, currency, attributes, \
-                                  tags, status, deleted_from, version, event_id, updated_at";
+                                  tags, status, deleted_from, version, event_id, updated_at, left_categories";
 
 /// The tables of `products`.
 #[derive(Debug, Clone)]
@@ -48,7 +47,7 @@ impl ProductsStore {
         );
         Ok(Self {
             cql: cql.clone(),
-            positions: CqlPositions::open(cql).await?,
+            positions: CqlPositions::open(cql, NAME).await?,
             load: prepare_load(cql).await?,
             put_product: cql.prepare(&insert(&products, COLUMNS)).await?,
             put_in_category: cql.prepare(&insert(&by_category, category_columns)).await?,
@@ -90,8 +89,9 @@ fn partition(key: &CategoryKey) -> u64 {
 }
 
 impl Store<Products> for ProductsStore {
-    async fn load(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, Error> {
-        let ids = ids.iter().map(|id| (id.to_string(),)).collect();
+    /// As they are: rows hold no earlier states.
+    async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<ProductState>>, Error> {
+        let ids = wanted.iter().map(|wanted| (wanted.product.to_string(),)).collect();
         let rows: Vec<Option<ProductRow>> = self.cql.read_all(&self.load, ids).await?;
         rows.into_iter().map(|row| row.map(ProductRow::parse).transpose()).collect()
     }
@@ -99,16 +99,24 @@ impl Store<Products> for ProductsStore {
     async fn write(&self, writes: Writes<Products>, retry: &Retry) -> Result<(), GaveUp<Error>> {
         let rows = writes.rows.iter().map(|change| self.row(change)).collect();
         self.cql.write_all(rows, retry).await.map_err(|e| e.map(Error::from))?;
-        let state = |stored| Write::new(&self.put_product, ProductRow::from(stored));
+        let state = |state| Write::new(&self.put_product, ProductRow::from(state));
         let states = writes.states.iter().map(state).collect();
         self.cql.write_all(states, retry).await.map_err(|e| e.map(Error::from))
     }
 
-    async fn position(&self, group: &str, partition: i32) -> Result<Option<i64>, Error> {
+    async fn position(&self, group: &str, partition: i32) -> Result<Option<Position>, Error> {
         Ok(self.positions.read(group, partition).await?)
     }
 
-    async fn write_position(&self, group: &str, partition: i32, position: i64) -> Result<(), Error> {
+    async fn write_position(&self, group: &str, partition: i32, position: Position) -> Result<(), Error> {
         Ok(self.positions.write(group, partition, position).await?)
+    }
+
+    async fn is_there(&self) -> Result<(), Error> {
+        Ok(self.cql.require(&SCHEMA, GENERATION).await?)
+    }
+
+    async fn incarnation(&self) -> Result<Option<String>, Error> {
+        Ok(self.cql.incarnation().await?)
     }
 }

@@ -6,7 +6,7 @@ use domain::FoldError;
 
 use super::NAME;
 use crate::StoredProduct;
-use crate::model::{Folded, ReadModel, Recorded};
+use crate::model::{Folded, ReadModel, Recorded, RowChange};
 
 /// The read model `search`.
 #[derive(Debug, Clone, Copy)]
@@ -21,5 +21,10 @@ impl ReadModel for SearchModel {
 
     fn fold(state: Option<StoredProduct>, record: &Recorded) -> Result<Folded<Self>, FoldError> {
         Ok(Folded { state: StoredProduct::fold(state, record)?, changes: Vec::new() })
+    }
+
+    /// None: a document that is there is whole.
+    fn again(_state: &StoredProduct, _record: &Recorded) -> Vec<RowChange<Self>> {
+        Vec::new()
     }
 }

@@ -21,7 +21,6 @@ const MAX_READ_BYTES: usize = 8 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Queries {
     search: Search,
-    alias: String,
     index: String,
     positions: SearchPositions,
 }
@@ -30,7 +29,6 @@ impl Queries {
     pub fn new(search: &Search) -> Self {
         Self {
             search: search.clone(),
-            alias: INDEX.alias(search.prefix()),
             index: INDEX.index(search.prefix(), GENERATION),
             positions: SearchPositions::open(search),
         }
@@ -46,14 +44,14 @@ impl Queries {
         let mut size = Size { hits: request.page.effective_size() + 1, facet_values: FACET_VALUES };
         let answer = loop {
             let body = body::search(request, size, cursor.as_ref());
-            let answer = self.search.search_bounded(&self.alias, body, MAX_READ_BYTES).await;
+            let answer = self.search.search_bounded(&self.index, body, MAX_READ_BYTES).await;
             if let Some(answer) = answer.map_err(refused)? {
                 break answer;
             }
             size = smaller(size).ok_or_else(|| {
                 QueryError::Internal(format!(
                     "one product of {} is larger than {MAX_READ_BYTES} bytes",
-                    self.alias
+                    self.index
                 ))
             })?;
         };
@@ -69,7 +67,7 @@ impl Queries {
         check_text(prefix)
             .map_err(|problem| QueryError::BadQuestion(format!("the text to complete {problem}")))?;
         let body = body::suggest(prefix, size.clamp(1, 50));
-        let answer: Answer<NameDocument> = self.search.search(&self.alias, body).await.map_err(refused)?;
+        let answer: Answer<NameDocument> = self.search.search(&self.index, body).await.map_err(refused)?;
         let suggestions = answer.hits.hits.into_iter().map(|hit| {
             let document = hit.source;
             Ok(Suggestion {
@@ -80,7 +78,7 @@ impl Queries {
         });
         suggestions
             .collect::<Result<_, ValueError>>()
-            .map_err(|e| QueryError::Internal(format!("reading a document of {}: {e}", self.alias)))
+            .map_err(|e| QueryError::Internal(format!("reading a document of {}: {e}", self.index)))
     }
 
     /// The product as `search` holds it, in real time; also a deleted one.
@@ -93,7 +91,7 @@ impl Queries {
     /// Everything of the partition below this offset is applied by the group; 0 if nothing is. It is searchable after the
     /// next refresh.
     pub async fn position(&self, group: &str, partition: i32) -> Result<i64, QueryError> {
-        Ok(self.positions.read(group, partition).await?.unwrap_or_default())
+        Ok(self.positions.read(group, partition).await?.unwrap_or_default().applied)
     }
 
     /// Makes everything applied so far searchable.
@@ -121,6 +119,9 @@ fn refused(error: SearchError) -> QueryError {
     const OF_THE_INDEX: [&str; 3] =
         ["No mapping found", "index_closed_exception", "index_not_found_exception"];
     let SearchError::Status { status, problem, .. } = &error else { return error.into() };
+    if error.is_transient() && *status != 500 {
+        return error.into();
+    }
     let names = |kinds: &[&str]| kinds.iter().any(|kind| problem.contains(kind));
     let is_refusal = *status == 400 || (*status == 500 && names(&OF_QUESTIONS));
     if !is_refusal || names(&OF_THE_INDEX) {
@@ -138,7 +139,8 @@ mod tests {
     use super::*;
 
     fn status(status: u16, problem: &str) -> SearchError {
-        SearchError::Status { request: "POST /s/_search".to_owned(), status, problem: problem.to_owned() }
+        let (request, kind) = ("POST /s/_search".to_owned(), String::new());
+        SearchError::Status { request, status, kind, problem: problem.to_owned() }
     }
 
     #[test]

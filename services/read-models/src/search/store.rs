@@ -1,12 +1,11 @@
 //! Loads and writes the documents of `search`.
 
-use domain::ProductId;
 use toolkit::retry::{GaveUp, Retry};
 use toolkit::search::{Document, Index, Search};
 
 use super::SearchModel;
 use super::document::ProductDocument;
-use crate::model::{Store, Writes};
+use crate::model::{Position, Store, Wanted, Writes};
 use crate::positions::SearchPositions;
 use crate::{Error, GENERATION, StoredProduct};
 
@@ -19,22 +18,26 @@ pub const INDEX: Index =
 pub struct SearchStore {
     search: Search,
     index: String,
+    write_alias: String,
     positions: SearchPositions,
 }
 
 impl SearchStore {
     /// Checks that the indices are there as declared (`folio stores apply`): a server would make them up otherwise.
     pub async fn open(search: &Search) -> Result<Self, Error> {
-        for declared in [&INDEX, &crate::positions::INDEX] {
-            let missing = search.missing(declared, GENERATION).await?;
-            if !missing.is_empty() {
-                let problem = format!("missing: {}; run `folio stores apply`", missing.join(", "));
-                return Err(toolkit::search::SearchError::Schema(problem).into());
-            }
-        }
+        require(search).await?;
         let index = INDEX.index(search.prefix(), GENERATION);
-        Ok(Self { search: search.clone(), index, positions: SearchPositions::open(search) })
+        let write_alias = INDEX.write_alias(search.prefix(), GENERATION);
+        Ok(Self { search: search.clone(), index, write_alias, positions: SearchPositions::open(search) })
     }
+}
+
+/// An error if an index is not there as declared.
+async fn require(search: &Search) -> Result<(), Error> {
+    for declared in [&INDEX, &crate::positions::INDEX] {
+        search.require(declared, GENERATION).await?;
+    }
+    Ok(())
 }
 
 /// The product as a document of the index.
@@ -52,8 +55,9 @@ pub(super) fn document(stored: &StoredProduct) -> Result<Document, Error> {
 }
 
 impl Store<SearchModel> for SearchStore {
-    async fn load(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, Error> {
-        let ids: Vec<&str> = ids.iter().map(ProductId::as_str).collect();
+    /// As they are: an index holds no earlier states.
+    async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<StoredProduct>>, Error> {
+        let ids: Vec<&str> = wanted.iter().map(|wanted| wanted.product.as_str()).collect();
         let documents: Vec<Option<ProductDocument<'static>>> = self.search.mget(&self.index, &ids).await?;
         documents.into_iter().map(|document| document.map(ProductDocument::parse).transpose()).collect()
     }
@@ -61,14 +65,22 @@ impl Store<SearchModel> for SearchStore {
     async fn write(&self, writes: Writes<SearchModel>, retry: &Retry) -> Result<(), GaveUp<Error>> {
         let documents: Result<Vec<Document>, Error> = writes.states.iter().map(document).collect();
         let documents = documents.map_err(GaveUp::Final)?;
-        self.search.write_all(&self.index, documents, retry).await.map_err(|e| e.map(Error::from))
+        self.search.write_all(&self.write_alias, documents, retry).await.map_err(|e| e.map(Error::from))
     }
 
-    async fn position(&self, group: &str, partition: i32) -> Result<Option<i64>, Error> {
+    async fn position(&self, group: &str, partition: i32) -> Result<Option<Position>, Error> {
         Ok(self.positions.read(group, partition).await?)
     }
 
-    async fn write_position(&self, group: &str, partition: i32, position: i64) -> Result<(), Error> {
+    async fn write_position(&self, group: &str, partition: i32, position: Position) -> Result<(), Error> {
         self.positions.write(group, partition, position).await
+    }
+
+    async fn is_there(&self) -> Result<(), Error> {
+        require(&self.search).await
+    }
+
+    async fn incarnation(&self) -> Result<Option<String>, Error> {
+        Ok(self.search.incarnation().await?)
     }
 }

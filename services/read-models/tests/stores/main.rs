@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use domain::{CategoryPath, ProductId, Version};
 use jiff::Timestamp;
 use read_models::history::{HistoryModel, HistoryStore, Order, Past};
-use read_models::model::{Recorded, Store};
+use read_models::model::{Position, ReadModel, Recorded, Store, Wanted};
 use read_models::products::{Products, ProductsStore};
 use read_models::search::{
     AttributeName, AttributeValue, Brand, Facet, Filters, SearchModel, SearchRequest, SearchStore, Sort, Tag,
@@ -19,6 +19,7 @@ use records::{created, deleted, fold, id, moved, priced, project, records, retry
 use testkit::servers::{servers, test_prefix};
 use toolkit::config::{CqlConfig, SearchConfig};
 use toolkit::cql::Cql;
+use toolkit::retry::GaveUp;
 use toolkit::search::Search;
 
 const GROUP: &str = "test.g1";
@@ -46,7 +47,7 @@ async fn search() -> Search {
         ..SearchConfig::default()
     };
     let search = Search::connect(&config).await.unwrap();
-    assert_eq!(stores::check_search(&search).await.unwrap().len(), 4);
+    assert_eq!(stores::check_search(&search).await.unwrap().len(), 6);
     let applied = stores::apply_search(&search).await.unwrap();
     assert!(applied.iter().all(|a| a.created), "{applied:?}");
     assert!(stores::apply_search(&search).await.unwrap().iter().all(|a| !a.created));
@@ -100,18 +101,125 @@ async fn products_are_found_by_id_and_listed_by_category() {
     assert_eq!(queries.list_category(&old, &PageRequest::default()).await.unwrap().items.len(), 1);
 
     assert_eq!(queries.position(GROUP, 0).await.unwrap(), 0);
-    for position in [7, 5] {
-        store.write_position(GROUP, 0, position).await.unwrap();
-        assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7, "a position never goes back");
+    positions_never_go_back(&store).await;
+    assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7);
+
+    // Whatever else is lost with it, a read model keeps its own positions; those of the lost one go.
+    let others = HistoryStore::open(&cql).await.unwrap();
+    positions_never_go_back(&others).await;
+    assert!(
+        Store::<Products>::incarnation(&store).await.unwrap().is_some(),
+        "the server tells when it was started"
+    );
+    for table in ["history_g1", "products_by_category_g1"] {
+        let lost = cql.prepare(&format!("DROP TABLE {{keyspace}}.{table}")).await.unwrap();
+        cql.execute(&lost, ()).await.unwrap();
+        assert_eq!(stores::check_cql(&cql).await.unwrap().len(), 1, "{table}");
+        let is_history = table == "history_g1";
+        assert_eq!(others.is_there().await.is_err_and(|error| error.is_missing()), is_history, "{table}");
+        assert_eq!(store.is_there().await.is_err_and(|error| error.is_missing()), !is_history, "{table}");
+        if !is_history {
+            let late = store.write(fold(&store, &first).await, &retry()).await.unwrap_err();
+            assert!(matches!(&late, GaveUp::Final(error) if error.is_missing()), "{late:?}");
+        }
+        stores::apply_cql(&cql, "").await.unwrap();
+        let (products, history) =
+            (store.position(GROUP, 0).await.unwrap(), others.position(GROUP, 0).await.unwrap());
+        assert_eq!(history, None, "what was lost is built again from the beginning");
+        assert_eq!(products.is_some(), is_history, "{table}");
     }
-    let lost = cql.prepare("DROP TABLE {keyspace}.history_g1").await.unwrap();
-    cql.execute(&lost, ()).await.unwrap();
+    cql.drop_keyspace().await.unwrap();
+}
+
+async fn positions_never_go_back<M: ReadModel>(store: &impl Store<M>) {
+    let position = |applied, durable| Position { applied, durable };
+    assert_eq!(store.position(GROUP, 0).await.unwrap(), None);
+    for (written, stored) in [((7, 3), (7, 3)), ((5, 5), (7, 3))] {
+        store.write_position(GROUP, 0, position(written.0, written.1)).await.unwrap();
+        assert_eq!(store.position(GROUP, 0).await.unwrap(), Some(position(stored.0, stored.1)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_of_a_newer_release_is_added_and_rows_without_it_are_read() {
+    let cql = cql().await;
+    let store = ProductsStore::open(&cql).await.unwrap();
+    project::<Products, _>(&store, &records(0, vec![created(0, "rings")])).await;
+    let before = cql.prepare("ALTER TABLE {keyspace}.products_g1 DROP left_categories").await.unwrap();
+    cql.execute(&before, ()).await.unwrap();
     assert_eq!(stores::check_cql(&cql).await.unwrap().len(), 1);
-    stores::apply_cql(&cql, "").await.unwrap();
+    let applied = stores::apply_cql(&cql, "").await.unwrap();
+    let changed: Vec<_> = applied.iter().filter(|it| it.created).map(|it| it.what.as_str()).collect();
+    assert!(changed.len() == 1 && changed[0].contains("left_categories"), "{changed:?}");
+    assert!(stores::check_cql(&cql).await.unwrap().is_empty());
+    let queries = products::Queries::open(&cql).await.unwrap();
+    assert_eq!(queries.product(&id(0)).await.unwrap().unwrap().product.version, Version(1));
+    cql.drop_keyspace().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_store_lost_are_noticed_and_written_again_by_the_same_events() {
+    let cql = cql().await;
+    let (listed, past) = (ProductsStore::open(&cql).await.unwrap(), HistoryStore::open(&cql).await.unwrap());
+    let (products, history) =
+        (products::Queries::open(&cql).await.unwrap(), history::Queries::open(&cql).await.unwrap());
+    let events = records(0, vec![created(0, "rings"), priced(5), moved("gold"), priced(6)]);
+    // As a crash leaves it: states are there, and of their other rows some are not.
+    project::<Products, _>(&listed, &events[..2]).await;
+    let mut writes = fold::<Products, _>(&listed, &events).await;
+    writes.rows.clear();
+    listed.write(writes, &retry()).await.unwrap();
+    let mut writes = fold::<HistoryModel, _>(&past, &events).await;
+    writes.rows.retain(|change| change.version != Version(3));
+    past.write(writes, &retry()).await.unwrap();
+    let consistent = async || products.is_consistent(&id(0), Version(4)).await.unwrap();
+    let is_incomplete = |it: Result<bool, QueryError>| matches!(it, Err(QueryError::Incomplete(_)));
+    let page = async |order, size| {
+        history.history(&id(0), order, &PageRequest::new(size, None)).await.map(|page| page.items.is_empty())
+    };
+    let at = async |past| history.product_at(&id(0), past).await.map(|it| it.is_some());
+    assert!(!consistent().await);
+    for order in [Order::NewestFirst, Order::OldestFirst] {
+        assert!(is_incomplete(page(order, 10).await), "{order:?}");
+    }
+    assert!(!page(Order::NewestFirst, 1).await.unwrap(), "what is whole is answered");
+    assert!(is_incomplete(at(Past::Version(Version(4))).await));
+    assert!(is_incomplete(at(Past::Version(Version(3))).await));
+    assert!(is_incomplete(at(Past::Time(Timestamp::from_second(100).unwrap())).await));
+    assert!(at(Past::Version(Version(2))).await.unwrap());
+    let listed_in = async |category: &str| {
+        let category = CategoryPath::parse(category).unwrap();
+        products.list_category(&category, &PageRequest::default()).await.unwrap().items.len()
+    };
+    assert_eq!((listed_in("rings").await, listed_in("gold").await), (1, 0), "a delete was lost too");
+
+    project::<Products, _>(&listed, &events).await;
+    project::<HistoryModel, _>(&past, &events[1..]).await;
+    assert!(consistent().await);
+    assert!(!products.is_consistent(&id(0), Version(5)).await.unwrap());
+    assert_eq!((listed_in("rings").await, listed_in("gold").await), (0, 1));
+    for order in [Order::NewestFirst, Order::OldestFirst] {
+        assert!(!page(order, 10).await.unwrap(), "{order:?}");
+    }
+    assert!(at(Past::Version(Version(4))).await.unwrap());
+    assert!(!at(Past::Version(Version(5))).await.unwrap(), "it is not there yet");
+    cql.drop_keyspace().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_history_that_comes_again_is_folded_from_just_before_it() {
+    let cql = cql().await;
+    let store = HistoryStore::open(&cql).await.unwrap();
+    let events = records(0, vec![created(0, "rings"), priced(5), priced(6)]);
+    project::<HistoryModel, _>(&store, &events).await;
+    let loaded = async |record: &Recorded| store.load(&[record.into()]).await.unwrap().remove(0);
+    assert_eq!(loaded(&events[0]).await, None);
+    assert_eq!(loaded(&events[2]).await.map(|head| head.version), Some(Version(2)));
+    // An event of another log is seen as it is there.
+    let other = Recorded { event_id: uuid::Uuid::from_u128(99), ..events[1].clone() };
     assert_eq!(
-        queries.position(GROUP, 0).await.unwrap(),
-        0,
-        "what was lost is built again from the beginning"
+        loaded(&other).await.map(|head| (head.version, head.event_id)),
+        Some((Version(2), events[1].event_id))
     );
     cql.drop_keyspace().await.unwrap();
 }
@@ -126,7 +234,8 @@ async fn a_history_is_paged_and_folded_to_any_past() {
     let records = records(0, events);
     project::<HistoryModel, _>(&store, &records).await;
     project::<HistoryModel, _>(&store, &records[100..]).await;
-    let state = &store.load(&[id(0), id(1)]).await.unwrap();
+    let wanted = |n: usize| Wanted { product: id(n), version: Version(151), event_id: uuid::Uuid::nil() };
+    let state = &store.load(&[wanted(0), wanted(1)]).await.unwrap();
     assert_eq!(state[0].as_ref().map(|s| s.version), Some(Version(150)));
     assert!(state[1].is_none());
 
@@ -147,7 +256,8 @@ async fn a_history_is_paged_and_folded_to_any_past() {
         };
         assert_eq!(versions, expected);
     }
-    let entry = queries.entry(&id(0), Version(2)).await.unwrap().unwrap();
+    let oldest = queries.history(&id(0), Order::OldestFirst, &PageRequest::new(2, None)).await.unwrap();
+    let entry = &oldest.items[1];
     assert_eq!((entry.event_type.as_str(), entry.actor.as_deref()), ("PriceChanged", Some("ann")));
     assert_eq!(entry.event["price"]["minor_units"], 0);
     let price_at = async |past| {
@@ -235,11 +345,17 @@ async fn products_are_searched_with_typos_filters_and_facets() {
     let suggested = queries.suggest("golden ri", 5).await.unwrap();
     assert_eq!(suggested.len(), 5);
     assert!(queries.suggest("  ", 5).await.unwrap().is_empty());
-    for position in [7, 5] {
-        store.write_position(GROUP, 0, position).await.unwrap();
-        assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7, "a position never goes back");
-    }
+    positions_never_go_back::<SearchModel>(&store).await;
+    assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7);
+    assert!(store.incarnation().await.unwrap().is_some(), "the server tells when it was started");
+
+    // A write never makes an index up.
+    let late = fold::<SearchModel, _>(&store, &records(5, vec![created(5, "rings/gold"), priced(8)])).await;
     search.delete_index(&search::INDEX.index(search.prefix(), read_models::GENERATION)).await.unwrap();
+    let refused = store.write(late, &retry()).await.unwrap_err();
+    assert!(matches!(&refused, GaveUp::Final(error) if error.is_missing()), "{refused:?}");
+    assert!(store.is_there().await.is_err_and(|error| error.is_missing()));
+    assert!(matches!(queries.search(&SearchRequest::default()).await, Err(QueryError::Unavailable(_))));
     stores::apply_search(&search).await.unwrap();
     assert_eq!(
         queries.position(GROUP, 0).await.unwrap(),

@@ -64,11 +64,12 @@ pub(crate) fn records(n: usize, events: Vec<Event>) -> Vec<Recorded> {
 
 /// Folds records as a projector does, on what the store holds.
 pub(crate) async fn fold<M: ReadModel, S: Store<M>>(store: &S, records: &[Recorded]) -> Writes<M> {
-    let mut projection = Projection::<M>::new(1_000);
-    let missing = projection.begin(records.iter().map(|r| &r.product));
+    let mut projection = Projection::<M>::new(1_000, 1 << 20);
+    projection.begin();
+    let missing = projection.missing(records);
     let states = store.load(&missing).await.unwrap();
-    for (product, state) in missing.into_iter().zip(states) {
-        projection.loaded(product, state);
+    for (wanted, state) in missing.into_iter().zip(states) {
+        projection.loaded(wanted.product, state);
     }
     for record in records {
         let outcome = projection.apply(record).unwrap();

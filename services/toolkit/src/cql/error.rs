@@ -20,13 +20,31 @@ pub enum CqlError {
     /// The answer has another shape than the statement expects.
     #[error("reading the answer to `{statement}`: {problem}")]
     Decode { statement: String, problem: String },
+    /// A declared table or column is not there.
+    #[error("there is no {0}; run `folio stores apply`, and it is built again")]
+    Missing(String),
     /// The store is not as it was declared.
     #[error("{0}")]
     Schema(String),
 }
 
 impl CqlError {
-    /// Whether the same statement may succeed later: the nodes are away, overloaded or too slow.
+    /// Whether a table or the keyspace is not there at all, so that what it held is lost.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Missing(_) => true,
+            Self::Prepare { source, .. } => prepare_says_missing(source),
+            Self::Execute { source, .. } => match &**source {
+                ExecutionError::PrepareError(e) => prepare_says_missing(e),
+                ExecutionError::LastAttemptError(e) => attempt_says_missing(e),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether the same statement may succeed later: the nodes are away, overloaded or too slow, or refuse credentials that an
+    /// operator may be replacing.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connect { source, .. } => {
@@ -44,7 +62,7 @@ impl CqlError {
                 ExecutionError::LastAttemptError(e) => attempt_is_transient(e),
                 _ => false,
             },
-            Self::Decode { .. } | Self::Schema(_) => false,
+            Self::Decode { .. } | Self::Missing(_) | Self::Schema(_) => false,
         }
     }
 }
@@ -53,6 +71,19 @@ impl Transient for CqlError {
     fn is_transient(&self) -> bool {
         self.is_transient()
     }
+}
+
+fn prepare_says_missing(error: &PrepareError) -> bool {
+    matches!(error, PrepareError::AllAttemptsFailed { first_attempt } if attempt_says_missing(first_attempt))
+}
+
+/// Neither server has a code of its own for it.
+fn attempt_says_missing(error: &RequestAttemptError) -> bool {
+    let RequestAttemptError::DbError(DbError::Invalid, text) = error else { return false };
+    let text = text.to_lowercase();
+    ["unconfigured table", "does not exist", "no keyspace", "unknown table"]
+        .iter()
+        .any(|it| text.contains(it))
 }
 
 fn prepare_is_transient(error: &PrepareError) -> bool {
@@ -77,6 +108,8 @@ fn attempt_is_transient(error: &RequestAttemptError) -> bool {
                 | DbError::ReadFailure { .. }
                 | DbError::WriteFailure { .. }
                 | DbError::ServerError
+                | DbError::AuthenticationError
+                | DbError::Unauthorized
                 | DbError::RateLimitReached { .. }
         ),
         _ => false,

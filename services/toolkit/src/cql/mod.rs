@@ -4,6 +4,7 @@
 //! driver and [`Cql::write_all`] may repeat it; an error says which statement was tried.
 
 mod error;
+mod incarnation;
 mod schema;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Applying a declared schema, and checking that what is there is what was declared.
 //!
-//! Promise: applying twice changes nothing the second time, and tells what it created.
+//! Promises: applying twice changes nothing the second time, and tells what it created; a column that a newer release declares
+//! is added, with nothing in it; nothing is ever dropped or changed.
 
 use std::time::Duration;
 
@@ -58,11 +59,20 @@ impl Cql {
         let mut applied = Vec::new();
         for statement in schema.statements(self.keyspace(), replication, generation) {
             let declared = Declared::parse(schema.name, &statement)?;
-            let created = !self.exists(&declared).await?;
-            if created {
-                self.ddl(&statement).await?;
+            let absent = self.absent(&declared).await?;
+            match &absent {
+                Absent::Nothing => {}
+                Absent::All => self.ddl(&statement).await?,
+                Absent::Columns(columns) => {
+                    let added: Vec<&str> = columns.iter().map(|column| column.definition.as_str()).collect();
+                    self.ddl(&format!("ALTER {declared} ADD ({})", added.join(", "))).await?;
+                }
             }
-            applied.push(Applied { what: declared.to_string(), created });
+            let what = match &absent {
+                Absent::Columns(columns) => format!("{declared}, columns {}", names(columns)),
+                Absent::Nothing | Absent::All => declared.to_string(),
+            };
+            applied.push(Applied { what, created: absent != Absent::Nothing });
         }
         Ok(applied)
     }
@@ -72,11 +82,21 @@ impl Cql {
         let mut missing = Vec::new();
         for statement in schema.statements(self.keyspace(), "", generation) {
             let declared = Declared::parse(schema.name, &statement)?;
-            if !self.exists(&declared).await? {
-                missing.push(declared.to_string());
+            match self.absent(&declared).await? {
+                Absent::Nothing => {}
+                Absent::All => missing.push(declared.to_string()),
+                Absent::Columns(columns) => {
+                    missing.push(format!("columns {} of {declared}", names(&columns)))
+                }
             }
         }
         Ok(missing)
+    }
+
+    /// An error, [`CqlError::is_missing`], if anything declared is missing.
+    pub async fn require(&self, schema: &Schema, generation: u32) -> Result<(), CqlError> {
+        let missing = self.missing(schema, generation).await?;
+        if missing.is_empty() { Ok(()) } else { Err(CqlError::Missing(missing.join(", no "))) }
     }
 
     /// Drops the keyspace with all its tables, if it is there. For tests and rebuilds: everything in it can be built again.
@@ -99,40 +119,63 @@ impl Cql {
         Ok(())
     }
 
-    async fn exists(&self, declared: &Declared) -> Result<bool, CqlError> {
+    async fn absent(&self, declared: &Declared) -> Result<Absent, CqlError> {
         match declared {
             Declared::Keyspace { name } => {
                 let find = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?";
                 let find = self.prepare(find).await?;
-                Ok(self.row::<(String,)>(&find, (name,)).await?.is_some())
+                let found = self.row::<(String,)>(&find, (name,)).await?;
+                Ok(if found.is_some() { Absent::Nothing } else { Absent::All })
             }
-            Declared::Table { keyspace, name, columns } => {
+            Declared::Table { keyspace, name, columns, key } => {
                 let find = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ?";
                 let find = self.prepare(find).await?;
                 let there: Vec<(String,)> = self.rows(&find, (keyspace, name)).await?;
-                let absent: Vec<&str> = columns
-                    .iter()
-                    .filter(|c| !there.iter().any(|(t,)| t == *c))
-                    .map(String::as_str)
-                    .collect();
-                if there.is_empty() || absent.is_empty() {
-                    return Ok(!there.is_empty());
+                if there.is_empty() {
+                    return Ok(Absent::All);
+                }
+                let is_there = |name: &str| there.iter().any(|(it,)| it == name);
+                let absent: Vec<Column> = columns.iter().filter(|it| !is_there(&it.name)).cloned().collect();
+                if absent.is_empty() {
+                    return Ok(Absent::Nothing);
+                }
+                if absent.iter().all(|column| !key.contains(&column.name)) {
+                    return Ok(Absent::Columns(absent));
                 }
                 Err(CqlError::Schema(format!(
-                    "table {keyspace}.{name} is there without the declared columns {}; it belongs to another version of \
-                     Folio: use another keyspace, or drop the table and let it be built again",
-                    absent.join(", ")
+                    "table {keyspace}.{name} has another key, without {}; it belongs to another version of Folio: use \
+                     another keyspace, or drop the table and let it be built again",
+                    names(&absent)
                 )))
             }
         }
     }
 }
 
+/// What of a declared thing is not there.
+#[derive(Debug, PartialEq, Eq)]
+enum Absent {
+    Nothing,
+    All,
+    Columns(Vec<Column>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: String,
+    /// As it is declared, without the comma.
+    pub(super) definition: String,
+}
+
+fn names(columns: &[Column]) -> String {
+    columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 /// What a statement creates.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Declared {
     Keyspace { name: String },
-    Table { keyspace: String, name: String, columns: Vec<String> },
+    Table { keyspace: String, name: String, columns: Vec<Column>, key: String },
 }
 
 impl Declared {
@@ -152,13 +195,17 @@ impl Declared {
         let (table, body) = rest.split_once('(').ok_or_else(bad)?;
         let (keyspace, name) = table.trim().split_once('.').ok_or_else(bad)?;
         // One column per line, as our files have it.
-        let columns = body
-            .lines()
-            .map(str::trim)
+        let mut lines = body.lines().map(str::trim).filter(|line| !line.is_empty());
+        let columns = lines
+            .by_ref()
             .take_while(|line| !line.starts_with("PRIMARY KEY"))
-            .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+            .filter_map(|line| {
+                let definition = line.trim_end_matches(',').trim().to_owned();
+                Some(Column { name: line.split_whitespace().next()?.to_owned(), definition })
+            })
             .collect();
-        Ok(Self::Table { keyspace: keyspace.to_owned(), name: name.to_owned(), columns })
+        let key = body.lines().find_map(|line| line.trim().strip_prefix("PRIMARY KEY")).unwrap_or_default();
+        Ok(Self::Table { keyspace: keyspace.to_owned(), name: name.to_owned(), columns, key: key.to_owned() })
     }
 }
 

@@ -21,7 +21,13 @@ fn a_schema_is_split_into_statements_with_its_names_filled_in() {
         Declared::Table {
             keyspace: "shop".to_owned(),
             name: "things_g3".to_owned(),
-            columns: vec!["id".to_owned(), "version".to_owned()]
+            columns: [("id", "id text"), ("version", "version bigint")]
+                .map(|(name, definition)| schema::Column {
+                    name: name.to_owned(),
+                    definition: definition.to_owned()
+                })
+                .into(),
+            key: " (id)".to_owned(),
         }
     );
 }

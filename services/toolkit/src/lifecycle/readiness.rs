@@ -23,6 +23,9 @@ struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct State {
     up: bool,
+    /// Whether the service serves without it, but for what needs it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_part: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
@@ -51,12 +54,21 @@ impl Status {
 impl Readiness {
     /// Declares a dependency, down until it is told to be up. Asking for the same name again gets the same one.
     pub fn dependency(&self, name: impl Into<String>) -> Dependency {
-        let name = name.into();
-        let starting = State { up: false, reason: Some("starting".to_owned()) };
+        self.declare(name.into(), false)
+    }
+
+    /// Declares something that only a part of the service needs: it is told like a dependency, and the service is ready
+    /// without it.
+    pub fn part(&self, name: impl Into<String>) -> Dependency {
+        self.declare(name.into(), true)
+    }
+
+    fn declare(&self, name: String, is_part: bool) -> Dependency {
+        let starting = State { up: false, is_part, reason: Some("starting".to_owned()) };
         self.write(|dependencies| {
             dependencies.entry(name.clone()).or_insert(starting);
         });
-        Dependency { readiness: self.clone(), name }
+        Dependency { readiness: self.clone(), name, is_part }
     }
 
     /// Ready: something was declared, all of it is up, and the process is not shutting down.
@@ -64,7 +76,7 @@ impl Readiness {
         let dependencies = self.shared.dependencies.read().unwrap_or_else(PoisonError::into_inner).clone();
         let shutting_down = self.shared.shutting_down.load(Ordering::Acquire);
         Status {
-            ready: !shutting_down && !dependencies.is_empty() && dependencies.values().all(|state| state.up),
+            ready: !shutting_down && all_up(&dependencies),
             started: self.shared.started.load(Ordering::Acquire),
             shutting_down,
             dependencies,
@@ -82,10 +94,14 @@ impl Readiness {
     fn write(&self, change: impl FnOnce(&mut BTreeMap<String, State>)) {
         let mut dependencies = self.shared.dependencies.write().unwrap_or_else(PoisonError::into_inner);
         change(&mut dependencies);
-        if !dependencies.is_empty() && dependencies.values().all(|state| state.up) {
+        if all_up(&dependencies) {
             self.shared.started.store(true, Ordering::Release);
         }
     }
+}
+
+fn all_up(dependencies: &BTreeMap<String, State>) -> bool {
+    !dependencies.is_empty() && dependencies.values().all(|state| state.up || state.is_part)
 }
 
 /// One thing a service needs. Cheap to clone; telling the same again costs little and logs nothing.
@@ -93,15 +109,16 @@ impl Readiness {
 pub struct Dependency {
     readiness: Readiness,
     name: String,
+    is_part: bool,
 }
 
 impl Dependency {
     pub fn up(&self) {
-        self.tell(State { up: true, reason: None });
+        self.tell(true, None);
     }
 
     pub fn down(&self, reason: impl Into<String>) {
-        self.tell(State { up: false, reason: Some(reason.into()) });
+        self.tell(false, Some(reason.into()));
     }
 
     pub fn is_up(&self) -> bool {
@@ -109,7 +126,8 @@ impl Dependency {
         dependencies.get(&self.name).is_some_and(|state| state.up)
     }
 
-    fn tell(&self, state: State) {
+    fn tell(&self, up: bool, reason: Option<String>) {
+        let state = State { up, is_part: self.is_part, reason };
         let known = {
             let dependencies =
                 self.readiness.shared.dependencies.read().unwrap_or_else(PoisonError::into_inner);

@@ -54,6 +54,18 @@ async fn a_task_that_never_ends_does_not_keep_the_process() {
     assert!(error.to_string().starts_with("ended with 1 tasks unfinished"), "{error}");
 }
 
+#[test]
+fn what_only_a_part_needs_is_told_and_keeps_nobody_from_being_ready() {
+    let readiness = Readiness::default();
+    let (store, table) = (readiness.dependency("store"), readiness.part("table"));
+    table.up();
+    assert!(!readiness.is_ready());
+    store.up();
+    table.down("dropped");
+    assert!(readiness.is_ready());
+    assert_eq!(readiness.status().missing(), ["table: dropped"]);
+}
+
 #[tokio::test]
 async fn readiness_needs_every_dependency_and_ends_at_shutdown() {
     let lifecycle = lifecycle(5_000);

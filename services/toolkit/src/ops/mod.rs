@@ -1,18 +1,29 @@
 //! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`. Not for clients.
 //!
 //! Promises: it answers from the start of the process until its work is finished, also while the process drains
-//! (not ready, alive), and an answer never waits for a dependency.
+//! (not ready, alive), an answer never waits for a dependency, and connections that do nothing are closed.
 
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::{App, HttpResponse, HttpServer, web};
 
+use crate::connections;
 use crate::lifecycle::{Lifecycle, Readiness};
 use crate::telemetry::Telemetry;
+
+/// Connections at once: probes and scrapes need few.
+const MAX_CONNECTIONS: usize = 256;
+/// How long a client may take to send the head of a request, from the connection on.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long it may take to close its side.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an idle connection is kept: longer than from one scrape to the next.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Why the operators' port cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +47,11 @@ pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) 
             .route("/metrics", web::get().to(metrics))
     })
     .workers(1)
+    .max_connections(MAX_CONNECTIONS)
+    .client_request_timeout(REQUEST_TIMEOUT)
+    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+    .keep_alive(KEEP_ALIVE)
+    .on_connect(connections::on_connect(connections::UNACKNOWLEDGED))
     .disable_signals()
     .shutdown_timeout(1)
     .bind(address)

@@ -4,7 +4,9 @@ use actix_web::body::BoxBody;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 
-use super::{MEDIA_TYPE, Problem};
+use super::{CONSISTENCY_TOKEN, MEDIA_TYPE, Problem};
+
+const CONSISTENCY_TOKEN_HEADER: &str = "consistency-token";
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
@@ -16,6 +18,9 @@ impl ResponseError for Problem {
         response.insert_header((header::CONTENT_TYPE, MEDIA_TYPE));
         if let Some(seconds) = self.retry_after_seconds() {
             response.insert_header((header::RETRY_AFTER, seconds));
+        }
+        if let Some(token) = self.extensions.get(CONSISTENCY_TOKEN).and_then(|token| token.as_str()) {
+            response.insert_header((CONSISTENCY_TOKEN_HEADER, token));
         }
         response.body(self.to_json().to_string())
     }

@@ -20,6 +20,8 @@ use serde_json::{Map, Value};
 pub const TYPE_BASE: &str = "https://folio.dev/errors/";
 /// The media type of a problem over HTTP.
 pub const MEDIA_TYPE: &str = "application/problem+json";
+/// The extension that is also a header over HTTP: an answer that rests on the log can be waited for, whatever it says.
+const CONSISTENCY_TOKEN: &str = "consistency_token";
 /// The domain of `google.rpc.ErrorInfo`.
 pub const ERROR_DOMAIN: &str = "folio.dev";
 
@@ -114,6 +116,10 @@ impl Problem {
         body.insert("detail".to_owned(), self.detail.clone().into());
         body.insert("code".to_owned(), self.code.into());
         body.insert("retryable".to_owned(), self.retryable.into());
+        // Over HTTP it is also a header, which the answers inside a bulk answer do not have.
+        if let Some(seconds) = self.retry_after_seconds() {
+            body.insert("retry_after".to_owned(), seconds.into());
+        }
         if !self.errors.is_empty() {
             let error =
                 |error: &FieldError| serde_json::json!({"pointer": error.pointer, "detail": error.detail});

@@ -14,7 +14,8 @@ use reqwest_elasticsearch as reqwest;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Search, SearchError, causes, reason};
+use super::error::of_answer;
+use super::{Method, Search, SearchError, causes, describe, search_path};
 use crate::config::{SearchConfig, Secret};
 
 /// An error answer is read this far.
@@ -78,8 +79,8 @@ impl Search {
         body: Value,
         max_bytes: usize,
     ) -> Result<Option<T>, SearchError> {
-        let path = format!("/{index}/_search");
-        let request = || format!("POST {path}");
+        let path = search_path(index);
+        let request = || describe(Method::Post, &path);
         let unreachable = |problem: String| SearchError::Unreachable { request: request(), problem };
         let sent = self.bounded.post(&path, body.to_string()).map_err(&unreachable)?;
         let answer = sent.send().await.map_err(|e| unreachable(causes(&e)))?;
@@ -88,8 +89,7 @@ impl Search {
         let max_bytes = if is_success { max_bytes } else { MAX_ERROR_BYTES };
         let read = read(answer, max_bytes).await.map_err(|e| unreachable(causes(&e)))?;
         if !is_success {
-            let problem = reason(&read.unwrap_or_default());
-            return Err(SearchError::Status { request: request(), status, problem });
+            return Err(of_answer(request(), status, &read.unwrap_or_default()));
         }
         let decoded = read.map(|answer| serde_json::from_slice(&answer)).transpose();
         decoded.map_err(|e| SearchError::Decode { request: request(), problem: e.to_string() })

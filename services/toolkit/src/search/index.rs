@@ -1,6 +1,7 @@
 //! Applying a declared index with its alias, and checking that what is there is what was declared.
 //!
-//! Promise: applying twice changes nothing the second time, and tells what it created.
+//! Promises: applying twice changes nothing the second time, and tells what it created; an alias that leads anywhere else is
+//! an error.
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
@@ -30,9 +31,14 @@ impl Index {
         format!("{prefix}-{}-g{generation}", self.name)
     }
 
-    /// What searches use.
+    /// For outsiders: Folio itself reads by the index's name.
     pub fn alias(&self, prefix: &str) -> String {
         format!("{prefix}-{}", self.name)
+    }
+
+    /// What documents are written to. A server makes up an index that is not there, without its mapping, but never an alias.
+    pub fn write_alias(&self, prefix: &str, generation: u32) -> String {
+        format!("{}-write", self.index(prefix, generation))
     }
 
     fn body(&self) -> Result<Value, SearchError> {
@@ -60,15 +66,20 @@ impl Search {
         } else {
             let _done: Value = self.call(Method::Put, &format!("/{index}"), Some(body)).await?;
         }
-        let alias_created = !self.has_alias(&alias).await?;
-        if alias_created {
-            let actions = json!({ "actions": [{ "add": { "index": index, "alias": alias } }] });
-            let _done: Value = self.call(Method::Post, "/_aliases", Some(actions)).await?;
+        let mut applied = vec![Applied { what: format!("index {index}"), created }];
+        for alias in [alias, declared.write_alias(self.prefix(), generation)] {
+            let created = match self.alias_leads_to(&alias).await? {
+                None => {
+                    let actions = json!({ "actions": [{ "add": { "index": index, "alias": alias } }] });
+                    let _done: Value = self.call(Method::Post, "/_aliases", Some(actions)).await?;
+                    true
+                }
+                Some(indices) if indices == [index.as_str()] => false,
+                Some(indices) => return Err(SearchError::Schema(elsewhere(&alias, &indices, &index))),
+            };
+            applied.push(Applied { what: format!("alias {alias}"), created });
         }
-        Ok(vec![
-            Applied { what: format!("index {index}"), created },
-            Applied { what: format!("alias {alias}"), created: alias_created },
-        ])
+        Ok(applied)
     }
 
     /// Whether the index itself is not there, whatever its fields.
@@ -88,16 +99,31 @@ impl Search {
                     .map(|field| format!("field {field} of index {index}")),
             ),
         }
-        if !self.has_alias(&alias).await? {
-            missing.push(format!("alias {alias}"));
+        for alias in [alias, declared.write_alias(self.prefix(), generation)] {
+            match self.alias_leads_to(&alias).await? {
+                None => missing.push(format!("alias {alias}")),
+                Some(indices) if indices == [index.as_str()] => {}
+                Some(indices) => return Err(SearchError::Schema(elsewhere(&alias, &indices, &index))),
+            }
         }
         Ok(missing)
+    }
+
+    /// An error, [`SearchError::is_missing`], if anything declared is missing.
+    pub async fn require(&self, declared: &Index, generation: u32) -> Result<(), SearchError> {
+        let missing = self.missing(declared, generation).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let (request, problem) =
+            (format!("index {}", declared.name), format!("there is no {}", missing.join(", no ")));
+        Err(SearchError::Missing { request, problem })
     }
 
     /// Deletes an index, if it is there. For tests and rebuilds: everything in it can be built again.
     pub async fn delete_index(&self, index: &str) -> Result<(), SearchError> {
         match self.call::<Value>(Method::Delete, &format!("/{index}"), None).await {
-            Ok(_) | Err(SearchError::Status { status: 404, .. }) => Ok(()),
+            Ok(_) | Err(SearchError::Missing { .. }) => Ok(()),
             Err(e) => Err(e),
         }
     }
@@ -105,18 +131,30 @@ impl Search {
     async fn mapping(&self, index: &str) -> Result<Option<Value>, SearchError> {
         match self.call::<Value>(Method::Get, &format!("/{index}/_mapping"), None).await {
             Ok(answer) => Ok(Some(answer[index]["mappings"].clone())),
-            Err(SearchError::Status { status: 404, .. }) => Ok(None),
+            Err(SearchError::Missing { .. }) => Ok(None),
             Err(e) => Err(e),
         }
     }
 
-    async fn has_alias(&self, alias: &str) -> Result<bool, SearchError> {
-        match self.call::<Value>(Method::Get, &format!("/_alias/{alias}"), None).await {
-            Ok(_) => Ok(true),
-            Err(SearchError::Status { status: 404, .. }) => Ok(false),
+    /// The indices behind an alias; `None` if there is no such alias.
+    async fn alias_leads_to(&self, alias: &str) -> Result<Option<Vec<String>>, SearchError> {
+        match self
+            .call::<serde_json::Map<String, Value>>(Method::Get, &format!("/_alias/{alias}"), None)
+            .await
+        {
+            Ok(indices) => Ok(Some(indices.into_iter().map(|(index, _)| index).collect())),
+            // No error type comes with it.
+            Err(SearchError::Status { status: 404, .. } | SearchError::Missing { .. }) => Ok(None),
             Err(e) => Err(e),
         }
     }
+}
+
+fn elsewhere(alias: &str, indices: &[String], index: &str) -> String {
+    format!(
+        "alias {alias} leads to {} and not to {index}: remove it there, or use another index prefix",
+        indices.join(", ")
+    )
 }
 
 /// Declared fields that are not there with the declared type.

@@ -1,7 +1,7 @@
 //! Elasticsearch and `OpenSearch`: connection, bulk writer, reads, searches, index and alias.
 //!
 //! Promises: every request is bounded in time; plain JSON that Elasticsearch 7.17 to 9 and `OpenSearch` understand; a document
-//! never gets older (`version_type=external`).
+//! never gets older (`version_type=external`); an answer that is not whole is an error.
 
 mod bounded;
 mod bulk;
@@ -22,6 +22,8 @@ use elasticsearch::http::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
+
+use error::Cause;
 
 pub use bulk::Document;
 pub use error::SearchError;
@@ -92,37 +94,40 @@ impl Search {
         let answer: Mget<T> = self.call(Method::Post, &path, Some(json!({ "ids": ids }))).await?;
         if answer.docs.len() != ids.len() {
             let problem = format!("asked for {} documents, got {}", ids.len(), answer.docs.len());
-            return Err(SearchError::Decode { request: format!("POST {path}"), problem });
+            return Err(SearchError::Decode { request: describe(Method::Post, &path), problem });
         }
-        answer
-            .docs
-            .into_iter()
-            .map(|doc| match doc.error {
-                Some(error) => Err(SearchError::Status {
-                    request: format!("POST {path}"),
-                    status: 404,
-                    problem: error.to_string(),
-                }),
-                None => Ok(doc.found.then_some(doc.source).flatten()),
-            })
-            .collect()
+        answer.docs.into_iter().map(|doc| doc.outcome(index)).collect()
     }
 
-    /// Runs a search; `body` is the request of the search API.
+    /// Runs a search; `body` is the request of the search API. An answer that some shards have no part in is an error.
     pub async fn search<T: DeserializeOwned>(&self, index: &str, body: Value) -> Result<T, SearchError> {
-        self.call(Method::Post, &format!("/{index}/_search"), Some(body)).await
+        self.call(Method::Post, &search_path(index), Some(body)).await
     }
 
     /// Makes what is written searchable.
     pub async fn refresh(&self, index: &str) -> Result<(), SearchError> {
-        let _shards: Value = self.call(Method::Post, &format!("/{index}/_refresh"), None).await?;
-        Ok(())
+        let path = format!("/{index}/_refresh");
+        let answer: Refreshed = self.call(Method::Post, &path, None).await?;
+        answer.shards.whole(describe(Method::Post, &path))
     }
 
     /// How many documents are searchable.
     pub async fn count(&self, index: &str) -> Result<u64, SearchError> {
-        let answer: Value = self.call(Method::Get, &format!("/{index}/_count"), None).await?;
-        Ok(answer["count"].as_u64().unwrap_or_default())
+        let path = format!("/{index}/_count");
+        let answer: Counted = self.call(Method::Get, &path, None).await?;
+        answer.shards.whole(describe(Method::Get, &path))?;
+        Ok(answer.count)
+    }
+
+    /// What is another after any of the nodes was started anew; `None` if the server does not tell.
+    pub async fn incarnation(&self) -> Result<Option<String>, SearchError> {
+        let path = "/_nodes/jvm?filter_path=nodes.*.jvm.start_time_in_millis";
+        match self.call::<Value>(Method::Get, path, None).await {
+            Ok(nodes) => Ok(Some(nodes.to_string())),
+            // Whoever may write an index need not be allowed to look at the nodes.
+            Err(SearchError::Status { status: 400..=499, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(crate) async fn call<T: DeserializeOwned>(
@@ -135,7 +140,7 @@ impl Search {
         let body = body.map(|b| Bytes::from(b.to_string()));
         let (status, answer) = self.send(method, path, body, "application/json", self.timeout).await?;
         if !(200..300).contains(&status) {
-            return Err(SearchError::Status { request, status, problem: reason(&answer) });
+            return Err(error::of_answer(request, status, &answer));
         }
         serde_json::from_slice(&answer).map_err(|e| SearchError::Decode { request, problem: e.to_string() })
     }
@@ -178,23 +183,61 @@ struct MgetDoc<T> {
     found: bool,
     #[serde(rename = "_source")]
     source: Option<T>,
-    error: Option<Value>,
+    error: Option<Cause>,
+}
+
+impl<T> MgetDoc<T> {
+    fn outcome(self, index: &str) -> Result<Option<T>, SearchError> {
+        match self.error {
+            // The error of a document comes without a status: only its type says whether it passes.
+            Some(error) => Err(error::of_cause(format!("POST /{index}/_mget"), 404, &error)),
+            None => Ok(self.found.then_some(self.source).flatten()),
+        }
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Refreshed {
+    #[serde(rename = "_shards")]
+    shards: Shards,
+}
+
+#[derive(serde::Deserialize)]
+struct Counted {
+    count: u64,
+    #[serde(rename = "_shards")]
+    shards: Shards,
+}
+
+/// Which shards took part.
+#[derive(serde::Deserialize)]
+struct Shards {
+    #[serde(default)]
+    total: u64,
+    #[serde(default)]
+    successful: u64,
+    #[serde(default)]
+    failed: u64,
+}
+
+impl Shards {
+    /// Our indices have one primary shard (see `deploy/search`): one that took part is the whole, and while it starts none
+    /// does, which is no failure to the server. Replicas that are not assigned count in the total only.
+    fn whole(&self, request: String) -> Result<(), SearchError> {
+        if self.failed == 0 && self.successful > 0 {
+            return Ok(());
+        }
+        Err(SearchError::Partial { request, successful: self.successful, total: self.total })
+    }
+}
+
+fn search_path(index: &str) -> String {
+    format!("/{index}/_search?allow_partial_search_results=false")
 }
 
 fn describe(method: Method, path: &str) -> String {
     let path = path.split_once('?').map_or(path, |(path, _)| path);
     format!("{} {path}", format!("{method:?}").to_uppercase())
-}
-
-/// The reason in an error answer, or the answer itself, shortened.
-fn reason(answer: &[u8]) -> String {
-    let parsed: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let error = &parsed["error"];
-    let cause = if error["root_cause"][0].is_object() { &error["root_cause"][0] } else { error };
-    match (cause["type"].as_str(), cause["reason"].as_str()) {
-        (Some(kind), Some(reason)) => format!("{kind}: {reason}"),
-        _ => String::from_utf8_lossy(answer).chars().take(500).collect(),
-    }
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -10,6 +10,9 @@ pub const COMMANDS_WAITING: &str = "folio_commands_waiting";
 pub const ADMISSION_LIMIT: &str = "folio_admission_limit";
 /// Single commands under way.
 pub const ADMISSION_IN_FLIGHT: &str = "folio_admission_in_flight";
+/// Uploads that ended because their client sent nothing (`sending`) or took no answers (`reading`) for too long, by
+/// `transport` and `reason`.
+pub const UPLOADS_STALLED_TOTAL: &str = "folio_uploads_stalled_total";
 /// Times a command was decided again, by `reason`.
 pub const COMMAND_ATTEMPTS_TOTAL: &str = "folio_command_attempts_total";
 
@@ -32,6 +35,8 @@ pub const NEXT_OFFSET: &str = "ledger_next_offset";
 
 /// Products in the command service's memory.
 pub const HOT_PRODUCTS: &str = "folio_hot_products";
+/// Bytes they take, about; counted only with a cache.
+pub const HOT_BYTES: &str = "folio_hot_bytes";
 /// Products that were read from the cache on disk.
 pub const CACHE_COLD_LOADS_TOTAL: &str = "folio_cache_cold_loads_total";
 /// Seconds to write one snapshot of a partition into the cache.
@@ -53,6 +58,10 @@ pub const PROJECTOR_BATCH_RECORDS: &str = "folio_projector_batch_records";
 pub const PROJECTOR_BATCH_SECONDS: &str = "folio_projector_batch_seconds";
 /// Retries of a transient failure, by `model`.
 pub const PROJECTOR_RETRIES_TOTAL: &str = "folio_projector_retries_total";
+/// Times a partition went back to its durable position because its store may have lost rows, by `model`.
+pub const PROJECTOR_TAKEOVERS_TOTAL: &str = "folio_projector_takeovers_total";
+/// Products built again from the log because their events did not fit on their rows, by `model`.
+pub const PROJECTOR_REPAIRED_PRODUCTS_TOTAL: &str = "folio_projector_repaired_products_total";
 /// Partitions that stopped and wait for someone, by `model`.
 pub const PROJECTOR_STOPPED_PARTITIONS: &str = "folio_projector_stopped_partitions";
 
@@ -71,6 +80,8 @@ pub const QUERY_SECONDS: &str = "folio_query_seconds";
 /// Seconds a query waited for a read model to catch up with its token.
 pub const CONSISTENCY_WAIT_SECONDS: &str = "folio_consistency_wait_seconds";
 
+/// Answers that could not be given because rows are missing that were there, by `query`.
+pub const INCOMPLETE_READS_TOTAL: &str = "folio_incomplete_reads_total";
 /// 1 while a dependency is up, else 0, by `dependency`.
 pub const DEPENDENCY_UP: &str = "folio_dependency_up";
 
@@ -82,6 +93,7 @@ pub const ALL: &[&str] = &[
     ADMISSION_LIMIT,
     ADMISSION_IN_FLIGHT,
     COMMAND_ATTEMPTS_TOTAL,
+    UPLOADS_STALLED_TOTAL,
     APPENDS_TOTAL,
     APPEND_SECONDS,
     EFFECTIVE_RECORDS_TOTAL,
@@ -91,6 +103,7 @@ pub const ALL: &[&str] = &[
     DISCARDS_TOTAL,
     NEXT_OFFSET,
     HOT_PRODUCTS,
+    HOT_BYTES,
     CACHE_COLD_LOADS_TOTAL,
     CACHE_SAVE_SECONDS,
     CACHE_THROWN_AWAY_TOTAL,
@@ -101,6 +114,8 @@ pub const ALL: &[&str] = &[
     PROJECTOR_BATCH_RECORDS,
     PROJECTOR_BATCH_SECONDS,
     PROJECTOR_RETRIES_TOTAL,
+    PROJECTOR_TAKEOVERS_TOTAL,
+    PROJECTOR_REPAIRED_PRODUCTS_TOTAL,
     PROJECTOR_STOPPED_PARTITIONS,
     HTTP_REQUESTS_TOTAL,
     HTTP_REQUEST_SECONDS,
@@ -109,5 +124,6 @@ pub const ALL: &[&str] = &[
     QUERIES_TOTAL,
     QUERY_SECONDS,
     CONSISTENCY_WAIT_SECONDS,
+    INCOMPLETE_READS_TOTAL,
     DEPENDENCY_UP,
 ];

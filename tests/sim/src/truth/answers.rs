@@ -37,7 +37,7 @@ impl Truth {
         })?;
         let settles = !matches!(
             answer,
-            Answer::Contended
+            Answer::Contended { .. }
                 | Answer::OutcomeUnknown
                 | Answer::Overloaded
                 | Answer::DeadlineExceeded
@@ -91,10 +91,10 @@ impl Truth {
                 holds(asked.wish.expected == Some(*expected) && expected != actual, "it is no conflict")?;
                 self.holds_at(asked, &Statement { version: *actual, at: *at, decision: None }, end)
             }
-            Answer::Contended => {
+            Answer::Contended { version, at } => {
                 counts.count(What::Contended);
                 holds(appended, "nothing was ever appended")?;
-                self.nothing_counts(asked)
+                self.holds_at(asked, &Statement { version: *version, at: *at, decision: None }, end)
             }
             Answer::OutcomeUnknown => {
                 counts.count(What::OutcomeUnknown);

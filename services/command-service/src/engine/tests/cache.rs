@@ -17,7 +17,13 @@ impl Dir {
 
     /// Few products in memory, saved often.
     fn cache(&self) -> CacheConfig {
-        CacheConfig { dir: Some(self.0.clone()), hot_products: 50, save_ms: 20, memory_mib: 1 }
+        CacheConfig {
+            dir: Some(self.0.clone()),
+            hot_products: 50,
+            save_ms: 20,
+            memory_mib: 1,
+            ..CacheConfig::default()
+        }
     }
 }
 
@@ -108,4 +114,23 @@ async fn a_cache_of_another_log_is_thrown_away_whatever_it_calls_itself() {
         assert!(changed.iter().all(|outcome| (outcome.kind, outcome.version) == (Kind::Accepted, 2)));
         assert!(metric(&world, "folio_cache_thrown_away_total") >= 1.0);
     }
+}
+
+#[tokio::test]
+async fn large_products_leave_memory_though_they_are_few() {
+    let dir = Dir::new();
+    let config = CacheConfig { hot_products: 1_000_000, hot_mib: 4, ..dir.cache() };
+    let world = World::start_caching(LiveTopic::new(4, Faults::NONE), &config, "log").await;
+    let large = |n: usize| {
+        let mut payload = crate::testing::diamond();
+        payload["description"] = "x".repeat(10_000).into();
+        let line = serde_json::json!({"command": "create_product", "product_id": format!("p{n}"), "payload": payload});
+        crate::testing::command(&line)
+    };
+    execute_all(&world, (0..PRODUCTS as usize).map(large)).await;
+    let bytes = || metric(&world, "folio_hot_bytes");
+    eventually("they have left memory", || (1.0..=4.0 * 1024.0 * 1024.0).contains(&bytes())).await;
+    let hot = metric(&world, "folio_hot_products");
+    assert!((1.0..450.0).contains(&hot), "{hot} of {PRODUCTS}");
+    assert_eq!(execute(&world, price("p0", 9)).await.unwrap().version, 2);
 }

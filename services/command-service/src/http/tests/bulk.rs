@@ -118,6 +118,13 @@ async fn at_shut_down_the_rest_of_an_upload_is_given_back() {
         futures::stream::iter([Ok(bytes::Bytes::from(create("p1") + "\n"))]),
         futures::stream::pending(),
     );
-    let told: Vec<_> = futures::StreamExt::collect(lines::lines(Box::pin(chunks), 9_999, shutdown)).await;
+    let told: Vec<_> = futures::StreamExt::collect(lines::lines(
+        Box::pin(chunks),
+        9_999,
+        std::time::Duration::from_secs(9),
+        world.http_state().bodies.empty(),
+        shutdown,
+    ))
+    .await;
     assert!(matches!(told[..], [lines::Line::Text(1, _), lines::Line::Stopped(2)]), "{told:?}");
 }

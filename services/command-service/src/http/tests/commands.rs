@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{Answer, door_of};
+use super::{Answer, JSON, door_of};
 use crate::http::products::ACTIONS;
 use crate::testing::{World, diamond};
 
@@ -39,8 +39,8 @@ async fn a_life_of_a_product() {
     }
     assert_eq!(ACTIONS.len(), 7);
     // Commands without fields need no body.
-    assert_eq!(door.ask("POST", "/v1/products/p1:list", &[], b"").await.status, 200);
-    let nothing = door.ask("POST", "/v1/products/p1:list", &[], b"").await;
+    assert_eq!(door.ask("POST", "/v1/products/p1:list", &[JSON], b"").await.status, 200);
+    let nothing = door.ask("POST", "/v1/products/p1:list", &[JSON], b"").await;
     assert_eq!((nothing.status, &nothing.body["outcome"]), (200, &json!("no_effect")));
     assert_eq!(nothing.body["event_id"], json!(null));
 }
@@ -62,6 +62,8 @@ async fn a_repeated_command_gets_the_first_answer_and_another_one_is_refused() {
     other["name"] = "Another".into();
     let refused = door.send("POST", "/v1/products", &[key], &other).await;
     assert_eq!((refused.status, refused.code()), (422, "idempotency-key-reused"));
+    assert_eq!(refused.header("consistency-token"), refused.body["consistency_token"].as_str());
+    assert!(refused.header("consistency-token").is_some());
 }
 
 #[actix_web::test]
@@ -85,6 +87,7 @@ async fn what_the_catalog_says_no_to_comes_with_its_version() {
         assert_eq!(answer.body["current_version"], 1);
         assert_eq!(answer.body["type"], format!("https://folio.dev/errors/{code}"));
         assert!(answer.body["trace_id"].is_string() && answer.body["consistency_token"].is_string());
+        assert_eq!(answer.header("consistency-token"), answer.body["consistency_token"].as_str());
     }
     let unknown = door.send("POST", "/v1/products/nobody:list", &[], &json!({})).await;
     assert_eq!((unknown.status, unknown.code()), (404, "product-not-found"));
@@ -106,4 +109,35 @@ async fn the_trace_and_the_request_id_go_through() {
     assert_eq!(refused.body["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     let fresh = door.ask("GET", "/nothing", &[("x-request-id", "not visible")], b"").await;
     assert_eq!(fresh.header("x-request-id").unwrap().len(), 36);
+}
+
+#[actix_web::test]
+async fn what_a_browser_sends_to_any_origin_is_no_command() {
+    let world = World::start().await;
+    let door = door_of(&world).await;
+    door.send("PUT", "/v1/products/p1", &[], &diamond()).await;
+    let safelisted = [
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "text/plain",
+        "text/plain;charset=UTF-8",
+    ];
+    for media_type in safelisted {
+        for (path, body) in [
+            ("/v1/products/p1:delete", &b""[..]),
+            ("/v1/products/p1:list", b"{}"),
+            ("/v1/commands:bulk", b""),
+        ] {
+            let answer = door.ask("POST", path, &[("content-type", media_type)], body).await;
+            assert_eq!(
+                (answer.status, answer.code()),
+                (415, "unsupported-media-type"),
+                "{path} {media_type}"
+            );
+        }
+    }
+    let bare = door.ask("POST", "/v1/products/p1:delete", &[], b"").await;
+    assert_eq!((bare.status, bare.code()), (415, "unsupported-media-type"));
+    assert!(bare.body["detail"].as_str().unwrap().contains("send application/json"), "{}", bare.body);
+    assert_eq!(door.ask("POST", "/v1/products/p1:delete", &[JSON], b"").await.body["version"], 2);
 }

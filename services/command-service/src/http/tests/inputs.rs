@@ -112,6 +112,22 @@ fn bodies() -> Vec<Bad> {
             "invalid-value",
         )
         .at("/attributes"),
+        bad(
+            "a hundred thousand unknown fields",
+            format!("{{{}}}", (0..100_000).map(|n| format!("\"{n}\":1")).collect::<Vec<_>>().join(",")),
+            400,
+            "malformed-request",
+        ),
+        bad(
+            "fifty thousand wrong attributes",
+            changed(
+                "attributes",
+                (0..50_000).map(|n| (format!("!{n}"), json!(7))).collect::<serde_json::Map<_, _>>().into(),
+            ),
+            422,
+            "invalid-value",
+        )
+        .at("/attributes"),
         bad("nothing to revise", "{}", 422, "invalid-value").to("POST", "/v1/products/p1:revise-details"),
         bad("a field of another command", "{\"reason\": \"x\"}", 400, "malformed-request")
             .to("POST", "/v1/products/p1:list")
@@ -178,6 +194,7 @@ async fn bad_input_gets_its_code_and_its_place() {
         assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
         assert_eq!(answer.body["status"], bad.status, "{what}");
         assert!(!answer.body["detail"].as_str().unwrap().is_empty(), "{what}");
+        assert!(answer.text.len() < 20_000, "{what}: an answer is bounded whatever was sent");
         if let Some(pointer) = bad.pointer {
             let errors = answer.body["errors"].as_array().unwrap_or_else(|| panic!("{what}"));
             assert!(errors.iter().any(|error| error["pointer"] == pointer), "{what}");
@@ -211,6 +228,22 @@ async fn all_faults_are_told_at_once() {
     let pointers: Vec<_> =
         answer.body["errors"].as_array().unwrap().iter().map(|e| e["pointer"].clone()).collect();
     assert_eq!(pointers, ["/sku", "/name", "/price/currency"]);
+}
+
+#[actix_web::test]
+async fn a_line_and_a_message_full_of_faults_get_bounded_answers() {
+    let world = World::start().await;
+    let door = door_of(&world).await;
+    let fields: Vec<_> = (0..30_000).map(|n| format!("\"{n}\":1")).collect();
+    let line =
+        format!("{{\"command\":\"list_product\",\"product_id\":\"p\",\"payload\":{{{}}}}}", fields.join(","));
+    let ndjson = ("content-type", "application/x-ndjson");
+    let answer = door.ask("POST", "/v1/commands:bulk", &[ndjson], line.as_bytes()).await;
+    assert_eq!(answer.body["problem"]["code"], "malformed-request", "{}", answer.body);
+    assert_eq!(answer.body["problem"]["errors"].as_array().unwrap().len(), 33);
+    assert!(answer.text.len() < 20_000);
+    let detail = answer.body["problem"]["detail"].as_str().unwrap();
+    assert!(detail.ends_with("(and 29999 more faults)"), "{detail}");
 }
 
 #[actix_web::test]

@@ -198,3 +198,90 @@ fn a_saved_product_that_cannot_be_read_is_never_taken_for_a_new_one() {
         assert_eq!(asks, usize::from(by_command), "the command is decided on the log: {out:?}");
     }
 }
+
+#[test]
+fn large_products_leave_memory_though_they_are_few() {
+    let cold = cold();
+    let one = {
+        let mut rig = Rig::keeping(cold.copy(), 1_000);
+        rig.other(0, "p0", 1, 5, None);
+        rig.s.hot_bytes()
+    };
+    assert!(one >= size_of::<u64>(), "{one}");
+    let mut rig = Rig::keeping(cold.clone(), 1_000);
+    rig.s = rig.s.within_bytes(10 * one);
+    for n in 0..100 {
+        rig.other(n, &format!("p{n}"), 1, 5, None);
+    }
+    assert_eq!((rig.s.hot(), rig.s.hot_bytes(), rig.s.changed_bytes()), (100, 100 * one, 100 * one));
+    rig.save(&cold);
+    assert_eq!(rig.s.changed_bytes(), 0);
+    for _ in 0..10 {
+        rig.tick(1);
+    }
+    assert_eq!((rig.s.hot(), rig.s.hot_bytes()), (10, 10 * one), "small enough, and no further");
+    assert_eq!((rig.version("p0"), rig.state("p0")), (1, Some(5)), "found where it lies");
+}
+
+#[test]
+fn a_smaller_memory_forgets_what_a_larger_one_saved() {
+    let cold = cold();
+    let mut rig = Rig::keeping(cold.clone(), 0);
+    for n in 0..10 {
+        rig.other(n, "p", n as u64 + 1, 5, Some(100 + n as u64));
+    }
+    rig.save(&cold);
+    let limits = Limits { remembered: 3, ..Limits::default() };
+    let s = Sequencer::new(P, 1, 8, limits).with_cold(Box::new(cold.clone()), 9);
+    let key = cold.mark().unwrap();
+    let mut rig = Rig { s, now: 1_000, tickets: 1_000, foreign: 1 << 65 };
+    rig.s.resume(key.clone());
+    rig.s.catch_up_to(10);
+    rig.s.record(1, key.last, &key.key, || panic!("it was applied before"));
+    rig.out();
+    let repeated =
+        |ticket, n: u64| Submission { command_id: id(100 + n), ..submission(ticket, "p", Ask::Add(1)) };
+    rig.submit(repeated(1, 7));
+    accepted(&rig.answers(), 1, 8, 7, true);
+    rig.submit(repeated(2, 6));
+    assert_eq!(rig.append().key.version, 11, "forgotten: a new command");
+}
+
+#[test]
+fn only_an_effective_record_of_another_writer_needs_its_value() {
+    let (_, cold, key) = three_saved();
+    let mut rig = Rig::keeping(cold.clone(), 0);
+    let mark = cold.mark().unwrap();
+    rig.s.resume(mark.clone());
+    rig.s.catch_up_to(3);
+    let next = rig.key(3, "a", 2);
+    assert!(!rig.s.needs_value(3, next.as_bytes()), "nothing is believed before its proof");
+    assert!(!rig.s.needs_value(mark.last, key.as_bytes()), "the proof");
+    rig.s.record(1, mark.last, key.as_bytes(), || panic!("it was applied before"));
+    assert!(rig.s.needs_value(3, next.as_bytes()), "a saved product's next version");
+    assert!(!rig.s.needs_value(2, next.as_bytes()), "applied already");
+    for (void, subject, version) in [("stale", "a", 1), ("ahead", "a", 3), ("new, and ahead", "new", 2)] {
+        let key = rig.key(3, subject, version);
+        assert!(!rig.s.needs_value(3, key.as_bytes()), "{void}");
+    }
+    assert!(!rig.s.needs_value(3, b"garbage"));
+    let old = rig.key(3, "new", 1);
+    assert!(rig.s.needs_value(3, old.as_bytes()));
+    assert!(!rig.s.needs_value(3 + crate::WINDOW + 1, old.as_bytes()), "outside its window");
+    rig.ask("b", Ask::Add(1));
+    let own = rig.append();
+    assert!(!rig.s.needs_value(3, own.key.to_string().as_bytes()), "its own, in flight");
+    rig.lost(&own);
+    assert!(rig.s.needs_value(3, own.key.to_string().as_bytes()), "its own, given up");
+}
+
+#[test]
+fn a_record_of_another_partition_needs_no_value() {
+    let mut s = Sequencer::<Counter>::new(P, 4, 7, Limits::default());
+    let mut rig = Rig::new();
+    for n in 0..20 {
+        let subject = format!("p{n}");
+        let key = rig.key(0, &subject, 1);
+        assert_eq!(s.needs_value(0, key.as_bytes()), partition_of(&subject, 4) == P, "{subject}");
+    }
+}

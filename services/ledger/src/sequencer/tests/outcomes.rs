@@ -144,7 +144,7 @@ fn a_void_record_is_decided_again_at_once_until_it_is_contended() {
         rig.other(offset, "a", n + 2, 1, None);
         rig.reported(append, offset + 1);
     }
-    assert_eq!(rig.answers(), [(ticket, Answer::Contended)]);
+    assert_eq!(rig.answers(), [(ticket, Answer::Contended { version: 9, at: 17 })]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn command() -> impl Strategy<Value = Remembered> {
 }
 
 fn product() -> impl Strategy<Value = Saved<u64>> {
-    let commands = prop::collection::vec(command(), 0..=REMEMBERED);
+    let commands = prop::collection::vec_deque(command(), 0..=100);
     (any::<u64>(), prop::option::of(any::<u64>()), any::<bool>(), any::<bool>(), commands).prop_map(
         |(version, state, unreadable, quarantined, commands)| {
             let state = state.map(Arc::new);
@@ -61,7 +61,7 @@ proptest! {
     #[test]
     fn any_bytes_give_a_value_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(saved) = Saved::decode(subject(), &bytes, read) {
-            prop_assert!(saved.0.commands.len() <= REMEMBERED);
+            prop_assert!(saved.0.commands.len() <= 200);
         }
         if let Ok(mark) = Mark::decode(&bytes) {
             prop_assert!(0 <= mark.last && mark.last < mark.next);
@@ -82,4 +82,30 @@ fn numbers_beyond_64_bits_are_an_error() {
     assert_eq!(get(&mut &most[..]), Some(u64::MAX));
     most[9] = 2;
     assert_eq!(get(&mut &most[..]), None);
+}
+
+#[test]
+fn as_many_commands_as_can_be_remembered_are_read_back_and_no_more() {
+    let command = Remembered {
+        command_id: CommandId(Uuid::nil()),
+        command_hash: None,
+        version: 1,
+        event_id: Uuid::nil(),
+        offset: 0,
+    };
+    let of = |count: usize| {
+        let commands = std::iter::repeat_n(command, count).collect();
+        let product = Product {
+            subject: subject(),
+            version: 1,
+            state: None,
+            unreadable: false,
+            quarantined: false,
+            commands,
+        };
+        Saved::<u64>(product).encode(state).unwrap()
+    };
+    let most = Limits::MAX_REMEMBERED;
+    assert_eq!(Saved::decode(subject(), &of(most), read).unwrap().0.commands.len(), most);
+    assert!(Saved::decode(subject(), &of(most + 1), read).is_err());
 }

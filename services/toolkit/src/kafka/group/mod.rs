@@ -43,13 +43,20 @@ pub struct GroupOptions {
     pub group: String,
     /// Records per batch at most.
     pub max_batch_records: usize,
+    /// Bytes of keys and values per batch at most, but for its last record.
+    pub max_batch_bytes: usize,
     /// How long a revoked partition may take to be settled before it is handed over all the same.
     pub revoke_timeout: Duration,
 }
 
 impl GroupOptions {
     pub fn new(group: impl Into<String>) -> Self {
-        Self { group: group.into(), max_batch_records: 1_000, revoke_timeout: Duration::from_secs(30) }
+        Self {
+            group: group.into(),
+            max_batch_records: 1_000,
+            max_batch_bytes: 8 << 20,
+            revoke_timeout: Duration::from_secs(30),
+        }
     }
 }
 

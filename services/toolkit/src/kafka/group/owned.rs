@@ -47,16 +47,29 @@ impl Owned {
         self.stash.is_empty()
     }
 
-    /// Takes up to `max` records that are there.
-    pub(super) fn take(&mut self, max: usize) -> Taken {
-        let stashed = self.stash.len().min(max);
-        let mut records: Vec<LogRecord> = self.stash.drain(..stashed).collect();
+    /// Takes up to `max` records that are there, or as many as have `max_bytes`.
+    pub(super) fn take(&mut self, max: usize, max_bytes: usize) -> Taken {
+        let (mut records, mut bytes): (Vec<LogRecord>, usize) = (Vec::new(), 0);
+        let size = |record: &LogRecord| record.key.len() + record.value.as_ref().map_or(0, bytes::Bytes::len);
+        while records.len() < max
+            && bytes < max_bytes
+            && let Some(record) = self.stash.pop_front()
+        {
+            bytes += size(&record);
+            records.push(record);
+        }
         let mut end = false;
         while records.len() < max
+            && bytes < max_bytes
+            && self.stash.is_empty()
             && let Some(polled) = self.queue.poll(Duration::ZERO)
         {
             match polled {
-                Ok(message) => records.push(log_record(&message, WantedHeaders::All)),
+                Ok(message) => {
+                    let record = log_record(&message, WantedHeaders::All);
+                    bytes += size(&record);
+                    records.push(record);
+                }
                 Err(KafkaError::PartitionEOF(_)) => end = true,
                 Err(error) => match fault::of(&error) {
                     // What was taken in this call is not delivered, and `next` stays: it is read again if reading goes on.

@@ -190,7 +190,7 @@ impl Polling {
         let mut batches = Vec::new();
         let mut faults = Vec::new();
         for (&partition, owned) in self.owned.iter_mut().filter(|(_, owned)| owned.wanted) {
-            match owned.take(self.options.max_batch_records) {
+            match owned.take(self.options.max_batch_records, self.options.max_batch_bytes) {
                 Taken::Nothing => {}
                 Taken::Records(records) => batches.push((partition, records)),
                 Taken::End => batches.push((partition, Vec::new())),

@@ -1,0 +1,107 @@
+//! What a store has acknowledged and may lose all the same: its processes write to disk a while after they acknowledge, and
+//! whatever fails together loses that while together.
+//!
+//! Promises: no position is written as durable before its rows were acknowledged for longer than the window, all of it before
+//! a moment at which the store was seen not to have been started anew; after a new start of any of its processes, or when a
+//! position is lost, every partition is taken over again from its durable position.
+
+mod trail;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use read_models::Error;
+use read_models::model::{ReadModel, Store};
+use tokio::sync::{Mutex as Turn, watch};
+
+pub(crate) use trail::Trail;
+
+/// Watches over one store for the tasks of all partitions.
+#[derive(Debug)]
+pub(crate) struct Durability {
+    window: Duration,
+    seen: Mutex<Seen>,
+    /// Counts how often everything has to be taken over again.
+    takeovers: watch::Sender<u64>,
+    /// One look at a time.
+    turn: Turn<()>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    /// At the last look that succeeded.
+    incarnation: Option<Option<String>>,
+    /// When that look began.
+    at: Instant,
+    /// Whether a request has failed since.
+    has_failed: bool,
+    /// Whether a look has.
+    was_away: bool,
+}
+
+impl Durability {
+    pub(crate) fn new(window: Duration) -> Self {
+        let seen = Seen { incarnation: None, at: Instant::now(), has_failed: false, was_away: false };
+        Self { window, seen: Mutex::new(seen), takeovers: watch::Sender::new(0), turn: Turn::new(()) }
+    }
+
+    /// Tells of each time from now on that everything has to be taken over again.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.takeovers.subscribe()
+    }
+
+    /// A request failed: the next position must not be written before a look.
+    pub(crate) fn failed(&self) {
+        self.seen().has_failed = true;
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.seen().has_failed
+    }
+
+    /// Looks whether the store was started anew since the last look.
+    pub(crate) async fn look<M: ReadModel, S: Store<M>>(&self, store: &S) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
+        let at = Instant::now();
+        let incarnation = store.incarnation().await;
+        let mut seen = self.seen();
+        let incarnation = incarnation.inspect_err(|_| (seen.has_failed, seen.was_away) = (true, true))?;
+        let suspect = match &seen.incarnation {
+            None => false,
+            // Where the store does not tell, having been away is all there is to go by.
+            Some(None) if incarnation.is_none() => seen.was_away,
+            Some(before) => *before != incarnation,
+        };
+        *seen = Seen { incarnation: Some(incarnation), at, has_failed: false, was_away: false };
+        drop(seen);
+        if suspect {
+            self.take_over("the store was started anew, and may have lost what it acknowledged last");
+        }
+        Ok(())
+    }
+
+    /// Everything has to be taken over again.
+    pub(crate) fn take_over(&self, reason: &str) {
+        tracing::warn!(
+            window_ms = self.window.as_millis() as u64,
+            "going back to the durable positions: {reason}"
+        );
+        self.takeovers.send_modify(|number| *number += 1);
+    }
+
+    /// The durable position now; `None` if the partition has to be taken over again.
+    pub(crate) fn durable(&self, takeovers: &watch::Receiver<u64>, trail: &mut Trail) -> Option<i64> {
+        let seen = self.seen();
+        if seen.has_failed || takeovers.has_changed().unwrap_or(true) {
+            return None;
+        }
+        Some(trail.until(seen.at.checked_sub(self.window)))
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use std::collections::VecDeque;
+
+use read_models::model::{Position, Wanted, Writes};
+use read_models::search::SearchModel;
+use read_models::{Error, StoredProduct};
+use std::sync::Arc;
+use toolkit::retry::{GaveUp, Retry};
+use toolkit::search::SearchError;
+
+use super::*;
+
+/// Tells one incarnation after another; `None` in the outer place: it is away.
+#[derive(Debug, Clone)]
+struct Told(Arc<Mutex<VecDeque<Option<Option<String>>>>>);
+
+impl Store<SearchModel> for Told {
+    async fn load(&self, _wanted: &[Wanted]) -> Result<Vec<Option<StoredProduct>>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn write(&self, _writes: Writes<SearchModel>, _retry: &Retry) -> Result<(), GaveUp<Error>> {
+        Ok(())
+    }
+
+    async fn position(&self, _group: &str, _partition: i32) -> Result<Option<Position>, Error> {
+        Ok(None)
+    }
+
+    async fn write_position(&self, _group: &str, _partition: i32, _position: Position) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn is_there(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn incarnation(&self) -> Result<Option<String>, Error> {
+        let away = || SearchError::Unreachable { request: String::new(), problem: String::new() }.into();
+        self.0.lock().unwrap().pop_front().unwrap().ok_or_else(away)
+    }
+}
+
+/// After which of the looks everything was taken over again.
+async fn takeovers(told: &[Option<Option<&str>>]) -> Vec<u64> {
+    let durability = Durability::new(Duration::from_secs(15));
+    let told: VecDeque<_> = told.iter().map(|it| it.map(|it| it.map(str::to_owned))).collect();
+    let store = Told(Arc::new(Mutex::new(told.clone())));
+    let mut numbers = Vec::new();
+    for _ in told {
+        let _seen = durability.look(&store).await;
+        numbers.push(*durability.takeovers.borrow());
+    }
+    numbers
+}
+
+#[tokio::test]
+async fn a_store_that_was_started_anew_is_noticed_also_if_nobody_saw_it_away() {
+    assert_eq!(takeovers(&[Some(Some("1")), Some(Some("1")), Some(Some("2"))]).await, [0, 0, 1]);
+    assert_eq!(takeovers(&[Some(Some("1")), None, Some(Some("2")), Some(Some("2"))]).await, [0, 0, 1, 1]);
+    assert_eq!(takeovers(&[Some(Some("1")), None, Some(Some("1"))]).await, [0, 0, 0], "a cut connection");
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_tell_is_suspected_when_it_was_away() {
+    assert_eq!(
+        takeovers(&[Some(None), Some(None), None, None, Some(None), Some(None)]).await,
+        [0, 0, 0, 0, 1, 1]
+    );
+}
+
+#[tokio::test]
+async fn no_position_is_durable_after_a_failure_until_the_store_was_looked_at() {
+    let durability = Durability::new(Duration::ZERO);
+    let store = Told(Arc::new(Mutex::new([Some(Some("1".to_owned())), Some(Some("2".to_owned()))].into())));
+    let (takeovers, mut trail) = (durability.subscribe(), Trail::new(3));
+    trail.acknowledged(Instant::now(), 9);
+    durability.look(&store).await.unwrap();
+    assert_eq!(durability.durable(&takeovers, &mut trail), Some(9));
+    durability.failed();
+    assert_eq!(durability.durable(&takeovers, &mut trail), None);
+    durability.look(&store).await.unwrap();
+    assert_eq!(durability.durable(&takeovers, &mut trail), None, "it was started anew");
+    assert_eq!(durability.durable(&durability.subscribe(), &mut trail), Some(9));
+}

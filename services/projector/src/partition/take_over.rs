@@ -1,0 +1,88 @@
+//! Where a partition begins: at the durable position that lies beside the rows.
+
+use std::time::Duration;
+
+use ledger::Offset;
+use read_models::model::{Position, ReadModel, Store};
+use toolkit::retry::GaveUp;
+
+use super::Task;
+use super::stop::End;
+
+/// How often a table or an index that is not there is looked for.
+const MISSING: Duration = Duration::from_secs(1);
+
+impl<M: ReadModel, S: Store<M>> Task<M, S> {
+    /// Whether the claim begins where it has to; else another comes that does. The position beside the rows is the truth: rows
+    /// that were lost are built again from where they were, and whoever had the partition before may have met a store that
+    /// forgot what it acknowledged last. The group's offset may be set back by hand, to apply everything again.
+    pub(super) async fn take_over(&self, committed: Offset) -> Result<bool, End> {
+        let Position { applied, durable } = self.stored().await?;
+        let start = committed.min(durable);
+        let (group, partition) = (&self.context.group, self.claim.partition.0);
+        if start == committed {
+            tracing::debug!(group, "kafka.partition" = partition, start, "partition is taken over");
+            return Ok(true);
+        }
+        tracing::info!(
+            group,
+            "kafka.partition" = partition,
+            applied,
+            durable,
+            committed,
+            "going back to the durable position in the store"
+        );
+        self.seek(start)?;
+        Ok(false)
+    }
+
+    /// The same after something may have been lost: what is known is dropped with this task.
+    pub(super) async fn take_over_again(&self, from: Option<Offset>) -> Result<(), End> {
+        self.context.metrics.took_over_again();
+        let Position { applied, durable } = self.stored().await?;
+        let start = from.map_or(durable, |from| from.min(durable));
+        let (group, partition) = (&self.context.group, self.claim.partition.0);
+        tracing::info!(group, "kafka.partition" = partition, applied, start, "partition is taken over again");
+        self.seek(start)
+    }
+
+    /// A new claim comes, and a new task with it.
+    fn seek(&self, start: Offset) -> Result<(), End> {
+        self.context.handle.seek(self.claim, start).map_err(|_closed| End::GivenBack)
+    }
+
+    /// The stored position. A table or an index that is not there is waited for, and said to be missing meanwhile.
+    async fn stored(&self) -> Result<Position, End> {
+        let (store, group, partition) = (&self.context.store, &self.context.group, self.claim.partition.0);
+        loop {
+            let read = || async {
+                store.is_there().await?;
+                store.position(group, partition).await
+            };
+            match self.store_retry.run("read the position", read).await {
+                Ok(position) => return Ok(position.unwrap_or_default()),
+                Err(GaveUp::Final(error)) if error.is_missing() => {
+                    self.context.progress.stopped(partition, error.to_string());
+                }
+                Err(gave_up) => return Err(End::of_store(gave_up, 0)),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(MISSING) => {}
+                () = self.stop.cancelled() => return Err(End::GivenBack),
+            }
+        }
+    }
+
+    /// If a request has failed: looks whether the store was started anew, as soon as it is there.
+    pub(super) async fn look_after_failure(&self, position: Offset) -> Result<(), End> {
+        let (durability, store) = (&self.context.durability, &self.context.store);
+        if durability.has_failed() {
+            let looked = self.store_retry.run("look at the store", || durability.look(store)).await;
+            looked.map_err(|e| End::of_store(e, position))?;
+            if self.takeovers.has_changed().unwrap_or(true) {
+                return Err(End::TakeOver(None));
+            }
+        }
+        Ok(())
+    }
+}
