@@ -34,6 +34,8 @@ pub(super) enum Look<T> {
 
 /// How often a row is looked at whose partition is applied and which is not there: it was lost, and is being built again.
 const LOST_ROW_PAUSE: Duration = Duration::from_millis(250);
+/// With many questions waiting none pauses for less than this times their number: a token can name any version.
+const LOST_ROW_SHARE: Duration = Duration::from_millis(1);
 
 /// The waiting of one question for its token.
 #[derive(Debug)]
@@ -122,7 +124,8 @@ impl<'a> Wait<'a> {
             }
             is_first = false;
             self.place.begin_to_wait()?;
-            let next = self.end.min(Instant::now() + LOST_ROW_PAUSE);
+            let pause = LOST_ROW_PAUSE.max(LOST_ROW_SHARE * self.place.waiting() as u32);
+            let next = self.end.min(Instant::now() + pause);
             let pause = async {
                 sleep_until(next).await;
                 Ok(())

@@ -89,6 +89,11 @@ impl Place {
         Ok(waited)
     }
 
+    /// How many questions wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.quotas.max_waiting - self.quotas.waiting.available_permits()
+    }
+
     pub(super) fn end_to_wait(&mut self) {
         drop(self.waiting.take());
     }

@@ -110,6 +110,13 @@ impl Params {
         left.sort();
         left.dedup();
         for name in left {
+            if name.is_empty() {
+                self.fault(
+                    "query",
+                    "has a parameter without a name: give it one, or leave it out".to_owned(),
+                );
+                continue;
+            }
             let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
             self.fault(&name, format!("there is no such parameter: this question takes {known}"));
         }

@@ -52,7 +52,7 @@ async fn a_hostile_question_is_refused_by_name() {
         ("/v1/search?", format!("facets=price&price_bounds={}", bounds.join(",")), "/price_bounds"),
         ("/v1/search?", "price_bounds=9223372036854775808".to_owned(), "/price_bounds"),
         ("/v1/search?", "price_bounds=,".to_owned(), "/price_bounds"),
-        ("/v1/search?", "=".to_owned(), "/"),
+        ("/v1/search?", "=".to_owned(), "/query"),
         ("/v1/search?", "%00=1".to_owned(), "/\0"),
         ("/v1/search?", format!("{long}=1"), ""),
         ("/v1/search?", times(257, "a=b"), "/query"),
@@ -71,6 +71,11 @@ async fn a_hostile_question_is_refused_by_name() {
         ("/v1/products/p-1?", "as_of=99999-01-01T00:00:00Z".to_owned(), "/as_of"),
         ("/v1/products/p-1?", "as_of=2026-02-30T00:00:00Z".to_owned(), "/as_of"),
         ("/v1/products/p-1/history?", format!("order={long}"), "/order"),
+        ("/v1/products/%00", String::new(), "/product_id"),
+        ("/v1/products/%FF%FE", String::new(), "/product_id"),
+        ("/v1/products/..%2F..", String::new(), "/product_id"),
+        ("/v1/products/", long.clone(), "/product_id"),
+        ("/v1/products/-", "/history".to_owned(), "/product_id"),
     ];
     let requests = cases.iter().map(|(path, query, _)| TestRequest::get().uri(&format!("{path}{query}")));
     for ((path, query, pointer), answer) in cases.iter().zip(ask_all(requests).await) {
