@@ -54,7 +54,7 @@ pub fn audit(
     let mut readers: BTreeMap<Partition, Reader> = BTreeMap::new();
     read(config, topic, &mut audit.ends, |partitions, partition, record| {
         audit.records += 1;
-        let reader = readers.entry(partition).or_insert_with(|| Reader::new(partition, partitions, 0));
+        let reader = readers.entry(partition).or_insert_with(|| Reader::complete(partition, partitions));
         match reader.judge(record.offset, &record.key) {
             Judgement::Effective(key) => {
                 audit.effective += 1;

@@ -3,8 +3,9 @@
 //!
 //! It takes a product's first record at its word: what its writer says the version was at its basis. Correct writers say
 //! what is so. A forged record that skips versions is a violation to whoever knows the product, and effective to a reader
-//! that starts behind the last honest one, from there on until [`Reader::corrected`] or a start from offset zero. So who
-//! keeps states compares: a record that skips versions of a state that is there is judged again from offset zero.
+//! that starts behind the last honest one or has forgotten it, until it is [`Reader::corrected`]. So who keeps states compares:
+//! a record that skips versions of a state that is there is judged again by a [`Reader::complete`] one, whose verdicts are a
+//! writer's.
 //!
 //! How to drive it: for each batch of the tail, ask `needs`; if it names an offset, read the records from there to
 //! `floor()`, give each to `look_back`, then call `looked_back_to`. Then `judge` the batch in order, and tell `position`.
@@ -23,6 +24,8 @@ pub struct Reader {
     partition: Partition,
     partitions: i32,
     window: i64,
+    /// It has seen all records from offset zero on, and forgets none.
+    is_complete: bool,
     /// Where judging started.
     start: Offset,
     /// Records from here to `start` were looked back at.
@@ -67,11 +70,18 @@ impl Reader {
         Self::with_window(partition, partitions, start, WINDOW)
     }
 
+    /// A reader that judges from offset zero on and knows every product it was shown a record of: it takes nobody at his word.
+    /// Its memory follows the number of products; it may be shown the records of some products only.
+    pub fn complete(partition: Partition, partitions: i32) -> Self {
+        Self { is_complete: true, ..Self::new(partition, partitions, 0) }
+    }
+
     pub(crate) fn with_window(partition: Partition, partitions: i32, start: Offset, window: i64) -> Self {
         Self {
             partition,
             partitions,
             window,
+            is_complete: false,
             start,
             floor: start,
             next: start,
@@ -149,7 +159,7 @@ impl Reader {
     /// The tail has shown everything below `position`.
     pub fn position(&mut self, position: Offset) {
         self.next = self.next.max(position);
-        if self.next < self.sweep_at {
+        if self.next < self.sweep_at || self.is_complete {
             return;
         }
         // A product that is silent for a whole window is told anew by its next record: its basis is behind the silence.
@@ -189,6 +199,9 @@ impl Reader {
     /// The version of an unknown product before this record, its first inside the window since `start`: one less than
     /// the record says, at its basis, and then what the records between the basis and `start` made of it.
     fn version_before(&self, key: &KeyRef<'_>) -> u64 {
+        if self.is_complete {
+            return 0;
+        }
         let at_basis = key.version - 1;
         let Some(past) = self.past.get(key.subject) else { return at_basis };
         past.range(key.basis..).fold(

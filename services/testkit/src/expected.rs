@@ -48,7 +48,9 @@ fn expected(oracle: &Oracle) -> Tables {
     let mut put = |table, key: String, row| tables.entry(table).or_default().insert(key, row);
     for (id, history) in &oracle.products {
         let Some(head) = history.last() else { continue };
-        put("products", id.clone(), product(head));
+        let mut row = product(head);
+        row["left_categories"] = left_categories(history);
+        put("products", id.clone(), row);
         put("search", id.clone(), document(head));
         if head.after.status != Status::Deleted {
             put("products_by_category", id.clone(), listed(head));
@@ -89,6 +91,19 @@ fn product(head: &Effective) -> Value {
     row["version"] = head.version.into();
     row["event_id"] = head.event_id.to_string().into();
     row
+}
+
+/// The categories a product was moved out of, with the version that moved it.
+fn left_categories(history: &[Effective]) -> Value {
+    let mut left: BTreeMap<&str, u64> = BTreeMap::new();
+    for two in history.windows(2) {
+        let (before, after) = (two[0].after.category.as_str(), two[1].after.category.as_str());
+        if before != after {
+            left.remove(after);
+            left.insert(before, two[1].version);
+        }
+    }
+    json!(left)
 }
 
 fn listed(head: &Effective) -> Value {

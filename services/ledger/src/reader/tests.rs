@@ -110,12 +110,26 @@ fn a_forged_record_is_taken_at_its_word_only_until_the_reader_is_corrected() {
         records[from..].iter().map(|(offset, key)| is_effective(&reader.judge(*offset, key))).collect()
     };
     // From offset zero it skips versions, which no correct writer does.
-    let mut whole = Reader::new(P, 1, 0);
-    assert_eq!(judged(&mut whole, 0), [true, false, true, true]);
+    for mut whole in [Reader::new(P, 1, 0), Reader::complete(P, 1)] {
+        assert_eq!(judged(&mut whole, 0), [true, false, true, true]);
+    }
     // From just before it nobody knows better, and it hides what correct writers wrote after it.
     assert_eq!(judged(&mut Reader::new(P, 1, 1), 1), [true, false, false]);
     let mut corrected = Reader::new(P, 1, 1);
     assert!(is_effective(&corrected.judge(1, &records[1].1)));
     corrected.corrected(&Subject::parse("a").unwrap(), 1);
     assert_eq!(judged(&mut corrected, 2), [true, true]);
+}
+
+#[test]
+fn a_complete_reader_takes_nobody_at_his_word_and_forgets_nobody() {
+    let mut reader = Reader::complete(P, 1);
+    let judged = |reader: &mut Reader, offset, key: &[u8]| reader.judge(offset, key);
+    assert!(matches!(judged(&mut reader, 0, &key("nobody", 7, 0)), Judgement::Violation(_)));
+    assert!(is_effective(&judged(&mut reader, 1, &key("a", 1, 1))));
+    // A whole window and more of silence.
+    let later = 3 * crate::WINDOW;
+    reader.position(later);
+    assert!(matches!(judged(&mut reader, later, &key("a", 900, later)), Judgement::Violation(_)));
+    assert!(is_effective(&judged(&mut reader, later + 1, &key("a", 2, later))));
 }

@@ -40,7 +40,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         let mut applied = 0;
         let mut misfits: Vec<ProductId> = Vec::new();
         for event in events {
-            if misfits.contains(&event.product) {
+            if misfits.contains(&event.product) || self.repaired.contains(&event.product) {
                 continue;
             }
             let mut outcome = self.projection.apply(event);
@@ -73,6 +73,9 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         batch_end: Offset,
     ) -> Result<bool, End> {
         let Ok(product) = ProductId::parse(key.subject.as_str()) else { return Ok(true) };
+        if self.repaired.contains(&product) {
+            return Ok(false);
+        }
         let version = read_models::Version(key.version);
         let wanted = Wanted { product, version, event_id: key.event_id };
         let state =

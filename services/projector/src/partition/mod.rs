@@ -10,12 +10,14 @@ mod repair;
 mod stop;
 mod take_over;
 
+use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset, Reader};
+use read_models::ProductId;
 use read_models::model::{Position, ReadModel, Store};
 use read_models::projection::Projection;
 use tokio::sync::{mpsc, watch};
@@ -77,8 +79,10 @@ pub(crate) struct Task<M: ReadModel, S: Store<M>> {
     trail: Trail,
     /// About how many bytes a state took that was loaded last.
     state_bytes: usize,
-    /// How often products were repaired.
+    /// How often products were repaired,
     repairs: u32,
+    /// and which of them up to the end of this batch.
+    repaired: BTreeSet<ProductId>,
     /// When garbage was last told of in the log.
     told_garbage: Option<Instant>,
 }
@@ -112,6 +116,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             trail: Trail::new(0),
             state_bytes: apply::UNKNOWN_STATE_BYTES,
             repairs: 0,
+            repaired: BTreeSet::new(),
             told_garbage: None,
             context,
         }
@@ -155,6 +160,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         let Batch { records, position } = batch;
         let (mut applied, mut rows, mut newest) = (0, 0, None);
         self.projection.begin();
+        self.repaired.clear();
         self.look_back(&records).await?;
         let effective = self.effective(&records);
         let mut rest = &effective[..];

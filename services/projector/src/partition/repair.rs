@@ -24,8 +24,8 @@ const UNREPAIRABLE: &str = "its events from offset zero on do not fit on one ano
                             make of it; find out who writes to the topic";
 
 impl<M: ReadModel, S: Store<M>> Task<M, S> {
-    /// Builds the rows of these products anew from all their events below `to`, and judges their records as a reader from
-    /// offset zero does from then on. An event that cannot be applied is the end.
+    /// Builds the rows of these products anew from all their events below `to`, the end of the batch, and judges their records
+    /// as a writer does from then on. An event that cannot be applied is the end.
     pub(super) async fn repair(&mut self, products: &[ProductId], to: Offset) -> Result<Option<Stop>, End> {
         self.repairs += 1;
         self.context.metrics.repaired(products.len());
@@ -66,7 +66,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             self.projection.loaded(product.clone(), None);
         }
         let (partition, mut pending) = (self.claim.partition, 0);
-        let mut reader = Reader::new(partition, self.context.partitions, 0);
+        let mut reader = Reader::complete(partition, self.context.partitions);
         let ranges = self.context.handle.ranges().clone();
         let mut batches = ranges.read(partition, 0, to).map_err(Failed::Kafka)?;
         while let Some(batch) = batches.recv().await {
@@ -74,10 +74,21 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
                 return Err(Failed::End(End::GivenBack));
             }
             for record in &batch.map_err(Failed::Kafka)? {
-                let Judgement::Effective(key) = reader.judge(record.offset, &record.key) else { continue };
-                if !wanted.contains(key.subject.as_str()) {
+                let subject = record.key.split(|byte| *byte == b'/').next().unwrap_or_default();
+                if !std::str::from_utf8(subject).is_ok_and(|subject| wanted.contains(subject)) {
                     continue;
                 }
+                let key = match reader.judge(record.offset, &record.key) {
+                    Judgement::Effective(key) => key,
+                    Judgement::Violation(key) => {
+                        self.context.metrics.violation();
+                        let problem =
+                            "a forged record skips versions: it is void; find out who writes to the topic";
+                        tracing::error!("kafka.partition" = partition.0, "kafka.offset" = record.offset, %key, "{problem}");
+                        continue;
+                    }
+                    _ => continue,
+                };
                 let at = products.iter().position(|it| it.as_str() == key.subject.as_str());
                 if let Some(version) = at.and_then(|at| versions.get_mut(at)) {
                     *version = key.version;
@@ -92,6 +103,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
                 }
             }
         }
+        self.repaired.extend(products.iter().cloned());
         for (product, version) in products.iter().zip(versions) {
             if let Ok(subject) = Subject::parse(product.as_str()) {
                 self.reader.corrected(&subject, version);
