@@ -136,7 +136,6 @@ impl System {
     /// If it does not become ready.
     pub async fn command_service_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Started> {
         let (mut plan, listens) = self.planner.command_service(self.running.len())?;
-        let variable = |(name, value): &(&str, &str)| (format!("FOLIO__{name}"), (*value).to_owned());
         plan.environment.extend(settings.iter().map(variable));
         self.start_ready((plan, listens)).await
     }
@@ -155,10 +154,19 @@ impl System {
     /// # Errors
     /// If one does not become ready.
     pub async fn projectors(&mut self) -> anyhow::Result<Vec<Started>> {
+        self.projectors_with(&[]).await
+    }
+
+    /// The same with settings of its own: names without `FOLIO__`.
+    ///
+    /// # Errors
+    /// If one does not become ready.
+    pub async fn projectors_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Vec<Started>> {
         let mut started = Vec::new();
         for read_model in read_models::ALL {
-            let plan = self.planner.projector(read_model, self.running.len())?;
-            started.push(self.start(plan)?);
+            let (mut plan, listens) = self.planner.projector(read_model, self.running.len())?;
+            plan.environment.extend(settings.iter().map(variable));
+            started.push(self.start((plan, listens))?);
         }
         for one in &started {
             one.service.wait_ready(PATIENCE).await?;
@@ -198,6 +206,11 @@ impl System {
     pub async fn again(&mut self, started: &Started) -> anyhow::Result<Started> {
         self.start_ready((started.service.plan.clone(), started.listens.clone())).await
     }
+}
+
+/// A setting as a variable.
+fn variable((name, value): &(&str, &str)) -> (String, String) {
+    (format!("FOLIO__{name}"), (*value).to_owned())
 }
 
 impl Drop for System {

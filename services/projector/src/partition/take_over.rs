@@ -54,6 +54,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
     /// The stored position. A table or an index that is not there is waited for, and said to be missing meanwhile.
     async fn stored(&self) -> Result<Position, End> {
         let (store, group, partition) = (&self.context.store, &self.context.group, self.claim.partition.0);
+        let mut is_told = false;
         loop {
             let read = || async {
                 store.is_there().await?;
@@ -62,6 +63,13 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             match self.store_retry.run("read the position", read).await {
                 Ok(position) => return Ok(position.unwrap_or_default()),
                 Err(GaveUp::Final(error)) if error.is_missing() => {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::error!(
+                            group,
+                            "kafka.partition" = partition,
+                            "partition {partition} stopped: {error}"
+                        );
+                    }
                     self.context.progress.stopped(partition, error.to_string());
                 }
                 Err(gave_up) => return Err(End::of_store(gave_up, 0)),
