@@ -44,7 +44,7 @@ async fn however_many_wait_one_loop_looks() {
     let waited = join_all(waits).await;
     assert!(waited.iter().all(|waited| *waited == Ok(Waited::StillAt(0))), "{waited:?}");
     assert!(started.elapsed() >= Duration::from_millis(500));
-    assert!((3..30).contains(&partition.looks()), "{} looks", partition.looks());
+    assert!((2..30).contains(&partition.looks()), "{} looks", partition.looks());
 }
 
 #[tokio::test]

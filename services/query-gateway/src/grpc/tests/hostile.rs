@@ -43,7 +43,7 @@ async fn a_list_that_is_too_long_is_refused_without_a_look_at_its_items() {
     for (request, field) in cases {
         let started = Instant::now();
         assert_eq!(search(request, Code::MalformedRequest).await, [field]);
-        assert!(started.elapsed() < Duration::from_millis(500), "{field}: {:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(2), "{field}: {:?}", started.elapsed());
     }
     let request = v1::BatchGetProductsRequest { product_ids: vec!["?".to_owned(); 400_000], freshness: None };
     let fields = error(service().batch_get_products(Request::new(request)).await, Code::MalformedRequest);
