@@ -15,7 +15,7 @@ use read_models::search::{SearchModel, SearchStore};
 use read_models::{history, products, search};
 use tokio_util::sync::CancellationToken;
 use toolkit::cql::Cql;
-use toolkit::kafka::{self, Expectation, Group, GroupOptions, verify_topic};
+use toolkit::kafka::{self, Expectation, Group, GroupOptions, RangeReader, verify_topic};
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::ops;
 use toolkit::registry::Registry;
@@ -208,12 +208,17 @@ async fn project_into<M: ReadModel, S: Store<M>>(
     let handle = group.handle();
     let progress = Progress::default();
     let durability = Arc::new(Durability::new(Duration::from_millis(config.durability_window_ms)));
+    // Before anything is written: a new start is one since then.
+    let retry = watched(&shutdown, &needs.store);
+    let looked = retry.run("look at the store", || durability.look(&store)).await;
+    looked.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
     let context = PartitionContext {
         group: config.group(),
         partitions,
         states: config.batch.states,
         states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
         handle: handle.clone(),
+        repairs: RangeReader::open(&config.kafka, &config.topic)?,
         schemas: Arc::new(schemas),
         store: store.clone(),
         store_health: needs.store.clone(),

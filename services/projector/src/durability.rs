@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use read_models::Error;
-use read_models::model::{ReadModel, Store};
+use read_models::model::{ReadModel, Starts, Store};
 use tokio::sync::{Mutex as Turn, watch};
 
 pub(crate) use trail::Trail;
@@ -29,8 +29,8 @@ pub(crate) struct Durability {
 
 #[derive(Debug)]
 struct Seen {
-    /// At the last look that succeeded.
-    incarnation: Option<Option<String>>,
+    /// When each process of the store was started that ever answered; `None` before the first look.
+    starts: Option<Starts>,
     /// When that look began.
     at: Instant,
     /// Whether a request has failed since.
@@ -39,9 +39,20 @@ struct Seen {
     was_away: bool,
 }
 
+/// What is durable of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// Everything below this offset.
+    Until(i64),
+    /// A request has failed: look first.
+    Unknown,
+    /// The partition has to be taken over again.
+    TakeOver,
+}
+
 impl Durability {
     pub(crate) fn new(window: Duration) -> Self {
-        let seen = Seen { incarnation: None, at: Instant::now(), has_failed: false, was_away: false };
+        let seen = Seen { starts: None, at: Instant::now(), has_failed: false, was_away: false };
         Self { window, seen: Mutex::new(seen), takeovers: watch::Sender::new(0), turn: Turn::new(()) }
     }
 
@@ -63,39 +74,50 @@ impl Durability {
     pub(crate) async fn look<M: ReadModel, S: Store<M>>(&self, store: &S) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
         let at = Instant::now();
-        let incarnation = store.incarnation().await;
+        let told = store.starts().await;
         let mut seen = self.seen();
-        let incarnation = incarnation.inspect_err(|_| (seen.has_failed, seen.was_away) = (true, true))?;
-        let suspect = match &seen.incarnation {
-            None => false,
+        let told = told.inspect_err(|_| (seen.has_failed, seen.was_away) = (true, true))?;
+        let is_first = seen.starts.is_none();
+        let before = seen.starts.get_or_insert_default();
+        let suspect = match &told {
             // Where the store does not tell, having been away is all there is to go by.
-            Some(None) if incarnation.is_none() => seen.was_away,
-            Some(before) => *before != incarnation,
+            None => !is_first && seen.was_away,
+            // A process that does not answer now may be slow; one that was never heard of is new.
+            Some(told) => told.iter().any(|(name, start)| before.get(name).is_some_and(|was| was != start)),
         };
-        *seen = Seen { incarnation: Some(incarnation), at, has_failed: false, was_away: false };
-        drop(seen);
+        seen.starts.get_or_insert_default().extend(told.unwrap_or_default());
+        (seen.at, seen.has_failed, seen.was_away) = (at, false, false);
         if suspect {
-            self.take_over("the store was started anew, and may have lost what it acknowledged last");
+            // While nobody can ask what is durable.
+            self.announce("the store was started anew, and may have lost what it acknowledged last");
         }
         Ok(())
     }
 
     /// Everything has to be taken over again.
     pub(crate) fn take_over(&self, reason: &str) {
+        let _seen = self.seen();
+        self.announce(reason);
+    }
+
+    fn announce(&self, reason: &str) {
+        self.takeovers.send_modify(|number| *number += 1);
         tracing::warn!(
             window_ms = self.window.as_millis() as u64,
             "going back to the durable positions: {reason}"
         );
-        self.takeovers.send_modify(|number| *number += 1);
     }
 
-    /// The durable position now; `None` if the partition has to be taken over again.
-    pub(crate) fn durable(&self, takeovers: &watch::Receiver<u64>, trail: &mut Trail) -> Option<i64> {
+    /// The durable position now.
+    pub(crate) fn durable(&self, takeovers: &watch::Receiver<u64>, trail: &mut Trail) -> Durable {
         let seen = self.seen();
-        if seen.has_failed || takeovers.has_changed().unwrap_or(true) {
-            return None;
+        if takeovers.has_changed().unwrap_or(true) {
+            Durable::TakeOver
+        } else if seen.has_failed {
+            Durable::Unknown
+        } else {
+            Durable::Until(trail.until(seen.at.checked_sub(self.window)))
         }
-        Some(trail.until(seen.at.checked_sub(self.window)))
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {

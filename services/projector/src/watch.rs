@@ -48,6 +48,15 @@ impl Progress {
         });
     }
 
+    /// The store says less.
+    fn lost(&self, partition: i32, position: i64) {
+        self.change(|all| {
+            if let Some(reached) = all.get_mut(&partition) {
+                reached.position = reached.position.min(position);
+            }
+        });
+    }
+
     pub(crate) fn given_back(&self, partition: i32) {
         self.change(|all| {
             all.remove(&partition);
@@ -120,8 +129,8 @@ impl<S> Watch<S> {
                 let (there, position) = (stored.applied, reached.position);
                 let reason = format!("partition {partition} was at {position}, and the store says {there}");
                 self.durability.take_over(&reason);
-                // All of them begin anew: one word is enough.
-                break;
+                // Once is enough: a task that is busy takes over when it is done.
+                self.progress.lost(*partition, there);
             }
         }
         Ok(())

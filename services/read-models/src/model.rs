@@ -134,6 +134,9 @@ pub struct Position {
     pub durable: i64,
 }
 
+/// Processes of a store by their names, and when each was started.
+pub type Starts = std::collections::BTreeMap<String, String>;
+
 /// Where a read model's rows lie. A write takes effect only if it is newer, by version, than what is there.
 pub trait Store<M: ReadModel>: Clone + Debug + Send + Sync + 'static {
     /// The products' states, in their order: just before the wanted version where the store can tell, else as they are.
@@ -164,6 +167,7 @@ pub trait Store<M: ReadModel>: Clone + Debug + Send + Sync + 'static {
     /// An error, [`Error::is_missing`], if any table or index of the read model is not there.
     fn is_there(&self) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// What is another after any process of the store was started anew; `None` if the store does not tell.
-    fn incarnation(&self) -> impl Future<Output = Result<Option<String>, Error>> + Send;
+    /// When each process of the store that answers was started: another value after each start. `None` if the store does not
+    /// tell; an error if none answers.
+    fn starts(&self) -> impl Future<Output = Result<Option<Starts>, Error>> + Send;
 }

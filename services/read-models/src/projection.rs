@@ -58,6 +58,11 @@ impl<M: ReadModel> Projection<M> {
         missing
     }
 
+    /// The version of a product's state, if it is known; else none.
+    pub fn version(&self, product: &ProductId) -> Version {
+        self.states.get(product).map_or(Version::NONE, |state| state.head().version)
+    }
+
     /// Takes a state as it was loaded; `None`: the product has no row.
     pub fn loaded(&mut self, product: ProductId, state: Option<M::State>) {
         self.states.put(product, state);

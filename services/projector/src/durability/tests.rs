@@ -9,9 +9,14 @@ use toolkit::search::SearchError;
 
 use super::*;
 
-/// Tells one incarnation after another; `None` in the outer place: it is away.
+/// Tells one thing after another; `None` in the outer place: it is away.
 #[derive(Debug, Clone)]
-struct Told(Arc<Mutex<VecDeque<Option<Option<String>>>>>);
+struct Told(Arc<Mutex<VecDeque<Option<Option<Starts>>>>>);
+
+/// `a1 b7`: process a was started at 1, b at 7.
+fn starts(text: &str) -> Starts {
+    text.split_whitespace().map(|it| (it[..1].to_owned(), it[1..].to_owned())).collect()
+}
 
 impl Store<SearchModel> for Told {
     async fn load(&self, _wanted: &[Wanted]) -> Result<Vec<Option<StoredProduct>>, Error> {
@@ -34,7 +39,7 @@ impl Store<SearchModel> for Told {
         Ok(())
     }
 
-    async fn incarnation(&self) -> Result<Option<String>, Error> {
+    async fn starts(&self) -> Result<Option<Starts>, Error> {
         let away = || SearchError::Unreachable { request: String::new(), problem: String::new() }.into();
         self.0.lock().unwrap().pop_front().unwrap().ok_or_else(away)
     }
@@ -43,7 +48,7 @@ impl Store<SearchModel> for Told {
 /// After which of the looks everything was taken over again.
 async fn takeovers(told: &[Option<Option<&str>>]) -> Vec<u64> {
     let durability = Durability::new(Duration::from_secs(15));
-    let told: VecDeque<_> = told.iter().map(|it| it.map(|it| it.map(str::to_owned))).collect();
+    let told: VecDeque<_> = told.iter().map(|it| it.map(|it| it.map(starts))).collect();
     let store = Told(Arc::new(Mutex::new(told.clone())));
     let mut numbers = Vec::new();
     for _ in told {
@@ -55,9 +60,15 @@ async fn takeovers(told: &[Option<Option<&str>>]) -> Vec<u64> {
 
 #[tokio::test]
 async fn a_store_that_was_started_anew_is_noticed_also_if_nobody_saw_it_away() {
-    assert_eq!(takeovers(&[Some(Some("1")), Some(Some("1")), Some(Some("2"))]).await, [0, 0, 1]);
-    assert_eq!(takeovers(&[Some(Some("1")), None, Some(Some("2")), Some(Some("2"))]).await, [0, 0, 1, 1]);
-    assert_eq!(takeovers(&[Some(Some("1")), None, Some(Some("1"))]).await, [0, 0, 0], "a cut connection");
+    assert_eq!(takeovers(&[Some(Some("a1")), Some(Some("a1")), Some(Some("a2"))]).await, [0, 0, 1]);
+    assert_eq!(takeovers(&[Some(Some("a1")), None, Some(Some("a2")), Some(Some("a2"))]).await, [0, 0, 1, 1]);
+    assert_eq!(takeovers(&[Some(Some("a1")), None, Some(Some("a1"))]).await, [0, 0, 0], "a cut connection");
+}
+
+#[tokio::test]
+async fn a_process_that_does_not_answer_or_is_new_is_no_reason_and_its_new_start_is_noticed_later() {
+    let told = ["a1 b1", "b1", "a1 b1 c1", "b1", "a2 b1 c1", "c1 b1 a2"].map(|it| Some(Some(it)));
+    assert_eq!(takeovers(&told).await, [0, 0, 0, 0, 1, 1]);
 }
 
 #[tokio::test]
@@ -71,14 +82,17 @@ async fn a_store_that_does_not_tell_is_suspected_when_it_was_away() {
 #[tokio::test]
 async fn no_position_is_durable_after_a_failure_until_the_store_was_looked_at() {
     let durability = Durability::new(Duration::ZERO);
-    let store = Told(Arc::new(Mutex::new([Some(Some("1".to_owned())), Some(Some("2".to_owned()))].into())));
+    let told = ["a1", "a1", "a2"].map(|it| Some(Some(starts(it))));
+    let store = Told(Arc::new(Mutex::new(told.into())));
     let (takeovers, mut trail) = (durability.subscribe(), Trail::new(3));
     trail.acknowledged(Instant::now(), 9);
     durability.look(&store).await.unwrap();
-    assert_eq!(durability.durable(&takeovers, &mut trail), Some(9));
+    assert_eq!(durability.durable(&takeovers, &mut trail), Durable::Until(9));
     durability.failed();
-    assert_eq!(durability.durable(&takeovers, &mut trail), None);
+    assert_eq!(durability.durable(&takeovers, &mut trail), Durable::Unknown);
     durability.look(&store).await.unwrap();
-    assert_eq!(durability.durable(&takeovers, &mut trail), None, "it was started anew");
-    assert_eq!(durability.durable(&durability.subscribe(), &mut trail), Some(9));
+    assert_eq!(durability.durable(&takeovers, &mut trail), Durable::Until(9), "it is the same process");
+    durability.look(&store).await.unwrap();
+    assert_eq!(durability.durable(&takeovers, &mut trail), Durable::TakeOver);
+    assert_eq!(durability.durable(&durability.subscribe(), &mut trail), Durable::Until(9));
 }

@@ -27,6 +27,11 @@ impl Trail {
         }
     }
 
+    /// What was durable when it was asked for last.
+    pub(crate) fn durable(&self) -> i64 {
+        self.durable
+    }
+
     /// The highest position that was acknowledged at `time` or before (`None`: long ago). Later calls do not ask for
     /// earlier times.
     pub(crate) fn until(&mut self, time: Option<Instant>) -> i64 {

@@ -1,9 +1,9 @@
 //! From events to changed states: load, fold; and what does not fit is put right.
 
 use ledger::{Offset, RecordKey};
-use read_models::ProductId;
 use read_models::model::{ReadModel, Recorded, State, Store, Wanted};
 use read_models::projection::Outcome;
+use read_models::{ProductId, Version};
 
 use super::Task;
 use super::stop::{End, Stop};
@@ -52,6 +52,10 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             match outcome {
                 Ok(Outcome::Applied) => applied += 1,
                 Ok(Outcome::AlreadyApplied) => {}
+                Ok(Outcome::Diverged { there }) if self.is_of_the_log(event, there, batch_end).await? => {
+                    // The record is forged, and hides from the reader what correct writers wrote.
+                    misfits.push(event.product.clone());
+                }
                 Ok(Outcome::Diverged { there }) => {
                     self.context.metrics.violation();
                     let reason = format!("the store holds version {} of event {there}", event.version);
@@ -76,20 +80,49 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         if self.repaired.contains(&product) {
             return Ok(false);
         }
-        let version = read_models::Version(key.version);
-        let wanted = Wanted { product, version, event_id: key.event_id };
-        let state =
-            self.store_retry.run("load a state", || self.context.store.load(std::slice::from_ref(&wanted)));
-        let state = state.await.map_err(|e| End::of_store(e, offset))?.into_iter().flatten().next();
-        let there = state.map_or(read_models::Version::NONE, |state| state.head().version);
+        let (version, there) = (Version(key.version), self.stored_version(key, &product, offset).await?);
         if version <= there.next() {
             return Ok(version == there.next());
         }
-        match self.repair(&[wanted.product], batch_end).await? {
-            // It counts, and nothing can be made of it.
-            Some(_) => Ok(true),
-            None => Ok(false),
+        // It counts if nothing can be made of it there either.
+        Ok(self.repair(&[product], batch_end).await?.is_some())
+    }
+
+    /// What a record means that skips versions by what the reader knows: if the state says that it is the next one, a forged
+    /// record had misled the reader.
+    pub(super) async fn skipping(
+        &mut self,
+        key: &RecordKey,
+        offset: Offset,
+        batch_end: Offset,
+    ) -> Result<Option<Stop>, End> {
+        if let Ok(product) = ProductId::parse(key.subject.as_str()) {
+            if self.repaired.contains(&product) {
+                return Ok(None);
+            }
+            if Version(key.version) == self.stored_version(key, &product, offset).await?.next() {
+                return self.repair(&[product], batch_end).await;
+            }
         }
+        self.context.metrics.violation();
+        let problem =
+            "a record skips a version, which no correct writer writes: find out who writes to the topic";
+        tracing::error!("kafka.partition" = self.claim.partition.0, "kafka.offset" = offset, %key, "{problem}");
+        Ok(None)
+    }
+
+    /// The version of the product's state, just before the record's where the store can tell.
+    async fn stored_version(
+        &self,
+        key: &RecordKey,
+        product: &ProductId,
+        offset: Offset,
+    ) -> Result<Version, End> {
+        let wanted =
+            [Wanted { product: product.clone(), version: Version(key.version), event_id: key.event_id }];
+        let state = self.store_retry.run("load a state", || self.context.store.load(&wanted)).await;
+        let state = state.map_err(|e| End::of_store(e, offset))?.into_iter().flatten().next();
+        Ok(state.map_or(Version::NONE, |state| state.head().version))
     }
 
     /// Loads states; about how many bytes they take.

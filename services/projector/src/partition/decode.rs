@@ -18,19 +18,25 @@ const TOGETHER: usize = 2_000;
 const REPAIR_DECODING: &str = "later events of the partition wait behind it: deploy a projector that can read it, then restart; \
                                the event itself is part of history and stays";
 
-/// A record that counts, by what the reader knows.
-pub(super) type Effective<'r> = (RecordKey, &'r LogRecord);
+/// A record that counts, by what the reader knows; or one that skips versions, which means that the reader was misled by a
+/// forged one, or that this one is forged.
+pub(super) struct Effective<'r> {
+    pub(super) key: RecordKey,
+    pub(super) record: &'r LogRecord,
+    skips: bool,
+}
 
 impl<M: ReadModel, S: Store<M>> Task<M, S> {
     /// The records that count.
     pub(super) fn effective<'r>(&mut self, records: &'r [LogRecord]) -> Vec<Effective<'r>> {
-        records.iter().filter_map(|record| Some((self.judge(record)?, record))).collect()
+        let counts = |record| self.judge(record).map(|(key, skips)| Effective { key, record, skips });
+        records.iter().filter_map(counts).collect()
     }
 
-    /// The events of the first records, up to the first that cannot be decoded.
+    /// The events of the first records, up to the first that cannot be decoded or skips versions.
     pub(super) async fn decoded(&self, records: &[Effective<'_>]) -> Result<Vec<Recorded>, End> {
         let mut events = Vec::new();
-        for (key, record) in records.iter().take(TOGETHER) {
+        for Effective { key, record, .. } in records.iter().take(TOGETHER).take_while(|it| !it.skips) {
             match self.decode(key, record).await {
                 Ok(event) => events.push(event),
                 Err(Undecoded::Cancelled) => return Err(End::GivenBack),
@@ -40,13 +46,17 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         Ok(events)
     }
 
-    /// What a record that cannot be decoded means: nothing if it does not count after all, or else the end.
-    pub(super) async fn undecodable(
+    /// What a record means that cannot be decoded or skips versions: nothing if it does not count after all; if it counts and
+    /// cannot be decoded, the end.
+    pub(super) async fn doubtful(
         &mut self,
-        key: &RecordKey,
-        record: &LogRecord,
+        doubtful: &Effective<'_>,
         batch_end: Offset,
     ) -> Result<Option<Stop>, End> {
+        let Effective { key, record, skips } = doubtful;
+        if *skips {
+            return self.skipping(key, record.offset, batch_end).await;
+        }
         if !self.is_next(key, record.offset, batch_end).await? {
             return Ok(None);
         }
@@ -82,11 +92,11 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         Ok(())
     }
 
-    /// The record's key, if it counts.
-    fn judge(&mut self, record: &LogRecord) -> Option<RecordKey> {
+    /// The record's key, if it counts or skips versions; and whether it does.
+    fn judge(&mut self, record: &LogRecord) -> Option<(RecordKey, bool)> {
         let (metrics, offset, partition) = (&self.context.metrics, record.offset, self.claim.partition.0);
         match self.reader.judge(offset, &record.key) {
-            Judgement::Effective(key) => return Some(key),
+            Judgement::Effective(key) => return Some((key, false)),
             Judgement::Void(reason) => {
                 metrics.void(reason);
                 tracing::debug!(
@@ -100,11 +110,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
                 metrics.garbage();
                 self.tell_garbage(offset, &error.to_string());
             }
-            Judgement::Violation(key) => {
-                metrics.violation();
-                let problem = "a record skips a version, which no correct writer writes: find out who writes to the topic";
-                tracing::error!("kafka.partition" = partition, "kafka.offset" = offset, %key, "{problem}");
-            }
+            Judgement::Violation(key) => return Some((key, true)),
             Judgement::NeedsLookBack(basis) => {
                 tracing::error!(
                     "kafka.partition" = partition,

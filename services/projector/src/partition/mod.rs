@@ -22,11 +22,11 @@ use read_models::model::{Position, ReadModel, Store};
 use read_models::projection::Projection;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use toolkit::kafka::{Claim, GroupHandle};
+use toolkit::kafka::{Claim, GroupHandle, RangeReader};
 use toolkit::lifecycle::Dependency;
 use toolkit::retry::{GaveUp, Retry};
 
-use crate::durability::{Durability, Trail};
+use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
 use crate::schemas::Schemas;
 use crate::watch::Progress;
@@ -45,6 +45,8 @@ pub(crate) struct Context<M, S> {
     /// and about how many bytes of them.
     pub(crate) states_bytes: usize,
     pub(crate) handle: GroupHandle,
+    /// For repairs, which read long stretches: looking back must not wait for them.
+    pub(crate) repairs: RangeReader,
     pub(crate) schemas: Arc<Schemas>,
     pub(crate) store: S,
     pub(crate) store_health: Dependency,
@@ -79,7 +81,9 @@ pub(crate) struct Task<M: ReadModel, S: Store<M>> {
     trail: Trail,
     /// About how many bytes a state took that was loaded last.
     state_bytes: usize,
-    /// How often products were repaired,
+    /// Where it began.
+    start: Offset,
+    /// How often products were repaired that had lost rows,
     repairs: u32,
     /// and which of them up to the end of this batch.
     repaired: BTreeSet<ProductId>,
@@ -115,6 +119,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             takeovers: context.durability.subscribe(),
             trail: Trail::new(0),
             state_bytes: apply::UNKNOWN_STATE_BYTES,
+            start: 0,
             repairs: 0,
             repaired: BTreeSet::new(),
             told_garbage: None,
@@ -124,6 +129,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
 
     /// Works until told to stop, until the partition is lost or taken over anew, or until a record cannot be applied.
     pub(crate) async fn run(mut self, committed: Offset, batches: mpsc::Receiver<Batch>) {
+        self.trail = Trail::new(committed);
         let mut end = self.work(committed, batches).await;
         if let Err(End::TakeOver(from)) = end {
             end = self.take_over_again(from).await;
@@ -140,7 +146,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             return Ok(());
         }
         self.reader = Reader::new(partition, self.context.partitions, committed);
-        self.trail = Trail::new(committed);
+        self.start = committed;
         self.context.progress.reached(partition.0, committed);
         while !self.stop.is_cancelled() && self.context.handle.next(self.claim).is_ok() {
             let batch = tokio::select! {
@@ -164,10 +170,10 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         self.look_back(&records).await?;
         let effective = self.effective(&records);
         let mut rest = &effective[..];
-        while let Some(((key, record), others)) = rest.split_first() {
+        while let Some((first, others)) = rest.split_first() {
             let events = self.decoded(rest).await?;
             if events.is_empty() {
-                let stop = self.undecodable(key, record, position).await?;
+                let stop = self.doubtful(first, position).await?;
                 rows += self.write(stop.as_ref().map_or(position, Stop::offset)).await?;
                 if let Some(stop) = stop {
                     self.settle(stop.offset()).await?;
@@ -185,9 +191,12 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
                 applied += count;
                 newest = now.last().filter(|_| applied > 0).map(|it| it.place.appended_at).or(newest);
                 events = later;
-                let next = later.first().map(|it| it.place.offset).or(rest.first().map(|(_, it)| it.offset));
+                let next =
+                    later.first().map(|it| it.place.offset).or(rest.first().map(|it| it.record.offset));
                 let reached = stop.as_ref().map_or(next.unwrap_or(position), Stop::offset);
                 rows += self.write(reached).await?;
+                // What is loaded next may push out what was loaded for these.
+                self.projection.begin();
                 if stop.is_some() || next.is_some() {
                     self.settle(reached).await?;
                 }
@@ -215,10 +224,15 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
     /// Says, beside the rows and to the group, that everything below `position` is applied and written.
     async fn settle(&mut self, position: Offset) -> Result<(), End> {
         // Rows that were acknowledged before a failure may be lost with it.
-        self.look_after_failure(position).await?;
+        let durable = loop {
+            self.look_after_failure(position).await?;
+            match self.context.durability.durable(&self.takeovers, &mut self.trail) {
+                Durable::Until(durable) => break durable,
+                Durable::Unknown => {}
+                Durable::TakeOver => return Err(End::TakeOver(None)),
+            }
+        };
         let (context, claim) = (&self.context, self.claim);
-        let durable = context.durability.durable(&self.takeovers, &mut self.trail);
-        let Some(durable) = durable else { return Err(End::TakeOver(None)) };
         let reached = Position { applied: position, durable };
         let write = || context.store.write_position(&context.group, claim.partition.0, reached);
         self.store_retry.run("write the position", write).await.map_err(|e| End::of_store(e, position))?;

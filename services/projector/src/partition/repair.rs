@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use ledger::{Judgement, LogRecord, Offset, Reader, Subject};
 use read_models::ProductId;
-use read_models::model::{ReadModel, Store};
+use read_models::model::{ReadModel, Recorded, Store};
 use read_models::projection::Outcome;
 use toolkit::retry::GaveUp;
+use uuid::Uuid;
 
 use super::Task;
 use super::decode::poison;
@@ -27,7 +28,6 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
     /// Builds the rows of these products anew from all their events below `to`, the end of the batch, and judges their records
     /// as a writer does from then on. An event that cannot be applied is the end.
     pub(super) async fn repair(&mut self, products: &[ProductId], to: Offset) -> Result<Option<Stop>, End> {
-        self.repairs += 1;
         self.context.metrics.repaired(products.len());
         let (group, partition) = (&self.context.group, self.claim.partition.0);
         let first = products.first().map_or("", ProductId::as_str);
@@ -40,14 +40,21 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             "events do not fit on what the store holds of their products: rows were lost, or a record is forged; building them \
              again from the log"
         );
-        if self.repairs > MAX_REPAIRS {
-            return Err(End::TakeOver(Some(0)));
-        }
+        let before: Vec<u64> =
+            products.iter().map(|product| self.projection.version(product).get()).collect();
         let retry = self.kafka_retry.clone();
         let mut waits = retry.waits();
         loop {
             match self.build_again(products, to).await {
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    // Where nothing was lost a record was forged: however many there are, they are no reason to begin anew.
+                    let after = products.iter().map(|product| self.projection.version(product).get());
+                    self.repairs += u32::from(after.zip(before).any(|(after, before)| after > before + 1));
+                    if self.repairs > MAX_REPAIRS && self.start > 0 {
+                        return Err(End::TakeOver(Some(0)));
+                    }
+                    return Ok(outcome);
+                }
                 Err(Failed::End(end)) => return Err(end),
                 Err(Failed::Kafka(error)) if error.is_transient() => {
                     let waited = waits.wait("read the log from the beginning", error).await;
@@ -67,12 +74,8 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         }
         let (partition, mut pending) = (self.claim.partition, 0);
         let mut reader = Reader::complete(partition, self.context.partitions);
-        let ranges = self.context.handle.ranges().clone();
-        let mut batches = ranges.read(partition, 0, to).map_err(Failed::Kafka)?;
-        while let Some(batch) = batches.recv().await {
-            if self.stop.is_cancelled() {
-                return Err(Failed::End(End::GivenBack));
-            }
+        let mut batches = self.context.repairs.read(partition, 0, to).map_err(Failed::Kafka)?;
+        while let Some(batch) = self.next_batch(&mut batches).await.map_err(Failed::End)? {
             for record in &batch.map_err(Failed::Kafka)? {
                 let subject = record.key.split(|byte| *byte == b'/').next().unwrap_or_default();
                 if !std::str::from_utf8(subject).is_ok_and(|subject| wanted.contains(subject)) {
@@ -119,6 +122,40 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         Ok(None)
     }
 
+    /// The next part of the log, unless told to stop.
+    async fn next_batch(&self, batches: &mut Batches) -> Result<Option<RangeBatch>, End> {
+        tokio::select! {
+            batch = batches.recv() => Ok(batch),
+            () = self.stop.cancelled() => Err(End::GivenBack),
+        }
+    }
+
+    /// Whether the log itself says that `there` gave the product this version, and not the record.
+    pub(super) async fn is_of_the_log(
+        &mut self,
+        record: &Recorded,
+        there: Uuid,
+        to: Offset,
+    ) -> Result<bool, End> {
+        let retry = self.kafka_retry.clone();
+        let (partition, prefix) = (self.claim.partition, format!("{}/", record.product.as_str()));
+        let look = || async {
+            let mut reader = Reader::complete(partition, self.context.partitions);
+            let mut batches = self.context.repairs.read(partition, 0, to)?;
+            while let Some(batch) = batches.recv().await {
+                for one in batch?.iter().filter(|one| one.key.starts_with(prefix.as_bytes())) {
+                    if let Judgement::Effective(key) = reader.judge(one.offset, &one.key)
+                        && key.version == record.version.get()
+                    {
+                        return Ok(key.event_id == there);
+                    }
+                }
+            }
+            Ok::<_, toolkit::kafka::Error>(false)
+        };
+        retry.run("read the log from the beginning", look).await.map_err(|e| End::of(e, to))
+    }
+
     async fn apply_again(
         &mut self,
         key: &ledger::RecordKey,
@@ -137,6 +174,9 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         Ok(Some(Stop::new(record.offset, problem, UNREPAIRABLE).at(&event)))
     }
 }
+
+type RangeBatch = Result<Vec<LogRecord>, toolkit::kafka::Error>;
+type Batches = tokio::sync::mpsc::Receiver<RangeBatch>;
 
 enum Failed {
     Kafka(toolkit::kafka::Error),

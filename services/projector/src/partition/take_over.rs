@@ -40,7 +40,8 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
     pub(super) async fn take_over_again(&self, from: Option<Offset>) -> Result<(), End> {
         self.context.metrics.took_over_again();
         let Position { applied, durable } = self.stored().await?;
-        let start = from.map_or(durable, |from| from.min(durable));
+        // A replay of what was applied before must not be left by jumping to where it is durable.
+        let start = from.unwrap_or(durable).min(durable).min(self.trail.durable());
         let (group, partition) = (&self.context.group, self.claim.partition.0);
         tracing::info!(group, "kafka.partition" = partition, applied, start, "partition is taken over again");
         self.seek(start)
@@ -87,10 +88,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         if durability.has_failed() {
             let looked = self.store_retry.run("look at the store", || durability.look(store)).await;
             looked.map_err(|e| End::of_store(e, position))?;
-            if self.takeovers.has_changed().unwrap_or(true) {
-                return Err(End::TakeOver(None));
-            }
         }
-        Ok(())
+        if self.takeovers.has_changed().unwrap_or(true) { Err(End::TakeOver(None)) } else { Ok(()) }
     }
 }

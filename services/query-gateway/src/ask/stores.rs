@@ -55,6 +55,8 @@ impl Stores {
         let connector = |name| Connector::new(name, readiness.dependency(name), stop.clone(), config, meter);
         let part = |name| Connector::new(name, readiness.part(name), stop.clone(), config, meter);
         let (cql, products, history) = (connector(CQL), part(products::NAME), part(history::NAME));
+        let prefix = &config.queries.group_prefix;
+        let (of_products, of_history) = (group_id(prefix, products::NAME), group_id(prefix, history::NAME));
         let settings = config.cql.clone();
         lifecycle.spawn_support("cql connection", async move {
             let connected = cql.open(|| async { Cql::connect(&settings).await.map_err(whole) }).await;
@@ -74,13 +76,11 @@ impl Stores {
                 }
             };
             let look = || async {
-                session.incarnation().await.map_err(whole)?;
-                let any = keeper.products.is_open() || keeper.history.is_open();
-                if any {
-                    Ok(())
-                } else {
-                    Err("none of its read models is there: run `folio stores apply`".to_owned())
-                }
+                let products = keeper.products.ask(|q| q.position(&of_products, 0)).await;
+                // A table that is missing keeps nobody from being asked about the other.
+                let Err(why) = products else { return Ok(()) };
+                let past = keeper.history.ask(|q| q.position(&of_history, 0)).await;
+                past.map(drop).map_err(|_| why.to_string())
             };
             tokio::join!(opened, past, cql.keep(look));
             Ok(())
@@ -121,10 +121,6 @@ impl<Q> Store<Q> {
     fn opened(&self, queries: Q) {
         // Opened once by the one task that connects: a driver re-connects by itself from then on.
         drop(self.queries.set(queries));
-    }
-
-    fn is_open(&self) -> bool {
-        self.queries.get().is_some()
     }
 
     /// Asks, for as long as a store may take.

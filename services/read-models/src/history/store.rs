@@ -7,7 +7,7 @@ use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{EntryRow, HeadColumns, HeadRow, head};
 use super::{HistoryHead, HistoryModel, NAME};
-use crate::model::{Position, Store, Wanted, Writes};
+use crate::model::{Position, Starts, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::CqlPositions;
 use crate::{Error, GENERATION};
@@ -140,7 +140,7 @@ impl Store<HistoryModel> for HistoryStore {
         Ok(self.cql.require(&SCHEMA, GENERATION).await?)
     }
 
-    async fn incarnation(&self) -> Result<Option<String>, Error> {
-        Ok(self.cql.incarnation().await?)
+    async fn starts(&self) -> Result<Option<Starts>, Error> {
+        Ok(self.cql.starts().await?)
     }
 }

@@ -85,6 +85,9 @@ impl Queries {
             Some(token) => page::decode::<(u8, String)>(&question, token)?,
             None => (0, String::new()),
         };
+        if bucket >= BUCKETS || !(after.is_empty() || ProductId::parse(&after).is_ok()) {
+            return Err(QueryError::BadPageToken("page token names a place that no list has".to_owned()));
+        }
         // One more than a page, to know whether there is a next one.
         let limit = i32::try_from(size + 1).unwrap_or(i32::MAX);
         let ask = |bucket: u8, after: String| async move {

@@ -5,7 +5,7 @@ use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{CategoryDelete, CategoryRow, ProductRow};
 use super::{CategoryKey, NAME, ProductState, Products};
-use crate::model::{Position, RowChange, Store, Wanted, Writes};
+use crate::model::{Position, RowChange, Starts, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::CqlPositions;
 use crate::{Error, GENERATION};
@@ -116,7 +116,7 @@ impl Store<Products> for ProductsStore {
         Ok(self.cql.require(&SCHEMA, GENERATION).await?)
     }
 
-    async fn incarnation(&self) -> Result<Option<String>, Error> {
-        Ok(self.cql.incarnation().await?)
+    async fn starts(&self) -> Result<Option<Starts>, Error> {
+        Ok(self.cql.starts().await?)
     }
 }

@@ -5,7 +5,7 @@ use toolkit::search::{Document, Index, Search};
 
 use super::SearchModel;
 use super::document::ProductDocument;
-use crate::model::{Position, Store, Wanted, Writes};
+use crate::model::{Position, Starts, Store, Wanted, Writes};
 use crate::positions::SearchPositions;
 use crate::{Error, GENERATION, StoredProduct};
 
@@ -80,7 +80,7 @@ impl Store<SearchModel> for SearchStore {
         require(&self.search).await
     }
 
-    async fn incarnation(&self) -> Result<Option<String>, Error> {
-        Ok(self.search.incarnation().await?)
+    async fn starts(&self) -> Result<Option<Starts>, Error> {
+        Ok(self.search.starts().await?)
     }
 }

@@ -107,10 +107,7 @@ async fn products_are_found_by_id_and_listed_by_category() {
     // Whatever else is lost with it, a read model keeps its own positions; those of the lost one go.
     let others = HistoryStore::open(&cql).await.unwrap();
     positions_never_go_back(&others).await;
-    assert!(
-        Store::<Products>::incarnation(&store).await.unwrap().is_some(),
-        "the server tells when it was started"
-    );
+    assert!(store.starts().await.unwrap().is_some(), "the server tells when it was started");
     for table in ["history_g1", "products_by_category_g1"] {
         let lost = cql.prepare(&format!("DROP TABLE {{keyspace}}.{table}")).await.unwrap();
         cql.execute(&lost, ()).await.unwrap();
@@ -347,7 +344,7 @@ async fn products_are_searched_with_typos_filters_and_facets() {
     assert!(queries.suggest("  ", 5).await.unwrap().is_empty());
     positions_never_go_back::<SearchModel>(&store).await;
     assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7);
-    assert!(store.incarnation().await.unwrap().is_some(), "the server tells when it was started");
+    assert!(store.starts().await.unwrap().is_some(), "the server tells when it was started");
 
     // A write never makes an index up.
     let late = fold::<SearchModel, _>(&store, &records(5, vec![created(5, "rings/gold"), priced(8)])).await;

@@ -20,6 +20,8 @@ pub enum CqlError {
     /// The answer has another shape than the statement expects.
     #[error("reading the answer to `{statement}`: {problem}")]
     Decode { statement: String, problem: String },
+    #[error("no node is connected")]
+    NoNode,
     /// A declared table or column is not there.
     #[error("there is no {0}; run `folio stores apply`, and it is built again")]
     Missing(String),
@@ -50,7 +52,7 @@ impl CqlError {
             Self::Connect { source, .. } => {
                 !matches!(**source, NewSessionError::EmptyKnownNodesList | NewSessionError::IllegalConfig(_))
             }
-            Self::ConnectTimeout { .. } => true,
+            Self::ConnectTimeout { .. } | Self::NoNode => true,
             Self::Prepare { source, .. } => prepare_is_transient(source),
             Self::Execute { source, .. } => match &**source {
                 ExecutionError::EmptyPlan

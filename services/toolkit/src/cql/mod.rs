@@ -4,8 +4,8 @@
 //! driver and [`Cql::write_all`] may repeat it; an error says which statement was tried.
 
 mod error;
-mod incarnation;
 mod schema;
+mod starts;
 #[cfg(test)]
 mod tests;
 mod write;

@@ -86,7 +86,7 @@ impl Cql {
                 Absent::Nothing => {}
                 Absent::All => missing.push(declared.to_string()),
                 Absent::Columns(columns) => {
-                    missing.push(format!("columns {} of {declared}", names(&columns)))
+                    missing.push(format!("columns {} of {declared}", names(&columns)));
                 }
             }
         }

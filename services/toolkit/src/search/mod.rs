@@ -10,6 +10,7 @@ mod index;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,13 +120,17 @@ impl Search {
         Ok(answer.count)
     }
 
-    /// What is another after any of the nodes was started anew; `None` if the server does not tell.
-    pub async fn incarnation(&self) -> Result<Option<String>, SearchError> {
+    /// When each node that answers was started, by its id; `None` if the server does not tell.
+    pub async fn starts(&self) -> Result<Option<BTreeMap<String, String>>, SearchError> {
         let path = "/_nodes/jvm?filter_path=nodes.*.jvm.start_time_in_millis";
         match self.call::<Value>(Method::Get, path, None).await {
-            Ok(nodes) => Ok(Some(nodes.to_string())),
+            Ok(answer) => {
+                let nodes = answer["nodes"].as_object().into_iter().flatten();
+                let start = |node: &Value| node["jvm"]["start_time_in_millis"].to_string();
+                Ok(Some(nodes.map(|(id, node)| (id.clone(), start(node))).collect()))
+            }
             // Whoever may write an index need not be allowed to look at the nodes.
-            Err(SearchError::Status { status: 400..=499, .. }) => Ok(None),
+            Err(SearchError::Status { status: 400 | 403..=405 | 410, .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -189,8 +194,8 @@ struct MgetDoc<T> {
 impl<T> MgetDoc<T> {
     fn outcome(self, index: &str) -> Result<Option<T>, SearchError> {
         match self.error {
-            // The error of a document comes without a status: only its type says whether it passes.
-            Some(error) => Err(error::of_cause(format!("POST /{index}/_mget"), 404, &error)),
+            // The error of a document comes without a status. What a shard cannot do now it may do later.
+            Some(error) => Err(error::of_cause(format!("POST /{index}/_mget"), 503, &error)),
             None => Ok(self.found.then_some(self.source).flatten()),
         }
     }

@@ -73,7 +73,7 @@ async fn a_document_that_a_recovering_shard_cannot_give_is_asked_for_again() {
         ("illegal_index_shard_state_exception", true),
         ("no_shard_available_action_exception", true),
         ("index_not_found_exception", false),
-        ("illegal_argument_exception", false),
+        ("never_heard_of_exception", true),
     ] {
         let body = json!({ "docs": [{ "error": cause(kind) }] }).to_string();
         let search = answering(vec![(200, body)]).await;
