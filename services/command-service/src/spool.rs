@@ -28,6 +28,8 @@ pub(crate) use writer::Writer;
 const MEMORY: usize = 128 * 1024;
 /// How much goes to the file at once, at least: few and large writes. Up to that it lies in memory too.
 const BLOCK: usize = 128 * 1024;
+/// How many times longer than in the middle of an upload a client may take nothing at its end.
+const LAST_STALLS: u32 = 5;
 
 /// How much a spool takes.
 #[derive(Clone, Debug)]
@@ -37,6 +39,13 @@ pub(crate) struct Limits {
     pub(crate) max_bytes: usize,
     /// How long what was written may lie there without any of it being taken, where that matters to the writer.
     pub(crate) stall: Duration,
+}
+
+impl Limits {
+    /// The same once everything is written: then only this upload waits, and its client may work on what it took.
+    pub(crate) fn last_stall(&self) -> Duration {
+        self.stall * LAST_STALLS
+    }
 }
 
 /// Why nothing more can be written.
@@ -123,11 +132,12 @@ impl<E> Shared<E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until something is taken; fails if nothing was for too long.
-    async fn until_taken(&self) -> Result<(), Ended> {
-        let deadline = self.lock().waits_since + self.limits.stall;
-        if tokio::time::timeout_at(deadline, self.taken.notified()).await.is_err()
-            && self.lock().waits_since + self.limits.stall <= Instant::now()
+    /// Waits until something is taken; fails if nothing was for longer than `patience`. Nobody had to take anything before
+    /// `since`, when the writer began to wait for it.
+    async fn until_taken(&self, since: Instant, patience: Duration) -> Result<(), Ended> {
+        let deadline = || self.lock().waits_since.max(since) + patience;
+        if tokio::time::timeout_at(deadline(), self.taken.notified()).await.is_err()
+            && deadline() <= Instant::now()
         {
             return Err(Ended::Stalled);
         }

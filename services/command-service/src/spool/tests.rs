@@ -94,6 +94,47 @@ async fn the_end_is_waited_for_only_as_long_as_something_is_taken() {
 }
 
 #[tokio::test]
+async fn while_there_is_room_and_more_to_come_nothing_has_to_be_taken() {
+    let stall = Duration::from_millis(100);
+    let (mut writer, mut reader) = spool::<std::io::Error>(limits(1024 * 1024, 100));
+    let mut expected = Vec::new();
+    let since = Instant::now();
+    for n in 0.. {
+        if since.elapsed() > 7 * stall {
+            break;
+        }
+        let frame = frame(n, 1_000);
+        expected.extend_from_slice(&frame);
+        writer.write(frame).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let reading = async {
+        // Longer than the stall in the middle of an upload, shorter than the one at its end.
+        tokio::time::sleep(2 * stall).await;
+        read_all(&mut reader).await
+    };
+    let (read, finished) = tokio::join!(reading, writer.finish(Ok(())));
+    finished.unwrap();
+    assert!(read == expected);
+}
+
+#[tokio::test]
+async fn a_writer_that_finds_no_room_waits_from_then_on() {
+    let (mut writer, mut reader) = spool::<std::io::Error>(limits(1024 * 1024, 200));
+    for n in 0..10 {
+        writer.write(frame(n, 100_000)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let reading = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        reader.next().await
+    };
+    let (read, written) = tokio::join!(reading, writer.write(frame(10, 100_000)));
+    assert!(read.is_some());
+    written.unwrap();
+}
+
+#[tokio::test]
 async fn a_writer_that_ends_without_a_word_is_an_error_for_the_reader() {
     let (mut writer, mut reader) = spool::<std::io::Error>(limits(1024 * 1024, 100));
     writer.write(frame(1, 10)).await.unwrap();

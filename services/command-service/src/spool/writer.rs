@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::ring::{self, Ring};
 use super::{BLOCK, Broken, Ended, Shared};
@@ -18,6 +19,7 @@ impl<E: From<Broken>> Writer<E> {
 
     /// Writes a frame, as soon as there is room. To be dropped only between frames.
     pub(crate) async fn write(&mut self, frame: Bytes) -> Result<(), Ended> {
+        let mut since = None;
         loop {
             {
                 let mut state = self.shared.lock();
@@ -29,7 +31,8 @@ impl<E: From<Broken>> Writer<E> {
                     break;
                 }
             }
-            self.shared.until_taken().await?;
+            let since = *since.get_or_insert_with(Instant::now);
+            self.shared.until_taken(since, self.shared.limits.stall).await?;
         }
         self.shared.written.notify_one();
         self.store().await;
@@ -77,6 +80,7 @@ impl<E: From<Broken>> Writer<E> {
     pub(crate) async fn finish(&mut self, end: Result<(), E>) -> Result<(), Ended> {
         self.shared.lock().end = Some(end);
         self.shared.written.notify_one();
+        let since = Instant::now();
         loop {
             {
                 let state = self.shared.lock();
@@ -87,7 +91,7 @@ impl<E: From<Broken>> Writer<E> {
                     () => {}
                 }
             }
-            self.shared.until_taken().await?;
+            self.shared.until_taken(since, self.shared.limits.last_stall()).await?;
         }
     }
 
