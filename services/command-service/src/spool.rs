@@ -5,6 +5,7 @@
 //! name, up to a limit, beyond which the writer waits; a writer that waits longer than the limit says gives up; nothing is
 //! left, in memory or on disk, once either side is gone.
 
+mod discard;
 mod reader;
 mod ring;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use discard::discard;
 pub(crate) use reader::Reader;
 use ring::Ring;
 pub(crate) use writer::Writer;

@@ -22,8 +22,9 @@ pub struct HttpConfig {
     pub max_line_bytes: usize,
     /// How long a single command's body may take to arrive, in milliseconds.
     pub body_timeout_ms: u64,
-    /// How long an upload (HTTP or gRPC) may stand still because its client sends nothing or takes no answers, and how long
-    /// any client may leave what it was sent unacknowledged, in milliseconds.
+    /// How long an upload (HTTP or gRPC) may stand still because its client sends nothing or, where no more answers can wait,
+    /// takes none (five times as long once everything is sent), and how long any other client may leave what it was sent
+    /// unacknowledged, in milliseconds.
     pub stall_ms: u64,
     /// A directory on local disk for answers of uploads whose clients read them later; none: the system's for temporary files.
     pub spool_dir: Option<PathBuf>,

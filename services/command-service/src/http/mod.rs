@@ -120,7 +120,7 @@ pub(crate) fn serve(
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(HEAD_TIMEOUT)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-    .on_connect(connections::on_connect(unacknowledged))
+    .on_connect(connections::on_connect_with_handle(unacknowledged))
     .shutdown_timeout(grace.as_secs().max(1))
     .bind(address)
     .map_err(|error| {
