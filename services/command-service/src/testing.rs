@@ -220,7 +220,7 @@ impl World {
 
     pub(crate) fn http_state(&self) -> crate::http::State {
         let (door, config) = (self.door.clone(), self.http.clone());
-        let bodies = crate::memory::Memory::new(crate::config::mib(config.bodies_mib));
+        let bodies = toolkit::memory::Memory::new(crate::config::mib(config.bodies_mib));
         crate::http::State { door, config, bodies, shutdown: self.lifecycle.shutdown() }
     }
 
@@ -228,7 +228,7 @@ impl World {
         crate::grpc::State {
             door: self.door.clone(),
             limits: self.http.clone(),
-            bodies: crate::memory::Memory::new(crate::config::mib(self.http.bodies_mib)),
+            bodies: toolkit::memory::Memory::new(crate::config::mib(self.http.bodies_mib)),
             shutdown: self.shutdown(),
             calls: tokio_util::task::TaskTracker::new(),
         }

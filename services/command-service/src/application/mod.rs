@@ -20,8 +20,8 @@ use toolkit::telemetry::{self, Telemetry};
 use crate::config::{CacheConfig, Config, SERVICE, mib};
 use crate::door::Door;
 use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
-use crate::memory::Memory;
 use crate::{grpc, http};
+use toolkit::memory::Memory;
 
 pub use backend::{Backend, BackendError, OpenLog};
 pub use kafka::KafkaBackend;

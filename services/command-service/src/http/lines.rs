@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::memory::Share;
+use toolkit::memory::Share;
 
 /// So much of an unfinished line costs nothing: only long lines are counted among the bodies that arrive.
 const UNCOUNTED: usize = 64 * 1024;
@@ -184,7 +184,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Memory;
+    use toolkit::memory::Memory;
 
     fn share() -> Share {
         Memory::new(usize::MAX).empty()

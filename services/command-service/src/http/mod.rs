@@ -32,7 +32,7 @@ use toolkit::lifecycle::Lifecycle;
 
 use crate::config::HttpConfig;
 use crate::door::{Door, problem};
-use crate::memory::Memory;
+use toolkit::memory::Memory;
 
 pub(crate) use observe::HttpInstruments;
 

@@ -114,6 +114,8 @@ async fn a_state_that_is_built_again_does_not_ask_again_for_ids_that_nobody_know
     world.until_ready().await;
     assert_eq!(execute(&world, price("strange-7", 9)).await.unwrap_err().code, "product-unreadable");
     assert!(asked(&world) <= STRANGE + 10, "{}", asked(&world));
+    let text = world.telemetry.render_metrics().unwrap();
+    assert!(text.contains("ledger_discards_total"), "it was built again");
 }
 
 #[tokio::test]
