@@ -2,7 +2,7 @@
 //! have before they read anything, and answers that nobody reads must not stop the reading of what is sent.
 //!
 //! Promises: frames come out whole and in order; a few hundred KiB of them lie in memory, the rest in a file without a
-//! name, up to a limit, beyond which the writer waits; a writer that waits longer than the limit says gives up; nothing is
+//! name, up to a limit of its own and one of all files, beyond which the writer waits; a writer that waits longer than the limit says gives up; nothing is
 //! left, in memory or on disk, once either side is gone.
 
 mod discard;
@@ -20,6 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use toolkit::memory::{Memory, Share};
 
 pub(crate) use discard::discard;
 pub(crate) use reader::Reader;
@@ -39,6 +40,8 @@ pub(crate) struct Limits {
     /// Where the file lies; none: where the system has its temporary files.
     pub(crate) dir: Option<PathBuf>,
     pub(crate) max_bytes: usize,
+    /// What the files of all spools share.
+    pub(crate) disk: Memory,
     /// How long what was written may lie there without any of it being taken, where that matters to the writer.
     pub(crate) stall: Duration,
 }
@@ -88,13 +91,15 @@ struct State<E> {
     front: VecDeque<Bytes>,
     front_bytes: usize,
     ring: Option<Ring>,
+    /// How long the file is, or is about to be.
+    disk: Share,
     back: Vec<Bytes>,
     back_bytes: usize,
     /// Everything written and not taken.
     bytes: usize,
     /// A block is on its way to the file.
     is_storing: bool,
-    /// The file cannot be written: from then on there is memory only.
+    /// The file cannot be written, or may not grow: from then on there is memory only, beside what it holds.
     has_no_file: bool,
     end: Option<Result<(), E>>,
     has_ended: bool,
@@ -109,6 +114,7 @@ pub(crate) fn spool<E: From<Broken>>(limits: Limits) -> (Writer<E>, Reader<E>) {
         front: VecDeque::new(),
         front_bytes: 0,
         ring: None,
+        disk: limits.disk.empty(),
         back: Vec::new(),
         back_bytes: 0,
         bytes: 0,
@@ -185,6 +191,7 @@ impl<E> State<E> {
     /// Lets go of everything that was not taken.
     fn clear(&mut self) {
         (self.front, self.back, self.ring) = (VecDeque::new(), Vec::new(), None);
+        self.disk.set(0);
         (self.front_bytes, self.back_bytes, self.bytes) = (0, 0, 0);
     }
 }

@@ -221,7 +221,13 @@ impl World {
     pub(crate) fn http_state(&self) -> crate::http::State {
         let (door, config) = (self.door.clone(), self.http.clone());
         let bodies = toolkit::memory::Memory::new(crate::config::mib(config.bodies_mib));
-        crate::http::State { door, config, bodies, shutdown: self.lifecycle.shutdown() }
+        crate::http::State {
+            door,
+            bodies,
+            spools: config.spools(),
+            config,
+            shutdown: self.lifecycle.shutdown(),
+        }
     }
 
     pub(crate) fn grpc_state(&self) -> crate::grpc::State {
@@ -229,6 +235,7 @@ impl World {
             door: self.door.clone(),
             limits: self.http.clone(),
             bodies: toolkit::memory::Memory::new(crate::config::mib(self.http.bodies_mib)),
+            spools: self.http.spools(),
             shutdown: self.shutdown(),
             calls: tokio_util::task::TaskTracker::new(),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toolkit::connections::Limits;
+use toolkit::memory::Memory;
 
 use super::mib;
 
@@ -30,6 +31,8 @@ pub struct HttpConfig {
     pub spool_dir: Option<PathBuf>,
     /// How many answers of one upload may wait there for their client, in MiB. Reading pauses beyond that.
     pub spool_mib: usize,
+    /// How many of all uploads may wait on disk together, in MiB. One that finds no room goes on as fast as its answers are read.
+    pub spools_mib: usize,
     /// Connections that may be open at once, over HTTP and over gRPC each. The next one waits to be taken.
     pub max_connections: usize,
     /// Commands of one bulk upload (HTTP or gRPC) that may be under way at once.
@@ -47,6 +50,7 @@ impl Default for HttpConfig {
             stall_ms: 60_000,
             spool_dir: None,
             spool_mib: 256,
+            spools_mib: 2_048,
             max_connections: 10_000,
             bulk_window: 1_024,
         }
@@ -67,11 +71,17 @@ impl HttpConfig {
         Limits { unacknowledged: self.stall(), ..Limits::of(self.max_connections) }
     }
 
+    /// What all files of waiting answers may take.
+    pub(crate) fn spools(&self) -> Memory {
+        Memory::new(mib(self.spools_mib))
+    }
+
     /// What may wait of the answers of one upload.
-    pub(crate) fn spool(&self) -> crate::spool::Limits {
+    pub(crate) fn spool(&self, disk: &Memory) -> crate::spool::Limits {
         crate::spool::Limits {
             dir: self.spool_dir.clone(),
             max_bytes: mib(self.spool_mib),
+            disk: disk.clone(),
             stall: self.stall(),
         }
     }

@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) limits: HttpConfig,
     /// What the messages take that are arriving.
     pub(crate) bodies: Memory,
+    /// What the answers of uploads take on disk.
+    pub(crate) spools: Memory,
     pub(crate) shutdown: CancellationToken,
     /// Calls under way.
     pub(crate) calls: TaskTracker,

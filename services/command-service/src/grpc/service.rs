@@ -111,7 +111,7 @@ pub(super) fn bulk<S>(
 where
     S: Stream<Item = Result<CommandRequest, Status>> + Send + Unpin + 'static,
 {
-    let (writer, reader) = spool(state.limits.spool());
+    let (writer, reader) = spool(state.limits.spool(&state.spools));
     // On its own, so that it goes on while the response waits for its client.
     tokio::spawn(answer_all(state.clone(), caller, requests, writer));
     futures::stream::unfold((reader, Bytes::new(), 0_u32), async |(mut reader, mut rest, n)| {
@@ -171,7 +171,7 @@ where
     let written = match written {
         Ok(end) => {
             if state.shutdown.is_cancelled() {
-                discard(&mut requests, state.limits.spool().last_stall()).await;
+                discard(&mut requests, state.limits.spool(&state.spools).last_stall()).await;
             }
             // What has come of a message that will not be whole is let go of.
             drop(requests);

@@ -57,12 +57,12 @@ pub(super) async fn upload(
             "an upload has no key of its own: give each line its idempotency_key",
         ));
     }
-    let (writer, reader) = spool(state.config.spool());
+    let (writer, reader) = spool(state.config.spool(&state.spools));
     let connection = request.conn_data::<Arc<Handle>>().map(Arc::downgrade).unwrap_or_default();
     // On its own, so that it goes on while the response waits for its client.
     actix_web::rt::spawn(async move {
         let turn = connection.upgrade().map(|connection| connection.be_patient());
-        let last_stall = state.config.spool().last_stall();
+        let last_stall = state.config.spool(&state.spools).last_stall();
         answer_all(payload, state.into_inner(), caller, writer, &connection).await;
         // What is under way to the client now has had time to arrive.
         tokio::time::sleep(last_stall).await;
@@ -127,7 +127,7 @@ async fn answer_all(
             }
         }
     };
-    let last_stall = config.spool().last_stall();
+    let last_stall = config.spool(&state.spools).last_stall();
     let written = match written {
         Ok(()) => {
             if ends_early.get() {

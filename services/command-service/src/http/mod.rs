@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) config: HttpConfig,
     /// What the bodies take that are arriving.
     pub(crate) bodies: Memory,
+    /// What the answers of uploads take on disk.
+    pub(crate) spools: Memory,
     /// Cancelled when no new work may be taken.
     pub(crate) shutdown: CancellationToken,
 }

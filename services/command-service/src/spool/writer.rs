@@ -46,6 +46,16 @@ impl<E: From<Broken>> Writer<E> {
             if state.back_bytes < BLOCK || state.has_no_file || state.is_gone {
                 return;
             }
+            let capacity = self.shared.limits.max_bytes;
+            let extent = Ring::extent(state.ring.as_ref(), state.back_bytes, capacity);
+            if !state.disk.set(extent) {
+                tracing::warn!(
+                    "the answers of all uploads fill the disk space they may take: one goes on as fast as its client \
+                     reads (http.spools_mib)"
+                );
+                state.has_no_file = true;
+                return;
+            }
             state.is_storing = true;
             (state.take_back(), state.ring.as_ref().map(Ring::to_write))
         };
