@@ -203,6 +203,7 @@ impl Config {
             ("http.bodies_mib", self.http.bodies_mib, 1),
             ("http.stall_ms", self.http.stall_ms as usize, 100),
             ("http.spool_mib", self.http.spool_mib, 1),
+            ("http.spools_mib", self.http.spools_mib, 1),
             ("http.max_line_bytes", self.http.max_line_bytes, 1),
             ("http.body_timeout_ms", self.http.body_timeout_ms as usize, 1),
             ("http.max_connections", self.http.max_connections, self.http.workers),

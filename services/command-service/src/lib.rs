@@ -20,7 +20,6 @@ pub mod door;
 pub mod engine;
 mod grpc;
 mod http;
-mod memory;
 mod spool;
 #[cfg(test)]
 mod testing;

@@ -2,9 +2,10 @@
 //! have before they read anything, and answers that nobody reads must not stop the reading of what is sent.
 //!
 //! Promises: frames come out whole and in order; a few hundred KiB of them lie in memory, the rest in a file without a
-//! name, up to a limit, beyond which the writer waits; a writer that waits longer than the limit says gives up; nothing is
+//! name, up to a limit of its own and one of all files, beyond which the writer waits; a writer that waits longer than the limit says gives up; nothing is
 //! left, in memory or on disk, once either side is gone.
 
+mod discard;
 mod reader;
 mod ring;
 #[cfg(test)]
@@ -19,7 +20,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use toolkit::memory::{Memory, Share};
 
+pub(crate) use discard::discard;
 pub(crate) use reader::Reader;
 use ring::Ring;
 pub(crate) use writer::Writer;
@@ -28,6 +31,8 @@ pub(crate) use writer::Writer;
 const MEMORY: usize = 128 * 1024;
 /// How much goes to the file at once, at least: few and large writes. Up to that it lies in memory too.
 const BLOCK: usize = 128 * 1024;
+/// How many times longer than in the middle of an upload a client may take nothing at its end.
+const LAST_STALLS: u32 = 5;
 
 /// How much a spool takes.
 #[derive(Clone, Debug)]
@@ -35,8 +40,17 @@ pub(crate) struct Limits {
     /// Where the file lies; none: where the system has its temporary files.
     pub(crate) dir: Option<PathBuf>,
     pub(crate) max_bytes: usize,
+    /// What the files of all spools share.
+    pub(crate) disk: Memory,
     /// How long what was written may lie there without any of it being taken, where that matters to the writer.
     pub(crate) stall: Duration,
+}
+
+impl Limits {
+    /// The same once everything is written: then only this upload waits, and its client may work on what it took.
+    pub(crate) fn last_stall(&self) -> Duration {
+        self.stall * LAST_STALLS
+    }
 }
 
 /// Why nothing more can be written.
@@ -77,13 +91,15 @@ struct State<E> {
     front: VecDeque<Bytes>,
     front_bytes: usize,
     ring: Option<Ring>,
+    /// How long the file is, or is about to be.
+    disk: Share,
     back: Vec<Bytes>,
     back_bytes: usize,
     /// Everything written and not taken.
     bytes: usize,
     /// A block is on its way to the file.
     is_storing: bool,
-    /// The file cannot be written: from then on there is memory only.
+    /// The file cannot be written, or may not grow: from then on there is memory only, beside what it holds.
     has_no_file: bool,
     end: Option<Result<(), E>>,
     has_ended: bool,
@@ -98,6 +114,7 @@ pub(crate) fn spool<E: From<Broken>>(limits: Limits) -> (Writer<E>, Reader<E>) {
         front: VecDeque::new(),
         front_bytes: 0,
         ring: None,
+        disk: limits.disk.empty(),
         back: Vec::new(),
         back_bytes: 0,
         bytes: 0,
@@ -123,11 +140,12 @@ impl<E> Shared<E> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until something is taken; fails if nothing was for too long.
-    async fn until_taken(&self) -> Result<(), Ended> {
-        let deadline = self.lock().waits_since + self.limits.stall;
-        if tokio::time::timeout_at(deadline, self.taken.notified()).await.is_err()
-            && self.lock().waits_since + self.limits.stall <= Instant::now()
+    /// Waits until something is taken; fails if nothing was for longer than `patience`. Nobody had to take anything before
+    /// `since`, when the writer began to wait for it.
+    async fn until_taken(&self, since: Instant, patience: Duration) -> Result<(), Ended> {
+        let deadline = || self.lock().waits_since.max(since) + patience;
+        if tokio::time::timeout_at(deadline(), self.taken.notified()).await.is_err()
+            && deadline() <= Instant::now()
         {
             return Err(Ended::Stalled);
         }
@@ -173,6 +191,7 @@ impl<E> State<E> {
     /// Lets go of everything that was not taken.
     fn clear(&mut self) {
         (self.front, self.back, self.ring) = (VecDeque::new(), Vec::new(), None);
+        self.disk.set(0);
         (self.front_bytes, self.back_bytes, self.bytes) = (0, 0, 0);
     }
 }

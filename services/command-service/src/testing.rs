@@ -220,15 +220,22 @@ impl World {
 
     pub(crate) fn http_state(&self) -> crate::http::State {
         let (door, config) = (self.door.clone(), self.http.clone());
-        let bodies = crate::memory::Memory::new(crate::config::mib(config.bodies_mib));
-        crate::http::State { door, config, bodies, shutdown: self.lifecycle.shutdown() }
+        let bodies = toolkit::memory::Memory::new(crate::config::mib(config.bodies_mib));
+        crate::http::State {
+            door,
+            bodies,
+            spools: config.spools(),
+            config,
+            shutdown: self.lifecycle.shutdown(),
+        }
     }
 
     pub(crate) fn grpc_state(&self) -> crate::grpc::State {
         crate::grpc::State {
             door: self.door.clone(),
             limits: self.http.clone(),
-            bodies: crate::memory::Memory::new(crate::config::mib(self.http.bodies_mib)),
+            bodies: toolkit::memory::Memory::new(crate::config::mib(self.http.bodies_mib)),
+            spools: self.http.spools(),
             shutdown: self.shutdown(),
             calls: tokio_util::task::TaskTracker::new(),
         }

@@ -2,6 +2,8 @@
 //!
 //! Promises: nothing here blocks an async worker, no queue is unbounded, and every error says what was tried on what.
 
+#[cfg(feature = "grpc")]
+pub mod bodies;
 pub mod config;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub mod connections;
@@ -12,6 +14,7 @@ pub mod embedded;
 #[cfg(any(feature = "kafka-producer", feature = "kafka-consumer", feature = "kafka-admin"))]
 pub mod kafka;
 pub mod lifecycle;
+pub mod memory;
 #[cfg(feature = "http")]
 pub mod ops;
 pub mod problem;

@@ -20,8 +20,8 @@ use toolkit::telemetry::{self, Telemetry};
 use crate::config::{CacheConfig, Config, SERVICE, mib};
 use crate::door::Door;
 use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
-use crate::memory::Memory;
 use crate::{grpc, http};
+use toolkit::memory::Memory;
 
 pub use backend::{Backend, BackendError, OpenLog};
 pub use kafka::KafkaBackend;
@@ -80,9 +80,11 @@ impl Application {
         let local = door.clone();
         let shutdown = lifecycle.shutdown();
         let bodies = Memory::new(mib(config.http.bodies_mib));
+        let spools = config.http.spools();
         let state = http::State {
             door: door.clone(),
             bodies: bodies.clone(),
+            spools: spools.clone(),
             config: config.http.clone(),
             shutdown: shutdown.clone(),
         };
@@ -93,7 +95,7 @@ impl Application {
             ops: ops::serve(config.listen.ops, &lifecycle, &telemetry)?,
             http: http::serve(config.listen.http, state, &lifecycle, &meter, grace)?,
             grpc: {
-                let state = grpc::State { door, limits, bodies, shutdown, calls };
+                let state = grpc::State { door, limits, bodies, spools, shutdown, calls };
                 grpc::serve(config.listen.grpc, state, &lifecycle, &meter).await?
             },
         };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toolkit::connections::Limits;
+use toolkit::memory::Memory;
 
 use super::mib;
 
@@ -22,13 +23,16 @@ pub struct HttpConfig {
     pub max_line_bytes: usize,
     /// How long a single command's body may take to arrive, in milliseconds.
     pub body_timeout_ms: u64,
-    /// How long an upload (HTTP or gRPC) may stand still because its client sends nothing or takes no answers, and how long
-    /// any client may leave what it was sent unacknowledged, in milliseconds.
+    /// How long an upload (HTTP or gRPC) may stand still because its client sends nothing or, where no more answers can wait,
+    /// takes none (five times as long once everything is sent), and how long any other client may leave what it was sent
+    /// unacknowledged, in milliseconds.
     pub stall_ms: u64,
     /// A directory on local disk for answers of uploads whose clients read them later; none: the system's for temporary files.
     pub spool_dir: Option<PathBuf>,
     /// How many answers of one upload may wait there for their client, in MiB. Reading pauses beyond that.
     pub spool_mib: usize,
+    /// How many of all uploads may wait on disk together, in MiB. One that finds no room goes on as fast as its answers are read.
+    pub spools_mib: usize,
     /// Connections that may be open at once, over HTTP and over gRPC each. The next one waits to be taken.
     pub max_connections: usize,
     /// Commands of one bulk upload (HTTP or gRPC) that may be under way at once.
@@ -46,6 +50,7 @@ impl Default for HttpConfig {
             stall_ms: 60_000,
             spool_dir: None,
             spool_mib: 256,
+            spools_mib: 2_048,
             max_connections: 10_000,
             bulk_window: 1_024,
         }
@@ -66,11 +71,17 @@ impl HttpConfig {
         Limits { unacknowledged: self.stall(), ..Limits::of(self.max_connections) }
     }
 
+    /// What all files of waiting answers may take.
+    pub(crate) fn spools(&self) -> Memory {
+        Memory::new(mib(self.spools_mib))
+    }
+
     /// What may wait of the answers of one upload.
-    pub(crate) fn spool(&self) -> crate::spool::Limits {
+    pub(crate) fn spool(&self, disk: &Memory) -> crate::spool::Limits {
         crate::spool::Limits {
             dir: self.spool_dir.clone(),
             max_bytes: mib(self.spool_mib),
+            disk: disk.clone(),
             stall: self.stall(),
         }
     }

@@ -14,7 +14,7 @@ use super::instruments::{Instruments, Tally, Transport};
 use super::schemas::Schemas;
 use super::{Answered, Origin, Refusal};
 use crate::config::EngineConfig;
-use crate::memory::Share;
+use toolkit::memory::Share;
 
 /// A command whose answer is owed.
 pub(super) struct Ticket {

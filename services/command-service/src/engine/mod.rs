@@ -30,8 +30,8 @@ use toolkit::telemetry::TraceContext;
 
 use crate::catalog::command_size;
 use crate::config::EngineConfig;
-use crate::memory::Memory;
 use mailbox::Mailbox;
+use toolkit::memory::Memory;
 use worker::Submitted;
 
 pub use cache::Cache;

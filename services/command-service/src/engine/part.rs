@@ -11,6 +11,7 @@ use ledger::{LogRecord, Mark, Offset, Output, Partition, Sequencer, Signal, Subm
 
 use super::cache::Shelf;
 use super::driver::Driver;
+use super::holding::Refused;
 use super::saving::Saving;
 use super::{Refusal, encode};
 use crate::catalog::Catalog;
@@ -36,6 +37,8 @@ pub(super) struct Part {
     pub(super) voids: u64,
     pub(super) outputs: Vec<Output<Catalog>>,
     pub(super) saving: Option<Saving>,
+    /// Survives a rebuild.
+    pub(super) refused: Refused,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,7 @@ pub(super) enum Tail {
     /// An effective record names a schema id that the registry is being asked for. What comes meanwhile is kept, up to a
     /// number and a size.
     Held {
+        offset: Offset,
         schema: u32,
         signals: VecDeque<Signal>,
         records: usize,
@@ -94,6 +98,7 @@ impl Part {
             outputs: Vec::new(),
             sequencer,
             saving,
+            refused: Refused::default(),
         }
     }
 
@@ -184,12 +189,18 @@ impl Part {
             }
             // Judged first: a record that counts for nothing is not worth a question, let alone a wait.
             if let Some(id) = record.value.as_deref().and_then(schema_id)
-                && !known.settles(id)
+                && !known.knows(id)
+                && !self.refused.has(record.offset, id)
                 && self.sequencer.needs_value(record.offset, &record.key)
             {
-                let rest: Vec<_> = std::iter::once(record).chain(records).collect();
-                self.hold(driver, now_ms, id, rest);
-                return;
+                if known.refuses(id) {
+                    self.refused.add(record.offset, id);
+                } else {
+                    let at = (record.offset, id);
+                    let rest: Vec<_> = std::iter::once(record).chain(records).collect();
+                    self.hold(driver, now_ms, at, rest);
+                    return;
+                }
             }
             self.sequencer
                 .record(now_ms, record.offset, &record.key, || encode::recorded(&record, &known.ids));

@@ -74,7 +74,17 @@ struct Answers {
 impl Known {
     /// Whether records with this id can be read, or be called unreadable.
     pub(super) fn settles(&self, id: u32) -> bool {
-        self.ids.iter().any(|(known, _)| known == id) || self.answers.refuses(id, Instant::now())
+        self.knows(id) || self.refuses(id)
+    }
+
+    /// Whether records with this id can be read.
+    pub(super) fn knows(&self, id: u32) -> bool {
+        self.ids.iter().any(|(known, _)| known == id)
+    }
+
+    /// Whether the registry said, not long ago, that it has no such schema.
+    pub(super) fn refuses(&self, id: u32) -> bool {
+        self.answers.refuses(id, Instant::now())
     }
 }
 

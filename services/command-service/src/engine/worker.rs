@@ -19,7 +19,7 @@ use super::part::Part;
 use super::schemas::Schemas;
 use super::{Answered, Order};
 use crate::config::EngineConfig;
-use crate::memory::Share;
+use toolkit::memory::Share;
 
 /// How often deadlines and back-offs are looked at while something waits.
 const TICK_MS: u64 = 5;
@@ -205,7 +205,7 @@ impl Submitted {
             partition: Partition(0),
             arrived: Instant::now(),
             reply: oneshot::channel().0,
-            share: crate::memory::Memory::new(0).empty(),
+            share: toolkit::memory::Memory::new(0).empty(),
         }
     }
 }

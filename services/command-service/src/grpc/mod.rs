@@ -4,7 +4,6 @@
 //! stream has one result per request, in order, however many fail; at the end, calls under way are answered and streams
 //! that nobody needs (health, reflection) hold nothing up.
 
-mod bodies;
 mod calls;
 mod results;
 mod service;
@@ -15,23 +14,25 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use contract::code::Code;
 use contract::proto::FILE_DESCRIPTOR_SET;
 use contract::proto::catalog::v1::command_service_server::CommandServiceServer;
 use opentelemetry::metrics::Meter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::Status;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use toolkit::bodies::{Arriving, Counted, Refused};
 use toolkit::connections;
 use toolkit::lifecycle::Lifecycle;
 
 use crate::config::HttpConfig;
-use crate::door::Door;
-use crate::memory::Memory;
-use bodies::Counted;
+use crate::door::{Door, problem};
+use toolkit::memory::Memory;
 
 pub(crate) use service::Service;
 
@@ -49,6 +50,14 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 const MAX_RESET_STREAMS: usize = 64;
 /// Calls one connection may have under way at once.
 const MOST_STREAMS: u32 = 1_024;
+/// Calls whose client sends a stream.
+const STREAMING: &[&str] = &[
+    "/catalog.v1.CommandService/ExecuteBulk",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+/// The most a question for health or a description of the services may have.
+const MAX_QUESTION_BYTES: usize = 64 * 1024;
 /// How long the last answers may take to leave after the last call ended.
 const FLUSH: Duration = Duration::from_millis(200);
 
@@ -59,6 +68,8 @@ pub(crate) struct State {
     pub(crate) limits: HttpConfig,
     /// What the messages take that are arriving.
     pub(crate) bodies: Memory,
+    /// What the answers of uploads take on disk.
+    pub(crate) spools: Memory,
     pub(crate) shutdown: CancellationToken,
     /// Calls under way.
     pub(crate) calls: TaskTracker,
@@ -83,23 +94,31 @@ pub(crate) async fn serve(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let (calls, max_bytes) = (state.calls.clone(), state.limits.max_body_bytes);
-    let bodies = state.bodies.clone();
+    let arriving = Arriving {
+        memory: state.bodies.clone(),
+        within: state.limits.body_timeout(),
+        streaming: STREAMING,
+        stall: state.limits.stall(),
+        refuse: refused,
+    };
+    let health = health.max_decoding_message_size(MAX_QUESTION_BYTES);
     let service = CommandServiceServer::new(Service::new(state, meter))
         // Also of what a compressed message becomes: tonic bounds that by the same number.
         .max_decoding_message_size(max_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
-    let service = Counted::new(service, bodies);
+    let why = "cannot describe the gRPC services";
+    let (v1, v1alpha) = (reflection().build_v1().context(why)?, reflection().build_v1alpha().context(why)?);
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(MOST_STREAMS)
-        .add_service(service)
-        .add_service(health)
-        .add_service(reflection().build_v1().context("cannot describe the gRPC services")?)
-        .add_service(reflection().build_v1alpha().context("cannot describe the gRPC services")?);
+        .add_service(Counted::new(service, arriving.clone()))
+        .add_service(Counted::new(health, arriving.clone()))
+        .add_service(Counted::new(v1.max_decoding_message_size(MAX_QUESTION_BYTES), arriving.clone()))
+        .add_service(Counted::new(v1alpha.max_decoding_message_size(MAX_QUESTION_BYTES), arriving));
     let shutdown = lifecycle.shutdown();
     lifecycle.spawn("grpc", async move {
         let server = router.serve_with_incoming_shutdown(incoming, shutdown.cancelled());
@@ -117,6 +136,21 @@ pub(crate) async fn serve(
     follow_readiness(reporter, lifecycle);
     tracing::info!(address = %bound, "the gRPC door is open");
     Ok(bound)
+}
+
+/// What a call is told whose messages arrive too slowly, or take too much while they do.
+fn refused(why: Refused) -> Status {
+    let problem = match why {
+        Refused::NoMemory => problem(
+            Code::Overloaded,
+            "too many large messages arrive already: this one was not read, try again later",
+        ),
+        Refused::TooSlow => problem(
+            Code::RequestTimeout,
+            "the message did not arrive in time (http.body_timeout_ms, in a stream http.stall_ms); it was not read",
+        ),
+    };
+    problem.into()
 }
 
 fn follow_readiness(reporter: HealthReporter, lifecycle: &Lifecycle) {

@@ -22,7 +22,7 @@ use toolkit::telemetry::names;
 use super::{State, calls, results};
 use crate::door::{Caller, Door, Outcome, Stalled, Submitted, problem};
 use crate::engine::Transport;
-use crate::spool::{Broken, Ended, Writer, spool};
+use crate::spool::{Broken, Ended, Writer, discard, spool};
 
 /// Results that are ready are written together, up to this many.
 const TOGETHER: usize = 256;
@@ -111,7 +111,7 @@ pub(super) fn bulk<S>(
 where
     S: Stream<Item = Result<CommandRequest, Status>> + Send + Unpin + 'static,
 {
-    let (writer, reader) = spool(state.limits.spool());
+    let (writer, reader) = spool(state.limits.spool(&state.spools));
     // On its own, so that it goes on while the response waits for its client.
     tokio::spawn(answer_all(state.clone(), caller, requests, writer));
     futures::stream::unfold((reader, Bytes::new(), 0_u32), async |(mut reader, mut rest, n)| {
@@ -130,40 +130,54 @@ where
 }
 
 /// Reads the stream to its end, submits its requests and writes their results.
-async fn answer_all<S>(state: State, caller: Caller, requests: S, mut writer: Writer<Status>)
+async fn answer_all<S>(state: State, caller: Caller, mut requests: S, mut writer: Writer<Status>)
 where
     S: Stream<Item = Result<CommandRequest, Status>> + Send + Unpin + 'static,
 {
     let (state, caller) = (Arc::new(state), Arc::new(caller));
     let next_index = Arc::new(AtomicU64::new(0));
-    let results = numbered(requests, Arc::clone(&state), Arc::clone(&next_index))
-        .then(|(index, request)| {
-            let (state, caller) = (Arc::clone(&state), Arc::clone(&caller));
-            // Handed over one after another, so that the order of requests is the order of commands.
-            async move { handed_over(index, request, &state.door, &caller).await }
-        })
-        .map(|handed_over| async move {
-            let (index, submitted) = handed_over?;
-            Ok(told(index, submitted).await)
-        })
-        .buffered(state.limits.bulk_window)
-        .ready_chunks(TOGETHER);
-    let (mut results, mut gone) = (std::pin::pin!(results), std::pin::pin!(writer.gone()));
-    let written = loop {
-        let results = tokio::select! {
-            biased;
-            results = results.next() => results,
-            // Commands that were submitted stay submitted.
-            () = &mut gone => return,
-        };
-        let Some(results) = results else { break writer.finish(Ok(())).await };
-        let (block, end) = encoded(results);
-        let written = if block.is_empty() { Ok(()) } else { writer.write(block).await };
-        match (written, end) {
-            (Ok(()), None) => {}
-            (Ok(()), Some(status)) => break writer.finish(Err(status)).await,
-            (Err(ended), _) => break Err(ended),
+    let mut gone = std::pin::pin!(writer.gone());
+    let written = {
+        let results = numbered(&mut requests, Arc::clone(&state), Arc::clone(&next_index))
+            .then(|(index, request)| {
+                let (state, caller) = (Arc::clone(&state), Arc::clone(&caller));
+                // Handed over one after another, so that the order of requests is the order of commands.
+                async move { handed_over(index, request, &state.door, &caller).await }
+            })
+            .map(|handed_over| async move {
+                let (index, submitted) = handed_over?;
+                Ok(told(index, submitted).await)
+            })
+            .buffered(state.limits.bulk_window)
+            .ready_chunks(TOGETHER);
+        let mut results = std::pin::pin!(results);
+        loop {
+            let results = tokio::select! {
+                biased;
+                results = results.next() => results,
+                // Commands that were submitted stay submitted.
+                () = &mut gone => return,
+            };
+            let Some(results) = results else { break Ok(Ok(())) };
+            let (block, end) = encoded(results);
+            let written = if block.is_empty() { Ok(()) } else { writer.write(block).await };
+            match (written, end) {
+                (Ok(()), None) => {}
+                (Ok(()), Some(status)) => break Ok(Err(status)),
+                (Err(ended), _) => break Err(ended),
+            }
         }
+    };
+    let written = match written {
+        Ok(end) => {
+            if state.shutdown.is_cancelled() {
+                discard(&mut requests, state.limits.spool(&state.spools).last_stall()).await;
+            }
+            // What has come of a message that will not be whole is let go of.
+            drop(requests);
+            writer.finish(end).await
+        }
+        Err(ended) => Err(ended),
     };
     if written == Err(Ended::Stalled) {
         let index = next_index.load(Ordering::Relaxed);
@@ -172,15 +186,15 @@ where
 }
 
 /// The requests of a stream with their numbers. `None` says that the service shuts down.
-fn numbered<S>(
-    requests: S,
+fn numbered<'a, S>(
+    requests: &'a mut S,
     state: Arc<State>,
     next_index: Arc<AtomicU64>,
-) -> impl Stream<Item = (u64, Option<Result<CommandRequest, Status>>)> + Send
+) -> impl Stream<Item = (u64, Option<Result<CommandRequest, Status>>)> + Send + use<'a, S>
 where
-    S: Stream<Item = Result<CommandRequest, Status>> + Send + Unpin + 'static,
+    S: Stream<Item = Result<CommandRequest, Status>> + Send + Unpin,
 {
-    futures::stream::unfold((requests, 0_u64, false), move |(mut requests, index, ended)| {
+    futures::stream::unfold((requests, 0_u64, false), move |(requests, index, ended)| {
         let state = Arc::clone(&state);
         next_index.store(index, Ordering::Relaxed);
         async move {

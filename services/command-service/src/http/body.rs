@@ -12,7 +12,7 @@ use toolkit::problem::Problem;
 
 use super::State;
 use crate::door::{malformed, problem};
-use crate::memory::Share;
+use toolkit::memory::Share;
 
 /// The most that is reserved for a body before it has come.
 const RESERVED: usize = 16 * 1024;

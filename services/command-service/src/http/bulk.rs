@@ -4,16 +4,18 @@
 //! commands on one product keep their order; at most `bulk_window` are under way, and then no more is read, so that an
 //! upload of any length takes bounded memory. Lines are read whether the client reads their answers meanwhile or not, up to
 //! `spool_mib` of answers: most clients send everything before they read anything. One that stands still ends in bounded
-//! time: the last answer says why, and from which line on nothing was read.
+//! time: the last answer says why, and from which line on nothing was read; if that is not taken either, the connection is
+//! closed.
 
 use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::{Arc, Weak};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use contract::code::Code;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
+use toolkit::connections::Handle;
 use toolkit::problem::Problem;
 
 use super::answer::{Success, traced};
@@ -21,7 +23,7 @@ use super::lines::{Line, lines};
 use super::{State, headers};
 use crate::door::{Caller, Outcome, Stalled, Submitted, faults, malformed, problem};
 use crate::engine::Transport;
-use crate::spool::{Ended, Reader, Writer, spool};
+use crate::spool::{Ended, Reader, Writer, discard, spool};
 
 const NDJSON: &str = "application/x-ndjson";
 const MEDIA_TYPES: &[&str] = &[NDJSON, "application/ndjson", "application/jsonl", "application/json-lines"];
@@ -55,9 +57,19 @@ pub(super) async fn upload(
             "an upload has no key of its own: give each line its idempotency_key",
         ));
     }
-    let (writer, reader) = spool(state.config.spool());
+    let (writer, reader) = spool(state.config.spool(&state.spools));
+    let connection = request.conn_data::<Arc<Handle>>().map(Arc::downgrade).unwrap_or_default();
     // On its own, so that it goes on while the response waits for its client.
-    actix_web::rt::spawn(answer_all(payload, state.into_inner(), caller, writer));
+    actix_web::rt::spawn(async move {
+        let turn = connection.upgrade().map(|connection| connection.be_patient());
+        let last_stall = state.config.spool(&state.spools).last_stall();
+        answer_all(payload, state.into_inner(), caller, writer, &connection).await;
+        // What is under way to the client now has had time to arrive.
+        tokio::time::sleep(last_stall).await;
+        if let Some((connection, turn)) = connection.upgrade().zip(turn) {
+            connection.hurry(turn, last_stall);
+        }
+    });
     Ok(HttpResponse::Ok().content_type(NDJSON).streaming(Box::pin(pieces(reader))))
 }
 
@@ -79,41 +91,65 @@ fn pieces(reader: Reader<std::io::Error>) -> impl Stream<Item = std::io::Result<
 
 /// Reads the upload to its end, submits its lines and writes their answers.
 async fn answer_all(
-    payload: web::Payload,
-    state: std::sync::Arc<State>,
+    mut payload: web::Payload,
+    state: Arc<State>,
     caller: Caller,
     mut writer: Writer<std::io::Error>,
+    connection: &Weak<Handle>,
 ) {
     let config = &state.config;
-    let lines =
-        lines(payload, config.max_line_bytes, config.stall(), state.bodies.empty(), state.shutdown.clone());
-    let next_line = Rc::new(Cell::new(1));
-    let answers = lines
-        .then(|line| {
-            next_line.set(line.number() + 1);
-            // Handed over one after another, so that the order of lines is the order of commands.
-            handed_over(line, &state, &caller)
-        })
-        .map(|(number, submitted)| told(number, submitted, &caller))
-        .buffered(config.bulk_window)
-        .ready_chunks(TOGETHER);
-    let (mut answers, mut gone) = (std::pin::pin!(answers), std::pin::pin!(writer.gone()));
-    let written = loop {
-        let answers = tokio::select! {
-            biased;
-            answers = answers.next() => answers,
-            // Commands that were submitted stay submitted.
-            () = &mut gone => return,
-        };
-        let Some(answers) = answers else { break writer.finish(Ok(())).await };
-        if let Err(ended) = writer.write(answers.concat().into()).await {
-            break Err(ended);
+    let (next_line, ends_early) = (Cell::new(1), Cell::new(false));
+    let mut gone = std::pin::pin!(writer.gone());
+    let written = {
+        let (share, shutdown) = (state.bodies.empty(), state.shutdown.clone());
+        let lines = lines(&mut payload, config.max_line_bytes, config.stall(), share, shutdown);
+        let answers = lines
+            .then(|line| {
+                next_line.set(line.number() + 1);
+                ends_early.set(matches!(line, Line::Stopped(_) | Line::NoMemory(_)));
+                // Handed over one after another, so that the order of lines is the order of commands.
+                handed_over(line, &state, &caller)
+            })
+            .map(|(number, submitted)| told(number, submitted, &caller))
+            .buffered(config.bulk_window)
+            .ready_chunks(TOGETHER);
+        let mut answers = std::pin::pin!(answers);
+        loop {
+            let answers = tokio::select! {
+                biased;
+                answers = answers.next() => answers,
+                // Commands that were submitted stay submitted.
+                () = &mut gone => return,
+            };
+            let Some(answers) = answers else { break Ok(()) };
+            if let Err(ended) = writer.write(answers.concat().into()).await {
+                break Err(ended);
+            }
         }
+    };
+    let last_stall = config.spool(&state.spools).last_stall();
+    let written = match written {
+        Ok(()) => {
+            if ends_early.get() {
+                discard(&mut payload, last_stall).await;
+            }
+            writer.finish(Ok(())).await
+        }
+        Err(ended) => Err(ended),
     };
     if written == Err(Ended::Stalled) {
         let line = next_line.get();
         let stalled = state.door.stalled(Stalled::Reading, Transport::HttpBulk, line, config.stall());
         writer.abandon(Some(answer(line, &Err(stalled), &caller).into()), Ok(()));
+        let taken = async {
+            discard(&mut payload, last_stall).await;
+            gone.await;
+        };
+        if tokio::time::timeout(last_stall, taken).await.is_err()
+            && let Some(connection) = connection.upgrade()
+        {
+            connection.close();
+        }
     }
 }
 

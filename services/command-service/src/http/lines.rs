@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::memory::Share;
+use toolkit::memory::Share;
 
 /// So much of an unfinished line costs nothing: only long lines are counted among the bodies that arrive.
 const UNCOUNTED: usize = 64 * 1024;
@@ -110,10 +110,6 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
             match chunk {
                 Some(Ok(chunk)) => {
                     self.buffer.extend_from_slice(&chunk);
-                    if !self.share.set(self.buffer.len().saturating_sub(UNCOUNTED)) {
-                        self.end();
-                        return Some(Line::NoMemory(self.number));
-                    }
                 }
                 Some(Err(error)) => {
                     self.end();
@@ -144,6 +140,11 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
                     self.buffer.clear();
                     self.searched = 0;
                     return Some(Line::TooLong(self.number));
+                }
+                // What lies here now is the beginning of a line.
+                if !self.share.set(self.buffer.len().saturating_sub(UNCOUNTED)) {
+                    self.end();
+                    return Some(Line::NoMemory(self.number));
                 }
                 return None;
             };
@@ -183,7 +184,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Memory;
+    use toolkit::memory::Memory;
 
     fn share() -> Share {
         Memory::new(usize::MAX).empty()
@@ -258,5 +259,16 @@ mod tests {
         drop(others);
         assert!(matches!(all(Memory::new(1_000_000).empty()).await[..], [Line::Text(1, _)]));
         assert_eq!(memory.taken(), 0);
+    }
+
+    #[tokio::test]
+    async fn whole_lines_cost_nothing_however_large_the_chunk_they_come_in() {
+        let memory = Memory::new(60_000);
+        let _others = memory.take(50_000).unwrap();
+        let chunk = Bytes::from("a short line\n".repeat(20_000));
+        let chunks = futures::stream::iter([Ok(chunk)]);
+        let told: Vec<_> =
+            lines(chunks, 100, STALL, memory.empty(), CancellationToken::new()).collect().await;
+        assert!(told.len() == 20_000 && told.iter().all(|line| matches!(line, Line::Text(..))));
     }
 }

@@ -32,7 +32,7 @@ use toolkit::lifecycle::Lifecycle;
 
 use crate::config::HttpConfig;
 use crate::door::{Door, problem};
-use crate::memory::Memory;
+use toolkit::memory::Memory;
 
 pub(crate) use observe::HttpInstruments;
 
@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) config: HttpConfig,
     /// What the bodies take that are arriving.
     pub(crate) bodies: Memory,
+    /// What the answers of uploads take on disk.
+    pub(crate) spools: Memory,
     /// Cancelled when no new work may be taken.
     pub(crate) shutdown: CancellationToken,
 }
@@ -120,7 +122,7 @@ pub(crate) fn serve(
     .keep_alive(KEEP_ALIVE)
     .client_request_timeout(HEAD_TIMEOUT)
     .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-    .on_connect(connections::on_connect(unacknowledged))
+    .on_connect(connections::on_connect_with_handle(unacknowledged))
     .shutdown_timeout(grace.as_secs().max(1))
     .bind(address)
     .map_err(|error| {

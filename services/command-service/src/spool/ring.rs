@@ -75,6 +75,11 @@ impl Ring {
         ToWrite { file: Arc::clone(&self.file), at: self.end }
     }
 
+    /// How long the file is once one more block of this length is in it.
+    pub(super) fn extent(ring: Option<&Self>, len: usize, capacity: usize) -> usize {
+        ring.map_or(0, |ring| ring.end as usize).saturating_add(len).min(capacity)
+    }
+
     /// The block that was written last is whole.
     pub(super) fn stored(&mut self, len: usize) {
         self.blocks.push_back(len);

@@ -1,7 +1,7 @@
 use super::*;
 
 fn limits(max_bytes: usize, stall_ms: u64) -> Limits {
-    Limits { dir: None, max_bytes, stall: Duration::from_millis(stall_ms) }
+    Limits { dir: None, max_bytes, disk: Memory::new(usize::MAX), stall: Duration::from_millis(stall_ms) }
 }
 
 /// A frame that is like no other.
@@ -91,6 +91,74 @@ async fn the_end_is_waited_for_only_as_long_as_something_is_taken() {
     assert_eq!(writer.write(frame(2, 10)).await, Err(Ended::Gone));
     tokio::time::timeout(Duration::from_secs(5), writer.gone()).await.unwrap();
     assert_eq!(writer.lies(), (0, 0, 0));
+}
+
+#[tokio::test]
+async fn while_there_is_room_and_more_to_come_nothing_has_to_be_taken() {
+    let stall = Duration::from_millis(100);
+    let (mut writer, mut reader) = spool::<std::io::Error>(limits(1024 * 1024, 100));
+    let mut expected = Vec::new();
+    let since = Instant::now();
+    for n in 0.. {
+        if since.elapsed() > 7 * stall {
+            break;
+        }
+        let frame = frame(n, 1_000);
+        expected.extend_from_slice(&frame);
+        writer.write(frame).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let reading = async {
+        // Longer than the stall in the middle of an upload, shorter than the one at its end.
+        tokio::time::sleep(2 * stall).await;
+        read_all(&mut reader).await
+    };
+    let (read, finished) = tokio::join!(reading, writer.finish(Ok(())));
+    finished.unwrap();
+    assert!(read == expected);
+}
+
+#[tokio::test]
+async fn the_files_of_all_spools_have_one_limit_and_who_finds_no_room_goes_on_in_memory() {
+    let limits = Limits { disk: Memory::new(2 * 1024 * 1024), ..limits(8 * 1024 * 1024, 10_000) };
+    let (mut first, first_reader) = spool::<std::io::Error>(limits.clone());
+    for n in 0..30 {
+        first.write(frame(n, 60_000)).await.unwrap();
+    }
+    let taken = limits.disk.taken();
+    assert!((1_000_000..=2 * 1024 * 1024).contains(&taken), "{taken}");
+    let (mut second, mut reader) = spool::<std::io::Error>(limits.clone());
+    let reading = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        read_all(&mut reader).await
+    });
+    let mut expected = Vec::new();
+    for n in 0..50 {
+        let frame = frame(n, 60_000);
+        expected.extend_from_slice(&frame);
+        second.write(frame).await.unwrap();
+        assert!(limits.disk.taken() <= 2 * 1024 * 1024 && second.lies().1 <= 2 * (MEMORY + BLOCK));
+    }
+    second.finish(Ok(())).await.unwrap();
+    assert!(reading.await.unwrap() == expected);
+    drop((second, first_reader));
+    assert_eq!(limits.disk.taken(), 0, "nobody reads: nothing is kept");
+}
+
+#[tokio::test]
+async fn a_writer_that_finds_no_room_waits_from_then_on() {
+    let (mut writer, mut reader) = spool::<std::io::Error>(limits(1024 * 1024, 200));
+    for n in 0..10 {
+        writer.write(frame(n, 100_000)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let reading = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        reader.next().await
+    };
+    let (read, written) = tokio::join!(reading, writer.write(frame(10, 100_000)));
+    assert!(read.is_some());
+    written.unwrap();
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::ring::{self, Ring};
 use super::{BLOCK, Broken, Ended, Shared};
@@ -18,6 +19,7 @@ impl<E: From<Broken>> Writer<E> {
 
     /// Writes a frame, as soon as there is room. To be dropped only between frames.
     pub(crate) async fn write(&mut self, frame: Bytes) -> Result<(), Ended> {
+        let mut since = None;
         loop {
             {
                 let mut state = self.shared.lock();
@@ -29,7 +31,8 @@ impl<E: From<Broken>> Writer<E> {
                     break;
                 }
             }
-            self.shared.until_taken().await?;
+            let since = *since.get_or_insert_with(Instant::now);
+            self.shared.until_taken(since, self.shared.limits.stall).await?;
         }
         self.shared.written.notify_one();
         self.store().await;
@@ -41,6 +44,16 @@ impl<E: From<Broken>> Writer<E> {
         let (block, ring) = {
             let mut state = self.shared.lock();
             if state.back_bytes < BLOCK || state.has_no_file || state.is_gone {
+                return;
+            }
+            let capacity = self.shared.limits.max_bytes;
+            let extent = Ring::extent(state.ring.as_ref(), state.back_bytes, capacity);
+            if !state.disk.set(extent) {
+                tracing::warn!(
+                    "the answers of all uploads fill the disk space they may take: one goes on as fast as its client \
+                     reads (http.spools_mib)"
+                );
+                state.has_no_file = true;
                 return;
             }
             state.is_storing = true;
@@ -77,6 +90,7 @@ impl<E: From<Broken>> Writer<E> {
     pub(crate) async fn finish(&mut self, end: Result<(), E>) -> Result<(), Ended> {
         self.shared.lock().end = Some(end);
         self.shared.written.notify_one();
+        let since = Instant::now();
         loop {
             {
                 let state = self.shared.lock();
@@ -87,7 +101,7 @@ impl<E: From<Broken>> Writer<E> {
                     () => {}
                 }
             }
-            self.shared.until_taken().await?;
+            self.shared.until_taken(since, self.shared.limits.last_stall()).await?;
         }
     }
 

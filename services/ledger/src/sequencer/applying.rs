@@ -30,8 +30,8 @@ impl<A: Aggregate> Sequencer<A> {
         if is_own || partition_of(key.subject, self.partitions) != self.partition {
             return false;
         }
-        // A product that cannot be loaded shows when the record is applied.
-        let Ok(current) = self.products.current(key.subject) else { return false };
+        // A product that cannot be loaded now may be when the record is applied.
+        let Ok(current) = self.products.current(key.subject) else { return true };
         self.laws.judge(offset, key.basis, key.version, current) == Verdict::Effective
     }
 

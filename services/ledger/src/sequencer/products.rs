@@ -11,7 +11,8 @@ use crate::{ColdError, ColdProducts, Saved, Subject};
 /// How many products are looked at for one input when there are too many. An input brings one at most, and each is
 /// passed over once if it was used since, so this keeps up; more would cost more when most cannot go yet.
 const LOOKS: usize = 4;
-/// The same while there are too many bytes: one huge product may take the place of many small ones.
+/// The same while there are too many bytes: one huge product may take the place of many small ones. Fewer
+/// if one after another is not saved yet.
 const LOOKS_FOR_BYTES: usize = 32;
 
 pub(super) struct Products<S> {
@@ -159,6 +160,7 @@ impl<S> Products<S> {
     /// Lets products leave memory while there are more than may stay, but none that is not saved or is needed.
     pub(super) fn evict(&mut self, is_needed: impl Fn(&Subject) -> bool) {
         let Some(cold) = &mut self.cold else { return };
+        let mut unsaved = 0;
         for look in 0..LOOKS_FOR_BYTES {
             let (too_many, too_large) = (self.hot.len() > cold.limit, cold.bytes > cold.max_bytes);
             if !too_large && (!too_many || look >= LOOKS) {
@@ -166,6 +168,7 @@ impl<S> Products<S> {
             }
             let Some(subject) = cold.clock.pop_front() else { return };
             let Some(hot) = self.hot.get_mut(&subject) else { continue };
+            unsaved = if hot.changed || hot.snapshot > cold.saved { unsaved + 1 } else { 0 };
             let stays = hot.touched || hot.changed || hot.snapshot > cold.saved || is_needed(&subject);
             if stays {
                 hot.touched = false;
@@ -173,6 +176,10 @@ impl<S> Products<S> {
             } else {
                 cold.bytes = cold.bytes.saturating_sub(hot.bytes);
                 self.hot.remove(&subject);
+            }
+            if unsaved >= LOOKS {
+                // Most wait for the next snapshot: more looks would find nothing.
+                return;
             }
         }
     }

@@ -4,15 +4,20 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
+use contract::code::Code;
 use contract::proto::FILE_DESCRIPTOR_SET;
 use contract::proto::catalog::v1::query_service_server::QueryServiceServer;
+use tonic::Status;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use toolkit::bodies::{Arriving, Counted, Refused};
 use toolkit::connections::{self, Limits};
 use toolkit::lifecycle::Lifecycle;
+use toolkit::memory::Memory;
+use toolkit::problem::Problem;
 
 use super::service::Service;
 use super::{Metrics, NAME};
@@ -28,6 +33,18 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most the headers of a question may have, and the question itself.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 const MAX_REQUEST_BYTES: usize = 256 * 1024;
+/// What all questions that are arriving may take together, and how long one may take to arrive.
+const ARRIVING_BYTES: usize = 64 * 1024 * 1024;
+const ARRIVE_WITHIN: Duration = Duration::from_secs(10);
+/// How long a stream may pause in the middle of a message.
+const STALL: Duration = Duration::from_mins(1);
+/// Calls whose client sends a stream.
+const STREAMING: &[&str] = &[
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+/// The most a question for health or a description of the services may have.
+const MAX_SMALL_BYTES: usize = 64 * 1024;
 /// Questions a client may give up before they were looked at; more end its connection.
 const MAX_RESET_STREAMS: usize = 64;
 /// Questions one connection may have open at once.
@@ -57,16 +74,26 @@ pub(crate) async fn serve(
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
+    let arriving = Arriving {
+        memory: Memory::new(ARRIVING_BYTES),
+        within: ARRIVE_WITHIN,
+        streaming: STREAMING,
+        stall: STALL,
+        refuse: refused,
+    };
+    let health = health.max_decoding_message_size(MAX_SMALL_BYTES);
+    let why = "cannot describe the gRPC services";
+    let (v1, v1alpha) = (reflection().build_v1().context(why)?, reflection().build_v1alpha().context(why)?);
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(MOST_STREAMS)
-        .add_service(service)
-        .add_service(health)
-        .add_service(reflection().build_v1().context("cannot describe the gRPC services")?)
-        .add_service(reflection().build_v1alpha().context("cannot describe the gRPC services")?);
+        .add_service(Counted::new(service, arriving.clone()))
+        .add_service(Counted::new(health, arriving.clone()))
+        .add_service(Counted::new(v1.max_decoding_message_size(MAX_SMALL_BYTES), arriving.clone()))
+        .add_service(Counted::new(v1alpha.max_decoding_message_size(MAX_SMALL_BYTES), arriving));
     let shutdown = lifecycle.shutdown();
     lifecycle.spawn("grpc server", async move {
         router.serve_with_incoming_shutdown(incoming, shutdown.cancelled()).await?;
@@ -91,6 +118,21 @@ pub(crate) async fn serve(
         Ok(())
     });
     Ok(bound)
+}
+
+/// What a call is told whose question arrives too slowly, or takes too much while it does.
+fn refused(why: Refused) -> Status {
+    let (code, detail) = match why {
+        Refused::NoMemory => (Code::Overloaded, "too many large questions arrive already, try again later"),
+        Refused::TooSlow => (Code::RequestTimeout, "the question did not arrive in time"),
+    };
+    let problem =
+        Problem::new(code.name(), code.title(), code.http(), code.grpc(), detail).retryable(code.retryable());
+    let problem = match code.retry_after() {
+        Some(after) => problem.retry_after(after),
+        None => problem,
+    };
+    problem.into()
 }
 
 /// Tells of the whole server (the empty name) and of the service by its name.

@@ -102,6 +102,23 @@ async fn ids_that_nobody_knows_do_not_keep_a_real_one_from_being_learnt() {
 }
 
 #[tokio::test]
+async fn a_state_that_is_built_again_does_not_ask_again_for_ids_that_nobody_knows() {
+    const STRANGE: usize = 1_100;
+    let config = EngineConfig { deadline_ms: 60_000, tail_records: 3, ..EngineConfig::default() };
+    // More ids than refusals are remembered, and each is followed by more records than may wait.
+    let live = LiveTopic::new(1, Faults::NONE);
+    let writer = World::start_on(live.clone(), EngineConfig::default()).await;
+    foreign(&writer, (0..STRANGE).map(|n| (format!("strange-{n}"), 1_000 + n as u32))).await;
+    drop(writer);
+    let world = World::start_on(live, config).await;
+    world.until_ready().await;
+    assert_eq!(execute(&world, price("strange-7", 9)).await.unwrap_err().code, "product-unreadable");
+    assert!(asked(&world) <= STRANGE + 10, "{}", asked(&world));
+    let text = world.telemetry.render_metrics().unwrap();
+    assert!(text.contains("ledger_discards_total"), "it was built again");
+}
+
+#[tokio::test]
 async fn what_waits_for_a_schema_is_bounded_in_bytes_and_then_built_again() {
     let config = EngineConfig { tail_mib: 1, ..EngineConfig::default() };
     let world = World::start_on(LiveTopic::new(1, Faults::NONE), config).await;

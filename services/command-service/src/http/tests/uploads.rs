@@ -119,6 +119,67 @@ async fn a_client_that_stops_sending_is_told_from_where_on_nothing_was_read() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_sends_for_long_and_slowly_before_it_reads_keeps_its_connection_and_its_answers() {
+    const LINES: usize = 8_000;
+    let (_world, address) = served(HttpConfig { stall_ms: 500, ..HttpConfig::default() }).await;
+    let answers = blocking(move || {
+        let mut stream = connect(address);
+        head(&mut stream, (0..LINES).map(|n| line(n).len()).sum());
+        for n in 0..LINES {
+            stream.write_all(&line(n)).unwrap();
+            if n % 800 == 799 {
+                std::thread::sleep(Duration::from_millis(300));
+            }
+        }
+        answers(&mut stream)
+    })
+    .await;
+    assert_eq!(answers.len(), LINES);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_service_stops_a_client_that_still_sends_comes_to_its_answers() {
+    const LINES: usize = 60_000;
+    let (world, address) = served(HttpConfig::default()).await;
+    let shutdown = world.shutdown();
+    let answers = blocking(move || {
+        let mut stream = connect(address);
+        head(&mut stream, (0..LINES).map(|n| line(n).len()).sum());
+        for n in 0..LINES {
+            stream.write_all(&line(n)).unwrap_or_else(|error| panic!("line {n}: {error}"));
+            if n == 20_000 {
+                shutdown.cancel();
+                std::thread::sleep(Duration::from_millis(100));
+            }
+        }
+        answers(&mut stream)
+    })
+    .await;
+    let last = answers.last().unwrap();
+    assert_eq!(last["problem"]["code"], "not-ready", "{last}");
+    assert_eq!(last["line"], answers.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_connection_of_a_client_that_never_reads_its_answers_is_closed() {
+    let (_world, address) = served(HttpConfig { stall_ms: 100, ..HttpConfig::default() }).await;
+    blocking(move || {
+        let mut stream = connect(address);
+        head(&mut stream, (0..20_000).map(|n| line(n).len()).sum());
+        for n in 0..20_000 {
+            stream.write_all(&line(n)).unwrap();
+        }
+        let since = Instant::now();
+        // It takes nothing, and learns of the end because what it sends now is refused.
+        while stream.write_all(b"x").is_ok() {
+            assert!(since.elapsed() < Duration::from_secs(30), "closed in bounded time");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_whose_answers_nobody_reads_ends_in_bounded_time() {
     let http = HttpConfig { stall_ms: 300, spool_mib: 1, ..HttpConfig::default() };
     let (world, address) = served(http).await;

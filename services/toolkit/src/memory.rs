@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A number of bytes to take from. Clones are the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Memory {
+pub struct Memory {
     shared: Arc<Shared>,
 }
 
@@ -18,36 +18,36 @@ struct Shared {
 
 /// What one request takes.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub struct Share {
     shared: Arc<Shared>,
     bytes: usize,
 }
 
 impl Memory {
-    pub(crate) fn new(max: usize) -> Self {
+    pub fn new(max: usize) -> Self {
         Self { shared: Arc::new(Shared { max, taken: AtomicUsize::new(0) }) }
     }
 
     /// Nothing yet: it may grow.
-    pub(crate) fn empty(&self) -> Share {
+    pub fn empty(&self) -> Share {
         Share { shared: Arc::clone(&self.shared), bytes: 0 }
     }
 
     /// So many bytes, if there is room for them.
-    pub(crate) fn take(&self, bytes: usize) -> Option<Share> {
+    pub fn take(&self, bytes: usize) -> Option<Share> {
         let mut share = self.empty();
         share.grow(bytes).then_some(share)
     }
 
-    #[cfg(test)]
-    pub(crate) fn taken(&self) -> usize {
+    /// How much is taken now.
+    pub fn taken(&self) -> usize {
         self.shared.taken.load(Ordering::Relaxed)
     }
 }
 
 impl Share {
     /// Takes more; false if there is no room. What it has it keeps.
-    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
+    pub fn grow(&mut self, bytes: usize) -> bool {
         let before = self.shared.taken.fetch_add(bytes, Ordering::Relaxed);
         let others = before.saturating_sub(self.bytes);
         if others > 0 && before.saturating_add(bytes) > self.shared.max {
@@ -59,7 +59,7 @@ impl Share {
     }
 
     /// Takes so many in all, more or less than before; false if there is no room.
-    pub(crate) fn set(&mut self, bytes: usize) -> bool {
+    pub fn set(&mut self, bytes: usize) -> bool {
         if bytes > self.bytes {
             return self.grow(bytes - self.bytes);
         }
