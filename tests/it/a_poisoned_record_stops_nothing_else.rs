@@ -201,9 +201,9 @@ async fn a_forged_record_that_skips_versions_is_void_from_any_start() -> anyhow:
         |code| code == "product-quarantined",
     )
     .await;
-    let changed = commands.change_price(&neighbour, 2_000, &[]).await?;
-    assert_eq!(changed.status, 200, "{}", changed.body);
-    let last = changed.body["version"].as_u64().unwrap_or_default() as usize;
+    let answer = commands.change_price(&neighbour, 2_000, &[]).await?;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let last = answer.body["version"].as_u64().unwrap_or_default() as usize;
 
     projectors = system.projectors_with(&settings).await?;
     caught_up(&system, &prefix).await?;

@@ -190,7 +190,7 @@ impl Shopper {
     }
 
     fn wrong(&self, what: String) {
-        self.found.wrong.lock().unwrap().push(what);
+        self.found.wrong.lock().expect("no shopper panics").push(what);
     }
 }
 
@@ -221,7 +221,7 @@ async fn under_load(
         let path = reads.replace("{id}", &marker);
         eventually(
             &format!("a write is read after crash {number}"),
-            async || stage.queries.get_with(&path, &token).await.map(|it| it.status.as_u16()).unwrap_or(0),
+            async || stage.queries.get_with(&path, &token).await.map_or(0, |it| it.status.as_u16()),
             |status| *status == 200,
         )
         .await;
@@ -234,7 +234,7 @@ async fn under_load(
     for shopper in shoppers {
         shopper.await?;
     }
-    let wrong = found.wrong.lock().unwrap();
+    let wrong = found.wrong.lock().expect("no shopper panics");
     let (right, later) = (found.right.load(Ordering::SeqCst), found.later.load(Ordering::SeqCst));
     eprintln!(
         "{} writes; {right} reads were answered, {later} told to come back",
@@ -267,9 +267,9 @@ async fn a_search_server_that_is_stopped_or_killed_stops_nothing_for_good() -> a
     let mut stage = Stage::build().await?;
     under_load(&mut stage, 2 * TIMES, "/v1/search?q=SKU-{id}", |stage, number| {
         if number % 2 == 0 {
-            stage.elasticsearch.kill()?
+            stage.elasticsearch.kill()?;
         } else {
-            stage.elasticsearch.stop()?
+            stage.elasticsearch.stop()?;
         }
         stage.elasticsearch.start_again()
     })

@@ -186,6 +186,7 @@ where
 }
 
 /// The requests of a stream with their numbers. `None` says that the service shuts down.
+#[expect(clippy::elidable_lifetime_names, reason = "what is captured names it")]
 fn numbered<'a, S>(
     requests: &'a mut S,
     state: Arc<State>,

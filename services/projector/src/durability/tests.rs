@@ -11,7 +11,10 @@ use super::*;
 
 /// Tells one thing after another; `None` in the outer place: it is away.
 #[derive(Debug, Clone)]
-struct Told(Arc<Mutex<VecDeque<Option<Option<Starts>>>>>);
+struct Told(Arc<Mutex<VecDeque<Answer>>>);
+
+/// A store is away, does not tell, or tells.
+type Answer = Option<Option<Starts>>;
 
 /// `a1 b7`: process a was started at 1, b at 7.
 fn starts(text: &str) -> Starts {
@@ -46,6 +49,7 @@ impl Store<SearchModel> for Told {
 }
 
 /// After which of the looks everything was taken over again.
+#[expect(clippy::option_option, reason = "as above")]
 async fn takeovers(told: &[Option<Option<&str>>]) -> Vec<u64> {
     let durability = Durability::new(Duration::from_secs(15));
     let told: VecDeque<_> = told.iter().map(|it| it.map(|it| it.map(starts))).collect();

@@ -68,7 +68,7 @@ impl Stores {
                     products.up();
                 }
             };
-            let past = async {
+            let history_opened = async {
                 let open = || async { history::Queries::open(&session).await.map_err(whole) };
                 if let Some(queries) = history.open(open).await {
                     keeper.history.opened(queries);
@@ -79,10 +79,10 @@ impl Stores {
                 let products = keeper.products.ask(|q| q.position(&of_products, 0)).await;
                 // A table that is missing keeps nobody from being asked about the other.
                 let Err(why) = products else { return Ok(()) };
-                let past = keeper.history.ask(|q| q.position(&of_history, 0)).await;
-                past.map(drop).map_err(|_| why.to_string())
+                let of_past = keeper.history.ask(|q| q.position(&of_history, 0)).await;
+                of_past.map(drop).map_err(|_| why.to_string())
             };
-            tokio::join!(opened, past, cql.keep(look));
+            tokio::join!(opened, history_opened, cql.keep(look));
             Ok(())
         });
         let search = connector(SEARCH);

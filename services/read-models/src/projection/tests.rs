@@ -211,7 +211,9 @@ struct Forgetful {
 
 impl Forgetful {
     fn write(&mut self, ops: &[Op]) {
-        ops.iter().for_each(|op| self.rows.write(op));
+        for op in ops {
+            self.rows.write(op);
+        }
         self.ops.extend_from_slice(ops);
     }
 

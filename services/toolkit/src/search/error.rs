@@ -118,8 +118,8 @@ pub(super) struct Cause {
     pub(super) kind: String,
     #[serde(default)]
     pub(super) reason: Option<String>,
-    #[serde(default)]
-    root_cause: Vec<Cause>,
+    #[serde(rename = "root_cause", default)]
+    roots: Vec<Cause>,
     #[serde(default)]
     caused_by: Option<Box<Cause>>,
 }
@@ -134,7 +134,7 @@ impl Cause {
 
     /// Root causes first.
     fn all(&self) -> Vec<&Cause> {
-        let mut all: Vec<&Cause> = self.root_cause.iter().flat_map(Cause::all).collect();
+        let mut all: Vec<&Cause> = self.roots.iter().flat_map(Cause::all).collect();
         all.push(self);
         all.extend(self.caused_by.iter().flat_map(|cause| cause.all()));
         all
@@ -143,7 +143,7 @@ impl Cause {
 
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cause = self.root_cause.first().unwrap_or(self);
+        let cause = self.roots.first().unwrap_or(self);
         write!(f, "{}: {}", cause.kind, cause.reason.as_deref().unwrap_or("no reason given"))
     }
 }
