@@ -8,6 +8,7 @@ use read_models::{CategoryPath, Currency, Status};
 use serde_json::json;
 
 use super::asked::{answer, freshness, head, page, page_answer};
+use super::conditions::Conditions;
 use super::params::Params;
 use super::views;
 use crate::ask::limits::{self, MAX_FACETS, MAX_VALUES, shown};
@@ -27,13 +28,14 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
         let wanted = SearchRequest {
-            text: text(&mut params).filter(|text| !text.trim().is_empty()),
+            text: text(&mut params),
             filters: filters(&mut params),
             sort: params.choice("sort", &SORTS).unwrap_or_default(),
             facets: facets(&mut params),
             page: page(&mut params),
         };
         params.finish()?;
+        Conditions::none_apply(&request)?;
         let found = questions.search(&wanted, &asked.freshness).await?;
         let body = json!({
             "total": found.total,
@@ -51,14 +53,11 @@ pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Questions
     answer(&request, async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
-        let prefix = params.one("q").unwrap_or_default();
-        if prefix.trim().is_empty() {
-            params.fault("q", "is missing: give the beginning of a name".to_owned());
-        } else {
-            params.check("q", check_text(&prefix));
-        }
+        let prefix = params.required("q", "give the beginning of a name");
+        let prefix = prefix.and_then(|prefix| params.check("q", check_text(&prefix)).map(|()| prefix));
         let size = params.read::<u32>("size").unwrap_or_default();
-        params.finish()?;
+        let prefix = params.finish_with(prefix)?;
+        Conditions::none_apply(&request)?;
         let found = questions.suggest(&prefix, size, &asked.freshness).await?;
         let items: Vec<_> = found.iter().map(views::suggestion).collect();
         Ok(head(&asked).json(json!({ "items": items })))
