@@ -184,6 +184,25 @@ fn one_text_has_one_spelling() {
     }
 }
 
+/// Each character is looked at with its neighbours: that must not take longer the more neighbours there are.
+#[test]
+fn long_runs_of_odd_characters_are_refused_in_no_time() {
+    for (head, odd) in [
+        ("\u{1f3f4}", '\u{e0061}'),
+        ("", '\u{fe0f}'),
+        ("", '\u{1f3fb}'),
+        ("\u{915}", '\u{200d}'),
+        ("a", '\u{301}'),
+        ("\u{1f469}\u{200d}", '\u{1f469}'),
+        ("", '\u{e2a}'),
+    ] {
+        let text = head.to_owned() + &odd.to_string().repeat(300_000);
+        let since = std::time::Instant::now();
+        Description::parse(&text).expect_err("it is too long");
+        assert!(since.elapsed().as_secs() < 5, "{odd:?} took {:?}", since.elapsed());
+    }
+}
+
 #[test]
 fn only_descriptions_have_lines() {
     for (value, parse) in texts() {
