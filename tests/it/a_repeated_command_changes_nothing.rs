@@ -1,4 +1,4 @@
-//! P3 A repeated command changes nothing and gets the first answer.
+//! P3 A repeated command takes effect at most once, and once it did, gets that answer.
 
 use serde_json::json;
 use testkit::client::product;
@@ -49,6 +49,57 @@ async fn the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_ins
         4,
         "created and changed three times, however often it was asked"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_wrote_nothing_leaves_no_record_and_its_retry_takes_effect_once() -> anyhow::Result<()>
+{
+    let mut system = System::prepare().await?;
+    let (one, two) = (system.command_service().await?, system.command_service().await?);
+    let (first, second) = (Client::new(&one.url()), Client::new(&two.url()));
+    assert_eq!(first.create("again").await?.status, 201);
+
+    // No effect, for the price is that already; then somebody changes it, and the retry is decided anew.
+    let idle = [("idempotency-key", "same-price")];
+    let nothing = first.change_price("again", 1_000, &idle).await?;
+    assert_eq!((nothing.status.as_u16(), &nothing.body["outcome"]), (200, &json!("no_effect")));
+    assert_eq!((&nothing.body["replayed"], &nothing.body["event_id"]), (&json!(false), &json!(null)));
+    assert_eq!(second.change_price("again", 2_000, &[]).await?.body["version"], 2);
+    let retried = second.change_price("again", 1_000, &idle).await?;
+    assert_eq!((&retried.body["outcome"], &retried.body["version"]), (&json!("accepted"), &json!(3)));
+    assert_eq!(retried.body["replayed"], false, "it took effect now");
+    // From then on it is the first answer, whatever comes between.
+    assert_eq!(first.change_price("again", 4_000, &[]).await?.body["version"], 4);
+    for client in [&first, &second] {
+        let replay = client.change_price("again", 1_000, &idle).await?;
+        assert_eq!((&replay.body["replayed"], &replay.body["version"]), (&json!(true), &json!(3)));
+        assert_eq!(replay.body["event_id"], retried.body["event_id"]);
+    }
+
+    // A rejection leaves none either.
+    let restore = [("idempotency-key", "restore")];
+    let rejected = first.post("/v1/products/again:restore", &restore, &json!({})).await?;
+    assert_eq!((rejected.status.as_u16(), rejected.code()), (409, "product-not-deleted"));
+    assert_eq!(second.post("/v1/products/again:delete", &[], &json!({})).await?.body["version"], 5);
+    let retried = second.post("/v1/products/again:restore", &restore, &json!({})).await?;
+    assert_eq!((&retried.body["replayed"], &retried.body["version"]), (&json!(false), &json!(6)));
+    let replay = first.post("/v1/products/again:restore", &restore, &json!({})).await?;
+    assert_eq!((&replay.body["replayed"], &replay.body["version"]), (&json!(true), &json!(6)));
+    // And a key without a record may come with another command.
+    let other = [("idempotency-key", "free")];
+    assert_eq!(first.change_price("again", 4_000, &other).await?.body["outcome"], "no_effect");
+    assert_eq!(second.change_price("again", 5_000, &other).await?.body["version"], 7);
+
+    // With If-Match beside the key a late retry undoes nobody's change.
+    let guarded = [("idempotency-key", "guarded"), ("if-match", "\"7\"")];
+    assert_eq!(first.change_price("again", 5_000, &guarded).await?.body["outcome"], "no_effect");
+    assert_eq!(second.change_price("again", 6_000, &[]).await?.body["version"], 8);
+    let late = first.change_price("again", 5_000, &guarded).await?;
+    assert_eq!((late.status.as_u16(), late.code()), (412, "version-conflict"), "{}", late.body);
+
+    let ids = cli::commands::schemas::ids(&system.config).await?;
+    assert_eq!(Oracle::read(&system.config, ids).await?.products["again"].len(), 8);
     Ok(())
 }
 

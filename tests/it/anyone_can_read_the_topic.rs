@@ -64,6 +64,67 @@ async fn kcat_reads_keys_headers_and_partitions() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stock_client_of_confluent_reads_every_type_of_event() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let commands = Client::new(&system.command_service().await?.url());
+    let mut draft = testkit::client::product("every");
+    draft["status"] = "draft".into();
+    draft["product_id"] = "every".into();
+    let nothing = serde_json::json!({});
+    for (path, body) in [
+        ("/v1/products", &draft),
+        ("/v1/products/every:revise-details", &serde_json::json!({ "description": "" })),
+        (
+            "/v1/products/every:change-price",
+            &serde_json::json!({ "price": { "minor_units": 1, "currency": "USD" } }),
+        ),
+        ("/v1/products/every:move-to-category", &serde_json::json!({ "category": "c" })),
+        ("/v1/products/every:list", &nothing),
+        ("/v1/products/every:discontinue", &nothing),
+        ("/v1/products/every:delete", &nothing),
+        ("/v1/products/every:restore", &nothing),
+    ] {
+        let reply = commands.post(path, &[], body).await?;
+        ensure!(reply.status.is_success(), "{path}: {}", reply.body);
+    }
+    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
+    let values = tokio::task::spawn_blocking(move || {
+        let mut values = Vec::new();
+        cli::audit::audit(&kafka, &topic, |_, _, record| values.extend(record.value.clone())).map(|_| values)
+    })
+    .await??;
+    let registry = toolkit::registry::Registry::new(&system.config.registry)?;
+    let mut types = Vec::new();
+    for value in &values {
+        let (id, datum) = unframed_as_confluent_does(value)?;
+        let schema = apache_avro::Schema::parse_str(&registry.fetch(id).await?.text)?;
+        let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build()?;
+        let Avro::Record(fields) = reader.read_value(&mut &*datum)? else {
+            anyhow::bail!("an event is a record");
+        };
+        let name = schema.name().map(ToString::to_string).unwrap_or_default();
+        ensure!(!fields.is_empty(), "{name} says something");
+        types.push(name.rsplit('.').next().unwrap_or_default().to_owned());
+    }
+    types.sort_unstable();
+    let mut expected = contract::avro::known_schemas().iter().map(|it| it.event_type).collect::<Vec<_>>();
+    expected.sort_unstable();
+    assert_eq!(types, expected);
+    Ok(())
+}
+
+/// What `confluent_kafka.schema_registry` for Python does with a value before it looks at its schema.
+fn unframed_as_confluent_does(value: &[u8]) -> anyhow::Result<(u32, &[u8])> {
+    ensure!(
+        value.len() > 5,
+        "expecting data framing of length 6 bytes or more but total data size is {}",
+        value.len()
+    );
+    ensure!(value[0] == 0, "unexpected magic byte {}", value[0]);
+    Ok((u32::from_be_bytes(value[1..5].try_into()?), &value[5..]))
+}
+
 /// Every record of the topic, as `kcat -J` shows them.
 async fn kcat(system: &System) -> anyhow::Result<Vec<Value>> {
     let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());

@@ -60,10 +60,10 @@ fn cases() -> Vec<Case> {
     let change = "/v1/products/there:change-price";
     let mut without_name = with("sku", json!("SKU-1"));
     without_name.as_object_mut().expect("an object").remove("name");
-    let mut many = with("sku", json!("lower case"));
+    let mut many = with("sku", json!("two\nlines"));
     many["name"] = json!("");
     many["price"]["currency"] = json!("XXX1");
-    many["category"] = json!("Upper/Case");
+    many["category"] = json!("Rings//Gold");
     let mut all = vec![
         case("no JSON", create, "{\"sku\": ", (400, "malformed-request", &[])),
         case("not an object", create, "[1, 2]", (400, "malformed-request", &[])),
@@ -76,7 +76,19 @@ fn cases() -> Vec<Case> {
         ),
         case("a wrong type", create, with("name", json!(7)), (400, "malformed-request", &["/name"])),
         case("a missing field", create, without_name, (400, "malformed-request", &["/name"])),
-        case("a bad SKU", create, with("sku", json!("lower case")), (422, "invalid-value", &["/sku"])),
+        case("a bad SKU", create, with("sku", json!("two\nlines")), (422, "invalid-value", &["/sku"])),
+        case(
+            "a name that shows nothing",
+            create,
+            with("name", json!("\u{200b}\u{feff}")),
+            (422, "invalid-value", &["/name"]),
+        ),
+        case(
+            "a blank attribute",
+            create,
+            with("attributes", json!({ "Ring/size": "" })),
+            (422, "invalid-value", &["/attributes/Ring~1size"]),
+        ),
         case(
             "several bad values",
             create,
@@ -160,7 +172,7 @@ async fn every_bad_command_gets_its_code_and_pointer() -> anyhow::Result<()> {
         for pointer in pointers {
             assert!(reply.pointers().contains(pointer), "{} names {pointer}: {}", case.what, reply.body);
         }
-        for field in ["type", "title", "detail"] {
+        for field in ["type", "title", "detail", "trace_id"] {
             assert!(
                 !reply.body[field].as_str().unwrap_or_default().is_empty(),
                 "{}: {field}: {}",

@@ -107,7 +107,7 @@ async fn errors_over_grpc_have_the_codes_of_http() -> anyhow::Result<()> {
     stale.expected_version = Some(7);
     let mut nonsense = create("bad");
     if let Some(Command::CreateProduct(create)) = &mut nonsense.command {
-        create.sku = "lower case".to_owned();
+        create.sku = "two\nlines".to_owned();
         create.price = Some(money(-1));
     }
     for (request, status, code) in [
@@ -138,4 +138,50 @@ async fn errors_over_grpc_have_the_codes_of_http() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_http_says_in_headers_metadata_says_and_each_port_describes_itself() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    let service = system.command_service().await?;
+    let gateway = system.query_gateway().await?;
+    let mut commands = CommandServiceClient::connect(service.grpc()).await?;
+    let mut queries = QueryServiceClient::connect(gateway.grpc()).await?;
+    let mut needs_a_product = Request::new(create("m1"));
+    needs_a_product.metadata_mut().insert("if-match", "*".parse()?);
+    let reason = |status: &tonic::Status| status.get_details_error_info().map(|info| info.reason);
+    let error = commands.execute(needs_a_product).await.expect_err("there is none");
+    assert_eq!(reason(&error).as_deref(), Some("VERSION_CONFLICT"));
+    let mut named = Request::new(create("m1"));
+    named.metadata_mut().insert("x-folio-actor", "ann".parse()?);
+    assert_eq!(commands.execute(named).await?.into_inner().version, 1);
+
+    let large = "x".repeat(2 << 20);
+    let error = commands.execute(change(&large, 1)).await.expect_err("it is too large");
+    assert_eq!((error.code(), reason(&error).as_deref()), (Code::OutOfRange, Some("BODY_TOO_LARGE")));
+    let question = GetProductRequest { product_id: large, ..GetProductRequest::default() };
+    let error = queries.get_product(question).await.expect_err("it is too large");
+    assert_eq!((error.code(), reason(&error).as_deref()), (Code::OutOfRange, Some("BODY_TOO_LARGE")));
+
+    for (port, own) in [(service.grpc(), "CommandService"), (gateway.grpc(), "QueryService")] {
+        assert_eq!(catalog_services(&port).await?, [format!("catalog.v1.{own}")], "{port}");
+    }
+    Ok(())
+}
+
+/// The services of ours that a port says it has.
+async fn catalog_services(port: &str) -> anyhow::Result<Vec<String>> {
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest::ListServices;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse::ListServicesResponse;
+    let question = tonic_reflection::pb::v1::ServerReflectionRequest {
+        message_request: Some(ListServices(String::new())),
+        ..Default::default()
+    };
+    let channel = tonic::transport::Endpoint::from_shared(port.to_owned())?.connect().await?;
+    let mut client = ServerReflectionClient::new(channel);
+    let mut answers = client.server_reflection_info(tokio_stream::iter([question])).await?.into_inner();
+    let answer = answers.message().await?.and_then(|answer| answer.message_response);
+    let Some(ListServicesResponse(list)) = answer else { anyhow::bail!("{answer:?}") };
+    Ok(list.service.into_iter().map(|it| it.name).filter(|name| name.starts_with("catalog.")).collect())
 }

@@ -263,7 +263,7 @@ pub(crate) async fn eventually(what: &str, mut state: impl FnMut() -> bool) {
 }
 
 pub(crate) fn caller() -> Caller {
-    Caller::new(None, None, None).unwrap()
+    Caller::new(None, toolkit::telemetry::TraceContext::new(), None).unwrap()
 }
 
 /// A command as a bulk line would say it.

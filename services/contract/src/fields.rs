@@ -10,7 +10,7 @@ use crate::code::Code;
 
 /// The most tags that are looked at: a tag that is sent twice counts once, so that a list may be longer than a product's
 /// tags, but not by any length.
-pub(crate) const MAX_TAGS_SENT: usize = 16 * Tags::MOST;
+pub const MAX_TAGS_SENT: usize = 16 * Tags::MOST;
 
 /// A command with what stands beside it in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +47,15 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    /// The place as protobuf clients write it: `create_product.price.currency`.
+    /// The place as protobuf clients write it: `create_product.price.currency`. A part that is no plain name, as the name
+    /// of an attribute may be, stands between backquotes: ``create_product.attributes.`Ring size` ``.
     pub fn field_path(&self) -> String {
-        self.pointer.trim_start_matches('/').replace('/', ".")
+        let parts = self.pointer.split('/').skip(1).map(|part| {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            let is_plain = !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            if is_plain { part } else { format!("`{part}`") }
+        });
+        parts.collect::<Vec<_>>().join(".")
     }
 }
 

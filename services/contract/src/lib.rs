@@ -12,12 +12,14 @@ pub mod envelope;
 mod fields;
 mod identity;
 pub mod json;
+mod named;
 pub mod proto;
 #[cfg(test)]
 mod samples;
 mod token;
 pub mod topics;
 
-pub use fields::{AddressedCommand, Fault, FieldError, FieldErrors};
+pub use fields::{AddressedCommand, Fault, FieldError, FieldErrors, MAX_TAGS_SENT};
 pub use identity::{IdempotencyKey, command_hash, command_id, product_id_for_key};
+pub use named::Named;
 pub use token::{ConsistencyToken, TokenError};

@@ -13,6 +13,7 @@
 //! Pure: no I/O, no clock, no threads, no randomness, and no product type: a product is a [`Subject`].
 
 mod aggregate;
+mod expected;
 mod headers;
 #[cfg(test)]
 mod histories;
@@ -30,6 +31,7 @@ mod snapshot;
 mod subject;
 
 pub use aggregate::{Aggregate, Decision, EvolveError};
+pub use expected::Expected;
 pub use headers::Headers;
 pub use key::{KeyError, RecordKey};
 pub use partition::{Partition, partition_of};

@@ -24,4 +24,6 @@ pub mod registry;
 pub mod retry;
 #[cfg(feature = "search")]
 pub mod search;
+#[cfg(feature = "grpc")]
+pub mod statuses;
 pub mod telemetry;

@@ -249,7 +249,7 @@ pub(crate) fn answer(
             decided(*at, *version, Some(&Decision::Rejected(*rejection))).map(|()| Fate::Rejected)
         }
         Answer::Conflict { expected, actual, at } => {
-            let is_conflict = wish.expected == Some(*expected) && expected != actual;
+            let is_conflict = *expected == wish.expected.into() && !expected.is_met_by(*actual);
             holds(is_conflict, Promise::AnswersAreTrue, || format!("answered {answer:?}"))?;
             decided(*at, *actual, None).map(|()| Fate::Conflict)
         }

@@ -80,7 +80,7 @@ impl Scene {
             subject: wish.subject(),
             command_id: wish.command_id(),
             command_hash: wish.order.hash(),
-            expected: wish.expected,
+            expected: wish.expected.into(),
             command: wish.order,
             deadline_ms: DEADLINE_MS,
         }

@@ -5,7 +5,10 @@
 //! waits but for the engine's answer; no error leaves without a code of `contract::code`.
 
 mod admission;
+#[cfg(test)]
+mod limits_tests;
 mod outcome;
+mod preconditions;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use contract::AddressedCommand;
 use contract::code::Code;
-use domain::{Command, ProductId, Version};
+use domain::{Command, ProductId};
 use ledger::CommandId;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
@@ -29,7 +32,8 @@ use crate::engine::{Engine, Order, Origin, Pending, Refusal, Transport};
 use admission::{Admission, Permit};
 
 pub use outcome::{Kind, Outcome};
-pub use request::{Caller, faults, idempotency_key, malformed, one_expectation, problem};
+pub use preconditions::{Wish, wish};
+pub use request::{Caller, consistency_token, faults, idempotency_key, malformed, problem, traced};
 
 /// The way in, behind both doors. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -147,11 +151,11 @@ impl Door {
     /// Hands a command over, or says at once why not. Never waits.
     pub fn submit(
         &self,
-        wish: AddressedCommand,
+        wish: impl Into<Wish>,
         caller: &Caller,
         transport: Transport,
     ) -> Result<Submitted, Problem> {
-        let (order, beside) = self.order(wish, caller, transport)?;
+        let (order, beside) = self.order(wish.into(), caller, transport)?;
         let permit = match transport {
             Transport::Local => None,
             _ => match self.shared.admission.enter(Instant::now()) {
@@ -170,7 +174,7 @@ impl Door {
         caller: &Caller,
         transport: Transport,
     ) -> Result<Submitted, Problem> {
-        let (mut order, beside) = self.order(wish, caller, transport)?;
+        let (mut order, beside) = self.order(wish.into(), caller, transport)?;
         order.room = self.shared.admission.wait().await;
         let command = order.command.name();
         let until = tokio::time::Instant::now() + order.deadline;
@@ -190,7 +194,7 @@ impl Door {
 
     fn order(
         &self,
-        wish: AddressedCommand,
+        Wish { addressed: wish, expected }: Wish,
         caller: &Caller,
         transport: Transport,
     ) -> Result<(Order, Beside), Problem> {
@@ -232,7 +236,7 @@ impl Door {
             command_id,
             command_hash: contract::command_hash(&wish.command),
             command: wish.command,
-            expected: wish.expected_version.map(Version::get),
+            expected,
             deadline: caller.deadline.map_or(self.shared.deadline, |asked| asked.min(self.shared.deadline)),
             origin: Origin {
                 actor: caller.actor.clone(),

@@ -91,13 +91,20 @@ pub(super) fn of(
                 .with("consistency_token", token_below(at, version)))
         }
         Answer::Conflict { expected, actual, at } => {
+            let has = match actual {
+                0 => "the product does not exist".to_owned(),
+                version => format!("the product has version {version}"),
+            };
             let detail = format!(
-                "the product has version {actual}, not {expected}: read it again and decide whether the command still fits"
+                "{has}, the request expects {expected}: read it again and decide whether the command still fits"
             );
-            Err(with(problem(Code::VersionConflict, detail))
-                .with("expected_version", expected)
+            let problem = with(problem(Code::VersionConflict, detail))
                 .with("current_version", actual)
-                .with("consistency_token", token_below(at, actual)))
+                .with("consistency_token", token_below(at, actual));
+            Err(match expected.only() {
+                Some(version) => problem.with("expected_version", version),
+                None => problem,
+            })
         }
         Answer::KeyReused { version, event_id, offset } => {
             let detail = format!(

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use contract::code::Code;
-use contract::{FieldErrors, IdempotencyKey};
-use domain::Version;
+use contract::{ConsistencyToken, FieldErrors, IdempotencyKey};
 use toolkit::problem::Problem;
 use toolkit::telemetry::TraceContext;
 
 /// The principal of every caller, until there is authentication.
 const ANONYMOUS: &str = "anonymous";
-const LONGEST_ACTOR: usize = 200;
+/// The most bytes of an actor.
+pub(super) const LONGEST_ACTOR: usize = 200;
 
 /// Who calls, and in which context.
 #[derive(Debug, Clone)]
@@ -27,11 +27,7 @@ pub struct Caller {
 
 impl Caller {
     /// Reads the headers' values. `request_id` is kept if it is a short visible text, else a new one is made.
-    pub fn new(
-        actor: Option<&str>,
-        traceparent: Option<&str>,
-        request_id: Option<&str>,
-    ) -> Result<Self, Problem> {
+    pub fn new(actor: Option<&str>, trace: TraceContext, request_id: Option<&str>) -> Result<Self, Problem> {
         let visible = |text: &str| text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
         let correlation_id = request_id
             .filter(|id| (1..=128).contains(&id.len()) && visible(id))
@@ -43,9 +39,19 @@ impl Caller {
                 format!("the actor must have at most {LONGEST_ACTOR} bytes and no control characters");
             return Err(problem(Code::InvalidHeader, detail));
         }
-        let trace = TraceContext::incoming(traceparent);
         Ok(Self { principal: ANONYMOUS, actor, trace, correlation_id, deadline: None })
     }
+}
+
+/// Takes a consistency token that came with a command: it holds already, for a command is decided on all that was
+/// acknowledged before it. One that is none is refused.
+pub fn consistency_token(token: &str) -> Result<(), Problem> {
+    ConsistencyToken::decode(token.trim()).map(|_| ()).map_err(|error| {
+        problem(
+            Code::BadConsistencyToken,
+            format!("the consistency token of the command cannot be understood: {error}"),
+        )
+    })
 }
 
 /// A problem of `code` with this detail. One that may be retried says after what time.
@@ -55,6 +61,11 @@ pub fn problem(code: Code, detail: impl Into<String>) -> Problem {
         Some(after) => problem.retry_after(after),
         None => problem,
     }
+}
+
+/// The problem with the name of the caller's trace, so that a client's report leads to the logs.
+pub fn traced(problem: Problem, caller: &Caller) -> Problem {
+    problem.with("trace_id", caller.trace.trace_id())
 }
 
 /// What could not be read at all.
@@ -102,15 +113,4 @@ fn unquoted(rest: &str) -> Option<String> {
         }
     }
     Some(key)
-}
-
-/// One expected version of the two places that can say it.
-pub fn one_expectation(header: Option<Version>, field: Option<Version>) -> Result<Option<Version>, Problem> {
-    match (header, field) {
-        (Some(header), Some(field)) if header != field => Err(malformed(format!(
-            "If-Match says version {header} and expected_version says {field}: give one of them, or the same"
-        ))
-        .field("/expected_version", "differs from If-Match")),
-        (header, field) => Ok(header.or(field)),
-    }
 }

@@ -1,10 +1,11 @@
 use actix_web::ResponseError;
 use contract::code::Code;
-use domain::{ProductId, Rejection, Version};
-use ledger::{Answer, Partition};
+use domain::{ProductId, Rejection};
+use ledger::{Answer, Expected, Partition};
 use tonic_types::StatusExt;
+use toolkit::telemetry::TraceContext;
 
-use super::{Caller, idempotency_key, one_expectation, outcome, problem};
+use super::{Caller, idempotency_key, outcome, problem};
 
 #[test]
 fn an_idempotency_key_is_read_quoted_or_not() {
@@ -19,23 +20,14 @@ fn an_idempotency_key_is_read_quoted_or_not() {
 }
 
 #[test]
-fn two_expectations_must_be_the_same() {
-    let (one, two) = (Some(Version(1)), Some(Version(2)));
-    assert_eq!(one_expectation(one, None).unwrap(), one);
-    assert_eq!(one_expectation(None, two).unwrap(), two);
-    assert_eq!(one_expectation(one, one).unwrap(), one);
-    assert_eq!(one_expectation(one, two).unwrap_err().status, 400);
-}
-
-#[test]
 fn a_caller_keeps_its_request_id_if_it_is_a_short_visible_text() {
-    let id = |text: &str| Caller::new(None, None, Some(text)).unwrap().correlation_id;
+    let id = |text: &str| Caller::new(None, TraceContext::new(), Some(text)).unwrap().correlation_id;
     assert_eq!(id("req-1"), "req-1");
     for unusable in ["", "a b", &"x".repeat(129)] {
         assert_ne!(id(unusable), unusable);
     }
-    assert_eq!(Caller::new(Some(&"x".repeat(300)), None, None).unwrap_err().status, 400);
-    assert_eq!(Caller::new(Some("  "), None, None).unwrap().actor, None);
+    assert_eq!(Caller::new(Some(&"x".repeat(300)), TraceContext::new(), None).unwrap_err().status, 400);
+    assert_eq!(Caller::new(Some("  "), TraceContext::new(), None).unwrap().actor, None);
 }
 
 #[test]
@@ -57,7 +49,7 @@ fn every_answer_that_tells_a_version_carries_a_token_of_it() {
         (Answer::Accepted { version: 3, event_id, offset: 9, replayed: false }, Some((9, 3))),
         (Answer::NoEffect { version: 3, at: 9 }, Some((8, 3))),
         (Answer::Rejected { rejection: Rejection::ProductDeleted, version: 3, at: 9 }, Some((8, 3))),
-        (Answer::Conflict { expected: 1, actual: 3, at: 9 }, Some((8, 3))),
+        (Answer::Conflict { expected: Expected::version(1), actual: 3, at: 9 }, Some((8, 3))),
         (Answer::KeyReused { version: 3, event_id, offset: 9 }, Some((9, 3))),
         (Answer::Contended { version: 3, at: 9 }, Some((8, 3))),
         (Answer::OutcomeUnknown, None),

@@ -23,7 +23,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use domain::{Command, ProductId, Rejection};
-use ledger::{Answer, CommandHash, CommandId, EventLog, Inbox, Partition, Signal, Subject};
+use ledger::{Answer, CommandHash, CommandId, EventLog, Expected, Inbox, Partition, Signal, Subject};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::telemetry::TraceContext;
@@ -47,8 +47,8 @@ pub struct Order {
     pub command: Command,
     pub command_id: CommandId,
     pub command_hash: CommandHash,
-    /// The version the client wants the product to have (0: none yet).
-    pub expected: Option<u64>,
+    /// The versions the client wants the product to have.
+    pub expected: Expected,
     /// The command is answered within this time.
     pub deadline: Duration,
     pub origin: Origin,

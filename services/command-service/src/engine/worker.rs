@@ -189,7 +189,7 @@ impl Submitted {
             command: domain::Command::ListProduct,
             command_id: ledger::CommandId(uuid::Uuid::nil()),
             command_hash: ledger::CommandHash([0; 16]),
-            expected: None,
+            expected: ledger::Expected::default(),
             deadline: Duration::from_secs(1),
             origin: super::Origin {
                 actor: None,

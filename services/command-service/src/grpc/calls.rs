@@ -1,22 +1,122 @@
-//! What stands beside a gRPC message: who calls, and until when.
+//! What stands beside a gRPC message: who calls, until when, and what HTTP writes into headers.
+//!
+//! Promises: metadata that HTTP clients know as headers means the same here, or is refused; none of it is passed over.
 
 use std::time::Duration;
 
+use contract::AddressedCommand;
+use contract::code::Code;
+use contract::proto::catalog::v1::CommandRequest;
+use tonic::Request;
 use tonic::metadata::MetadataMap;
 use toolkit::problem::Problem;
+use toolkit::telemetry::TraceContext;
 
-use crate::door::Caller;
+use crate::door::{self, Caller, Wish, idempotency_key, problem};
 
-const ACTOR: &str = "folio-actor";
+/// Who it is for: the name HTTP has, and a shorter one.
+const ACTORS: [&str; 2] = ["x-folio-actor", "folio-actor"];
 const REQUEST_ID: &str = "x-request-id";
 const TRACEPARENT: &str = "traceparent";
 const TIMEOUT: &str = "grpc-timeout";
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const IF_MATCH: &str = "if-match";
+const IF_NONE_MATCH: &str = "if-none-match";
+const CONSISTENCY_TOKEN: &str = "consistency-token";
+/// What people try that is not read, and the field that says it.
+const NOT_READ: [(&str, &str); 10] = [
+    ("actor", "the metadata x-folio-actor"),
+    ("x-actor", "the metadata x-folio-actor"),
+    ("product-id", "product_id"),
+    ("product_id", "product_id"),
+    ("x-idempotency-key", "idempotency_key"),
+    ("idempotency_key", "idempotency_key"),
+    ("expected-version", "expected_version"),
+    ("expected_version", "expected_version"),
+    ("if-unmodified-since", "expected_version"),
+    ("etag", "expected_version"),
+];
 
 /// Who calls, by the call's metadata.
-pub(super) fn caller(metadata: &MetadataMap) -> Result<Caller, Problem> {
+pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Problem> {
+    let metadata = request.metadata();
+    for (name, field) in NOT_READ {
+        if metadata.contains_key(name) {
+            return Err(refused(name, "is not read", field));
+        }
+    }
+    let mut actor = None;
+    for name in ACTORS {
+        let said = one(metadata, name)?;
+        if actor.is_some() && said.is_some() && actor != said {
+            return Err(refused(name, "differs from x-folio-actor", "only one of them"));
+        }
+        actor = actor.or(said);
+    }
+    // A command is decided on everything acknowledged before it, so that any token holds.
+    if let Some(token) = one(metadata, CONSISTENCY_TOKEN)? {
+        door::consistency_token(token)?;
+    }
+    // By their standards, what cannot be read of these starts anew.
     let text = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
-    let caller = Caller::new(text(ACTOR), text(TRACEPARENT), text(REQUEST_ID))?;
+    let trace = request.extensions().get::<TraceContext>().copied();
+    let trace = trace.unwrap_or_else(|| TraceContext::incoming(text(TRACEPARENT)));
+    let caller = Caller::new(actor, trace, text(REQUEST_ID))?;
     Ok(Caller { deadline: text(TIMEOUT).and_then(timeout), ..caller })
+}
+
+/// The command of a request with what its metadata asks beside its fields.
+pub(super) fn wish(request: &Request<CommandRequest>, command: AddressedCommand) -> Result<Wish, Problem> {
+    let metadata = request.metadata();
+    let mut command = command;
+    if let Some(text) = one(metadata, IDEMPOTENCY_KEY)? {
+        let key = idempotency_key(text)?;
+        if command.idempotency_key.as_ref().is_some_and(|field| *field != key) {
+            return Err(refused(IDEMPOTENCY_KEY, "differs from the field idempotency_key", "one of them"));
+        }
+        command.idempotency_key = Some(key);
+    }
+    let (if_match, if_none_match) = (list(metadata, IF_MATCH)?, list(metadata, IF_NONE_MATCH)?);
+    door::wish(command, if_match.as_deref(), if_none_match.as_deref(), "expected_version")
+}
+
+/// Refuses what a stream of commands cannot have as a whole.
+pub(super) fn each_request_has_its_own(metadata: &MetadataMap) -> Result<(), Problem> {
+    for (name, field) in [
+        (IDEMPOTENCY_KEY, "idempotency_key"),
+        (IF_MATCH, "expected_version"),
+        (IF_NONE_MATCH, "expected_version"),
+    ] {
+        if metadata.contains_key(name) {
+            return Err(refused(name, "cannot be said of a stream", &format!("{field} of each request")));
+        }
+    }
+    Ok(())
+}
+
+fn refused(name: &str, why: &str, instead: &str) -> Problem {
+    let detail = format!("the metadata {name} {why}: give {instead}");
+    problem(Code::InvalidHeader, detail).with("metadata_key", name)
+}
+
+/// The one value of a metadata key.
+fn one<'a>(metadata: &'a MetadataMap, name: &str) -> Result<Option<&'a str>, Problem> {
+    let mut values = metadata.get_all(name).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(refused(name, "is given twice", "one"));
+    }
+    value.to_str().map(Some).map_err(|_| refused(name, "holds more than visible ASCII", "visible ASCII"))
+}
+
+/// All values of a metadata key whose values are one list.
+fn list(metadata: &MetadataMap, name: &str) -> Result<Option<String>, Problem> {
+    let values: Result<Vec<_>, _> = metadata.get_all(name).into_iter().map(|value| value.to_str()).collect();
+    match values {
+        Ok(values) if values.is_empty() => Ok(None),
+        Ok(values) => Ok(Some(values.join(","))),
+        Err(_) => Err(refused(name, "holds more than visible ASCII", "visible ASCII")),
+    }
 }
 
 /// `grpc-timeout`: up to eight digits and a unit.
@@ -37,6 +137,69 @@ fn timeout(text: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::create;
+
+    fn with(pairs: &[(&'static str, &str)]) -> Request<CommandRequest> {
+        let mut request = Request::new(CommandRequest::from(&create("p")));
+        for (name, value) in pairs {
+            request.metadata_mut().append(*name, value.parse().unwrap());
+        }
+        request
+    }
+
+    #[test]
+    fn what_http_has_as_headers_is_read() {
+        for name in ACTORS {
+            assert_eq!(caller(&with(&[(name, "ann")])).unwrap().actor.as_deref(), Some("ann"));
+        }
+        let both = with(&[("x-folio-actor", "ann"), ("folio-actor", "ann")]);
+        assert_eq!(caller(&both).unwrap().actor.as_deref(), Some("ann"));
+        let asked = with(&[("idempotency-key", "\"k\""), ("if-match", "\"1\""), ("if-match", "\"2\"")]);
+        let wish = wish(&asked, create("p")).unwrap();
+        assert_eq!(wish.addressed.idempotency_key.unwrap().as_str(), "k");
+        assert_eq!(wish.expected, ledger::Expected::one_of([1, 2]));
+        let token = contract::ConsistencyToken {
+            partition: 0,
+            offset: 7,
+            product: domain::ProductId::parse("p").unwrap(),
+            version: domain::Version(1),
+        };
+        assert!(caller(&with(&[("consistency-token", &token.encode())])).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_refused_and_named() {
+        let refused = |pairs: &[(&'static str, &str)]| {
+            let request = with(pairs);
+            caller(&request).and_then(|_| wish(&request, create("p"))).expect_err(pairs[0].0)
+        };
+        for (name, _) in NOT_READ {
+            let problem = refused(&[(name, "x")]);
+            assert_eq!((problem.code, &problem.extensions["metadata_key"]), ("invalid-header", &name.into()));
+            assert!(problem.detail.contains(name), "{}", problem.detail);
+        }
+        for (pairs, code) in [
+            (&[("x-folio-actor", "ann"), ("folio-actor", "bob")][..], "invalid-header"),
+            (&[("x-folio-actor", "ann"), ("x-folio-actor", "ann")], "invalid-header"),
+            (&[("idempotency-key", "a b")], "invalid-header"),
+            (&[("idempotency-key", "a"), ("idempotency-key", "b")], "invalid-header"),
+            (&[("if-match", "1")], "invalid-header"),
+            (&[("if-none-match", "")], "invalid-header"),
+            (&[("consistency-token", "nonsense")], "bad-consistency-token"),
+        ] {
+            assert_eq!(refused(pairs).code, code, "{pairs:?}");
+        }
+        let mut keyed = create("p");
+        keyed.idempotency_key = Some(contract::IdempotencyKey::parse("k").unwrap());
+        keyed.expected_version = Some(domain::Version(0));
+        assert_eq!(wish(&with(&[("idempotency-key", "other")]), keyed.clone()).unwrap_err().status, 400);
+        assert_eq!(wish(&with(&[("if-match", "\"3\"")]), keyed.clone()).unwrap_err().status, 400);
+        assert!(wish(&with(&[("idempotency-key", "k"), ("if-none-match", "*")]), keyed).is_ok());
+        for name in [IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH] {
+            let problem = each_request_has_its_own(with(&[(name, "*")]).metadata()).unwrap_err();
+            assert!(problem.detail.contains(name) && problem.detail.contains("of each request"));
+        }
+    }
 
     #[test]
     fn the_callers_deadline_is_read() {

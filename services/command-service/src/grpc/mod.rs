@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use contract::code::Code;
-use contract::proto::FILE_DESCRIPTOR_SET;
 use contract::proto::catalog::v1::command_service_server::CommandServiceServer;
+use contract::proto::described;
 use opentelemetry::metrics::Meter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,8 +31,11 @@ use toolkit::connections;
 use toolkit::lifecycle::Lifecycle;
 
 use crate::config::HttpConfig;
-use crate::door::{Door, problem};
+use crate::door::{Door, malformed, problem};
 use toolkit::memory::Memory;
+use toolkit::problem::Problem;
+use toolkit::statuses::{Bare, Explained};
+use tower_layer::layer_fn;
 
 pub(crate) use service::Service;
 
@@ -90,8 +93,10 @@ pub(crate) async fn serve(
     report(&reporter, ServingStatus::NotServing).await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_file_descriptor_set(described(NAME))
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // The details of errors: without them a client that asks cannot read any.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let (calls, max_bytes) = (state.calls.clone(), state.limits.max_body_bytes);
     let arriving = Arriving {
@@ -115,6 +120,7 @@ pub(crate) async fn serve(
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(MOST_STREAMS)
+        .layer(layer_fn(|services| Explained::new(services, explain)))
         .add_service(Counted::new(service, arriving.clone()))
         .add_service(Counted::new(health, arriving.clone()))
         .add_service(Counted::new(v1.max_decoding_message_size(MAX_QUESTION_BYTES), arriving.clone()))
@@ -136,6 +142,21 @@ pub(crate) async fn serve(
     follow_readiness(reporter, lifecycle);
     tracing::info!(address = %bound, "the gRPC door is open");
     Ok(bound)
+}
+
+/// What a call is told that the library refuses.
+fn explain(bare: Bare, said: &str) -> Problem {
+    match bare {
+        Bare::TooLarge => problem(Code::BodyTooLarge, format!("the message is too large: {said}")),
+        Bare::Malformed => malformed(format!("the message cannot be read: {said}")),
+        Bare::NoSuchMethod => {
+            problem(Code::NotFound, format!("there is no such method here; the service is {NAME}"))
+        }
+        Bare::Packed => {
+            problem(Code::UnsupportedMediaType, format!("the message cannot be unpacked: {said}"))
+        }
+        Bare::Other(_) => problem(Code::Internal, said),
+    }
 }
 
 /// What a call is told whose messages arrive too slowly, or take too much while they do.

@@ -1,13 +1,13 @@
 //! Outcomes and problems as messages.
 
-use contract::FieldErrors;
 use contract::proto::catalog::v1::command_result::Result as Told;
 use contract::proto::catalog::v1::{
     CommandError, CommandResponse, CommandResult, FieldViolation, Outcome as OutcomeKind,
 };
+use contract::{FieldErrors, Named};
 use toolkit::problem::Problem;
 
-use crate::door::{Caller, Kind, Outcome, problem};
+use crate::door::{Kind, Outcome, problem};
 
 pub(super) fn response(outcome: Outcome) -> CommandResponse {
     let kind = match outcome.kind {
@@ -24,17 +24,26 @@ pub(super) fn response(outcome: Outcome) -> CommandResponse {
     }
 }
 
-/// The result of request `index` of a stream.
-pub(super) fn result(index: u64, outcome: Result<Outcome, Problem>) -> CommandResult {
+/// The result of request `index` of a stream, which named this.
+pub(super) fn result(index: u64, named: Named, outcome: Result<Outcome, Problem>) -> CommandResult {
     let told = match outcome {
         Ok(outcome) => Told::Response(response(outcome)),
         Err(problem) => Told::Error(error(problem)),
     };
-    CommandResult { index, result: Some(told) }
+    let product_id = match (&told, named.product_id) {
+        (Told::Response(response), _) => response.product_id.clone(),
+        (Told::Error(_), product_id) => product_id.unwrap_or_default(),
+    };
+    CommandResult {
+        index,
+        product_id,
+        idempotency_key: named.idempotency_key.unwrap_or_default(),
+        result: Some(told),
+    }
 }
 
 fn error(problem: Problem) -> CommandError {
-    let consistency_token = text(&problem, "consistency_token");
+    let (consistency_token, trace_id) = (text(&problem, "consistency_token"), text(&problem, "trace_id"));
     let retry_after_seconds = problem.retry_after_seconds().map(|seconds| seconds as u32);
     CommandError {
         code: problem.code.to_owned(),
@@ -43,6 +52,7 @@ fn error(problem: Problem) -> CommandError {
         retryable: problem.retryable,
         retry_after_seconds,
         consistency_token,
+        trace_id,
         current_version: problem.extensions.get("current_version").and_then(serde_json::Value::as_u64),
         violations: problem
             .errors
@@ -72,9 +82,4 @@ pub(super) fn faults(errors: FieldErrors) -> Problem {
         .into_iter()
         .zip(paths)
         .fold(problem(code, detail.trim().to_owned()), |it, (error, path)| it.field(path, error.detail))
-}
-
-/// Names the trace in a problem, so that a client's report leads to the logs.
-pub(super) fn traced(problem: Problem, caller: &Caller) -> Problem {
-    problem.with("trace_id", caller.trace.trace_id())
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use contract::Named;
 use contract::code::Code as FolioCode;
 use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResponse, CommandResult};
@@ -17,10 +18,11 @@ use opentelemetry::metrics::{Counter, Histogram, Meter};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 use toolkit::problem::Problem;
+use toolkit::statuses::explained;
 use toolkit::telemetry::names;
 
-use super::{State, calls, results};
-use crate::door::{Caller, Door, Outcome, Stalled, Submitted, problem};
+use super::{State, calls, explain, results};
+use crate::door::{Caller, Door, Outcome, Stalled, Submitted, problem, traced};
 use crate::engine::Transport;
 use crate::spool::{Broken, Ended, Writer, discard, spool};
 
@@ -74,7 +76,8 @@ impl CommandService for Service {
         request: Request<Streaming<CommandRequest>>,
     ) -> Result<Response<Results>, Status> {
         let since = Instant::now();
-        let caller = calls::caller(request.metadata())?;
+        let caller = calls::caller(&request)?;
+        calls::each_request_has_its_own(request.metadata())?;
         // A deadline of the call is one of the whole stream: each command has the service's own.
         let caller = Caller { deadline: None, ..caller };
         let under_way = self.state.calls.token();
@@ -88,12 +91,12 @@ impl CommandService for Service {
 }
 
 async fn execute(state: &State, request: &Request<CommandRequest>) -> Result<Outcome, Problem> {
-    let caller = calls::caller(request.metadata())?;
+    let caller = calls::caller(request)?;
     let outcome = async {
-        let wish = parse_request(request.get_ref()).map_err(results::faults)?;
+        let wish = calls::wish(request, parse_request(request.get_ref()).map_err(results::faults)?)?;
         state.door.submit(wish, &caller, Transport::Grpc)?.outcome().await
     };
-    outcome.await.map_err(|problem| results::traced(problem, &caller))
+    outcome.await.map_err(|problem| traced(problem, &caller))
 }
 
 fn defect() -> Problem {
@@ -144,9 +147,12 @@ where
                 // Handed over one after another, so that the order of requests is the order of commands.
                 async move { handed_over(index, request, &state.door, &caller).await }
             })
-            .map(|handed_over| async move {
-                let (index, submitted) = handed_over?;
-                Ok(told(index, submitted).await)
+            .map(|handed_over| {
+                let caller = Arc::clone(&caller);
+                async move {
+                    let (index, named, submitted) = handed_over?;
+                    Ok(told(index, named, submitted, &caller).await)
+                }
             })
             .buffered(state.limits.bulk_window)
             .ready_chunks(TOGETHER);
@@ -181,7 +187,8 @@ where
     };
     if written == Err(Ended::Stalled) {
         let index = next_index.load(Ordering::Relaxed);
-        writer.abandon(None, Err(stalled(&state, Stalled::Reading, index)));
+        let status = stalled(&state, Stalled::Reading, index);
+        writer.abandon(None, Err(explained(status, &caller.trace, explain)));
     }
 }
 
@@ -250,24 +257,34 @@ async fn handed_over(
     request: Option<Result<CommandRequest, Status>>,
     door: &Door,
     caller: &Caller,
-) -> Result<(u64, Result<Submitted, Problem>), Status> {
-    let submitted = match request.transpose()? {
-        Some(request) => match parse_request(&request).map_err(results::faults) {
-            Ok(wish) => door.submit_when_there_is_room(wish, caller, Transport::GrpcBulk).await,
-            Err(problem) => Err(problem),
-        },
-        None => Err(problem(
-            FolioCode::NotReady,
-            "this instance shuts down: the requests from here on were not read, send them again",
-        )),
-    };
-    Ok((index, submitted))
+) -> Result<(u64, Named, Result<Submitted, Problem>), Status> {
+    // A message that cannot be read ends the stream: of the next one nobody knows where it begins.
+    let request = request.transpose().map_err(|status| explained(status, &caller.trace, explain))?;
+    Ok(match request {
+        Some(request) => {
+            let named = Named::by_fields(&request.product_id, &request.idempotency_key);
+            let submitted = match parse_request(&request).map_err(results::faults) {
+                Ok(wish) => door.submit_when_there_is_room(wish, caller, Transport::GrpcBulk).await,
+                Err(problem) => Err(problem),
+            };
+            (index, named, submitted)
+        }
+        None => {
+            let detail = "this instance shuts down: the requests from here on were not read, send them again";
+            (index, Named::default(), Err(problem(FolioCode::NotReady, detail)))
+        }
+    })
 }
 
-async fn told(index: u64, submitted: Result<Submitted, Problem>) -> CommandResult {
+async fn told(
+    index: u64,
+    named: Named,
+    submitted: Result<Submitted, Problem>,
+    caller: &Caller,
+) -> CommandResult {
     let outcome = match submitted {
         Ok(submitted) => submitted.outcome().await,
         Err(problem) => Err(problem),
     };
-    results::result(index, outcome)
+    results::result(index, named, outcome.map_err(|problem| traced(problem, caller)))
 }

@@ -1,3 +1,4 @@
+mod standards;
 mod streams;
 
 use contract::proto::catalog::v1::command_result::Result as Told;
@@ -73,7 +74,7 @@ async fn errors_are_statuses_with_their_code_and_details() {
     else {
         panic!("it creates")
     };
-    fields.sku = "lower".to_owned();
+    fields.sku = "two\nlines".to_owned();
     fields.price.as_mut().unwrap().currency = "XQQ".to_owned();
     let status = execute(&service, invalid).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
@@ -125,7 +126,13 @@ async fn a_stream_has_one_result_per_request_in_order() {
     for (n, result) in results.iter().enumerate() {
         assert_eq!(result.index, n as u64);
         match (n, result.result.as_ref().unwrap()) {
-            (1, Told::Error(error)) => assert_eq!(error.code, "product-not-found"),
+            (1, Told::Error(error)) => {
+                assert_eq!(
+                    (error.code.as_str(), result.product_id.as_str()),
+                    ("product-not-found", "nobody")
+                );
+                assert_eq!(error.trace_id.len(), 32);
+            }
             (2, Told::Error(error)) => {
                 assert_eq!((error.code.as_str(), error.grpc_code), ("malformed-request", 3));
             }
@@ -152,7 +159,7 @@ async fn at_shut_down_the_rest_of_a_stream_is_given_back() {
 fn in_a_stream_too_whatever_may_be_retried_says_after_what_time() {
     for code in contract::code::Code::ALL {
         let problem = crate::door::problem(*code, "for a test").with("consistency_token", "AQ");
-        let result = super::results::result(0, Err(problem));
+        let result = super::results::result(0, contract::Named::default(), Err(problem));
         let Some(Told::Error(error)) = result.result else { panic!("{code} is an error") };
         assert_eq!(
             (error.retryable, error.retry_after_seconds.is_some()),

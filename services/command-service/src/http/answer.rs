@@ -3,10 +3,9 @@
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
 use serde::Serialize;
-use toolkit::problem::Problem;
 
 use super::headers::{CONSISTENCY_TOKEN, IDEMPOTENCY_REPLAYED};
-use crate::door::{Caller, Outcome};
+use crate::door::Outcome;
 
 /// The body of a success, alone or in a bulk answer.
 #[derive(Serialize)]
@@ -45,9 +44,4 @@ pub(super) fn success(outcome: &Outcome) -> HttpResponse {
         response.insert_header((IDEMPOTENCY_REPLAYED, "true"));
     }
     response.json(Success::of(outcome))
-}
-
-/// Names the trace in a problem, so that a client's report leads to the logs.
-pub(super) fn traced(problem: Problem, caller: &Caller) -> Problem {
-    problem.with("trace_id", caller.trace.trace_id())
 }

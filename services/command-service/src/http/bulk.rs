@@ -12,16 +12,17 @@ use std::sync::{Arc, Weak};
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
+use contract::Named;
 use contract::code::Code;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
 use toolkit::connections::Handle;
 use toolkit::problem::Problem;
 
-use super::answer::{Success, traced};
+use super::answer::Success;
 use super::lines::{Line, lines};
 use super::{State, headers};
-use crate::door::{Caller, Outcome, Stalled, Submitted, faults, malformed, problem};
+use crate::door::{Caller, Outcome, Stalled, Submitted, faults, malformed, problem, traced};
 use crate::engine::Transport;
 use crate::spool::{Ended, Reader, Writer, discard, spool};
 
@@ -32,11 +33,16 @@ const TOGETHER: usize = 256;
 /// A response takes at most so much of what lies there at once.
 const PIECE: usize = 64 * 1024;
 
-/// The answer to a line.
+/// The answer to a line. It names the key the line had, and the product, also if nothing came of it.
 #[derive(Serialize)]
 struct Answer<'a> {
     line: u64,
     status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idempotency_key: Option<&'a str>,
+    /// Of a success it stands there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<&'a str>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     success: Option<Success<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,12 +57,8 @@ pub(super) async fn upload(
 ) -> Result<HttpResponse, Problem> {
     let caller = headers::caller(&request)?;
     headers::media_type(&request, MEDIA_TYPES)?;
-    if headers::key(&request)?.is_some() {
-        return Err(problem(
-            Code::InvalidHeader,
-            "an upload has no key of its own: give each line its idempotency_key",
-        ));
-    }
+    headers::each_line_has_its_own(&request)?;
+    headers::unkept(&request)?;
     let (writer, reader) = spool(state.config.spool(&state.spools));
     let connection = request.conn_data::<Arc<Handle>>().map(Arc::downgrade).unwrap_or_default();
     // On its own, so that it goes on while the response waits for its client.
@@ -110,7 +112,7 @@ async fn answer_all(
                 // Handed over one after another, so that the order of lines is the order of commands.
                 handed_over(line, &state, &caller)
             })
-            .map(|(number, submitted)| told(number, submitted, &caller))
+            .map(|(number, named, submitted)| told(number, named, submitted, &caller))
             .buffered(config.bulk_window)
             .ready_chunks(TOGETHER);
         let mut answers = std::pin::pin!(answers);
@@ -140,7 +142,8 @@ async fn answer_all(
     if written == Err(Ended::Stalled) {
         let line = next_line.get();
         let stalled = state.door.stalled(Stalled::Reading, Transport::HttpBulk, line, config.stall());
-        writer.abandon(Some(answer(line, &Err(stalled), &caller).into()), Ok(()));
+        let last = answer(line, &Named::default(), &Err(stalled), &caller);
+        writer.abandon(Some(last.into()), Ok(()));
         let taken = async {
             discard(&mut payload, last_stall).await;
             gone.await;
@@ -154,12 +157,23 @@ async fn answer_all(
 }
 
 /// Submits a line.
-async fn handed_over(line: Line, state: &State, caller: &Caller) -> (u64, Result<Submitted, Problem>) {
+async fn handed_over(line: Line, state: &State, caller: &Caller) -> (u64, Named, Result<Submitted, Problem>) {
     let config = &state.config;
     let number = line.number();
+    let mut named = Named::default();
     let submitted = match line {
-        Line::Text(_, text) => submit(&text, state, caller).await,
-        Line::TooLong(_) => {
+        Line::Text(_, text) => match contract::json::parse_bulk_line(&text).map_err(faults) {
+            Ok(wish) => {
+                named = Named::by(&wish);
+                state.door.submit_when_there_is_room(wish, caller, Transport::HttpBulk).await
+            }
+            Err(problem) => {
+                named = Named::by_line(&text);
+                Err(problem)
+            }
+        },
+        Line::TooLong(_, beginning) => {
+            named = Named::by_line(&beginning);
             let detail = format!("a line has at most {} bytes", config.max_line_bytes);
             Err(problem(Code::BodyTooLarge, detail))
         }
@@ -176,35 +190,39 @@ async fn handed_over(line: Line, state: &State, caller: &Caller) -> (u64, Result
             Err(state.door.stalled(Stalled::Sending, Transport::HttpBulk, number, config.stall()))
         }
     };
-    (number, submitted)
-}
-
-async fn submit(line: &[u8], state: &State, caller: &Caller) -> Result<Submitted, Problem> {
-    let wish = contract::json::parse_bulk_line(line).map_err(faults)?;
-    state.door.submit_when_there_is_room(wish, caller, Transport::HttpBulk).await
+    (number, named, submitted)
 }
 
 /// Waits for a line's answer and writes it.
-async fn told(line: u64, submitted: Result<Submitted, Problem>, caller: &Caller) -> Vec<u8> {
+async fn told(line: u64, named: Named, submitted: Result<Submitted, Problem>, caller: &Caller) -> Vec<u8> {
     let outcome = match submitted {
         Ok(submitted) => submitted.outcome().await,
         Err(problem) => Err(problem),
     };
-    answer(line, &outcome, caller)
+    answer(line, &named, &outcome, caller)
 }
 
-fn answer(line: u64, outcome: &Result<Outcome, Problem>, caller: &Caller) -> Vec<u8> {
-    let text = match outcome {
-        Ok(outcome) => {
-            let success = Some(Success::of(outcome));
-            serde_json::to_vec(&Answer { line, status: outcome.http_status(), success, problem: None })
-        }
-        Err(problem) => {
-            let status = problem.status;
-            let problem = Some(traced(problem.clone(), caller).to_json());
-            serde_json::to_vec(&Answer { line, status, success: None, problem })
-        }
+fn answer(line: u64, named: &Named, outcome: &Result<Outcome, Problem>, caller: &Caller) -> Vec<u8> {
+    let idempotency_key = named.idempotency_key.as_deref();
+    let answer = match outcome {
+        Ok(outcome) => Answer {
+            line,
+            status: outcome.http_status(),
+            idempotency_key,
+            product_id: None,
+            success: Some(Success::of(outcome)),
+            problem: None,
+        },
+        Err(problem) => Answer {
+            line,
+            status: problem.status,
+            idempotency_key,
+            product_id: named.product_id.as_deref(),
+            success: None,
+            problem: Some(traced(problem.clone(), caller).to_json()),
+        },
     };
+    let text = serde_json::to_vec(&answer);
     // Writing plain data into memory does not fail.
     let mut text = text.unwrap_or_default();
     text.push(b'\n');

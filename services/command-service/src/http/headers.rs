@@ -1,14 +1,14 @@
 //! The request headers commands have. Promises that a header which cannot be understood is never passed over.
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::{HttpMessage, HttpRequest};
-use contract::IdempotencyKey;
 use contract::code::Code;
-use domain::Version;
+use contract::{AddressedCommand, IdempotencyKey};
 use toolkit::problem::Problem;
+use toolkit::telemetry::TraceContext;
 
-use super::observe::RequestId;
-use crate::door::{Caller, idempotency_key, problem};
+use super::observe::RequestContext;
+use crate::door::{self, Caller, Wish, idempotency_key, problem};
 
 pub(super) const X_REQUEST_ID: &str = "x-request-id";
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -33,37 +33,77 @@ fn one<'a>(request: &'a HttpRequest, name: &str) -> Result<Option<&'a str>, Prob
 
 /// Who calls.
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
-    // A malformed traceparent starts a new trace, as its standard wants.
-    let trace = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    let (id, trace) = match request.extensions().get::<RequestContext>() {
+        Some(context) => (Some(context.id.clone()), context.trace),
+        None => (None, TraceContext::new()),
+    };
     Caller::new(one(request, ACTOR)?, trace, id.as_deref())
+}
+
+/// The trace of a request. A malformed traceparent starts a new one, as its standard wants.
+pub(super) fn trace(headers: &HeaderMap) -> TraceContext {
+    TraceContext::incoming(headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()))
 }
 
 pub(super) fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
     one(request, IDEMPOTENCY_KEY)?.map(idempotency_key).transpose()
 }
 
-/// The version in `If-Match`: one strong tag of a number. `*` asks only that the product exists, which every command
-/// but a creation does anyway.
-pub(super) fn if_match(request: &HttpRequest) -> Result<Option<Version>, Problem> {
-    let Some(text) = one(request, header::IF_MATCH.as_str())?.map(str::trim) else { return Ok(None) };
-    if text == "*" {
-        return Ok(None);
-    }
-    let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|text| {
-        !text.is_empty() && text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit())
-    });
-    digits.and_then(|text| text.parse().ok()).map(|version| Some(Version(version))).ok_or_else(|| {
-        invalid("If-Match must be one quoted version, as the ETag of an answer gives it: \"3\"")
-    })
+/// The command with what the headers ask of its product.
+pub(super) fn wish(request: &HttpRequest, addressed: AddressedCommand) -> Result<Wish, Problem> {
+    let (if_match, if_none_match) =
+        (list(request, &header::IF_MATCH)?, list(request, &header::IF_NONE_MATCH)?);
+    door::wish(addressed, if_match.as_deref(), if_none_match.as_deref(), "/expected_version")
 }
 
-/// `If-None-Match: *` is what a creation means anyway; no other value makes sense on one.
-pub(super) fn if_none_match(request: &HttpRequest) -> Result<(), Problem> {
-    match one(request, header::IF_NONE_MATCH.as_str())?.map(str::trim) {
-        None | Some("*") => Ok(()),
-        Some(_) => Err(invalid("If-None-Match must be * on a creation: the product must not exist")),
+/// Refuses what would be passed over though its sender relies on it. `If-Modified-Since`, `Range` and `If-Range` are not
+/// among it: they are for reading, and RFC 9110 wants them ignored where they come with a command.
+pub(super) fn unkept(request: &HttpRequest) -> Result<(), Problem> {
+    let has = |name: &HeaderName| request.headers().contains_key(name);
+    // With If-Match beside it, the standard wants it ignored.
+    if has(&header::IF_UNMODIFIED_SINCE) && !has(&header::IF_MATCH) {
+        return Err(invalid("If-Unmodified-Since is not kept here, products have versions: give If-Match"));
     }
+    if has(&header::CONTENT_RANGE) {
+        return Err(invalid("Content-Range is not kept here: a command is sent as a whole"));
+    }
+    // A command is decided on everything acknowledged before it, so that any token holds.
+    match one(request, CONSISTENCY_TOKEN)? {
+        Some(token) => door::consistency_token(token),
+        None => Ok(()),
+    }
+}
+
+/// Refuses what an upload cannot have as a whole.
+pub(super) fn each_line_has_its_own(request: &HttpRequest) -> Result<(), Problem> {
+    for (name, field) in [
+        (&HeaderName::from_static(IDEMPOTENCY_KEY), "idempotency_key"),
+        (&header::IF_MATCH, "expected_version"),
+        (&header::IF_NONE_MATCH, "expected_version"),
+        (&header::IF_UNMODIFIED_SINCE, "expected_version"),
+    ] {
+        if request.headers().contains_key(name) {
+            return Err(invalid(format!("an upload has no {name} of its own: give each line its {field}")));
+        }
+    }
+    Ok(())
+}
+
+/// A header whose lines are one list.
+fn list(request: &HttpRequest, name: &HeaderName) -> Result<Option<String>, Problem> {
+    let mut whole: Option<String> = None;
+    for line in request.headers().get_all(name) {
+        let line =
+            line.to_str().map_err(|_| invalid(format!("the header {name} holds more than visible ASCII")))?;
+        match &mut whole {
+            Some(whole) => {
+                whole.push(',');
+                whole.push_str(line);
+            }
+            None => whole = Some(line.to_owned()),
+        }
+    }
+    Ok(whole)
 }
 
 /// Refuses a request of another media type than one of `wanted`, or with an encoded body. None of `wanted` may be one that a

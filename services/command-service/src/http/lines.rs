@@ -13,12 +13,16 @@ use toolkit::memory::Share;
 /// So much of an unfinished line costs nothing: only long lines are counted among the bodies that arrive.
 const UNCOUNTED: usize = 64 * 1024;
 
+/// So much of a line that is too long is kept, to say which one it was.
+const BEGINNING: usize = 1024;
+
 /// What a line number holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     /// A line with something in it, without its end.
     Text(u64, Bytes),
-    TooLong(u64),
+    /// With its beginning.
+    TooLong(u64, Bytes),
     /// The upload broke off, why.
     Broken(u64, String),
     /// The service shuts down: the lines from here on were not read.
@@ -33,7 +37,7 @@ impl Line {
     pub(super) fn number(&self) -> u64 {
         match self {
             Self::Text(number, _)
-            | Self::TooLong(number)
+            | Self::TooLong(number, _)
             | Self::Broken(number, _)
             | Self::Stopped(number)
             | Self::Stalled(number)
@@ -137,9 +141,10 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
                     self.searched = 0;
                 } else if self.buffer.len() > self.max_bytes {
                     self.skipping = true;
+                    let beginning = beginning(&self.buffer);
                     self.buffer.clear();
                     self.searched = 0;
-                    return Some(Line::TooLong(self.number));
+                    return Some(Line::TooLong(self.number, beginning));
                 }
                 // What lies here now is the beginning of a line.
                 if !self.share.set(self.buffer.len().saturating_sub(UNCOUNTED)) {
@@ -174,11 +179,16 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
         if line.iter().all(u8::is_ascii_whitespace) {
             None
         } else if line.len() > self.max_bytes {
-            Some(Line::TooLong(number))
+            Some(Line::TooLong(number, beginning(&line)))
         } else {
             Some(Line::Text(number, line))
         }
     }
+}
+
+/// What is kept of a line that is too long.
+fn beginning(line: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(&line[..line.len().min(BEGINNING)])
 }
 
 #[cfg(test)]
@@ -203,6 +213,10 @@ mod tests {
         Line::Text(number, Bytes::from_static(text.as_bytes()))
     }
 
+    fn too_long(number: u64, beginning: &'static str) -> Line {
+        Line::TooLong(number, Bytes::from_static(beginning.as_bytes()))
+    }
+
     #[tokio::test]
     async fn lines_are_the_same_however_they_are_cut() {
         let expected = vec![text(1, "ab"), text(3, "c"), text(4, "def")];
@@ -213,10 +227,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_long_line_is_told_once_and_the_next_ones_are_read() {
-        let expected = vec![text(1, "a"), Line::TooLong(2), text(3, "b")];
-        assert_eq!(split(&["a\n", "123", "456", "789", "\nb"], 4).await, expected);
-        assert_eq!(split(&["a\n123456789\nb"], 4).await, expected);
-        assert_eq!(split(&["12345"], 4).await, vec![Line::TooLong(1)]);
+        let expected = |beginning| vec![text(1, "a"), too_long(2, beginning), text(3, "b")];
+        assert_eq!(split(&["a\n", "123", "456", "789", "\nb"], 4).await, expected("123456"));
+        assert_eq!(split(&["a\n123456789\nb"], 4).await, expected("123456789"));
+        assert_eq!(split(&["12345"], 4).await, vec![too_long(1, "12345")]);
+        let long: &'static str = "x".repeat(10_000).leak();
+        assert_eq!(split(&[long], 4).await, vec![too_long(1, &long[..BEGINNING])]);
     }
 
     #[tokio::test]

@@ -7,7 +7,8 @@
 //! | `POST /v1/commands:bulk` | any, one per line |
 //!
 //! Promises: every answer that is not a success is a problem (RFC 9457) with a code; no panic reaches a client; bodies
-//! are bounded before they are read; `X-Request-Id` comes back.
+//! are bounded before they are read; `X-Request-Id` comes back; what a request asks of its product's version is kept or
+//! refused, never passed over.
 
 mod answer;
 mod body;
@@ -23,7 +24,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
+use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
 use contract::code::Code;
 use opentelemetry::metrics::Meter;
 use tokio_util::sync::CancellationToken;
@@ -33,8 +34,10 @@ use toolkit::lifecycle::Lifecycle;
 use crate::config::HttpConfig;
 use crate::door::{Door, problem};
 use toolkit::memory::Memory;
+use toolkit::problem::Problem;
 
 pub(crate) use observe::HttpInstruments;
+use observe::RequestContext;
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -62,39 +65,51 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
     app.service(
         web::resource("/v1/products")
             .route(web::post().to(products::create))
-            .default_service(web::to(async || method_not_allowed("POST"))),
+            .default_service(web::to(takes_post_only)),
     )
     .service(
         web::resource("/v1/products/{id:[^/:]+}:{action:[^/:]+}")
             .route(web::post().to(products::act))
-            .default_service(web::to(async || method_not_allowed("POST"))),
+            .default_service(web::to(takes_post_only)),
     )
     .service(
         web::resource("/v1/products/{id:[^/:]+}")
             .route(web::put().to(products::create_with_id))
-            .default_service(web::to(async || method_not_allowed("PUT"))),
+            .default_service(web::to(takes_put_only)),
     )
     .service(
         web::resource("/v1/commands:bulk")
             .route(web::post().to(bulk::upload))
-            .default_service(web::to(async || method_not_allowed("POST"))),
+            .default_service(web::to(takes_post_only)),
     )
     .default_service(web::to(nothing_here));
 }
 
-fn method_not_allowed(allowed: &'static str) -> HttpResponse {
+async fn takes_post_only(request: HttpRequest) -> HttpResponse {
+    method_not_allowed(&request, "POST")
+}
+
+async fn takes_put_only(request: HttpRequest) -> HttpResponse {
+    method_not_allowed(&request, "PUT")
+}
+
+fn method_not_allowed(request: &HttpRequest, allowed: &'static str) -> HttpResponse {
     let detail = format!("this path takes {allowed} only; products are read at the query gateway");
-    let mut response = problem(Code::MethodNotAllowed, detail).error_response();
+    let problem = problem(Code::MethodNotAllowed, detail);
+    let mut response = match request.extensions().get::<RequestContext>() {
+        Some(context) => context.traced(problem).error_response(),
+        None => problem.error_response(),
+    };
     response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     response
 }
 
-async fn nothing_here(request: HttpRequest) -> HttpResponse {
+async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
     let detail = format!(
         "there is nothing at {}; commands go to /v1/products, /v1/products/{{id}}:<action> and /v1/commands:bulk",
         request.path().chars().take(200).collect::<String>()
     );
-    problem(Code::NotFound, detail).error_response()
+    Err(problem(Code::NotFound, detail))
 }
 
 /// Serves the door under `lifecycle`. Returns where it listens (port 0 is resolved).

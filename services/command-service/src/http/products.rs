@@ -2,13 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use contract::AddressedCommand;
 use contract::code::Code;
 use domain::ProductId;
 use toolkit::problem::Problem;
 
 use super::{State, answer, body, headers};
-use crate::door::{faults, malformed, one_expectation, problem};
+use crate::door::{Wish, faults, malformed, problem};
 use crate::engine::Transport;
 
 /// The last part of a path, and the command it stands for.
@@ -63,40 +62,31 @@ async fn answer_to(
     command: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let caller = headers::caller(request)?;
-    let outcome = async {
-        if let Err(turned_away) = state.door.turn_away_if_full(command, Transport::Http) {
-            body::skip(payload).await;
-            return Err(turned_away);
-        }
-        let body = body::read(request, payload, state).await?;
-        let wish = wish(request, command, &body)?;
-        state.door.submit(wish, &caller, Transport::Http)?.outcome().await
-    };
-    match outcome.await {
-        Ok(outcome) => Ok(answer::success(&outcome)),
-        Err(problem) => Err(answer::traced(problem, &caller)),
+    if let Err(turned_away) = state.door.turn_away_if_full(command, Transport::Http) {
+        body::skip(payload).await;
+        return Err(turned_away);
     }
+    let body = body::read(request, payload, state).await?;
+    let wish = wish(request, command, &body)?;
+    let outcome = state.door.submit(wish, &caller, Transport::Http)?.outcome().await?;
+    Ok(answer::success(&outcome))
 }
 
-fn wish(request: &HttpRequest, command: &str, body: &Bytes) -> Result<AddressedCommand, Problem> {
+fn wish(request: &HttpRequest, command: &str, body: &Bytes) -> Result<Wish, Problem> {
     // Also without a body: a browser sends an empty form to any origin, but JSON only where it is allowed to.
     headers::media_type(request, JSON)?;
-    if command == CREATE {
-        headers::if_none_match(request)?;
-    }
+    headers::unkept(request)?;
     let key = headers::key(request)?;
-    let if_match = headers::if_match(request)?;
-    let mut wish = contract::json::parse_request(command, body).map_err(faults)?;
-    wish.idempotency_key = key;
-    wish.expected_version = one_expectation(if_match, wish.expected_version)?;
+    let mut addressed = contract::json::parse_request(command, body).map_err(faults)?;
+    addressed.idempotency_key = key;
     if let Some(id) = request.match_info().get("id") {
-        wish.product_id = Some(addressed(id, wish.product_id)?);
+        addressed.product_id = Some(product_of(id, addressed.product_id)?);
     }
-    Ok(wish)
+    headers::wish(request, addressed)
 }
 
 /// The product of the path, if the body does not name another.
-fn addressed(path: &str, field: Option<ProductId>) -> Result<ProductId, Problem> {
+fn product_of(path: &str, field: Option<ProductId>) -> Result<ProductId, Problem> {
     let id = ProductId::parse(path).map_err(|error| {
         problem(Code::InvalidValue, format!("the product id in the path {}", error.problem))
     })?;

@@ -2,6 +2,7 @@ mod bulk;
 mod commands;
 mod inputs;
 mod overload;
+mod preconditions;
 mod uploads;
 
 use std::rc::Rc;

@@ -58,16 +58,13 @@ struct MovedRecord<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct ListedRecord {}
-
-#[derive(Serialize, Deserialize)]
 struct ReasonRecord<'a> {
     #[serde(borrow)]
     reason: Option<&'a str>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct RestoredRecord<'a> {
+struct StatusRecord<'a> {
     status: &'a str,
 }
 
@@ -129,7 +126,10 @@ pub(super) fn write<W: io::Write>(
         Event::ProductMoved(e) => {
             serde_avro_fast::to_datum(&MovedRecord { category: e.category.as_str() }, writer, config)
         }
-        Event::ProductListed(ProductListed {}) => serde_avro_fast::to_datum(&ListedRecord {}, writer, config),
+        // Its status goes without saying; it is there so that no value is shorter than common clients take.
+        Event::ProductListed(ProductListed {}) => {
+            serde_avro_fast::to_datum(&StatusRecord { status: Status::Listed.as_str() }, writer, config)
+        }
         Event::ProductDiscontinued(e) => {
             serde_avro_fast::to_datum(&reason_record(e.reason.as_ref()), writer, config)
         }
@@ -137,7 +137,7 @@ pub(super) fn write<W: io::Write>(
             serde_avro_fast::to_datum(&reason_record(e.reason.as_ref()), writer, config)
         }
         Event::ProductRestored(e) => {
-            serde_avro_fast::to_datum(&RestoredRecord { status: e.status.as_str() }, writer, config)
+            serde_avro_fast::to_datum(&StatusRecord { status: e.status.as_str() }, writer, config)
         }
     }
 }
@@ -153,15 +153,15 @@ pub(super) fn read<'de, D: Deserializer<'de>>(event_type: &str, datum: D) -> Res
         }
         "ProductMoved" => CategoryPath::parse(form::<MovedRecord<'de>, D>(datum)?.category)
             .map(|category| Event::ProductMoved(ProductMoved { category })),
-        "ProductListed" => {
-            let ListedRecord {} = form::<ListedRecord, D>(datum)?;
-            Ok(Event::ProductListed(ProductListed {}))
-        }
+        "ProductListed" => match form::<StatusRecord<'de>, D>(datum)?.status {
+            "listed" => Ok(Event::ProductListed(ProductListed {})),
+            other => return Err(DecodeError::Invalid(format!("a product is not listed as {other:?}"))),
+        },
         "ProductDiscontinued" => optional(form::<ReasonRecord<'de>, D>(datum)?.reason, Reason::parse)
             .map(|reason| Event::ProductDiscontinued(ProductDiscontinued { reason })),
         "ProductDeleted" => optional(form::<ReasonRecord<'de>, D>(datum)?.reason, Reason::parse)
             .map(|reason| Event::ProductDeleted(ProductDeleted { reason })),
-        "ProductRestored" => Status::parse(form::<RestoredRecord<'de>, D>(datum)?.status)
+        "ProductRestored" => Status::parse(form::<StatusRecord<'de>, D>(datum)?.status)
             .map(|status| Event::ProductRestored(ProductRestored { status })),
         other => return Err(DecodeError::Malformed(format!("{other} is no event type"))),
     }

@@ -23,9 +23,8 @@ enum Data {
     Revised(RevisedData),
     Price(PriceData),
     Moved(MovedData),
-    Listed {},
     Reason(ReasonData),
-    Restored(RestoredData),
+    Status(StatusData),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +88,7 @@ struct ReasonData {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct RestoredData {
+struct StatusData {
     #[serde(with = "text")]
     status: Status,
 }
@@ -124,10 +123,10 @@ pub fn event_data(event: &Event) -> EventData {
         }
         Event::PriceChanged(PriceChanged { price }) => Data::Price(PriceData { price: MoneyView(price) }),
         Event::ProductMoved(ProductMoved { category }) => Data::Moved(MovedData { category }),
-        Event::ProductListed(ProductListed {}) => Data::Listed {},
+        Event::ProductListed(ProductListed {}) => Data::Status(StatusData { status: Status::Listed }),
         Event::ProductDiscontinued(ProductDiscontinued { reason })
         | Event::ProductDeleted(ProductDeleted { reason }) => Data::Reason(ReasonData { reason }),
-        Event::ProductRestored(ProductRestored { status }) => Data::Restored(RestoredData { status }),
+        Event::ProductRestored(ProductRestored { status }) => Data::Status(StatusData { status }),
     })
 }
 
@@ -168,10 +167,12 @@ pub fn event_from_data(event_type: &str, data: &str) -> Result<Event, serde_json
         "ProductMoved" => {
             Event::ProductMoved(ProductMoved { category: serde_json::from_str::<MovedData>(data)?.category })
         }
-        "ProductListed" => {
-            let _fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(data)?;
-            Event::ProductListed(ProductListed {})
-        }
+        "ProductListed" => match serde_json::from_str::<StatusData>(data)?.status {
+            Status::Listed => Event::ProductListed(ProductListed {}),
+            Status::Draft | Status::Discontinued | Status::Deleted => {
+                return Err(serde_json::Error::custom("a product that was listed has the status listed"));
+            }
+        },
         "ProductDiscontinued" => Event::ProductDiscontinued(ProductDiscontinued {
             reason: serde_json::from_str::<ReasonData>(data)?.reason,
         }),
@@ -179,7 +180,7 @@ pub fn event_from_data(event_type: &str, data: &str) -> Result<Event, serde_json
             Event::ProductDeleted(ProductDeleted { reason: serde_json::from_str::<ReasonData>(data)?.reason })
         }
         "ProductRestored" => Event::ProductRestored(ProductRestored {
-            status: serde_json::from_str::<RestoredData>(data)?.status,
+            status: serde_json::from_str::<StatusData>(data)?.status,
         }),
         other => return Err(serde_json::Error::custom(format_args!("{other:?} is not an event type"))),
     })

@@ -166,6 +166,11 @@ pub(super) fn attributes(value: &Value, path: &Path<'_>, faults: &mut Faults) ->
         let parsed_value = text(value, &path, AttributeValue::parse, faults);
         match parsed_name.zip(parsed_value) {
             Some((name, value)) => {
+                // Two spellings of one name: other case is another name, other accents are not.
+                if pairs.contains_key(&name) {
+                    faults.value(&path, Attributes::named_twice(&name).problem);
+                    complete = false;
+                }
                 pairs.insert(name, value);
             }
             None => complete = false,

@@ -22,8 +22,34 @@ pub mod catalog {
     }
 }
 
+use prost::Message as _;
+use prost_types::{FileDescriptorProto, FileDescriptorSet};
+
 pub use parse::parse_request;
 pub use views::{status, status_from};
 
-/// The compiled descriptors, for reflection.
-pub const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("catalog");
+/// The compiled descriptors.
+const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("catalog");
+
+/// What reflection tells of one service: the file it stands in and those it needs, and no other service.
+pub fn described(service: &str) -> FileDescriptorSet {
+    let all = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
+    let declares = |file: &FileDescriptorProto| {
+        file.service.iter().any(|it| format!("{}.{}", file.package(), it.name()) == service)
+    };
+    let mut needed: Vec<FileDescriptorProto> =
+        all.file.iter().filter(|file| declares(file)).cloned().collect();
+    let mut looked_at = 0;
+    while let Some(file) = needed.get(looked_at) {
+        looked_at += 1;
+        let missing: Vec<_> = all
+            .file
+            .iter()
+            .filter(|it| file.dependency.iter().any(|name| name == it.name()))
+            .filter(|it| needed.iter().all(|there| there.name() != it.name()))
+            .cloned()
+            .collect();
+        needed.extend(missing);
+    }
+    FileDescriptorSet { file: needed }
+}

@@ -151,6 +151,11 @@ fn attributes(sent: &BTreeMap<String, String>, path: &Path<'_>, faults: &mut Fau
         let value = faults.keep(&path, AttributeValue::parse(value));
         match name.zip(value) {
             Some((name, value)) => {
+                // Two spellings of one name: other case is another name, other accents are not.
+                if pairs.contains_key(&name) {
+                    faults.value(&path, Attributes::named_twice(&name).problem);
+                    complete = false;
+                }
                 pairs.insert(name, value);
             }
             None => complete = false,

@@ -45,12 +45,12 @@ proptest! {
 #[test]
 fn every_fault_is_named_at_once() {
     let create = v1::CreateProduct {
-        sku: "ring-1".to_owned(),
+        sku: "ring\t1".to_owned(),
         category: "a//b".to_owned(),
         brand: "Acme".to_owned(),
         price: Some(v1::Money { minor_units: -1, currency: "XYZ".to_owned() }),
-        tags: vec!["ok".to_owned(), "NOT OK".to_owned()],
-        attributes: [("Color".to_owned(), "red".to_owned())].into(),
+        tags: vec!["ok".to_owned(), "not\u{202e}ok".to_owned()],
+        attributes: [("Color".to_owned(), String::new()), ("a/b.c".to_owned(), " ".to_owned())].into(),
         status: v1::Status::Deleted.into(),
         ..v1::CreateProduct::default()
     };
@@ -72,10 +72,24 @@ fn every_fault_is_named_at_once() {
         "create_product.price.currency",
         "create_product.price.minor_units",
         "create_product.attributes.Color",
+        "create_product.attributes.`a/b.c`",
         "create_product.tags.1",
         "create_product.status",
     ];
     assert_eq!(fields, expected);
+}
+
+#[test]
+fn two_spellings_of_one_name_are_a_fault_of_the_second() {
+    let attributes = [("caf\u{e9}".to_owned(), "1".to_owned()), ("cafe\u{301}".to_owned(), "2".to_owned())];
+    let values = v1::Attributes { values: attributes.into() };
+    let revise = v1::ReviseDetails { attributes: Some(values), ..v1::ReviseDetails::default() };
+    let command = Some(Sent::ReviseDetails(revise));
+    let request = v1::CommandRequest { product_id: "p".to_owned(), command, ..Default::default() };
+    let errors = parse_request(&request).unwrap_err();
+    let [only] = errors.as_slice() else { panic!("{errors}") };
+    assert!(only.detail.contains("only once") && only.pointer.starts_with("/revise_details/attributes/caf"));
+    assert_eq!(errors.code(), Code::InvalidValue);
 }
 
 #[test]
@@ -118,12 +132,20 @@ fn statuses_have_numbers_both_ways() {
 }
 
 #[test]
-fn the_descriptors_hold_both_services() {
-    let set = prost_types::FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap();
-    let services: Vec<String> = set
-        .file
-        .iter()
-        .flat_map(|file| file.service.iter().map(|service| format!("{}.{}", file.package(), service.name())))
-        .collect();
-    assert_eq!(services, ["catalog.v1.CommandService", "catalog.v1.QueryService"]);
+fn each_service_is_described_alone_and_as_a_whole() {
+    for (service, messages) in [
+        ("catalog.v1.CommandService", ["CommandRequest", "CommandResult", "Money"]),
+        ("catalog.v1.QueryService", ["SearchRequest", "ProductEvent", "Money"]),
+    ] {
+        let set = described(service);
+        let services = set.file.iter().flat_map(|file| &file.service).map(|it| it.name().to_owned());
+        assert_eq!(services.collect::<Vec<_>>(), [service.trim_start_matches("catalog.v1.")]);
+        let declared: Vec<_> =
+            set.file.iter().flat_map(|file| &file.message_type).map(|it| it.name()).collect();
+        assert!(messages.iter().all(|it| declared.contains(it)), "{service}: {declared:?}");
+        for dependency in set.file.iter().flat_map(|file| &file.dependency) {
+            assert!(set.file.iter().any(|file| file.name() == dependency), "{service} needs {dependency}");
+        }
+    }
+    assert!(described("catalog.v1.Nothing").file.is_empty());
 }

@@ -97,7 +97,9 @@ impl From<&Event> for v1::ProductEvent {
             Event::ProductMoved(e) => {
                 Happened::ProductMoved(v1::ProductMoved { category: e.category.as_str().to_owned() })
             }
-            Event::ProductListed(_) => Happened::ProductListed(v1::ProductListed {}),
+            Event::ProductListed(_) => {
+                Happened::ProductListed(v1::ProductListed { status: status(Status::Listed).into() })
+            }
             Event::ProductDiscontinued(e) => {
                 Happened::ProductDiscontinued(v1::ProductDiscontinued { reason: owned(e.reason.as_ref()) })
             }

@@ -8,7 +8,9 @@ use super::node::{Disk, Node, P};
 use super::shop::{No, Order, Shop, hash_of};
 use crate::laws::{Law, Laws};
 use crate::sim::{Dice, Faults, SimTopic};
-use crate::{Answer, CommandHash, CommandId, Limits, LogRecord, Offset, Output, Subject, Submission};
+use crate::{
+    Answer, CommandHash, CommandId, Expected, Limits, LogRecord, Offset, Output, Subject, Submission,
+};
 
 /// A command as a client saw it.
 pub(super) struct Asked {
@@ -16,7 +18,7 @@ pub(super) struct Asked {
     pub(super) subject: Subject,
     pub(super) command_id: CommandId,
     pub(super) command_hash: CommandHash,
-    pub(super) expected: Option<u64>,
+    pub(super) expected: Expected,
     pub(super) order: Order,
     /// The end of the log when it came.
     pub(super) arrived: Offset,
@@ -164,7 +166,7 @@ impl World {
             subject: submission.subject.clone(),
             command_id: submission.command_id,
             command_hash: submission.command_hash,
-            expected: submission.expected,
+            expected: submission.expected.clone(),
             order: submission.command,
             arrived: self.topic.end(P),
             appends: Vec::new(),
@@ -186,7 +188,7 @@ impl World {
                 subject: earlier.subject.clone(),
                 command_id: earlier.command_id,
                 command_hash: hash_of(&order),
-                expected: earlier.expected,
+                expected: earlier.expected.clone(),
                 command: order,
                 deadline_ms,
             };
@@ -203,7 +205,13 @@ impl World {
         let expected = self.dice.percent(25).then(|| {
             // What some instance shows, and now and then anything.
             let shown = self.nodes[self.dice.index(self.nodes.len())].sequencer.version(&subject);
-            if self.dice.percent(80) { shown } else { self.dice.below(6) }
+            let version = if self.dice.percent(80) { shown } else { self.dice.below(6) };
+            match self.dice.below(8) {
+                0 => Expected::existing(),
+                1 => Expected::one_of([version, version + 1]),
+                2 => Expected::none_of([version]),
+                _ => Expected::version(version),
+            }
         });
         let command_id = CommandId(Uuid::from_u128(u128::from(ticket) + 1));
         Submission {
@@ -211,7 +219,7 @@ impl World {
             subject,
             command_id,
             command_hash: hash_of(&order),
-            expected,
+            expected: expected.unwrap_or_default(),
             command: order,
             deadline_ms,
         }

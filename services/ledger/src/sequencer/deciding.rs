@@ -157,9 +157,9 @@ impl<A: Aggregate> Sequencer<A> {
             None => (product.map_or(0, |p| p.version), product.and_then(|p| p.state.as_ref())),
         };
         let at = self.next;
-        let without_record = match waiting.submission.expected {
-            Some(expected) if expected != version => Answer::Conflict { expected, actual: version, at },
-            _ => match A::decide(before.map(Arc::as_ref), &waiting.submission.command) {
+        let expected = &waiting.submission.expected;
+        let without_record = if expected.is_met_by(version) {
+            match A::decide(before.map(Arc::as_ref), &waiting.submission.command) {
                 Decision::NoEffect => Answer::NoEffect { version, at },
                 Decision::Rejected(rejection) => Answer::Rejected { rejection, version, at },
                 Decision::Event(_) if waiting.voids >= self.limits.max_attempts => {
@@ -174,7 +174,9 @@ impl<A: Aggregate> Sequencer<A> {
                         Err(error) => Step::Answer(Answer::Defect(error.to_string())),
                     };
                 }
-            },
+            }
+        } else {
+            Answer::Conflict { expected: expected.clone(), actual: version, at }
         };
         if matches!(without_record, Answer::Contended { .. }) || self.is_behind_barrier(waiting) {
             return Step::Answer(without_record);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::{Aggregate, AppendId, CommandHash, CommandId, Offset, RecordKey, Subject, VoidReason};
+use crate::{Aggregate, AppendId, CommandHash, CommandId, Expected, Offset, RecordKey, Subject, VoidReason};
 
 /// How much a sequencer takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub struct Submission<C> {
     pub subject: Subject,
     pub command_id: CommandId,
     pub command_hash: CommandHash,
-    /// The version the client wants the product to have (0: none yet), if it said one.
-    pub expected: Option<u64>,
+    /// The versions the client wants the product to have.
+    pub expected: Expected,
     pub command: C,
     /// On the clock of `now_ms`. At the first tick from then on the command is answered in any case.
     pub deadline_ms: u64,
@@ -113,8 +113,8 @@ pub enum Answer<R> {
     NoEffect { version: u64, at: Offset },
     /// The domain's rules say no.
     Rejected { rejection: R, version: u64, at: Offset },
-    /// The product does not have the version the client expected.
-    Conflict { expected: u64, actual: u64, at: Offset },
+    /// The product does not have a version the client expected.
+    Conflict { expected: Expected, actual: u64, at: Offset },
     /// Another command of the same id is in the log, as this record.
     KeyReused { version: u64, event_id: Uuid, offset: Offset },
     /// It lost `max_attempts` races, the last of them to the record that gave the product `version`. Nothing was written;

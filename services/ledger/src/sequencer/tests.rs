@@ -9,7 +9,7 @@ mod outcomes;
 use uuid::Uuid;
 
 use super::*;
-use crate::{CommandHash, CommandId, Decision, EvolveError, RecordKey, VoidReason};
+use crate::{CommandHash, CommandId, Decision, EvolveError, Expected, RecordKey, VoidReason};
 
 pub(super) const P: Partition = Partition(0);
 
@@ -196,7 +196,7 @@ pub(super) fn submission(ticket: u64, subject: &str, command: Ask) -> Submission
         subject: Subject::parse(subject).unwrap(),
         command_id: id(ticket),
         command_hash: hash(0),
-        expected: None,
+        expected: Expected::default(),
         command,
         deadline_ms: 1_000_000,
     }

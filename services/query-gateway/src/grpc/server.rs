@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use contract::code::Code;
-use contract::proto::FILE_DESCRIPTOR_SET;
 use contract::proto::catalog::v1::query_service_server::QueryServiceServer;
+use contract::proto::described;
 use tonic::Status;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
@@ -18,6 +18,8 @@ use toolkit::connections::{self, Limits};
 use toolkit::lifecycle::Lifecycle;
 use toolkit::memory::Memory;
 use toolkit::problem::Problem;
+use toolkit::statuses::{Bare, Explained};
+use tower_layer::layer_fn;
 
 use super::service::Service;
 use super::{Metrics, NAME};
@@ -64,8 +66,10 @@ pub(crate) async fn serve(
     let incoming = connections::take(Limits::of(config.queries.max_connections), incoming);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_file_descriptor_set(described(NAME))
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // The details of errors: without them a client that asks cannot read any.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     report(&reporter, ServingStatus::NotServing).await;
@@ -90,6 +94,7 @@ pub(crate) async fn serve(
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(MOST_STREAMS)
+        .layer(layer_fn(|services| Explained::new(services, explain)))
         .add_service(Counted::new(service, arriving.clone()))
         .add_service(Counted::new(health, arriving.clone()))
         .add_service(Counted::new(v1.max_decoding_message_size(MAX_SMALL_BYTES), arriving.clone()))
@@ -126,13 +131,30 @@ fn refused(why: Refused) -> Status {
         Refused::NoMemory => (Code::Overloaded, "too many large questions arrive already, try again later"),
         Refused::TooSlow => (Code::RequestTimeout, "the question did not arrive in time"),
     };
-    let problem =
-        Problem::new(code.name(), code.title(), code.http(), code.grpc(), detail).retryable(code.retryable());
-    let problem = match code.retry_after() {
+    problem(code, detail).into()
+}
+
+/// What a call is told that the library refuses.
+fn explain(bare: Bare, said: &str) -> Problem {
+    match bare {
+        Bare::TooLarge => problem(Code::BodyTooLarge, format!("the question is too large: {said}")),
+        Bare::Malformed => problem(Code::MalformedRequest, format!("the question cannot be read: {said}")),
+        Bare::NoSuchMethod => {
+            problem(Code::NotFound, format!("there is no such method here; the service is {NAME}"))
+        }
+        Bare::Packed => {
+            problem(Code::UnsupportedMediaType, format!("the question cannot be unpacked: {said}"))
+        }
+        Bare::Other(_) => problem(Code::Internal, said),
+    }
+}
+
+fn problem(code: Code, detail: impl Into<String>) -> Problem {
+    let problem = Problem::new(code.name(), code.title(), code.http(), code.grpc(), detail);
+    match code.retry_after() {
         Some(after) => problem.retry_after(after),
         None => problem,
-    };
-    problem.into()
+    }
 }
 
 /// Tells of the whole server (the empty name) and of the service by its name.

@@ -11,6 +11,7 @@ use command_service::{Application, Config};
 use contract::AddressedCommand;
 use tokio_util::sync::CancellationToken;
 use toolkit::config::ListenConfig;
+use toolkit::telemetry::TraceContext;
 use uuid::Uuid;
 
 use super::OUTSTANDING;
@@ -70,7 +71,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 
 /// Hands all commands over, at most a window of them without an answer; their events, and the time to the last answer.
 fn drive(door: &Door, commands: Vec<AddressedCommand>) -> anyhow::Result<(Vec<Uuid>, Duration)> {
-    let caller = Caller::new(None, None, None).map_err(|problem| anyhow!("{problem}"))?;
+    let caller = Caller::new(None, TraceContext::new(), None).map_err(|problem| anyhow!("{problem}"))?;
     let mut events = Vec::with_capacity(commands.len());
     let mut waiting: VecDeque<Submitted> = VecDeque::with_capacity(WINDOW);
     let begun = Instant::now();

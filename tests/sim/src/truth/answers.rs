@@ -88,7 +88,8 @@ impl Truth {
             }
             Answer::Conflict { expected, actual, at } => {
                 counts.count(What::Conflict);
-                holds(asked.wish.expected == Some(*expected) && expected != actual, "it is no conflict")?;
+                let is_conflict = *expected == asked.wish.expected.into() && !expected.is_met_by(*actual);
+                holds(is_conflict, "it is no conflict")?;
                 self.holds_at(asked, &Statement { version: *actual, at: *at, decision: None }, end)
             }
             Answer::Contended { version, at } => {

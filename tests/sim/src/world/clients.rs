@@ -162,7 +162,7 @@ impl World {
             subject,
             command_id: wish.command_id,
             command_hash: wish.command_hash,
-            expected: wish.expected,
+            expected: wish.expected.into(),
             command: Rc::clone(&wish.command),
             deadline_ms,
         };

@@ -14,7 +14,7 @@ use super::*;
 use crate::config::HttpConfig;
 use crate::testing::eventually;
 
-async fn served(http: HttpConfig) -> (World, SocketAddr) {
+pub(super) async fn served(http: HttpConfig) -> (World, SocketAddr) {
     let mut world = World::start().await;
     world.http = http;
     let (local, meter) = (([127, 0, 0, 1], 0).into(), world.telemetry.meter());
@@ -22,7 +22,7 @@ async fn served(http: HttpConfig) -> (World, SocketAddr) {
     (world, address)
 }
 
-async fn client(address: SocketAddr) -> CommandServiceClient<Channel> {
+pub(super) async fn client(address: SocketAddr) -> CommandServiceClient<Channel> {
     let channel = Channel::from_shared(format!("http://{address}")).unwrap();
     CommandServiceClient::new(channel.connect().await.unwrap())
 }
@@ -33,7 +33,7 @@ fn stalled(world: &World, reason: &str) -> bool {
     text.lines().find(counted).is_some_and(|line| line.ends_with(" 1"))
 }
 
-fn reason(status: &Status) -> String {
+pub(super) fn reason(status: &Status) -> String {
     status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
 }
 
@@ -75,6 +75,7 @@ async fn a_client_that_stops_sending_gets_its_results_and_then_the_reason() {
     assert!(!error.consistency_token.is_empty() && error.retry_after_seconds.is_none(), "{error:?}");
     let status = results.message().await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::DeadlineExceeded, "REQUEST_TIMEOUT"));
+    assert!(status.get_details_error_info().unwrap().metadata.contains_key("trace_id"), "{status:?}");
     assert!(status.message().contains("number 2 on"), "{status}");
     assert!(since.elapsed() < Duration::from_secs(20) && stalled(&world, "sending"));
 }
@@ -108,7 +109,7 @@ async fn what_a_compressed_message_becomes_is_bounded_too() {
     let mut client = client(address).await.send_compressed(CompressionEncoding::Gzip);
     let bomb = CommandRequest { product_id: "p".repeat(64 * 1024 * 1024), ..CommandRequest::default() };
     let status = client.execute(bomb).await.unwrap_err();
-    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert_eq!((status.code(), reason(&status).as_str()), (Code::OutOfRange, "BODY_TOO_LARGE"), "{status}");
     assert_eq!(client.execute(CommandRequest::from(&create("p1"))).await.unwrap().into_inner().version, 1);
 }
 

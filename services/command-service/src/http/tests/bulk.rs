@@ -63,6 +63,57 @@ async fn each_line_has_its_answer_in_order_and_a_bad_one_stops_nothing() {
 }
 
 #[actix_web::test]
+async fn each_answer_names_what_its_line_named() {
+    let mut world = World::start().await;
+    world.http.max_line_bytes = 2_000;
+    let door = door_of(&world).await;
+    let line = |command: &str, payload: Value| {
+        json!({"command": command, "product_id": "p1", "idempotency_key": command, "payload": payload})
+            .to_string()
+    };
+    let body = [
+        line("create_product", diamond()),
+        line("create_product", json!({"sku": 7})),
+        line("paint", json!({})),
+        line("list_product", json!({}))[..60].to_owned(),
+        line("discontinue_product", json!({})),
+        line("revise_details", json!({"description": "x".repeat(3_000)})),
+        json!({"command": "list_product", "product_id": "a/b", "idempotency_key": "k k"}).to_string(),
+        json!({"command": "list_product", "idempotency_key": "k"}).to_string(),
+        json!({"command": "create_product", "idempotency_key": "made", "payload": diamond()}).to_string(),
+        "nonsense".to_owned(),
+    ];
+    let answers = upload(&door, body.join("\n")).await;
+    let told: Vec<_> = answers
+        .iter()
+        .map(|it| {
+            let text = |name: &str| it[name].as_str().map(str::to_owned).unwrap_or_default();
+            (
+                it["line"].as_u64().unwrap(),
+                it["status"].as_u64().unwrap(),
+                text("product_id"),
+                text("idempotency_key"),
+            )
+        })
+        .collect();
+    let made = answers[8]["product_id"].as_str().unwrap();
+    let expected = [
+        (1, 201, "p1", "create_product"),
+        (2, 400, "p1", "create_product"),
+        (3, 400, "p1", "paint"),
+        (4, 400, "p1", ""),
+        (5, 409, "p1", "discontinue_product"),
+        (6, 413, "p1", "revise_details"),
+        (7, 422, "a/b", "k k"),
+        (8, 400, "", "k"),
+        (9, 201, made, "made"),
+        (10, 400, "", ""),
+    ];
+    assert_eq!(told, expected.map(|(n, status, id, key)| (n, status, id.to_owned(), key.to_owned())));
+    assert!(answers.iter().all(|it| it.get("problem").is_none_or(|problem| problem["trace_id"].is_string())));
+}
+
+#[actix_web::test]
 async fn commands_on_one_product_keep_their_order_in_a_long_upload() {
     let mut world = World::start().await;
     world.http.bulk_window = 64;

@@ -30,7 +30,7 @@ fn no_effects_and_conflicts_wait_too() {
     let mut rig = Rig::new();
     rig.other(0, "a", 1, 0, None);
     rig.ask("a", Ask::Add(0));
-    rig.submit(Submission { expected: Some(4), ..submission(2, "b", Ask::Create) });
+    rig.submit(Submission { expected: Expected::version(4), ..submission(2, "b", Ask::Create) });
     let request = rig.request();
     rig.s.end_offset(rig.now, request, Ok(1));
     // The second came after the request: the next one is its own.
@@ -43,7 +43,7 @@ fn no_effects_and_conflicts_wait_too() {
         panic!("{outputs:?}")
     };
     rig.s.end_offset(rig.now, request, Ok(1));
-    assert_eq!(rig.answers(), [(2, Answer::Conflict { expected: 4, actual: 0, at: 1 })]);
+    assert_eq!(rig.answers(), [(2, Answer::Conflict { expected: Expected::version(4), actual: 0, at: 1 })]);
 }
 
 #[test]

@@ -1,0 +1,223 @@
+//! What a request asks of its product before its command counts: RFC 9110's `If-Match` and `If-None-Match`, and the field
+//! `expected_version`, as one [`Expected`].
+//!
+//! Promises: whatever is asked is looked at together with the decision, never beforehand; what cannot be kept is refused.
+
+use contract::AddressedCommand;
+use contract::code::Code;
+use domain::Version;
+use ledger::Expected;
+use toolkit::problem::Problem;
+
+use super::{malformed, problem};
+
+/// The most tags that are looked at: there is one version, and few that a client can have seen.
+pub(super) const MOST_TAGS: usize = 64;
+/// What an answer compressed on its way may have at the end of its tag, so that it is another one.
+const COMPRESSED: &str = "-gzip";
+
+/// A command and what it asks of its product.
+#[derive(Debug)]
+pub struct Wish {
+    pub addressed: AddressedCommand,
+    pub expected: Expected,
+}
+
+impl From<AddressedCommand> for Wish {
+    fn from(addressed: AddressedCommand) -> Self {
+        let expected = addressed.expected_version.map(Version::get).into();
+        Self { addressed, expected }
+    }
+}
+
+/// A command with what the headers ask: both must hold, and the field.
+///
+/// # Errors
+/// If a header is malformed, or the field and the headers cannot hold at once. `field` is how the client's language writes
+/// the field's place.
+pub fn wish(
+    addressed: AddressedCommand,
+    if_match: Option<&str>,
+    if_none_match: Option<&str>,
+    field: &str,
+) -> Result<Wish, Problem> {
+    let match_one = if_match.map(|text| tags("If-Match", text).map(|tags| tags.matched())).transpose()?;
+    let match_none =
+        if_none_match.map(|text| tags("If-None-Match", text).map(|tags| tags.not_matched())).transpose()?;
+    let asked = match_one.unwrap_or_default().and(match_none.unwrap_or_default());
+    let wish = Wish::from(addressed);
+    let expected = asked.clone().and(wish.expected.clone());
+    if expected.is_never_met() && !asked.is_never_met() && wish.addressed.expected_version.is_some() {
+        return Err(malformed(format!(
+            "the headers ask for {asked}, and {field} for {}: give one of them, or the same",
+            wish.expected
+        ))
+        .field(field, "differs from If-Match or If-None-Match"));
+    }
+    Ok(Wish { expected, ..wish })
+}
+
+/// What `If-Match` or `If-None-Match` names.
+enum Tags {
+    /// `*`
+    Any,
+    /// Each with whether it is weak, and the version it stands for; none if it is a tag that no product ever has.
+    Listed(Vec<(bool, Option<u64>)>),
+}
+
+impl Tags {
+    /// By the strong comparison, so that a weak tag matches nothing.
+    fn matched(self) -> Expected {
+        match self {
+            Self::Any => Expected::existing(),
+            Self::Listed(tags) => {
+                Expected::one_of(tags.into_iter().filter(|(is_weak, _)| !is_weak).filter_map(|(_, it)| it))
+            }
+        }
+    }
+
+    /// By the weak comparison.
+    fn not_matched(self) -> Expected {
+        match self {
+            Self::Any => Expected::version(0),
+            Self::Listed(tags) => Expected::none_of(tags.into_iter().filter_map(|(_, version)| version)),
+        }
+    }
+}
+
+/// Reads a list of entity tags. Two lines of the header are one list, joined by a comma.
+fn tags(header: &str, text: &str) -> Result<Tags, Problem> {
+    let wrong = |why: &str| {
+        let detail =
+            format!("{header} {why}: it is * or a list of tags, as the ETag of an answer gives them: \"3\"");
+        problem(Code::InvalidHeader, detail)
+    };
+    let mut rest = text.trim();
+    if rest == "*" {
+        return Ok(Tags::Any);
+    }
+    let mut listed = Vec::new();
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            break;
+        }
+        let is_weak = rest.starts_with("W/");
+        let quoted = rest.strip_prefix("W/").unwrap_or(rest);
+        let Some((tag, after)) = quoted.strip_prefix('"').and_then(|tag| tag.split_once('"')) else {
+            return Err(wrong("holds something without quotes"));
+        };
+        if !tag.chars().all(|c| c.is_ascii_graphic() || !c.is_ascii()) {
+            return Err(wrong("holds a tag with a space or a control character"));
+        }
+        rest = after.trim_start_matches([' ', '\t']);
+        if !rest.is_empty() && !rest.starts_with(',') {
+            return Err(wrong("has no comma between two tags"));
+        }
+        if listed.len() == MOST_TAGS {
+            return Err(wrong(&format!("has more than {MOST_TAGS} tags")));
+        }
+        listed.push((is_weak, version(tag)));
+    }
+    if listed.is_empty() { Err(wrong("is empty")) } else { Ok(Tags::Listed(listed)) }
+}
+
+/// The version a tag stands for. A product that does not exist has no tag, so that 0 is none.
+fn version(tag: &str) -> Option<u64> {
+    let digits = tag.strip_suffix(COMPRESSED).unwrap_or(tag);
+    // Tags are compared as they are written: no sign, no zeros before.
+    digits.parse().ok().filter(|version: &u64| *version > 0 && version.to_string() == digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(
+        if_match: Option<&str>,
+        if_none_match: Option<&str>,
+        expected_version: Option<u64>,
+    ) -> Result<Expected, Problem> {
+        let expected_version = expected_version.map(Version);
+        let addressed = AddressedCommand { expected_version, ..crate::testing::create("p") };
+        wish(addressed, if_match, if_none_match, "/expected_version").map(|wish| wish.expected)
+    }
+
+    /// Which of the versions 0 (there is no product) to 3 are as asked.
+    fn met(expected: &Expected) -> Vec<u64> {
+        (0..=3).filter(|version| expected.is_met_by(*version)).collect()
+    }
+
+    #[test]
+    fn a_version_is_matched_as_the_standard_says() {
+        for (if_match, versions) in [
+            ("*", vec![1, 2, 3]),
+            (" * ", vec![1, 2, 3]),
+            ("\"2\"", vec![2]),
+            ("\"1\", \"3\"", vec![1, 3]),
+            (",\"1\" ,, \"3\",", vec![1, 3]),
+            ("W/\"1\"", vec![]),
+            ("W/\"1\", \"2\"", vec![2]),
+            ("\"2-gzip\"", vec![2]),
+            ("\"0\"", vec![]),
+            ("\"02\"", vec![]),
+            ("\"+2\"", vec![]),
+            ("\"\"", vec![]),
+            ("\"a,b\", \"1\"", vec![1]),
+            ("\"99999999999999999999\"", vec![]),
+        ] {
+            assert_eq!(met(&asked(Some(if_match), None, None).unwrap()), versions, "If-Match: {if_match}");
+        }
+        for (if_none_match, versions) in [
+            ("*", vec![0]),
+            ("\"2\"", vec![0, 1, 3]),
+            ("W/\"2\", \"1\"", vec![0, 3]),
+            ("W/\"3-gzip\"", vec![0, 1, 2]),
+            ("\"abc\"", vec![0, 1, 2, 3]),
+        ] {
+            let expected = asked(None, Some(if_none_match), None).unwrap();
+            assert_eq!(met(&expected), versions, "If-None-Match: {if_none_match}");
+        }
+        assert_eq!(met(&asked(None, None, None).unwrap()), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn all_that_is_asked_must_hold() {
+        assert_eq!(met(&asked(Some("*"), Some("\"2\""), None).unwrap()), [1, 3]);
+        assert_eq!(met(&asked(Some("\"1\", \"2\""), Some("\"2\""), Some(1)).unwrap()), [1]);
+        assert_eq!(met(&asked(Some("*"), None, Some(3)).unwrap()), [3]);
+        assert_eq!(met(&asked(None, Some("*"), Some(0)).unwrap()), [0]);
+        // What can never hold by the headers alone is no mistake of the field.
+        assert!(asked(Some("*"), Some("*"), None).unwrap().is_never_met());
+        assert!(asked(Some("W/\"1\""), None, Some(1)).unwrap().is_never_met());
+        for (if_match, if_none_match, field) in
+            [(Some("\"1\""), None, 2), (Some("*"), None, 0), (None, Some("*"), 1), (None, Some("\"1\""), 1)]
+        {
+            let error = asked(if_match, if_none_match, Some(field)).unwrap_err();
+            assert_eq!((error.status, error.errors[0].pointer.as_str()), (400, "/expected_version"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_tags_is_refused() {
+        let many = vec!["\"1\""; MOST_TAGS + 1].join(",");
+        for wrong in [
+            "",
+            "1",
+            "\"1",
+            "\"1\" \"2\"",
+            "*, \"1\"",
+            "\"1\", *",
+            "w/\"1\"",
+            "\"a b\"",
+            "\"1\"2",
+            ",",
+            &many,
+        ] {
+            for (if_match, if_none_match) in [(Some(wrong), None), (None, Some(wrong))] {
+                let error = asked(if_match, if_none_match, None).unwrap_err();
+                assert_eq!(error.code, Code::InvalidHeader.name(), "{wrong}");
+            }
+        }
+    }
+}
