@@ -15,11 +15,12 @@ pub(crate) fn facet(name: &str, price_bounds: &[u64]) -> Result<Facet, String> {
         "brand" => Facet::Brand,
         "status" => Facet::Status,
         "tags" => Facet::Tags,
+        "currency" => Facet::Currency,
         "attr" | "attributes" => Facet::AttributeNames,
         "price" => Facet::Price { bounds: bounds(price_bounds)? },
         _ => {
             let attribute = name.strip_prefix("attr.").or_else(|| name.strip_prefix("attributes."));
-            let choices = "category, brand, status, tags, price, attr, attr.<name>";
+            let choices = "category, brand, status, tags, currency, price, attr, attr.<name>";
             let not_a_facet =
                 |why: &str| format!("\"{}\" is not a facet{why}: give some of {choices}", shown(name));
             let attribute = attribute.ok_or_else(|| not_a_facet(""))?;
@@ -49,6 +50,7 @@ mod tests {
     #[test]
     fn a_facet_is_found_by_its_name() {
         assert_eq!(facet("brand", &[]), Ok(Facet::Brand));
+        assert_eq!(facet("currency", &[]), Ok(Facet::Currency));
         assert_eq!(
             facet("attr.color", &[]),
             Ok(Facet::Attribute { name: AttributeName::parse("color").unwrap() })

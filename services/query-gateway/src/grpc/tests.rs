@@ -64,7 +64,7 @@ async fn a_damaged_consistency_token_and_a_negative_wait_are_refused() {
     error(service().get_product(Request::new(request)).await, Code::BadConsistencyToken);
     let wait = Some(prost_types::Duration { seconds: -1, nanos: 0 });
     let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
-    let request = v1::SuggestRequest { prefix: "dia".into(), size: 0, freshness };
+    let request = v1::SuggestRequest { prefix: "dia".into(), freshness, ..Default::default() };
     let fields = error(service().suggest(Request::new(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/freshness.wait"]);
 }
