@@ -55,7 +55,11 @@ impl Terms {
                         && may_be_one(&before, parts)
                     {
                         self.forms(compound(&before, parts));
-                        self.forms(compound(&before[before.len() - 1..], &parts[..1]));
+                        // Of longer words, the measure and its unit: "10x20 cm".
+                        let (last, first) = (&before[before.len() - 1..], &parts[..1]);
+                        if has_digit(last) || has_digit(first) {
+                            self.forms(compound(last, first));
+                        }
                     }
                 }
                 ChunkKind::Run(characters) => {

@@ -8,6 +8,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::fold::normal;
 
+/// A character with its marks, or an emoji of several, is cut here.
+const LONGEST_CHARACTER: usize = 24;
+
 /// What stands between blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chunk {
@@ -119,7 +122,7 @@ impl Splitter {
             }
             Class::Sign => {
                 self.end_word();
-                self.push(ChunkKind::Sign(grapheme.to_owned()));
+                self.push(ChunkKind::Sign(grapheme.chars().take(LONGEST_CHARACTER).collect()));
             }
             Class::Blank => {
                 self.end_word();
@@ -207,7 +210,7 @@ fn number(text: &str) -> (String, Option<String>) {
 }
 
 fn without_joiners(grapheme: &str) -> String {
-    grapheme.chars().filter(|c| *c != '\u{200d}').collect()
+    grapheme.chars().filter(|c| *c != '\u{200d}').take(LONGEST_CHARACTER).collect()
 }
 
 fn class(grapheme: &str) -> Class {
