@@ -10,6 +10,7 @@ mod flight;
 mod freshness;
 pub(crate) mod limits;
 mod metrics;
+mod moment;
 mod progress;
 mod quota;
 mod reached;
@@ -29,6 +30,7 @@ pub(crate) use error::AskError;
 pub(crate) use faults::{Fault, Faults};
 pub(crate) use freshness::Freshness;
 pub(crate) use metrics::Metrics;
+pub(crate) use moment::Moment;
 pub(crate) use stores::Stores;
 
 use crate::config::QueriesConfig;

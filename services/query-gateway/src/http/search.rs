@@ -3,12 +3,13 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use read_models::search::{
     AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, SuggestRequest, Tag, check_text,
-    currency_missing,
+    currency_needed,
 };
 use read_models::{CategoryPath, Currency, Status};
 use serde_json::json;
 
 use super::asked::{answer, freshness, head, page, page_answer};
+use super::conditions::Conditions;
 use super::params::Params;
 use super::views;
 use crate::ask::limits::{self, MAX_FACETS, MAX_VALUES, shown};
@@ -27,10 +28,9 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>
     answer(&request, async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
-        let text = text(&mut params).filter(|text| !text.trim().is_empty());
         let currency = params.one("currency");
         let wanted = SearchRequest {
-            text,
+            text: text(&mut params),
             filters: filters(&mut params, currency.as_deref()),
             sort: params.choice("sort", &SORTS).unwrap_or_default(),
             facets: facets(&mut params),
@@ -38,9 +38,10 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>
             page: page(&mut params),
         };
         if let (Some(what), None) = (wanted.compares_amounts(), currency) {
-            params.fault("currency", currency_missing(what));
+            params.required("currency", &currency_needed(what));
         }
         params.finish()?;
+        Conditions::none_apply(&request)?;
         let found = questions.search(&wanted, &asked.freshness).await?;
         let body = json!({
             "total": found.total,
@@ -59,15 +60,12 @@ pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Questions
     answer(&request, async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
-        let prefix = params.one("q").unwrap_or_default();
-        if prefix.trim().is_empty() {
-            params.fault("q", "is missing: give the beginning of a name or SKU".to_owned());
-        } else {
-            params.check("q", check_text(&prefix));
-        }
+        let prefix = params.required("q", "give the beginning of a name or SKU");
+        let prefix = prefix.and_then(|prefix| params.check("q", check_text(&prefix)).map(|()| prefix));
         let statuses = params.list("status", MAX_VALUES, Status::parse);
         let size = params.read::<u32>("size").unwrap_or_default();
-        params.finish()?;
+        let prefix = params.finish_with(prefix)?;
+        Conditions::none_apply(&request)?;
         let found = questions.suggest(SuggestRequest { prefix, size, statuses }, &asked.freshness).await?;
         let items: Vec<_> = found.iter().map(views::suggestion).collect();
         Ok(head(&asked).json(json!({ "items": items })))

@@ -24,7 +24,7 @@ pub use query::Queries;
 pub use request::{
     Bucket, Facet, FacetCounts, Filters, Hit, MAX_FACET_SIZE, MAX_FACETS, MAX_PRICE, MAX_PRICE_BOUND,
     MAX_TEXT_BYTES, MAX_VALUES, MAX_WORDS, Matched, SearchRequest, SearchResponse, Sort, SuggestRequest,
-    Suggestion, check_text, currency_missing,
+    Suggestion, check_text, currency_needed,
 };
 pub use store::{INDEX, SearchStore};
 

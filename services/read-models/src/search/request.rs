@@ -85,7 +85,7 @@ impl SearchRequest {
             return bad(format!("{} values of a facet are too many: give at most {MAX_FACET_SIZE}", self.facet_size));
         }
         if let (Some(what), None) = (self.compares_amounts(), currency) {
-            return bad(format!("currency {}", currency_missing(what)));
+            return bad(format!("a currency is missing: {}", currency_needed(what)));
         }
         if price_min.max(price_max).is_some_and(|price| price > MAX_PRICE) {
             return bad(format!("a price to search for is at most {MAX_PRICE}"));
@@ -131,10 +131,10 @@ impl SearchRequest {
     }
 }
 
-/// Says that `what` needs a currency, so that it reads after that one's name.
-pub fn currency_missing(what: &str) -> String {
+/// Why `what` needs a currency, and what to give.
+pub fn currency_needed(what: &str) -> String {
     format!(
-        "is missing: {what} compares amounts, and those of different currencies cannot be compared; give one currency, as in \
+        "{what} compares amounts, and those of different currencies cannot be compared; give one currency, as in \
          currency=USD"
     )
 }
