@@ -42,7 +42,7 @@ fn token(text: &str) -> v1::Freshness {
 
 #[tokio::test]
 async fn all_that_is_wrong_is_told_at_once() {
-    let filters = v1::Filters { statuses: vec![77], category: "A".to_owned(), ..Default::default() };
+    let filters = v1::Filters { statuses: vec![77], category: "a//b".to_owned(), ..Default::default() };
     let facets = vec![v1::Facet { field: "colour".to_owned(), price_bounds: Vec::new() }];
     let request = v1::SearchRequest { filters: Some(filters), facets, sort: 99, ..Default::default() };
     let mut fields = error(service().search(Request::new(request)).await, Code::MalformedRequest);

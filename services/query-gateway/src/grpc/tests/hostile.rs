@@ -101,7 +101,7 @@ async fn a_hostile_field_is_refused_by_name() {
         (filters(v1::Filters { currency: long.clone(), ..Default::default() }), "/filters.currency"),
         (filters(v1::Filters { brands: vec![long.clone()], ..Default::default() }), "/filters.brands[0]"),
         (
-            filters(v1::Filters { attributes: vec![attribute("a=b")], ..Default::default() }),
+            filters(v1::Filters { attributes: vec![attribute("a\u{1f}b")], ..Default::default() }),
             "/filters.attributes[0]",
         ),
         (filters(v1::Filters { statuses: vec![-1], ..Default::default() }), "/filters.statuses[0]"),

@@ -3,7 +3,7 @@
 //! A guess costs little: it is one more form, and meets only a word that is written so. So the rules name each singular there
 //! may be ("axes": axe, ax) and none for what is no plural ("glass", "bus").
 
-const IRREGULAR: [(&str, &str); 14] = [
+const IRREGULAR: [(&str, &str); 17] = [
     ("children", "child"),
     ("feet", "foot"),
     ("geese", "goose"),
@@ -18,6 +18,9 @@ const IRREGULAR: [(&str, &str); 14] = [
     ("oxen", "ox"),
     ("quizzes", "quiz"),
     ("criteria", "criterion"),
+    ("cds", "cd"),
+    ("pcs", "pc"),
+    ("tvs", "tv"),
 ];
 /// Their plural has "ves" for "f" or "fe".
 const WITH_F: [&str; 13] = [
@@ -42,7 +45,7 @@ pub(super) fn singulars(word: &str) -> Vec<String> {
             return vec![format!("{stem}{singular}")];
         }
     }
-    let Some(less) = word.strip_suffix('s').filter(|less| less.len() >= 2) else { return Vec::new() };
+    let Some(less) = word.strip_suffix('s').filter(|less| less.len() >= 3) else { return Vec::new() };
     if less.ends_with(['s', 'u', 'i']) {
         return Vec::new();
     }

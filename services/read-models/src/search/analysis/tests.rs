@@ -95,6 +95,7 @@ fn compounds_meet_with_a_hyphen_a_blank_or_nothing_between() {
         ("L’eau de parfum", &["eau", "l'eau", "leau"], &["au"]),
         ("eau de parfum", &["l’eau"], &[]),
         ("Levi's jeans", &["levis", "levi's", "levi’s", "levi"], &[]),
+        ("M&M's peanut", &["m&m's", "mms", "M&M’S"], &["mm"]),
         ("AT&T phone", &["at&t", "att"], &[]),
         ("S/M", &["s/m", "m"], &["l"]),
         ("red, wine", &["red wine"], &["redwine"]),
