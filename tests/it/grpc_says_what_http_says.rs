@@ -93,8 +93,12 @@ async fn commands_and_reads_over_grpc() -> anyhow::Result<()> {
     assert_eq!((found.total, found.matched()), (2, Matched::Similar), "a typo is forgiven, and told");
     for (statuses, count) in [(vec![], 2), (vec![Status::Draft.into()], 0)] {
         let prefix = "Made ov".to_owned();
-        let suggest =
-            SuggestRequest { prefix, statuses: statuses.clone(), freshness: freshness.clone(), ..Default::default() };
+        let suggest = SuggestRequest {
+            prefix,
+            statuses: statuses.clone(),
+            freshness: freshness.clone(),
+            ..Default::default()
+        };
         let suggested = queries.suggest(suggest).await?.into_inner().suggestions;
         assert_eq!(suggested.len(), count);
         assert!(suggested.iter().all(|it| it.status() == Status::Listed && it.sku == "GRPC-1"));

@@ -50,7 +50,9 @@ pub(crate) fn facet_size(size: usize) -> Result<usize, String> {
 /// A status that products of a list can have.
 pub(crate) fn listed_status(status: Status) -> Result<Status, String> {
     match status {
-        Status::Deleted => Err("deleted: a list holds no deleted products, but a search finds them".to_owned()),
+        Status::Deleted => {
+            Err("deleted: a list holds no deleted products, but a search finds them".to_owned())
+        }
         _ => Ok(status),
     }
 }

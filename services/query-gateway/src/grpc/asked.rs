@@ -9,8 +9,8 @@ use contract::proto::catalog::v1;
 use prost_types::{Duration, Timestamp as ProtoTimestamp};
 use read_models::history::Past;
 use read_models::search::{
-    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, SuggestRequest, Tag, check_text,
-    currency_needed,
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, SuggestRequest, Tag,
+    check_text, currency_needed,
 };
 use read_models::{CategoryPath, Currency, PageRequest, ProductId, Status, Version};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};

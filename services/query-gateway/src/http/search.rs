@@ -2,8 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use read_models::search::{
-    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, SuggestRequest, Tag, check_text,
-    currency_needed,
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, SuggestRequest, Tag,
+    check_text, currency_needed,
 };
 use read_models::{CategoryPath, Currency, Status};
 use serde_json::json;

@@ -177,7 +177,9 @@ impl RawBucket {
         let key = self.key.as_str().map_or_else(|| self.key.to_string(), str::to_owned);
         let value = match facet {
             Facet::Price { .. } => format!("{}-{}", text(from), text(to)),
-            Facet::Attribute { .. } => key.split_once(UNIT).map_or(key.clone(), |(_, value)| value.to_owned()),
+            Facet::Attribute { .. } => {
+                key.split_once(UNIT).map_or(key.clone(), |(_, value)| value.to_owned())
+            }
             Facet::Category
             | Facet::Brand
             | Facet::Status

@@ -82,7 +82,10 @@ impl SearchRequest {
             }
         }
         if self.facet_size > MAX_FACET_SIZE {
-            return bad(format!("{} values of a facet are too many: give at most {MAX_FACET_SIZE}", self.facet_size));
+            return bad(format!(
+                "{} values of a facet are too many: give at most {MAX_FACET_SIZE}",
+                self.facet_size
+            ));
         }
         if let (Some(what), None) = (self.compares_amounts(), currency) {
             return bad(format!("a currency is missing: {}", currency_needed(what)));

@@ -132,8 +132,18 @@ fn leaves(query: &Value) -> usize {
             .iter()
             .map(|(name, inner)| match name.as_str() {
                 "term" | "terms" | "prefix" => 1,
-                "match" => inner.as_object().unwrap().values().map(|it| it["query"].as_str().unwrap().split(' ').count()).sum(),
-                "fuzzy" => inner.as_object().unwrap().values().map(|it| it["max_expansions"].as_u64().unwrap() as usize).sum(),
+                "match" => inner
+                    .as_object()
+                    .unwrap()
+                    .values()
+                    .map(|it| it["query"].as_str().unwrap().split(' ').count())
+                    .sum(),
+                "fuzzy" => inner
+                    .as_object()
+                    .unwrap()
+                    .values()
+                    .map(|it| it["max_expansions"].as_u64().unwrap() as usize)
+                    .sum(),
                 _ => leaves(inner),
             })
             .sum(),
@@ -315,4 +325,52 @@ fn a_facet_says_how_many_values_it_does_not_show() {
     };
     assert_eq!(facet_of(1_001, 30), (30, Some(70), 70));
     assert_eq!(facet_of(100, 30), (30, Some(70), 70));
+}
+
+/// A product with as much text as one can have, all of it like `text`.
+fn largest(text: impl Fn(usize) -> String) -> StoredProduct {
+    let mut stored = stored();
+    let long = |from: usize, most: usize| -> String {
+        let words = (from..).map(|n| text(n) + " ");
+        words
+            .scan(0, |length, word| {
+                *length += word.chars().count();
+                (*length <= most).then_some(word)
+            })
+            .collect()
+    };
+    stored.product.description = domain::Description::parse(&long(0, 10_000)).unwrap();
+    let values: Vec<String> = (1..=64).map(|n| long(n * 1_000, 1_000)).collect();
+    let pairs =
+        values.iter().enumerate().map(|(n, value)| (format!("a{n}"), value.as_str())).collect::<Vec<_>>();
+    stored.product.attributes =
+        domain::Attributes::parse(pairs.iter().map(|(name, value)| (name.as_str(), *value))).unwrap();
+    stored
+}
+
+/// `docs/search.md` says what the largest products cost.
+#[test]
+fn the_largest_products_make_documents_of_bounded_size() {
+    let code = |n: usize| format!("{:x}", (n + 1) * 7_919);
+    for (what, stored) in [
+        ("words", largest(|n| format!("w{}", code(n).replace(|c: char| c.is_ascii_digit(), "q")))),
+        ("codes", largest(code)),
+        ("marks", largest(|n| format!("öäü{}", code(n)))),
+        ("parts", largest(|n| code(n).chars().map(|c| format!("{c}-")).collect())),
+        (
+            "ideographs",
+            largest(|n| char::from_u32(0x4e00 + (n % 20_000) as u32).unwrap().to_string().repeat(8)),
+        ),
+    ] {
+        let started = std::time::Instant::now();
+        let bytes = document(&stored).unwrap().source.len();
+        eprintln!(
+            "{what}: a product of {} KB is a document of {} KB, made in {:?}",
+            stored.size() / 1_000,
+            bytes / 1_000,
+            started.elapsed()
+        );
+        assert!(bytes < 4_000_000, "{what}: {bytes}");
+        assert!(started.elapsed().as_secs() < 5, "{what}: {:?}", started.elapsed());
+    }
 }

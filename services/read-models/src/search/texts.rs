@@ -88,9 +88,12 @@ impl<'a> Text<'a> {
             boosted(json!({ "terms": { "sku_key": skus } }), 1_000),
             boosted(name, 100),
         ];
-        for (field, text, boost) in
-            [("title_terms", &exact, 4.0), ("title_terms", &others, 1.0), ("label_terms", &exact, 2.0), ("terms", &exact, 0.5)]
-        {
+        for (field, text, boost) in [
+            ("title_terms", &exact, 4.0),
+            ("title_terms", &others, 1.0),
+            ("label_terms", &exact, 2.0),
+            ("terms", &exact, 0.5),
+        ] {
             if !text.is_empty() {
                 better.push(json!({ "match": { field: { "query": text, "boost": boost } } }));
             }
@@ -104,7 +107,8 @@ impl<'a> Text<'a> {
         let sku = prefix("sku_key", &compared(self.text));
         let name = prefix("name_key", &sorted(self.text));
         let words = &self.question.words;
-        let begins = |terms: &[String]| terms.iter().map(|term| prefix("title_terms", term)).collect::<Vec<_>>();
+        let begins =
+            |terms: &[String]| terms.iter().map(|term| prefix("title_terms", term)).collect::<Vec<_>>();
         let mut needed: Vec<Value> = Vec::new();
         for (at, word) in words.iter().enumerate() {
             let mut ways = vec![has("title_terms", word)];
@@ -120,12 +124,8 @@ impl<'a> Text<'a> {
         if !needed.is_empty() {
             ways.push(json!({ "bool": { "must": needed } }));
         }
-        let mut better = vec![
-            boosted(is_sku, 1_000),
-            boosted(is_name, 1_000),
-            boosted(name, 100),
-            boosted(sku, 50),
-        ];
+        let mut better =
+            vec![boosted(is_sku, 1_000), boosted(is_name, 1_000), boosted(name, 100), boosted(sku, 50)];
         let exact = joined(words.iter().flat_map(Word::ranking));
         if !exact.is_empty() {
             better.push(json!({ "match": { "title_terms": { "query": exact } } }));

@@ -14,7 +14,8 @@ use read_models::history::{HistoryModel, HistoryStore, Order, Past};
 use read_models::model::{Position, ReadModel, Recorded, Store, Wanted};
 use read_models::products::{Products, ProductsStore};
 use read_models::search::{
-    AttributeName, AttributeValue, Brand, Facet, Filters, SearchModel, SearchRequest, SearchStore, Sort, SuggestRequest, Tag,
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchModel, SearchRequest, SearchStore, Sort,
+    SuggestRequest, Tag,
 };
 use read_models::{PageRequest, QueryError, history, products, search, stores};
 use records::{created, deleted, fold, id, moved, priced, project, records, retry};

@@ -11,7 +11,9 @@ use domain::{Decision, Product, ProductId, Version};
 use jiff::Timestamp;
 use read_models::PageRequest;
 use read_models::model::{Meta, Place, Recorded};
-use read_models::search::{Filters, Matched, Queries, SearchModel, SearchRequest, SearchStore, SuggestRequest};
+use read_models::search::{
+    Filters, Matched, Queries, SearchModel, SearchRequest, SearchStore, SuggestRequest,
+};
 use read_models::{Currency, Status};
 use uuid::Uuid;
 
@@ -74,8 +76,11 @@ fn expected(line: &str) -> Expected<'_> {
     let fields: Vec<&str> = line.split('\t').collect();
     let [kind, text, first, right] = fields[..] else { panic!("not a question: {line}") };
     let count = right.strip_prefix('#').map(|count| count.parse().unwrap());
-    let ids: BTreeSet<&str> =
-        if count.is_some() { BTreeSet::new() } else { right.split(',').filter(|id| !id.is_empty()).collect() };
+    let ids: BTreeSet<&str> = if count.is_some() {
+        BTreeSet::new()
+    } else {
+        right.split(',').filter(|id| !id.is_empty()).collect()
+    };
     let total = count.unwrap_or(ids.len() as u64);
     Expected { kind, text, first: Some(first).filter(|first| *first != "-"), right: ids, total }
 }
@@ -227,7 +232,11 @@ async fn facets(queries: &Queries) {
             price_max: Some(5_000),
             ..Filters::default()
         },
-        facets: vec![Facet::Attribute { name: wanted }, Facet::Currency, Facet::Price { bounds: vec![5_001] }],
+        facets: vec![
+            Facet::Attribute { name: wanted },
+            Facet::Currency,
+            Facet::Price { bounds: vec![5_001] },
+        ],
         facet_size: 1,
         ..SearchRequest::default()
     };

@@ -12,8 +12,8 @@ const SINGULAR: char = '~';
 const INNER: char = '_';
 /// What may stand behind a measure, which is a number without it too.
 const UNITS: [&str; 32] = [
-    "ah", "cl", "cm", "ct", "dpi", "ft", "g", "gb", "ghz", "hz", "in", "k", "kg", "khz", "km", "kv", "kw", "l", "lb", "m",
-    "mah", "mb", "mg", "mhz", "ml", "mm", "oz", "px", "tb", "v", "w", "wh",
+    "ah", "cl", "cm", "ct", "dpi", "ft", "g", "gb", "ghz", "hz", "in", "k", "kg", "khz", "km", "kv", "kw",
+    "l", "lb", "m", "mah", "mb", "mg", "mhz", "ml", "mm", "oz", "px", "tb", "v", "w", "wh",
 ];
 /// Two words that are longer together are not taken for one.
 const LONGEST_COMPOUND: usize = 40;
