@@ -124,8 +124,7 @@ async fn look(client: &Client, system: &up::System, token: &str) -> anyhow::Resu
         "a read that waits for that write: GET /v1/products/diamond-00001",
         &ask("/v1/products/diamond-00001").await?,
     )?;
-    let search =
-        "/v1/search?q=premuim+diamond&attr.color=E&price_max=100000&facets=category,attr.clarity&page_size=2";
+    let search = "/v1/search?q=premuim+diamond&attr.color=E&price_max=100000&currency=USD&facets=category,attr.clarity&page_size=2";
     show(&format!("a search with a typo and facets: GET {search}"), &ask(search).await?)?;
     let history = "/v1/products/diamond-00001/history";
     show(&format!("what happened to it: GET {history}"), &ask(history).await?)

@@ -9,9 +9,10 @@ use contract::proto::catalog::v1;
 use prost_types::{Duration, Timestamp as ProtoTimestamp};
 use read_models::history::Past;
 use read_models::search::{
-    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, Tag, check_text,
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, SuggestRequest, Tag,
+    check_text, currency_needed,
 };
-use read_models::{CategoryPath, Currency, PageRequest, ProductId, Version};
+use read_models::{CategoryPath, Currency, PageRequest, ProductId, Status, Version};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
 use crate::ask::limits::{self, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_VALUES};
@@ -111,30 +112,42 @@ impl Reading {
             self.fault("sort", format!("{} is not one of the enum's numbers", request.sort));
         }
         self.check("text", check_text(&request.text));
-        SearchRequest {
+        let filters = request.filters.unwrap_or_default();
+        let has_currency = !is_blank(&filters.currency);
+        let facet_size = Some(request.facet_size as usize).filter(|size| *size > 0);
+        let asked = SearchRequest {
             text: given(request.text),
-            filters: self.filters(request.filters.unwrap_or_default()),
+            filters: self.filters(filters),
             sort,
             facets: self.facets(&request.facets),
+            facet_size: facet_size
+                .and_then(|size| self.check("facet_size", limits::facet_size(size)))
+                .unwrap_or_default(),
             page: page(request.page_size, request.page_token),
+        };
+        if let (Some(what), false) = (asked.compares_amounts(), has_currency) {
+            self.fault("filters.currency", format!("is missing: {}", currency_needed(what)));
         }
+        asked
     }
 
-    pub(super) fn prefix(&mut self, prefix: String) -> Option<String> {
+    pub(super) fn suggest(&mut self, prefix: String, size: u32, statuses: &[i32]) -> Option<SuggestRequest> {
+        let statuses = self.list("statuses", MAX_VALUES, statuses, status);
         if is_blank(&prefix) {
-            self.fault("prefix", "is missing: give the beginning of a name");
+            self.fault("prefix", "is missing: give the beginning of a name or SKU");
             return None;
         }
-        self.check("prefix", check_text(&prefix)).map(|()| prefix)
+        self.check("prefix", check_text(&prefix)).map(|()| SuggestRequest { prefix, size, statuses })
+    }
+
+    pub(super) fn listed_statuses(&mut self, statuses: &[i32]) -> Vec<Status> {
+        let listed = |number: &i32| status(number).and_then(limits::listed_status);
+        self.list("statuses", MAX_VALUES, statuses, listed)
     }
 
     fn filters(&mut self, filters: v1::Filters) -> Filters {
         let v1::Filters { category, brands, statuses, currency, price_min, price_max, attributes, tags } =
             filters;
-        let status = |number: &i32| {
-            let status = contract::proto::status_from(*number);
-            status.ok_or_else(|| format!("{number} is not one of the enum's numbers"))
-        };
         let attribute = |filter: &v1::AttributeFilter| {
             let name = AttributeName::parse(&filter.name)?;
             if is_blank(&filter.value) {
@@ -170,6 +183,11 @@ impl Reading {
     fn facets(&mut self, asked: &[v1::Facet]) -> Vec<Facet> {
         self.list("facets", MAX_FACETS, asked, |asked| facets::facet(&asked.field, &asked.price_bounds))
     }
+}
+
+fn status(number: &i32) -> Result<Status, String> {
+    let status = contract::proto::status_from(*number);
+    status.ok_or_else(|| format!("{number} is not one of the enum's numbers"))
 }
 
 pub(super) fn page(size: u32, token: String) -> PageRequest {

@@ -80,10 +80,11 @@ impl QueryService for Service {
         let call = async {
             let mut reading = Reading::default();
             let category = reading.category(&request.category);
+            let statuses = reading.listed_statuses(&request.statuses);
             let category = reading.finish(category)?;
             let freshness = freshness(&self.questions, &metadata, request.freshness)?;
             let page = page(request.page_size, request.page_token);
-            let found = self.questions.category(&category, &page, &freshness).await?;
+            let found = self.questions.category(&category, &statuses, &page, &freshness).await?;
             Ok(v1::ListProductsResponse {
                 items: found.items.iter().map(views::category_item).collect(),
                 next_page_token: found.next.unwrap_or_default(),
@@ -136,10 +137,10 @@ impl QueryService for Service {
         let (metadata, _, request) = request.into_parts();
         let call = async {
             let mut reading = Reading::default();
-            let prefix = reading.prefix(request.prefix);
-            let prefix = reading.finish(prefix)?;
+            let asked = reading.suggest(request.prefix, request.size, &request.statuses);
+            let asked = reading.finish(asked)?;
             let freshness = freshness(&self.questions, &metadata, request.freshness)?;
-            let found = self.questions.suggest(&prefix, request.size, &freshness).await?;
+            let found = self.questions.suggest(asked, &freshness).await?;
             Ok(v1::SuggestResponse { suggestions: found.into_iter().map(views::suggestion).collect() })
         };
         self.metrics.observe("Suggest", &metadata, call).await

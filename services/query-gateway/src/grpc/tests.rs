@@ -42,7 +42,7 @@ fn token(text: &str) -> v1::Freshness {
 
 #[tokio::test]
 async fn all_that_is_wrong_is_told_at_once() {
-    let filters = v1::Filters { statuses: vec![77], category: "A".to_owned(), ..Default::default() };
+    let filters = v1::Filters { statuses: vec![77], category: "a//b".to_owned(), ..Default::default() };
     let facets = vec![v1::Facet { field: "colour".to_owned(), price_bounds: Vec::new() }];
     let request = v1::SearchRequest { filters: Some(filters), facets, sort: 99, ..Default::default() };
     let mut fields = error(service().search(Request::new(request)).await, Code::MalformedRequest);
@@ -64,7 +64,7 @@ async fn a_damaged_consistency_token_and_a_negative_wait_are_refused() {
     error(service().get_product(Request::new(request)).await, Code::BadConsistencyToken);
     let wait = Some(prost_types::Duration { seconds: -1, nanos: 0 });
     let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
-    let request = v1::SuggestRequest { prefix: "dia".into(), size: 0, freshness };
+    let request = v1::SuggestRequest { prefix: "dia".into(), freshness, ..Default::default() };
     let fields = error(service().suggest(Request::new(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/freshness.wait"]);
 }

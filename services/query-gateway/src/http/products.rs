@@ -3,7 +3,7 @@
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use read_models::history::Past;
-use read_models::{CategoryPath, ProductId, Version};
+use read_models::{CategoryPath, ProductId, Status, Version};
 use serde_json::json;
 use toolkit::entity_tags::EntityTag;
 
@@ -11,7 +11,7 @@ use super::asked::{answer, freshness, head, page, page_answer, product_id};
 use super::conditions::{Conditions, Validators, last_modified};
 use super::params::Params;
 use super::views;
-use crate::ask::limits::{self, MAX_IDS};
+use crate::ask::limits::{self, MAX_IDS, MAX_VALUES};
 use crate::ask::{Found, Moment, Questions};
 
 /// `GET /v1/products/{product_id}`
@@ -66,17 +66,21 @@ pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>)
     .await
 }
 
-/// `GET /v1/products?category=a/b`
+/// `GET /v1/products?category=a/b&status=listed`
 pub(super) async fn category(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
     answer(&request, async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
         let category = params.required("category", "say which category to list, or use /v1/search");
         let category = category.and_then(|text| params.check("category", CategoryPath::parse(&text)));
+        let statuses = params.list("status", MAX_VALUES, |text| {
+            let status = Status::parse(text).map_err(|error| error.to_string());
+            status.and_then(limits::listed_status)
+        });
         let page = page(&mut params);
         let category = params.finish_with(category)?;
         Conditions::none_apply(&request)?;
-        let found = questions.category(&category, &page, &asked.freshness).await?;
+        let found = questions.category(&category, &statuses, &page, &asked.freshness).await?;
         let items: Vec<_> = found.items.iter().map(views::category_item).collect();
         let body = json!({ "items": items, "next_page_token": found.next });
         Ok(page_answer(&request, &asked, found.next.as_deref(), &body))
