@@ -7,27 +7,38 @@ use std::sync::Arc;
 use super::{ValueError, text};
 
 const FIELD: &str = "category";
-const DEEPEST: usize = 8;
 
-/// A path of 1 to 8 segments joined by `/`, each a slug: `jewelry/diamonds/ideal`.
+/// A path of 1 to 8 segments joined by `/`, each a text of 1 to 64 characters on one line: `Clothing/T-Shirts & Tops`.
+/// Space around a segment is not part of it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CategoryPath(Arc<str>);
 
 impl CategoryPath {
+    /// The most segments of a path.
+    pub const DEEPEST: usize = 8;
+    /// The most characters of a segment.
+    pub const LONGEST_SEGMENT: usize = 64;
+
     /// Parses a path, or says what is wrong with it.
     pub fn parse(input: &str) -> Result<Self, ValueError> {
         if input.is_empty() {
             return Err(ValueError::new(FIELD, "must not be empty"));
         }
         // Bounded before anything else, so that a hostile input is not walked segment by segment.
-        if input.bytes().filter(|b| *b == b'/').take(DEEPEST).count() == DEEPEST {
-            return Err(ValueError::new(FIELD, format!("must have at most {DEEPEST} segments")));
+        let deepest = Self::DEEPEST;
+        if input.bytes().filter(|b| *b == b'/').take(deepest).count() == deepest {
+            return Err(ValueError::new(FIELD, format!("must have at most {deepest} segments")));
         }
+        let mut path = String::with_capacity(input.len());
         for segment in input.split('/') {
-            text::slug(segment)
+            let segment = text::one_line(segment, Self::LONGEST_SEGMENT)
                 .map_err(|problem| ValueError::new(FIELD, format!("has a segment that {problem}")))?;
+            if !path.is_empty() {
+                path.push('/');
+            }
+            path.push_str(&segment);
         }
-        Ok(Self(Arc::from(input)))
+        Ok(Self(Arc::from(path)))
     }
 
     /// The path as text.

@@ -26,16 +26,29 @@ impl Attributes {
         ValueError::new("attributes", format!("must be at most {}, but are {count}", Self::MOST))
     }
 
+    /// What is wrong with a name that comes twice, perhaps written differently.
+    pub fn named_twice(name: &AttributeName) -> ValueError {
+        ValueError::new("attributes", format!("must name {:?} only once", name.as_str()))
+    }
+
     /// Parses pairs of name and value; a name that comes twice is an error. Stops at the first error.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ValueError> {
         let mut parsed = BTreeMap::new();
         for (name, value) in pairs {
-            let name = AttributeName::parse(name)?;
+            let name = AttributeName::parse(name).map_err(|error| {
+                ValueError::new("attributes", format!("have a name that {}", error.problem))
+            })?;
             if parsed.len() == Self::MOST {
                 return Err(ValueError::new("attributes", format!("must be at most {}", Self::MOST)));
             }
-            if let Some(_earlier) = parsed.insert(name.clone(), AttributeValue::parse(value)?) {
-                return Err(ValueError::new("attributes", format!("must name {name} only once")));
+            let value = AttributeValue::parse(value).map_err(|error| {
+                ValueError::new(
+                    "attributes",
+                    format!("have a value of {:?} that {}", name.as_str(), error.problem),
+                )
+            })?;
+            if let Some(_earlier) = parsed.insert(name.clone(), value) {
+                return Err(Self::named_twice(&name));
             }
         }
         Ok(Self(Arc::new(parsed)))

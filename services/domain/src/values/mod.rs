@@ -1,8 +1,10 @@
 //! Value types: each parses its input once, and then cannot hold nonsense.
 //!
-//! Cloning any of them is cheap (shared text or a few bytes). Lengths are counted in characters, not bytes.
+//! Cloning any of them is cheap (shared text or a few bytes). Lengths are counted in characters
+//! (Unicode scalar values of the text in NFC), not bytes.
 
 mod category;
+mod characters;
 mod collections;
 mod currency;
 mod money;
@@ -10,6 +12,8 @@ mod status;
 mod text;
 mod version;
 
+#[cfg(test)]
+mod character_tests;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! What each value type takes and refuses.
+//! What each value type takes and refuses; which characters a text may hold stands in `character_tests.rs`.
 
 use proptest::prelude::*;
 
@@ -25,12 +25,37 @@ fn product_ids() {
 }
 
 #[test]
-fn skus_are_trimmed_and_never_corrected() {
-    assert_eq!(Sku::parse(" RING/1-A ").unwrap().as_str(), "RING/1-A");
-    refused(Sku::parse("ring-1"), "sku", "must be upper case");
+fn skus_are_texts_that_keep_their_case() {
+    for (written, kept) in [
+        (" RING/1-A ", "RING/1-A"),
+        ("ring-1", "ring-1"),
+        ("T-Shirt, red = XL", "T-Shirt, red = XL"),
+        ("\u{72d0}-\u{72f8} 7", "\u{72d0}-\u{72f8} 7"),
+        ("caf\u{65}\u{301}", "caf\u{e9}"),
+        (&"r".repeat(64), &"r".repeat(64)),
+    ] {
+        assert_eq!(Sku::parse(written).unwrap().as_str(), kept);
+    }
     refused(Sku::parse("  "), "sku", "must not be empty");
-    refused(Sku::parse("RING 1"), "sku", "not ' '");
+    refused(Sku::parse("RING\n1"), "sku", "U+000A, a control character");
     refused(Sku::parse(&"R".repeat(65)), "sku", "at most 64 characters, but has 65");
+}
+
+#[test]
+fn skus_of_another_case_are_folded_to_the_same_text() {
+    let folded = |text: &str| Sku::parse(text).unwrap().folded();
+    for (one, other) in [
+        ("RING-1a", "ring-1A"),
+        ("GR\u{d6}SSE", "gr\u{f6}\u{df}e"),
+        ("\u{3a3}\u{3a3}", "\u{3c3}\u{3c2}"),
+        ("caf\u{e9}", "CAFE\u{301}"),
+        ("\u{212b}-7", "\u{e5}-7"),
+    ] {
+        assert_eq!(folded(one), folded(other));
+        assert_ne!(Sku::parse(one).unwrap(), Sku::parse(other).unwrap(), "they stay two SKUs");
+        assert_eq!(folded(&folded(one)), folded(one));
+    }
+    assert_ne!(folded("RING-1"), folded("RING 1"));
 }
 
 #[test]
@@ -67,8 +92,24 @@ fn category_paths() {
     refused(CategoryPath::parse(""), "category", "must not be empty");
     refused(CategoryPath::parse("a//b"), "category", "segment that must not be empty");
     refused(CategoryPath::parse("/a"), "category", "segment that must not be empty");
-    refused(CategoryPath::parse("a/B"), "category", "not 'B'");
+    refused(CategoryPath::parse("a/ /b"), "category", "segment that must not be empty");
+    refused(CategoryPath::parse("a/b\u{202e}"), "category", "segment that must not hold U+202E");
     refused(CategoryPath::parse(&"a".repeat(65)), "category", "at most 64");
+}
+
+#[test]
+fn category_segments_are_texts() {
+    let deepest = vec!["\u{1f48e}".repeat(64); 8].join("/");
+    for (written, kept) in [
+        ("Clothing / T-Shirts & Tops /Men's", "Clothing/T-Shirts & Tops/Men's"),
+        (" Home, Garden = Outdoor. ", "Home, Garden = Outdoor."),
+        ("\u{5bb6}\u{5177}/\u{6905}\u{5b50}", "\u{5bb6}\u{5177}/\u{6905}\u{5b50}"),
+        ("Caf\u{65}\u{301}/a", "Caf\u{e9}/a"),
+        (&deepest, &deepest),
+    ] {
+        assert_eq!(CategoryPath::parse(written).unwrap().as_str(), kept);
+    }
+    assert_ne!(CategoryPath::parse("Rings").unwrap(), CategoryPath::parse("rings").unwrap());
 }
 
 #[test]
@@ -105,11 +146,14 @@ fn attributes_are_ordered_bounded_and_named_once() {
     let attributes = Attributes::parse([("b", " 2 "), ("a", "1")]).unwrap();
     assert_eq!(attributes.iter().collect::<Vec<_>>(), [("a", "1"), ("b", "2")]);
     assert_eq!((attributes.get("b"), attributes.get("c")), (Some("2"), None));
-    refused(Attributes::parse([("a", "1"), ("a", "2")]), "attributes", "name a only once");
-    refused(Attributes::parse([("A", "1")]), "attributes", "in names, not 'A'");
-    refused(Attributes::parse([("1a", "1")]), "attributes", "start with a letter");
-    refused(Attributes::parse([("a", "")]), "attributes", "must not be empty");
+    refused(Attributes::parse([("a", "1"), ("a", "2")]), "attributes", "name \"a\" only once");
+    refused(Attributes::parse([("caf\u{e9}", "1"), (" cafe\u{301} ", "2")]), "attributes", "only once");
+    refused(Attributes::parse([(" ", "1")]), "attributes", "have a name that must not be empty");
+    refused(Attributes::parse([(&*"n".repeat(65), "1")]), "attributes", "at most 64 characters");
+    refused(Attributes::parse([("Size", " ")]), "attributes", "a value of \"Size\" that must not be empty");
     refused(Attributes::parse([("a", "x".repeat(1001).as_str())]), "attributes", "at most 1000");
+    let texts = [("Ring size (US)", "7 1/2"), ("a.b,c=d|[e]*", "~1/"), ("\u{f6}", "\u{f6}")];
+    assert_eq!(Attributes::parse(texts).unwrap().iter().collect::<Vec<_>>(), texts);
     let names: Vec<String> = (0..65).map(|i| format!("n{i}")).collect();
     let pairs = |n: usize| names[..n].iter().map(|name| (name.as_str(), "v"));
     assert_eq!(Attributes::parse(pairs(64)).unwrap().len(), 64);
@@ -121,7 +165,10 @@ fn tags_are_a_bounded_set() {
     let tags = Tags::parse(["b", "a", "b"]).unwrap();
     assert_eq!(tags.iter().collect::<Vec<_>>(), ["a", "b"]);
     assert!(tags.contains("a") && !tags.contains("c"));
-    refused(Tags::parse(["Gold"]), "tags", "not 'G'");
+    let tags = Tags::parse([" New in!", "caf\u{e9}", "cafe\u{301}"]).unwrap();
+    assert_eq!(tags.iter().collect::<Vec<_>>(), ["New in!", "caf\u{e9}"]);
+    refused(Tags::parse(["a\tb"]), "tags", "U+0009");
+    refused(Tags::parse([""]), "tags", "must not be empty");
     let many: Vec<String> = (0..65).map(|i| i.to_string()).collect();
     assert_eq!(Tags::parse(many[..64].iter().map(String::as_str)).unwrap().len(), 64);
     refused(Tags::parse(many.iter().map(String::as_str)), "tags", "at most 64");
@@ -137,9 +184,18 @@ fn statuses_read_what_they_write() {
     assert_eq!(InitialStatus::parse("listed").map(Status::from), Ok(Status::Listed));
 }
 
+/// Texts of all scripts; some full of marks that combine, joiners and what is refused.
+fn any_text() -> impl Strategy<Value = String> {
+    let odd = prop::collection::vec(
+        prop_oneof![any::<char>(), "[a\u{e9}\u{300}-\u{340}\u{1100}-\u{1112}\u{1161}\u{11a8} /\u{200b}-\u{200d}\u{915}\u{94d}\u{627}\u{1f469}]".prop_map(|text| text.chars().next().unwrap_or('a'))],
+        0..60,
+    );
+    prop_oneof![".{0,300}", odd.prop_map(String::from_iter)]
+}
+
 proptest! {
     #[test]
-    fn any_text_is_a_value_or_an_error_and_a_value_reads_back(text in ".{0,300}") {
+    fn any_text_is_a_value_or_an_error_and_a_value_reads_back(text in any_text()) {
         macro_rules! reads_back {
             ($($value:ident),*) => {$(
                 if let Ok(value) = $value::parse(&text) {
@@ -151,6 +207,16 @@ proptest! {
             ProductId, Sku, Name, Brand, Description, Reason, AttributeName, AttributeValue, Tag, CategoryPath,
             Currency, Status
         );
+    }
+
+    #[test]
+    fn a_text_and_its_decomposed_form_are_the_same_value(text in any_text()) {
+        use unicode_normalization::UnicodeNormalization as _;
+        let decomposed: String = text.nfd().collect();
+        prop_assert_eq!(Description::parse(&text).ok(), Description::parse(&decomposed).ok());
+        if let Ok(value) = Description::parse(&text) {
+            prop_assert!(unicode_normalization::is_nfc(value.as_str()));
+        }
     }
 
     #[test]

@@ -1,23 +1,31 @@
-//! The values that are text. A text is trimmed where people type it, and then checked; it is never corrected.
+//! The values that are text. A text is trimmed, brought to Unicode's form NFC and then checked; beyond that it is never
+//! corrected. So one text has one spelling, however the client's keyboard or file wrote its accents.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::ValueError;
+use unicode_normalization::{IsNormalized, UnicodeNormalization as _, is_nfc_quick};
 
-/// Declares a text value: a shared string that went through `$check`, which returns the text to keep.
+use super::{ValueError, characters};
+
+/// Declares a text value of at most `$longest` characters: a shared string that went through `$check`, which returns the
+/// text to keep.
 macro_rules! text_value {
-    ($(#[$doc:meta])* $name:ident, $field:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $field:literal, $longest:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(Arc<str>);
 
         impl $name {
+            /// The most characters there can be.
+            pub const LONGEST: usize = $longest;
+
             /// Parses the value, or says what is wrong with it.
             pub fn parse(input: &str) -> Result<Self, ValueError> {
-                let check: fn(&str) -> Result<&str, String> = $check;
-                match check(input) {
-                    Ok(text) => Ok(Self(Arc::from(text))),
+                let check: fn(&str, usize) -> Result<Cow<'_, str>, String> = $check;
+                match check(input, $longest) {
+                    Ok(text) => Ok(Self(Arc::from(text.as_ref()))),
                     Err(problem) => Err(ValueError::new($field, problem)),
                 }
             }
@@ -66,12 +74,17 @@ macro_rules! text_value {
 
 text_value!(
     /// A product's identity: 1 to 64 of `A-Z a-z 0-9 . _ -`, starting with a letter or digit. It is not trimmed.
-    ProductId, "product_id", |input| {
-        allowed(input, 64, "A-Z, a-z, 0-9, '.', '_' and '-'", |c| {
-            c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
-        })?;
+    ProductId, "product_id", 64, |input, longest| {
+        if input.is_empty() {
+            return Err("must not be empty".to_owned());
+        }
+        let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if let Some(c) = input.chars().find(|c| !is_allowed(*c)) {
+            return Err(format!("may contain only A-Z, a-z, 0-9, '.', '_' and '-', not {c:?}"));
+        }
+        at_most(input, longest)?;
         if input.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-            Ok(input)
+            Ok(Cow::Borrowed(input))
         } else {
             Err("must start with a letter or a digit".to_owned())
         }
@@ -79,98 +92,83 @@ text_value!(
 );
 
 text_value!(
-    /// A stock keeping unit: 1 to 64 of `A-Z 0-9 . _ / -`, trimmed. Lower case is an error, not a synonym.
-    Sku, "sku", |input| {
-        let text = input.trim();
-        if text.contains(|c: char| c.is_ascii_lowercase()) {
-            return Err("must be upper case".to_owned());
+    /// A stock keeping unit: 1 to 64 characters on one line. It keeps its case; see [`Sku::folded`].
+    Sku, "sku", 64, one_line
+);
+
+impl Sku {
+    /// The SKU without its case: two SKUs that people take for the same have the same folded text. Nothing merges
+    /// products by it.
+    pub fn folded(&self) -> String {
+        // Upper case first, so that letters without a simple partner (the sharp s, the final sigma) meet theirs.
+        nfc(&self.0.to_uppercase().to_lowercase()).into_owned()
+    }
+}
+
+text_value!(
+    /// A product's name: 1 to 200 characters on one line.
+    Name, "name", 200, one_line
+);
+
+text_value!(
+    /// A brand's name: 1 to 100 characters on one line.
+    Brand, "brand", 100, one_line
+);
+
+text_value!(
+    /// A product's description: up to 10,000 characters; new lines and tabs are allowed, and it may be empty.
+    Description, "description", 10_000, |input, longest| {
+        let text = nfc(characters::trim(input));
+        if !text.is_empty() {
+            checked(&text, true, longest)?;
         }
-        allowed(text, 64, "A-Z, 0-9, '.', '_', '/' and '-'", |c| {
-            c.is_ascii_uppercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '/' | '-')
-        })?;
         Ok(text)
     }
 );
 
 text_value!(
-    /// A product's name: 1 to 200 characters on one line, trimmed.
-    Name, "name", |input| one_line(input, 200)
+    /// Why a product was discontinued or deleted: 1 to 500 characters on one line.
+    Reason, "reason", 500, one_line
 );
 
 text_value!(
-    /// A brand's name: 1 to 100 characters on one line, trimmed.
-    Brand, "brand", |input| one_line(input, 100)
+    /// The name of an attribute: 1 to 64 characters on one line.
+    AttributeName, "attributes", 64, one_line
 );
 
 text_value!(
-    /// A product's description: up to 10,000 characters, trimmed; new lines and tabs are allowed, and it may be empty.
-    Description, "description", |input| {
-        let text = input.trim();
-        no_control(text, |c| matches!(c, '\n' | '\r' | '\t'))?;
-        at_most(text, 10_000)?;
-        Ok(text)
-    }
+    /// The value of an attribute: 1 to 1,000 characters on one line.
+    AttributeValue, "attributes", 1_000, one_line
 );
 
 text_value!(
-    /// Why a product was discontinued or deleted: 1 to 500 characters on one line, trimmed.
-    Reason, "reason", |input| one_line(input, 500)
+    /// A tag: 1 to 64 characters on one line.
+    Tag, "tags", 64, one_line
 );
 
-text_value!(
-    /// The name of an attribute: 1 to 64 of `a-z 0-9 _`, starting with a letter.
-    AttributeName, "attributes", |input| {
-        allowed(input, 64, "a-z, 0-9 and '_' in names", |c| {
-            c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'
-        })?;
-        if input.starts_with(|c: char| c.is_ascii_lowercase()) {
-            Ok(input)
-        } else {
-            Err("must have names that start with a letter".to_owned())
-        }
-    }
-);
-
-text_value!(
-    /// The value of an attribute: 1 to 1,000 characters on one line, trimmed.
-    AttributeValue, "attributes", |input| one_line(input, 1_000)
-);
-
-text_value!(
-    /// A tag: 1 to 64 of `a-z 0-9 -`.
-    Tag, "tags", |input| slug(input)
-);
-
-/// Checks a slug: 1 to 64 of `a-z 0-9 -`.
-pub(super) fn slug(text: &str) -> Result<&str, String> {
-    allowed(text, 64, "a-z, 0-9 and '-'", |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')?;
-    Ok(text)
-}
-
-fn one_line(input: &str, longest: usize) -> Result<&str, String> {
-    let text = input.trim();
+/// Checks a text on one line that shows something; returns it trimmed and in NFC.
+pub(super) fn one_line(input: &str, longest: usize) -> Result<Cow<'_, str>, String> {
+    let text = nfc(characters::trim(input));
     if text.is_empty() {
         return Err("must not be empty".to_owned());
     }
-    no_control(text, |_| false)?;
-    at_most(text, longest)?;
+    checked(&text, false, longest)?;
     Ok(text)
 }
 
-fn allowed(text: &str, longest: usize, set: &str, is_allowed: fn(char) -> bool) -> Result<(), String> {
-    if text.is_empty() {
-        return Err("must not be empty".to_owned());
-    }
-    if let Some(c) = text.chars().find(|c| !is_allowed(*c)) {
-        return Err(format!("may contain only {set}, not {c:?}"));
+fn checked(text: &str, lines: bool, longest: usize) -> Result<(), String> {
+    characters::check(text, lines)?;
+    if !characters::shows_something(text) {
+        return Err("must show something: it holds invisible characters only".to_owned());
     }
     at_most(text, longest)
 }
 
-fn no_control(text: &str, except: fn(char) -> bool) -> Result<(), String> {
-    match text.chars().find(|c| c.is_control() && !except(*c)) {
-        Some(c) => Err(format!("must not contain the control character {c:?}")),
-        None => Ok(()),
+fn nfc(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
     }
 }
 

@@ -1,0 +1,232 @@
+//! Which characters a text may hold: what people write in any script stays, what only hides or disturbs is refused.
+//!
+//! Promises: a refusal names the character as `U+XXXX`; joiners stay where the script or the emoji beside them needs them;
+//! what shows nothing does not make a text.
+
+use std::ops::RangeInclusive;
+
+type Ranges = &'static [RangeInclusive<char>];
+
+/// Embeddings, overrides and isolates: they reorder what stands beside the text. Marks (U+200E, U+200F, U+061C) do not.
+const REORDERING: Ranges = &['\u{202A}'..='\u{202E}', '\u{2066}'..='\u{2069}'];
+
+/// Invisible and of no use in any text here.
+const INVISIBLE: Ranges = &[
+    '\u{2060}'..='\u{2065}',
+    '\u{206A}'..='\u{206F}',
+    '\u{FEFF}'..='\u{FEFF}',
+    '\u{FFF0}'..='\u{FFFB}',
+    '\u{1BCA0}'..='\u{1BCA3}',
+    '\u{1D173}'..='\u{1D17A}',
+    '\u{E0000}'..='\u{E001F}',
+    '\u{E0080}'..='\u{E00FF}',
+    '\u{E01F0}'..='\u{E0FFF}',
+];
+
+/// Allowed beside what shows, but nothing by itself: marks of direction, variation selectors, fillers, the soft hyphen.
+const SHOWS_NOTHING: Ranges = &[
+    '\u{AD}'..='\u{AD}',
+    '\u{34F}'..='\u{34F}',
+    '\u{61C}'..='\u{61C}',
+    '\u{115F}'..='\u{1160}',
+    '\u{17B4}'..='\u{17B5}',
+    '\u{180B}'..='\u{180F}',
+    '\u{200B}'..='\u{200F}',
+    '\u{2800}'..='\u{2800}',
+    '\u{3164}'..='\u{3164}',
+    '\u{FE00}'..='\u{FE0F}',
+    '\u{FFA0}'..='\u{FFA0}',
+    '\u{13430}'..='\u{1345F}',
+    '\u{16FE4}'..='\u{16FE4}',
+    '\u{1D159}'..='\u{1D159}',
+    '\u{E0000}'..='\u{E0FFF}',
+];
+
+/// Scripts whose letters change their form beside each other.
+const CURSIVE: Ranges = &[
+    '\u{600}'..='\u{77F}',
+    '\u{7C0}'..='\u{7FF}',
+    '\u{840}'..='\u{8FF}',
+    '\u{1800}'..='\u{18AF}',
+    '\u{A840}'..='\u{A87F}',
+    '\u{FB50}'..='\u{FDFF}',
+    '\u{FE70}'..='\u{FEFC}',
+    '\u{10AC0}'..='\u{10AFF}',
+    '\u{10B80}'..='\u{10BAF}',
+    '\u{10D00}'..='\u{10D3F}',
+    '\u{10EC0}'..='\u{10FDF}',
+    '\u{1E900}'..='\u{1E95F}',
+];
+
+/// Scripts of India and their relatives, and Hebrew: joiners choose among the forms of letters and marks.
+const CONJUNCT: Ranges = &[
+    '\u{591}'..='\u{5F4}',
+    '\u{900}'..='\u{DFF}',
+    '\u{F00}'..='\u{109F}',
+    '\u{1700}'..='\u{17FF}',
+    '\u{1900}'..='\u{1AAF}',
+    '\u{1B00}'..='\u{1C4F}',
+    '\u{1CD0}'..='\u{1CFF}',
+    '\u{A800}'..='\u{A82F}',
+    '\u{A880}'..='\u{A8FF}',
+    '\u{A930}'..='\u{A95F}',
+    '\u{A980}'..='\u{AAFF}',
+    '\u{ABC0}'..='\u{ABFF}',
+    '\u{11000}'..='\u{11FFF}',
+    '\u{1E5D0}'..='\u{1E5FF}',
+];
+
+/// Signs that take the vowel of the letter before them: a joiner after one is meant, whatever follows.
+const VIRAMAS: &[char] = &[
+    '\u{94D}', '\u{9CD}', '\u{A4D}', '\u{ACD}', '\u{B4D}', '\u{BCD}', '\u{C4D}', '\u{CCD}', '\u{D3B}',
+    '\u{D3C}', '\u{D4D}', '\u{DCA}', '\u{F84}', '\u{1039}', '\u{103A}', '\u{1714}', '\u{17D2}', '\u{1A60}',
+    '\u{1B44}', '\u{1BAA}', '\u{1BAB}', '\u{A806}', '\u{A8C4}', '\u{A953}', '\u{A9C0}', '\u{AAF6}',
+    '\u{ABED}',
+];
+
+/// Scripts that put no spaces between words: there an invisible space says where a line may end.
+const WITHOUT_SPACES: Ranges = &[
+    '\u{E00}'..='\u{109F}',
+    '\u{1780}'..='\u{17FF}',
+    '\u{1950}'..='\u{19FF}',
+    '\u{1A20}'..='\u{1AAF}',
+    '\u{1B00}'..='\u{1B7F}',
+    '\u{A980}'..='\u{A9FF}',
+    '\u{AA00}'..='\u{AADF}',
+];
+
+const MONGOLIAN: Ranges = &['\u{1807}'..='\u{1807}', '\u{1820}'..='\u{18AA}'];
+
+/// What emoji are made of, generously: pictures and symbols, never letters.
+const PICTURES: Ranges = &[
+    '\u{A9}'..='\u{A9}',
+    '\u{AE}'..='\u{AE}',
+    '\u{203C}'..='\u{203C}',
+    '\u{2049}'..='\u{2049}',
+    '\u{2122}'..='\u{2122}',
+    '\u{2139}'..='\u{2139}',
+    '\u{2190}'..='\u{21FF}',
+    '\u{2300}'..='\u{23FF}',
+    '\u{24C2}'..='\u{24C2}',
+    '\u{25A0}'..='\u{27BF}',
+    '\u{2900}'..='\u{297F}',
+    '\u{2B00}'..='\u{2BFF}',
+    '\u{3030}'..='\u{303D}',
+    '\u{3297}'..='\u{3299}',
+    '\u{1F000}'..='\u{1FAFF}',
+];
+
+const ZWSP: char = '\u{200B}';
+const ZWNJ: char = '\u{200C}';
+const ZWJ: char = '\u{200D}';
+const VOWEL_SEPARATOR: char = '\u{180E}';
+const BLACK_FLAG: char = '\u{1F3F4}';
+const LAST_TAG: char = '\u{E007F}';
+
+/// Says which character of the text is not allowed, and why. `lines`: new lines and tabs are.
+pub(super) fn check(text: &str, lines: bool) -> Result<(), String> {
+    let control = |c: char| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'));
+    // Most texts hold nothing that needs a look at its neighbours.
+    if text.is_ascii() {
+        return text.chars().find(|c| control(*c)).map_or(Ok(()), |c| Err(refusal(c, CONTROL)));
+    }
+    for (at, c) in text.char_indices() {
+        let why =
+            if control(c) { Some(CONTROL) } else { refused(c, &text[..at], &text[at + c.len_utf8()..]) };
+        if let Some(why) = why {
+            return Err(refusal(c, why));
+        }
+    }
+    Ok(())
+}
+
+/// Whether anything of the text can be seen.
+pub(super) fn shows_something(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !is_in(c, SHOWS_NOTHING))
+}
+
+/// Space at the ends of a text is not part of it. What separates lines or pages in a way of its own is no space.
+pub(super) fn trim(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() && !matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}'))
+}
+
+const CONTROL: &str = "a control character";
+
+fn refusal(c: char, why: &str) -> String {
+    format!("must not hold U+{:04X}, {why}: take it out", u32::from(c))
+}
+
+fn refused(c: char, before: &str, after: &str) -> Option<&'static str> {
+    match c {
+        '\u{2028}' | '\u{2029}' => Some("a line separator"),
+        ZWSP => {
+            let (before, after) = (before.chars().next_back(), after.chars().next());
+            let has_none = |c: Option<char>| c.is_some_and(|c| is_in(c, WITHOUT_SPACES));
+            (!has_none(before) || !has_none(after))
+                .then_some("an invisible space that only scripts without spaces need")
+        }
+        ZWNJ | ZWJ => {
+            (!is_needed(c, before, after)).then_some("a joiner that the characters beside it do not need")
+        }
+        VOWEL_SEPARATOR => {
+            let (before, after) = (before.chars().next_back(), after.chars().next());
+            let is_letter = |c: Option<char>| c.is_some_and(|c| is_in(c, MONGOLIAN));
+            (!is_letter(before) || !is_letter(after)).then_some("an invisible character")
+        }
+        '\u{E0020}'..=LAST_TAG => (!is_of_a_flag(c, before, after)).then_some("an invisible tag"),
+        _ if is_in(c, REORDERING) => Some("which reorders the text around it"),
+        _ if is_in(c, INVISIBLE) => Some("an invisible character"),
+        _ if is_noncharacter(c) => Some("which is no character"),
+        _ => None,
+    }
+}
+
+/// Whether a joiner does something between these texts that can be seen.
+fn is_needed(joiner: char, before: &str, after: &str) -> bool {
+    let (Some(last), next) = (before.chars().next_back(), after.chars().next()) else {
+        return joiner == ZWJ && after.chars().next().is_some_and(|next| is_in(next, CURSIVE));
+    };
+    if VIRAMAS.contains(&last) {
+        return true;
+    }
+    let joins = |c: char| is_in(c, CURSIVE) || is_in(c, CONJUNCT);
+    if joins(last) && next.is_some_and(joins) {
+        return true;
+    }
+    // At the end of a word it keeps a letter in the form it has inside of one.
+    let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ZWNJ | ZWJ));
+    let is_cursive = |c: Option<char>| c.is_some_and(|c| is_in(c, CURSIVE));
+    joiner == ZWJ
+        && ((is_in(last, CURSIVE) && ends(next))
+            || (is_cursive(next) && ends(Some(last)))
+            || (ends_with_picture(before) && next.is_some_and(|c| is_in(c, PICTURES))))
+}
+
+/// Whether the last thing is a picture, whatever its colour or style.
+fn ends_with_picture(before: &str) -> bool {
+    let picture =
+        before.chars().rev().find(|c| !matches!(c, '\u{FE0E}' | '\u{FE0F}' | '\u{1F3FB}'..='\u{1F3FF}'));
+    picture.is_some_and(|c| is_in(c, PICTURES))
+}
+
+/// Whether a tag belongs to the flag of a region: a black flag, letters and digits, and the last tag.
+fn is_of_a_flag(tag: char, before: &str, after: &str) -> bool {
+    let is_name = |c: char| matches!(c, '\u{E0030}'..='\u{E0039}' | '\u{E0061}'..='\u{E007A}');
+    let named = before.trim_end_matches(is_name);
+    let follows_flag = named.ends_with(BLACK_FLAG);
+    let is_named = named.len() < before.len();
+    match tag {
+        LAST_TAG => follows_flag && is_named,
+        tag => {
+            follows_flag && is_name(tag) && after.chars().next().is_some_and(|c| c == LAST_TAG || is_name(c))
+        }
+    }
+}
+
+fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{FDD0}'..='\u{FDEF}') || u32::from(c) & 0xFFFE == 0xFFFE
+}
+
+fn is_in(c: char, ranges: Ranges) -> bool {
+    ranges.iter().any(|range| range.contains(&c))
+}
