@@ -75,8 +75,8 @@ pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) 
 
 /// Shows in the metrics what readiness says of each dependency.
 fn show(readiness: &Readiness, telemetry: &Telemetry) {
-    let readiness = readiness.clone();
-    let gauge = telemetry.meter().u64_observable_gauge(names::DEPENDENCY_UP).with_callback(move |observer| {
+    let (readiness, meter) = (readiness.clone(), telemetry.meter());
+    let gauge = meter.u64_observable_gauge(names::DEPENDENCY_UP).with_callback(move |observer| {
         for (name, is_up) in readiness.status().dependencies() {
             observer.observe(u64::from(is_up), &[KeyValue::new("dependency", name.to_owned())]);
         }

@@ -146,9 +146,7 @@ impl Telemetry {
         let mut text = Vec::new();
         let mut families = self.registry.gather();
         self.zeros.add_to(&mut families);
-        TextEncoder::new()
-            .encode(&families, &mut text)
-            .map_err(|error| Error::Metrics(error.to_string()))?;
+        TextEncoder::new().encode(&families, &mut text).map_err(|error| Error::Metrics(error.to_string()))?;
         String::from_utf8(text).map_err(|error| Error::Metrics(error.to_string()))
     }
 

@@ -1,7 +1,7 @@
 //! Every metric, in one place: its name, which dashboards, alerts and documents quote, what it counts, and in what.
 
 /// What a metric is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     Counter,
     Gauge,

@@ -23,7 +23,8 @@ impl Zeros {
             tracing::error!(name, "a metric that telemetry::names does not describe: a defect");
             return;
         };
-        let labels: Labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let labels: Labels =
+            labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let mut declared = self.declared.write().unwrap_or_else(PoisonError::into_inner);
         if !declared.iter().any(|(known, its)| known.name == metric.name && *its == labels) {
             declared.push((metric, labels));
