@@ -24,7 +24,7 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
     say!();
     say!("== importing the real catalog through {}/v1/commands:bulk", system.commands());
     let began = Instant::now();
-    import::run(vec![system.commands()], None).await?;
+    import::sample(vec![system.commands()]).await?;
     visible(&system, began).await?;
     let counts = verify::count(&system.config()).await?;
     say!();
