@@ -24,4 +24,5 @@ mod replay_builds_the_same_read_models;
 mod servers_may_be_away;
 mod sigterm_drains;
 mod stores_may_crash;
+mod the_api_page_can_be_followed;
 mod topics_are_verified;

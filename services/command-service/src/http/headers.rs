@@ -8,7 +8,7 @@ use toolkit::problem::Problem;
 use toolkit::telemetry::TraceContext;
 
 use super::observe::RequestContext;
-use crate::door::{self, Caller, Wish, idempotency_key, problem};
+use crate::door::{self, Caller, Wish, idempotency_key, malformed, problem};
 
 pub(super) const X_REQUEST_ID: &str = "x-request-id";
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -59,6 +59,10 @@ pub(super) fn wish(request: &HttpRequest, addressed: AddressedCommand) -> Result
 /// Refuses what would be passed over though its sender relies on it. `If-Modified-Since`, `Range` and `If-Range` are not
 /// among it: they are for reading, and RFC 9110 wants them ignored where they come with a command.
 pub(super) fn unkept(request: &HttpRequest) -> Result<(), Problem> {
+    if !request.query_string().is_empty() {
+        let given: String = request.query_string().chars().take(64).collect();
+        return Err(malformed(format!("a command has no parameters: leave out ?{given}")));
+    }
     let has = |name: &HeaderName| request.headers().contains_key(name);
     // With If-Match beside it, the standard wants it ignored.
     if has(&header::IF_UNMODIFIED_SINCE) && !has(&header::IF_MATCH) {
