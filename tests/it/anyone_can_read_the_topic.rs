@@ -2,8 +2,9 @@
 //!
 //! With `kcat`, a plain consumer that knows nothing of Folio, and apache-avro with the registry's schema.
 
-use std::collections::BTreeMap;
-use std::process::Command;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use apache_avro::types::Value as Avro;
@@ -123,6 +124,102 @@ fn unframed_as_confluent_does(value: &[u8]) -> anyhow::Result<(u32, &[u8])> {
     );
     ensure!(value[0] == 0, "unexpected magic byte {}", value[0]);
     Ok((u32::from_be_bytes(value[1..5].try_into()?), &value[5..]))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_consumer_of_the_documents_tells_effective_records_from_void_ones() -> anyhow::Result<()> {
+    let mut system = System::prepare().await?;
+    // Two writers of the same products: some records lose their race.
+    let (one, other) = (system.command_service().await?, system.command_service().await?);
+    let (one, other) = (Client::new(&one.url()), Client::new(&other.url()));
+    live(&one, 20).await?;
+    let mut void = 0;
+    for round in 0..50 {
+        let price = |client: &Client, add: u64| {
+            let client = client.clone();
+            async move { client.change_price("p1", 10_000 + 10 * round + add, &[]).await }
+        };
+        let racing = (0..4).flat_map(|add| [price(&one, add), price(&other, 4 + add)]);
+        for answer in futures::future::join_all(racing).await {
+            assert_eq!(answer?.status, 200);
+        }
+        void = audited(&system).await?.1;
+        if void >= 3 {
+            break;
+        }
+    }
+    assert!(void >= 3, "{void} void records: this test needs some");
+    // What is no key, what is of another partition, and what skips versions is void for everyone.
+    let strange = [
+        "not a key",
+        "p1/1/0/018f3a4e-0000-7000-8000-000000000001",
+        "p1/999999/0/018f3a4e-0000-7000-8000-000000000002",
+        "p1/01/0/018f3a4e-0000-7000-8000-000000000003",
+    ];
+    produce(&system, &strange).await?;
+
+    let records = kcat(&system).await?;
+    let (ours, _) = audited(&system).await?;
+    assert!(ours.len() < records.len() - 3 - strange.len());
+    assert_eq!(consumed(&records)?, ours);
+    Ok(())
+}
+
+/// (partition, offset) of every effective record, by our own reader, and how many are void.
+async fn audited(system: &System) -> anyhow::Result<(BTreeSet<(i64, i64)>, u64)> {
+    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
+    tokio::task::spawn_blocking(move || {
+        let mut effective = BTreeSet::new();
+        let audit = cli::audit::audit(&kafka, &topic, |partition, _, record| {
+            effective.insert((i64::from(partition.0), record.offset));
+        })?;
+        Ok((effective, audit.void))
+    })
+    .await?
+}
+
+/// The same by `deploy/sample/consumer.py`, which is shown what kcat reads.
+fn consumed(records: &[Value]) -> anyhow::Result<BTreeSet<(i64, i64)>> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/sample/consumer.py");
+    let mut consumer = Command::new("python3")
+        .args([script, "-", "6"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context(
+            "this test runs the consumer of docs/topic.md: install Python 3 (`apt-get install python3`)",
+        )?;
+    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
+    let mut input = consumer.stdin.take().context("its input")?;
+    let writing = std::thread::spawn(move || input.write_all(lines.as_bytes()));
+    let out = consumer.wait_with_output()?;
+    writing.join().map_err(|_| anyhow::anyhow!("writing to the consumer"))??;
+    ensure!(out.status.success(), "consumer.py failed");
+    let line = |line: &str| -> anyhow::Result<(i64, i64)> {
+        let record: Value = serde_json::from_str(line)?;
+        Ok((
+            record["partition"].as_i64().context("a partition")?,
+            record["offset"].as_i64().context("an offset")?,
+        ))
+    };
+    String::from_utf8(out.stdout)?.lines().map(line).collect()
+}
+
+/// Appends records with these keys, as someone who does not know the rule would.
+async fn produce(system: &System, keys: &[&str]) -> anyhow::Result<()> {
+    let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());
+    let lines: String = keys.iter().map(|key| format!("{key}|{{}}\n")).collect();
+    tokio::task::spawn_blocking(move || {
+        install()?;
+        let mut kcat = Command::new("kcat")
+            .args(["-b", &servers, "-P", "-t", &topic, "-p", "1", "-K", "|"])
+            .stdin(Stdio::piped())
+            .spawn()?;
+        kcat.stdin.take().context("its input")?.write_all(lines.as_bytes())?;
+        ensure!(kcat.wait()?.success(), "kcat could not write");
+        Ok(())
+    })
+    .await?
 }
 
 /// Every record of the topic, as `kcat -J` shows them.

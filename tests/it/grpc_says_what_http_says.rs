@@ -5,7 +5,7 @@ use contract::proto::catalog::v1::command_service_client::CommandServiceClient;
 use contract::proto::catalog::v1::query_service_client::QueryServiceClient;
 use contract::proto::catalog::v1::{
     ChangePrice, CommandRequest, CreateProduct, Freshness, GetHistoryRequest, GetProductRequest, ListProduct,
-    ListProductsRequest, Money, Outcome, SearchRequest, Status, command_result,
+    ListProductsRequest, Matched, Money, Outcome, SearchRequest, Status, SuggestRequest, command_result,
 };
 use testkit::{Client, System};
 use tonic::{Code, Request};
@@ -89,7 +89,27 @@ async fn commands_and_reads_over_grpc() -> anyhow::Result<()> {
     assert_eq!(queries.list_products(list).await?.into_inner().items.len(), 2);
     let search =
         SearchRequest { text: "gprc".to_owned(), freshness: freshness.clone(), ..SearchRequest::default() };
-    assert_eq!(queries.search(search).await?.into_inner().total, 2, "a typo is forgiven");
+    let found = queries.search(search).await?.into_inner();
+    assert_eq!((found.total, found.matched()), (2, Matched::Similar), "a typo is forgiven, and told");
+    for (statuses, count) in [(vec![], 2), (vec![Status::Draft.into()], 0)] {
+        let prefix = "Made ov".to_owned();
+        let suggest = SuggestRequest {
+            prefix,
+            statuses: statuses.clone(),
+            freshness: freshness.clone(),
+            ..Default::default()
+        };
+        let suggested = queries.suggest(suggest).await?.into_inner().suggestions;
+        assert_eq!(suggested.len(), count);
+        assert!(suggested.iter().all(|it| it.status() == Status::Listed && it.sku == "GRPC-1"));
+        let list = ListProductsRequest {
+            category: "tests/grpc".to_owned(),
+            freshness: freshness.clone(),
+            statuses,
+            ..ListProductsRequest::default()
+        };
+        assert_eq!(queries.list_products(list).await?.into_inner().items.len(), count);
+    }
     let history =
         GetHistoryRequest { product_id: "g2".to_owned(), freshness, ..GetHistoryRequest::default() };
     assert_eq!(queries.get_history(history).await?.into_inner().entries.len(), 2);

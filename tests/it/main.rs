@@ -4,6 +4,7 @@
 
 mod a_poisoned_record_stops_nothing_else;
 mod a_repeated_command_changes_nothing;
+mod a_shops_export_goes_in;
 mod acknowledged_commands_are_never_lost;
 mod an_answer_costs_little_more_than_the_acknowledgement;
 mod anyone_can_read_the_topic;
@@ -13,6 +14,7 @@ mod duplicates_and_restarts_are_harmless;
 mod grpc_says_what_http_says;
 mod instances_come_and_go;
 mod kafka_event_log_conforms;
+mod metrics_are_there_from_the_start;
 mod old_events_stay_readable;
 mod one_product_is_decided_in_order;
 mod overload_is_turned_away;

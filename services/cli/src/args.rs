@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Folio's tool: topics, schemas, stores, the local system, the sample catalog.
+use crate::commands::import::Options;
+
+/// Folio's tool: topics, schemas, stores, the local system, imports.
 #[derive(Debug, Parser)]
 #[command(name = "folio", version, about, arg_required_else_help = true)]
 pub struct Args {
@@ -14,6 +16,9 @@ pub struct Args {
     /// A setting that wins over file and environment, e.g. `--set kafka.bootstrap_servers=localhost:9092`.
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = toolkit::config::setting)]
     pub settings: Vec<(String, String)>,
+    /// Where state, data and logs of the local system are. Commands that are given no address take that system's.
+    #[arg(long, global = true, default_value = ".folio/run", value_name = "DIR")]
+    pub dir: PathBuf,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -21,13 +26,13 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Start everything locally, import the sample catalog, change some prices and show what one can ask.
-    Demo(Local),
+    Demo,
     /// Start the real servers and every service as local processes.
-    Up(Local),
+    Up,
     /// Stop what `up` or `demo` started and remove its files.
-    Down(Local),
+    Down,
     /// Show what `up` or `demo` started, and whether it is ready.
-    Status(Local),
+    Status,
     /// Kafka topics, as `deploy/topics.yaml` declares them.
     Topics {
         #[command(subcommand)]
@@ -43,24 +48,16 @@ pub enum Command {
         #[command(subcommand)]
         action: Stores,
     },
-    /// Import the sample catalog of 53,940 diamonds through the bulk API of a command service.
+    /// Import products from a CSV or NDJSON file, as shops export it, through the bulk API of a command service.
     Import {
-        /// Base address of a command service; several are used in turn.
-        #[arg(long, required = true, value_name = "URL")]
+        #[command(flatten)]
+        options: Box<Options>,
+        /// Base address of a command service; several are used in turn. The local system's if not given.
+        #[arg(long, value_name = "URL")]
         url: Vec<String>,
-        /// Import only the first N products.
-        #[arg(long, value_name = "N")]
-        first: Option<usize>,
     },
     /// Count effective records in Kafka and the products in each store, and compare. Changes nothing.
     Verify,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-pub struct Local {
-    /// Where state, data and logs of the local system are.
-    #[arg(long, default_value = ".folio/run", value_name = "DIR")]
-    pub dir: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,9 +70,9 @@ pub enum Topics {
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct TopicOptions {
-    /// `default`: 24 partitions, three replicas. `local`: 6 partitions, one replica.
-    #[arg(long, value_enum, default_value_t = Profile::Default)]
-    pub profile: Profile,
+    /// `default`: 24 partitions, three replicas. `local`: 6 partitions, one replica; taken for the local system.
+    #[arg(long, value_enum)]
+    pub profile: Option<Profile>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

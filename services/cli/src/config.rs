@@ -38,7 +38,13 @@ impl Default for Config {
 impl Config {
     /// The configuration for servers started by [`crate::local`], with one replica of everything.
     pub fn local(addresses: &Addresses, names: &Names) -> Self {
-        let mut config = Self::default();
+        Self::default().at(addresses, names)
+    }
+
+    /// The same for other servers, which have one replica of everything.
+    #[must_use]
+    pub fn at(self, addresses: &Addresses, names: &Names) -> Self {
+        let mut config = self;
         config.kafka.bootstrap_servers.clone_from(&addresses.kafka_bootstrap);
         config.registry.url.clone_from(&addresses.registry_url);
         config.cql.contact_points = vec![addresses.cql_contact_point.clone()];

@@ -64,7 +64,7 @@ impl Application {
         config.check()?;
         let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
         let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
-        let metrics = Metrics::new(&telemetry.meter(), &config.read_model);
+        let metrics = Metrics::new(&telemetry, &config.read_model);
         let needs = Needs::new(lifecycle.readiness(), &config.read_model);
         let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
         lifecycle.spawn("projector", async move {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ledger::VoidReason;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Gauge, Histogram, Meter};
-use toolkit::telemetry::names;
+use opentelemetry::metrics::{Counter, Gauge, Histogram};
+use toolkit::telemetry::{Telemetry, names};
 
 /// Instruments of one read model. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,7 +27,9 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn new(meter: &Meter, read_model: &str) -> Self {
+    pub(crate) fn new(telemetry: &Telemetry, read_model: &str) -> Self {
+        show(telemetry, read_model);
+        let meter = telemetry.meter();
         Self {
             model: KeyValue::new("model", read_model.to_owned()),
             applied: meter.u64_counter(names::PROJECTOR_APPLIED_TOTAL).build(),
@@ -38,10 +40,7 @@ impl Metrics {
             retries: meter.u64_counter(names::PROJECTOR_RETRIES_TOTAL).build(),
             takeovers: meter.u64_counter(names::PROJECTOR_TAKEOVERS_TOTAL).build(),
             repaired: meter.u64_counter(names::PROJECTOR_REPAIRED_PRODUCTS_TOTAL).build(),
-            batch_records: meter
-                .u64_histogram(names::PROJECTOR_BATCH_RECORDS)
-                .with_boundaries(vec![1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0])
-                .build(),
+            batch_records: meter.u64_histogram(names::PROJECTOR_BATCH_RECORDS).build(),
             batch_seconds: meter.f64_histogram(names::PROJECTOR_BATCH_SECONDS).build(),
             delay: meter.f64_histogram(names::PROJECTOR_DELAY_SECONDS).build(),
             lag: meter.u64_gauge(names::PROJECTOR_LAG_RECORDS).build(),
@@ -100,5 +99,30 @@ impl Metrics {
 
     pub(crate) fn stopped(&self, partitions: usize) {
         self.stopped.record(partitions as u64, std::slice::from_ref(&self.model));
+    }
+}
+
+/// The series that are there from the start. (What is told by partition stands without one until it owns one.)
+fn show(telemetry: &Telemetry, read_model: &str) {
+    let model = ("model", read_model);
+    for reason in [VoidReason::OutsideWindow, VoidReason::Stale, VoidReason::Ahead] {
+        telemetry.shows(names::VOID_RECORDS_TOTAL, &[model, ("reason", reason.name())]);
+    }
+    let by_model = [
+        names::GARBAGE_RECORDS_TOTAL,
+        names::VIOLATIONS_TOTAL,
+        names::PROJECTOR_APPLIED_TOTAL,
+        names::PROJECTOR_WRITES_TOTAL,
+        names::PROJECTOR_BATCH_RECORDS,
+        names::PROJECTOR_BATCH_SECONDS,
+        names::PROJECTOR_DELAY_SECONDS,
+        names::PROJECTOR_LAG_RECORDS,
+        names::PROJECTOR_RETRIES_TOTAL,
+        names::PROJECTOR_TAKEOVERS_TOTAL,
+        names::PROJECTOR_REPAIRED_PRODUCTS_TOTAL,
+        names::PROJECTOR_STOPPED_PARTITIONS,
+    ];
+    for name in by_model {
+        telemetry.shows(name, &[model]);
     }
 }

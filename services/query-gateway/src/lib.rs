@@ -9,6 +9,7 @@ mod grpc;
 mod http;
 #[cfg(test)]
 mod tests;
+mod zeros;
 
 use std::net::SocketAddr;
 
@@ -42,6 +43,7 @@ impl Application {
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         config.check()?;
         let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
+        zeros::show(&telemetry);
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
         let meter = telemetry.meter();
         let stores = Stores::new(&config);
@@ -49,7 +51,7 @@ impl Application {
         let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
         let http = http::serve(&config, questions.clone(), http::Metrics::new(&meter), &lifecycle)?;
         let grpc = grpc::serve(&config, questions, grpc::Metrics::new(&meter), &lifecycle).await?;
-        stores.connect(&config, &lifecycle, &meter);
+        stores.connect(&config, &lifecycle);
         let addresses = Addresses { http, grpc, ops };
         tracing::info!(http = %http, grpc = %grpc, ops = %ops, "the query gateway is open");
         Ok(Self { addresses, lifecycle, telemetry })

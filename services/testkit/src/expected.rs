@@ -126,7 +126,7 @@ fn document(head: &Effective) -> Value {
     row["categories"] = ends.map(|end| category[..end].to_owned()).collect();
     row["attribute_names"] = product.attributes.iter().map(|(name, _)| name).collect();
     row["attribute_pairs"] =
-        product.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        product.attributes.iter().map(|(name, value)| format!("{name}\u{1f}{value}")).collect();
     json!({ "external_version": head.version, "document": sorted(row) })
 }
 

@@ -11,6 +11,7 @@ pub mod connections;
 pub mod cql;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod entity_tags;
 #[cfg(any(feature = "kafka-producer", feature = "kafka-consumer", feature = "kafka-admin"))]
 pub mod kafka;
 pub mod lifecycle;

@@ -24,7 +24,7 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
     say!();
     say!("== importing the real catalog through {}/v1/commands:bulk", system.commands());
     let began = Instant::now();
-    import::run(vec![system.commands()], None).await?;
+    import::sample(vec![system.commands()]).await?;
     visible(&system, began).await?;
     let counts = verify::count(&system.config()).await?;
     say!();
@@ -124,8 +124,7 @@ async fn look(client: &Client, system: &up::System, token: &str) -> anyhow::Resu
         "a read that waits for that write: GET /v1/products/diamond-00001",
         &ask("/v1/products/diamond-00001").await?,
     )?;
-    let search =
-        "/v1/search?q=premuim+diamond&attr.color=E&price_max=100000&facets=category,attr.clarity&page_size=2";
+    let search = "/v1/search?q=premuim+diamond&attr.color=E&price_max=100000&currency=USD&facets=category,attr.clarity&page_size=2";
     show(&format!("a search with a typo and facets: GET {search}"), &ask(search).await?)?;
     let history = "/v1/products/diamond-00001/history";
     show(&format!("what happened to it: GET {history}"), &ask(history).await?)

@@ -1,6 +1,7 @@
 //! The commands of `folio`, one file per verb.
 
 pub mod demo;
+mod find;
 pub mod import;
 pub mod schemas;
 pub mod stores;
@@ -26,26 +27,41 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     let _telemetry = toolkit::telemetry::init(SERVICE, &telemetry)?;
     match args.command {
-        Command::Demo(local) => demo::run(&local.dir).await,
-        Command::Up(local) => up::up(&local.dir).await.map(|system| up::describe(&system)),
-        Command::Down(local) => up::down(&local.dir).await,
-        Command::Status(local) => up::status(&local.dir).await,
+        Command::Demo => demo::run(&args.dir).await,
+        Command::Up => up::up(&args.dir).await.map(|system| up::describe(&system)),
+        Command::Down => up::down(&args.dir).await,
+        Command::Status => up::status(&args.dir).await,
+        Command::Import { options, url } => {
+            let urls = if options.dry_run { url } else { find::commands(url, &args.dir)? };
+            import::run(*options, urls).await.map(drop)
+        }
+        Command::Topics { .. } | Command::Schemas { .. } | Command::Stores { .. } | Command::Verify => {
+            let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
+            on_servers(args.command, servers).await
+        }
+    }
+}
+
+async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<()> {
+    let config = &servers.config;
+    match command {
         Command::Topics { action } => {
             let (options, create) = match action {
                 args::Topics::Apply(options) => (options, true),
                 args::Topics::Check(options) => (options, false),
             };
             let profile = match options.profile {
-                args::Profile::Default => Profile::Default,
-                args::Profile::Local => Profile::Local,
+                Some(args::Profile::Local) => Profile::Local,
+                None if servers.are_local => Profile::Local,
+                Some(args::Profile::Default) | None => Profile::Default,
             };
             topics::run(&config.kafka, &topics::declared("")?, profile, create).await
         }
-        Command::Schemas { action: args::Schemas::Register } => schemas::register(&config).await,
-        Command::Schemas { action: args::Schemas::Check } => schemas::check(&config).await,
-        Command::Stores { action: args::Stores::Apply } => stores::apply(&config).await,
-        Command::Stores { action: args::Stores::Check } => stores::check(&config).await,
-        Command::Import { url, first } => import::run(url, first).await.map(|_| ()),
-        Command::Verify => verify::run(&config).await,
+        Command::Schemas { action: args::Schemas::Register } => schemas::register(config).await,
+        Command::Schemas { action: args::Schemas::Check } => schemas::check(config).await,
+        Command::Stores { action: args::Stores::Apply } => stores::apply(config).await,
+        Command::Stores { action: args::Stores::Check } => stores::check(config).await,
+        Command::Demo | Command::Up | Command::Down | Command::Status | Command::Import { .. } => Ok(()),
+        Command::Verify => verify::run(config).await,
     }
 }

@@ -1,6 +1,7 @@
 //! `folio up`, `down` and `status`: the whole system as local processes. Promises that `up` can be repeated (what runs is
 //! kept, what died is started again), and that `down` leaves no process and no file behind.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -50,9 +51,11 @@ impl System {
 /// If a server or a service cannot be started or does not become ready: with its last log lines.
 pub async fn up(dir: &Path) -> anyhow::Result<System> {
     let began = Instant::now();
+    refuse_strangers(dir)?;
+    let known = load(dir)?;
     let servers = servers_dir(dir);
     let stack: Stack = tokio::task::spawn_blocking(move || local::up_servers(&servers)).await??;
-    let mut system = match load(dir) {
+    let mut system = match known {
         Some(system) if system.addresses == stack.addresses => system,
         _ => plan(&stack.addresses, dir)?,
     };
@@ -79,7 +82,12 @@ pub async fn up(dir: &Path) -> anyhow::Result<System> {
 /// # Errors
 /// If a process does not end.
 pub async fn down(dir: &Path) -> anyhow::Result<()> {
-    if let Some(system) = load(dir) {
+    refuse_strangers(dir)?;
+    let system = load(dir).unwrap_or_else(|error| {
+        say!("{error:#}; the services it named, if they run, go on");
+        None
+    });
+    if let Some(system) = system {
         let stops = system.services.iter().map(|service| async move {
             let drained = service.stop(GRACE).await;
             (service, drained)
@@ -94,7 +102,7 @@ pub async fn down(dir: &Path) -> anyhow::Result<()> {
     let servers = servers_dir(dir);
     tokio::task::spawn_blocking(move || local::down_servers(&servers)).await??;
     match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", dir.display()))
         }
         _ => {
@@ -109,7 +117,7 @@ pub async fn down(dir: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// If something is not ready.
 pub async fn status(dir: &Path) -> anyhow::Result<()> {
-    let Some(system) = load(dir) else {
+    let Some(system) = load(dir)? else {
         bail!("nothing was started in {}: run `make up`", dir.display());
     };
     let mut unready = Vec::new();
@@ -176,12 +184,83 @@ fn state_path(dir: &Path) -> PathBuf {
     dir.join("system.json")
 }
 
-fn load(dir: &Path) -> Option<System> {
-    serde_json::from_slice(&std::fs::read(state_path(dir)).ok()?).ok()
+/// The system that was started in `dir`, if one was.
+///
+/// # Errors
+/// If its state cannot be read.
+pub(crate) fn load(dir: &Path) -> anyhow::Result<Option<System>> {
+    let path = state_path(dir);
+    let state = match std::fs::read(&path) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        read => read.with_context(|| format!("reading {}", path.display()))?,
+    };
+    let system = serde_json::from_slice(&state);
+    system
+        .map(Some)
+        .with_context(|| format!("{} is no state of a local system: run `folio down`", path.display()))
+}
+
+/// What [`up`] makes in its folder. Nothing else may be there: [`down`] removes the folder with all that is in it.
+const OURS: [&str; 5] = ["servers", "servers.lock", "services", "system.json", "system.new"];
+
+/// Refuses a folder that is somebody else's.
+fn refuse_strangers(dir: &Path) -> anyhow::Result<()> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        read => read.with_context(|| format!("looking into the folder {}", dir.display()))?,
+    };
+    for entry in entries {
+        let name = entry.with_context(|| format!("looking into the folder {}", dir.display()))?.file_name();
+        if !OURS.iter().any(|ours| name == *ours) {
+            bail!(
+                "{} holds {:?}, which is none of a local system's files: give a folder of its own with --dir (`folio down` \
+                 removes it with all that is in it)",
+                dir.display(),
+                name
+            );
+        }
+    }
+    Ok(())
 }
 
 fn save(dir: &Path, system: &System) -> anyhow::Result<()> {
     let path = state_path(dir);
     let text = serde_json::to_vec_pretty(system)?;
     std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Leaves the state of a system in `dir`, as `up` does.
+    pub(crate) fn started_in(dir: &Path) {
+        let addresses = Addresses {
+            kafka_bootstrap: "127.0.0.1:1".to_owned(),
+            cql_contact_point: "127.0.0.1:2".to_owned(),
+            elasticsearch_url: "http://127.0.0.1:3".to_owned(),
+            registry_url: "http://127.0.0.1:4".to_owned(),
+        };
+        let command_service = Listens { http: "127.0.0.1:5".to_owned(), ..Listens::default() };
+        let (names, query_gateway) = (Names::default(), Listens::default());
+        let system = System { addresses, names, command_service, query_gateway, services: Vec::new() };
+        save(dir, &system).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_somebody_elses_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let thesis = dir.path().join("thesis.tex");
+        std::fs::write(&thesis, "years of work").unwrap();
+        for error in [down(dir.path()).await.unwrap_err(), up(dir.path()).await.map(drop).unwrap_err()] {
+            assert!(error.to_string().contains("thesis.tex"), "{error:#}");
+        }
+        assert!(thesis.is_file());
+        let error = down(&thesis).await.unwrap_err();
+        assert!(format!("{error:#}").contains("thesis.tex"), "{error:#}");
+        let error = status(dir.path()).await.unwrap_err();
+        assert!(error.to_string().contains("nothing was started"), "{error:#}");
+    }
 }

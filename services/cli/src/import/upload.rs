@@ -1,14 +1,18 @@
 //! Uploads lines of commands through the public bulk API.
 //! Promises that each line gets exactly one answer, in the end, or the upload fails saying why: lines without an answer
-//! are sent again (their idempotency keys make that harmless), also when the command service is killed in between.
+//! are sent again (their idempotency keys make that harmless), also when the command service is killed in between. What
+//! trying again cannot help ends it at once; what may pass ends it when nothing was answered for as long as its patience.
 
-use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use futures::StreamExt as _;
 use serde::Deserialize;
-use tokio::sync::Mutex;
+
+use super::refusal::Failure;
 
 /// Where and how to upload.
 #[derive(Clone, Debug)]
@@ -49,6 +53,17 @@ impl Answer {
         self.problem.as_ref()?.get("code")?.as_str()
     }
 
+    /// What is wrong, for people; empty if nothing is.
+    pub fn told(&self) -> String {
+        let Some(problem) = &self.problem else { return String::new() };
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let mut told = format!("{}: {}", text(&problem["code"]), text(&problem["detail"]));
+        for error in problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default() {
+            told = format!("{told}; {} {}", text(&error["pointer"]), text(&error["detail"]));
+        }
+        told
+    }
+
     /// Is it worth sending the same line again?
     fn is_retryable(&self) -> bool {
         self.problem.as_ref().and_then(|it| it.get("retryable")).and_then(serde_json::Value::as_bool)
@@ -56,105 +71,160 @@ impl Answer {
     }
 }
 
+/// An upload under way: several requests may go on at once, and share what they learn.
+#[derive(Debug)]
+pub struct Uploading<'a> {
+    upload: &'a Upload,
+    client: reqwest::Client,
+    progressed: Mutex<Instant>,
+    turn: AtomicUsize,
+    told: AtomicBool,
+}
+
 impl Upload {
     /// Uploads `lines`; `answered` is called once per line that has its final answer, with the line's index.
     ///
     /// # Errors
-    /// If nothing was answered for `patience`: what the last attempt met.
+    /// If nothing was answered for `patience`, or trying again cannot help: what the last attempt met.
     pub async fn run(
         &self,
         lines: &[String],
         answered: impl Fn(usize, &Answer) + Sync,
     ) -> anyhow::Result<()> {
-        let client = reqwest::Client::builder().connect_timeout(Duration::from_secs(2)).build()?;
-        let chunks: Vec<(usize, &[String])> =
-            lines.chunks(self.chunk).enumerate().map(|(index, chunk)| (index * self.chunk, chunk)).collect();
-        let progressed = Arc::new(Mutex::new(Instant::now()));
-        let answered = &answered;
-        let results = futures::stream::iter(chunks)
-            .map(|(first, chunk)| self.chunk(&client, first, chunk, answered, &progressed))
+        let uploading = self.begin()?;
+        let (uploading, answered) = (&uploading, &answered);
+        let results = futures::stream::iter(lines.chunks(self.chunk).enumerate())
+            .map(|(index, chunk)| {
+                uploading.send(chunk, move |line, answer| answered(index * self.chunk + line, answer))
+            })
             .buffer_unordered(self.parallel)
             .collect::<Vec<_>>()
             .await;
         results.into_iter().collect()
     }
 
-    async fn chunk(
+    /// Begins an upload whose lines come one request after another.
+    ///
+    /// # Errors
+    /// If an address is none.
+    pub fn begin(&self) -> anyhow::Result<Uploading<'_>> {
+        for url in &self.urls {
+            let parsed = reqwest::Url::parse(url).with_context(|| format!("{url} is no address"))?;
+            if !["http", "https"].contains(&parsed.scheme()) || !parsed.has_host() {
+                bail!("{url} is no address of a command service: write it like http://127.0.0.1:8080");
+            }
+        }
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Uploading {
+            upload: self,
+            client,
+            progressed: Mutex::new(Instant::now()),
+            turn: AtomicUsize::new(0),
+            told: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Uploading<'_> {
+    /// Sends `lines` in one request, and again those that have no final answer; `answered` is called once per line.
+    ///
+    /// # Errors
+    /// If nothing was answered for the upload's patience, or trying again cannot help.
+    pub async fn send(
         &self,
-        client: &reqwest::Client,
-        first: usize,
-        chunk: &[String],
-        answered: &(impl Fn(usize, &Answer) + Sync),
-        progressed: &Mutex<Instant>,
+        lines: &[String],
+        mut answered: impl FnMut(usize, &Answer),
     ) -> anyhow::Result<()> {
-        let mut open: Vec<usize> = (0..chunk.len()).collect();
-        let mut attempt = first / self.chunk.max(1);
+        let mut open: Vec<usize> = (0..lines.len()).collect();
+        let urls = &self.upload.urls;
+        let mut turn = self.turn.fetch_add(1, Ordering::Relaxed);
         while !open.is_empty() {
-            let body = open.iter().fold(String::new(), |body, &index| body + &chunk[index] + "\n");
+            let body = open.iter().fold(String::new(), |body, &index| body + &lines[index] + "\n");
             let mut done = 0;
             let mut again = Vec::new();
-            let url = &self.urls[attempt % self.urls.len()];
-            attempt += 1;
+            let url = &urls[turn % urls.len()];
+            turn += 1;
             let outcome = self
-                .request(client, url, body, |answer| {
+                .request(url, body, |answer| {
                     let Some(&index) = open.get(done) else { return };
                     done += 1;
                     if answer.is_retryable() {
                         again.push(index);
                     } else {
-                        answered(first + index, &answer);
+                        answered(index, &answer);
                     }
                 })
                 .await;
             if done > again.len() {
-                *progressed.lock().await = Instant::now();
+                *self.progressed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             }
             again.extend_from_slice(&open[done..]);
             open = again;
-            if let Err(error) = outcome {
-                let idle = progressed.lock().await.elapsed();
-                if idle > self.patience {
-                    return Err(
-                        error.context(format!("uploading to {url}: no line was answered for {idle:.0?}"))
-                    );
-                }
-            }
-            if !open.is_empty() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            let failure = match outcome {
+                Ok(()) if open.is_empty() => break,
+                Ok(()) => Failure::passing("takes no more for the moment"),
+                Err(failure) => failure,
+            };
+            self.judge(url, failure)?;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
     }
 
-    async fn request(
-        &self,
-        client: &reqwest::Client,
-        url: &str,
-        body: String,
-        mut each: impl FnMut(Answer),
-    ) -> anyhow::Result<()> {
-        let sent = client
-            .post(format!("{url}/v1/commands:bulk"))
+    /// Goes on after what may pass, for as long as there is patience; says so once.
+    fn judge(&self, url: &str, failure: Failure) -> anyhow::Result<()> {
+        let Failure { may_pass, why } = failure;
+        if !may_pass {
+            bail!("{url} {why}");
+        }
+        let idle = self.progressed.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        let patience = self.upload.patience;
+        if idle > patience {
+            bail!("{url} {why}; no line was answered for {idle:.0?}");
+        }
+        if idle > Duration::from_secs(2) && !self.told.swap(true, Ordering::Relaxed) {
+            tracing::warn!("{url} {why}; trying again for {patience:.0?}");
+        }
+        Ok(())
+    }
+
+    async fn request(&self, url: &str, body: String, mut each: impl FnMut(Answer)) -> Result<(), Failure> {
+        let sent = self
+            .client
+            .post(format!("{}/v1/commands:bulk", url.trim_end_matches('/')))
             .header("content-type", "application/x-ndjson")
             .body(body)
             .send();
-        let answer =
-            tokio::time::timeout(self.patience, sent).await.context("waiting for the first answer")??;
+        let patience = self.upload.patience;
+        let answer = tokio::time::timeout(patience, sent).await.map_err(|_| Failure::of_silence(patience))?;
+        let answer = answer.map_err(|error| Failure::of_transport(&error))?;
         let status = answer.status();
-        if !status.is_success() {
-            bail!("the bulk API answered {status}: {}", answer.text().await.unwrap_or_default());
+        if status != reqwest::StatusCode::OK {
+            return Err(Failure::of_status(status, &answer.text().await.unwrap_or_default()));
+        }
+        let content_type =
+            answer.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
+        if !content_type.starts_with("application/x-ndjson") {
+            return Err(Failure::of_stranger(content_type));
         }
         let mut stream = answer.bytes_stream();
         let mut rest: Vec<u8> = Vec::new();
         while let Some(piece) =
-            tokio::time::timeout(self.patience, stream.next()).await.context("waiting for answers")?
+            tokio::time::timeout(patience, stream.next()).await.map_err(|_| Failure::of_silence(patience))?
         {
-            rest.extend_from_slice(&piece.context("reading answers")?);
+            let piece = piece.map_err(|error| Failure::passing(format!("broke off: {error}")))?;
+            rest.extend_from_slice(&piece);
             let mut start = 0;
-            while let Some(length) = rest[start..].iter().position(|&byte| byte == b'\n') {
+            while let Some(length) = memchr::memchr(b'\n', &rest[start..]) {
                 let line = &rest[start..start + length];
-                each(serde_json::from_slice(line).with_context(|| {
-                    format!("an answer that is not one: {}", String::from_utf8_lossy(line))
+                each(serde_json::from_slice(line).map_err(|_| {
+                    Failure::lasting(format!(
+                        "gave an answer that is none: {}",
+                        String::from_utf8_lossy(line)
+                    ))
                 })?);
                 start += length + 1;
             }

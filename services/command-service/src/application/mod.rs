@@ -5,6 +5,7 @@
 
 mod backend;
 mod kafka;
+mod zeros;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,6 +67,7 @@ impl Application {
     ) -> anyhow::Result<Self> {
         config.check()?;
         let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
+        zeros::show(&telemetry);
         let meter = telemetry.meter();
         let readiness = lifecycle.readiness();
         let needs = Needs {

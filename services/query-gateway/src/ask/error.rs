@@ -28,6 +28,8 @@ pub(crate) enum AskError {
     Malformed(Vec<Fault>),
     #[error("header {}: {}", .0.field, .0.detail)]
     Header(Fault),
+    #[error("product {product} has version {version}, for which {header} does not hold")]
+    Precondition { header: String, product: String, version: u64 },
     #[error("{0}")]
     BadConsistencyToken(String),
     #[error("{0}")]
@@ -106,6 +108,7 @@ impl AskError {
         match self {
             Self::Malformed(_) => Code::MalformedRequest,
             Self::Header(_) => Code::InvalidHeader,
+            Self::Precondition { .. } => Code::VersionConflict,
             Self::BadConsistencyToken(_) => Code::BadConsistencyToken,
             Self::BadPageToken(_) => Code::BadPageToken,
             Self::NotFound { .. } => Code::ProductNotFound,
@@ -156,7 +159,7 @@ impl From<AskError> for Problem {
                 .fold(problem, |problem, fault| problem.field(pointer(&fault.field), fault.detail)),
             AskError::Header(fault) => problem.field(pointer(&fault.field), fault.detail),
             AskError::NotFound { product, .. } => problem.with("product_id", product),
-            AskError::Gone { product, version } => {
+            AskError::Gone { product, version } | AskError::Precondition { product, version, .. } => {
                 problem.with("product_id", product).with("current_version", version)
             }
             AskError::Behind { model, unit, at, asked } => problem
@@ -198,6 +201,7 @@ mod tests {
             AskError::BadPageToken(String::new()),
             AskError::NotFound { product: product(), version: None },
             AskError::Gone { product: product(), version: 1 },
+            AskError::Precondition { header: "if-match".to_owned(), product: product(), version: 1 },
             AskError::Behind { model: "products", unit: Unit::Version, at: 1, asked: 2 },
             AskError::Lost { model: "products", product: product(), version: 1 },
             AskError::Unavailable { store: "cql", why: String::new() },

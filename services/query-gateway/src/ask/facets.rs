@@ -15,11 +15,12 @@ pub(crate) fn facet(name: &str, price_bounds: &[u64]) -> Result<Facet, String> {
         "brand" => Facet::Brand,
         "status" => Facet::Status,
         "tags" => Facet::Tags,
+        "currency" => Facet::Currency,
         "attr" | "attributes" => Facet::AttributeNames,
         "price" => Facet::Price { bounds: bounds(price_bounds)? },
         _ => {
             let attribute = name.strip_prefix("attr.").or_else(|| name.strip_prefix("attributes."));
-            let choices = "category, brand, status, tags, price, attr, attr.<name>";
+            let choices = "category, brand, status, tags, currency, price, attr, attr.<name>";
             let not_a_facet =
                 |why: &str| format!("\"{}\" is not a facet{why}: give some of {choices}", shown(name));
             let attribute = attribute.ok_or_else(|| not_a_facet(""))?;
@@ -49,10 +50,15 @@ mod tests {
     #[test]
     fn a_facet_is_found_by_its_name() {
         assert_eq!(facet("brand", &[]), Ok(Facet::Brand));
+        assert_eq!(facet("currency", &[]), Ok(Facet::Currency));
         assert_eq!(
             facet("attr.color", &[]),
             Ok(Facet::Attribute { name: AttributeName::parse("color").unwrap() })
         );
+        for name in ["Größe, cm", "a.b*", "a=b"] {
+            let parsed = AttributeName::parse(name).unwrap();
+            assert_eq!(facet(&format!("attr.{name}"), &[]), Ok(Facet::Attribute { name: parsed }));
+        }
         assert_eq!(facet("attributes.color", &[]), facet("attr.color", &[]));
         assert_eq!(facet("price", &[5, 10]), Ok(Facet::Price { bounds: vec![5, 10] }));
         assert_eq!(facet("price", &[]), Ok(Facet::Price { bounds: PRICE_BOUNDS.to_vec() }));
@@ -61,7 +67,7 @@ mod tests {
     #[test]
     fn what_is_not_a_facet_is_refused() {
         assert!(facet("colour", &[]).unwrap_err().contains("\"colour\" is not a facet"));
-        for name in ["attr.", "attr.Color", "attr.a=b", "attr..*", "attributes.a b", ""] {
+        for name in ["attr.", "attr. ", "attr.a\u{1f}b", "attributes.a\nb", ""] {
             assert!(facet(name, &[]).is_err(), "{name}");
         }
         assert!(facet(&"x".repeat(100_000), &[]).unwrap_err().len() < 300);

@@ -2,7 +2,7 @@
 //!
 //! Promise: a request is refused for its size before its items are looked at, so a small one costs little, whatever it says.
 
-use read_models::search;
+use read_models::{Status, search};
 
 /// Faults told of one request; how many more there are is told too.
 pub(crate) const MAX_FAULTS: usize = 20;
@@ -22,6 +22,8 @@ pub(crate) const MAX_SUGGESTIONS: u32 = 20;
 pub(crate) const MAX_VALUES: usize = search::MAX_VALUES;
 /// Facets, and bounds of a price facet.
 pub(crate) const MAX_FACETS: usize = search::MAX_FACETS;
+/// Values of one facet.
+pub(crate) const MAX_FACET_SIZE: usize = search::MAX_FACET_SIZE;
 /// The highest price a filter can name, in minor units.
 pub(crate) const MAX_PRICE: u64 = search::MAX_PRICE;
 /// The highest version a product can have: stores count with signed numbers.
@@ -35,6 +37,24 @@ pub(crate) fn count(given: usize, max: usize) -> Result<(), String> {
 /// A price that a filter names.
 pub(crate) fn price(price: u64) -> Result<u64, String> {
     if price <= MAX_PRICE { Ok(price) } else { Err(format!("{price} is too high: give at most {MAX_PRICE}")) }
+}
+
+/// How many values a facet shows.
+pub(crate) fn facet_size(size: usize) -> Result<usize, String> {
+    match size {
+        1..=MAX_FACET_SIZE => Ok(size),
+        _ => Err(format!("{size} is not a number of values: give 1 to {MAX_FACET_SIZE}")),
+    }
+}
+
+/// A status that products of a list can have.
+pub(crate) fn listed_status(status: Status) -> Result<Status, String> {
+    match status {
+        Status::Deleted => {
+            Err("deleted: a list holds no deleted products, but a search finds them".to_owned())
+        }
+        _ => Ok(status),
+    }
 }
 
 /// A version that a question names.
@@ -75,6 +95,7 @@ mod tests {
     fn a_number_that_a_store_cannot_count_is_refused() {
         assert!(price(1 << 63).is_err() && price(MAX_PRICE).is_ok());
         assert!(version(0).is_err() && version(1 << 63).is_err() && version(MAX_VERSION).is_ok());
+        assert!(facet_size(0).is_err() && facet_size(1).is_ok() && facet_size(MAX_FACET_SIZE + 1).is_err());
         assert!(count(3, 2).is_err() && count(2, 2).is_ok());
     }
 
@@ -96,6 +117,7 @@ mod tests {
             ("completions", u64::from(MAX_SUGGESTIONS)),
             ("values of one filter", MAX_VALUES as u64),
             ("facets, and price bounds", MAX_FACETS as u64),
+            ("values of one facet", MAX_FACET_SIZE as u64),
             ("bytes of a text to search for", search::MAX_TEXT_BYTES as u64),
             ("words of a text to search for", search::MAX_WORDS as u64),
             ("faults told", MAX_FAULTS as u64),

@@ -10,6 +10,7 @@ mod flight;
 mod freshness;
 pub(crate) mod limits;
 mod metrics;
+mod moment;
 mod progress;
 mod quota;
 mod reached;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use contract::ConsistencyToken;
 use read_models::history::{HistoryEntry, Order, Past};
 use read_models::products::CategoryItem;
-use read_models::search::{SearchRequest, SearchResponse, Suggestion};
+use read_models::search::{SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 use read_models::{CategoryPath, Page, PageRequest, ProductId, QueryError, Status, StoredProduct};
 
 pub(crate) use batch::{Batch, Found};
@@ -29,6 +30,7 @@ pub(crate) use error::AskError;
 pub(crate) use faults::{Fault, Faults};
 pub(crate) use freshness::Freshness;
 pub(crate) use metrics::Metrics;
+pub(crate) use moment::Moment;
 pub(crate) use stores::Stores;
 
 use crate::config::QueriesConfig;
@@ -115,17 +117,18 @@ impl Questions {
         .await
     }
 
-    /// The products of a category.
+    /// The products of a category that have one of these statuses; none: all but deleted ones.
     pub(crate) async fn category(
         &self,
         category: &CategoryPath,
+        statuses: &[Status],
         page: &PageRequest,
         freshness: &Freshness,
     ) -> Result<Page<CategoryItem>, AskError> {
         page.check().map_err(of_the_request)?;
         self.counted("category", async |place| {
             self.products_reached(freshness, place).await?;
-            self.stores.products.ask(|q| q.list_category(category, page)).await
+            self.stores.products.ask(|q| q.list_category(category, statuses, page)).await
         })
         .await
     }
@@ -164,17 +167,17 @@ impl Questions {
         .await
     }
 
-    /// Products whose name begins with `prefix`.
+    /// Products whose name or SKU begins so.
     pub(crate) async fn suggest(
         &self,
-        prefix: &str,
-        size: u32,
+        mut request: SuggestRequest,
         freshness: &Freshness,
     ) -> Result<Vec<Suggestion>, AskError> {
-        let size = if size == 0 { SUGGESTIONS } else { size.min(MAX_SUGGESTIONS) };
+        request.size = if request.size == 0 { SUGGESTIONS } else { request.size.min(MAX_SUGGESTIONS) };
+        let request = &request;
         self.counted("suggest", async |place| {
             self.search_reached(freshness, place).await?;
-            let found = self.stores.search.ask(|q| q.suggest(prefix, size)).await;
+            let found = self.stores.search.ask(|q| q.suggest(request)).await;
             found.inspect_err(|error| self.progress.search.notice(error))
         })
         .await

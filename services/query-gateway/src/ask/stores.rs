@@ -7,15 +7,12 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Gauge, Meter};
 use read_models::{QueryError, group_id, history, products, search};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::cql::Cql;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::search::Search;
-use toolkit::telemetry::names;
 
 use super::AskError;
 use crate::config::Config;
@@ -48,12 +45,12 @@ impl Stores {
 
     /// Connects under `lifecycle`, and then keeps asking whether each store is there. A read model whose tables are missing
     /// keeps no other from being read.
-    pub(crate) fn connect(&self, config: &Config, lifecycle: &Lifecycle, meter: &Meter) {
+    pub(crate) fn connect(&self, config: &Config, lifecycle: &Lifecycle) {
         // The tasks end with the work, not before: requests that drain still need the stores.
         let stop = lifecycle.drained();
         let (readiness, keeper) = (lifecycle.readiness(), self.clone());
-        let connector = |name| Connector::new(name, readiness.dependency(name), stop.clone(), config, meter);
-        let part = |name| Connector::new(name, readiness.part(name), stop.clone(), config, meter);
+        let connector = |name| Connector::new(readiness.dependency(name), stop.clone(), config);
+        let part = |name| Connector::new(readiness.part(name), stop.clone(), config);
         let (cql, products, history) = (connector(CQL), part(products::NAME), part(history::NAME));
         let prefix = &config.queries.group_prefix;
         let (of_products, of_history) = (group_id(prefix, products::NAME), group_id(prefix, history::NAME));
@@ -140,33 +137,22 @@ impl<Q> Store<Q> {
 
 /// Watches over one connection, and tells readiness.
 struct Connector {
-    name: &'static str,
     dependency: Dependency,
-    is_up: Gauge<u64>,
     stop: CancellationToken,
     interval: Duration,
 }
 
 impl Connector {
-    fn new(
-        name: &'static str,
-        dependency: Dependency,
-        stop: CancellationToken,
-        config: &Config,
-        meter: &Meter,
-    ) -> Self {
-        let is_up = meter.u64_gauge(names::DEPENDENCY_UP).build();
-        Self { name, dependency, is_up, stop, interval: config.queries.probe_interval() }
+    fn new(dependency: Dependency, stop: CancellationToken, config: &Config) -> Self {
+        Self { dependency, stop, interval: config.queries.probe_interval() }
     }
 
     fn up(&self) {
         self.dependency.up();
-        self.is_up.record(1, &[KeyValue::new("dependency", self.name)]);
     }
 
     fn down(&self, why: String) {
         self.dependency.down(why);
-        self.is_up.record(0, &[KeyValue::new("dependency", self.name)]);
     }
 
     /// Opens, as often as it takes; none when the process ends first. A missing table is waited for too: whoever installs

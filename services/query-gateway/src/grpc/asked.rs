@@ -6,17 +6,20 @@
 use std::fmt::Display;
 
 use contract::proto::catalog::v1;
-use jiff::Timestamp;
 use prost_types::{Duration, Timestamp as ProtoTimestamp};
 use read_models::history::Past;
 use read_models::search::{
-    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, Tag, check_text,
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, SuggestRequest, Tag,
+    check_text, currency_needed,
 };
-use read_models::{CategoryPath, Currency, PageRequest, ProductId, Version};
+use read_models::{CategoryPath, Currency, PageRequest, ProductId, Status, Version};
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
 use crate::ask::limits::{self, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_VALUES};
-use crate::ask::{AskError, Faults, Freshness, Questions, facets};
+use crate::ask::{AskError, Faults, Freshness, Moment, Questions, facets};
 
+/// The token as metadata.
+const CONSISTENCY_TOKEN: &str = "consistency-token";
 /// The most nanoseconds beside whole seconds.
 const MAX_NANOS: i32 = 999_999_999;
 
@@ -57,6 +60,17 @@ impl Reading {
         values.filter_map(|(at, value)| self.check(&format!("{field}[{at}]"), read(value))).collect()
     }
 
+    /// The same of texts, where a blank one is no value.
+    fn texts<T, E: Display>(
+        &mut self,
+        field: &str,
+        values: &[String],
+        read: impl Fn(&str) -> Result<T, E>,
+    ) -> Vec<T> {
+        let read = |text: &String| if is_blank(text) { Ok(None) } else { read(text).map(Some) };
+        self.list(field, MAX_VALUES, values, read).into_iter().flatten().collect()
+    }
+
     pub(super) fn product_id(&mut self, field: &str, text: &str) -> Option<ProductId> {
         self.check(field, ProductId::parse(text))
     }
@@ -81,11 +95,7 @@ impl Reading {
                 Some(Past::Version(Version(version)))
             }
             v1::get_product_request::Past::AsOf(ProtoTimestamp { seconds, nanos }) => {
-                if !(0..=MAX_NANOS).contains(&nanos) {
-                    self.fault("as_of", format!("has {nanos} nanoseconds: give 0 to {MAX_NANOS}"));
-                    return None;
-                }
-                self.check("as_of", Timestamp::new(seconds, nanos)).map(Past::Time)
+                self.check("as_of", Moment::of_proto(seconds, nanos)).map(|moment| Past::Time(moment.0))
             }
         }
     }
@@ -102,36 +112,50 @@ impl Reading {
             self.fault("sort", format!("{} is not one of the enum's numbers", request.sort));
         }
         self.check("text", check_text(&request.text));
-        SearchRequest {
-            text: Some(request.text).filter(|text| !text.trim().is_empty()),
-            filters: self.filters(request.filters.unwrap_or_default()),
+        let filters = request.filters.unwrap_or_default();
+        let has_currency = !is_blank(&filters.currency);
+        let facet_size = Some(request.facet_size as usize).filter(|size| *size > 0);
+        let asked = SearchRequest {
+            text: given(request.text),
+            filters: self.filters(filters),
             sort,
             facets: self.facets(&request.facets),
+            facet_size: facet_size
+                .and_then(|size| self.check("facet_size", limits::facet_size(size)))
+                .unwrap_or_default(),
             page: page(request.page_size, request.page_token),
+        };
+        if let (Some(what), false) = (asked.compares_amounts(), has_currency) {
+            self.fault("filters.currency", format!("is missing: {}", currency_needed(what)));
         }
+        asked
     }
 
-    pub(super) fn prefix(&mut self, prefix: String) -> Option<String> {
-        if prefix.trim().is_empty() {
-            self.fault("prefix", "is missing: give the beginning of a name");
+    pub(super) fn suggest(&mut self, prefix: String, size: u32, statuses: &[i32]) -> Option<SuggestRequest> {
+        let statuses = self.list("statuses", MAX_VALUES, statuses, status);
+        if is_blank(&prefix) {
+            self.fault("prefix", "is missing: give the beginning of a name or SKU");
             return None;
         }
-        self.check("prefix", check_text(&prefix)).map(|()| prefix)
+        self.check("prefix", check_text(&prefix)).map(|()| SuggestRequest { prefix, size, statuses })
+    }
+
+    pub(super) fn listed_statuses(&mut self, statuses: &[i32]) -> Vec<Status> {
+        let listed = |number: &i32| status(number).and_then(limits::listed_status);
+        self.list("statuses", MAX_VALUES, statuses, listed)
     }
 
     fn filters(&mut self, filters: v1::Filters) -> Filters {
         let v1::Filters { category, brands, statuses, currency, price_min, price_max, attributes, tags } =
             filters;
-        let status = |number: &i32| {
-            let status = contract::proto::status_from(*number);
-            status.ok_or_else(|| format!("{number} is not one of the enum's numbers"))
-        };
         let attribute = |filter: &v1::AttributeFilter| {
             let name = AttributeName::parse(&filter.name)?;
-            AttributeValue::parse(&filter.value).map(|value| (name, value))
+            if is_blank(&filter.value) {
+                return Ok(None);
+            }
+            AttributeValue::parse(&filter.value).map(|value| Some((name, value)))
         };
-        let category = Some(category).filter(|text| !text.is_empty());
-        let currency = Some(currency).filter(|text| !text.is_empty());
+        let (category, currency) = (given(category), given(currency));
         let mut price = |field: &str, price: Option<u64>| self.check(field, limits::price(price?));
         let price_min = price("filters.price_min", price_min);
         let price_max = price("filters.price_max", price_max);
@@ -142,13 +166,17 @@ impl Reading {
         }
         Filters {
             category: category.and_then(|text| self.check("filters.category", CategoryPath::parse(&text))),
-            brands: self.list("filters.brands", MAX_VALUES, &brands, |text| Brand::parse(text)),
+            brands: self.texts("filters.brands", &brands, Brand::parse),
             statuses: self.list("filters.statuses", MAX_VALUES, &statuses, status),
             currency: currency.and_then(|text| self.check("filters.currency", Currency::parse(&text))),
             price_min,
             price_max,
-            attributes: self.list("filters.attributes", MAX_VALUES, &attributes, attribute),
-            tags: self.list("filters.tags", MAX_VALUES, &tags, |text| Tag::parse(text)),
+            attributes: self
+                .list("filters.attributes", MAX_VALUES, &attributes, attribute)
+                .into_iter()
+                .flatten()
+                .collect(),
+            tags: self.texts("filters.tags", &tags, Tag::parse),
         }
     }
 
@@ -157,11 +185,46 @@ impl Reading {
     }
 }
 
-pub(super) fn page(size: u32, token: String) -> PageRequest {
-    PageRequest::new(size.min(MAX_PAGE_SIZE), Some(token).filter(|token| !token.is_empty()))
+fn status(number: &i32) -> Result<Status, String> {
+    let status = contract::proto::status_from(*number);
+    status.ok_or_else(|| format!("{number} is not one of the enum's numbers"))
 }
 
-pub(super) fn freshness(questions: &Questions, asked: Option<v1::Freshness>) -> Result<Freshness, AskError> {
+pub(super) fn page(size: u32, token: String) -> PageRequest {
+    PageRequest::new(size.min(MAX_PAGE_SIZE), given(token))
+}
+
+/// A blank text is an absent one, as over HTTP: protobuf does not tell them apart.
+fn given(text: String) -> Option<String> {
+    Some(text).filter(|text| !is_blank(text))
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
+/// What a header asks over HTTP and metadata cannot: passed over, it would give another answer than was asked for.
+const REFUSED_METADATA: [(&str, &str); 5] = [
+    ("prefer", "give the time to wait as freshness.wait"),
+    ("if-match", "compare the version that is answered"),
+    ("if-none-match", "compare the version that is answered"),
+    ("if-modified-since", "compare the updated_at that is answered"),
+    ("if-unmodified-since", "compare the updated_at that is answered"),
+];
+
+/// Reads how fresh the answer must be: a field of the request. The token may stand in the metadata instead, under the name that
+/// it has over HTTP, where interceptors can put it.
+pub(super) fn freshness(
+    questions: &Questions,
+    metadata: &MetadataMap,
+    asked: Option<v1::Freshness>,
+) -> Result<Freshness, AskError> {
+    let mut reading = Reading::default();
+    for (name, advice) in REFUSED_METADATA {
+        if metadata.contains_key(name) {
+            reading.fault(name, format!("means nothing as metadata: {advice}"));
+        }
+    }
     let asked = asked.unwrap_or_default();
     let wait = asked.wait.map(|Duration { seconds, nanos }| {
         let nanos = Some(nanos).filter(|nanos| (0..=MAX_NANOS).contains(nanos))?;
@@ -169,8 +232,22 @@ pub(super) fn freshness(questions: &Questions, asked: Option<v1::Freshness>) -> 
     });
     if wait == Some(None) {
         let detail = format!("must be 0 seconds or more, with 0 to {MAX_NANOS} nanoseconds, or left out");
-        return Err(AskError::malformed("freshness.wait", detail));
+        reading.fault("freshness.wait", detail);
     }
-    let wait = wait.flatten();
-    questions.freshness(Some(asked.consistency_token.as_str()).filter(|token| !token.is_empty()), wait)
+    let field = given(asked.consistency_token);
+    let mut sent: Vec<&MetadataValue<Ascii>> = metadata.get_all(CONSISTENCY_TOKEN).into_iter().collect();
+    let sent = match (sent.pop(), sent.is_empty()) {
+        (value, true) => value.map(|value| value.to_str().unwrap_or_default().to_owned()),
+        (_, false) => {
+            reading.fault(CONSISTENCY_TOKEN, "is given several times as metadata: give it once");
+            None
+        }
+    };
+    if let (Some(sent), Some(field)) = (&sent, &field)
+        && sent != field
+    {
+        reading.fault(CONSISTENCY_TOKEN, "differs from freshness.consistency_token: give one of them");
+    }
+    reading.finish(Some(()))?;
+    questions.freshness(sent.or(field).as_deref(), wait.flatten())
 }

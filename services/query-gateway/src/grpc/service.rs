@@ -34,7 +34,7 @@ impl QueryService for Service {
             let past = reading.past(request.past);
             let id = reading.product_id("product_id", &request.product_id);
             let id = reading.finish(id)?;
-            let freshness = freshness(&self.questions, request.freshness)?;
+            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
             let found = match past {
                 None => self.questions.product(&id, &freshness).await?,
                 Some(past) => self.questions.product_at(&id, past, &freshness).await?,
@@ -53,7 +53,7 @@ impl QueryService for Service {
             let mut reading = Reading::default();
             let ids = reading.product_ids(&request.product_ids);
             let ids = reading.finish(ids)?;
-            let freshness = freshness(&self.questions, request.freshness)?;
+            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
             let batch = self.questions.products(&ids, &freshness).await?;
             let items = batch.found.into_iter().map(|found| match found {
                 Found::Here(found) => {
@@ -80,10 +80,11 @@ impl QueryService for Service {
         let call = async {
             let mut reading = Reading::default();
             let category = reading.category(&request.category);
+            let statuses = reading.listed_statuses(&request.statuses);
             let category = reading.finish(category)?;
-            let freshness = freshness(&self.questions, request.freshness)?;
+            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
             let page = page(request.page_size, request.page_token);
-            let found = self.questions.category(&category, &page, &freshness).await?;
+            let found = self.questions.category(&category, &statuses, &page, &freshness).await?;
             Ok(v1::ListProductsResponse {
                 items: found.items.iter().map(views::category_item).collect(),
                 next_page_token: found.next.unwrap_or_default(),
@@ -101,7 +102,7 @@ impl QueryService for Service {
             let mut reading = Reading::default();
             let id = reading.product_id("product_id", &request.product_id);
             let id = reading.finish(id)?;
-            let freshness = freshness(&self.questions, request.freshness)?;
+            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
             let order = if request.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
             let page = page(request.page_size, request.page_token);
             let found = self.questions.history(&id, order, &page, &freshness).await?;
@@ -123,7 +124,7 @@ impl QueryService for Service {
             let mut reading = Reading::default();
             let search = reading.search(request);
             let search = reading.finish(Some(search))?;
-            let freshness = freshness(&self.questions, asked)?;
+            let freshness = freshness(&self.questions, &metadata, asked)?;
             Ok(views::found(self.questions.search(&search, &freshness).await?))
         };
         self.metrics.observe("Search", &metadata, call).await
@@ -136,10 +137,10 @@ impl QueryService for Service {
         let (metadata, _, request) = request.into_parts();
         let call = async {
             let mut reading = Reading::default();
-            let prefix = reading.prefix(request.prefix);
-            let prefix = reading.finish(prefix)?;
-            let freshness = freshness(&self.questions, request.freshness)?;
-            let found = self.questions.suggest(&prefix, request.size, &freshness).await?;
+            let asked = reading.suggest(request.prefix, request.size, &request.statuses);
+            let asked = reading.finish(asked)?;
+            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
+            let found = self.questions.suggest(asked, &freshness).await?;
             Ok(v1::SuggestResponse { suggestions: found.into_iter().map(views::suggestion).collect() })
         };
         self.metrics.observe("Suggest", &metadata, call).await

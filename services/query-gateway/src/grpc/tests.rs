@@ -42,7 +42,7 @@ fn token(text: &str) -> v1::Freshness {
 
 #[tokio::test]
 async fn all_that_is_wrong_is_told_at_once() {
-    let filters = v1::Filters { statuses: vec![77], category: "A".to_owned(), ..Default::default() };
+    let filters = v1::Filters { statuses: vec![77], category: "a//b".to_owned(), ..Default::default() };
     let facets = vec![v1::Facet { field: "colour".to_owned(), price_bounds: Vec::new() }];
     let request = v1::SearchRequest { filters: Some(filters), facets, sort: 99, ..Default::default() };
     let mut fields = error(service().search(Request::new(request)).await, Code::MalformedRequest);
@@ -64,9 +64,67 @@ async fn a_damaged_consistency_token_and_a_negative_wait_are_refused() {
     error(service().get_product(Request::new(request)).await, Code::BadConsistencyToken);
     let wait = Some(prost_types::Duration { seconds: -1, nanos: 0 });
     let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
-    let request = v1::SuggestRequest { prefix: "dia".into(), size: 0, freshness };
+    let request = v1::SuggestRequest { prefix: "dia".into(), freshness, ..Default::default() };
     let fields = error(service().suggest(Request::new(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/freshness.wait"]);
+}
+
+#[tokio::test]
+async fn blank_texts_are_absent_ones_as_over_http() {
+    let blank = || " ".to_owned();
+    let filters = v1::Filters {
+        category: blank(),
+        brands: vec![String::new(), blank()],
+        currency: blank(),
+        tags: vec![String::new()],
+        attributes: vec![v1::AttributeFilter { name: "color".to_owned(), value: String::new() }],
+        ..Default::default()
+    };
+    let request = v1::SearchRequest {
+        text: blank(),
+        filters: Some(filters),
+        page_token: blank(),
+        ..Default::default()
+    };
+    error(service().search(Request::new(request)).await, Code::StoreUnavailable);
+    let fields =
+        error(service().suggest(Request::new(v1::SuggestRequest::default())).await, Code::MalformedRequest);
+    assert_eq!(fields, ["/prefix"]);
+}
+
+#[tokio::test]
+async fn what_metadata_asks_is_done_or_refused() {
+    let asked = |name: &'static str, value: &str, token_field: &str| {
+        let freshness = Some(token(token_field));
+        let mut request =
+            Request::new(v1::GetProductRequest { product_id: "p-1".into(), freshness, ..Default::default() });
+        request.metadata_mut().insert(name, value.parse().unwrap());
+        request
+    };
+    // The token is read as the field is: a damaged one is damaged, and one that differs from the field is a fault.
+    error(service().get_product(asked("consistency-token", "damaged", "")).await, Code::BadConsistencyToken);
+    let both = service().get_product(asked("consistency-token", "a", "b")).await;
+    assert_eq!(error(both, Code::MalformedRequest), ["/consistency-token"]);
+    for name in ["prefer", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {
+        let refused = service().get_product(asked(name, "1", "")).await;
+        assert_eq!(error(refused, Code::MalformedRequest), [format!("/{name}")]);
+    }
+    error(service().get_product(asked("x-other", "1", "")).await, Code::StoreUnavailable);
+}
+
+#[tokio::test]
+async fn every_time_that_a_timestamp_can_say_can_be_asked_for() {
+    let at = |seconds, nanos| {
+        let past = Some(v1::get_product_request::Past::AsOf(prost_types::Timestamp { seconds, nanos }));
+        Request::new(v1::GetProductRequest { product_id: "p-1".into(), past, ..Default::default() })
+    };
+    for (seconds, nanos) in [(253_402_300_799, 999_999_999), (-62_135_596_800, 0)] {
+        error(service().get_product(at(seconds, nanos)).await, Code::StoreUnavailable);
+    }
+    for (seconds, nanos) in [(253_402_300_800, 0), (-62_135_596_801, 0), (0, -1), (0, 1_000_000_000)] {
+        let fields = error(service().get_product(at(seconds, nanos)).await, Code::MalformedRequest);
+        assert_eq!(fields, ["/as_of"]);
+    }
 }
 
 #[tokio::test]

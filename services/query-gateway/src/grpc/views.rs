@@ -7,7 +7,7 @@ use prost_types::Timestamp as ProtoTimestamp;
 use read_models::StoredProduct;
 use read_models::history::HistoryEntry;
 use read_models::products::CategoryItem;
-use read_models::search::{FacetCounts, Hit, SearchResponse, Suggestion};
+use read_models::search::{FacetCounts, Hit, Matched, SearchResponse, Suggestion};
 
 use crate::ask::AskError;
 
@@ -63,6 +63,11 @@ pub(super) fn found(found: SearchResponse) -> v1::SearchResponse {
         total: found.total,
         facets: found.facets.into_iter().map(facet).collect(),
         next_page_token: found.next.unwrap_or_default(),
+        matched: match found.matched {
+            Matched::Exact => v1::Matched::Exact,
+            Matched::Similar => v1::Matched::Similar,
+        }
+        .into(),
     }
 }
 
@@ -73,7 +78,12 @@ fn facet(counts: FacetCounts) -> v1::FacetCounts {
         from: bucket.from,
         to: bucket.to,
     });
-    v1::FacetCounts { field: counts.facet, buckets: buckets.collect() }
+    v1::FacetCounts {
+        field: counts.facet,
+        buckets: buckets.collect(),
+        other_values: counts.other_values,
+        other_count: counts.other_count,
+    }
 }
 
 pub(super) fn suggestion(suggestion: Suggestion) -> v1::Suggestion {
@@ -81,5 +91,7 @@ pub(super) fn suggestion(suggestion: Suggestion) -> v1::Suggestion {
         product_id: suggestion.product_id.to_string(),
         name: suggestion.name,
         category: suggestion.category.to_string(),
+        sku: suggestion.sku,
+        status: proto::status(suggestion.status).into(),
     }
 }

@@ -85,7 +85,7 @@ pub(super) fn page(params: &mut Params) -> PageRequest {
 pub(super) fn head(asked: &AskedFreshness) -> HttpResponseBuilder {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CACHE_CONTROL, "no-cache"));
-    answer.insert_header((header::VARY, "Consistency-Token, Prefer"));
+    answer.insert_header((header::VARY, "Accept-Encoding, Consistency-Token, Prefer"));
     if let Some(token) = &asked.token {
         answer.insert_header((CONSISTENCY_TOKEN.clone(), token.as_str()));
     }

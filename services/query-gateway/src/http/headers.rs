@@ -1,10 +1,10 @@
-//! Request headers that shape an answer: `Prefer`, `If-None-Match`, `X-Request-Id`.
+//! Request headers that shape an answer: `Prefer`, `X-Request-Id`.
 //!
 //! Promises: preferences that are not known are passed over, as RFC 7240 wants; a known one that cannot be read is not.
 
 use std::time::Duration;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::ask::limits::{MAX_HEADER_BYTES, is_request_id, shown};
 use crate::ask::{AskError, Fault};
@@ -44,15 +44,6 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, St
     Ok(None)
 }
 
-/// Whether the caller already has the representation with this entity tag (RFC 9110: weak comparison).
-pub(super) fn none_match(headers: &HeaderMap, etag: &str) -> bool {
-    let given = headers.get_all(IF_NONE_MATCH).filter_map(|header| header.to_str().ok());
-    given
-        .flat_map(|text| text.split(','))
-        .map(str::trim)
-        .any(|candidate| candidate == "*" || candidate.strip_prefix("W/").unwrap_or(candidate) == etag)
-}
-
 /// The caller's id of this request, if it is one that can be logged and echoed.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(&REQUEST_ID)?.to_str().ok()?;
@@ -85,18 +76,6 @@ mod tests {
         for value in ["wait", "wait=", "wait=soon", "wait=-1", "wait=1.5", "wait=99999999999"] {
             assert!(preferred_wait(&headers(&PREFER, &[value])).is_err(), "{value}");
         }
-    }
-
-    #[test]
-    fn an_entity_tag_matches_itself_weakly_in_a_list_and_the_star() {
-        let matches = |value: &str| none_match(&headers(&IF_NONE_MATCH, &[value]), "\"42\"");
-        assert!(matches("\"42\""));
-        assert!(matches("W/\"42\""));
-        assert!(matches("\"41\", \"42\""));
-        assert!(matches("*"));
-        assert!(!matches("\"4\""));
-        assert!(!matches("42"));
-        assert!(!none_match(&HeaderMap::new(), "\"42\""));
     }
 
     #[test]

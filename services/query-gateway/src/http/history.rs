@@ -5,6 +5,7 @@ use read_models::history::Order;
 use serde_json::json;
 
 use super::asked::{answer, freshness, page, page_answer, product_id};
+use super::conditions::Conditions;
 use super::params::Params;
 use super::views;
 use crate::ask::Questions;
@@ -19,6 +20,7 @@ pub(super) async fn history(request: HttpRequest, questions: web::Data<Questions
         let order = params.choice("order", &orders).unwrap_or_default();
         let page = page(&mut params);
         params.finish()?;
+        Conditions::none_apply(&request)?;
         let found = questions.history(&id, order, &page, &asked.freshness).await?;
         let items: Vec<_> = found.items.iter().map(views::history_entry).collect();
         let body = json!({ "product_id": id.as_str(), "items": items, "next_page_token": found.next });

@@ -4,6 +4,7 @@
 //! request's id; nothing is served from a cache without asking here first.
 
 mod asked;
+mod conditions;
 mod headers;
 mod history;
 mod observe;
@@ -43,6 +44,7 @@ pub(crate) fn app(
         .app_data(web::Data::new(metrics))
         .wrap(from_fn(observe::observe))
         .wrap(Compress::default())
+        .wrap(from_fn(conditions::tag_coding))
         .service(read_only("/v1/products/{product_id}", read().to(products::product)))
         .service(read_only("/v1/products:batchGet", read().to(products::batch)))
         .service(read_only("/v1/products", read().to(products::category)))

@@ -1,14 +1,15 @@
 //! The query string, taken apart name by name.
 //!
 //! Promises: every fault is told, all at once, each with the parameter's name; a parameter nobody asked for is a fault,
-//! because a filter that is misspelt and passed over answers another question. A query string that is too much is refused
-//! before it is taken apart.
+//! because a filter that is misspelt and passed over answers another question. A blank value is no value, whatever the
+//! parameter: forms send their empty fields too, and over gRPC an empty field is an absent one. A value that is not text in
+//! percent-encoded UTF-8 is a fault, never another text. A query string that is too much is refused before it is taken apart.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
-use actix_web::web::Query;
+use percent_encoding::percent_decode;
 
 use crate::ask::limits::{self, MAX_PARAMETERS, MAX_QUERY_BYTES, shown};
 use crate::ask::{AskError, Faults};
@@ -18,6 +19,8 @@ use crate::ask::{AskError, Faults};
 pub(super) struct Params {
     pairs: Vec<(String, String)>,
     known: Vec<String>,
+    /// Names whose value was a fault already: they are not missing as well.
+    unreadable: Vec<String>,
     faults: Faults,
 }
 
@@ -32,15 +35,27 @@ impl Params {
             let detail = format!("has {count} parameters: give at most {MAX_PARAMETERS}");
             return Err(AskError::malformed("query", detail));
         }
-        let pairs = Query::<Vec<(String, String)>>::from_query(query)
-            .map_err(|error| AskError::malformed("query", format!("cannot be read: {error}")))?;
-        Ok(Self { pairs: pairs.into_inner(), known: Vec::new(), faults: Faults::default() })
+        let mut params =
+            Self { pairs: Vec::new(), known: Vec::new(), unreadable: Vec::new(), faults: Faults::default() };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(name) = params.check(name, decoded(name)) else { continue };
+            match decoded(value) {
+                Ok(value) => params.pairs.push((name, value)),
+                Err(problem) => {
+                    params.fault(&name, problem);
+                    params.unreadable.push(name);
+                }
+            }
+        }
+        Ok(params)
     }
 
-    /// Every value of `name`, in order.
+    /// Every value of `name` that is not blank, in order.
     pub(super) fn all(&mut self, name: &str) -> Vec<String> {
         self.known.push(name.to_owned());
-        self.take(|given| given == name).into_iter().map(|(_, value)| value).collect()
+        let values = self.take(|given| given == name).into_iter().map(|(_, value)| value);
+        values.filter(|value| !is_blank(value)).collect()
     }
 
     /// Every value of `name`, read one by one; too many is a fault, and none of them is looked at.
@@ -57,13 +72,22 @@ impl Params {
         values.iter().filter_map(|value| self.check(name, read(value))).collect()
     }
 
-    /// The only value of `name`; given twice is a fault. Empty counts as not given.
+    /// The only value of `name`; given twice is a fault.
     pub(super) fn one(&mut self, name: &str) -> Option<String> {
         let mut values = self.all(name);
         if values.len() > 1 {
             self.fault(name, format!("is given {} times: give it once", values.len()));
         }
-        values.pop().filter(|value| !value.is_empty())
+        values.pop()
+    }
+
+    /// The only value of `name`, which must be there: `advice` says what to give.
+    pub(super) fn required(&mut self, name: &str, advice: &str) -> Option<String> {
+        let value = self.one(name);
+        if value.is_none() && !self.unreadable.iter().any(|unreadable| unreadable == name) {
+            self.fault(name, format!("is missing: {advice}"));
+        }
+        value
     }
 
     /// The only value of `name`, read as a `T`.
@@ -85,12 +109,14 @@ impl Params {
         found
     }
 
-    /// Every value of every name that begins with `prefix`, by the rest of the name.
+    /// Every value, blank ones aside, of every name that begins with `prefix`, by the rest of the name.
     pub(super) fn with_prefix(&mut self, prefix: &str) -> BTreeMap<String, Vec<String>> {
         self.known.push(format!("{prefix}<name>"));
         let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in self.take(|given| given.len() > prefix.len() && given.starts_with(prefix)) {
-            found.entry(name[prefix.len()..].to_owned()).or_default().push(value);
+            if !is_blank(&value) {
+                found.entry(name[prefix.len()..].to_owned()).or_default().push(value);
+            }
         }
         found
     }
@@ -136,6 +162,29 @@ impl Params {
     }
 }
 
+fn is_blank(value: &str) -> bool {
+    value.trim().is_empty()
+}
+
+/// The text that was sent as `application/x-www-form-urlencoded`, or what is wrong with it.
+fn decoded(text: &str) -> Result<String, String> {
+    let spaced: Vec<u8> = text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
+    let broken = text.match_indices('%').find(|(at, _)| {
+        let digits = spaced.get(at + 1..at + 3);
+        !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    if let Some((at, _)) = broken {
+        let rest: String = text[at..].chars().take(3).collect();
+        return Err(format!(
+            "has a % without two hexadecimal digits after it (\"{rest}\"): write %25 for a percent sign"
+        ));
+    }
+    match percent_decode(&spaced).decode_utf8() {
+        Ok(decoded) => Ok(decoded.into_owned()),
+        Err(_) => Err("is not UTF-8 once it is decoded: percent-encode the bytes of UTF-8".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +207,39 @@ mod tests {
         let attributes = params.with_prefix("attr.");
         assert_eq!(attributes["color"], ["E", "D"]);
         assert_eq!(attributes["cut"], ["ideal"]);
+        params.finish().unwrap();
+    }
+
+    #[test]
+    fn a_blank_value_is_no_value_of_any_parameter() {
+        let mut params =
+            Params::parse("brand=&tag=%20&tag=a&status=&size=+&page_token=&sort&attr.color=&attr.cut=x")
+                .unwrap();
+        assert_eq!(params.all("brand"), Vec::<String>::new());
+        assert_eq!(params.all("tag"), ["a"]);
+        assert_eq!(params.choice("status", &[("draft", 1)]), None);
+        assert_eq!(params.choice("sort", &[("name", 1)]), None);
+        assert_eq!(params.read::<u32>("size"), None);
+        assert_eq!(params.one("page_token"), None);
+        assert_eq!(params.with_prefix("attr.").into_keys().collect::<Vec<_>>(), ["cut"]);
+        params.finish().unwrap();
+        let mut params = Params::parse("q=").unwrap();
+        params.required("q", "give words");
+        assert_eq!(faults(params), [("q".to_owned(), "is missing: give words".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_not_percent_encoded_text_is_a_fault_and_no_other_text() {
+        for wrong in ["q=%", "q=%4", "q=100%", "q=%zz", "q=%E9", "q=%c3%28", "q=a%ff", "q=%\u{e9}1"] {
+            let mut params = Params::parse(wrong).unwrap();
+            params.required("q", "give words");
+            let faults = faults(params);
+            assert_eq!(faults.len(), 1, "{wrong}: {faults:?}");
+            assert_eq!(faults[0].0, "q", "{wrong}");
+        }
+        assert_eq!(faults(Params::parse("%zz=1").unwrap())[0].0, "%zz");
+        let mut params = Params::parse("q=Cr%C3%A8me+br\u{fb}l%c3%a9e%2B%25").unwrap();
+        assert_eq!(params.one("q").unwrap(), "Cr\u{e8}me br\u{fb}l\u{e9}e+%");
         params.finish().unwrap();
     }
 

@@ -1,18 +1,18 @@
 //! Products: one by id (now or as it was), several by id, those of a category.
 
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use jiff::Timestamp;
 use read_models::history::Past;
-use read_models::{CategoryPath, ProductId, Version};
+use read_models::{CategoryPath, ProductId, Status, Version};
 use serde_json::json;
+use toolkit::entity_tags::EntityTag;
 
 use super::asked::{answer, freshness, head, page, page_answer, product_id};
-use super::headers::{check_length, none_match};
+use super::conditions::{Conditions, Validators, last_modified};
 use super::params::Params;
 use super::views;
-use crate::ask::limits::{self, MAX_IDS};
-use crate::ask::{Found, Questions};
+use crate::ask::limits::{self, MAX_IDS, MAX_VALUES};
+use crate::ask::{Found, Moment, Questions};
 
 /// `GET /v1/products/{product_id}`
 pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
@@ -22,16 +22,20 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions
         let asked = freshness(&request, &mut params, &questions)?;
         let past = past(&mut params);
         params.finish()?;
-        check_length(request.headers(), &header::IF_NONE_MATCH)?;
+        let conditions = Conditions::read(&request)?;
         let found = match past {
             None => questions.product(&id, &asked.freshness).await?,
             Some(past) => questions.product_at(&id, past, &asked.freshness).await?,
         };
-        let etag = format!("\"{}\"", found.product.version.get());
+        let version = found.product.version.get();
+        let product = found.product.id.to_string();
+        let held = conditions.judge(&Validators { product, version, changed: found.updated_at })?;
+        let tag = held.clone().unwrap_or_else(|| EntityTag::strong(version, None));
         let mut answer = head(&asked);
-        answer.insert_header((header::ETAG, etag.as_str()));
-        if none_match(request.headers(), &etag) {
-            return Ok(answer.status(actix_web::http::StatusCode::NOT_MODIFIED).finish());
+        answer.insert_header((header::ETAG, tag.to_string()));
+        answer.insert_header((header::LAST_MODIFIED, last_modified(found.updated_at)));
+        if held.is_some() {
+            return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
         }
         Ok(answer.json(views::product(&found)))
     })
@@ -45,6 +49,7 @@ pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>)
         let asked = freshness(&request, &mut params, &questions)?;
         let ids = ids(&mut params);
         params.finish()?;
+        Conditions::none_apply(&request)?;
         let (mut items, mut gone, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         let batch = questions.products(&ids, &asked.freshness).await?;
         for found in batch.found {
@@ -61,20 +66,21 @@ pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>)
     .await
 }
 
-/// `GET /v1/products?category=a/b`
+/// `GET /v1/products?category=a/b&status=listed`
 pub(super) async fn category(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
     answer(&request, async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
-        let category = if let Some(text) = params.one("category") {
-            params.check("category", CategoryPath::parse(&text))
-        } else {
-            params.fault("category", "is missing: say which category to list, or use /v1/search".to_owned());
-            None
-        };
+        let category = params.required("category", "say which category to list, or use /v1/search");
+        let category = category.and_then(|text| params.check("category", CategoryPath::parse(&text)));
+        let statuses = params.list("status", MAX_VALUES, |text| {
+            let status = Status::parse(text).map_err(|error| error.to_string());
+            status.and_then(limits::listed_status)
+        });
         let page = page(&mut params);
         let category = params.finish_with(category)?;
-        let found = questions.category(&category, &page, &asked.freshness).await?;
+        Conditions::none_apply(&request)?;
+        let found = questions.category(&category, &statuses, &page, &asked.freshness).await?;
         let items: Vec<_> = found.items.iter().map(views::category_item).collect();
         let body = json!({ "items": items, "next_page_token": found.next });
         Ok(page_answer(&request, &asked, found.next.as_deref(), &body))
@@ -86,7 +92,7 @@ pub(super) async fn category(request: HttpRequest, questions: web::Data<Question
 fn past(params: &mut Params) -> Option<Past> {
     let version = params.read::<u64>("version");
     let version = version.and_then(|version| params.check("version", limits::version(version)));
-    let time = params.read::<Timestamp>("as_of");
+    let time = params.read::<Moment>("as_of").map(|moment| moment.0);
     if version.is_some() && time.is_some() {
         params.fault("as_of", "is given together with version: give one of them".to_owned());
     }

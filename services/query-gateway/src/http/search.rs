@@ -2,12 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use read_models::search::{
-    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, Tag, check_text,
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchRequest, Sort, SuggestRequest, Tag,
+    check_text, currency_needed,
 };
 use read_models::{CategoryPath, Currency, Status};
 use serde_json::json;
 
 use super::asked::{answer, freshness, head, page, page_answer};
+use super::conditions::Conditions;
 use super::params::Params;
 use super::views;
 use crate::ask::limits::{self, MAX_FACETS, MAX_VALUES, shown};
@@ -26,17 +28,24 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>
     answer(&request, async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
+        let currency = params.one("currency");
         let wanted = SearchRequest {
-            text: text(&mut params).filter(|text| !text.trim().is_empty()),
-            filters: filters(&mut params),
+            text: text(&mut params),
+            filters: filters(&mut params, currency.as_deref()),
             sort: params.choice("sort", &SORTS).unwrap_or_default(),
             facets: facets(&mut params),
+            facet_size: facet_size(&mut params),
             page: page(&mut params),
         };
+        if let (Some(what), None) = (wanted.compares_amounts(), currency) {
+            params.required("currency", &currency_needed(what));
+        }
         params.finish()?;
+        Conditions::none_apply(&request)?;
         let found = questions.search(&wanted, &asked.freshness).await?;
         let body = json!({
             "total": found.total,
+            "matched": found.matched.as_str(),
             "items": found.hits.iter().map(views::hit).collect::<Vec<_>>(),
             "facets": found.facets.iter().map(views::facet).collect::<Vec<_>>(),
             "next_page_token": found.next,
@@ -51,15 +60,13 @@ pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Questions
     answer(&request, async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
-        let prefix = params.one("q").unwrap_or_default();
-        if prefix.trim().is_empty() {
-            params.fault("q", "is missing: give the beginning of a name".to_owned());
-        } else {
-            params.check("q", check_text(&prefix));
-        }
+        let prefix = params.required("q", "give the beginning of a name or SKU");
+        let prefix = prefix.and_then(|prefix| params.check("q", check_text(&prefix)).map(|()| prefix));
+        let statuses = params.list("status", MAX_VALUES, Status::parse);
         let size = params.read::<u32>("size").unwrap_or_default();
-        params.finish()?;
-        let found = questions.suggest(&prefix, size, &asked.freshness).await?;
+        let prefix = params.finish_with(prefix)?;
+        Conditions::none_apply(&request)?;
+        let found = questions.suggest(SuggestRequest { prefix, size, statuses }, &asked.freshness).await?;
         let items: Vec<_> = found.iter().map(views::suggestion).collect();
         Ok(head(&asked).json(json!({ "items": items })))
     })
@@ -71,11 +78,11 @@ fn text(params: &mut Params) -> Option<String> {
     params.check("q", check_text(&text)).map(|()| text)
 }
 
-fn filters(params: &mut Params) -> Filters {
+fn filters(params: &mut Params, currency: Option<&str>) -> Filters {
     let category =
         params.one("category").and_then(|text| params.check("category", CategoryPath::parse(&text)));
     let statuses = params.list("status", MAX_VALUES, Status::parse);
-    let currency = params.one("currency").and_then(|text| params.check("currency", Currency::parse(&text)));
+    let currency = currency.and_then(|text| params.check("currency", Currency::parse(text)));
     let (price_min, price_max) = (price(params, "price_min"), price(params, "price_max"));
     if let (Some(min), Some(max)) = (price_min, price_max)
         && min > max
@@ -118,25 +125,33 @@ fn attributes(params: &mut Params) -> Vec<(AttributeName, AttributeValue)> {
     attributes
 }
 
-/// `facets=category,brand,status,tags,price,attr,attr.color`; `price_bounds=1000,5000` says where price ranges begin.
+/// `facets=category,brand,status,tags,currency,price,attr,attr.color`, also repeated; `facet=attr.a,b` is one facet, whose name
+/// may hold a comma. `price_bounds=1000,5000` says where price ranges begin.
 fn facets(params: &mut Params) -> Vec<Facet> {
     let bounds = price_bounds(params);
-    let names = params.all("facets");
-    let names: Vec<&str> =
-        names.iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty()).collect();
+    let (lists, single) = (params.all("facets"), params.all("facet"));
+    let listed = lists.iter().flat_map(|list| list.split(',')).filter(|name| !name.is_empty());
+    let names = listed.map(|name| ("facets", name)).chain(single.iter().map(|name| ("facet", name.as_str())));
+    let names: Vec<_> = names.collect();
     if names.len() > MAX_FACETS {
         params.fault("facets", format!("names {} facets: give at most {MAX_FACETS}", names.len()));
         return Vec::new();
     }
     let mut found = Vec::new();
-    for name in names {
-        if let Some(facet) = params.check("facets", facets::facet(name, &bounds))
+    for (parameter, name) in names {
+        if let Some(facet) = params.check(parameter, facets::facet(name, &bounds))
             && !found.contains(&facet)
         {
             found.push(facet);
         }
     }
     found
+}
+
+/// `facet_size=200`: how many values of each facet.
+fn facet_size(params: &mut Params) -> usize {
+    let size = params.read::<usize>("facet_size");
+    size.and_then(|size| params.check("facet_size", limits::facet_size(size))).unwrap_or_default()
 }
 
 fn price_bounds(params: &mut Params) -> Vec<u64> {

@@ -38,6 +38,7 @@ impl Answer {
         assert_eq!(self.body["status"], code.http());
         assert_eq!(self.body["type"], format!("https://folio.dev/errors/{}", code.name()));
         assert_eq!(self.body["request_id"], self.header("x-request-id"));
+        assert_eq!(self.body["trace_id"].as_str().map(str::len), Some(32));
         assert!(!self.body["detail"].as_str().unwrap().is_empty());
         let errors = self.body["errors"].as_array();
         errors.into_iter().flatten().map(|error| error["pointer"].as_str().unwrap()).collect()
@@ -104,6 +105,45 @@ async fn an_unknown_parameter_is_named_by_every_question() {
         let answer = get(&format!("{question}{joint}colour=E")).await;
         assert_eq!(answer.problem(Code::MalformedRequest), ["/colour"], "{question}");
     }
+}
+
+#[actix_web::test]
+async fn a_blank_value_is_an_absent_one_whatever_the_parameter() {
+    let blank = "q=&category=&brand=&brand=%20&status=&currency=+&price_min=&price_max=&attr.color=&tag=&sort=&facets=\
+                 &price_bounds=&page_size=&page_token=&consistency_token=";
+    get(&format!("/v1/search?{blank}")).await.problem(Code::StoreUnavailable);
+    for (question, missing) in [
+        ("/v1/products?category=", "/category"),
+        ("/v1/suggest?q=+", "/q"),
+        ("/v1/products:batchGet?ids=", "/ids"),
+    ] {
+        assert_eq!(get(question).await.problem(Code::MalformedRequest), [missing], "{question}");
+    }
+    // A blank name is a name nobody knows.
+    assert_eq!(get("/v1/search?attr.=x").await.problem(Code::MalformedRequest), ["/attr."]);
+}
+
+#[actix_web::test]
+async fn wrong_percent_encoding_is_named_by_every_question() {
+    for question in EVERY_QUESTION {
+        let joint = if question.contains('?') { '&' } else { '?' };
+        for wrong in ["consistency_token=%zz", "consistency_token=%ff"] {
+            let answer = get(&format!("{question}{joint}{wrong}")).await;
+            assert_eq!(answer.problem(Code::MalformedRequest), ["/consistency_token"], "{question}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_condition_that_means_nothing_to_a_question_is_refused() {
+    for question in &EVERY_QUESTION[1..] {
+        for name in ["If-Match", "If-None-Match"] {
+            let answer = ask(TestRequest::get().uri(question).insert_header((name, "\"3\""))).await;
+            answer.problem(Code::InvalidHeader);
+        }
+    }
+    let answer = ask(TestRequest::get().uri(EVERY_QUESTION[0]).insert_header(("If-Match", "3"))).await;
+    answer.problem(Code::InvalidHeader);
 }
 
 #[actix_web::test]

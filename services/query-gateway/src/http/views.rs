@@ -72,7 +72,12 @@ pub(super) fn facet(counts: &FacetCounts) -> Value {
         }
         view
     };
-    json!({ "facet": facet_name(&counts.facet), "buckets": counts.buckets.iter().map(bucket).collect::<Vec<_>>() })
+    json!({
+        "facet": facet_name(&counts.facet),
+        "buckets": counts.buckets.iter().map(bucket).collect::<Vec<_>>(),
+        "other_values": counts.other_values,
+        "other_count": counts.other_count,
+    })
 }
 
 /// As callers ask for it: `attributes.color` of the read model is `attr.color` here.
@@ -86,7 +91,9 @@ fn facet_name(name: &str) -> String {
 pub(super) fn suggestion(suggestion: &Suggestion) -> Value {
     json!({
         "product_id": suggestion.product_id.as_str(),
+        "sku": suggestion.sku,
         "name": suggestion.name,
         "category": suggestion.category.as_str(),
+        "status": suggestion.status.as_str(),
     })
 }

@@ -40,6 +40,16 @@ pub struct Queries {
 
 /// Buckets of a category asked at once while a page is filled.
 const BUCKETS_AT_ONCE: usize = 4;
+/// Rows of one bucket looked at for one page. A page ends there, with a next one, when few of them have the status asked for.
+const BUCKET_ROWS: usize = 1_000;
+
+/// What one bucket has for a page.
+struct Looked {
+    bucket: u8,
+    rows: Vec<ItemRow>,
+    /// The last row looked at, if there may be more behind it.
+    stopped_at: Option<String>,
+}
 
 impl Queries {
     /// Prepares the statements; the tables must be there (`folio stores apply`).
@@ -73,13 +83,15 @@ impl Queries {
     }
 
     /// The products of exactly this category (not of those below it) that are not deleted, in a stable order: by bucket,
-    /// then by product id.
+    /// then by product id. `statuses`: only those; none: all. A page of few statuses may end early, even empty, and yet have a
+    /// next one.
     pub async fn list_category(
         &self,
         category: &CategoryPath,
+        statuses: &[Status],
         page: &PageRequest,
     ) -> Result<Page<CategoryItem>, QueryError> {
-        let question = format!("products of category {category}");
+        let question = format!("products of category {category} {statuses:?}");
         let size = page.effective_size();
         let (bucket, after) = match &page.token {
             Some(token) => page::decode::<(u8, String)>(&question, token)?,
@@ -88,20 +100,15 @@ impl Queries {
         if bucket >= BUCKETS || !(after.is_empty() || ProductId::parse(&after).is_ok()) {
             return Err(QueryError::BadPageToken("page token names a place that no list has".to_owned()));
         }
-        // One more than a page, to know whether there is a next one.
-        let limit = i32::try_from(size + 1).unwrap_or(i32::MAX);
-        let ask = |bucket: u8, after: String| async move {
-            let values = (category.as_str(), i32::from(bucket), after, limit);
-            let rows: Vec<ItemRow> = self.cql.rows(&self.in_bucket, values).await?;
-            Ok::<_, QueryError>((bucket, rows))
-        };
-        let asked =
-            (bucket..BUCKETS).map(|b| ask(b, if b == bucket { after.clone() } else { String::new() }));
+        let asked = (bucket..BUCKETS).map(|b| {
+            let after = if b == bucket { after.clone() } else { String::new() };
+            self.look(category, b, after, statuses, size)
+        });
         let mut answers = futures::stream::iter(asked).buffered(BUCKETS_AT_ONCE);
         let mut items = Vec::with_capacity(size);
         let mut last = (bucket, after.clone());
-        while let Some(answer) = answers.next().await {
-            let (bucket, rows) = answer?;
+        while let Some(looked) = answers.next().await {
+            let Looked { bucket, rows, stopped_at } = looked?;
             for row in rows {
                 if items.len() == size {
                     return Ok(Page { items, next: Some(page::encode(&question, last)?) });
@@ -109,8 +116,41 @@ impl Queries {
                 last = (bucket, row.product_id.clone());
                 items.push(row.parse()?);
             }
+            if let Some(place) = stopped_at {
+                return Ok(Page { items, next: Some(page::encode(&question, (bucket, place))?) });
+            }
         }
         Ok(Page { items, next: None })
+    }
+
+    /// The rows of one bucket behind `after` that have one of the statuses: one more than a page, to know whether there is a
+    /// next one; fewer at the bucket's end, or where enough rows were looked at.
+    async fn look(
+        &self,
+        category: &CategoryPath,
+        bucket: u8,
+        mut after: String,
+        statuses: &[Status],
+        size: usize,
+    ) -> Result<Looked, QueryError> {
+        let (mut rows, mut looked_at) = (Vec::new(), 0);
+        let limit = i32::try_from(size + 1).unwrap_or(i32::MAX);
+        loop {
+            let values = (category.as_str(), i32::from(bucket), after.as_str(), limit);
+            let more: Vec<ItemRow> = self.cql.rows(&self.in_bucket, values).await?;
+            let is_end = more.len() <= size;
+            looked_at += more.len();
+            if let Some(row) = more.last() {
+                after.clone_from(&row.product_id);
+            }
+            rows.extend(more.into_iter().filter(|row| row.has_status(statuses)));
+            if is_end || rows.len() > size {
+                return Ok(Looked { bucket, rows, stopped_at: None });
+            }
+            if looked_at >= BUCKET_ROWS {
+                return Ok(Looked { bucket, rows, stopped_at: Some(after) });
+            }
+        }
     }
 
     /// Everything of the partition below this offset is applied by the group; 0 if nothing is.

@@ -170,6 +170,11 @@ pub(super) struct ItemRow {
 }
 
 impl ItemRow {
+    /// Whether it has one of these; none means any.
+    pub(super) fn has_status(&self, statuses: &[Status]) -> bool {
+        statuses.is_empty() || statuses.iter().any(|status| status.as_str() == self.status)
+    }
+
     pub(super) fn parse(self) -> Result<CategoryItem, Error> {
         let id = self.product_id.clone();
         self.try_into().map_err(|e: ValueError| corrupt("products_by_category", &id, &e))

@@ -11,9 +11,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::analysis::{self, Terms};
 use crate::{Error, StoredProduct};
 
-/// A product as a document. The fields after `updated_at` only help to find it.
+/// What stands between the name and the value of an attribute: no text can hold it.
+pub(super) const UNIT: char = '\u{1f}';
+
+/// A product as a document. The fields after `updated_at` only help to find it; those after `attribute_pairs` are in the index
+/// and not in what it gives back.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ProductDocument<'a> {
     product_id: Cow<'a, str>,
@@ -38,11 +43,32 @@ pub(super) struct ProductDocument<'a> {
     attribute_names: Vec<Cow<'a, str>>,
     #[serde(default, skip_deserializing)]
     attribute_pairs: Vec<String>,
+    #[serde(default, skip_deserializing)]
+    sku_key: String,
+    #[serde(default, skip_deserializing)]
+    name_key: String,
+    /// Terms of name and SKU; of brand and tags; of all texts.
+    #[serde(default, skip_deserializing)]
+    title_terms: String,
+    #[serde(default, skip_deserializing)]
+    label_terms: String,
+    #[serde(default, skip_deserializing)]
+    terms: String,
 }
 
 impl<'a> From<&'a StoredProduct> for ProductDocument<'a> {
     fn from(stored: &'a StoredProduct) -> Self {
         let product = &stored.product;
+        let (mut title, mut labels) = (Terms::default(), Terms::default());
+        title.short(product.name.as_str());
+        title.short(product.sku.as_str());
+        labels.short(product.brand.as_str());
+        product.tags.iter().for_each(|tag| labels.short(tag));
+        let mut terms = Terms::default();
+        terms.all(&title);
+        terms.all(&labels);
+        product.attributes.iter().for_each(|(_, value)| terms.short(value));
+        terms.long(product.description.as_str());
         Self {
             product_id: product.id.as_str().into(),
             sku: product.sku.as_str().into(),
@@ -62,13 +88,18 @@ impl<'a> From<&'a StoredProduct> for ProductDocument<'a> {
             categories: product.category.ancestors().map(|c| c.to_string()).collect(),
             attribute_names: product.attributes.iter().map(|(name, _)| name.into()).collect(),
             attribute_pairs: product.attributes.iter().map(|(n, v)| pair(n, v)).collect(),
+            sku_key: analysis::compared(product.sku.as_str()),
+            name_key: analysis::sorted(product.name.as_str()),
+            title_terms: title.text(),
+            label_terms: labels.text(),
+            terms: terms.text(),
         }
     }
 }
 
-/// An attribute as one keyword. A name holds no `=`, so the first one ends it.
+/// An attribute as one keyword.
 pub(super) fn pair(name: &str, value: &str) -> String {
-    format!("{name}={value}")
+    format!("{name}{UNIT}{value}")
 }
 
 impl ProductDocument<'_> {

@@ -1,24 +1,30 @@
 //! Read model `search` (Elasticsearch, OpenSearch): every product as one document, for full text, filters and facets.
 //!
 //! Index: `<prefix>-search-g1` with alias `<prefix>-search`. A document is the whole product and the projector's state;
-//! deleted products stay as documents of status `deleted`, because servers forget the versions of real deletes.
+//! deleted products stay as documents of status `deleted`, because servers forget the versions of real deletes. Texts are
+//! searched by the terms that `analysis` makes of them, of documents and of questions.
 
+mod analysis;
 mod answer;
 mod body;
 mod cursor;
 mod document;
+mod facets;
+mod filters;
 mod fold;
 mod query;
 mod request;
 mod store;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 pub use fold::SearchModel;
 pub use query::Queries;
 pub use request::{
-    Bucket, Facet, FacetCounts, Filters, Hit, MAX_FACETS, MAX_PRICE, MAX_PRICE_BOUND, MAX_TEXT_BYTES,
-    MAX_VALUES, MAX_WORDS, SearchRequest, SearchResponse, Sort, Suggestion, check_text,
+    Bucket, Facet, FacetCounts, Filters, Hit, MAX_FACET_SIZE, MAX_FACETS, MAX_PRICE, MAX_PRICE_BOUND,
+    MAX_TEXT_BYTES, MAX_VALUES, MAX_WORDS, Matched, SearchRequest, SearchResponse, Sort, SuggestRequest,
+    Suggestion, check_text, currency_needed,
 };
 pub use store::{INDEX, SearchStore};
 

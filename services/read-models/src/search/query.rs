@@ -1,19 +1,23 @@
-//! The questions `search` answers: full text with typo tolerance, filters, facets, and completion of a prefix.
+//! The questions `search` answers: full text, filters, facets, and completion of a prefix.
+//!
+//! A text is looked for as it is written. Only if that finds nothing, the words that no product has are looked for with typos;
+//! the answer says so, and its pages go on that way.
 
-use domain::{CategoryPath, ProductId, ValueError};
+use domain::{CategoryPath, ProductId, Status, ValueError};
 use toolkit::search::{Search, SearchError};
 
-use super::answer::{Answer, NameDocument, response};
+use super::answer::{Answer, NameDocument, WordCounts, response};
 use super::body::{self, Size};
-use super::cursor::Cursor;
+use super::cursor::Place;
 use super::document::ProductDocument;
-use super::request::{SearchRequest, SearchResponse, Suggestion, check_text};
+use super::request::{MAX_FACET_SIZE, SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 use super::store::INDEX;
+use super::texts::{Similar, Text};
 use crate::positions::SearchPositions;
 use crate::{GENERATION, QueryError, StoredProduct};
 
-/// Values counted per facet.
-const FACET_VALUES: usize = 100;
+/// Values counted per facet, however many are shown: what is left out is counted too, and one more tells that there are more.
+const FACET_VALUES: usize = MAX_FACET_SIZE + 1;
 /// An answer of the server is not read further than this: whoever wrote large products must not fill our memory.
 const MAX_READ_BYTES: usize = 8 * 1024 * 1024;
 
@@ -39,14 +43,41 @@ impl Queries {
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchResponse, QueryError> {
         request.check()?;
         let question = body::question(request);
-        let decoded = request.page.token.as_ref().map(|token| Cursor::decode(&question, request.sort, token));
-        let cursor = decoded.transpose()?;
+        let decoded = request.page.token.as_ref().map(|token| Place::decode(&question, request.sort, token));
+        let place = decoded.transpose()?;
+        let text = request.text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(Text::of);
+        let (text, place) = (text.as_ref(), place.as_ref());
+        let mut similar = place.map(|place| place.similar).unwrap_or_default();
+        let (mut answer, mut size) = self.page(request, text, similar, place).await?;
+        if answer.total() == 0
+            && place.is_none()
+            && let Some(text) = text
+        {
+            let unknown = self.unknown(request, text).await?;
+            if unknown != Similar::default() {
+                let (nearly, size_of) = self.page(request, Some(text), unknown, None).await?;
+                if nearly.total() > 0 {
+                    (answer, size, similar) = (nearly, size_of, unknown);
+                }
+            }
+        }
+        response(answer, request, &question, similar, size)
+    }
+
+    /// One page as the server gives it, and how much was asked for in the end.
+    async fn page(
+        &self,
+        request: &SearchRequest,
+        text: Option<&Text<'_>>,
+        similar: Similar,
+        place: Option<&Place>,
+    ) -> Result<(Answer<ProductDocument<'static>>, Size), QueryError> {
         let mut size = Size { hits: request.page.effective_size() + 1, facet_values: FACET_VALUES };
-        let answer = loop {
-            let body = body::search(request, size, cursor.as_ref());
+        loop {
+            let body = body::search(request, text, similar, size, place);
             let answer = self.search.search_bounded(&self.index, body, MAX_READ_BYTES).await;
             if let Some(answer) = answer.map_err(refused)? {
-                break answer;
+                return Ok((answer, size));
             }
             size = smaller(size).ok_or_else(|| {
                 QueryError::Internal(format!(
@@ -54,26 +85,32 @@ impl Queries {
                     self.index
                 ))
             })?;
-        };
-        response(answer, request, &question, size.hits - 1)
+        }
     }
 
-    /// Products whose names begin like this: the last word may be unfinished. At most 50.
-    pub async fn suggest(&self, prefix: &str, size: u32) -> Result<Vec<Suggestion>, QueryError> {
-        let prefix = prefix.trim();
-        if prefix.is_empty() {
+    /// The words of a text that no product has, of those that may have typos.
+    async fn unknown(&self, request: &SearchRequest, text: &Text<'_>) -> Result<Similar, QueryError> {
+        let Some(body) = body::words(request, text) else { return Ok(Similar::default()) };
+        let counts: WordCounts = self.search.search(&self.index, body).await.map_err(refused)?;
+        Ok(counts.unknown())
+    }
+
+    /// Products whose names or SKUs begin like this: the last word may be unfinished.
+    pub async fn suggest(&self, request: &SuggestRequest) -> Result<Vec<Suggestion>, QueryError> {
+        request.check()?;
+        if request.prefix.trim().is_empty() {
             return Ok(Vec::new());
         }
-        check_text(prefix)
-            .map_err(|problem| QueryError::BadQuestion(format!("the text to complete {problem}")))?;
-        let body = body::suggest(prefix, size.clamp(1, 50));
+        let body = body::suggest(request);
         let answer: Answer<NameDocument> = self.search.search(&self.index, body).await.map_err(refused)?;
         let suggestions = answer.hits.hits.into_iter().map(|hit| {
             let document = hit.source;
             Ok(Suggestion {
                 product_id: ProductId::parse(&document.product_id)?,
+                sku: document.sku,
                 name: document.name,
                 category: CategoryPath::parse(&document.category)?,
+                status: Status::parse(&document.status)?,
             })
         });
         suggestions
@@ -168,8 +205,9 @@ mod tests {
 
     #[test]
     fn a_question_that_is_too_much_becomes_smaller_until_it_is_one_product() {
-        let sizes = std::iter::successors(Some(Size { hits: 201, facet_values: 100 }), |size| smaller(*size));
+        let first = Size { hits: 201, facet_values: 1_001 };
+        let sizes = std::iter::successors(Some(first), |size| smaller(*size));
         let sizes: Vec<_> = sizes.map(|size| (size.hits, size.facet_values)).collect();
-        assert_eq!(sizes, [(201, 100), (51, 25), (13, 6), (4, 1), (2, 1)]);
+        assert_eq!(sizes, [(201, 1_001), (51, 250), (13, 62), (4, 15), (2, 3), (2, 1)]);
     }
 }

@@ -4,7 +4,7 @@
 
 use domain::{AttributeName, AttributeValue, Brand, CategoryPath, Currency, ProductId, Status, Tag};
 
-use super::{body, cursor};
+use super::{analysis, body, cursor};
 use crate::page::PageRequest;
 use crate::{QueryError, StoredProduct};
 
@@ -16,6 +16,12 @@ pub const MAX_WORDS: usize = 32;
 pub const MAX_VALUES: usize = 64;
 /// Facets of one question, and bounds of a price facet.
 pub const MAX_FACETS: usize = 20;
+/// Values of one facet.
+pub const MAX_FACET_SIZE: usize = 1_000;
+/// Values of one facet when nobody says.
+const FACET_SIZE: usize = 100;
+/// The most completions.
+const MAX_SUGGESTIONS: u32 = 50;
 /// The highest price that a filter can name: what the index can hold.
 pub const MAX_PRICE: u64 = i64::MAX as u64;
 /// The highest bound of a price facet: the highest price of a product, which a server's floating point still counts exactly.
@@ -24,12 +30,14 @@ pub const MAX_PRICE_BOUND: u64 = domain::Money::MOST;
 /// A search. The default finds everything that is not deleted, best first.
 #[derive(Debug, Clone, Default)]
 pub struct SearchRequest {
-    /// Words to look for in name, description, brand, SKU and tags; typos are tolerated. `None`: no text, filters only.
+    /// Words to look for in name, description, brand, SKU, tags and values of attributes. `None`: no text, filters only.
     pub text: Option<String>,
     pub filters: Filters,
     pub sort: Sort,
     /// Which facets to count over the products found.
     pub facets: Vec<Facet>,
+    /// Values of each facet; 0 means a hundred.
+    pub facet_size: usize,
     pub page: PageRequest,
 }
 
@@ -42,9 +50,9 @@ pub struct Filters {
     /// Empty: every status but deleted.
     pub statuses: Vec<Status>,
     pub currency: Option<Currency>,
-    /// Minor units, inclusive.
+    /// Minor units of `currency`, inclusive.
     pub price_min: Option<u64>,
-    /// Minor units, inclusive.
+    /// Minor units of `currency`, inclusive.
     pub price_max: Option<u64>,
     /// All of these (name, value) pairs; several values of one name: any of them.
     pub attributes: Vec<(AttributeName, AttributeValue)>,
@@ -56,7 +64,7 @@ impl SearchRequest {
     /// Finds what a server would refuse less clearly, or answer at any cost. [`super::Queries::search`] asks it too; it is
     /// here for those who want to know before they wait for anything.
     pub fn check(&self) -> Result<(), QueryError> {
-        let Filters { category: _, brands, statuses, currency: _, price_min, price_max, attributes, tags } =
+        let Filters { category: _, brands, statuses, currency, price_min, price_max, attributes, tags } =
             &self.filters;
         let bad = |problem: String| Err(QueryError::BadQuestion(problem));
         if let Some(Err(problem)) = self.text.as_deref().map(check_text) {
@@ -72,6 +80,15 @@ impl SearchRequest {
             if count > max {
                 return bad(format!("{count} {what} are too many: give at most {max}"));
             }
+        }
+        if self.facet_size > MAX_FACET_SIZE {
+            return bad(format!(
+                "{} values of a facet are too many: give at most {MAX_FACET_SIZE}",
+                self.facet_size
+            ));
+        }
+        if let (Some(what), None) = (self.compares_amounts(), currency) {
+            return bad(format!("a currency is missing: {}", currency_needed(what)));
         }
         if price_min.max(price_max).is_some_and(|price| price > MAX_PRICE) {
             return bad(format!("a price to search for is at most {MAX_PRICE}"));
@@ -91,10 +108,38 @@ impl SearchRequest {
             }
         }
         match &self.page.token {
-            Some(token) => cursor::Cursor::decode(&body::question(self), self.sort, token).map(drop),
+            Some(token) => cursor::Place::decode(&body::question(self), self.sort, token).map(drop),
             None => Ok(()),
         }
     }
+
+    /// What compares amounts of money, if anything does: that has a meaning in one currency only.
+    pub fn compares_amounts(&self) -> Option<&'static str> {
+        let has_price = self.facets.iter().any(|facet| matches!(facet, Facet::Price { .. }));
+        match self.sort {
+            _ if self.filters.price_min.is_some() => Some("price_min"),
+            _ if self.filters.price_max.is_some() => Some("price_max"),
+            Sort::PriceAscending | Sort::PriceDescending => Some("a sort by price"),
+            _ if has_price => Some("the facet price"),
+            _ => None,
+        }
+    }
+
+    /// Values of each facet, between 1 and [`MAX_FACET_SIZE`].
+    pub(super) fn effective_facet_size(&self) -> usize {
+        match self.facet_size {
+            0 => FACET_SIZE,
+            size => size.min(MAX_FACET_SIZE),
+        }
+    }
+}
+
+/// Why `what` needs a currency, and what to give.
+pub fn currency_needed(what: &str) -> String {
+    format!(
+        "{what} compares amounts, and those of different currencies cannot be compared; give one currency, as in \
+         currency=USD"
+    )
 }
 
 /// Says what is wrong with a text to search for, or to complete, so that it reads after its name.
@@ -105,36 +150,10 @@ pub fn check_text(text: &str) -> Result<(), String> {
     if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
         return Err("must not contain control characters".to_owned());
     }
-    match words(text) {
+    match analysis::count(text) {
         0..=MAX_WORDS => Ok(()),
-        words => Err(format!("must have at most {MAX_WORDS} words, but has about {words}")),
+        words => Err(format!("must have at most {MAX_WORDS} words, but has {words}")),
     }
-}
-
-/// How many words a server's analyzer makes of a text, at least as many as it really makes: runs of letters and digits, those
-/// too long for one token in pieces; where scripts have no spaces, and of symbols, each character.
-pub(super) fn words(text: &str) -> usize {
-    const LONGEST: usize = 255;
-    let is_alone = |c: char| match c {
-        // Hangul is written with spaces between words, and Katakana is one token as long as it runs.
-        '\u{3130}'..='\u{318f}' | '\u{a000}'..='\u{d7ff}' | '\u{30a0}'..='\u{30ff}' => false,
-        '\u{2e80}'.. => true,
-        '\u{2100}'.. => !c.is_alphanumeric(),
-        _ => false,
-    };
-    let (mut words, mut run) = (0, 0);
-    for c in text.chars() {
-        if is_alone(c) {
-            words += 1;
-            run = 0;
-        } else if c.is_alphanumeric() {
-            words += usize::from(run % LONGEST == 0);
-            run += 1;
-        } else {
-            run = 0;
-        }
-    }
-    words
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -155,6 +174,8 @@ pub enum Facet {
     Brand,
     Status,
     Tags,
+    /// The currencies of prices.
+    Currency,
     /// Price ranges in minor units: each bound starts a range, the first range is below the first bound.
     Price {
         bounds: Vec<u64>,
@@ -167,7 +188,7 @@ pub enum Facet {
     },
 }
 
-/// The facet as a name: `category`, `brand`, `status`, `tags`, `price`, `attributes`, `attributes.<name>`.
+/// The facet as a name: `category`, `brand`, `status`, `tags`, `currency`, `price`, `attributes`, `attributes.<name>`.
 impl std::fmt::Display for Facet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -175,6 +196,7 @@ impl std::fmt::Display for Facet {
             Self::Brand => f.write_str("brand"),
             Self::Status => f.write_str("status"),
             Self::Tags => f.write_str("tags"),
+            Self::Currency => f.write_str("currency"),
             Self::Price { .. } => f.write_str("price"),
             Self::AttributeNames => f.write_str("attributes"),
             Self::Attribute { name } => write!(f, "attributes.{name}"),
@@ -187,10 +209,29 @@ pub struct SearchResponse {
     pub hits: Vec<Hit>,
     /// How many products match in all (exact).
     pub total: u64,
+    /// Whether the words were found as they are written, or, where no product has one, with typos in that one.
+    pub matched: Matched,
     /// In the order asked for.
     pub facets: Vec<FacetCounts>,
     /// Opaque; `None` after the last page.
     pub next: Option<String>,
+}
+
+/// How the words of a text were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matched {
+    Exact,
+    /// A word that no product has was taken for one that is written nearly so.
+    Similar,
+}
+
+impl Matched {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Similar => "similar",
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -204,7 +245,12 @@ pub struct Hit {
 pub struct FacetCounts {
     /// [`Facet`]'s Display.
     pub facet: String,
+    /// Those that count most.
     pub buckets: Vec<Bucket>,
+    /// Values that are not shown; `None`: too many to be counted.
+    pub other_values: Option<u64>,
+    /// The products that have those, each as often as it has one of them.
+    pub other_count: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,10 +263,43 @@ pub struct Bucket {
     pub to: Option<u64>,
 }
 
-/// A completion of a prefix.
+/// What someone is typing.
+#[derive(Debug, Clone, Default)]
+pub struct SuggestRequest {
+    pub prefix: String,
+    /// 0: one.
+    pub size: u32,
+    /// Empty: what is listed.
+    pub statuses: Vec<Status>,
+}
+
+impl SuggestRequest {
+    pub(super) fn effective_size(&self) -> u32 {
+        self.size.clamp(1, MAX_SUGGESTIONS)
+    }
+
+    pub(super) fn statuses(&self) -> &[Status] {
+        if self.statuses.is_empty() { &[Status::Listed] } else { &self.statuses }
+    }
+
+    pub(super) fn check(&self) -> Result<(), QueryError> {
+        let bad = |problem: String| Err(QueryError::BadQuestion(problem));
+        if let Err(problem) = check_text(&self.prefix) {
+            return bad(format!("the text to complete {problem}"));
+        }
+        if self.statuses.len() > MAX_VALUES {
+            return bad(format!("{} statuses are too many: give at most {MAX_VALUES}", self.statuses.len()));
+        }
+        Ok(())
+    }
+}
+
+/// A product whose name or SKU begins like this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suggestion {
     pub product_id: ProductId,
+    pub sku: String,
     pub name: String,
     pub category: CategoryPath,
+    pub status: Status,
 }

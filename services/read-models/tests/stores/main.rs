@@ -2,17 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
 
+mod lists;
 mod records;
+mod relevance;
 
 use std::collections::BTreeSet;
 
-use domain::{CategoryPath, ProductId, Version};
+use domain::{CategoryPath, Currency, ProductId, Version};
 use jiff::Timestamp;
 use read_models::history::{HistoryModel, HistoryStore, Order, Past};
 use read_models::model::{Position, ReadModel, Recorded, Store, Wanted};
 use read_models::products::{Products, ProductsStore};
 use read_models::search::{
-    AttributeName, AttributeValue, Brand, Facet, Filters, SearchModel, SearchRequest, SearchStore, Sort, Tag,
+    AttributeName, AttributeValue, Brand, Facet, Filters, SearchModel, SearchRequest, SearchStore, Sort,
+    SuggestRequest, Tag,
 };
 use read_models::{PageRequest, QueryError, history, products, search, stores};
 use records::{created, deleted, fold, id, moved, priced, project, records, retry};
@@ -81,7 +84,7 @@ async fn products_are_found_by_id_and_listed_by_category() {
     let mut listed = Vec::new();
     let mut token = None;
     loop {
-        let page = queries.list_category(&gold, &PageRequest::new(7, token)).await.unwrap();
+        let page = queries.list_category(&gold, &[], &PageRequest::new(7, token)).await.unwrap();
         assert!(page.items.len() <= 7);
         listed.extend(page.items.into_iter().map(|item| item.product_id));
         token = page.next;
@@ -92,13 +95,13 @@ async fn products_are_found_by_id_and_listed_by_category() {
     let expected: BTreeSet<ProductId> = (2..100).map(id).collect();
     assert_eq!(listed.len(), expected.len(), "no product twice");
     assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), expected);
-    let whole = queries.list_category(&gold, &PageRequest::new(500, None)).await.unwrap();
+    let whole = queries.list_category(&gold, &[], &PageRequest::new(500, None)).await.unwrap();
     assert_eq!(whole.items.iter().map(|i| i.product_id.clone()).collect::<Vec<_>>(), listed, "one order");
     let old = CategoryPath::parse("rings/old").unwrap();
-    let token = queries.list_category(&gold, &PageRequest::new(7, None)).await.unwrap().next;
-    let foreign = queries.list_category(&old, &PageRequest::new(7, token)).await;
+    let token = queries.list_category(&gold, &[], &PageRequest::new(7, None)).await.unwrap().next;
+    let foreign = queries.list_category(&old, &[], &PageRequest::new(7, token)).await;
     assert!(matches!(foreign, Err(QueryError::BadPageToken(_))));
-    assert_eq!(queries.list_category(&old, &PageRequest::default()).await.unwrap().items.len(), 1);
+    assert_eq!(queries.list_category(&old, &[], &PageRequest::default()).await.unwrap().items.len(), 1);
 
     assert_eq!(queries.position(GROUP, 0).await.unwrap(), 0);
     positions_never_go_back(&store).await;
@@ -186,7 +189,7 @@ async fn rows_that_a_store_lost_are_noticed_and_written_again_by_the_same_events
     assert!(at(Past::Version(Version(2))).await.unwrap());
     let listed_in = async |category: &str| {
         let category = CategoryPath::parse(category).unwrap();
-        products.list_category(&category, &PageRequest::default()).await.unwrap().items.len()
+        products.list_category(&category, &[], &PageRequest::default()).await.unwrap().items.len()
     };
     assert_eq!((listed_in("rings").await, listed_in("gold").await), (1, 0), "a delete was lost too");
 
@@ -299,6 +302,7 @@ async fn products_are_searched_with_typos_filters_and_facets() {
         category: Some(CategoryPath::parse("rings").unwrap()),
         brands: vec![Brand::parse("Aurum").unwrap()],
         price_min: Some(1_004),
+        currency: Some(Currency::parse("EUR").unwrap()),
         attributes: vec![(AttributeName::parse("size").unwrap(), AttributeValue::parse("m").unwrap())],
         tags: vec![Tag::parse("gift").unwrap()],
         ..Filters::default()
@@ -326,7 +330,7 @@ async fn products_are_searched_with_typos_filters_and_facets() {
     let pair = |value: &str, count| (value.to_owned(), count);
     assert_eq!(counts[0], [pair("rings", 13), pair("rings/silver", 10), pair("rings/gold", 3)]);
     assert_eq!(counts[1], [pair("m", 13)]);
-    assert_eq!(counts[2], [pair("-1010", 3), pair("1010-", 10)]);
+    assert_eq!(counts[2], [pair("-1010", 4), pair("1010-", 10)]);
     assert_eq!(counts[3], [pair("size", 13)]);
     let mut pages = vec![first];
     while let Some(next) = pages.last().unwrap().next.clone() {
@@ -339,9 +343,12 @@ async fn products_are_searched_with_typos_filters_and_facets() {
     request.sort = Sort::Newest;
     assert!(matches!(queries.search(&request).await, Err(QueryError::BadPageToken(_))));
 
-    let suggested = queries.suggest("golden ri", 5).await.unwrap();
-    assert_eq!(suggested.len(), 5);
-    assert!(queries.suggest("  ", 5).await.unwrap().is_empty());
+    let suggest = async |prefix: &str| {
+        let request = SuggestRequest { prefix: prefix.to_owned(), size: 5, statuses: Vec::new() };
+        queries.suggest(&request).await.unwrap()
+    };
+    assert_eq!(suggest("golden ri").await.len(), 5);
+    assert!(suggest("  ").await.is_empty());
     positions_never_go_back::<SearchModel>(&store).await;
     assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7);
     assert!(store.starts().await.unwrap().is_some(), "the server tells when it was started");

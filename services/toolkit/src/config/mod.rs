@@ -47,14 +47,26 @@ fn load_from<T: DeserializeOwned>(
     env: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
     overrides: &[(String, String)],
 ) -> Result<T, ConfigError> {
-    let mut figment = Figment::new();
     if let Some(file) = file {
         // figment passes over a file that is not there; a file that somebody named must be read.
         std::fs::metadata(file).map_err(|error| ConfigError::file(service, file, &error))?;
-        figment = figment.merge(Yaml::file_exact(file));
     }
-    figment = figment.merge(Settings::environment(env)).merge(Settings::command_line(overrides));
+    let figment = sources(file, env, overrides);
     figment.extract_lossy().map_err(|error| ConfigError::of_figment(service, &figment, error))
+}
+
+/// Whether `key` was given by `file`, the environment or the command line, rather than left to its default.
+pub fn is_given(file: Option<&Path>, overrides: &[(String, String)], key: &str) -> bool {
+    sources(file, std::env::vars_os(), overrides).contains(key)
+}
+
+fn sources(
+    file: Option<&Path>,
+    env: impl Iterator<Item = (std::ffi::OsString, std::ffi::OsString)>,
+    overrides: &[(String, String)],
+) -> Figment {
+    let figment = file.map_or_else(Figment::new, |file| Figment::new().merge(Yaml::file_exact(file)));
+    figment.merge(Settings::environment(env)).merge(Settings::command_line(overrides))
 }
 
 /// Reads `KEY=VALUE`, as the command lines take settings.

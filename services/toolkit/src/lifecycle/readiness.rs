@@ -40,6 +40,11 @@ pub struct Status {
 }
 
 impl Status {
+    /// Every dependency, and whether it is up.
+    pub fn dependencies(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.dependencies.iter().map(|(name, state)| (name.as_str(), state.up))
+    }
+
     /// What is missing, readable: `kafka: cannot reach localhost:9092`.
     pub fn missing(&self) -> Vec<String> {
         let down = self.dependencies.iter().filter(|(_, state)| !state.up);

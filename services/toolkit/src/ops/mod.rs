@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use actix_web::http::header;
 use actix_web::{App, HttpResponse, HttpServer, web};
+use opentelemetry::KeyValue;
 
 use crate::connections;
 use crate::lifecycle::{Lifecycle, Readiness};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, names};
 
 /// Connections at once: probes and scrapes need few.
 const MAX_CONNECTIONS: usize = 256;
@@ -37,6 +38,7 @@ pub struct Error {
 /// resolved).
 pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) -> Result<SocketAddr, Error> {
     let (readiness, telemetry) = (lifecycle.readiness().clone(), telemetry.clone());
+    show(&readiness, &telemetry);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(readiness.clone()))
@@ -69,6 +71,18 @@ pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) 
     });
     tracing::info!(address = %bound, "operators' port is open");
     Ok(bound)
+}
+
+/// Shows in the metrics what readiness says of each dependency.
+fn show(readiness: &Readiness, telemetry: &Telemetry) {
+    let (readiness, meter) = (readiness.clone(), telemetry.meter());
+    let gauge = meter.u64_observable_gauge(names::DEPENDENCY_UP).with_callback(move |observer| {
+        for (name, is_up) in readiness.status().dependencies() {
+            observer.observe(u64::from(is_up), &[KeyValue::new("dependency", name.to_owned())]);
+        }
+    });
+    // The provider keeps the callback; the handle has no further use.
+    let _gauge = gauge.build();
 }
 
 async fn alive() -> HttpResponse {

@@ -8,13 +8,14 @@ pub mod names;
 #[cfg(test)]
 mod tests;
 mod trace;
+mod zeros;
 
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream};
+use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -26,12 +27,11 @@ use crate::config::{LogFormat, TelemetryConfig};
 
 pub use trace::TraceContext;
 
+use names::Kind;
+use zeros::Zeros;
+
 /// The target of spans that only traces need: without an exporter they are off, and cost nothing.
 pub const TRACES_ONLY: &str = "folio::traces";
-
-/// Bounds of histograms of durations, in seconds: from a local read to a request that gave up.
-const SECONDS: [f64; 16] =
-    [0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Why telemetry could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,7 @@ pub struct Telemetry {
     registry: Registry,
     meters: SdkMeterProvider,
     tracers: Option<SdkTracerProvider>,
+    zeros: Zeros,
 }
 
 /// Starts logs, metrics and, if an endpoint is configured, traces, for the process.
@@ -106,7 +107,7 @@ impl Telemetry {
         let meters = SdkMeterProvider::builder()
             .with_resource(resource.clone())
             .with_reader(exporter)
-            .with_view(durations_in_seconds)
+            .with_view(described)
             .build();
         let tracers = match &config.otlp_endpoint {
             None => None,
@@ -127,7 +128,7 @@ impl Telemetry {
                 )
             }
         };
-        Ok(Self { registry, meters, tracers })
+        Ok(Self { registry, meters, tracers, zeros: Zeros::default() })
     }
 
     /// Where instruments are made; each shows up in [`Telemetry::render_metrics`].
@@ -135,12 +136,18 @@ impl Telemetry {
         self.meters.meter("folio")
     }
 
+    /// Shows a series from now on, as zero until something with its labels is measured: its rate is then right from the first
+    /// event on, and an alert can tell "none" from "unknown".
+    pub fn shows(&self, name: &str, labels: &[(&str, &str)]) {
+        self.zeros.declare(name, labels);
+    }
+
     /// All metrics in Prometheus' text format.
     pub fn render_metrics(&self) -> Result<String, Error> {
         let mut text = Vec::new();
-        TextEncoder::new()
-            .encode(&self.registry.gather(), &mut text)
-            .map_err(|error| Error::Metrics(error.to_string()))?;
+        let mut families = self.registry.gather();
+        self.zeros.add_to(&mut families);
+        TextEncoder::new().encode(&families, &mut text).map_err(|error| Error::Metrics(error.to_string()))?;
         String::from_utf8(text).map_err(|error| Error::Metrics(error.to_string()))
     }
 
@@ -154,11 +161,16 @@ impl Telemetry {
     }
 }
 
-fn durations_in_seconds(instrument: &Instrument) -> Option<Stream> {
-    if instrument.kind() != InstrumentKind::Histogram || !instrument.name().ends_with("_seconds") {
-        return None;
-    }
-    let buckets =
-        Aggregation::ExplicitBucketHistogram { boundaries: SECONDS.to_vec(), record_min_max: false };
-    Stream::builder().with_aggregation(buckets).build().ok()
+/// What [`names`] says of a metric goes with it, whoever made the instrument.
+fn described(instrument: &Instrument) -> Option<Stream> {
+    let metric = names::find(instrument.name())?;
+    let stream = Stream::builder().with_description(metric.help);
+    let stream = match metric.kind {
+        Kind::Counter | Kind::Gauge => stream,
+        Kind::Histogram(bounds) => stream.with_aggregation(Aggregation::ExplicitBucketHistogram {
+            boundaries: bounds.to_vec(),
+            record_min_max: false,
+        }),
+    };
+    stream.build().ok()
 }

@@ -1,129 +1,120 @@
-//! The name of every metric, in one place: dashboards, alerts and documents quote them.
+//! Every metric, in one place: its name, which dashboards, alerts and documents quote, what it counts, and in what.
 
-/// Commands answered, by `command`, `outcome` and `transport`.
-pub const COMMANDS_TOTAL: &str = "folio_commands_total";
-/// Seconds from a command's arrival to its answer, by `command` and `outcome`.
-pub const COMMAND_SECONDS: &str = "folio_command_seconds";
-/// Commands waiting for an answer now.
-pub const COMMANDS_WAITING: &str = "folio_commands_waiting";
-/// Single commands that may be under way at once: falls when answers are slow.
-pub const ADMISSION_LIMIT: &str = "folio_admission_limit";
-/// Single commands under way.
-pub const ADMISSION_IN_FLIGHT: &str = "folio_admission_in_flight";
-/// Uploads that ended because their client sent nothing (`sending`) or took no answers (`reading`) for too long, by
-/// `transport` and `reason`.
-pub const UPLOADS_STALLED_TOTAL: &str = "folio_uploads_stalled_total";
-/// Times a command was decided again, by `reason`.
-pub const COMMAND_ATTEMPTS_TOTAL: &str = "folio_command_attempts_total";
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    /// Its buckets end at these bounds.
+    Histogram(&'static [f64]),
+}
 
-/// Appends to the log, by `outcome` (appended, unknown).
-pub const APPENDS_TOTAL: &str = "ledger_appends_total";
-/// Seconds from an append to its outcome.
-pub const APPEND_SECONDS: &str = "ledger_append_seconds";
-/// Effective records applied, by `partition`.
-pub const EFFECTIVE_RECORDS_TOTAL: &str = "ledger_effective_records_total";
-/// Records that lost a race, by `reason`.
-pub const VOID_RECORDS_TOTAL: &str = "ledger_void_records_total";
-/// Records whose key does not parse or that lie in the wrong partition.
-pub const GARBAGE_RECORDS_TOTAL: &str = "ledger_garbage_records_total";
-/// Records no correct writer can have written: someone must look.
-pub const VIOLATIONS_TOTAL: &str = "ledger_violations_total";
-/// Times the state of a partition was thrown away and built again, by `reason`.
-pub const DISCARDS_TOTAL: &str = "ledger_discards_total";
-/// The first offset not applied, by `partition`.
-pub const NEXT_OFFSET: &str = "ledger_next_offset";
+/// A metric as it is described to whoever reads it.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// What it counts, with its labels and its unit.
+    pub help: &'static str,
+}
 
-/// Products in the command service's memory.
-pub const HOT_PRODUCTS: &str = "folio_hot_products";
-/// Bytes they take, about; counted only with a cache.
-pub const HOT_BYTES: &str = "folio_hot_bytes";
-/// Products that were read from the cache on disk.
-pub const CACHE_COLD_LOADS_TOTAL: &str = "folio_cache_cold_loads_total";
-/// Seconds to write one snapshot of a partition into the cache.
-pub const CACHE_SAVE_SECONDS: &str = "folio_cache_save_seconds";
-/// Times the cache, or a partition's part of it, was thrown away, by `reason` (opened, rebuilt).
-pub const CACHE_THROWN_AWAY_TOTAL: &str = "folio_cache_thrown_away_total";
+/// Bounds of histograms of durations, in seconds: from a local read to a request that gave up.
+pub const SECONDS: &[f64] =
+    &[0.000_25, 0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// Bounds of histograms of records.
+pub const RECORDS: &[f64] = &[1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0, 3_000.0, 10_000.0];
 
-/// Records between a projector's position and the end of the log, by `model` and `partition`.
-pub const PROJECTOR_LAG_RECORDS: &str = "folio_projector_lag_records";
-/// Seconds between the append of the last applied record and its being readable, by `model`.
-pub const PROJECTOR_DELAY_SECONDS: &str = "folio_projector_delay_seconds";
-/// Events applied, by `model`.
-pub const PROJECTOR_APPLIED_TOTAL: &str = "folio_projector_applied_total";
-/// Rows or documents written, by `model`.
-pub const PROJECTOR_WRITES_TOTAL: &str = "folio_projector_writes_total";
-/// Records per batch, by `model`.
-pub const PROJECTOR_BATCH_RECORDS: &str = "folio_projector_batch_records";
-/// Seconds to read, fold, write and commit one batch, by `model`.
-pub const PROJECTOR_BATCH_SECONDS: &str = "folio_projector_batch_seconds";
-/// Retries of a transient failure, by `model`.
-pub const PROJECTOR_RETRIES_TOTAL: &str = "folio_projector_retries_total";
-/// Times a partition went back to its durable position because its store may have lost rows, by `model`.
-pub const PROJECTOR_TAKEOVERS_TOTAL: &str = "folio_projector_takeovers_total";
-/// Products built again from the log because their events did not fit on their rows, by `model`.
-pub const PROJECTOR_REPAIRED_PRODUCTS_TOTAL: &str = "folio_projector_repaired_products_total";
-/// Partitions that stopped and wait for someone, by `model`.
-pub const PROJECTOR_STOPPED_PARTITIONS: &str = "folio_projector_stopped_partitions";
+macro_rules! metrics {
+    ($($constant:ident = $name:literal, $kind:expr, $help:literal;)*) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)*
 
-/// Requests answered, by `route`, `method` and `status`.
-pub const HTTP_REQUESTS_TOTAL: &str = "folio_http_requests_total";
-/// Seconds to answer a request, by `route`.
-pub const HTTP_REQUEST_SECONDS: &str = "folio_http_request_seconds";
-/// Calls answered, by `method` and `code`.
-pub const GRPC_REQUESTS_TOTAL: &str = "folio_grpc_requests_total";
-/// Seconds to answer a call, by `method`.
-pub const GRPC_REQUEST_SECONDS: &str = "folio_grpc_request_seconds";
-/// Queries answered, by `query` and `outcome`.
-pub const QUERIES_TOTAL: &str = "folio_queries_total";
-/// Seconds to answer a query, by `query`.
-pub const QUERY_SECONDS: &str = "folio_query_seconds";
-/// Seconds a query waited for a read model to catch up with its token.
-pub const CONSISTENCY_WAIT_SECONDS: &str = "folio_consistency_wait_seconds";
+        /// All of them.
+        pub const ALL: &[Metric] = &[$(Metric { name: $name, kind: $kind, help: $help }),*];
+    };
+}
 
-/// Answers that could not be given because rows are missing that were there, by `query`.
-pub const INCOMPLETE_READS_TOTAL: &str = "folio_incomplete_reads_total";
-/// 1 while a dependency is up, else 0, by `dependency`.
-pub const DEPENDENCY_UP: &str = "folio_dependency_up";
+metrics! {
+    COMMANDS_TOTAL = "folio_commands_total", Kind::Counter,
+        "Commands answered, by command, outcome and transport.";
+    COMMAND_SECONDS = "folio_command_seconds", Kind::Histogram(SECONDS),
+        "Seconds from a command's arrival to its answer, by command and outcome.";
+    COMMANDS_WAITING = "folio_commands_waiting", Kind::Gauge,
+        "Commands waiting for an answer now.";
+    ADMISSION_LIMIT = "folio_admission_limit", Kind::Gauge,
+        "Single commands that may be under way at once: falls when answers are slow.";
+    ADMISSION_IN_FLIGHT = "folio_admission_in_flight", Kind::Gauge,
+        "Single commands under way.";
+    UPLOADS_STALLED_TOTAL = "folio_uploads_stalled_total", Kind::Counter,
+        "Uploads that ended because their client sent nothing (sending) or took no answers (reading) for too long, by transport and reason.";
+    COMMAND_ATTEMPTS_TOTAL = "folio_command_attempts_total", Kind::Counter,
+        "Times a command was decided again, by reason.";
+    APPENDS_TOTAL = "ledger_appends_total", Kind::Counter,
+        "Appends to the log, by outcome (appended, unknown).";
+    APPEND_SECONDS = "ledger_append_seconds", Kind::Histogram(SECONDS),
+        "Seconds from an append to its outcome.";
+    EFFECTIVE_RECORDS_TOTAL = "ledger_effective_records_total", Kind::Counter,
+        "Effective records applied, by partition.";
+    VOID_RECORDS_TOTAL = "ledger_void_records_total", Kind::Counter,
+        "Records that lost a race, by reason.";
+    GARBAGE_RECORDS_TOTAL = "ledger_garbage_records_total", Kind::Counter,
+        "Records whose key does not parse or that lie in the wrong partition.";
+    VIOLATIONS_TOTAL = "ledger_violations_total", Kind::Counter,
+        "Records no correct writer can have written: someone must look.";
+    DISCARDS_TOTAL = "ledger_discards_total", Kind::Counter,
+        "Times the state of a partition was thrown away and built again, by reason.";
+    NEXT_OFFSET = "ledger_next_offset", Kind::Gauge,
+        "The first offset not applied, by partition.";
+    HOT_PRODUCTS = "folio_hot_products", Kind::Gauge,
+        "Products in the command service's memory.";
+    HOT_BYTES = "folio_hot_bytes", Kind::Gauge,
+        "Bytes they take, about; counted only with a cache.";
+    CACHE_COLD_LOADS_TOTAL = "folio_cache_cold_loads_total", Kind::Counter,
+        "Products that were read from the cache on disk.";
+    CACHE_SAVE_SECONDS = "folio_cache_save_seconds", Kind::Histogram(SECONDS),
+        "Seconds to write one snapshot of a partition into the cache.";
+    CACHE_THROWN_AWAY_TOTAL = "folio_cache_thrown_away_total", Kind::Counter,
+        "Times the cache, or a partition's part of it, was thrown away, by reason (opened, rebuilt).";
+    PROJECTOR_LAG_RECORDS = "folio_projector_lag_records", Kind::Gauge,
+        "Records between a projector's position and the end of the log, by model and partition.";
+    PROJECTOR_DELAY_SECONDS = "folio_projector_delay_seconds", Kind::Histogram(SECONDS),
+        "Seconds between the append of the last applied record and its being readable, by model.";
+    PROJECTOR_APPLIED_TOTAL = "folio_projector_applied_total", Kind::Counter,
+        "Events applied, by model.";
+    PROJECTOR_WRITES_TOTAL = "folio_projector_writes_total", Kind::Counter,
+        "Rows or documents written, by model.";
+    PROJECTOR_BATCH_RECORDS = "folio_projector_batch_records", Kind::Histogram(RECORDS),
+        "Records per batch, by model.";
+    PROJECTOR_BATCH_SECONDS = "folio_projector_batch_seconds", Kind::Histogram(SECONDS),
+        "Seconds to read, fold, write and commit one batch, by model.";
+    PROJECTOR_RETRIES_TOTAL = "folio_projector_retries_total", Kind::Counter,
+        "Retries of a transient failure, by model.";
+    PROJECTOR_TAKEOVERS_TOTAL = "folio_projector_takeovers_total", Kind::Counter,
+        "Times a partition went back to its durable position because its store may have lost rows, by model.";
+    PROJECTOR_REPAIRED_PRODUCTS_TOTAL = "folio_projector_repaired_products_total", Kind::Counter,
+        "Products built again from the log because their events did not fit on their rows, by model.";
+    PROJECTOR_STOPPED_PARTITIONS = "folio_projector_stopped_partitions", Kind::Gauge,
+        "Partitions that stopped and wait for someone, by model.";
+    HTTP_REQUESTS_TOTAL = "folio_http_requests_total", Kind::Counter,
+        "Requests answered, by route, method and status.";
+    HTTP_REQUEST_SECONDS = "folio_http_request_seconds", Kind::Histogram(SECONDS),
+        "Seconds to answer a request, by route.";
+    GRPC_REQUESTS_TOTAL = "folio_grpc_requests_total", Kind::Counter,
+        "Calls answered, by method and code.";
+    GRPC_REQUEST_SECONDS = "folio_grpc_request_seconds", Kind::Histogram(SECONDS),
+        "Seconds to answer a call, by method.";
+    QUERIES_TOTAL = "folio_queries_total", Kind::Counter,
+        "Queries answered, by query and outcome.";
+    QUERY_SECONDS = "folio_query_seconds", Kind::Histogram(SECONDS),
+        "Seconds to answer a query, by query.";
+    CONSISTENCY_WAIT_SECONDS = "folio_consistency_wait_seconds", Kind::Histogram(SECONDS),
+        "Seconds a query waited for a read model to catch up with its token.";
+    INCOMPLETE_READS_TOTAL = "folio_incomplete_reads_total", Kind::Counter,
+        "Answers that could not be given because rows are missing that were there, by query.";
+    DEPENDENCY_UP = "folio_dependency_up", Kind::Gauge,
+        "1 while a dependency is up, else 0, by dependency.";
+}
 
-/// All of them, for a test that holds documents and dashboards to this file.
-pub const ALL: &[&str] = &[
-    COMMANDS_TOTAL,
-    COMMAND_SECONDS,
-    COMMANDS_WAITING,
-    ADMISSION_LIMIT,
-    ADMISSION_IN_FLIGHT,
-    COMMAND_ATTEMPTS_TOTAL,
-    UPLOADS_STALLED_TOTAL,
-    APPENDS_TOTAL,
-    APPEND_SECONDS,
-    EFFECTIVE_RECORDS_TOTAL,
-    VOID_RECORDS_TOTAL,
-    GARBAGE_RECORDS_TOTAL,
-    VIOLATIONS_TOTAL,
-    DISCARDS_TOTAL,
-    NEXT_OFFSET,
-    HOT_PRODUCTS,
-    HOT_BYTES,
-    CACHE_COLD_LOADS_TOTAL,
-    CACHE_SAVE_SECONDS,
-    CACHE_THROWN_AWAY_TOTAL,
-    PROJECTOR_LAG_RECORDS,
-    PROJECTOR_DELAY_SECONDS,
-    PROJECTOR_APPLIED_TOTAL,
-    PROJECTOR_WRITES_TOTAL,
-    PROJECTOR_BATCH_RECORDS,
-    PROJECTOR_BATCH_SECONDS,
-    PROJECTOR_RETRIES_TOTAL,
-    PROJECTOR_TAKEOVERS_TOTAL,
-    PROJECTOR_REPAIRED_PRODUCTS_TOTAL,
-    PROJECTOR_STOPPED_PARTITIONS,
-    HTTP_REQUESTS_TOTAL,
-    HTTP_REQUEST_SECONDS,
-    GRPC_REQUESTS_TOTAL,
-    GRPC_REQUEST_SECONDS,
-    QUERIES_TOTAL,
-    QUERY_SECONDS,
-    CONSISTENCY_WAIT_SECONDS,
-    INCOMPLETE_READS_TOTAL,
-    DEPENDENCY_UP,
-];
+/// The metric with this name.
+pub fn find(name: &str) -> Option<&'static Metric> {
+    ALL.iter().find(|metric| metric.name == name)
+}

@@ -16,10 +16,58 @@ fn metrics_keep_their_names_and_durations_get_buckets_of_seconds() {
 
 #[test]
 fn no_name_is_given_twice() {
-    let mut all = names::ALL.to_vec();
-    all.sort_unstable();
-    all.dedup();
+    let all: std::collections::BTreeSet<_> = names::ALL.iter().map(|metric| metric.name).collect();
     assert_eq!(all.len(), names::ALL.len());
+}
+
+#[test]
+fn every_metric_says_what_it_counts_and_its_kind_fits_its_name() {
+    let telemetry = Telemetry::detached("tester").unwrap();
+    let meter = telemetry.meter();
+    for metric in names::ALL {
+        match metric.kind {
+            Kind::Counter => meter.u64_counter(metric.name).build().add(1, &[]),
+            Kind::Gauge => meter.u64_gauge(metric.name).build().record(1, &[]),
+            Kind::Histogram(_) => meter.f64_histogram(metric.name).build().record(1.0, &[]),
+        }
+        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        assert!(!metric.name.ends_with("_seconds") || metric.help.contains("econds"), "{}", metric.name);
+    }
+    let text = telemetry.render_metrics().unwrap();
+    for metric in names::ALL {
+        assert!(text.contains(&format!("# HELP {} {}", metric.name, metric.help)), "{}: {text}", metric.name);
+    }
+}
+
+#[test]
+fn a_declared_series_is_zero_until_something_is_measured() {
+    let telemetry = Telemetry::detached("tester").unwrap();
+    telemetry.shows(names::COMMANDS_TOTAL, &[("outcome", "accepted"), ("transport", "http")]);
+    telemetry.shows(names::COMMANDS_TOTAL, &[("outcome", "no_effect")]);
+    telemetry.shows(names::COMMAND_SECONDS, &[]);
+    telemetry.shows(names::PROJECTOR_LAG_RECORDS, &[("model", "search")]);
+    let text = telemetry.render_metrics().unwrap();
+    for line in [
+        "# TYPE folio_commands_total counter",
+        "folio_commands_total{outcome=\"accepted\",transport=\"http\"} 0",
+        "folio_commands_total{outcome=\"no_effect\"} 0",
+        "# TYPE folio_command_seconds histogram",
+        "folio_command_seconds_bucket{le=\"0.005\"} 0",
+        "folio_command_seconds_bucket{le=\"+Inf\"} 0",
+        "folio_command_seconds_count 0",
+        "folio_projector_lag_records{model=\"search\"} 0",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}: {text}");
+    }
+    let labels = [KeyValue::new("outcome", "no_effect"), KeyValue::new("transport", "grpc")];
+    telemetry.meter().u64_counter(names::COMMANDS_TOTAL).build().add(3, &labels);
+    telemetry.meter().f64_histogram(names::COMMAND_SECONDS).build().record(0.1, &[]);
+    let text = telemetry.render_metrics().unwrap();
+    assert!(text.contains("folio_commands_total{outcome=\"no_effect\",transport=\"grpc\"} 3"), "{text}");
+    assert!(text.contains("folio_commands_total{outcome=\"accepted\",transport=\"http\"} 0"), "{text}");
+    assert!(!text.contains("folio_commands_total{outcome=\"no_effect\"} 0"), "{text}");
+    assert!(!text.lines().any(|it| it == "folio_command_seconds_count 0"), "{text}");
+    assert_eq!(text.matches("# TYPE folio_commands_total").count(), 1);
 }
 
 #[test]

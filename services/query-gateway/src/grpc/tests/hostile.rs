@@ -71,14 +71,37 @@ async fn a_hostile_field_is_refused_by_name() {
         (filters(v1::Filters { price_min: Some(1 << 63), ..Default::default() }), "/filters.price_min"),
         (filters(v1::Filters { price_max: Some(u64::MAX), ..Default::default() }), "/filters.price_max"),
         (
-            filters(v1::Filters { price_min: Some(2), price_max: Some(1), ..Default::default() }),
+            filters(v1::Filters {
+                price_min: Some(2),
+                price_max: Some(1),
+                currency: "USD".to_owned(),
+                ..Default::default()
+            }),
             "/filters.price_min",
         ),
+        (filters(v1::Filters { price_min: Some(1), ..Default::default() }), "/filters.currency"),
+        (filters(v1::Filters { price_max: Some(1), ..Default::default() }), "/filters.currency"),
+        (
+            v1::SearchRequest { sort: v1::Sort::PriceAscending.into(), ..Default::default() },
+            "/filters.currency",
+        ),
+        (
+            v1::SearchRequest { sort: v1::Sort::PriceDescending.into(), ..Default::default() },
+            "/filters.currency",
+        ),
+        (
+            v1::SearchRequest {
+                facets: vec![v1::Facet { field: "price".to_owned(), price_bounds: vec![] }],
+                ..Default::default()
+            },
+            "/filters.currency",
+        ),
+        (v1::SearchRequest { facet_size: 1_001, ..Default::default() }, "/facet_size"),
         (filters(v1::Filters { category: long.clone(), ..Default::default() }), "/filters.category"),
         (filters(v1::Filters { currency: long.clone(), ..Default::default() }), "/filters.currency"),
         (filters(v1::Filters { brands: vec![long.clone()], ..Default::default() }), "/filters.brands[0]"),
         (
-            filters(v1::Filters { attributes: vec![attribute("a=b")], ..Default::default() }),
+            filters(v1::Filters { attributes: vec![attribute("a\u{1f}b")], ..Default::default() }),
             "/filters.attributes[0]",
         ),
         (filters(v1::Filters { statuses: vec![-1], ..Default::default() }), "/filters.statuses[0]"),
@@ -94,6 +117,13 @@ async fn a_hostile_field_is_refused_by_name() {
         let fields = error(service().suggest(Request::new(request)).await, Code::MalformedRequest);
         assert_eq!(fields, ["/prefix"]);
     }
+    let request = v1::SuggestRequest { prefix: "a".to_owned(), statuses: vec![77], ..Default::default() };
+    let fields = error(service().suggest(Request::new(request)).await, Code::MalformedRequest);
+    assert_eq!(fields, ["/statuses[0]"]);
+    let statuses = vec![v1::Status::Listed.into(), v1::Status::Deleted.into()];
+    let request = v1::ListProductsRequest { category: "a".to_owned(), statuses, ..Default::default() };
+    let fields = error(service().list_products(Request::new(request)).await, Code::MalformedRequest);
+    assert_eq!(fields, ["/statuses[1]"]);
 }
 
 #[tokio::test]

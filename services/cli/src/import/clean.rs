@@ -1,0 +1,74 @@
+//! Takes out of a cell what people cannot see and the catalog does not take, and says that it did.
+
+/// A text after cleaning.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cleaned {
+    pub(crate) text: String,
+    /// How many characters were taken out or became blanks.
+    pub(crate) changes: usize,
+}
+
+/// Cleans a text of one line: new lines, tabs and other control characters become one blank.
+pub(crate) fn one_line(text: &str) -> Cleaned {
+    clean(text, |_| false)
+}
+
+/// Cleans a text of many lines: new lines and tabs stay.
+pub(crate) fn lines(text: &str) -> Cleaned {
+    clean(text, |c| matches!(c, '\n' | '\r' | '\t'))
+}
+
+fn clean(text: &str, stays: fn(char) -> bool) -> Cleaned {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
+    let chars: Vec<char> = text.chars().collect();
+    let (mut cleaned, mut changes) = (String::with_capacity(text.len()), 0);
+    for (at, &c) in chars.iter().enumerate() {
+        let neighbours = [at.checked_sub(1).and_then(|at| chars.get(at)), chars.get(at + 1)];
+        if (c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) && !stays(c) {
+            changes += 1;
+            if !cleaned.ends_with(' ') {
+                cleaned.push(' ');
+            }
+        } else if is_invisible(c) && !neighbours.iter().all(|it| it.is_some_and(|c| needs(*c))) {
+            changes += 1;
+        } else {
+            cleaned.push(c);
+        }
+    }
+    Cleaned { text: cleaned, changes }
+}
+
+/// Characters that show nothing and are left behind by editors and web pages. Some scripts need some of them, see [`needs`].
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{180e}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Neighbours between which an invisible character may mean something: then the catalog's own rule decides.
+fn needs(c: char) -> bool {
+    c > '\u{58f}' && !c.is_whitespace() && !('\u{1e00}'..='\u{206f}').contains(&c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_sees_goes_and_what_is_seen_stays() {
+        for (text, expected, changes) in [
+            ("\u{feff}Tee", "Tee", 0),
+            ("T\u{200b}ee", "Tee", 1),
+            ("two\nlines", "two lines", 1),
+            ("two\r\nlines", "two lines", 2),
+            ("a\u{202e}b\u{202c}", "ab", 1),
+            ("a\u{2028}b", "a b", 1),
+            ("Crème  Brûlée", "Crème  Brûlée", 0),
+            ("family 👨\u{200d}👩\u{200d}👧", "family 👨\u{200d}👩\u{200d}👧", 0),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم", 0),
+            ("ไทย\u{200b}ไทย", "ไทย\u{200b}ไทย", 0),
+        ] {
+            assert_eq!(one_line(text), Cleaned { text: expected.to_owned(), changes }, "{text:?}");
+        }
+        assert_eq!(lines(" a\n\tb\u{0}c ").text, "a\n\tb c");
+    }
+}

@@ -1,0 +1,39 @@
+//! The series that are in a query gateway's metrics from the start.
+
+use contract::code::Code;
+use toolkit::telemetry::{Telemetry, names};
+
+/// What may be asked, as metrics call it.
+const QUERIES: [&str; 6] = ["product_at", "products", "category", "history", "search", "suggest"];
+/// What an alert or a rate is made of; other outcomes appear when they come.
+const OUTCOMES: [Code; 8] = [
+    Code::MalformedRequest,
+    Code::InvalidValue,
+    Code::ProductNotFound,
+    Code::Overloaded,
+    Code::ReadModelBehind,
+    Code::ReadModelIncomplete,
+    Code::StoreUnavailable,
+    Code::Internal,
+];
+
+/// Shows them as zero until something is measured.
+pub(crate) fn show(telemetry: &Telemetry) {
+    for query in QUERIES {
+        for outcome in OUTCOMES.into_iter().map(Code::name).chain(["answered"]) {
+            telemetry.shows(names::QUERIES_TOTAL, &[("query", query), ("outcome", outcome)]);
+        }
+        telemetry.shows(names::QUERY_SECONDS, &[("query", query)]);
+        telemetry.shows(names::INCOMPLETE_READS_TOTAL, &[("query", query)]);
+    }
+    let bare = [
+        names::CONSISTENCY_WAIT_SECONDS,
+        names::HTTP_REQUESTS_TOTAL,
+        names::HTTP_REQUEST_SECONDS,
+        names::GRPC_REQUESTS_TOTAL,
+        names::GRPC_REQUEST_SECONDS,
+    ];
+    for name in bare {
+        telemetry.shows(name, &[]);
+    }
+}

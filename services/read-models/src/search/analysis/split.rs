@@ -1,0 +1,243 @@
+//! Splits a text into words, and words into parts.
+//!
+//! Promises: what stands between two blanks stays together as one word of parts, whatever joins them; a number keeps its
+//! decimal point ("0.23" is one part, "1,5" is "1.5"); scripts that are written without blanks become a run of single
+//! characters.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::fold::normal;
+
+/// A character with its marks, or an emoji of several, is cut here.
+const LONGEST_CHARACTER: usize = 24;
+
+/// What stands between blanks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chunk {
+    pub(super) kind: ChunkKind,
+    /// Nothing but blanks lies between it and the chunk before.
+    pub(super) follows_blank: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ChunkKind {
+    /// At least one.
+    Word(Vec<Part>),
+    /// Characters of a script without blanks, at least one.
+    Run(Vec<String>),
+    /// An emoji, or another sign that stands for itself.
+    Sign(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) text: String,
+    pub(super) kind: PartKind,
+    /// The sign that joins it to the part before; none where only the kind of characters changes, and at the beginning.
+    pub(super) joint: Option<char>,
+    /// What else it may be: "1,000" is a thousand, or one with three decimals.
+    pub(super) other: Option<String>,
+}
+
+impl Part {
+    fn new(text: &str, kind: PartKind, joint: Option<char>) -> Self {
+        Self { text: text.to_owned(), kind, joint, other: None }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartKind {
+    Letters,
+    Number,
+    /// With `+` or `#` at its end, as in "c++".
+    Signed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Letter,
+    Digit,
+    Run,
+    Sign,
+    Blank,
+    Other,
+}
+
+/// How many words a text has, as a limit counts them: parts, signs, and characters of scripts without blanks (of those that
+/// are written with syllables or longer words, every fourth).
+pub(in crate::search) fn count(text: &str) -> usize {
+    let words = |chunk: &Chunk| match &chunk.kind {
+        ChunkKind::Word(parts) => parts.len(),
+        ChunkKind::Run(characters) => {
+            let is_dense = |text: &String| text.chars().next().is_some_and(is_ideographic);
+            let dense = characters.iter().filter(|text| is_dense(text)).count();
+            dense + (characters.len() - dense).div_ceil(4)
+        }
+        ChunkKind::Sign(_) => 1,
+    };
+    chunks(text).iter().map(words).sum()
+}
+
+/// The words of a text.
+pub(super) fn chunks(text: &str) -> Vec<Chunk> {
+    let text = normal(text);
+    let mut splitter = Splitter { found: Vec::new(), word: Vec::new(), gap: Gap::Start };
+    let graphemes: Vec<&str> = text.graphemes(true).collect();
+    for (at, grapheme) in graphemes.iter().enumerate() {
+        let next = graphemes.get(at + 1).map_or(Class::Blank, |next| class(next));
+        splitter.take(grapheme, next);
+    }
+    splitter.end_word();
+    splitter.found
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gap {
+    Start,
+    /// Side by side.
+    None,
+    Blank,
+    Break,
+}
+
+struct Splitter {
+    found: Vec<Chunk>,
+    /// The parts of the word that is not at its end yet. The last is empty after a joint.
+    word: Vec<Part>,
+    gap: Gap,
+}
+
+impl Splitter {
+    fn take(&mut self, grapheme: &str, next: Class) {
+        match class(grapheme) {
+            Class::Letter => self.append(grapheme, PartKind::Letters),
+            Class::Digit => self.append(grapheme, PartKind::Number),
+            Class::Run => {
+                self.end_word();
+                let character = without_joiners(grapheme);
+                match self.found.last_mut().map(|chunk| &mut chunk.kind) {
+                    Some(ChunkKind::Run(characters)) if self.gap == Gap::None => characters.push(character),
+                    _ => self.push(ChunkKind::Run(vec![character])),
+                }
+            }
+            Class::Sign => {
+                self.end_word();
+                self.push(ChunkKind::Sign(grapheme.chars().take(LONGEST_CHARACTER).collect()));
+            }
+            Class::Blank => {
+                self.end_word();
+                if self.gap == Gap::None {
+                    self.gap = Gap::Blank;
+                }
+            }
+            Class::Other => self.other(grapheme, next),
+        }
+    }
+
+    /// A sign that may join, end, or break.
+    fn other(&mut self, grapheme: &str, next: Class) {
+        let sign = grapheme.chars().next().unwrap_or(' ');
+        let goes_on = matches!(next, Class::Letter | Class::Digit);
+        let Some(last) = self.word.last_mut() else {
+            if matches!(sign, '.' | ',') && next == Class::Digit && self.gap != Gap::None {
+                self.append("0.", PartKind::Number);
+            } else {
+                self.gap = Gap::Break;
+            }
+            return;
+        };
+        match sign {
+            '.' | ',' if last.kind == PartKind::Number && next == Class::Digit => last.text.push(sign),
+            '+' | '#' if !goes_on => {
+                last.text.push(sign);
+                last.kind = PartKind::Signed;
+            }
+            '.' | '-' | '_' | '\'' | '/' | '&' | '+' | '#' | '*' | ':' | '@' | '|' | '=' | '·' if goes_on => {
+                self.word.push(Part::new("", PartKind::Letters, Some(sign)));
+            }
+            _ => {
+                self.end_word();
+                self.gap = Gap::Break;
+            }
+        }
+    }
+
+    fn append(&mut self, grapheme: &str, kind: PartKind) {
+        let grapheme = without_joiners(grapheme);
+        match self.word.last_mut() {
+            Some(last) if last.text.is_empty() || last.kind == kind => {
+                last.text.push_str(&grapheme);
+                last.kind = kind;
+            }
+            _ => self.word.push(Part::new(&grapheme, kind, None)),
+        }
+    }
+
+    fn end_word(&mut self) {
+        let mut parts = std::mem::take(&mut self.word);
+        if parts.is_empty() {
+            return;
+        }
+        for part in parts.iter_mut().filter(|part| part.kind == PartKind::Number) {
+            (part.text, part.other) = number(&part.text);
+        }
+        self.push(ChunkKind::Word(parts));
+    }
+
+    fn push(&mut self, kind: ChunkKind) {
+        let follows_blank = self.gap == Gap::Blank;
+        self.gap = Gap::None;
+        self.found.push(Chunk { kind, follows_blank });
+    }
+}
+
+/// One way to write a number, with a decimal point and nothing between thousands, and the other one it may mean.
+fn number(text: &str) -> (String, Option<String>) {
+    let is_grouped = |text: &str| {
+        let mut groups = text.split(',');
+        let first = groups.next().unwrap_or_default();
+        (1..=3).contains(&first.len()) && !first.starts_with('0') && groups.all(|group| group.len() == 3)
+    };
+    let plain = || text.replace(',', "");
+    match (text.matches(',').count(), text.matches('.').count()) {
+        (0, _) => (text.to_owned(), None),
+        (1, 0) => (text.replace(',', "."), is_grouped(text).then(plain)),
+        (_, 0) if is_grouped(text) => (plain(), None),
+        (_, 1) if text.rfind(',') < text.find('.') => (plain(), None),
+        (1, _) if text.rfind('.') < text.find(',') => (text.replace('.', "").replace(',', "."), None),
+        _ => (text.to_owned(), None),
+    }
+}
+
+fn without_joiners(grapheme: &str) -> String {
+    grapheme.chars().filter(|c| *c != '\u{200d}').take(LONGEST_CHARACTER).collect()
+}
+
+fn class(grapheme: &str) -> Class {
+    let Some(c) = grapheme.chars().next() else { return Class::Blank };
+    match c {
+        '0'..='9' => Class::Digit,
+        c if c.is_whitespace() => Class::Blank,
+        c if is_run(c) => Class::Run,
+        c if c.is_alphanumeric() => Class::Letter,
+        '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}' => Class::Sign,
+        // A mark without its letter: what it belongs to goes on.
+        c if unicode_normalization::char::is_combining_mark(c) => Class::Letter,
+        _ => Class::Other,
+    }
+}
+
+/// Each character counts as a word of its own.
+fn is_ideographic(c: char) -> bool {
+    matches!(u32::from(c), 0x2e80..=0x2fdf | 0x3005..=0x3007 | 0x3021..=0x309f | 0x3100..=0x312f | 0x3400..=0x4dbf
+        | 0x4e00..=0x9fff | 0xf900..=0xfaff | 0x20000..=0x3ffff)
+}
+
+/// Written without blanks between words, or with endings and compounds that make words of parts (Hangul).
+fn is_run(c: char) -> bool {
+    c.is_alphanumeric()
+        && (is_ideographic(c)
+            || matches!(u32::from(c), 0x30a0..=0x30ff | 0x31a0..=0x31bf | 0x31f0..=0x31ff
+                | 0x0e00..=0x0eff | 0x0f00..=0x0fff | 0x1000..=0x109f | 0x1780..=0x17ff
+                | 0x1100..=0x11ff | 0x3130..=0x318f | 0xa960..=0xa97f | 0xac00..=0xd7ff))
+}

@@ -1,0 +1,131 @@
+//! The filters of a question as clauses, and which of them a facet leaves out.
+//!
+//! Promise: what is found and counted as a whole keeps to every filter; a facet of a field that is filtered counts what there is
+//! instead, under all other filters.
+
+use ahash::AHashMap;
+use domain::{Brand, Status};
+use serde_json::{Value, json};
+
+use super::document::pair;
+use super::request::{Facet, Filters};
+
+/// What a clause is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group<'a> {
+    Category,
+    Brand,
+    Status,
+    Currency,
+    Price,
+    Tag,
+    Attribute(&'a str),
+}
+
+/// One filter.
+#[derive(Debug)]
+pub(super) struct Clause<'a> {
+    group: Group<'a>,
+    clause: Value,
+    /// What a facet of the same field keeps to instead.
+    wider: Option<Value>,
+}
+
+/// A question's filters.
+#[derive(Debug)]
+pub(super) struct Clauses<'a>(Vec<Clause<'a>>);
+
+impl<'a> Clauses<'a> {
+    pub(super) fn of(filters: &'a Filters) -> Self {
+        let mut all = Vec::new();
+        let mut add = |group, clause, wider| all.push(Clause { group, clause, wider });
+        if let Some(category) = &filters.category {
+            let parent = category.ancestors().collect::<Vec<_>>().into_iter().rev().nth(1);
+            let within = |path: &str| json!({ "term": { "categories": path } });
+            add(Group::Category, within(category.as_str()), parent.map(|parent| within(parent.as_str())));
+        }
+        if !filters.brands.is_empty() {
+            let brands: Vec<&str> = filters.brands.iter().map(Brand::as_str).collect();
+            add(Group::Brand, json!({ "terms": { "brand": brands } }), None);
+        }
+        add(Group::Status, statuses(&filters.statuses), Some(other_statuses(&filters.statuses)));
+        if let Some(currency) = filters.currency {
+            add(Group::Currency, json!({ "term": { "currency": currency.as_str() } }), None);
+        }
+        if filters.price_min.is_some() || filters.price_max.is_some() {
+            let bounds = [("gte", filters.price_min), ("lte", filters.price_max)];
+            let range: serde_json::Map<_, _> = bounds
+                .into_iter()
+                .filter_map(|(name, bound)| Some((name.to_owned(), json!(bound?))))
+                .collect();
+            add(Group::Price, json!({ "range": { "price_minor": range } }), None);
+        }
+        let mut of_name: AHashMap<&str, usize> = AHashMap::new();
+        let mut pairs: Vec<(&str, Vec<String>)> = Vec::new();
+        for (name, value) in &filters.attributes {
+            let at = *of_name.entry(name.as_str()).or_insert(pairs.len());
+            if at == pairs.len() {
+                pairs.push((name.as_str(), Vec::new()));
+            }
+            pairs[at].1.push(pair(name.as_str(), value.as_str()));
+        }
+        for (name, pairs) in pairs {
+            add(Group::Attribute(name), json!({ "terms": { "attribute_pairs": pairs } }), None);
+        }
+        for tag in &filters.tags {
+            add(Group::Tag, json!({ "term": { "tags": tag.as_str() } }), None);
+        }
+        Self(all)
+    }
+
+    /// What every facet keeps to.
+    pub(super) fn of_all(&self, facets: &[Facet]) -> Vec<Value> {
+        let kept = self.0.iter().filter(|it| !facets.iter().any(|facet| leaves_out(facet, it.group)));
+        kept.map(|it| it.clause.clone()).collect()
+    }
+
+    /// What the products keep to beside that.
+    pub(super) fn of_products(&self, facets: &[Facet]) -> Vec<Value> {
+        let moved = self.0.iter().filter(|it| facets.iter().any(|facet| leaves_out(facet, it.group)));
+        moved.map(|it| it.clause.clone()).collect()
+    }
+
+    /// What `facet`, one of `facets`, keeps to beside that.
+    pub(super) fn of_facet(&self, facet: &Facet, facets: &[Facet]) -> Vec<Value> {
+        let moved = self.0.iter().filter(|it| facets.iter().any(|facet| leaves_out(facet, it.group)));
+        let kept = moved.filter_map(|it| {
+            if leaves_out(facet, it.group) { it.wider.clone() } else { Some(it.clause.clone()) }
+        });
+        kept.collect()
+    }
+}
+
+/// Tags are all needed, so a product with another tag instead would not be found: their facet keeps to them. Amounts of another
+/// currency are compared with nothing, so the facet of currencies leaves out the bounds of prices too.
+fn leaves_out(facet: &Facet, group: Group<'_>) -> bool {
+    match facet {
+        Facet::Category => group == Group::Category,
+        Facet::Brand => group == Group::Brand,
+        Facet::Status => group == Group::Status,
+        Facet::Currency => matches!(group, Group::Currency | Group::Price),
+        Facet::Price { .. } => group == Group::Price,
+        Facet::Attribute { name } => group == Group::Attribute(name.as_str()),
+        Facet::Tags | Facet::AttributeNames => false,
+    }
+}
+
+/// None given: all but deleted.
+pub(super) fn statuses(statuses: &[Status]) -> Value {
+    let names: Vec<&str> = if statuses.is_empty() {
+        Status::ALL.iter().filter(|s| **s != Status::Deleted).map(|s| s.as_str()).collect()
+    } else {
+        statuses.iter().map(|s| s.as_str()).collect()
+    };
+    json!({ "terms": { "status": names } })
+}
+
+/// Deleted products are counted only for those who ask for them.
+fn other_statuses(asked: &[Status]) -> Value {
+    let all: &[Status] = if asked.contains(&Status::Deleted) { &Status::ALL } else { &[] };
+    statuses(all)
+}

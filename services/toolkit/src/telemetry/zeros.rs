@@ -1,0 +1,95 @@
+//! Series that are there from the start. Promises: a declared series is shown as zero until something with its labels was
+//! measured, so that an alert or a rate can tell "nothing happened" from "nothing is known".
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use prometheus::proto::{Bucket, Histogram, LabelPair, Metric as Sample, MetricFamily, MetricType};
+
+use super::names::{self, Kind, Metric};
+
+type Labels = BTreeSet<(String, String)>;
+
+/// The declared series of a process. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Zeros {
+    declared: Arc<RwLock<Vec<(&'static Metric, Labels)>>>,
+}
+
+impl Zeros {
+    /// Declares a series; twice is once.
+    pub(super) fn declare(&self, name: &str, labels: &[(&str, &str)]) {
+        let Some(metric) = names::find(name) else {
+            tracing::error!(name, "a metric that telemetry::names does not describe: a defect");
+            return;
+        };
+        let labels: Labels =
+            labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut declared = self.declared.write().unwrap_or_else(PoisonError::into_inner);
+        if !declared.iter().any(|(known, its)| known.name == metric.name && *its == labels) {
+            declared.push((metric, labels));
+        }
+    }
+
+    /// Adds to what was gathered the declared series that nothing was measured of.
+    pub(super) fn add_to(&self, families: &mut Vec<MetricFamily>) {
+        let declared = self.declared.read().unwrap_or_else(PoisonError::into_inner);
+        // What is there already, once for all that is declared of a metric.
+        let mut measured: BTreeMap<&str, BTreeSet<Labels>> = BTreeMap::new();
+        for (metric, labels) in declared.iter() {
+            let at = families.iter().position(|family| family.name() == metric.name).unwrap_or_else(|| {
+                families.push(family_of(metric));
+                families.len() - 1
+            });
+            let family = &mut families[at];
+            let measured = measured
+                .entry(metric.name)
+                .or_insert_with(|| family.get_metric().iter().map(labels_of).collect());
+            if !measured.contains(labels) && !measured.iter().any(|its| its.is_superset(labels)) {
+                family.mut_metric().push(zero(metric, labels));
+            }
+        }
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+    }
+}
+
+fn labels_of(sample: &Sample) -> Labels {
+    sample.get_label().iter().map(|it| (it.name().to_owned(), it.value().to_owned())).collect()
+}
+
+fn family_of(metric: &Metric) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(metric.name.to_owned());
+    family.set_help(metric.help.to_owned());
+    family.set_field_type(match metric.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram(_) => MetricType::HISTOGRAM,
+    });
+    family
+}
+
+fn zero(metric: &Metric, labels: &Labels) -> Sample {
+    let label = |(name, value): &(String, String)| {
+        let mut label = LabelPair::default();
+        label.set_name(name.clone());
+        label.set_value(value.clone());
+        label
+    };
+    let mut sample = Sample::from_label(labels.iter().map(label).collect());
+    match metric.kind {
+        Kind::Counter => sample.set_counter(prometheus::proto::Counter::default()),
+        Kind::Gauge => sample.set_gauge(prometheus::proto::Gauge::default()),
+        Kind::Histogram(bounds) => {
+            let mut histogram = Histogram::default();
+            let bucket = |bound: &f64| {
+                let mut bucket = Bucket::default();
+                bucket.set_upper_bound(*bound);
+                bucket
+            };
+            histogram.set_bucket(bounds.iter().map(bucket).collect());
+            sample.set_histogram(histogram);
+        }
+    }
+    sample
+}
