@@ -8,7 +8,7 @@ use std::fmt;
 /// The codings that a tag can end with.
 const CODINGS: [&str; 4] = ["-gzip", "-deflate", "-br", "-zstd"];
 /// Tags looked at in one condition.
-const MAX_TAGS: usize = 64;
+pub const MAX_TAGS: usize = 64;
 
 /// An entity tag: `"3"`, or weak: `W/"3"`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,7 +11,8 @@ use domain::{
     ProductId, Reason, Sku, Tag, Tags,
 };
 
-use super::preconditions::MOST_TAGS;
+use toolkit::entity_tags::MAX_TAGS;
+
 use super::request::LONGEST_ACTOR;
 use crate::config::HttpConfig;
 
@@ -53,7 +54,7 @@ fn the_page_tells_the_limit_of_every_field() {
         ("`expected_version`", usize::MAX),
         ("`idempotency_key`, `Idempotency-Key`", IdempotencyKey::LONGEST),
         ("`X-Folio-Actor`", LONGEST_ACTOR),
-        ("tags of `If-Match` or `If-None-Match`", MOST_TAGS),
+        ("tags of `If-Match` or `If-None-Match`", MAX_TAGS),
         ("body of a command, message of gRPC", http.max_body_bytes),
         ("line of an upload", http.max_line_bytes),
         ("record a command makes", MAX_RECORD_BYTES),

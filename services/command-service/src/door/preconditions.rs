@@ -7,14 +7,10 @@ use contract::AddressedCommand;
 use contract::code::Code;
 use domain::Version;
 use ledger::Expected;
+use toolkit::entity_tags::{EntityTag, Tags};
 use toolkit::problem::Problem;
 
 use super::{malformed, problem};
-
-/// The most tags that are looked at: there is one version, and few that a client can have seen.
-pub(super) const MOST_TAGS: usize = 64;
-/// What an answer compressed on its way may have at the end of its tag, so that it is another one.
-const COMPRESSED: &str = "-gzip";
 
 /// A command and what it asks of its product.
 #[derive(Debug)]
@@ -41,9 +37,9 @@ pub fn wish(
     if_none_match: Option<&str>,
     field: &str,
 ) -> Result<Wish, Problem> {
-    let match_one = if_match.map(|text| tags("If-Match", text).map(|tags| tags.matched())).transpose()?;
+    let match_one = if_match.map(|text| tags("If-Match", text).map(|tags| matched(&tags))).transpose()?;
     let match_none =
-        if_none_match.map(|text| tags("If-None-Match", text).map(|tags| tags.not_matched())).transpose()?;
+        if_none_match.map(|text| tags("If-None-Match", text).map(|tags| not_matched(&tags))).transpose()?;
     let asked = match_one.unwrap_or_default().and(match_none.unwrap_or_default());
     let wish = Wish::from(addressed);
     let expected = asked.clone().and(wish.expected.clone());
@@ -57,76 +53,32 @@ pub fn wish(
     Ok(Wish { expected, ..wish })
 }
 
-/// What `If-Match` or `If-None-Match` names.
-enum Tags {
-    /// `*`
-    Any,
-    /// Each with whether it is weak, and the version it stands for; none if it is a tag that no product ever has.
-    Listed(Vec<(bool, Option<u64>)>),
-}
-
-impl Tags {
-    /// By the strong comparison, so that a weak tag matches nothing.
-    fn matched(self) -> Expected {
-        match self {
-            Self::Any => Expected::existing(),
-            Self::Listed(tags) => {
-                Expected::one_of(tags.into_iter().filter(|(is_weak, _)| !is_weak).filter_map(|(_, it)| it))
-            }
-        }
-    }
-
-    /// By the weak comparison.
-    fn not_matched(self) -> Expected {
-        match self {
-            Self::Any => Expected::version(0),
-            Self::Listed(tags) => Expected::none_of(tags.into_iter().filter_map(|(_, version)| version)),
-        }
-    }
-}
-
-/// Reads a list of entity tags. Two lines of the header are one list, joined by a comma.
+/// Reads a header. Two lines of it are one list, joined by a comma.
 fn tags(header: &str, text: &str) -> Result<Tags, Problem> {
-    let wrong = |why: &str| {
-        let detail =
-            format!("{header} {why}: it is * or a list of tags, as the ETag of an answer gives them: \"3\"");
-        problem(Code::InvalidHeader, detail)
-    };
-    let mut rest = text.trim();
-    if rest == "*" {
-        return Ok(Tags::Any);
+    Tags::parse([text.as_bytes()])
+        .map_err(|problem| self::problem(Code::InvalidHeader, format!("{header} {problem}")))
+}
+
+/// By the strong comparison, so that a weak tag matches nothing.
+fn matched(tags: &Tags) -> Expected {
+    match tags {
+        Tags::Any => Expected::existing(),
+        Tags::Of(tags) => Expected::one_of(tags.iter().filter(|tag| !tag.is_weak).filter_map(version)),
     }
-    let mut listed = Vec::new();
-    loop {
-        rest = rest.trim_start_matches([' ', '\t', ',']);
-        if rest.is_empty() {
-            break;
-        }
-        let is_weak = rest.starts_with("W/");
-        let quoted = rest.strip_prefix("W/").unwrap_or(rest);
-        let Some((tag, after)) = quoted.strip_prefix('"').and_then(|tag| tag.split_once('"')) else {
-            return Err(wrong("holds something without quotes"));
-        };
-        if !tag.chars().all(|c| c.is_ascii_graphic() || !c.is_ascii()) {
-            return Err(wrong("holds a tag with a space or a control character"));
-        }
-        rest = after.trim_start_matches([' ', '\t']);
-        if !rest.is_empty() && !rest.starts_with(',') {
-            return Err(wrong("has no comma between two tags"));
-        }
-        if listed.len() == MOST_TAGS {
-            return Err(wrong(&format!("has more than {MOST_TAGS} tags")));
-        }
-        listed.push((is_weak, version(tag)));
+}
+
+/// By the weak comparison.
+fn not_matched(tags: &Tags) -> Expected {
+    match tags {
+        Tags::Any => Expected::version(0),
+        Tags::Of(tags) => Expected::none_of(tags.iter().filter_map(version)),
     }
-    if listed.is_empty() { Err(wrong("is empty")) } else { Ok(Tags::Listed(listed)) }
 }
 
 /// The version a tag stands for. A product that does not exist has no tag, so that 0 is none.
-fn version(tag: &str) -> Option<u64> {
-    let digits = tag.strip_suffix(COMPRESSED).unwrap_or(tag);
+fn version(tag: &EntityTag) -> Option<u64> {
     // Tags are compared as they are written: no sign, no zeros before.
-    digits.parse().ok().filter(|version: &u64| *version > 0 && version.to_string() == digits)
+    tag.state().parse().ok().filter(|version: &u64| *version > 0 && version.to_string() == tag.state())
 }
 
 #[cfg(test)]
@@ -200,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_tags_is_refused() {
-        let many = vec!["\"1\""; MOST_TAGS + 1].join(",");
+        let many = vec!["\"1\""; toolkit::entity_tags::MAX_TAGS + 1].join(",");
         for wrong in [
             "",
             "1",
