@@ -56,10 +56,8 @@ fn searched(line: &[u8], name: &str) -> Option<Value> {
     let at = line.windows(field.len()).position(|window| window == field.as_bytes())?;
     let value = line[at + field.len()..].trim_ascii_start().strip_prefix(b":")?;
     // Of a number that is cut off the rest is missing: what ends the line is not believed.
-    match serde_json::Deserializer::from_slice(value).into_iter::<Value>().next()?.ok()? {
-        Value::Number(_) => None,
-        value => Some(value),
-    }
+    let value = serde_json::Deserializer::from_slice(value).into_iter::<Value>().next()?.ok()?;
+    (!value.is_number()).then_some(value)
 }
 
 fn bounded(text: &str) -> String {

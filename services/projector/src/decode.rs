@@ -49,7 +49,7 @@ mod tests {
         headers.push("ce_time", b"yesterday");
         headers.push("folio_actor", b"ann");
         let record = LogRecord { offset: 9, timestamp_ms: 1_000, key: Bytes::new(), value: None, headers };
-        let event = contract::json::event_from_data("ProductListed", "{}").unwrap();
+        let event = contract::json::event_from_data("ProductListed", r#"{"status": "listed"}"#).unwrap();
         let recorded = recorded(Partition(2), &record, &key, event).unwrap();
         assert_eq!((recorded.product.as_str(), recorded.version), ("p-1", Version(3)));
         assert_eq!(

@@ -11,9 +11,10 @@ use domain::{
     ProductId, Reason, Sku, Tag, Tags,
 };
 
+use toolkit::entity_tags::MAX_TAGS;
+
 use super::request::LONGEST_ACTOR;
 use crate::config::HttpConfig;
-use toolkit::entity_tags::MAX_TAGS;
 
 /// The first and the last column of the table.
 fn told() -> BTreeMap<String, u64> {

@@ -37,8 +37,9 @@ pub fn wish(
     if_none_match: Option<&str>,
     field: &str,
 ) -> Result<Wish, Problem> {
-    let match_one = if_match.map(|text| tags("If-Match", text).map(matched)).transpose()?;
-    let match_none = if_none_match.map(|text| tags("If-None-Match", text).map(not_matched)).transpose()?;
+    let match_one = if_match.map(|text| tags("If-Match", text).map(|tags| matched(&tags))).transpose()?;
+    let match_none =
+        if_none_match.map(|text| tags("If-None-Match", text).map(|tags| not_matched(&tags))).transpose()?;
     let asked = match_one.unwrap_or_default().and(match_none.unwrap_or_default());
     let wish = Wish::from(addressed);
     let expected = asked.clone().and(wish.expected.clone());
@@ -52,8 +53,14 @@ pub fn wish(
     Ok(Wish { expected, ..wish })
 }
 
+/// Reads a header. Two lines of it are one list, joined by a comma.
+fn tags(header: &str, text: &str) -> Result<Tags, Problem> {
+    Tags::parse([text.as_bytes()])
+        .map_err(|problem| self::problem(Code::InvalidHeader, format!("{header} {problem}")))
+}
+
 /// By the strong comparison, so that a weak tag matches nothing.
-fn matched(tags: Tags) -> Expected {
+fn matched(tags: &Tags) -> Expected {
     match tags {
         Tags::Any => Expected::existing(),
         Tags::Of(tags) => Expected::one_of(tags.iter().filter(|tag| !tag.is_weak).filter_map(version)),
@@ -61,22 +68,17 @@ fn matched(tags: Tags) -> Expected {
 }
 
 /// By the weak comparison.
-fn not_matched(tags: Tags) -> Expected {
+fn not_matched(tags: &Tags) -> Expected {
     match tags {
         Tags::Any => Expected::version(0),
         Tags::Of(tags) => Expected::none_of(tags.iter().filter_map(version)),
     }
 }
 
-fn tags(header: &str, text: &str) -> Result<Tags, Problem> {
-    Tags::parse([text.as_bytes()]).map_err(|why| problem(Code::InvalidHeader, format!("{header} {why}")))
-}
-
 /// The version a tag stands for. A product that does not exist has no tag, so that 0 is none.
 fn version(tag: &EntityTag) -> Option<u64> {
-    let digits = tag.state();
     // Tags are compared as they are written: no sign, no zeros before.
-    digits.parse().ok().filter(|version: &u64| *version > 0 && version.to_string() == digits)
+    tag.state().parse().ok().filter(|version: &u64| *version > 0 && version.to_string() == tag.state())
 }
 
 #[cfg(test)]

@@ -155,6 +155,8 @@ fn explain(bare: Bare, said: &str) -> Problem {
         Bare::Packed => {
             problem(Code::UnsupportedMediaType, format!("the message cannot be unpacked: {said}"))
         }
+        // Of health: a service nobody knows.
+        Bare::Other(tonic::Code::NotFound) => problem(Code::NotFound, said),
         Bare::Other(_) => problem(Code::Internal, said),
     }
 }

@@ -13,6 +13,8 @@ mod evolution_tests;
 #[cfg(test)]
 mod golden_tests;
 #[cfg(test)]
+mod size_tests;
+#[cfg(test)]
 mod tests;
 
 use std::io::Read as _;

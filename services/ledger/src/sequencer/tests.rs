@@ -4,6 +4,7 @@ mod barrier;
 mod bench;
 mod cold;
 mod damage;
+mod expecting;
 mod outcomes;
 
 use uuid::Uuid;
