@@ -63,7 +63,9 @@ pub(super) fn spellings(word: &str) -> Vec<String> {
     if takes_all {
         for (first, other) in &letters {
             let longer = all.clone();
-            all.iter_mut().for_each(|text| text.push_str(first));
+            for text in &mut all {
+                text.push_str(first);
+            }
             if !other.is_empty() {
                 all.extend(longer.into_iter().map(|text| text + other));
             }
