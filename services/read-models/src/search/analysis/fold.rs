@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// A word is written in at most so many ways with the letters of another keyboard; one of more has the first and the last.
-const MOST_SPELLINGS: usize = 12;
+const MOST_SPELLINGS: usize = 4;
 /// A key to compare or to sort by is cut here.
 const LONGEST_KEY: usize = 200;
 
