@@ -132,7 +132,7 @@ impl Reading {
     }
 
     pub(super) fn suggest(&mut self, prefix: String, size: u32, statuses: &[i32]) -> Option<SuggestRequest> {
-        let statuses = self.list("statuses", MAX_VALUES, statuses, status);
+        let statuses = self.list("statuses", MAX_VALUES, statuses, |number| status(*number));
         if is_blank(&prefix) {
             self.fault("prefix", "is missing: give the beginning of a name or SKU");
             return None;
@@ -141,7 +141,7 @@ impl Reading {
     }
 
     pub(super) fn listed_statuses(&mut self, statuses: &[i32]) -> Vec<Status> {
-        let listed = |number: &i32| status(number).and_then(limits::listed_status);
+        let listed = |number: &i32| status(*number).and_then(limits::listed_status);
         self.list("statuses", MAX_VALUES, statuses, listed)
     }
 
@@ -167,7 +167,7 @@ impl Reading {
         Filters {
             category: category.and_then(|text| self.check("filters.category", CategoryPath::parse(&text))),
             brands: self.texts("filters.brands", &brands, Brand::parse),
-            statuses: self.list("filters.statuses", MAX_VALUES, &statuses, status),
+            statuses: self.list("filters.statuses", MAX_VALUES, &statuses, |number| status(*number)),
             currency: currency.and_then(|text| self.check("filters.currency", Currency::parse(&text))),
             price_min,
             price_max,
@@ -185,8 +185,8 @@ impl Reading {
     }
 }
 
-fn status(number: &i32) -> Result<Status, String> {
-    let status = contract::proto::status_from(*number);
+fn status(number: i32) -> Result<Status, String> {
+    let status = contract::proto::status_from(number);
     status.ok_or_else(|| format!("{number} is not one of the enum's numbers"))
 }
 

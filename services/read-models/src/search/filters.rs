@@ -26,7 +26,7 @@ pub(super) enum Group<'a> {
 #[derive(Debug)]
 pub(super) struct Clause<'a> {
     group: Group<'a>,
-    clause: Value,
+    query: Value,
     /// What a facet of the same field keeps to instead.
     wider: Option<Value>,
 }
@@ -38,7 +38,7 @@ pub(super) struct Clauses<'a>(Vec<Clause<'a>>);
 impl<'a> Clauses<'a> {
     pub(super) fn of(filters: &'a Filters) -> Self {
         let mut all = Vec::new();
-        let mut add = |group, clause, wider| all.push(Clause { group, clause, wider });
+        let mut add = |group, query, wider| all.push(Clause { group, query, wider });
         if let Some(category) = &filters.category {
             let parent = category.ancestors().collect::<Vec<_>>().into_iter().rev().nth(1);
             let within = |path: &str| json!({ "term": { "categories": path } });
@@ -81,20 +81,20 @@ impl<'a> Clauses<'a> {
     /// What every facet keeps to.
     pub(super) fn of_all(&self, facets: &[Facet]) -> Vec<Value> {
         let kept = self.0.iter().filter(|it| !facets.iter().any(|facet| leaves_out(facet, it.group)));
-        kept.map(|it| it.clause.clone()).collect()
+        kept.map(|it| it.query.clone()).collect()
     }
 
     /// What the products keep to beside that.
     pub(super) fn of_products(&self, facets: &[Facet]) -> Vec<Value> {
         let moved = self.0.iter().filter(|it| facets.iter().any(|facet| leaves_out(facet, it.group)));
-        moved.map(|it| it.clause.clone()).collect()
+        moved.map(|it| it.query.clone()).collect()
     }
 
     /// What `facet`, one of `facets`, keeps to beside that.
     pub(super) fn of_facet(&self, facet: &Facet, facets: &[Facet]) -> Vec<Value> {
         let moved = self.0.iter().filter(|it| facets.iter().any(|facet| leaves_out(facet, it.group)));
         let kept = moved.filter_map(|it| {
-            if leaves_out(facet, it.group) { it.wider.clone() } else { Some(it.clause.clone()) }
+            if leaves_out(facet, it.group) { it.wider.clone() } else { Some(it.query.clone()) }
         });
         kept.collect()
     }

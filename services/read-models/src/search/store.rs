@@ -6,8 +6,13 @@ use toolkit::search::{Document, Index, Search};
 use super::SearchModel;
 use super::document::ProductDocument;
 use crate::model::{Position, Starts, Store, Wanted, Writes};
+use crate::page::Budget;
 use crate::positions::SearchPositions;
 use crate::{Error, GENERATION, StoredProduct};
+
+/// A document may be many times as large as its product (`docs/search.md`): about this many bytes of products become documents
+/// at once.
+const GROUP_BYTES: usize = 2 * 1024 * 1024;
 
 /// The declared index.
 pub const INDEX: Index =
@@ -54,6 +59,12 @@ pub(super) fn document(stored: &StoredProduct) -> Result<Document, Error> {
     })
 }
 
+/// How many of these products are made documents of at once: about [`GROUP_BYTES`] of them, and at least one.
+fn first_group(states: &[StoredProduct]) -> usize {
+    let mut budget = Budget::new(GROUP_BYTES);
+    states.iter().take_while(|state| budget.takes(state.size())).count()
+}
+
 impl Store<SearchModel> for SearchStore {
     /// As they are: an index holds no earlier states.
     async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<StoredProduct>>, Error> {
@@ -63,9 +74,16 @@ impl Store<SearchModel> for SearchStore {
     }
 
     async fn write(&self, writes: Writes<SearchModel>, retry: &Retry) -> Result<(), GaveUp<Error>> {
-        let documents: Result<Vec<Document>, Error> = writes.states.iter().map(document).collect();
-        let documents = documents.map_err(GaveUp::Final)?;
-        self.search.write_all(&self.write_alias, documents, retry).await.map_err(|e| e.map(Error::from))
+        let mut states = writes.states.as_slice();
+        while !states.is_empty() {
+            let (some, others) = states.split_at(first_group(states));
+            let documents: Result<Vec<Document>, Error> = some.iter().map(document).collect();
+            let documents = documents.map_err(GaveUp::Final)?;
+            let written = self.search.write_all(&self.write_alias, documents, retry).await;
+            written.map_err(|e| e.map(Error::from))?;
+            states = others;
+        }
+        Ok(())
     }
 
     async fn position(&self, group: &str, partition: i32) -> Result<Option<Position>, Error> {

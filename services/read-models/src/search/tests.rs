@@ -225,7 +225,7 @@ fn a_facet_of_a_filtered_field_keeps_to_all_other_filters() {
 fn a_forged_cursor_never_reaches_the_server() {
     let forge = |sort, values: Value| {
         let filters = Filters { currency: domain::Currency::parse("EUR").ok(), ..Filters::default() };
-        let request = SearchRequest { sort, filters, ..SearchRequest::default() };
+        let request = SearchRequest { filters, sort, ..SearchRequest::default() };
         let token = page::encode(&body::question(&request), (0, values)).unwrap();
         SearchRequest { page: PageRequest::new(0, Some(token)), ..request }
     };
@@ -356,7 +356,7 @@ fn the_largest_products_make_documents_of_bounded_size() {
         ("words", largest(|n| format!("w{}", code(n).replace(|c: char| c.is_ascii_digit(), "q")))),
         ("codes", largest(code)),
         ("marks", largest(|n| format!("öäü{}", code(n)))),
-        ("parts", largest(|n| code(n).chars().map(|c| format!("{c}-")).collect())),
+        ("parts", largest(|n| code(n).chars().flat_map(|c| [c, '-']).collect())),
         (
             "ideographs",
             largest(|n| char::from_u32(0x4e00 + (n % 20_000) as u32).unwrap().to_string().repeat(8)),

@@ -84,9 +84,9 @@ impl<'a> Text<'a> {
         let exact = joined(words.iter().flat_map(Word::ranking));
         let others = joined(words.iter().flat_map(|word| word.others.iter().take(RANKED_FORMS)));
         let mut better = vec![
-            boosted(sku, 10_000),
-            boosted(json!({ "terms": { "sku_key": skus } }), 1_000),
-            boosted(name, 100),
+            boosted(&sku, 10_000),
+            boosted(&json!({ "terms": { "sku_key": skus } }), 1_000),
+            boosted(&name, 100),
         ];
         for (field, text, boost) in [
             ("title_terms", &exact, 4.0),
@@ -125,7 +125,7 @@ impl<'a> Text<'a> {
             ways.push(json!({ "bool": { "must": needed } }));
         }
         let mut better =
-            vec![boosted(is_sku, 1_000), boosted(is_name, 1_000), boosted(name, 100), boosted(sku, 50)];
+            vec![boosted(&is_sku, 1_000), boosted(&is_name, 1_000), boosted(&name, 100), boosted(&sku, 50)];
         let exact = joined(words.iter().flat_map(Word::ranking));
         if !exact.is_empty() {
             better.push(json!({ "match": { "title_terms": { "query": exact } } }));
@@ -158,7 +158,7 @@ fn any(mut ways: Vec<Value>) -> Value {
     }
 }
 
-fn boosted(filter: Value, boost: u32) -> Value {
+fn boosted(filter: &Value, boost: u32) -> Value {
     json!({ "constant_score": { "filter": filter, "boost": boost } })
 }
 

@@ -4,7 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// A word is written in at most so many ways with the letters of another keyboard; one of more has the first and the last.
-const MOST_SPELLINGS: usize = 12;
+const MOST_SPELLINGS: usize = 4;
 /// A key to compare or to sort by is cut here.
 const LONGEST_KEY: usize = 200;
 
@@ -63,7 +63,9 @@ pub(super) fn spellings(word: &str) -> Vec<String> {
     if takes_all {
         for (first, other) in &letters {
             let longer = all.clone();
-            all.iter_mut().for_each(|text| text.push_str(first));
+            for text in &mut all {
+                text.push_str(first);
+            }
             if !other.is_empty() {
                 all.extend(longer.into_iter().map(|text| text + other));
             }
