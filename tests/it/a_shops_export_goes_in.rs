@@ -134,8 +134,7 @@ async fn what_cannot_go_in_is_told_and_can_be_mended() -> anyhow::Result<()> {
     let rejected = folder.file("products.rejected.csv");
     let text = std::fs::read_to_string(&rejected)?;
     assert_eq!(text.matches("12.505").count(), 2 * 2, "in the row and in its reason: {text}");
-    let mended = text.replace("12.505", "12.50").replace(",läufer-sneaker,", ",sneaker,");
-    let mended = mended.replace(",sneaker,,", ",sneaker,Läufer Sneaker,");
+    let mended = text.replace("12.505", "12.50").replace(",sneaker,,", ",sneaker,Läufer Sneaker,");
     std::fs::write(&rejected, mended)?;
     let (said, code) = import(&rejected, &real).await?;
     assert!(code == Some(0) && said.contains("5 new, 0 known already, 0 left out"), "{said}");

@@ -172,12 +172,14 @@ impl Entries<'_> {
     }
 
     fn entry(&mut self, mut row: Row) -> Option<Entry> {
-        let Shape::Mapped(map) = &self.catalog.shape else {
+        let catalog = self.catalog;
+        let Shape::Mapped(map) = &catalog.shape else {
             let command = match &row.fault {
                 Some(fault) => Err(vec![Problem::of_row(row.line, "json", fault.clone())]),
                 None => product::own(&row),
             };
-            return Some(Entry { command: self.once(&row, command), row, parent: None });
+            let command = self.once(&row, command);
+            return Some(Entry { row, parent: None, command });
         };
         if let Some(why) = self.is_passed_over(&map.rows, &row) {
             *self.passed_over.entry(why).or_default() += 1;
@@ -188,8 +190,9 @@ impl Entries<'_> {
         {
             inherit(&mut row, &from, &map.rows);
         }
-        let command = product::command(&row, parent.as_deref(), map, &self.catalog.wishes, &mut self.notes);
-        Some(Entry { command: self.once(&row, command), row, parent })
+        let command = product::command(&row, parent.as_deref(), map, &catalog.wishes, &mut self.notes);
+        let command = self.once(&row, command);
+        Some(Entry { row, parent, command })
     }
 
     /// Remembers the group the row is in, and says why it is no product.

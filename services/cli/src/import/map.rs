@@ -387,6 +387,17 @@ mod tests {
     }
 
     #[test]
+    fn the_map_in_the_documents_is_one() {
+        let page = include_str!("../../../../docs/import.md");
+        let (_, map) = page.split_once("```yaml\n").unwrap();
+        let map = Map::parse(map.split_once("```").unwrap().0).unwrap();
+        assert_eq!(map.attributes.len(), 4);
+        for name in Map::presets() {
+            assert!(page.contains(&format!("| `{name}` |")), "docs/import.md does not list {name}");
+        }
+    }
+
+    #[test]
     fn a_wrong_key_is_named() {
         for (yaml, why) in [
             ("product_id: a", "missing field"),

@@ -1,5 +1,6 @@
 //! Importing a catalog: what shops export, read by a map, into commands of the public bulk API.
 
+mod attributes;
 mod catalog;
 mod clean;
 pub mod diamonds;
@@ -9,6 +10,8 @@ mod map;
 mod price;
 mod problem;
 mod product;
+mod reading;
+mod records;
 mod refusal;
 mod rejected;
 mod row;

@@ -89,7 +89,7 @@ impl Row {
 
     /// Whether there is nothing in it.
     pub(crate) fn is_blank(&self) -> bool {
-        self.json.is_none() && self.cells.iter().all(|cell| cell.trim().is_empty())
+        self.json.is_none() && self.fault.is_none() && self.cells.iter().all(|cell| cell.trim().is_empty())
     }
 }
 

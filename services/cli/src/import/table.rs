@@ -1,18 +1,16 @@
 //! Reads the rows of a file, CSV or NDJSON, one after another: memory holds one row. Promises that each row knows the line
 //! it starts on, whatever quotes and new lines come before it.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, Read as _};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use csv::ByteRecord;
 use serde_json::Value;
 
+use super::records::Records;
 use super::row::{Columns, ITEMS, Row};
 use super::source::Format;
-
-/// No row of a catalog is as long as this: a quote that nothing closes makes one of all the rest.
-const LONGEST_ROW: usize = 4 << 20;
 
 /// The rows of a file.
 pub struct Rows {
@@ -23,7 +21,7 @@ pub struct Rows {
 }
 
 enum Kind {
-    Csv { reader: csv::Reader<Box<dyn BufRead + Send>>, record: ByteRecord },
+    Csv(Records),
     Ndjson { reader: Box<dyn BufRead + Send>, line: u64 },
 }
 
@@ -57,13 +55,12 @@ impl Rows {
         }
         let separator = separator.unwrap_or_else(|| separator_of(&first));
         let text: Box<dyn BufRead + Send> = Box::new(std::io::Cursor::new(first).chain(text));
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(separator)
-            .flexible(true)
-            .has_headers(false)
-            .from_reader(text);
-        let mut record = ByteRecord::new();
-        reader.read_byte_record(&mut record).context("reading the names of the columns")?;
+        let mut records = Records::new(text, separator);
+        let none = "the file has no column names";
+        let (_, mut record) = records.next()?.context(none)?;
+        while record.iter().all(|name| name.iter().all(u8::is_ascii_whitespace)) {
+            (_, record) = records.next()?.context(none)?;
+        }
         let names = record.iter().map(|name| {
             let name = std::str::from_utf8(name);
             name.map(str::to_owned).context(
@@ -71,7 +68,7 @@ impl Rows {
             )
         });
         let columns = Arc::new(Columns::new(names.collect::<anyhow::Result<_>>()?));
-        Ok(Self { kind: Kind::Csv { reader, record }, columns, separator, number: 0 })
+        Ok(Self { kind: Kind::Csv(records), columns, separator, number: 0 })
     }
 
     /// The columns; of NDJSON, none: each line has its own.
@@ -90,17 +87,14 @@ impl Rows {
 
     /// Whether all rows have the same columns.
     pub fn is_table(&self) -> bool {
-        matches!(self.kind, Kind::Csv { .. })
+        matches!(self.kind, Kind::Csv(_))
     }
 
     fn read(&mut self) -> anyhow::Result<Option<Row>> {
         let row = match &mut self.kind {
-            Kind::Csv { reader, record } => {
-                if !reader.read_byte_record(record).context("reading a row")? {
-                    return Ok(None);
-                }
-                let line = record.position().map_or(0, csv::Position::line);
-                of_record(line, record, &self.columns)
+            Kind::Csv(records) => {
+                let Some((line, record)) = records.next()? else { return Ok(None) };
+                of_record(line, &record, &self.columns)
             }
             Kind::Ndjson { reader, line } => {
                 let mut bytes = Vec::new();
@@ -147,7 +141,7 @@ fn of_record(line: u64, record: &ByteRecord, columns: &Arc<Columns>) -> Row {
     }
     let wanted = columns.names().len();
     let more = cells.iter().skip(wanted).any(|cell| !cell.trim().is_empty());
-    let fault = if record.as_slice().len() > LONGEST_ROW {
+    let fault = if record.is_empty() {
         Some("has more than 4 MiB: is there a quote that nothing closes?".to_owned())
     } else if more {
         Some(format!(

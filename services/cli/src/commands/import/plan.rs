@@ -42,7 +42,7 @@ pub struct Options {
     #[arg(long, value_name = "N")]
     pub first: Option<usize>,
     /// Stop when nothing was answered for so many seconds [default: 180].
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub give_up_after: Option<u64>,
 }
 
