@@ -155,7 +155,6 @@ fn parts(number: &str, digits: usize, mark: Option<DecimalMark>) -> Result<(Stri
 fn told_by(number: &str, digits: usize) -> Result<Option<char>, &'static str> {
     let (points, commas) = (number.matches('.').count(), number.matches(',').count());
     Ok(match (points, commas) {
-        (0, 0) => None,
         (1, 0) | (0, 1) => {
             let mark = if points == 1 { '.' } else { ',' };
             let (whole, part) = number.split_once(mark).unwrap_or((number, ""));
@@ -171,7 +170,7 @@ fn told_by(number: &str, digits: usize) -> Result<Option<char>, &'static str> {
                 }
             }
         }
-        // One kind, more than once: it groups.
+        // None, or one kind more than once: it groups.
         (_, 0) | (0, _) => None,
         _ => number.chars().rev().find(|c| matches!(c, '.' | ',')),
     })
