@@ -24,6 +24,7 @@ const GOOD: &[(&str, &str)] = &[
     ("Bengali", "\u{9b0}\u{200d}\u{9cd}\u{9af}\u{9be}\u{9ac}"),
     ("Sinhala", "\u{dc1}\u{dca}\u{200d}\u{dbb}\u{dd3} \u{dbd}\u{d82}\u{d9a}\u{dcf}"),
     ("Tamil", "\u{b95}\u{bcd}\u{200c}\u{bb7}"),
+    ("Persian with a Latin word", "USB\u{200c}\u{647}\u{627}"),
     ("Kannada", "\u{cb0}\u{200d}\u{ccd}\u{c95}"),
     ("Mongolian", "\u{1828}\u{1820}\u{1837}\u{180e}\u{1820}"),
     ("Thai with places to break", "\u{e2a}\u{e27}\u{e31}\u{e2a}\u{200b}\u{e14}\u{e35}"),
@@ -99,7 +100,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("a non-joiner between emoji", "\u{1f469}\u{200c}\u{1f469}", "U+200C"),
     ("a second non-joiner", "\u{645}\u{6cc}\u{200c}\u{200c}\u{62e}", "U+200C"),
     ("a non-joiner at the end of a Persian word", "\u{645}\u{6cc}\u{200c}", "U+200C"),
-    ("a non-joiner between scripts", "a\u{200c}\u{627}", "U+200C"),
+    ("a non-joiner between scripts", "\u{627}\u{200c}a", "U+200C"),
 ];
 
 /// Nothing of these can be seen.

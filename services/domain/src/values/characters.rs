@@ -195,6 +195,10 @@ fn is_needed(joiner: char, before: &str, after: &str) -> bool {
     if joins(last) && next.is_some_and(joins) {
         return true;
     }
+    // A word of another script takes an ending of a cursive one: Persian writes its plurals so.
+    if joiner == ZWNJ && next.is_some_and(|next| last.is_alphanumeric() && is_in(next, CURSIVE)) {
+        return true;
+    }
     // At the end of a word it keeps a letter in the form it has inside of one.
     let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ZWNJ | ZWJ));
     let is_cursive = |c: Option<char>| c.is_some_and(|c| is_in(c, CURSIVE));
