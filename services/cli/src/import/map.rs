@@ -403,7 +403,7 @@ mod tests {
             ("product_id: a", "missing field"),
             ("product_id: a\nskuu: b", "skuu"),
             ("- a", "invalid type"),
-            ("a: [", "parsing"),
+            ("product_id: [", "line"),
         ] {
             let error = format!("{:#}", Map::parse(yaml).unwrap_err());
             assert!(error.contains(why) || error.contains("line"), "{error}");

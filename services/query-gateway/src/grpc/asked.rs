@@ -111,12 +111,12 @@ impl Reading {
         if v1::Sort::try_from(request.sort).is_err() {
             self.fault("sort", format!("{} is not one of the enum's numbers", request.sort));
         }
-        self.check("text", check_text(&request.text));
+        let text = given(request.text).and_then(|text| self.check("text", check_text(&text)).map(|()| text));
         let filters = request.filters.unwrap_or_default();
         let has_currency = !is_blank(&filters.currency);
         let facet_size = Some(request.facet_size as usize).filter(|size| *size > 0);
         let asked = SearchRequest {
-            text: given(request.text),
+            text,
             filters: self.filters(filters),
             sort,
             facets: self.facets(&request.facets),
@@ -149,6 +149,9 @@ impl Reading {
         let v1::Filters { category, brands, statuses, currency, price_min, price_max, attributes, tags } =
             filters;
         let attribute = |filter: &v1::AttributeFilter| {
+            if is_blank(&filter.name) && is_blank(&filter.value) {
+                return Ok(None);
+            }
             let name = AttributeName::parse(&filter.name)?;
             if is_blank(&filter.value) {
                 return Ok(None);
@@ -181,7 +184,19 @@ impl Reading {
     }
 
     fn facets(&mut self, asked: &[v1::Facet]) -> Vec<Facet> {
-        self.list("facets", MAX_FACETS, asked, |asked| facets::facet(&asked.field, &asked.price_bounds))
+        let facet = |asked: &v1::Facet| {
+            if is_blank(&asked.field) {
+                return Ok(None);
+            }
+            facets::facet(&asked.field, &asked.price_bounds).map(Some)
+        };
+        let mut found: Vec<Facet> = Vec::new();
+        for facet in self.list("facets", MAX_FACETS, asked, facet).into_iter().flatten() {
+            if !found.contains(&facet) {
+                found.push(facet);
+            }
+        }
+        found
     }
 }
 
@@ -202,6 +217,9 @@ fn given(text: String) -> Option<String> {
 fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
+
+/// What stands for metadata that is no text: no token either.
+const NO_TOKEN: &str = "?";
 
 /// What a header asks over HTTP and metadata cannot: passed over, it would give another answer than was asked for.
 const REFUSED_METADATA: [(&str, &str); 5] = [
@@ -237,7 +255,7 @@ pub(super) fn freshness(
     let field = given(asked.consistency_token);
     let mut sent: Vec<&MetadataValue<Ascii>> = metadata.get_all(CONSISTENCY_TOKEN).into_iter().collect();
     let sent = match (sent.pop(), sent.is_empty()) {
-        (value, true) => value.map(|value| value.to_str().unwrap_or_default().to_owned()),
+        (value, true) => value.and_then(|value| given(value.to_str().unwrap_or(NO_TOKEN).to_owned())),
         (_, false) => {
             reading.fault(CONSISTENCY_TOKEN, "is given several times as metadata: give it once");
             None

@@ -147,6 +147,10 @@ fn explain(bare: Bare, said: &str) -> Problem {
         }
         // Of health: a service nobody knows.
         Bare::Other(tonic::Code::NotFound) => problem(Code::NotFound, said),
+        // The deadline that the caller gave.
+        Bare::Other(tonic::Code::Cancelled | tonic::Code::DeadlineExceeded) => {
+            problem(Code::RequestTimeout, said)
+        }
         Bare::Other(_) => problem(Code::Internal, said),
     }
 }

@@ -77,7 +77,10 @@ async fn blank_texts_are_absent_ones_as_over_http() {
         brands: vec![String::new(), blank()],
         currency: blank(),
         tags: vec![String::new()],
-        attributes: vec![v1::AttributeFilter { name: "color".to_owned(), value: String::new() }],
+        attributes: vec![
+            v1::AttributeFilter { name: "color".to_owned(), value: String::new() },
+            v1::AttributeFilter::default(),
+        ],
         ..Default::default()
     };
     let request = v1::SearchRequest {
@@ -103,6 +106,7 @@ async fn what_metadata_asks_is_done_or_refused() {
     };
     // The token is read as the field is: a damaged one is damaged, and one that differs from the field is a fault.
     error(service().get_product(asked("consistency-token", "damaged", "")).await, Code::BadConsistencyToken);
+    error(service().get_product(asked("consistency-token", "", "")).await, Code::StoreUnavailable);
     let both = service().get_product(asked("consistency-token", "a", "b")).await;
     assert_eq!(error(both, Code::MalformedRequest), ["/consistency-token"]);
     for name in ["prefer", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {

@@ -55,8 +55,7 @@ pub(super) fn freshness(
     questions: &Questions,
 ) -> Result<AskedFreshness, AskError> {
     headers::check_length(request.headers(), &headers::PREFER)?;
-    let header =
-        request.headers().get(&CONSISTENCY_TOKEN).map(|value| value.to_str().unwrap_or_default().to_owned());
+    let header = headers::consistency_token(request.headers())?;
     let parameter = params.one("consistency_token");
     if header.is_some() && parameter.is_some() && header != parameter {
         params.fault(

@@ -7,7 +7,8 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    self, ContentEncoding, Header, HeaderMap, HeaderName, HeaderValue, IfModifiedSince, IfUnmodifiedSince,
+    self, AcceptEncoding, ContentEncoding, Encoding, Header, HeaderMap, HeaderName, HeaderValue,
+    IfModifiedSince, IfUnmodifiedSince,
 };
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest};
@@ -23,6 +24,8 @@ pub(super) struct Validators {
     pub(super) product: String,
     pub(super) version: u64,
     pub(super) changed: Timestamp,
+    /// The coding that an answer to this request has.
+    pub(super) coding: Option<&'static str>,
 }
 
 /// The conditions of a request, read before anything is asked of a store.
@@ -85,16 +88,27 @@ impl Conditions {
             return Err(failed(header::IF_UNMODIFIED_SINCE));
         }
         Ok(match &self.if_none_match {
-            Some(Tags::Any) => Some(EntityTag::strong(found.version, None)),
+            Some(Tags::Any) => Some(EntityTag::strong(found.version, found.coding)),
             Some(Tags::Of(tags)) => {
                 let matched = tags.iter().find(|tag| tag.state() == current);
                 matched.map(|tag| EntityTag { is_weak: false, opaque: tag.opaque.clone() })
             }
             None => {
                 let same = self.modified_since.is_some_and(|since| found.changed.as_second() <= since);
-                same.then(|| EntityTag::strong(found.version, None))
+                same.then(|| EntityTag::strong(found.version, found.coding))
             }
         })
+    }
+}
+
+/// The coding that an answer with a body will have, so that one without names the same representation.
+pub(super) fn coding(request: &HttpRequest) -> Option<&'static str> {
+    let accepted = AcceptEncoding::parse(request).ok()?;
+    let known = [Encoding::identity(), Encoding::gzip(), Encoding::deflate()];
+    match accepted.negotiate(known.iter())? {
+        Encoding::Known(ContentEncoding::Gzip) => Some("gzip"),
+        Encoding::Known(ContentEncoding::Deflate) => Some("deflate"),
+        _ => None,
     }
 }
 
@@ -142,7 +156,7 @@ mod tests {
 
     fn found() -> Validators {
         let changed = "2026-11-24T12:00:00.5Z".parse().unwrap();
-        Validators { product: "p-1".to_owned(), version: 3, changed }
+        Validators { product: "p-1".to_owned(), version: 3, changed, coding: None }
     }
 
     fn judged(headers: &[(&str, &str)]) -> Result<Option<String>, AskError> {
@@ -214,6 +228,12 @@ mod tests {
         let service = init_service(app).await;
         for (coding, tag) in [("gzip", "\"3-gzip\""), ("identity", "\"3\"")] {
             let request = TestRequest::get().uri("/").insert_header(("Accept-Encoding", coding)).to_request();
+            assert_eq!(
+                super::coding(
+                    &TestRequest::get().insert_header(("Accept-Encoding", coding)).to_http_request()
+                ),
+                (coding == "gzip").then_some("gzip")
+            );
             let answer = call_service(&service, request).await;
             assert_eq!(answer.headers().get(header::ETAG).unwrap(), tag);
             assert_eq!(answer.headers().contains_key(header::CONTENT_ENCODING), coding == "gzip");

@@ -44,6 +44,18 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, St
     Ok(None)
 }
 
+/// The consistency token; a blank one is none, as of every parameter.
+pub(super) fn consistency_token(headers: &HeaderMap) -> Result<Option<String>, AskError> {
+    let wrong = |detail: &str| AskError::Header(Fault::new(CONSISTENCY_TOKEN.as_str(), detail));
+    let mut given = headers.get_all(&CONSISTENCY_TOKEN);
+    let Some(token) = given.next() else { return Ok(None) };
+    if given.next().is_some() {
+        return Err(wrong("is given several times: give it once"));
+    }
+    let token = token.to_str().map_err(|_| wrong("is no plain text"))?.trim();
+    Ok(Some(token.to_owned()).filter(|token| !token.is_empty()))
+}
+
 /// The caller's id of this request, if it is one that can be logged and echoed.
 pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     let text = headers.get(&REQUEST_ID)?.to_str().ok()?;

@@ -8,7 +8,7 @@ use serde_json::json;
 use toolkit::entity_tags::EntityTag;
 
 use super::asked::{answer, freshness, head, page, page_answer, product_id};
-use super::conditions::{Conditions, Validators, last_modified};
+use super::conditions::{Conditions, Validators, coding, last_modified};
 use super::params::Params;
 use super::views;
 use crate::ask::limits::{self, MAX_IDS, MAX_VALUES};
@@ -28,8 +28,8 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions
             Some(past) => questions.product_at(&id, past, &asked.freshness).await?,
         };
         let version = found.product.version.get();
-        let product = found.product.id.to_string();
-        let held = conditions.judge(&Validators { product, version, changed: found.updated_at })?;
+        let (product, coding) = (found.product.id.to_string(), coding(&request));
+        let held = conditions.judge(&Validators { product, version, changed: found.updated_at, coding })?;
         let tag = held.clone().unwrap_or_else(|| EntityTag::strong(version, None));
         let mut answer = head(&asked);
         answer.insert_header((header::ETAG, tag.to_string()));

@@ -124,6 +124,18 @@ async fn a_blank_value_is_an_absent_one_whatever_the_parameter() {
 }
 
 #[actix_web::test]
+async fn a_token_in_the_header_is_one_or_none() {
+    let with = |values: &[&str]| {
+        values.iter().fold(TestRequest::get().uri("/v1/products/p-1"), |request, value| {
+            request.append_header(("Consistency-Token", *value))
+        })
+    };
+    ask(with(&[" "])).await.problem(Code::StoreUnavailable);
+    ask(with(&["a", "a"])).await.problem(Code::InvalidHeader);
+    ask(with(&["a"])).await.problem(Code::BadConsistencyToken);
+}
+
+#[actix_web::test]
 async fn wrong_percent_encoding_is_named_by_every_question() {
     for question in EVERY_QUESTION {
         let joint = if question.contains('?') { '&' } else { '?' };
