@@ -114,9 +114,13 @@ impl Writer {
 
     async fn ask(&mut self, recorded: &Recorded, instance: usize) -> Attempt {
         let (path, body) = request(&recorded.product, &recorded.command);
-        let if_match = recorded.expected.map(|version| format!("\"{version}\""));
+        // A product that was never created has no tag that could match.
+        let precondition = recorded.expected.map(|version| match version {
+            0 => ("if-none-match", "*".to_owned()),
+            _ => ("if-match", format!("\"{version}\"")),
+        });
         let mut headers = vec![("idempotency-key", recorded.key.as_str())];
-        headers.extend(if_match.iter().map(|value| ("if-match", value.as_str())));
+        headers.extend(precondition.iter().map(|(name, value)| (*name, value.as_str())));
         let patience = if chance(&mut self.dice, self.catalog.load.impatient) { IMPATIENT } else { PATIENT };
         let sent = self.catalog.now();
         let asked = self.instances[instance].post(&path, &headers, &body);
