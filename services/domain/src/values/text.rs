@@ -146,9 +146,9 @@ text_value!(
     Tag, "tags", 64, one_line
 );
 
-/// Checks a text on one line that shows something; returns it trimmed and in NFC.
+/// Checks a text on one line that shows something; returns it trimmed, in NFC and with one kind of space.
 pub(super) fn one_line(input: &str, longest: usize) -> Result<Cow<'_, str>, String> {
-    let text = nfc(characters::trim(input));
+    let text = characters::one_space(nfc(characters::trim(input)));
     if text.is_empty() {
         return Err("must not be empty".to_owned());
     }

@@ -132,13 +132,14 @@ async fn metadata_means_what_the_headers_of_http_mean() {
         (&[("if-match", "\"2\", \"3\"")][..], "VERSION_CONFLICT"),
         (&[("if-match", "2")], "INVALID_HEADER"),
         (&[("expected-version", "1")], "INVALID_HEADER"),
+        (&[("x-idempotency-key", "k")], "INVALID_HEADER"),
         (&[("consistency-token", "abc")], "BAD_CONSISTENCY_TOKEN"),
     ] {
         let status = client.execute(request(pairs, &list("p1"))).await.unwrap_err();
         assert_eq!(reason(&status), why, "{pairs:?}");
         let info = status.get_details_error_info().unwrap();
         assert_eq!(info.metadata["trace_id"].len(), 32);
-        assert_eq!(info.metadata.contains_key("metadata_key"), pairs[0].0 == "expected-version");
+        assert_eq!(info.metadata.contains_key("metadata_key"), why != "VERSION_CONFLICT", "{pairs:?}");
     }
     let listed =
         request(&[("if-match", "\"1\""), ("consistency-token", &first.consistency_token)], &list("p1"));
