@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    AttributeName, AttributeValue, Attributes, Brand, CategoryPath, Description, InitialStatus, Name,
+    AttributeName, AttributeValue, Attributes, Brand, CategoryPath, Currency, Description, InitialStatus, Name,
     ProductId, Reason, Sku, Status, Tag, Tags, ValueError, Version,
 };
 use serde::de::Deserializer;
@@ -26,7 +26,7 @@ macro_rules! stored {
 }
 
 stored!(stored: Sku, Name, Description, CategoryPath, Brand, Reason);
-stored!(parse: ProductId, Status, InitialStatus);
+stored!(parse: ProductId, Currency, Status, InitialStatus);
 
 /// A value that is text.
 pub(super) mod text {

@@ -9,7 +9,6 @@ use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use toolkit::telemetry::Telemetry;
 
-use super::Metrics;
 use super::service::Service;
 use crate::ask::{self, Questions, Stores};
 use crate::config::Config;
@@ -19,7 +18,7 @@ fn service() -> Service {
     let config = Config::default();
     let metrics = ask::Metrics::new(&telemetry.meter());
     let questions = Questions::new(Stores::new(&config), config.queries, metrics);
-    Service::new(questions, Metrics::new(&telemetry.meter()))
+    Service::new(questions)
 }
 
 /// Checks what every error has; returns the fields it names.

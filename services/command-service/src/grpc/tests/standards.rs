@@ -82,7 +82,7 @@ async fn failed(channel: &Channel, path: &'static str, message: impl Into<Bytes>
 async fn what_the_library_refuses_has_its_code_and_its_trace_too() {
     const EXECUTE: &str = "/catalog.v1.CommandService/Execute";
     const BULK: &str = "/catalog.v1.CommandService/ExecuteBulk";
-    let (_world, address) = served(HttpConfig { max_body_bytes: 10_000, ..HttpConfig::default() }).await;
+    let (world, address) = served(HttpConfig { max_body_bytes: 10_000, ..HttpConfig::default() }).await;
     let channel = channel(address).await;
     let large =
         CommandRequest { product_id: "p".repeat(10_001), ..CommandRequest::default() }.encode_to_vec();
@@ -106,6 +106,15 @@ async fn what_the_library_refuses_has_its_code_and_its_trace_too() {
         assert_eq!(info.metadata["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736", "{path}");
         assert!(!status.message().is_empty(), "{path}");
     }
+    let told = world.telemetry.render_metrics().unwrap();
+    for series in [
+        "code=\"InvalidArgument\",method=\"Execute\"} 5",
+        "code=\"OutOfRange\",method=\"Execute\"} 1",
+        "code=\"Unimplemented\",method=\"none\"} 3",
+    ] {
+        assert!(told.contains(&format!("folio_grpc_requests_total{{{series}")), "{series}: {told}");
+    }
+    assert!(!told.contains("Paint"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
