@@ -124,7 +124,10 @@ mod tests {
             ),
             (r#"{"idempotency_key": "k-1", "product_id": "cut o"#, some("", "k-1")),
             (r#"{"payload": {"product_id": "inner"}, "idempotency_key": "k", "#, some("", "k")),
-            (r#"{"payload": {"tags": ["product_id", {"product_id": "inner"}], "idempotency_key": "k""#, some("", "")),
+            (
+                r#"{"payload": {"tags": ["product_id", {"product_id": "inner"}], "idempotency_key": "k""#,
+                some("", ""),
+            ),
             (r#"{"note": "a \"product_id\": \"x\"", "product_id": "p", oops"#, some("p", "")),
             (r#"{"note": "\\", "product_id": "p", "#, some("p", "")),
             (r#"["product_id": "p""#, some("", "")),

@@ -31,13 +31,16 @@ mod tests {
     fn a_name_is_known_however_it_is_spelled() {
         const MEANINGS: &[(&str, u8)] = &[("actor", 1), ("if-match", 2)];
         let found = |name| misspelt([name], &["x-folio-actor", "if-match"], MEANINGS).map(|(_, what)| *what);
-        for name in ["actor", "Actor", "x-actor", "X_Actor", "folio-actor", "x-folio_actor", "x-folio-actor-bin"] {
+        for name in
+            ["actor", "Actor", "x-actor", "X_Actor", "folio-actor", "x-folio_actor", "x-folio-actor-bin"]
+        {
             assert_eq!(found(name), Some(1), "{name}");
         }
         for name in ["IF_MATCH", "x-if-match", "folio-if-match", "if-match-bin"] {
             assert_eq!(found(name), Some(2), "{name}");
         }
-        for name in ["x-folio-actor", "if-match", "user-agent", "grpc-trace-bin", "x-", "-bin", "", "actors"] {
+        for name in ["x-folio-actor", "if-match", "user-agent", "grpc-trace-bin", "x-", "-bin", "", "actors"]
+        {
             assert_eq!(found(name), None, "{name}");
         }
         assert_eq!(misspelt(["host", "x-actor"], &[], MEANINGS), Some(("x-actor", &1)));

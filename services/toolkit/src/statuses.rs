@@ -103,7 +103,8 @@ where
         let header = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let trace = TraceContext::incoming(header);
         request.extensions_mut().insert(trace);
-        let (since, calls, method) = (Instant::now(), self.calls.clone(), self.calls.method(request.uri().path()));
+        let (since, calls, method) =
+            (Instant::now(), self.calls.clone(), self.calls.method(request.uri().path()));
         let (call, explain) = (self.inner.call(request), self.explain);
         Box::pin(async move {
             let mut response = call.await?;

@@ -95,7 +95,8 @@ mod tests {
         let addressed = AddressedCommand { expected_version, ..crate::testing::create("p") };
         let if_match = if_match.map(|text| tags("If-Match", text)).transpose()?;
         let if_none_match = if_none_match.map(|text| tags("If-None-Match", text)).transpose()?;
-        wish(addressed, if_match.as_ref(), if_none_match.as_ref(), "/expected_version").map(|wish| wish.expected)
+        wish(addressed, if_match.as_ref(), if_none_match.as_ref(), "/expected_version")
+            .map(|wish| wish.expected)
     }
 
     /// Which of the versions 0 (there is no product) to 3 are as asked.

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use contract::{AddressedCommand, misspelt};
 use contract::code::Code;
 use contract::proto::catalog::v1::CommandRequest;
+use contract::{AddressedCommand, misspelt};
 use tonic::Request;
 use tonic::codegen::http::HeaderName;
 use tonic::metadata::MetadataMap;
@@ -235,10 +235,15 @@ mod tests {
         binary.metadata_mut().insert_bin("x-folio-actor-bin", BinaryMetadataValue::from_bytes(b"ann"));
         assert_eq!(caller(&binary).unwrap_err().extensions["metadata_key"], "x-folio-actor-bin");
         let mut foreign = with(&[]);
-        foreign.metadata_mut().insert("x-folio-actor", AsciiMetadataValue::try_from(&b"J\xfcrgen"[..]).unwrap());
+        foreign
+            .metadata_mut()
+            .insert("x-folio-actor", AsciiMetadataValue::try_from(&b"J\xfcrgen"[..]).unwrap());
         let problem = caller(&foreign).unwrap_err();
         assert!(problem.detail.contains("x-folio-actor holds more than visible ASCII"), "{}", problem.detail);
-        assert_eq!(caller(&with(&[("folio-actor", &"x".repeat(300))])).unwrap_err().extensions["metadata_key"], "folio-actor");
+        assert_eq!(
+            caller(&with(&[("folio-actor", &"x".repeat(300))])).unwrap_err().extensions["metadata_key"],
+            "folio-actor"
+        );
         let mut keyed = create("p");
         keyed.idempotency_key = Some(contract::IdempotencyKey::parse("k").unwrap());
         keyed.expected_version = Some(domain::Version(0));

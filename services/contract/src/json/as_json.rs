@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    AttributeName, AttributeValue, Attributes, Brand, CategoryPath, Currency, Description, InitialStatus, Name,
-    ProductId, Reason, Sku, Status, Tag, Tags, ValueError, Version,
+    AttributeName, AttributeValue, Attributes, Brand, CategoryPath, Currency, Description, InitialStatus,
+    Name, ProductId, Reason, Sku, Status, Tag, Tags, ValueError, Version,
 };
 use serde::de::Deserializer;
 use serde::ser::Serializer;

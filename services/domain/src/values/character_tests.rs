@@ -196,7 +196,10 @@ fn what_shows_nothing_is_no_text() {
 
 #[test]
 fn a_line_has_one_kind_of_space() {
-    let spaces = ['\u{a0}', '\u{1680}', '\u{2000}', '\u{2003}', '\u{2009}', '\u{200a}', '\u{202f}', '\u{205f}', '\u{3000}'];
+    let spaces = [
+        '\u{a0}', '\u{1680}', '\u{2000}', '\u{2003}', '\u{2009}', '\u{200a}', '\u{202f}', '\u{205f}',
+        '\u{3000}',
+    ];
     for (value, parse) in texts() {
         for space in spaces {
             let kept = parse(&format!("10{space}kg")).unwrap();

@@ -162,6 +162,17 @@ async fn metadata_means_what_the_headers_of_http_mean() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_own_answer_comes_before_the_callers_deadline() {
+    let (world, address) = served(HttpConfig::default()).await;
+    let mut client = client(address).await;
+    world.live.stand_still(true);
+    let mut request = Request::new(CommandRequest::from(&create("p1")));
+    request.set_timeout(std::time::Duration::from_secs(2));
+    let status = client.execute(request).await.unwrap_err();
+    assert!(["OUTCOME_UNKNOWN", "DEADLINE_EXCEEDED"].contains(&reason(&status).as_str()), "{status:?}");
+}
+
 /// What reflection says; of what it does not know, that.
 async fn asked(channel: &Channel, question: MessageRequest) -> Result<MessageResponse, Status> {
     let request = ServerReflectionRequest { message_request: Some(question), ..Default::default() };
