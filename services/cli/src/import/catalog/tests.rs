@@ -125,7 +125,10 @@ fn a_saleor_export_with_semicolons_goes_in() {
     assert_eq!(first["payload"]["tags"], serde_json::json!(["featured", "summer-picks"]));
     assert_eq!(first["payload"]["price"], serde_json::json!({ "minor_units": 500, "currency": "USD" }));
     assert_eq!(products[1]["payload"]["price"]["minor_units"], 199);
-    assert_eq!(first["payload"]["attributes"], serde_json::json!({ "size": "1l" }));
+    assert_eq!(
+        first["payload"]["attributes"],
+        serde_json::json!({ "size": "1l" })
+    );
 }
 
 #[test]
