@@ -50,14 +50,43 @@ impl Named {
     }
 }
 
-/// The value after the first such field, if it is whole.
+/// The value after the first such field of the line's own object, if it is whole.
 fn searched(line: &[u8], name: &str) -> Option<Value> {
     let field = format!("\"{name}\"");
-    let at = line.windows(field.len()).position(|window| window == field.as_bytes())?;
-    let value = line[at + field.len()..].trim_ascii_start().strip_prefix(b":")?;
-    // Of a number that is cut off the rest is missing: what ends the line is not believed.
-    let value = serde_json::Deserializer::from_slice(value).into_iter::<Value>().next()?.ok()?;
-    (!value.is_number()).then_some(value)
+    let mut rest = line.trim_ascii_start().strip_prefix(b"{")?;
+    let mut depth = 1;
+    while depth > 0 {
+        let at = rest.iter().position(|byte| b"\"{}[]".contains(byte))?;
+        let byte = rest[at];
+        rest = &rest[at..];
+        let length = if byte == b'"' { text_length(rest)? } else { 1 };
+        let (token, after) = rest.split_at(length);
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth -= 1,
+            _ if depth == 1 && token == field.as_bytes() => {
+                let value = after.trim_ascii_start().strip_prefix(b":")?;
+                // Of a number that is cut off the rest is missing: what ends the line is not believed.
+                let value = serde_json::Deserializer::from_slice(value).into_iter::<Value>().next()?.ok()?;
+                return (!value.is_number()).then_some(value);
+            }
+            _ => {}
+        }
+        rest = after;
+    }
+    None
+}
+
+/// The bytes of the JSON text at the beginning, with its quotes; none if it does not end.
+fn text_length(json: &[u8]) -> Option<usize> {
+    let mut at = 1;
+    loop {
+        match json.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
 }
 
 fn bounded(text: &str) -> String {
@@ -94,6 +123,15 @@ mod tests {
                 some("p-1", "k-1"),
             ),
             (r#"{"idempotency_key": "k-1", "product_id": "cut o"#, some("", "k-1")),
+            (r#"{"payload": {"product_id": "inner"}, "idempotency_key": "k", "#, some("", "k")),
+            (
+                r#"{"payload": {"tags": ["product_id", {"product_id": "inner"}], "idempotency_key": "k""#,
+                some("", ""),
+            ),
+            (r#"{"note": "a \"product_id\": \"x\"", "product_id": "p", oops"#, some("p", "")),
+            (r#"{"note": "\\", "product_id": "p", "#, some("p", "")),
+            (r#"["product_id": "p""#, some("", "")),
+            (r#"{} {"product_id": "p"}"#, some("", "")),
             (r#"{"product_id": 17"#, some("", "")),
             (r#"{"product_id""#, some("", "")),
             ("nonsense", some("", "")),

@@ -50,7 +50,7 @@ impl Application {
         let questions = Questions::new(stores.clone(), config.queries.clone(), ask::Metrics::new(&meter));
         let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
         let http = http::serve(&config, questions.clone(), http::Metrics::new(&meter), &lifecycle)?;
-        let grpc = grpc::serve(&config, questions, grpc::Metrics::new(&meter), &lifecycle).await?;
+        let grpc = grpc::serve(&config, questions, &meter, &lifecycle).await?;
         stores.connect(&config, &lifecycle);
         let addresses = Addresses { http, grpc, ops };
         tracing::info!(http = %http, grpc = %grpc, ops = %ops, "the query gateway is open");

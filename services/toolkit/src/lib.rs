@@ -4,6 +4,8 @@
 
 #[cfg(feature = "grpc")]
 pub mod bodies;
+#[cfg(feature = "grpc")]
+pub mod calls;
 pub mod config;
 #[cfg(any(feature = "http", feature = "grpc"))]
 pub mod connections;

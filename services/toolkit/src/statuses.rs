@@ -5,12 +5,14 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
+use crate::calls::Calls;
 use crate::problem::Problem;
 use crate::telemetry::TraceContext;
 
@@ -69,17 +71,18 @@ pub fn explained(status: Status, trace: &TraceContext, explain: Explain) -> Stat
     Status::with_error_details_and_metadata(status.code(), status.message(), details, metadata)
 }
 
-/// A server whose statuses all have details. It also tells the calls their trace: their requests have a [`TraceContext`]
+/// A server whose statuses all have details, and whose calls are counted. It also tells the calls their trace: their requests have a [`TraceContext`]
 /// among their extensions.
 #[derive(Clone, Debug)]
 pub struct Explained<S> {
     inner: S,
     explain: Explain,
+    calls: Calls,
 }
 
 impl<S> Explained<S> {
-    pub fn new(inner: S, explain: Explain) -> Self {
-        Self { inner, explain }
+    pub fn new(inner: S, explain: Explain, calls: Calls) -> Self {
+        Self { inner, explain, calls }
     }
 }
 
@@ -100,9 +103,12 @@ where
         let header = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
         let trace = TraceContext::incoming(header);
         request.extensions_mut().insert(trace);
+        let (since, calls, method) =
+            (Instant::now(), self.calls.clone(), self.calls.method(request.uri().path()));
         let (call, explain) = (self.inner.call(request), self.explain);
         Box::pin(async move {
             let mut response = call.await?;
+            let mut code = Code::Ok;
             // A status that stands in the headers is all of the answer; others come after a stream, from our own code.
             if let Some(status) =
                 Status::from_header_map(response.headers()).filter(|it| it.code() != Code::Ok)
@@ -112,10 +118,12 @@ where
                     headers.remove(name);
                 }
                 let told = explained(status, &trace, explain);
+                code = told.code();
                 if let Err(status) = told.add_header(headers) {
                     tracing::error!(%status, "a status cannot be written: a defect");
                 }
             }
+            calls.answered(method, code, since);
             Ok(response)
         })
     }

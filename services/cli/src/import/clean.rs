@@ -13,13 +13,14 @@ pub(crate) fn one_line(text: &str) -> Cleaned {
     clean(text, |_| false)
 }
 
-/// Cleans a text of many lines: new lines and tabs stay.
+/// Cleans a text of many lines: new lines and tabs stay, and soft hyphens.
 pub(crate) fn lines(text: &str) -> Cleaned {
-    clean(text, |c| matches!(c, '\n' | '\r' | '\t'))
+    clean(text, |c| matches!(c, '\n' | '\r' | '\t' | '\u{ad}'))
 }
 
 fn clean(text: &str, stays: fn(char) -> bool) -> Cleaned {
     let text = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
+    let right_to_left = text.contains(|c: char| ('\u{590}'..='\u{8ff}').contains(&c) && c.is_alphabetic());
     let chars: Vec<char> = text.chars().collect();
     let (mut cleaned, mut changes) = (String::with_capacity(text.len()), 0);
     for (at, &c) in chars.iter().enumerate() {
@@ -29,7 +30,9 @@ fn clean(text: &str, stays: fn(char) -> bool) -> Cleaned {
             if !cleaned.ends_with(' ') {
                 cleaned.push(' ');
             }
-        } else if is_invisible(c) && !neighbours.iter().all(|it| it.is_some_and(|c| needs(*c))) {
+        } else if is_mark(c) && !right_to_left {
+            changes += 1;
+        } else if is_invisible(c) && !stays(c) && !neighbours.iter().all(|it| it.is_some_and(|c| needs(*c))) {
             changes += 1;
         } else {
             cleaned.push(c);
@@ -41,7 +44,12 @@ fn clean(text: &str, stays: fn(char) -> bool) -> Cleaned {
 /// Characters that show nothing and are left behind by editors and web pages. Some scripts need some of them, see [`needs`].
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{180e}' | '\u{fff9}'..='\u{fffb}')
+        | '\u{180e}' | '\u{fff9}'..='\u{fffc}' | '\u{ad}')
+}
+
+/// Marks of direction: only texts that are written from right to left need them.
+fn is_mark(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
 /// Neighbours between which an invisible character may mean something: then the catalog's own rule decides.
@@ -65,10 +73,13 @@ mod tests {
             ("Crème  Brûlée", "Crème  Brûlée", 0),
             ("family 👨\u{200d}👩\u{200d}👧", "family 👨\u{200d}👩\u{200d}👧", 0),
             ("می\u{200c}خواهم", "می\u{200c}خواهم", 0),
+            ("Donau\u{ad}dampf\u{fffc}", "Donaudampf", 1),
+            ("a\u{200e}b", "ab", 1),
+            ("שלום \u{200e}iPhone", "שלום \u{200e}iPhone", 0),
             ("ไทย\u{200b}ไทย", "ไทย\u{200b}ไทย", 0),
         ] {
             assert_eq!(one_line(text), Cleaned { text: expected.to_owned(), changes }, "{text:?}");
         }
-        assert_eq!(lines(" a\n\tb\u{0}c ").text, "a\n\tb c");
+        assert_eq!(lines(" a\n\tb\u{0}c\u{ad}d ").text, "a\n\tb c\u{ad}d");
     }
 }

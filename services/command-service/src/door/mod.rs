@@ -32,7 +32,7 @@ use crate::engine::{Engine, Order, Origin, Pending, Refusal, Transport};
 use admission::{Admission, Permit};
 
 pub use outcome::{Kind, Outcome};
-pub use preconditions::{Wish, wish};
+pub use preconditions::{Wish, tags, wish};
 pub use request::{Caller, consistency_token, faults, idempotency_key, malformed, problem, traced};
 
 /// The way in, behind both doors. Cheap to clone.

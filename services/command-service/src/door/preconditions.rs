@@ -29,18 +29,16 @@ impl From<AddressedCommand> for Wish {
 /// A command with what the headers ask: both must hold, and the field.
 ///
 /// # Errors
-/// If a header is malformed, or the field and the headers cannot hold at once. `field` is how the client's language writes
+/// If the field and the headers cannot hold at once. `field` is how the client's language writes
 /// the field's place.
 pub fn wish(
     addressed: AddressedCommand,
-    if_match: Option<&str>,
-    if_none_match: Option<&str>,
+    if_match: Option<&Tags>,
+    if_none_match: Option<&Tags>,
     field: &str,
 ) -> Result<Wish, Problem> {
-    let match_one = if_match.map(|text| tags("If-Match", text).map(|tags| matched(&tags))).transpose()?;
-    let match_none =
-        if_none_match.map(|text| tags("If-None-Match", text).map(|tags| not_matched(&tags))).transpose()?;
-    let asked = match_one.unwrap_or_default().and(match_none.unwrap_or_default());
+    let asked =
+        if_match.map(matched).unwrap_or_default().and(if_none_match.map(not_matched).unwrap_or_default());
     let wish = Wish::from(addressed);
     let expected = asked.clone().and(wish.expected.clone());
     if expected.is_never_met() && !asked.is_never_met() && wish.addressed.expected_version.is_some() {
@@ -54,7 +52,10 @@ pub fn wish(
 }
 
 /// Reads a header. Two lines of it are one list, joined by a comma.
-fn tags(header: &str, text: &str) -> Result<Tags, Problem> {
+///
+/// # Errors
+/// If it is no list of tags.
+pub fn tags(header: &str, text: &str) -> Result<Tags, Problem> {
     Tags::parse([text.as_bytes()])
         .map_err(|problem| self::problem(Code::InvalidHeader, format!("{header} {problem}")))
 }
@@ -92,7 +93,10 @@ mod tests {
     ) -> Result<Expected, Problem> {
         let expected_version = expected_version.map(Version);
         let addressed = AddressedCommand { expected_version, ..crate::testing::create("p") };
-        wish(addressed, if_match, if_none_match, "/expected_version").map(|wish| wish.expected)
+        let if_match = if_match.map(|text| tags("If-Match", text)).transpose()?;
+        let if_none_match = if_none_match.map(|text| tags("If-None-Match", text)).transpose()?;
+        wish(addressed, if_match.as_ref(), if_none_match.as_ref(), "/expected_version")
+            .map(|wish| wish.expected)
     }
 
     /// Which of the versions 0 (there is no product) to 3 are as asked.

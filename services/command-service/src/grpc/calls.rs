@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
-use contract::AddressedCommand;
 use contract::code::Code;
 use contract::proto::catalog::v1::CommandRequest;
+use contract::{AddressedCommand, misspelt};
 use tonic::Request;
+use tonic::codegen::http::HeaderName;
 use tonic::metadata::MetadataMap;
 use toolkit::problem::Problem;
 use toolkit::telemetry::TraceContext;
@@ -23,27 +24,31 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const IF_MATCH: &str = "if-match";
 const IF_NONE_MATCH: &str = "if-none-match";
 const CONSISTENCY_TOKEN: &str = "consistency-token";
-/// What people try that is not read, and the field that says it.
-const NOT_READ: [(&str, &str); 10] = [
+const READ: [&str; 6] = [ACTORS[0], ACTORS[1], IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, CONSISTENCY_TOKEN];
+/// What a name means that is not read, and what says it.
+const MEANINGS: [(&str, &str); 11] = [
     ("actor", "the metadata x-folio-actor"),
-    ("x-actor", "the metadata x-folio-actor"),
-    ("product-id", "product_id"),
-    ("product_id", "product_id"),
-    ("x-idempotency-key", "idempotency_key"),
-    ("idempotency_key", "idempotency_key"),
-    ("expected-version", "expected_version"),
-    ("expected_version", "expected_version"),
-    ("if-unmodified-since", "expected_version"),
-    ("etag", "expected_version"),
+    (IDEMPOTENCY_KEY, "the field idempotency_key"),
+    (IF_MATCH, "the metadata if-match"),
+    (IF_NONE_MATCH, "the metadata if-none-match"),
+    (CONSISTENCY_TOKEN, "the metadata consistency-token"),
+    ("expected-version", "the field expected_version"),
+    ("if-unmodified-since", "the field expected_version"),
+    ("if-modified-since", "the field expected_version"),
+    ("etag", "the field expected_version"),
+    ("product-id", "the field product_id"),
+    ("prefer", "a deadline of the call"),
 ];
+/// The part of a caller's time that our answer needs to reach it.
+const ON_THE_WAY: u32 = 10;
+const LEAST_ON_THE_WAY: Duration = Duration::from_millis(20);
 
 /// Who calls, by the call's metadata.
 pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Problem> {
     let metadata = request.metadata();
-    for (name, field) in NOT_READ {
-        if metadata.contains_key(name) {
-            return Err(refused(name, "is not read", field));
-        }
+    let names = metadata.as_ref().keys().map(HeaderName::as_str);
+    if let Some((name, instead)) = misspelt(names, &READ, &MEANINGS) {
+        return Err(refused(name, "is not read", instead));
     }
     let mut actor = None;
     for name in ACTORS {
@@ -55,14 +60,15 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Problem> {
     }
     // A command is decided on everything acknowledged before it, so that any token holds.
     if let Some(token) = one(metadata, CONSISTENCY_TOKEN)? {
-        door::consistency_token(token)?;
+        door::consistency_token(token).map_err(at(CONSISTENCY_TOKEN))?;
     }
     // By their standards, what cannot be read of these starts anew.
     let text = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
     let trace = request.extensions().get::<TraceContext>().copied();
     let trace = trace.unwrap_or_else(|| TraceContext::incoming(text(TRACEPARENT)));
-    let caller = Caller::new(actor, trace, text(REQUEST_ID))?;
-    Ok(Caller { deadline: text(TIMEOUT).and_then(timeout), ..caller })
+    let named = ACTORS.into_iter().find(|name| metadata.contains_key(*name)).unwrap_or_default();
+    let caller = Caller::new(actor, trace, text(REQUEST_ID)).map_err(at(named))?;
+    Ok(Caller { deadline: text(TIMEOUT).and_then(timeout).map(time_left), ..caller })
 }
 
 /// The command of a request with what its metadata asks beside its fields.
@@ -70,14 +76,19 @@ pub(super) fn wish(request: &Request<CommandRequest>, command: AddressedCommand)
     let metadata = request.metadata();
     let mut command = command;
     if let Some(text) = one(metadata, IDEMPOTENCY_KEY)? {
-        let key = idempotency_key(text)?;
+        let key = idempotency_key(text).map_err(at(IDEMPOTENCY_KEY))?;
         if command.idempotency_key.as_ref().is_some_and(|field| *field != key) {
             return Err(refused(IDEMPOTENCY_KEY, "differs from the field idempotency_key", "one of them"));
         }
         command.idempotency_key = Some(key);
     }
-    let (if_match, if_none_match) = (list(metadata, IF_MATCH)?, list(metadata, IF_NONE_MATCH)?);
-    door::wish(command, if_match.as_deref(), if_none_match.as_deref(), "expected_version")
+    let tags = |name: &str| {
+        let tags = list(metadata, name)?.map(|text| door::tags(name, &text));
+        tags.transpose().map_err(at(name))
+    };
+    let (if_match, if_none_match) = (tags(IF_MATCH)?, tags(IF_NONE_MATCH)?);
+    let at_fault = if if_match.is_some() { IF_MATCH } else { IF_NONE_MATCH };
+    door::wish(command, if_match.as_ref(), if_none_match.as_ref(), "expected_version").map_err(at(at_fault))
 }
 
 /// Refuses what a stream of commands cannot have as a whole.
@@ -96,7 +107,12 @@ pub(super) fn each_request_has_its_own(metadata: &MetadataMap) -> Result<(), Pro
 
 fn refused(name: &str, why: &str, instead: &str) -> Problem {
     let detail = format!("the metadata {name} {why}: give {instead}");
-    problem(Code::InvalidHeader, detail).with("metadata_key", name)
+    at(name)(problem(Code::InvalidHeader, detail))
+}
+
+/// Names the metadata that a problem is about.
+fn at(name: &str) -> impl Fn(Problem) -> Problem {
+    move |problem| problem.with("metadata_key", name)
 }
 
 /// The one value of a metadata key.
@@ -119,6 +135,11 @@ fn list(metadata: &MetadataMap, name: &str) -> Result<Option<String>, Problem> {
     }
 }
 
+/// What of the caller's time is left for the command, so that our own answer comes before the caller gives up.
+fn time_left(asked: Duration) -> Duration {
+    asked.saturating_sub((asked / ON_THE_WAY).max(LEAST_ON_THE_WAY))
+}
+
 /// `grpc-timeout`: up to eight digits and a unit.
 fn timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -136,6 +157,8 @@ fn timeout(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
+
     use super::*;
     use crate::testing::create;
 
@@ -173,7 +196,23 @@ mod tests {
             let request = with(pairs);
             caller(&request).and_then(|_| wish(&request, create("p"))).expect_err(pairs[0].0)
         };
-        for (name, _) in NOT_READ {
+        for name in [
+            "actor",
+            "x-actor",
+            "folio_actor",
+            "x-idempotency-key",
+            "idempotency_key",
+            "folio-if-match",
+            "x-if-none-match",
+            "x-folio-consistency-token",
+            "expected_version",
+            "x-expected-version",
+            "if-unmodified-since",
+            "if-modified-since",
+            "etag",
+            "product_id",
+            "prefer",
+        ] {
             let problem = refused(&[(name, "x")]);
             assert_eq!((problem.code, &problem.extensions["metadata_key"]), ("invalid-header", &name.into()));
             assert!(problem.detail.contains(name), "{}", problem.detail);
@@ -187,8 +226,24 @@ mod tests {
             (&[("if-none-match", "")], "invalid-header"),
             (&[("consistency-token", "nonsense")], "bad-consistency-token"),
         ] {
-            assert_eq!(refused(pairs).code, code, "{pairs:?}");
+            let problem = refused(pairs);
+            assert_eq!(problem.code, code, "{pairs:?}");
+            let named = problem.extensions["metadata_key"].as_str().unwrap();
+            assert!(pairs.iter().any(|(name, _)| *name == named), "{pairs:?}: {named}");
         }
+        let mut binary = with(&[]);
+        binary.metadata_mut().insert_bin("x-folio-actor-bin", BinaryMetadataValue::from_bytes(b"ann"));
+        assert_eq!(caller(&binary).unwrap_err().extensions["metadata_key"], "x-folio-actor-bin");
+        let mut foreign = with(&[]);
+        foreign
+            .metadata_mut()
+            .insert("x-folio-actor", AsciiMetadataValue::try_from(&b"J\xfcrgen"[..]).unwrap());
+        let problem = caller(&foreign).unwrap_err();
+        assert!(problem.detail.contains("x-folio-actor holds more than visible ASCII"), "{}", problem.detail);
+        assert_eq!(
+            caller(&with(&[("folio-actor", &"x".repeat(300))])).unwrap_err().extensions["metadata_key"],
+            "folio-actor"
+        );
         let mut keyed = create("p");
         keyed.idempotency_key = Some(contract::IdempotencyKey::parse("k").unwrap());
         keyed.expected_version = Some(domain::Version(0));
@@ -205,6 +260,9 @@ mod tests {
     fn the_callers_deadline_is_read() {
         assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
         assert_eq!(timeout("2S"), Some(Duration::from_secs(2)));
+        assert_eq!(time_left(Duration::from_millis(1_000)), Duration::from_millis(900));
+        assert_eq!(time_left(Duration::from_millis(100)), Duration::from_millis(80));
+        assert_eq!(time_left(Duration::from_millis(5)), Duration::ZERO);
         for wrong in ["", "m", "5", "123456789S", "1x", "-1S", "1\u{fc}"] {
             assert_eq!(timeout(wrong), None, "{wrong}");
         }

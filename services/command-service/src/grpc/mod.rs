@@ -27,6 +27,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use toolkit::bodies::{Arriving, Counted, Refused};
+use toolkit::calls::Calls;
 use toolkit::connections;
 use toolkit::lifecycle::Lifecycle;
 
@@ -41,6 +42,7 @@ pub(crate) use service::Service;
 
 /// The service's full name, as health and reflection know it.
 pub(crate) const NAME: &str = "catalog.v1.CommandService";
+const METHODS: &[&str] = &["Execute", "ExecuteBulk"];
 /// How often health follows readiness.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(250);
 /// An idle connection is asked whether it is alive this often, so that dead ones do not pile up.
@@ -107,20 +109,21 @@ pub(crate) async fn serve(
         refuse: refused,
     };
     let health = health.max_decoding_message_size(MAX_QUESTION_BYTES);
-    let service = CommandServiceServer::new(Service::new(state, meter))
+    let service = CommandServiceServer::new(Service::new(state))
         // Also of what a compressed message becomes: tonic bounds that by the same number.
         .max_decoding_message_size(max_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     let why = "cannot describe the gRPC services";
     let (v1, v1alpha) = (reflection().build_v1().context(why)?, reflection().build_v1alpha().context(why)?);
+    let counted = Calls::new(meter, NAME, METHODS);
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(MOST_STREAMS)
-        .layer(layer_fn(|services| Explained::new(services, explain)))
+        .layer(layer_fn(move |services| Explained::new(services, explain, counted.clone())))
         .add_service(Counted::new(service, arriving.clone()))
         .add_service(Counted::new(health, arriving.clone()))
         .add_service(Counted::new(v1.max_decoding_message_size(MAX_QUESTION_BYTES), arriving.clone()))

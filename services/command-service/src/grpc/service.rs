@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use contract::Named;
@@ -13,13 +12,10 @@ use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResponse, CommandResult};
 use contract::proto::parse_request;
 use futures::{FutureExt, Stream, StreamExt};
-use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 use toolkit::problem::Problem;
 use toolkit::statuses::explained;
-use toolkit::telemetry::names;
 
 use super::{State, calls, explain, results};
 use crate::door::{Caller, Door, Outcome, Stalled, Submitted, problem, traced};
@@ -35,25 +31,13 @@ const ALIVE_EVERY: u32 = 64;
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
     state: State,
-    requests: Counter<u64>,
-    seconds: Histogram<f64>,
 }
 
 type Results = Pin<Box<dyn Stream<Item = Result<CommandResult, Status>> + Send>>;
 
 impl Service {
-    pub(crate) fn new(state: State, meter: &Meter) -> Self {
-        Self {
-            state,
-            requests: meter.u64_counter(names::GRPC_REQUESTS_TOTAL).build(),
-            seconds: meter.f64_histogram(names::GRPC_REQUEST_SECONDS).build(),
-        }
-    }
-
-    fn answered(&self, method: &'static str, code: tonic::Code, since: Instant) {
-        let labels = [KeyValue::new("method", method), KeyValue::new("code", format!("{code:?}"))];
-        self.requests.add(1, &labels);
-        self.seconds.record(since.elapsed().as_secs_f64(), &labels[..1]);
+    pub(crate) fn new(state: State) -> Self {
+        Self { state }
     }
 }
 
@@ -62,20 +46,16 @@ impl CommandService for Service {
     type ExecuteBulkStream = Results;
 
     async fn execute(&self, request: Request<CommandRequest>) -> Result<Response<CommandResponse>, Status> {
-        let since = Instant::now();
         let _under_way = self.state.calls.token();
         let outcome = AssertUnwindSafe(execute(&self.state, &request)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_panic| Err(defect()));
-        let answer = outcome.map(|outcome| Response::new(results::response(outcome))).map_err(Status::from);
-        self.answered("Execute", answer.as_ref().err().map_or(tonic::Code::Ok, Status::code), since);
-        answer
+        outcome.map(|outcome| Response::new(results::response(outcome))).map_err(Status::from)
     }
 
     async fn execute_bulk(
         &self,
         request: Request<Streaming<CommandRequest>>,
     ) -> Result<Response<Results>, Status> {
-        let since = Instant::now();
         let caller = calls::caller(&request)?;
         calls::each_request_has_its_own(request.metadata())?;
         // A deadline of the call is one of the whole stream: each command has the service's own.
@@ -85,7 +65,6 @@ impl CommandService for Service {
             let _under_way = &under_way;
             result
         });
-        self.answered("ExecuteBulk", tonic::Code::Ok, since);
         Ok(Response::new(Box::pin(results)))
     }
 }

@@ -14,7 +14,7 @@ use crate::config::EngineConfig;
 use crate::testing::{LiveTopic, World, caller, create, price};
 
 fn service(world: &World) -> Service {
-    Service::new(world.grpc_state(), &world.telemetry.meter())
+    Service::new(world.grpc_state())
 }
 
 fn list(id: &str) -> CommandRequest {

@@ -11,6 +11,7 @@ use futures::StreamExt;
 use toolkit::problem::Problem;
 
 use super::State;
+use super::lines::without_mark;
 use crate::door::{malformed, problem};
 use toolkit::memory::Share;
 
@@ -53,7 +54,7 @@ pub(super) async fn read(
     let mut share = state.bodies.empty();
     let reading = whole(payload, announced as usize, most, &mut share);
     match tokio::time::timeout(config.body_timeout(), reading).await {
-        Ok(Ok(body)) => Ok(body),
+        Ok(Ok(body)) => Ok(without_mark(body)),
         Ok(Err(Unread::TooLarge)) => Err(too_large()),
         Ok(Err(Unread::NoMemory)) => Err(problem(
             Code::Overloaded,

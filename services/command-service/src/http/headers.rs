@@ -3,7 +3,7 @@
 use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::{HttpMessage, HttpRequest};
 use contract::code::Code;
-use contract::{AddressedCommand, IdempotencyKey};
+use contract::{AddressedCommand, IdempotencyKey, misspelt};
 use toolkit::problem::Problem;
 use toolkit::telemetry::TraceContext;
 
@@ -16,6 +16,32 @@ pub(super) const IDEMPOTENCY_REPLAYED: &str = "idempotency-replayed";
 pub(super) const CONSISTENCY_TOKEN: &str = "consistency-token";
 const ACTOR: &str = "x-folio-actor";
 const TRACEPARENT: &str = "traceparent";
+
+/// Names that are read, or that the standard wants ignored here.
+const READ: [&str; 8] = [
+    ACTOR,
+    IDEMPOTENCY_KEY,
+    CONSISTENCY_TOKEN,
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+    "prefer",
+];
+/// What another name means, and what says it.
+const MEANINGS: [(&str, &str); 11] = [
+    ("actor", "X-Folio-Actor"),
+    (IDEMPOTENCY_KEY, "Idempotency-Key"),
+    (CONSISTENCY_TOKEN, "Consistency-Token"),
+    ("if-match", "If-Match"),
+    ("if-none-match", "If-None-Match"),
+    ("if-modified-since", "If-Match"),
+    ("if-unmodified-since", "If-Match"),
+    ("prefer", "nothing: a command is answered when it is decided"),
+    ("expected-version", "If-Match, or expected_version in the body"),
+    ("etag", "If-Match"),
+    ("product-id", "the product in the path, or product_id in the body"),
+];
 
 fn invalid(detail: impl Into<String>) -> Problem {
     problem(Code::InvalidHeader, detail)
@@ -51,9 +77,11 @@ pub(super) fn key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Probl
 
 /// The command with what the headers ask of its product.
 pub(super) fn wish(request: &HttpRequest, addressed: AddressedCommand) -> Result<Wish, Problem> {
+    let tags =
+        |said: &str, name: &HeaderName| list(request, name)?.map(|text| door::tags(said, &text)).transpose();
     let (if_match, if_none_match) =
-        (list(request, &header::IF_MATCH)?, list(request, &header::IF_NONE_MATCH)?);
-    door::wish(addressed, if_match.as_deref(), if_none_match.as_deref(), "/expected_version")
+        (tags("If-Match", &header::IF_MATCH)?, tags("If-None-Match", &header::IF_NONE_MATCH)?);
+    door::wish(addressed, if_match.as_ref(), if_none_match.as_ref(), "/expected_version")
 }
 
 /// Refuses what would be passed over though its sender relies on it. `If-Modified-Since`, `Range` and `If-Range` are not
@@ -62,6 +90,10 @@ pub(super) fn unkept(request: &HttpRequest) -> Result<(), Problem> {
     if !request.query_string().is_empty() {
         let given: String = request.query_string().chars().take(64).collect();
         return Err(malformed(format!("a command has no parameters: leave out ?{given}")));
+    }
+    let names = request.headers().keys().map(HeaderName::as_str);
+    if let Some((name, instead)) = misspelt(names, &READ, &MEANINGS) {
+        return Err(invalid(format!("the header {name} is not read: give {instead}")));
     }
     let has = |name: &HeaderName| request.headers().contains_key(name);
     // With If-Match beside it, the standard wants it ignored.

@@ -16,6 +16,8 @@ const UNCOUNTED: usize = 64 * 1024;
 /// So much of a line that is too long is kept, to say which one it was.
 const BEGINNING: usize = 1024;
 
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// What a line number holds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
@@ -175,6 +177,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
     }
 
     fn tell(&self, number: u64, line: &Bytes) -> Option<Line> {
+        let line = &if number == 1 { without_mark(line.clone()) } else { line.clone() };
         let line = line.strip_suffix(b"\r").map_or_else(|| line.clone(), |text| line.slice_ref(text));
         if line.iter().all(u8::is_ascii_whitespace) {
             None
@@ -186,8 +189,17 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
     }
 }
 
+/// The bytes without the byte order mark that some editors put before a file's first character.
+pub(super) fn without_mark(mut bytes: Bytes) -> Bytes {
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.advance(BYTE_ORDER_MARK.len());
+    }
+    bytes
+}
+
 /// What is kept of a line that is too long.
 fn beginning(line: &[u8]) -> Bytes {
+    let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
     Bytes::copy_from_slice(&line[..line.len().min(BEGINNING)])
 }
 
@@ -223,6 +235,12 @@ mod tests {
         assert_eq!(split(&["ab\n\nc\r\ndef"], 10).await, expected);
         assert_eq!(split(&["a", "b", "\n", "\n", "c", "\r", "\n", "d", "e", "f"], 10).await, expected);
         assert_eq!(split(&["ab\n  \nc\ndef\n\n"], 10).await, expected);
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_before_the_first_line_is_no_part_of_it() {
+        assert_eq!(split(&["\u{feff}a\n\u{feff}b"], 10).await, vec![text(1, "a"), text(2, "\u{feff}b")]);
+        assert_eq!(split(&["\u{feff}\nb"], 10).await, vec![text(2, "b")]);
     }
 
     #[tokio::test]

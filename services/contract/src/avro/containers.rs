@@ -39,7 +39,7 @@ impl<'de> Deserialize<'de> for Map {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Map, A::Error> {
                 let mut failure = None;
-                let attributes = Attributes::parse(std::iter::from_fn(|| {
+                let attributes = Attributes::stored(std::iter::from_fn(|| {
                     map.next_entry::<&'de str, &'de str>().unwrap_or_else(|error| {
                         failure = Some(error);
                         None
@@ -71,7 +71,7 @@ impl<'de> Deserialize<'de> for List {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List, A::Error> {
                 let mut failure = None;
-                let tags = Tags::parse(std::iter::from_fn(|| {
+                let tags = Tags::stored(std::iter::from_fn(|| {
                     seq.next_element::<&'de str>().unwrap_or_else(|error| {
                         failure = Some(error);
                         None

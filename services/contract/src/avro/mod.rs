@@ -1,6 +1,6 @@
 //! Events as Avro in Confluent's wire format: a zero byte, the schema id (4 bytes, big-endian), the datum.
 //!
-//! Promises: what was ever written decodes for ever; any bytes whatsoever give an event or an error, never a panic,
+//! Promises: what was ever written decodes for ever, whatever texts are refused by now in new commands; any bytes whatsoever give an event or an error, never a panic,
 //! and decoding never takes more memory than a small multiple of the input.
 
 mod containers;

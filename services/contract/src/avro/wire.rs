@@ -151,15 +151,15 @@ pub(super) fn read<'de, D: Deserializer<'de>>(event_type: &str, datum: D) -> Res
             let price = money(&form::<PriceRecord<'de>, D>(datum)?.price);
             price.map(|price| Event::PriceChanged(PriceChanged { price }))
         }
-        "ProductMoved" => CategoryPath::parse(form::<MovedRecord<'de>, D>(datum)?.category)
+        "ProductMoved" => CategoryPath::stored(form::<MovedRecord<'de>, D>(datum)?.category)
             .map(|category| Event::ProductMoved(ProductMoved { category })),
         "ProductListed" => match form::<StatusRecord<'de>, D>(datum)?.status {
             "listed" => Ok(Event::ProductListed(ProductListed {})),
             other => return Err(DecodeError::Invalid(format!("a product is not listed as {other:?}"))),
         },
-        "ProductDiscontinued" => optional(form::<ReasonRecord<'de>, D>(datum)?.reason, Reason::parse)
+        "ProductDiscontinued" => optional(form::<ReasonRecord<'de>, D>(datum)?.reason, Reason::stored)
             .map(|reason| Event::ProductDiscontinued(ProductDiscontinued { reason })),
-        "ProductDeleted" => optional(form::<ReasonRecord<'de>, D>(datum)?.reason, Reason::parse)
+        "ProductDeleted" => optional(form::<ReasonRecord<'de>, D>(datum)?.reason, Reason::stored)
             .map(|reason| Event::ProductDeleted(ProductDeleted { reason })),
         "ProductRestored" => Status::parse(form::<StatusRecord<'de>, D>(datum)?.status)
             .map(|status| Event::ProductRestored(ProductRestored { status })),
@@ -175,11 +175,11 @@ pub(super) fn form<'de, T: Deserialize<'de>, D: Deserializer<'de>>(datum: D) -> 
 impl CreatedRecord<'_> {
     fn into_event(self) -> Result<Event, ValueError> {
         Ok(Event::ProductCreated(ProductCreated {
-            sku: Sku::parse(self.sku)?,
-            name: Name::parse(self.name)?,
-            description: Description::parse(self.description)?,
-            category: CategoryPath::parse(self.category)?,
-            brand: Brand::parse(self.brand)?,
+            sku: Sku::stored(self.sku)?,
+            name: Name::stored(self.name)?,
+            description: Description::stored(self.description)?,
+            category: CategoryPath::stored(self.category)?,
+            brand: Brand::stored(self.brand)?,
             price: money(&self.price)?,
             attributes: self.attributes.0?,
             tags: self.tags.0?,
@@ -191,10 +191,10 @@ impl CreatedRecord<'_> {
 impl RevisedRecord<'_> {
     fn into_event(self) -> Result<Event, ValueError> {
         Ok(Event::DetailsRevised(DetailsRevised {
-            sku: optional(self.sku, Sku::parse)?,
-            name: optional(self.name, Name::parse)?,
-            description: optional(self.description, Description::parse)?,
-            brand: optional(self.brand, Brand::parse)?,
+            sku: optional(self.sku, Sku::stored)?,
+            name: optional(self.name, Name::stored)?,
+            description: optional(self.description, Description::stored)?,
+            brand: optional(self.brand, Brand::stored)?,
             attributes: self.attributes.map(|map| map.0).transpose()?,
             tags: self.tags.map(|list| list.0).transpose()?,
         }))

@@ -2,16 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{AttributeName, AttributeValue, Attributes, Tag, Tags, ValueError, Version};
+use domain::{
+    AttributeName, AttributeValue, Attributes, Brand, CategoryPath, Currency, Description, InitialStatus,
+    Name, ProductId, Reason, Sku, Status, Tag, Tags, ValueError, Version,
+};
 use serde::de::Deserializer;
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
+
+/// What rows and answers hold was accepted once, by the rules of its time.
+pub(super) trait Stored: Sized {
+    fn stored(text: &str) -> Result<Self, ValueError>;
+}
+
+macro_rules! stored {
+    ($read:ident: $($value:ident),*) => {$(
+        impl Stored for $value {
+            fn stored(text: &str) -> Result<Self, ValueError> {
+                $value::$read(text)
+            }
+        }
+    )*};
+}
+
+stored!(stored: Sku, Name, Description, CategoryPath, Brand, Reason);
+stored!(parse: ProductId, Currency, Status, InitialStatus);
 
 /// A value that is text.
 pub(super) mod text {
     use std::borrow::Cow;
 
-    use super::{Deserialize, Deserializer, Serializer, ValueError};
+    use super::{Deserialize, Deserializer, Serializer, Stored};
 
     pub(in crate::json) fn serialize<T: AsRef<str>, S: Serializer>(
         value: &T,
@@ -22,11 +43,11 @@ pub(super) mod text {
 
     pub(in crate::json) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
     where
-        T: for<'a> TryFrom<&'a str, Error = ValueError>,
+        T: Stored,
         D: Deserializer<'de>,
     {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        T::try_from(&text).map_err(serde::de::Error::custom)
+        T::stored(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -34,7 +55,7 @@ pub(super) mod text {
 pub(super) mod optional_text {
     use std::borrow::Cow;
 
-    use super::{Deserialize, Deserializer, Serialize, Serializer, ValueError};
+    use super::{Deserialize, Deserializer, Serialize, Serializer, Stored};
 
     #[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
     pub(in crate::json) fn serialize<T: AsRef<str>, S: Serializer>(
@@ -46,11 +67,11 @@ pub(super) mod optional_text {
 
     pub(in crate::json) fn deserialize<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
     where
-        T: for<'a> TryFrom<&'a str, Error = ValueError>,
+        T: Stored,
         D: Deserializer<'de>,
     {
         let text = Option::<Cow<'de, str>>::deserialize(deserializer)?;
-        text.map(|text| T::try_from(&text)).transpose().map_err(serde::de::Error::custom)
+        text.map(|text| T::stored(&text)).transpose().map_err(serde::de::Error::custom)
     }
 }
 
@@ -71,8 +92,8 @@ pub(super) mod attributes {
         let custom = serde::de::Error::custom;
         let mut pairs = BTreeMap::new();
         for (name, value) in BTreeMap::<String, String>::deserialize(deserializer)? {
-            let value = AttributeValue::parse(&value).map_err(custom)?;
-            pairs.insert(AttributeName::parse(&name).map_err(serde::de::Error::custom)?, value);
+            let value = AttributeValue::stored(&value).map_err(custom)?;
+            pairs.insert(AttributeName::stored(&name).map_err(serde::de::Error::custom)?, value);
         }
         Attributes::new(pairs).map_err(serde::de::Error::custom)
     }
@@ -89,7 +110,7 @@ pub(super) mod tags {
     pub(in crate::json) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tags, D::Error> {
         let mut tags = BTreeSet::new();
         for tag in Vec::<String>::deserialize(deserializer)? {
-            tags.insert(Tag::parse(&tag).map_err(serde::de::Error::custom)?);
+            tags.insert(Tag::stored(&tag).map_err(serde::de::Error::custom)?);
         }
         Tags::new(tags).map_err(serde::de::Error::custom)
     }

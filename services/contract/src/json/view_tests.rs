@@ -80,3 +80,17 @@ fn a_view_with_a_value_that_is_not_allowed_is_an_error() {
     let error = event_from_data("PriceChanged", r#"{"price": {"minor_units": -1, "currency": "EUR"}}"#);
     assert!(error.unwrap_err().to_string().contains("must not be negative"));
 }
+
+#[test]
+fn a_row_of_texts_that_are_refused_now_is_read_as_it_was() {
+    let text = "a\u{200e}\u{ad}\u{a0}cafe\u{301}";
+    let revised = domain::DetailsRevised {
+        name: Some(domain::Name::stored(text).unwrap()),
+        attributes: Some(domain::Attributes::stored([(text, text)]).unwrap()),
+        tags: Some(domain::Tags::stored([text]).unwrap()),
+        ..domain::DetailsRevised::default()
+    };
+    let event = Event::DetailsRevised(revised);
+    let row = serde_json::to_string(&event_data(&event)).unwrap();
+    assert_eq!(event_from_data("DetailsRevised", &row).unwrap(), event);
+}

@@ -41,6 +41,13 @@ impl CategoryPath {
         Ok(Self(Arc::from(path)))
     }
 
+    /// Takes a path as it was written once: only its length is bounded, see [`Name::stored`](super::Name::stored).
+    pub fn stored(path: &str) -> Result<Self, ValueError> {
+        let longest = Self::DEEPEST * (Self::LONGEST_SEGMENT + 1) - 1;
+        text::at_most(path, longest).map_err(|problem| ValueError::new(FIELD, problem))?;
+        Ok(Self(Arc::from(path)))
+    }
+
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0

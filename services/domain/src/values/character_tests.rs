@@ -36,11 +36,21 @@ const GOOD: &[(&str, &str)] = &[
     ("Burmese with places to break", "\u{1019}\u{103c}\u{1014}\u{103a}\u{200b}\u{1019}\u{102c}"),
     ("Hebrew with marks of direction", "\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{200e}iPhone 15\u{200f}!"),
     ("Arabic with marks of direction", "\u{61c}\u{647}\u{627}\u{62a}\u{641} \u{200f}(256 GB)\u{200e}"),
-    ("a soft hyphen", "Donau\u{ad}dampf\u{ad}schiff"),
     ("an ideograph's variant", "\u{8fbb}\u{e0100}"),
     ("Vietnamese", "C\u{e0} ph\u{ea} s\u{1eef}a \u{111}\u{e1}"),
     ("Korean", "\u{ac15}\u{b0a8}\u{c2a4}\u{d0c0}\u{c77c}"),
     ("old Korean", "\u{1100}\u{119e}\u{11ab}"),
+    ("a non-joiner at the end of a Sorani word", "\u{62f}\u{647}\u{200c} \u{645}\u{647}\u{200c}"),
+    ("a non-joiner before a Latin word", "\u{627}\u{200c}a"),
+    ("a non-joiner after a bracket", "(USB)\u{200c}\u{647}\u{627}"),
+    ("Thai with a place to break before a word", "\u{e2a}\u{e27}\u{200b} Ring"),
+    ("Thai with a place to break after a word", "Ring\u{200b}\u{e2a}\u{e27}"),
+    ("Chakma", "\u{11107}\u{11133}\u{200d}\u{11124} \u{11107}\u{11133}\u{200d}"),
+    ("Grantha", "\u{11315}\u{1134d}\u{200d}"),
+    ("Hebrew marks in their order", "\u{5d0}\u{5b7}\u{34f}\u{5b4}"),
+    ("a sign as a picture", "Acme\u{2122}\u{fe0f} 5\u{20ac}\u{fe0e}"),
+    ("a set's other form", "a \u{2229}\u{fe00} b"),
+    ("a Mongolian letter's variant", "\u{1828}\u{180b}\u{1820}"),
     ("Japanese", "\u{304b}\u{3099}\u{30ac}\u{3000}\u{6f22}"),
     ("Chinese", "\u{6c49}\u{5b57} 2.0"),
     (
@@ -57,7 +67,16 @@ const BAD: &[(&str, &str, &str)] = &[
     ("a byte order mark alone", "\u{feff}", "U+FEFF"),
     ("a byte order mark before", "\u{feff}Ring", "U+FEFF"),
     ("an invisible space in a word", "Ri\u{200b}ng", "U+200B"),
-    ("an invisible space after Thai", "\u{e2a}\u{e27}\u{200b} Ring", "U+200B"),
+    ("an invisible space far from Thai", "\u{e2a}\u{e27} \u{200b} Ring", "U+200B"),
+    ("a mark of direction in a Latin text", "Ring\u{200e}", "U+200E"),
+    ("a mark of direction among digits", "12\u{200f}", "U+200F"),
+    ("an Arabic mark without a letter", "\u{61c}\u{661}", "U+061C"),
+    ("a form that no letter has", "a\u{fe0f}", "U+FE0F"),
+    ("a form of nothing", "\u{fe0f}", "U+FE0F"),
+    ("a second form", "\u{2764}\u{fe0f}\u{fe0f}", "U+FE0F"),
+    ("a variant that no letter has", "a\u{e0100}", "U+E0100"),
+    ("a Mongolian form elsewhere", "a\u{180b}", "U+180B"),
+    ("an object", "a\u{fffc}", "U+FFFC"),
     ("an override", "Ring \u{202e}gnp.exe", "U+202E"),
     ("an embedding", "\u{202a}Ring\u{202c}", "U+202A"),
     ("its end alone", "Ring\u{202c}", "U+202C"),
@@ -99,25 +118,24 @@ const BAD: &[(&str, &str, &str)] = &[
     ("a joiner between an emoji and a letter", "\u{1f469}\u{200d}a", "U+200D"),
     ("a non-joiner between emoji", "\u{1f469}\u{200c}\u{1f469}", "U+200C"),
     ("a second non-joiner", "\u{645}\u{6cc}\u{200c}\u{200c}\u{62e}", "U+200C"),
-    ("a non-joiner at the end of a Persian word", "\u{645}\u{6cc}\u{200c}", "U+200C"),
-    ("a non-joiner between scripts", "\u{627}\u{200c}a", "U+200C"),
+    ("a second non-joiner at the end", "\u{645}\u{6cc}\u{200c}\u{200c}", "U+200C"),
+    ("a joiner before a non-joiner", "\u{645}\u{200d}\u{200c}\u{645}", "U+200D"),
+    ("a non-joiner at the beginning", "\u{200c}\u{647}\u{627}", "U+200C"),
+    ("a non-joiner after a space", "USB \u{200c}\u{647}\u{627}", "U+200C"),
+    ("a non-joiner between digits", "1\u{200c}2", "U+200C"),
+    ("a non-joiner at the end of a Latin word", "Ring\u{200c}", "U+200C"),
 ];
 
-/// Nothing of these can be seen.
-const NOTHING: &[&str] = &[
-    "\u{200e}",
-    "\u{200f}\u{200e}",
-    "\u{61c}",
-    "\u{ad}",
-    "\u{fe0f}",
-    "\u{3164}",
-    "\u{115f}\u{1160}",
-    "\u{ffa0}",
-    "\u{2800}",
-    "\u{34f}",
-    "\u{17b4}",
-    "\u{e0100}",
-    "\u{200e} \u{3164}\u{a0}\u{2003} \u{ad}",
+/// Fillers: not in texts on one line, and no description by themselves.
+const FILLERS: &[(&str, &str)] = &[
+    ("\u{ad}", "U+00AD"),
+    ("\u{34f}", "U+034F"),
+    ("\u{115f}", "U+115F"),
+    ("\u{1160}", "U+1160"),
+    ("\u{17b4}", "U+17B4"),
+    ("\u{17b5}", "U+17B5"),
+    ("\u{3164}", "U+3164"),
+    ("\u{ffa0}", "U+FFA0"),
 ];
 
 type Parse = fn(&str) -> Result<String, ValueError>;
@@ -158,10 +176,34 @@ fn what_hides_or_disturbs_is_refused_by_name() {
 #[test]
 fn what_shows_nothing_is_no_text() {
     for (value, parse) in texts() {
-        for text in NOTHING {
+        for text in ["\u{2800}", "\u{2800}\u{a0}\u{2003}\u{2800}"] {
             let error = parse(text).expect_err(&format!("{value}: {text:?}"));
             assert!(error.problem.contains("must show something"), "{value}: {text:?}: {error}");
             parse(&format!("a{text}")).unwrap_or_else(|error| panic!("{value}: beside a letter: {error}"));
+        }
+        for (filler, named) in FILLERS {
+            let (alone, error) = (parse(filler).expect_err(value), parse(&format!("a{filler}b")));
+            if value == "Description" {
+                assert!(alone.problem.contains("must show something"), "{named}: {alone}");
+                error.unwrap_or_else(|error| panic!("{named} in a description: {error}"));
+            } else {
+                assert!(alone.problem.contains(&format!("must not hold {named}, ")), "{value}: {alone}");
+                assert!(error.unwrap_err().problem.contains(named), "{value}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_has_one_kind_of_space() {
+    let spaces = [
+        '\u{a0}', '\u{1680}', '\u{2000}', '\u{2003}', '\u{2009}', '\u{200a}', '\u{202f}', '\u{205f}',
+        '\u{3000}',
+    ];
+    for (value, parse) in texts() {
+        for space in spaces {
+            let kept = parse(&format!("10{space}kg")).unwrap();
+            assert_eq!(kept == "10 kg", value != "Description", "{value}: {kept:?}");
         }
     }
 }
@@ -196,6 +238,8 @@ fn long_runs_of_odd_characters_are_refused_in_no_time() {
         ("a", '\u{301}'),
         ("\u{1f469}\u{200d}", '\u{1f469}'),
         ("", '\u{e2a}'),
+        ("\u{5d0}", '\u{200e}'),
+        ("", '\u{200e}'),
     ] {
         let text = head.to_owned() + &odd.to_string().repeat(300_000);
         let since = std::time::Instant::now();

@@ -1,13 +1,15 @@
 //! Which characters a text may hold: what people write in any script stays, what only hides or disturbs is refused.
 //!
 //! Promises: a refusal names the character as `U+XXXX`; joiners stay where the script or the emoji beside them needs them;
-//! what shows nothing does not make a text.
+//! what shows nothing does not make a text; two texts on one line that look alike differ in no space or filler.
 
+use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::ops::RangeInclusive;
 
 type Ranges = &'static [RangeInclusive<char>];
 
-/// Embeddings, overrides and isolates: they reorder what stands beside the text. Marks (U+200E, U+200F, U+061C) do not.
+/// Embeddings, overrides and isolates: they reorder what stands beside the text. Marks of direction do not.
 const REORDERING: Ranges = &['\u{202A}'..='\u{202E}', '\u{2066}'..='\u{2069}'];
 
 /// Invisible and of no use in any text here.
@@ -22,6 +24,26 @@ const INVISIBLE: Ranges = &[
     '\u{E0080}'..='\u{E00FF}',
     '\u{E01F0}'..='\u{E0FFF}',
 ];
+
+/// Refused in texts on one line, where nothing shows that they are there.
+const FILLERS: Ranges = &[
+    '\u{AD}'..='\u{AD}',
+    '\u{115F}'..='\u{1160}',
+    '\u{17B4}'..='\u{17B5}',
+    '\u{3164}'..='\u{3164}',
+    '\u{FFA0}'..='\u{FFA0}',
+];
+
+/// Where letters are written from right to left; digits and marks are there too.
+const RIGHT_TO_LEFT: Ranges = &[
+    '\u{590}'..='\u{8FF}',
+    '\u{FB1D}'..='\u{FDFF}',
+    '\u{FE70}'..='\u{FEFC}',
+    '\u{10800}'..='\u{10FFF}',
+    '\u{1E800}'..='\u{1EFFF}',
+];
+
+const HEBREW: Ranges = &['\u{591}'..='\u{5F4}', '\u{FB1D}'..='\u{FB4F}'];
 
 /// Allowed beside what shows, but nothing by itself: marks of direction, variation selectors, fillers, the soft hyphen.
 const SHOWS_NOTHING: Ranges = &[
@@ -73,15 +95,79 @@ const CONJUNCT: Ranges = &[
     '\u{A980}'..='\u{AAFF}',
     '\u{ABC0}'..='\u{ABFF}',
     '\u{11000}'..='\u{11FFF}',
+    '\u{10A00}'..='\u{10A5F}',
+    '\u{16100}'..='\u{1613F}',
     '\u{1E5D0}'..='\u{1E5FF}',
 ];
 
 /// Signs that take the vowel of the letter before them: a joiner after one is meant, whatever follows.
 const VIRAMAS: &[char] = &[
-    '\u{94D}', '\u{9CD}', '\u{A4D}', '\u{ACD}', '\u{B4D}', '\u{BCD}', '\u{C4D}', '\u{CCD}', '\u{D3B}',
-    '\u{D3C}', '\u{D4D}', '\u{DCA}', '\u{F84}', '\u{1039}', '\u{103A}', '\u{1714}', '\u{17D2}', '\u{1A60}',
-    '\u{1B44}', '\u{1BAA}', '\u{1BAB}', '\u{A806}', '\u{A8C4}', '\u{A953}', '\u{A9C0}', '\u{AAF6}',
+    '\u{94D}',
+    '\u{9CD}',
+    '\u{A4D}',
+    '\u{ACD}',
+    '\u{B4D}',
+    '\u{BCD}',
+    '\u{C4D}',
+    '\u{CCD}',
+    '\u{D3B}',
+    '\u{D3C}',
+    '\u{D4D}',
+    '\u{DCA}',
+    '\u{F84}',
+    '\u{1039}',
+    '\u{103A}',
+    '\u{1714}',
+    '\u{17D2}',
+    '\u{1A60}',
+    '\u{1B44}',
+    '\u{1BAA}',
+    '\u{1BAB}',
+    '\u{A806}',
+    '\u{A8C4}',
+    '\u{A953}',
+    '\u{A9C0}',
+    '\u{AAF6}',
     '\u{ABED}',
+    '\u{1715}',
+    '\u{1734}',
+    '\u{1BF2}',
+    '\u{1BF3}',
+    '\u{A82C}',
+    '\u{10A3F}',
+    '\u{11046}',
+    '\u{11070}',
+    '\u{1107F}',
+    '\u{110B9}',
+    '\u{11133}',
+    '\u{11134}',
+    '\u{111C0}',
+    '\u{11235}',
+    '\u{112EA}',
+    '\u{1134D}',
+    '\u{113CE}',
+    '\u{113CF}',
+    '\u{113D0}',
+    '\u{11442}',
+    '\u{114C2}',
+    '\u{115BF}',
+    '\u{1163F}',
+    '\u{116B6}',
+    '\u{1172B}',
+    '\u{11839}',
+    '\u{1193D}',
+    '\u{1193E}',
+    '\u{119E0}',
+    '\u{11A34}',
+    '\u{11A47}',
+    '\u{11A99}',
+    '\u{11C3F}',
+    '\u{11D44}',
+    '\u{11D45}',
+    '\u{11D97}',
+    '\u{11F41}',
+    '\u{11F42}',
+    '\u{1612F}',
 ];
 
 /// Scripts that put no spaces between words: there an invisible space says where a line may end.
@@ -116,6 +202,28 @@ const PICTURES: Ranges = &[
     '\u{1F000}'..='\u{1FAFF}',
 ];
 
+/// Beside pictures, what has forms that a variation selector chooses: digits and signs of keycaps, symbols, Chinese and
+/// Japanese, and the letters of a few scripts.
+const VARYING: Ranges = &[
+    '#'..='#',
+    '*'..='*',
+    '0'..='9',
+    '\u{B0}'..='\u{B1}',
+    '\u{D7}'..='\u{D7}',
+    '\u{F7}'..='\u{F7}',
+    '\u{1000}'..='\u{109F}',
+    '\u{2030}'..='\u{205E}',
+    '\u{20A0}'..='\u{20CF}',
+    '\u{2100}'..='\u{214F}',
+    '\u{2190}'..='\u{2BFF}',
+    '\u{A840}'..='\u{A87F}',
+    '\u{AA60}'..='\u{AA7F}',
+    '\u{10AC0}'..='\u{10AFF}',
+];
+/// Chinese characters and what stands between them.
+const IDEOGRAPHIC: Ranges =
+    &['\u{2E80}'..='\u{9FFF}', '\u{F900}'..='\u{FAFF}', '\u{FF01}'..='\u{FF60}', '\u{20000}'..='\u{3FFFD}'];
+
 const ZWSP: char = '\u{200B}';
 const ZWNJ: char = '\u{200C}';
 const ZWJ: char = '\u{200D}';
@@ -125,16 +233,24 @@ const BLACK_FLAG: char = '\u{1F3F4}';
 const LONGEST_REGION: usize = 6;
 const LAST_TAG: char = '\u{E007F}';
 
-/// Says which character of the text is not allowed, and why. `lines`: new lines and tabs are.
+/// Says which character of the text is not allowed, and why. `lines`: new lines and tabs are, and what typesetting needs.
 pub(super) fn check(text: &str, lines: bool) -> Result<(), String> {
     let control = |c: char| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'));
     // Most texts hold nothing that needs a look at its neighbours.
     if text.is_ascii() {
         return text.chars().find(|c| control(*c)).map_or(Ok(()), |c| Err(refusal(c, CONTROL)));
     }
+    let right_to_left = LazyCell::new(|| text.chars().any(|c| c.is_alphabetic() && is_in(c, RIGHT_TO_LEFT)));
     for (at, c) in text.char_indices() {
-        let why =
-            if control(c) { Some(CONTROL) } else { refused(c, &text[..at], &text[at + c.len_utf8()..]) };
+        let (before, after) = (&text[..at], &text[at + c.len_utf8()..]);
+        let why = match c {
+            _ if control(c) => Some(CONTROL),
+            '\u{200E}' | '\u{200F}' | '\u{61C}' => {
+                (!*right_to_left).then_some("a mark of direction that only texts from right to left need")
+            }
+            _ if !lines && is_filler(c, before, after) => Some("which cannot be seen"),
+            _ => refused(c, before, after),
+        };
         if let Some(why) = why {
             return Err(refusal(c, why));
         }
@@ -152,28 +268,54 @@ pub(super) fn trim(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() && !matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}'))
 }
 
+/// The text with one kind of space. All others look like it.
+pub(super) fn one_space(text: Cow<'_, str>) -> Cow<'_, str> {
+    let other = |c: char| {
+        matches!(c, '\u{A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}')
+    };
+    if text.is_ascii() || !text.contains(other) { text } else { Cow::Owned(text.replace(other, " ")) }
+}
+
 const CONTROL: &str = "a control character";
+const NEEDLESS: &str = "a joiner that the characters beside it do not need";
+const NO_VARIANT: &str = "which chooses a form that the character before it does not have";
 
 fn refusal(c: char, why: &str) -> String {
     format!("must not hold U+{:04X}, {why}: take it out", u32::from(c))
 }
 
+fn is_filler(c: char, before: &str, after: &str) -> bool {
+    let is_hebrew = |c: Option<char>| c.is_some_and(|c| is_in(c, HEBREW));
+    match c {
+        // It keeps Hebrew's marks in their order.
+        '\u{34F}' => !is_hebrew(before.chars().next_back()) && !is_hebrew(after.chars().next()),
+        c => is_in(c, FILLERS),
+    }
+}
+
 fn refused(c: char, before: &str, after: &str) -> Option<&'static str> {
+    let last = before.chars().next_back();
     match c {
         '\u{2028}' | '\u{2029}' => Some("a line separator"),
+        '\u{FFFC}' => Some("which stands for what is not in the text"),
         ZWSP => {
-            let (before, after) = (before.chars().next_back(), after.chars().next());
             let has_none = |c: Option<char>| c.is_some_and(|c| is_in(c, WITHOUT_SPACES));
-            (!has_none(before) || !has_none(after))
+            (!has_none(last) && !has_none(after.chars().next()))
                 .then_some("an invisible space that only scripts without spaces need")
         }
-        ZWNJ | ZWJ => {
-            (!is_needed(c, before, after)).then_some("a joiner that the characters beside it do not need")
+        ZWNJ => (!separates(last, after.chars().next())).then_some(NEEDLESS),
+        ZWJ => (!joins(before, after)).then_some(NEEDLESS),
+        '\u{FE00}'..='\u{FE0F}' => {
+            let varies = |c| is_in(c, PICTURES) || is_in(c, VARYING) || is_in(c, IDEOGRAPHIC);
+            (!last.is_some_and(varies)).then_some(NO_VARIANT)
         }
+        '\u{180B}'..='\u{180D}' | '\u{180F}' => {
+            (!last.is_some_and(|c| is_in(c, MONGOLIAN))).then_some(NO_VARIANT)
+        }
+        '\u{E0100}'..='\u{E01EF}' => (!last.is_some_and(|c| is_in(c, IDEOGRAPHIC))).then_some(NO_VARIANT),
         VOWEL_SEPARATOR => {
-            let (before, after) = (before.chars().next_back(), after.chars().next());
             let is_letter = |c: Option<char>| c.is_some_and(|c| is_in(c, MONGOLIAN));
-            (!is_letter(before) || !is_letter(after)).then_some("an invisible character")
+            (!is_letter(last) || !is_letter(after.chars().next())).then_some("an invisible character")
         }
         '\u{E0020}'..=LAST_TAG => (!is_of_a_flag(c, before, after)).then_some("an invisible tag"),
         _ if is_in(c, REORDERING) => Some("which reorders the text around it"),
@@ -183,29 +325,33 @@ fn refused(c: char, before: &str, after: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a non-joiner does something here: after a letter that joins, also at the end of a word, or before an ending of
+/// a cursive script that a word of another one takes.
+fn separates(last: Option<char>, next: Option<char>) -> bool {
+    let Some(last) = last.filter(|last| !matches!(*last, ZWNJ | ZWJ)) else { return false };
+    is_in(last, CURSIVE)
+        || is_in(last, CONJUNCT)
+        || (!last.is_whitespace() && next.is_some_and(|next| is_in(next, CURSIVE)))
+}
+
 /// Whether a joiner does something between these texts that can be seen.
-fn is_needed(joiner: char, before: &str, after: &str) -> bool {
-    let (Some(last), next) = (before.chars().next_back(), after.chars().next()) else {
-        return joiner == ZWJ && after.chars().next().is_some_and(|next| is_in(next, CURSIVE));
+fn joins(before: &str, after: &str) -> bool {
+    let next = after.chars().next();
+    let Some(last) = before.chars().next_back() else {
+        return next.is_some_and(|next| is_in(next, CURSIVE));
     };
     if VIRAMAS.contains(&last) {
         return true;
     }
-    let joins = |c: char| is_in(c, CURSIVE) || is_in(c, CONJUNCT);
-    if joins(last) && next.is_some_and(joins) {
-        return true;
-    }
-    // A word of another script takes an ending of a cursive one: Persian writes its plurals so.
-    if joiner == ZWNJ && next.is_some_and(|next| last.is_alphanumeric() && is_in(next, CURSIVE)) {
+    let has_forms = |c: char| is_in(c, CURSIVE) || is_in(c, CONJUNCT);
+    if has_forms(last) && next.is_some_and(has_forms) {
         return true;
     }
     // At the end of a word it keeps a letter in the form it has inside of one.
     let ends = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && !matches!(c, ZWNJ | ZWJ));
-    let is_cursive = |c: Option<char>| c.is_some_and(|c| is_in(c, CURSIVE));
-    joiner == ZWJ
-        && ((is_in(last, CURSIVE) && ends(next))
-            || (is_cursive(next) && ends(Some(last)))
-            || (ends_with_picture(before) && next.is_some_and(|c| is_in(c, PICTURES))))
+    (is_in(last, CURSIVE) && ends(next))
+        || (next.is_some_and(|next| is_in(next, CURSIVE)) && ends(Some(last)))
+        || (ends_with_picture(before) && next.is_some_and(|next| is_in(next, PICTURES)))
 }
 
 /// Whether the last thing is a picture, whatever its colour or style.

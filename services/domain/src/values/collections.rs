@@ -33,15 +33,28 @@ impl Attributes {
 
     /// Parses pairs of name and value; a name that comes twice is an error. Stops at the first error.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ValueError> {
+        Self::read(pairs, AttributeName::parse, AttributeValue::parse)
+    }
+
+    /// Takes pairs as they were written once, see [`AttributeValue::stored`]. Stops at the first error.
+    pub fn stored<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ValueError> {
+        Self::read(pairs, AttributeName::stored, AttributeValue::stored)
+    }
+
+    fn read<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        read_name: fn(&str) -> Result<AttributeName, ValueError>,
+        read_value: fn(&str) -> Result<AttributeValue, ValueError>,
+    ) -> Result<Self, ValueError> {
         let mut parsed = BTreeMap::new();
         for (name, value) in pairs {
-            let name = AttributeName::parse(name).map_err(|error| {
+            let name = read_name(name).map_err(|error| {
                 ValueError::new("attributes", format!("have a name that {}", error.problem))
             })?;
             if parsed.len() == Self::MOST {
                 return Err(ValueError::new("attributes", format!("must be at most {}", Self::MOST)));
             }
-            let value = AttributeValue::parse(value).map_err(|error| {
+            let value = read_value(value).map_err(|error| {
                 ValueError::new(
                     "attributes",
                     format!("have a value of {:?} that {}", name.as_str(), error.problem),
@@ -99,9 +112,21 @@ impl Tags {
 
     /// Parses tags; one that comes twice counts once. Stops at the first error.
     pub fn parse<'a>(tags: impl IntoIterator<Item = &'a str>) -> Result<Self, ValueError> {
+        Self::read(tags, Tag::parse)
+    }
+
+    /// Takes tags as they were written once, see [`Tag::stored`]. Stops at the first error.
+    pub fn stored<'a>(tags: impl IntoIterator<Item = &'a str>) -> Result<Self, ValueError> {
+        Self::read(tags, Tag::stored)
+    }
+
+    fn read<'a>(
+        tags: impl IntoIterator<Item = &'a str>,
+        read: fn(&str) -> Result<Tag, ValueError>,
+    ) -> Result<Self, ValueError> {
         let mut parsed = BTreeSet::new();
         for tag in tags {
-            parsed.insert(Tag::parse(tag)?);
+            parsed.insert(read(tag)?);
             if parsed.len() > Self::MOST {
                 return Err(ValueError::new("tags", format!("must be at most {}", Self::MOST)));
             }

@@ -193,6 +193,18 @@ fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![".{0,300}", odd.prop_map(String::from_iter)]
 }
 
+#[test]
+fn what_was_written_once_is_bounded_in_length_only() {
+    assert_eq!(Name::stored("a\u{200e}\u{a0}e\u{301} ").unwrap().as_str(), "a\u{200e}\u{a0}e\u{301} ");
+    assert!(Name::stored(&"\u{e4}".repeat(200)).is_ok());
+    refused(Name::stored(&"\u{e4}".repeat(201)), "name", "at most 200 characters, but has 201");
+    assert_eq!(CategoryPath::stored("A//b\u{ad}").unwrap().as_str(), "A//b\u{ad}");
+    refused(CategoryPath::stored(&"a".repeat(520)), "category", "at most 519 characters");
+    assert_eq!(Tags::stored(["\u{ad}", " "]).unwrap().len(), 2);
+    refused(Tags::stored([&*"a".repeat(65)]), "tags", "at most 64 characters");
+    assert_eq!(Attributes::stored([("\u{ad}", " ")]).unwrap().get("\u{ad}"), Some(" "));
+}
+
 proptest! {
     #[test]
     fn any_text_is_a_value_or_an_error_and_a_value_reads_back(text in any_text()) {

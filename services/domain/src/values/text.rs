@@ -30,6 +30,13 @@ macro_rules! text_value {
                 }
             }
 
+            /// Takes a value as it was written once: only its length is bounded. What texts may hold is decided before they
+            /// are written, and by rules that may change; what was accepted stays readable, and as it was.
+            pub fn stored(text: &str) -> Result<Self, ValueError> {
+                at_most(text, $longest).map_err(|problem| ValueError::new($field, problem))?;
+                Ok(Self(Arc::from(text)))
+            }
+
             /// The value as text.
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -146,9 +153,9 @@ text_value!(
     Tag, "tags", 64, one_line
 );
 
-/// Checks a text on one line that shows something; returns it trimmed and in NFC.
+/// Checks a text on one line that shows something; returns it trimmed, in NFC and with one kind of space.
 pub(super) fn one_line(input: &str, longest: usize) -> Result<Cow<'_, str>, String> {
-    let text = nfc(characters::trim(input));
+    let text = characters::one_space(nfc(characters::trim(input)));
     if text.is_empty() {
         return Err("must not be empty".to_owned());
     }
@@ -172,7 +179,7 @@ fn nfc(text: &str) -> Cow<'_, str> {
     }
 }
 
-fn at_most(text: &str, longest: usize) -> Result<(), String> {
+pub(super) fn at_most(text: &str, longest: usize) -> Result<(), String> {
     // Bytes are never fewer than characters, so most texts need no counting.
     if text.len() <= longest {
         return Ok(());

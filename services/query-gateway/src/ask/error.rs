@@ -12,6 +12,9 @@ use super::faults::Fault;
 use super::limits::shown;
 use super::quota::Crowd;
 
+/// Names the metadata of a call that is at fault.
+const METADATA_KEY: &str = "metadata_key";
+
 /// What a read model's progress is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
@@ -28,10 +31,16 @@ pub(crate) enum AskError {
     Malformed(Vec<Fault>),
     #[error("header {}: {}", .0.field, .0.detail)]
     Header(Fault),
+    /// The same over gRPC.
+    #[error("the metadata {} {}", .0.field, .0.detail)]
+    Metadata(Fault),
     #[error("product {product} has version {version}, for which {header} does not hold")]
     Precondition { header: String, product: String, version: u64 },
     #[error("{0}")]
     BadConsistencyToken(String),
+    /// The same, where the token stands beside a gRPC message.
+    #[error("{0}")]
+    BadTokenInMetadata(String),
     #[error("{0}")]
     BadPageToken(String),
     #[error("there is no product {product}{}", version.map_or(String::new(), |v| format!(" with version {v}")))]
@@ -93,6 +102,10 @@ impl AskError {
         Self::Malformed(vec![Fault::new(field, detail)])
     }
 
+    pub(crate) fn metadata(name: &str, detail: impl Into<String>) -> Self {
+        Self::Metadata(Fault::new(name, detail))
+    }
+
     /// What a read model answered, asked through `store`.
     pub(crate) fn of_query(store: &'static str, error: QueryError) -> Self {
         match error {
@@ -107,9 +120,9 @@ impl AskError {
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Malformed(_) => Code::MalformedRequest,
-            Self::Header(_) => Code::InvalidHeader,
+            Self::Header(_) | Self::Metadata(_) => Code::InvalidHeader,
             Self::Precondition { .. } => Code::VersionConflict,
-            Self::BadConsistencyToken(_) => Code::BadConsistencyToken,
+            Self::BadConsistencyToken(_) | Self::BadTokenInMetadata(_) => Code::BadConsistencyToken,
             Self::BadPageToken(_) => Code::BadPageToken,
             Self::NotFound { .. } => Code::ProductNotFound,
             Self::Gone { .. } => Code::ProductGone,
@@ -157,6 +170,8 @@ impl From<AskError> for Problem {
             AskError::Malformed(faults) => faults
                 .into_iter()
                 .fold(problem, |problem, fault| problem.field(pointer(&fault.field), fault.detail)),
+            AskError::Metadata(fault) => problem.with(METADATA_KEY, fault.field),
+            AskError::BadTokenInMetadata(_) => problem.with(METADATA_KEY, "consistency-token"),
             AskError::Header(fault) => problem.field(pointer(&fault.field), fault.detail),
             AskError::NotFound { product, .. } => problem.with("product_id", product),
             AskError::Gone { product, version } | AskError::Precondition { product, version, .. } => {
@@ -197,7 +212,9 @@ mod tests {
         for error in [
             AskError::malformed("q", "is missing"),
             AskError::Header(Fault::new("Prefer", "is no text")),
+            AskError::metadata("prefer", "means nothing"),
             AskError::BadConsistencyToken(String::new()),
+            AskError::BadTokenInMetadata(String::new()),
             AskError::BadPageToken(String::new()),
             AskError::NotFound { product: product(), version: None },
             AskError::Gone { product: product(), version: 1 },

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 
+use contract::misspelt;
 use contract::proto::catalog::v1;
 use prost_types::{Duration, Timestamp as ProtoTimestamp};
 use read_models::history::Past;
@@ -13,7 +14,8 @@ use read_models::search::{
     check_text, currency_needed,
 };
 use read_models::{CategoryPath, Currency, PageRequest, ProductId, Status, Version};
-use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::codegen::http::HeaderName;
+use tonic::metadata::MetadataMap;
 
 use crate::ask::limits::{self, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_VALUES};
 use crate::ask::{AskError, Faults, Freshness, Moment, Questions, facets};
@@ -218,16 +220,19 @@ fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// What stands for metadata that is no text: no token either.
-const NO_TOKEN: &str = "?";
-
-/// What a header asks over HTTP and metadata cannot: passed over, it would give another answer than was asked for.
-const REFUSED_METADATA: [(&str, &str); 5] = [
+/// Metadata that is read, or that clients send with all their calls and that asks nothing of a reading.
+const READ: [&str; 4] = [CONSISTENCY_TOKEN, "x-folio-actor", "folio-actor", "idempotency-key"];
+/// What other metadata means: passed over, it would give another answer than was asked for.
+const MEANINGS: [(&str, &str); 9] = [
     ("prefer", "give the time to wait as freshness.wait"),
     ("if-match", "compare the version that is answered"),
     ("if-none-match", "compare the version that is answered"),
     ("if-modified-since", "compare the updated_at that is answered"),
     ("if-unmodified-since", "compare the updated_at that is answered"),
+    ("expected-version", "compare the version that is answered"),
+    (CONSISTENCY_TOKEN, "write consistency-token, or give freshness.consistency_token"),
+    ("actor", "write x-folio-actor, or leave it out"),
+    ("idempotency-key", "a question needs none, leave it out"),
 ];
 
 /// Reads how fresh the answer must be: a field of the request. The token may stand in the metadata instead, under the name that
@@ -237,12 +242,12 @@ pub(super) fn freshness(
     metadata: &MetadataMap,
     asked: Option<v1::Freshness>,
 ) -> Result<Freshness, AskError> {
-    let mut reading = Reading::default();
-    for (name, advice) in REFUSED_METADATA {
-        if metadata.contains_key(name) {
-            reading.fault(name, format!("means nothing as metadata: {advice}"));
-        }
+    let names = metadata.as_ref().keys().map(HeaderName::as_str);
+    if let Some((name, advice)) = misspelt(names, &READ, &MEANINGS) {
+        return Err(AskError::metadata(name, format!("means nothing as metadata: {advice}")));
     }
+    let sent = token(metadata)?;
+    let mut reading = Reading::default();
     let asked = asked.unwrap_or_default();
     let wait = asked.wait.map(|Duration { seconds, nanos }| {
         let nanos = Some(nanos).filter(|nanos| (0..=MAX_NANOS).contains(nanos))?;
@@ -253,19 +258,28 @@ pub(super) fn freshness(
         reading.fault("freshness.wait", detail);
     }
     let field = given(asked.consistency_token);
-    let mut sent: Vec<&MetadataValue<Ascii>> = metadata.get_all(CONSISTENCY_TOKEN).into_iter().collect();
-    let sent = match (sent.pop(), sent.is_empty()) {
-        (value, true) => value.and_then(|value| given(value.to_str().unwrap_or(NO_TOKEN).to_owned())),
-        (_, false) => {
-            reading.fault(CONSISTENCY_TOKEN, "is given several times as metadata: give it once");
-            None
-        }
-    };
-    if let (Some(sent), Some(field)) = (&sent, &field)
+    reading.finish(Some(()))?;
+    if let (Some(sent), Some(field)) = (sent, &field)
         && sent != field
     {
-        reading.fault(CONSISTENCY_TOKEN, "differs from freshness.consistency_token: give one of them");
+        let detail = "differs from freshness.consistency_token: give one of them";
+        return Err(AskError::metadata(CONSISTENCY_TOKEN, detail));
     }
-    reading.finish(Some(()))?;
-    questions.freshness(sent.or(field).as_deref(), wait.flatten())
+    let freshness = questions.freshness(sent.or(field.as_deref()), wait.flatten());
+    freshness.map_err(|error| match error {
+        AskError::BadConsistencyToken(detail) if sent.is_some() => AskError::BadTokenInMetadata(detail),
+        other => other,
+    })
+}
+
+/// The token that the metadata holds.
+fn token(metadata: &MetadataMap) -> Result<Option<&str>, AskError> {
+    let mut values = metadata.get_all(CONSISTENCY_TOKEN).into_iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(AskError::metadata(CONSISTENCY_TOKEN, "is given several times: give it once"));
+    }
+    let text = value.to_str();
+    let text = text.map_err(|_| AskError::metadata(CONSISTENCY_TOKEN, "holds more than visible ASCII"))?;
+    Ok(Some(text).filter(|text| !is_blank(text)))
 }

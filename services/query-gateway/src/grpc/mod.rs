@@ -11,8 +11,9 @@ mod service;
 mod tests;
 mod views;
 
-pub(crate) use observe::Metrics;
 pub(crate) use server::serve;
 
 /// The service's full name.
 const NAME: &str = "catalog.v1.QueryService";
+const METHODS: &[&str] =
+    &["GetProduct", "BatchGetProducts", "ListProducts", "GetHistory", "Search", "Suggest"];

@@ -7,6 +7,7 @@ use anyhow::Context;
 use contract::code::Code;
 use contract::proto::catalog::v1::query_service_server::QueryServiceServer;
 use contract::proto::described;
+use opentelemetry::metrics::Meter;
 use tonic::Status;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
@@ -14,6 +15,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use toolkit::bodies::{Arriving, Counted, Refused};
+use toolkit::calls::Calls;
 use toolkit::connections::{self, Limits};
 use toolkit::lifecycle::Lifecycle;
 use toolkit::memory::Memory;
@@ -22,7 +24,7 @@ use toolkit::statuses::{Bare, Explained};
 use tower_layer::layer_fn;
 
 use super::service::Service;
-use super::{Metrics, NAME};
+use super::{METHODS, NAME};
 use crate::ask::Questions;
 use crate::config::Config;
 
@@ -56,7 +58,7 @@ const MOST_STREAMS: u32 = 256;
 pub(crate) async fn serve(
     config: &Config,
     questions: Questions,
-    metrics: Metrics,
+    meter: &Meter,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<SocketAddr> {
     let address = config.listen.grpc;
@@ -73,7 +75,7 @@ pub(crate) async fn serve(
     };
     let (reporter, health) = tonic_health::server::health_reporter();
     report(&reporter, ServingStatus::NotServing).await;
-    let service = QueryServiceServer::new(Service::new(questions, metrics))
+    let service = QueryServiceServer::new(Service::new(questions))
         // Also of what a compressed message becomes: tonic bounds that by the same number.
         .max_decoding_message_size(MAX_REQUEST_BYTES)
         .accept_compressed(CompressionEncoding::Gzip)
@@ -88,13 +90,14 @@ pub(crate) async fn serve(
     let health = health.max_decoding_message_size(MAX_SMALL_BYTES);
     let why = "cannot describe the gRPC services";
     let (v1, v1alpha) = (reflection().build_v1().context(why)?, reflection().build_v1alpha().context(why)?);
+    let counted = Calls::new(meter, NAME, METHODS);
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(MOST_STREAMS)
-        .layer(layer_fn(|services| Explained::new(services, explain)))
+        .layer(layer_fn(move |services| Explained::new(services, explain, counted.clone())))
         .add_service(Counted::new(service, arriving.clone()))
         .add_service(Counted::new(health, arriving.clone()))
         .add_service(Counted::new(v1.max_decoding_message_size(MAX_SMALL_BYTES), arriving.clone()))

@@ -5,20 +5,19 @@ use contract::proto::catalog::v1::query_service_server::QueryService;
 use read_models::history::Order;
 use tonic::{Request, Response, Status};
 
-use super::Metrics;
 use super::asked::{Reading, freshness, page};
+use super::observe::observe;
 use super::views;
 use crate::ask::{Found, Questions};
 
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     questions: Questions,
-    metrics: Metrics,
 }
 
 impl Service {
-    pub(super) fn new(questions: Questions, metrics: Metrics) -> Self {
-        Self { questions, metrics }
+    pub(super) fn new(questions: Questions) -> Self {
+        Self { questions }
     }
 }
 
@@ -41,7 +40,7 @@ impl QueryService for Service {
             };
             Ok(v1::GetProductResponse { product: Some(views::stored_product(&found)) })
         };
-        self.metrics.observe("GetProduct", &metadata, call).await
+        observe("GetProduct", &metadata, call).await
     }
 
     async fn batch_get_products(
@@ -69,7 +68,7 @@ impl QueryService for Service {
                 remaining_product_ids: batch.remaining.iter().map(ToString::to_string).collect(),
             })
         };
-        self.metrics.observe("BatchGetProducts", &metadata, call).await
+        observe("BatchGetProducts", &metadata, call).await
     }
 
     async fn list_products(
@@ -90,7 +89,7 @@ impl QueryService for Service {
                 next_page_token: found.next.unwrap_or_default(),
             })
         };
-        self.metrics.observe("ListProducts", &metadata, call).await
+        observe("ListProducts", &metadata, call).await
     }
 
     async fn get_history(
@@ -111,7 +110,7 @@ impl QueryService for Service {
                 next_page_token: found.next.unwrap_or_default(),
             })
         };
-        self.metrics.observe("GetHistory", &metadata, call).await
+        observe("GetHistory", &metadata, call).await
     }
 
     async fn search(
@@ -127,7 +126,7 @@ impl QueryService for Service {
             let freshness = freshness(&self.questions, &metadata, asked)?;
             Ok(views::found(self.questions.search(&search, &freshness).await?))
         };
-        self.metrics.observe("Search", &metadata, call).await
+        observe("Search", &metadata, call).await
     }
 
     async fn suggest(
@@ -143,6 +142,6 @@ impl QueryService for Service {
             let found = self.questions.suggest(asked, &freshness).await?;
             Ok(v1::SuggestResponse { suggestions: found.into_iter().map(views::suggestion).collect() })
         };
-        self.metrics.observe("Suggest", &metadata, call).await
+        observe("Suggest", &metadata, call).await
     }
 }

@@ -9,7 +9,6 @@ use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use toolkit::telemetry::Telemetry;
 
-use super::Metrics;
 use super::service::Service;
 use crate::ask::{self, Questions, Stores};
 use crate::config::Config;
@@ -19,7 +18,7 @@ fn service() -> Service {
     let config = Config::default();
     let metrics = ask::Metrics::new(&telemetry.meter());
     let questions = Questions::new(Stores::new(&config), config.queries, metrics);
-    Service::new(questions, Metrics::new(&telemetry.meter()))
+    Service::new(questions)
 }
 
 /// Checks what every error has; returns the fields it names.
@@ -105,15 +104,36 @@ async fn what_metadata_asks_is_done_or_refused() {
         request
     };
     // The token is read as the field is: a damaged one is damaged, and one that differs from the field is a fault.
-    error(service().get_product(asked("consistency-token", "damaged", "")).await, Code::BadConsistencyToken);
-    error(service().get_product(asked("consistency-token", "", "")).await, Code::StoreUnavailable);
-    let both = service().get_product(asked("consistency-token", "a", "b")).await;
-    assert_eq!(error(both, Code::MalformedRequest), ["/consistency-token"]);
-    for name in ["prefer", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"] {
-        let refused = service().get_product(asked(name, "1", "")).await;
-        assert_eq!(error(refused, Code::MalformedRequest), [format!("/{name}")]);
+    let refused = async |name: &'static str, value: &str, field: &str, code| {
+        let refused = service().get_product(asked(name, value, field)).await;
+        let info = refused.as_ref().unwrap_err().get_details_error_info().unwrap();
+        assert_eq!(info.metadata["metadata_key"], name);
+        error(refused, code);
+    };
+    refused("consistency-token", "damaged", "", Code::BadConsistencyToken).await;
+    refused("consistency-token", "a", "b", Code::InvalidHeader).await;
+    for name in [
+        "prefer",
+        "x-prefer",
+        "if-match",
+        "if_none_match",
+        "if-modified-since",
+        "x-if-unmodified-since",
+        "expected-version",
+        "x-consistency-token",
+        "consistency_token",
+        "actor",
+    ] {
+        refused(name, "1", "", Code::InvalidHeader).await;
     }
-    error(service().get_product(asked("x-other", "1", "")).await, Code::StoreUnavailable);
+    error(service().get_product(asked("consistency-token", "", "")).await, Code::StoreUnavailable);
+    for name in ["x-other", "x-folio-actor", "idempotency-key"] {
+        error(service().get_product(asked(name, "1", "")).await, Code::StoreUnavailable);
+    }
+    let mut foreign = asked("x-other", "1", "");
+    let value = tonic::metadata::AsciiMetadataValue::try_from(&b"\xfc"[..]).unwrap();
+    foreign.metadata_mut().insert("consistency-token", value);
+    error(service().get_product(foreign).await, Code::InvalidHeader);
 }
 
 #[tokio::test]

@@ -80,14 +80,14 @@ impl TryFrom<ProductRow> for ProductState {
         let tags = row.tags.unwrap_or_default();
         let product = Product {
             id: ProductId::parse(&row.product_id)?,
-            sku: Sku::parse(&row.sku)?,
-            name: Name::parse(&row.name)?,
-            description: Description::parse(&row.description)?,
-            category: CategoryPath::parse(&row.category)?,
-            brand: Brand::parse(&row.brand)?,
+            sku: Sku::stored(&row.sku)?,
+            name: Name::stored(&row.name)?,
+            description: Description::stored(&row.description)?,
+            category: CategoryPath::stored(&row.category)?,
+            brand: Brand::stored(&row.brand)?,
             price: Money::new(row.price_minor, &row.currency)?,
-            attributes: Attributes::parse(attributes.iter().map(|(n, v)| (n.as_str(), v.as_str())))?,
-            tags: Tags::parse(tags.iter().map(String::as_str))?,
+            attributes: Attributes::stored(attributes.iter().map(|(n, v)| (n.as_str(), v.as_str())))?,
+            tags: Tags::stored(tags.iter().map(String::as_str))?,
             status: Status::parse(&row.status)?,
             deleted_from: Some(&*row.deleted_from)
                 .filter(|s| !s.is_empty())
@@ -98,7 +98,7 @@ impl TryFrom<ProductRow> for ProductState {
         let stored = StoredProduct { product, event_id: row.event_id, updated_at: from_cql(row.updated_at) };
         let left = row.left_categories.unwrap_or_default().into_iter();
         let left =
-            left.map(|(category, version)| Ok((CategoryPath::parse(&category)?, Version(version as u64))));
+            left.map(|(category, version)| Ok((CategoryPath::stored(&category)?, Version(version as u64))));
         let mut left = left.collect::<Result<Vec<_>, ValueError>>()?;
         left.sort_by_key(|(_, version)| *version);
         Ok(Self { stored, left })
@@ -187,9 +187,9 @@ impl TryFrom<ItemRow> for CategoryItem {
     fn try_from(row: ItemRow) -> Result<Self, ValueError> {
         Ok(Self {
             product_id: ProductId::parse(&row.product_id)?,
-            sku: Sku::parse(&row.sku)?,
-            name: Name::parse(&row.name)?,
-            brand: Brand::parse(&row.brand)?,
+            sku: Sku::stored(&row.sku)?,
+            name: Name::stored(&row.name)?,
+            brand: Brand::stored(&row.brand)?,
             price: Money::new(row.price_minor, &row.currency)?,
             status: Status::parse(&row.status)?,
             version: Version(row.version as u64),

@@ -109,7 +109,7 @@ impl Queries {
                 product_id: ProductId::parse(&document.product_id)?,
                 sku: document.sku,
                 name: document.name,
-                category: CategoryPath::parse(&document.category)?,
+                category: CategoryPath::stored(&document.category)?,
                 status: Status::parse(&document.status)?,
             })
         });

@@ -82,7 +82,7 @@ async fn failed(channel: &Channel, path: &'static str, message: impl Into<Bytes>
 async fn what_the_library_refuses_has_its_code_and_its_trace_too() {
     const EXECUTE: &str = "/catalog.v1.CommandService/Execute";
     const BULK: &str = "/catalog.v1.CommandService/ExecuteBulk";
-    let (_world, address) = served(HttpConfig { max_body_bytes: 10_000, ..HttpConfig::default() }).await;
+    let (world, address) = served(HttpConfig { max_body_bytes: 10_000, ..HttpConfig::default() }).await;
     let channel = channel(address).await;
     let large =
         CommandRequest { product_id: "p".repeat(10_001), ..CommandRequest::default() }.encode_to_vec();
@@ -106,6 +106,15 @@ async fn what_the_library_refuses_has_its_code_and_its_trace_too() {
         assert_eq!(info.metadata["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736", "{path}");
         assert!(!status.message().is_empty(), "{path}");
     }
+    let told = world.telemetry.render_metrics().unwrap();
+    for series in [
+        "code=\"InvalidArgument\",method=\"Execute\"} 5",
+        "code=\"OutOfRange\",method=\"Execute\"} 1",
+        "code=\"Unimplemented\",method=\"none\"} 3",
+    ] {
+        assert!(told.contains(&format!("folio_grpc_requests_total{{{series}")), "{series}: {told}");
+    }
+    assert!(!told.contains("Paint"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,13 +141,14 @@ async fn metadata_means_what_the_headers_of_http_mean() {
         (&[("if-match", "\"2\", \"3\"")][..], "VERSION_CONFLICT"),
         (&[("if-match", "2")], "INVALID_HEADER"),
         (&[("expected-version", "1")], "INVALID_HEADER"),
+        (&[("x-idempotency-key", "k")], "INVALID_HEADER"),
         (&[("consistency-token", "abc")], "BAD_CONSISTENCY_TOKEN"),
     ] {
         let status = client.execute(request(pairs, &list("p1"))).await.unwrap_err();
         assert_eq!(reason(&status), why, "{pairs:?}");
         let info = status.get_details_error_info().unwrap();
         assert_eq!(info.metadata["trace_id"].len(), 32);
-        assert_eq!(info.metadata.contains_key("metadata_key"), pairs[0].0 == "expected-version");
+        assert_eq!(info.metadata.contains_key("metadata_key"), why != "VERSION_CONFLICT", "{pairs:?}");
     }
     let listed =
         request(&[("if-match", "\"1\""), ("consistency-token", &first.consistency_token)], &list("p1"));
@@ -150,6 +160,17 @@ async fn metadata_means_what_the_headers_of_http_mean() {
         assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_HEADER"));
         assert!(status.message().contains(name), "{status}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_own_answer_comes_before_the_callers_deadline() {
+    let (world, address) = served(HttpConfig::default()).await;
+    let mut client = client(address).await;
+    world.live.stand_still(true);
+    let mut request = Request::new(CommandRequest::from(&create("p1")));
+    request.set_timeout(std::time::Duration::from_secs(2));
+    let status = client.execute(request).await.unwrap_err();
+    assert!(["OUTCOME_UNKNOWN", "DEADLINE_EXCEEDED"].contains(&reason(&status).as_str()), "{status:?}");
 }
 
 /// What reflection says; of what it does not know, that.

@@ -165,6 +165,10 @@ fn headers_and_paths() -> Vec<Bad> {
         bad("a date", good(), 400, "invalid-header")
             .with("if-unmodified-since", "Sat, 29 Oct 1994 19:43:31 GMT"),
         bad("a part", good(), 400, "invalid-header").with("content-range", "bytes 0-1/2"),
+        bad("a key of an old name", good(), 400, "invalid-header").with("x-idempotency-key", "k"),
+        bad("a field as a header", good(), 400, "invalid-header").with("expected-version", "1"),
+        bad("an actor by half its name", good(), 400, "invalid-header").with("folio-actor", "ann"),
+        bad("an actor by the other half", good(), 400, "invalid-header").with("x-actor", "ann"),
         bad("a token that is none", good(), 400, "bad-consistency-token").with("consistency-token", "abc"),
         bad("two versions", changed("expected_version", json!(2)), 400, "malformed-request")
             .with("if-match", "\"1\"")
