@@ -305,7 +305,9 @@ impl Map {
         }
         let divides = |it: char| it == '\t' || (it.is_ascii_graphic() && it != '"');
         if let Some(separator) = map.separator.filter(|separator| !divides(*separator)) {
-            bail!("separator is one ASCII character that can be seen, or a tab, and no quote; not {separator:?}");
+            bail!(
+                "separator is one ASCII character that can be seen, or a tab, and no quote; not {separator:?}"
+            );
         }
         if let Some(status) =
             map.status.default.as_ref().filter(|it| !["listed", "draft"].contains(&it.as_str()))
@@ -338,7 +340,9 @@ impl Map {
         let fields = [&self.product_id, &self.sku, &self.name, &self.description, &self.brand];
         let mut templates = fields.into_iter().flat_map(|field| &field.from);
         templates.any(Template::has_number)
-            || [&self.category.from, &self.tags.from].iter().any(|from| from.as_slice().iter().any(Template::has_number))
+            || [&self.category.from, &self.tags.from]
+                .iter()
+                .any(|from| from.as_slice().iter().any(Template::has_number))
     }
 
     /// The columns that this map does not know.

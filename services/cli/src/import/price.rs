@@ -87,8 +87,8 @@ static SIGNS: &[(&str, &[&str])] = &[
     ("sfr.", &["CHF"]),
 ];
 const DOLLARS: &[&str] = &[
-    "USD", "ARS", "AUD", "BBD", "BMD", "BND", "BSD", "BZD", "CAD", "CLP", "COP", "CUP", "DOP", "FJD", "GYD", "HKD",
-    "JMD", "KYD", "LRD", "MXN", "NAD", "NZD", "SBD", "SGD", "SRD", "TTD", "TWD", "UYU", "XCD",
+    "USD", "ARS", "AUD", "BBD", "BMD", "BND", "BSD", "BZD", "CAD", "CLP", "COP", "CUP", "DOP", "FJD", "GYD",
+    "HKD", "JMD", "KYD", "LRD", "MXN", "NAD", "NZD", "SBD", "SGD", "SRD", "TTD", "TWD", "UYU", "XCD",
 ];
 const RUPEES: &[&str] = &["INR", "LKR", "MUR", "NPR", "PKR", "SCR"];
 const KRONER: &[&str] = &["SEK", "NOK", "DKK", "ISK"];
@@ -334,9 +334,14 @@ mod tests {
 
     #[test]
     fn what_can_be_read_in_two_ways_is_refused_until_the_mark_is_said() {
-        for (text, currency) in
-            [("1,299", "USD"), ("1.299", "EUR"), ("1,299", "KWD"), ("1.299", "KWD"), ("12.000", "JPY"), ("$1,299", "USD")]
-        {
+        for (text, currency) in [
+            ("1,299", "USD"),
+            ("1.299", "EUR"),
+            ("1,299", "KWD"),
+            ("1.299", "KWD"),
+            ("12.000", "JPY"),
+            ("$1,299", "USD"),
+        ] {
             let error = minor(text, currency, None).unwrap_err();
             assert!(error.contains("two ways") && error.contains("--decimal"), "{text}: {error}");
         }

@@ -262,7 +262,11 @@ impl Reading<'_> {
     }
 
     /// What the command service would say, in the file's words.
-    pub(super) fn checked(self, id: Option<String>, payload: JsonValue) -> Result<AddressedCommand, Vec<Problem>> {
+    pub(super) fn checked(
+        self,
+        id: Option<String>,
+        payload: JsonValue,
+    ) -> Result<AddressedCommand, Vec<Problem>> {
         let mut problems = self.problems;
         let id_told = id.is_some();
         let errors = match addressed(id, payload) {

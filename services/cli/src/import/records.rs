@@ -49,8 +49,9 @@ impl Records {
     pub(super) fn next(&mut self) -> anyhow::Result<Option<Record>> {
         loop {
             let record = self.read().context("reading a row")?;
-            let is_empty =
-                |record: &Record| record.fault.is_none() && matches!(&record.cells[..], [cell] if cell.is_empty());
+            let is_empty = |record: &Record| {
+                record.fault.is_none() && matches!(&record.cells[..], [cell] if cell.is_empty())
+            };
             if !record.as_ref().is_some_and(is_empty) {
                 return Ok(record);
             }
@@ -123,7 +124,8 @@ impl Records {
         } else if state == State::Quoted {
             format!("nothing closes the quote that opens in line {opened}, up to the end of the file")
         } else if behind {
-            "has text behind the quote that closes a cell: a quote inside of a text is written twice".to_owned()
+            "has text behind the quote that closes a cell: a quote inside of a text is written twice"
+                .to_owned()
         } else {
             return Ok(Some(record));
         };

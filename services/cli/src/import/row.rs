@@ -230,7 +230,9 @@ mod tests {
 
     #[test]
     fn the_fields_of_json_lines_need_no_order() {
-        let head = of_json(r#"{"title": "Tee", "maker": {"name": "Acme", "city": "Ulm"}, "tags": ["x"], "price": 1}"#);
+        let head = of_json(
+            r#"{"title": "Tee", "maker": {"name": "Acme", "city": "Ulm"}, "tags": ["x"], "price": 1}"#,
+        );
         let mut row = of_json(r#"{"price": 2, "maker": {"city": "Bonn"}, "h": "tee", "tags": null}"#);
         row.inherit(&head, |name| name != "price");
         assert_eq!(

@@ -76,7 +76,11 @@ impl State {
                 "{} is of an import into {}, and this one is into {}: give the same --url, or import without --resume (what is in \
                  already stays as it is)",
                 path.display(),
-                if state.target.is_empty() { "nobody knows where".to_owned() } else { state.target.join(", ") },
+                if state.target.is_empty() {
+                    "nobody knows where".to_owned()
+                } else {
+                    state.target.join(", ")
+                },
                 target.join(", ")
             );
         }

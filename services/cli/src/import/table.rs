@@ -196,7 +196,9 @@ fn of_json(line: u64, bytes: &[u8]) -> Row {
         return row;
     }
     match contract::json::parse_strictly(bytes) {
-        _ if std::str::from_utf8(bytes).is_err() => row.fault = Some("is not UTF-8: save the file as UTF-8".to_owned()),
+        _ if std::str::from_utf8(bytes).is_err() => {
+            row.fault = Some("is not UTF-8: save the file as UTF-8".to_owned())
+        }
         Ok(Value::Object(fields)) => row.take_fields(&fields),
         Ok(_) => row.fault = Some("must be one JSON object".to_owned()),
         Err(error) => row.fault = Some(format!("must be one JSON object: {error}")),

@@ -3,8 +3,8 @@
 //! are sent again (their idempotency keys make that harmless), also when the command service is killed in between. What
 //! trying again cannot help ends it at once; what may pass ends it when nothing was answered for as long as its patience.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -266,7 +266,8 @@ mod tests {
         // What comes before the first request does not count.
         tokio::time::sleep(Duration::from_millis(400)).await;
         assert_eq!(*uploading.progressed(), None);
-        let sent = tokio::time::timeout(Duration::from_secs(20), uploading.send(&["{}".to_owned()], |_, _| {}));
+        let lines = ["{}".to_owned()];
+        let sent = tokio::time::timeout(Duration::from_secs(20), uploading.send(&lines, |_, _| {}));
         let error = sent.await.unwrap().unwrap_err().to_string();
         assert!(error.contains("404") && error.contains("no bulk API"), "{error}");
         drop(serving.await);

@@ -125,10 +125,7 @@ fn a_saleor_export_with_semicolons_goes_in() {
     assert_eq!(first["payload"]["tags"], serde_json::json!(["featured", "summer-picks"]));
     assert_eq!(first["payload"]["price"], serde_json::json!({ "minor_units": 500, "currency": "USD" }));
     assert_eq!(products[1]["payload"]["price"]["minor_units"], 199);
-    assert_eq!(
-        first["payload"]["attributes"],
-        serde_json::json!({ "size": "1l" })
-    );
+    assert_eq!(first["payload"]["attributes"], serde_json::json!({ "size": "1l" }));
 }
 
 #[test]
@@ -312,8 +309,12 @@ fn lines_of_json_take_from_each_other_by_name() {
     let (_dir, path) = written("a.ndjson", text);
     let catalog = mapped(path.clone(), GROUPED);
     let entries: Vec<Entry> = catalog.entries().unwrap().map(Result::unwrap).collect();
-    let problems: Vec<String> =
-        entries.iter().filter_map(|it| it.command.as_ref().err()).flatten().map(ToString::to_string).collect();
+    let problems: Vec<String> = entries
+        .iter()
+        .filter_map(|it| it.command.as_ref().err())
+        .flatten()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems[0].contains("\"x\" is not a price"), "{problems:?}");
     // A JSON number has a point, and nothing else: it cannot be read in two ways.
@@ -326,7 +327,8 @@ fn lines_of_json_take_from_each_other_by_name() {
 
 #[test]
 fn numbers_of_rows_are_not_made_of_what_was_left_out() {
-    let yaml = "product_id: 'd-{#}'\nname: n\nbrand: {default: b}\ncategory: {default: c}\nprice: {from: p}\n";
+    let yaml =
+        "product_id: 'd-{#}'\nname: n\nbrand: {default: b}\ncategory: {default: c}\nprice: {from: p}\n";
     let map = Map::parse(yaml).unwrap();
     let shape = Shape::Mapped(Box::new(map));
     for (name, text) in [
