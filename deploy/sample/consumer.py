@@ -48,15 +48,21 @@ def from_kafka(servers, topic):
     judge = Judge(len(numbers))
     for number, end in ends.items():
         consumer.assign([TopicPartition(topic, number, 0)])
-        while end and (record := consumer.poll(30)) is not None and not record.error():
-            yield judge, number, record.offset(), (record.key() or b"").decode("utf-8", "replace")
-            if record.offset() + 1 >= end:
-                break
+        offset = -1
+        while offset + 1 < end:
+            record = consumer.poll(30)
+            if record is None:
+                raise TimeoutError(f"partition {number}: no record after offset {offset} in 30 s, but there are {end}")
+            if record.error():
+                raise RuntimeError(f"partition {number}: {record.error()}")
+            offset = record.offset()
+            yield judge, number, offset, (record.key() or b"").decode(errors="replace")
 
 
 def from_kcat(partitions):
     judge = Judge(partitions)
-    for record in map(json.loads, sys.stdin.buffer):
+    for line in sys.stdin.buffer:
+        record = json.loads(line.decode(errors="replace"))
         yield judge, record["partition"], record["offset"], record["key"]
 
 

@@ -158,10 +158,12 @@ async fn the_consumer_of_the_documents_tells_effective_records_from_void_ones() 
     ];
     produce(&system, &strange).await?;
 
-    let records = kcat(&system).await?;
+    let lines = kcat_lines(&system).await?;
     let (ours, _) = audited(&system).await?;
-    assert!(ours.len() < records.len() - 3 - strange.len());
-    assert_eq!(consumed(&records)?, ours);
+    assert!(ours.len() < records_of(&lines)?.len() - 3 - strange.len());
+    // Values are Avro, and no UTF-8: the consumer gets them as kcat writes them.
+    assert!(std::str::from_utf8(&lines).is_err(), "this test needs bytes that are no text");
+    assert_eq!(consumed(lines)?, ours);
     Ok(())
 }
 
@@ -178,8 +180,8 @@ async fn audited(system: &System) -> anyhow::Result<(BTreeSet<(i64, i64)>, u64)>
     .await?
 }
 
-/// The same by `deploy/sample/consumer.py`, which is shown what kcat reads.
-fn consumed(records: &[Value]) -> anyhow::Result<BTreeSet<(i64, i64)>> {
+/// The same by `deploy/sample/consumer.py`, which is shown what kcat writes, byte for byte.
+fn consumed(lines: Vec<u8>) -> anyhow::Result<BTreeSet<(i64, i64)>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/sample/consumer.py");
     let mut consumer = Command::new("python3")
         .args([script, "-", "6"])
@@ -189,9 +191,8 @@ fn consumed(records: &[Value]) -> anyhow::Result<BTreeSet<(i64, i64)>> {
         .context(
             "this test runs the consumer of docs/topic.md: install Python 3 (`apt-get install python3`)",
         )?;
-    let lines: String = records.iter().map(|record| format!("{record}\n")).collect();
     let mut input = consumer.stdin.take().context("its input")?;
-    let writing = std::thread::spawn(move || input.write_all(lines.as_bytes()));
+    let writing = std::thread::spawn(move || input.write_all(&lines));
     let out = consumer.wait_with_output()?;
     writing.join().map_err(|_| anyhow::anyhow!("writing to the consumer"))??;
     ensure!(out.status.success(), "consumer.py failed");
@@ -224,15 +225,23 @@ async fn produce(system: &System, keys: &[&str]) -> anyhow::Result<()> {
 
 /// Every record of the topic, as `kcat -J` shows them.
 async fn kcat(system: &System) -> anyhow::Result<Vec<Value>> {
+    records_of(&kcat_lines(system).await?)
+}
+
+fn records_of(lines: &[u8]) -> anyhow::Result<Vec<Value>> {
+    // Values are Avro: kcat writes their bytes as they are, which need not be UTF-8.
+    let text = String::from_utf8_lossy(lines);
+    text.lines().map(|line| serde_json::from_str(line).context("a line of kcat -J")).collect()
+}
+
+async fn kcat_lines(system: &System) -> anyhow::Result<Vec<u8>> {
     let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());
     tokio::task::spawn_blocking(move || {
         install()?;
         let out =
             Command::new("kcat").args(["-b", &servers, "-C", "-t", &topic, "-e", "-q", "-J"]).output()?;
         ensure!(out.status.success(), "kcat: {}", String::from_utf8_lossy(&out.stderr));
-        // Values are Avro: kcat writes their bytes as they are, which need not be UTF-8.
-        let text = String::from_utf8_lossy(&out.stdout);
-        text.lines().map(|line| serde_json::from_str(line).context("a line of kcat -J")).collect()
+        Ok(out.stdout)
     })
     .await?
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, bail};
 use contract::AddressedCommand;
 
 use super::map::{Map, RowRules};
-use super::problem::Problem;
+use super::problem::{Problem, quoted};
 use super::product::{self, Notes, Wishes};
 use super::row::{Columns, Row, folded};
 use super::source::{Format, Source};
@@ -50,6 +50,8 @@ pub struct Entry {
     pub row: Row,
     /// What it takes from.
     pub parent: Option<Arc<Row>>,
+    /// Whether others may take from it.
+    pub(crate) is_parent: bool,
     pub command: Result<AddressedCommand, Vec<Problem>>,
 }
 
@@ -72,6 +74,16 @@ impl Catalog {
         for row in rows {
             let row = row.with_context(|| format!("reading {}", catalog.source.name()))?;
             index.rows += 1;
+            if let Shape::Mapped(map) = &catalog.shape
+                && map.numbers_rows()
+                && row.get(super::rejected::ADDED[0]).is_some()
+            {
+                bail!(
+                    "{} holds what was left out of another file, and the map makes names of the numbers of rows, which are others \
+                     here: mend the rows in the file they are from, and import that again (what is in already stays as it is)",
+                    catalog.source.name()
+                );
+            }
             (row.line, &row.cells, &row.json).hash(&mut hash);
             if let Shape::Mapped(map) = &catalog.shape
                 && let Some(parents) = map.rows.parents.as_ref().filter(|parents| parents.are.are_in(&row))
@@ -138,6 +150,7 @@ impl Catalog {
         Ok(Entries {
             catalog: self,
             rows: self.rows()?,
+            read: 0,
             head: None,
             ids: HashMap::new(),
             notes: Notes::default(),
@@ -151,6 +164,8 @@ impl Catalog {
 pub struct Entries<'a> {
     catalog: &'a Catalog,
     rows: Rows,
+    /// How many rows were read.
+    read: u64,
     /// The first row of the group the last row was in.
     head: Option<Arc<Row>>,
     /// Where each product id was first: by its hash, so that it costs little.
@@ -179,20 +194,36 @@ impl Entries<'_> {
                 None => product::own(&row),
             };
             let command = self.once(&row, command);
-            return Some(Entry { row, parent: None, command });
+            return Some(Entry { row, parent: None, is_parent: false, command });
         };
-        if let Some(why) = self.is_passed_over(&map.rows, &row) {
+        // Of a row that cannot be read it is not known whether it is a product: it is told.
+        let passed_over = self.is_passed_over(&map.rows, &row);
+        let is_parent = map.rows.parents.as_ref().is_some_and(|parents| parents.are.are_in(&row));
+        if let Some(why) = passed_over.filter(|_| !row.is_broken()) {
             *self.passed_over.entry(why).or_default() += 1;
             return None;
         }
-        let parent = self.parent(&map.rows, &row);
-        if let Some(from) = self.head.clone().or_else(|| parent.clone()).filter(|head| head.line != row.line)
-        {
-            inherit(&mut row, &from, &map.rows);
+        let (parent, mut problems) = match self.parent(&map.rows, &row) {
+            Ok(parent) => (parent, Vec::new()),
+            Err(problem) => (None, vec![problem]),
+        };
+        let from = self.head.clone().or_else(|| parent.clone()).filter(|head| head.line != row.line);
+        match from {
+            Some(from) if from.is_broken() => {
+                let detail = format!("takes from line {}, which cannot be read: mend that first", from.line);
+                problems.push(Problem::of_row(row.line, "row", detail));
+            }
+            Some(from) if row.fault.is_none() => inherit(&mut row, &from, &map.rows),
+            _ => {}
         }
-        let command = product::command(&row, parent.as_deref(), map, &catalog.wishes, &mut self.notes);
+        let command = if problems.is_empty() || row.is_broken() {
+            product::command(&row, parent.as_deref(), map, &catalog.wishes, &mut self.notes)
+        } else {
+            // What else it lacks is what it would have taken.
+            Err(problems)
+        };
         let command = self.once(&row, command);
-        Some(Entry { row, parent, command })
+        Some(Entry { row, parent, is_parent, command })
     }
 
     /// Remembers the group the row is in, and says why it is no product.
@@ -224,9 +255,17 @@ impl Entries<'_> {
         (has_none && !is_first).then(|| "further images and the like of the product above".to_owned())
     }
 
-    fn parent(&self, rules: &RowRules, row: &Row) -> Option<Arc<Row>> {
-        let called = row.get(&rules.parents.as_ref()?.by)?;
-        self.catalog.index.parents.get(&folded(called)).cloned()
+    /// The row that this one says it takes from.
+    fn parent(&self, rules: &RowRules, row: &Row) -> Result<Option<Arc<Row>>, Problem> {
+        let Some(by) = rules.parents.as_ref().map(|parents| &parents.by) else { return Ok(None) };
+        let Some(called) = row.get(by).filter(|_| row.fault.is_none()) else { return Ok(None) };
+        match self.catalog.index.parents.get(&folded(called)) {
+            Some(parent) => Ok(Some(Arc::clone(parent))),
+            None => {
+                let detail = format!("{} is not in this file: export it too", quoted(called));
+                Err(Problem::of_cell(row.line, by, "parent", detail))
+            }
+        }
     }
 
     /// A product may be in a file once.
@@ -256,9 +295,19 @@ impl Iterator for Entries<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            match self.rows.next()? {
-                Err(error) => return Some(Err(error)),
-                Ok(row) => {
+            match self.rows.next() {
+                // It was read before: what it has now must be what was counted then.
+                None if self.read != self.catalog.len() => {
+                    let (name, counted) = (self.catalog.source.name(), self.catalog.len());
+                    let read = std::mem::replace(&mut self.read, counted);
+                    return Some(Err(anyhow!(
+                        "{name} changed while it was read: it had {counted} rows, and then {read}; import it again"
+                    )));
+                }
+                None => return None,
+                Some(Err(error)) => return Some(Err(error)),
+                Some(Ok(row)) => {
+                    self.read += 1;
                     if let Some(entry) = self.entry(row) {
                         return Some(Ok(entry));
                     }
@@ -270,12 +319,9 @@ impl Iterator for Entries<'_> {
 
 /// Fills the blank cells that are taken from the group's first row or from the parent.
 fn inherit(row: &mut Row, from: &Row, rules: &RowRules) {
-    for (at, name) in from.columns.names().iter().enumerate() {
-        let Some(cell) = from.cells.get(at).filter(|cell| !cell.trim().is_empty()) else { continue };
-        if rules.inherit.is_empty() || rules.inherit.iter().any(|pattern| pattern.matches(name).is_some()) {
-            row.inherit(at, cell);
-        }
-    }
+    let taken =
+        |name: &str| rules.inherit.is_empty() || rules.inherit.iter().any(|it| it.matches(name).is_some());
+    row.inherit(from, taken);
 }
 
 #[cfg(test)]

@@ -8,14 +8,22 @@ pub(crate) struct Cleaned {
     pub(crate) changes: usize,
 }
 
-/// Cleans a text of one line: new lines, tabs and other control characters become one blank.
+/// Cleans a text of one line: new lines, tabs and other control characters become one blank, every other kind of space too.
 pub(crate) fn one_line(text: &str) -> Cleaned {
-    clean(text, |_| false)
+    let mut cleaned = clean(text, |_| false);
+    let before = cleaned.text.chars().filter(|c| is_filler(*c) || is_space(*c)).count();
+    if before > 0 {
+        let chars = cleaned.text.chars().filter(|c| !is_filler(*c));
+        let text: String = chars.map(|c| if is_space(c) { ' ' } else { c }).collect();
+        text.trim().clone_into(&mut cleaned.text);
+        cleaned.changes += before;
+    }
+    cleaned
 }
 
 /// Cleans a text of many lines: new lines and tabs stay, and soft hyphens.
 pub(crate) fn lines(text: &str) -> Cleaned {
-    clean(text, |c| matches!(c, '\n' | '\r' | '\t' | '\u{ad}'))
+    clean(text, |c| matches!(c, '\n' | '\r' | '\t'))
 }
 
 fn clean(text: &str, stays: fn(char) -> bool) -> Cleaned {
@@ -44,12 +52,22 @@ fn clean(text: &str, stays: fn(char) -> bool) -> Cleaned {
 /// Characters that show nothing and are left behind by editors and web pages. Some scripts need some of them, see [`needs`].
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{feff}' | '\u{200b}'..='\u{200d}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{180e}' | '\u{fff9}'..='\u{fffc}' | '\u{ad}')
+        | '\u{180e}' | '\u{fff9}'..='\u{fffc}')
 }
 
 /// Marks of direction: only texts that are written from right to left need them.
 fn is_mark(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}')
+}
+
+/// What may stand in a text of many lines, but only hides in one of one line: the soft hyphen, the grapheme joiner, fillers.
+fn is_filler(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}')
+}
+
+/// The space separators of Unicode, but for the plain one.
+fn is_space(c: char) -> bool {
+    matches!(c, '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
 }
 
 /// Neighbours between which an invisible character may mean something: then the catalog's own rule decides.
@@ -71,6 +89,10 @@ mod tests {
             ("a\u{202e}b\u{202c}", "ab", 1),
             ("a\u{2028}b", "a b", 1),
             ("Crème  Brûlée", "Crème  Brûlée", 0),
+            ("Kaffee\u{ad}maschine", "Kaffeemaschine", 1),
+            ("a\u{34f}b\u{3164}", "ab", 2),
+            ("\u{ad} \u{115f}", "", 2),
+            ("100\u{a0}% \u{2009}wool\u{3000}x", "100 %  wool x", 3),
             ("family 👨\u{200d}👩\u{200d}👧", "family 👨\u{200d}👩\u{200d}👧", 0),
             ("می\u{200c}خواهم", "می\u{200c}خواهم", 0),
             ("Donau\u{ad}dampf\u{fffc}", "Donaudampf", 1),
@@ -81,5 +103,6 @@ mod tests {
             assert_eq!(one_line(text), Cleaned { text: expected.to_owned(), changes }, "{text:?}");
         }
         assert_eq!(lines(" a\n\tb\u{0}c\u{ad}d ").text, "a\n\tb c\u{ad}d");
+        assert_eq!(lines("soft\u{ad}ly 5\u{a0}cm").text, "soft\u{ad}ly 5\u{a0}cm");
     }
 }

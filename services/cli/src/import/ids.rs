@@ -2,6 +2,7 @@
 //! make different ids, and a text that is a product id already stays as it is.
 
 use domain::ProductId;
+use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
 /// Never changes: it is part of what an id means.
@@ -11,6 +12,8 @@ const KEPT: usize = 48;
 
 /// The product id of what the shop calls `name`; none if that is blank.
 pub(crate) fn product_id(name: &str) -> Option<String> {
+    // The same text has several spellings in Unicode.
+    let name: String = name.nfc().collect();
     let name = name.trim().trim_end_matches('/');
     if name.is_empty() {
         return None;
@@ -54,6 +57,7 @@ mod tests {
         assert!(product_id("classic-tee/M/Blue").unwrap().starts_with("classic-tee-m-blue-"));
         assert_ne!(product_id("tee/M"), product_id("tee M"));
         assert_ne!(product_id("a b"), product_id("A B"));
+        assert_eq!(product_id("gro\u{df}e gr\u{f6}\u{df}e"), product_id("gro\u{df}e gro\u{308}\u{df}e"));
         assert_ne!(product_id(&"x".repeat(70)), product_id(&"x".repeat(71)));
     }
 }

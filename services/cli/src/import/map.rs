@@ -303,16 +303,22 @@ impl Map {
         if let Some(mark) = map.decimal.filter(|mark| !matches!(mark, '.' | ',')) {
             bail!("decimal is '.' or ',', not {mark:?}");
         }
-        if let Some(separator) = map.separator.filter(|separator| !separator.is_ascii()) {
-            bail!("separator is one ASCII character, not {separator:?}");
+        let divides = |it: char| it == '\t' || (it.is_ascii_graphic() && it != '"');
+        if let Some(separator) = map.separator.filter(|separator| !divides(*separator)) {
+            bail!(
+                "separator is one ASCII character that can be seen, or a tab, and no quote; not {separator:?}"
+            );
         }
         if let Some(status) =
             map.status.default.as_ref().filter(|it| !["listed", "draft"].contains(&it.as_str()))
         {
             bail!("status.default is listed or draft, not {status}");
         }
-        if map.category.levels.is_empty() || map.tags.separator.is_empty() {
-            bail!("category.levels and tags.separator must not be empty");
+        if map.category.levels.trim().is_empty() {
+            bail!("category.levels must show something: blanks around it do not count");
+        }
+        if map.tags.separator.is_empty() || map.category.list.as_ref().is_some_and(String::is_empty) {
+            bail!("tags.separator and category.list must not be empty");
         }
         Ok(map)
     }
@@ -327,6 +333,16 @@ impl Map {
             }
         }
         None
+    }
+
+    /// Whether it makes texts of the numbers of rows.
+    pub(crate) fn numbers_rows(&self) -> bool {
+        let fields = [&self.product_id, &self.sku, &self.name, &self.description, &self.brand];
+        let mut templates = fields.into_iter().flat_map(|field| &field.from);
+        templates.any(Template::has_number)
+            || [&self.category.from, &self.tags.from]
+                .iter()
+                .any(|from| from.as_slice().iter().any(Template::has_number))
     }
 
     /// The columns that this map does not know.
@@ -413,10 +429,19 @@ mod tests {
         for (more, why) in [
             ("decimal: '-'\n", "decimal"),
             ("separator: 'ö'\n", "separator"),
+            ("separator: '\"'\n", "no quote"),
+            ("separator: \"\\n\"\n", "separator"),
+            ("separator: \"\\r\"\n", "separator"),
+            ("separator: ' '\n", "separator"),
             ("status: {default: gone}\n", "status.default"),
         ] {
             let error = format!("{:#}", Map::parse(&format!("{small}{more}")).unwrap_err());
             assert!(error.contains(why), "{error}");
         }
+        for (divided, why) in [("levels: ' '", "levels"), ("list: ''", "list")] {
+            let yaml = small.replace("category: {from: c}", &format!("category: {{from: c, {divided}}}"));
+            assert!(Map::parse(&yaml).unwrap_err().to_string().contains(why), "{divided}");
+        }
+        assert!(Map::parse(&format!("{small}separator: \"\\t\"\n")).is_ok());
     }
 }

@@ -33,26 +33,66 @@ impl DecimalMark {
     }
 }
 
-/// Signs that mean one currency wherever they are used. `$`, `¥` and `kr` do not, and are passed over.
-const SIGNS: [(&str, &str); 16] = [
-    ("€", "EUR"),
-    ("£", "GBP"),
-    ("₹", "INR"),
-    ("₩", "KRW"),
-    ("₽", "RUB"),
-    ("₺", "TRY"),
-    ("₴", "UAH"),
-    ("₫", "VND"),
-    ("₪", "ILS"),
-    ("zł", "PLN"),
-    ("Kč", "CZK"),
-    ("R$", "BRL"),
-    ("US$", "USD"),
-    ("CA$", "CAD"),
-    ("A$", "AUD"),
-    ("HK$", "HKD"),
+/// Signs, in small letters, and the currencies that are written with them. A sign of one names it; one of several names none, but
+/// must fit.
+static SIGNS: &[(&str, &[&str])] = &[
+    ("€", &["EUR"]),
+    ("£", &["GBP", "EGP", "FKP", "GIP", "LBP", "SDG", "SHP", "SSP", "SYP"]),
+    ("$", DOLLARS),
+    ("us$", &["USD"]),
+    ("ca$", &["CAD"]),
+    ("c$", &["CAD", "NIO"]),
+    ("a$", &["AUD"]),
+    ("au$", &["AUD"]),
+    ("nz$", &["NZD"]),
+    ("hk$", &["HKD"]),
+    ("s$", &["SGD"]),
+    ("nt$", &["TWD"]),
+    ("mx$", &["MXN"]),
+    ("r$", &["BRL"]),
+    ("¥", &["JPY", "CNY"]),
+    ("￥", &["JPY", "CNY"]),
+    ("円", &["JPY"]),
+    ("元", &["CNY", "TWD"]),
+    ("₹", &["INR"]),
+    ("rs", RUPEES),
+    ("rs.", RUPEES),
+    ("₩", &["KRW", "KPW"]),
+    ("₽", &["RUB"]),
+    ("руб.", &["RUB", "BYN"]),
+    ("₺", &["TRY"]),
+    ("tl", &["TRY"]),
+    ("₴", &["UAH"]),
+    ("₫", &["VND"]),
+    ("₪", &["ILS"]),
+    ("₱", &["PHP"]),
+    ("฿", &["THB"]),
+    ("₦", &["NGN"]),
+    ("₸", &["KZT"]),
+    ("₾", &["GEL"]),
+    ("zł", &["PLN"]),
+    ("kč", &["CZK"]),
+    ("ft", &["HUF"]),
+    ("lei", &["RON", "MDL"]),
+    ("лв", &["BGN"]),
+    ("лв.", &["BGN"]),
+    ("rm", &["MYR"]),
+    ("rp", &["IDR"]),
+    ("r", &["ZAR"]),
+    ("kr", KRONER),
+    ("kr.", KRONER),
+    ("fr", FRANCS),
+    ("fr.", FRANCS),
+    ("sfr", &["CHF"]),
+    ("sfr.", &["CHF"]),
 ];
-const PASSED_OVER: [&str; 5] = ["$", "¥", "kr", "kr.", "Fr."];
+const DOLLARS: &[&str] = &[
+    "USD", "ARS", "AUD", "BBD", "BMD", "BND", "BSD", "BZD", "CAD", "CLP", "COP", "CUP", "DOP", "FJD", "GYD",
+    "HKD", "JMD", "KYD", "LRD", "MXN", "NAD", "NZD", "SBD", "SGD", "SRD", "TTD", "TWD", "UYU", "XCD",
+];
+const RUPEES: &[&str] = &["INR", "LKR", "MUR", "NPR", "PKR", "SCR"];
+const KRONER: &[&str] = &["SEK", "NOK", "DKK", "ISK"];
+const FRANCS: &[&str] = &["CHF", "BIF", "CDF", "DJF", "GNF", "KMF", "RWF", "XAF", "XOF", "XPF"];
 
 /// Reads a price such as `1,299.00`, `1.299,00`, `$12.50` or `12 EUR`.
 ///
@@ -66,7 +106,7 @@ pub(crate) fn read(
     currency: Option<Currency>,
     mark: Option<DecimalMark>,
 ) -> Result<Money, String> {
-    let (number, named) = split_currency(text)?;
+    let Split { number, named, sign } = split_currency(text)?;
     let currency = match (currency, named) {
         (Some(currency), Some(named)) if currency != named => {
             return Err(format!(
@@ -77,6 +117,9 @@ pub(crate) fn read(
         (Some(currency), _) | (None, Some(currency)) => currency,
         (None, None) => return Err("has no currency: say which, with --currency EUR".to_owned()),
     };
+    if let Some((sign, _)) = sign.filter(|(_, fitting)| !fitting.contains(&currency.as_str())) {
+        return Err(format!("{} has the sign {sign}, but this row's currency is {currency}", quoted(text)));
+    }
     let digits = usize::from(currency.minor_digits());
     let (whole, part) = parts(&number, digits, mark).map_err(|why| format!("{} {why}", quoted(text)))?;
     let (kept, lost) = part.split_at(part.len().min(digits));
@@ -105,31 +148,63 @@ pub(crate) fn read_minor(text: &str, currency: Option<Currency>) -> Result<Money
     Money::of(units, currency).map_err(|error| format!("{} {}", quoted(text), error.problem))
 }
 
+/// A price and what stands around it.
+struct Split {
+    number: String,
+    named: Option<Currency>,
+    /// A sign that several currencies have.
+    sign: Option<(&'static str, &'static [&'static str])>,
+}
+
 /// Takes the currency off a price: a code or a sign, before or after the number.
-fn split_currency(text: &str) -> Result<(String, Option<Currency>), String> {
+fn split_currency(text: &str) -> Result<Split, String> {
     let trimmed = text.trim();
     if let Some(rest) = trimmed.strip_prefix(['-', '\u{2212}']).filter(|rest| !rest.trim().is_empty()) {
         return Err(format!("{} must not be negative", quoted(rest).replacen('"', "\"-", 1)));
     }
-    let is_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',');
-    let (Some(first), Some(last)) = (trimmed.find(is_number), trimmed.rfind(is_number)) else {
-        return Err(format!("{} is not a price: write a number such as 12.50", quoted(text)));
+    let no_price = || format!("{} is not a price: write a number such as 12.50", quoted(text));
+    let is_digit = |c: char| c.is_ascii_digit();
+    let (Some(digit), Some(last)) = (trimmed.find(is_digit), trimmed.rfind(is_digit)) else {
+        return Err(no_price());
     };
-    let (before, number, after) = (&trimmed[..first], &trimmed[first..=last], &trimmed[last + 1..]);
-    let mut named = None;
+    // `.99` has its mark before the first digit; the point of `Fr.99` belongs to the sign.
+    let before = &trimmed[..digit];
+    let unmarked = before.strip_suffix(['.', ',']).filter(|it| !it.ends_with(char::is_alphabetic));
+    let before = unmarked.unwrap_or(before);
+    let mut number = trimmed[before.len()..=last].to_owned();
+    let mut after = &trimmed[last + 1..];
+    // `12,-` and `12.--`: no cents.
+    let dashes = ['-', '\u{2013}', '\u{2014}'];
+    if let Some(mark) = after.chars().next().filter(|mark| matches!(mark, '.' | ',')) {
+        let behind = &after[1..];
+        if behind.starts_with(dashes) {
+            number.push(mark);
+            number.push('0');
+            after = behind.trim_start_matches(dashes);
+        } else {
+            number.push(mark);
+            after = behind;
+        }
+    }
+    let (mut named, mut sign) = (None, None);
     for word in [before, after].map(str::trim).into_iter().filter(|word| !word.is_empty()) {
-        let currency = match SIGNS.iter().find(|(sign, _)| *sign == word) {
-            Some((_, code)) => Currency::parse(code).ok(),
-            None if PASSED_OVER.contains(&word) => continue,
+        let small = word.to_lowercase();
+        let currency = match SIGNS.iter().find(|(known, _)| *known == small) {
+            Some((_, [code])) => Currency::parse(code).ok(),
+            Some(known) if sign.is_none_or(|other| other == *known) => {
+                sign = Some(*known);
+                continue;
+            }
+            Some(_) => None,
             None => Currency::parse(&word.to_uppercase()).ok(),
         };
         match (currency, named) {
             (Some(currency), None) => named = Some(currency),
             (Some(currency), Some(other)) if currency == other => {}
-            _ => return Err(format!("{} is not a price: write a number such as 12.50", quoted(text))),
+            _ => return Err(no_price()),
         }
     }
-    Ok((number.to_owned(), named))
+    Ok(Split { number, named, sign })
 }
 
 /// The digits before and after the decimal mark.
@@ -160,7 +235,7 @@ fn told_by(number: &str, digits: usize) -> Result<Option<char>, &'static str> {
             let (whole, part) = number.split_once(mark).unwrap_or((number, ""));
             let may_group = part.len() == 3 && (1..=3).contains(&whole.len()) && !whole.starts_with('0');
             match (may_group, mark, digits) {
-                (false, _, _) | (true, '.', 3) => Some(mark),
+                (false, _, _) => Some(mark),
                 // No decimals at all: three digits can only be a group, unless they say nothing.
                 (true, _, 0) if part != "000" || mark == ',' => None,
                 _ => {
@@ -232,7 +307,21 @@ mod tests {
             ("1,200", "JPY", 1_200),
             ("¥1,200", "JPY", 1_200),
             ("1200.00", "JPY", 1_200),
-            ("3.750", "KWD", 3_750),
+            ("Fr. 12.50", "CHF", 1_250),
+            ("fr.12.50", "CHF", 1_250),
+            ("SFr. 1'299.-", "CHF", 129_900),
+            ("12 Fr.", "XPF", 12),
+            ("12,50 kr.", "DKK", 1_250),
+            ("kr 12,50", "SEK", 1_250),
+            ("12,-", "EUR", 1_200),
+            ("€ 1.299,-", "EUR", 129_900),
+            ("12.-- Fr.", "CHF", 1_200),
+            ("1.299,\u{2014}", "EUR", 129_900),
+            ("$12.50 USD", "USD", 1_250),
+            ("$.99", "USD", 99),
+            ("£12.50", "GBP", 1_250),
+            ("￥12", "CNY", 1_200),
+            ("12,50 ZŁ", "PLN", 1_250),
             ("3.75", "KWD", 3_750),
             ("12.3400", "USD", 1_234),
             ("0.123", "KWD", 123),
@@ -245,15 +334,22 @@ mod tests {
 
     #[test]
     fn what_can_be_read_in_two_ways_is_refused_until_the_mark_is_said() {
-        for (text, currency) in
-            [("1,299", "USD"), ("1.299", "EUR"), ("1,299", "KWD"), ("12.000", "JPY"), ("$1,299", "USD")]
-        {
+        for (text, currency) in [
+            ("1,299", "USD"),
+            ("1.299", "EUR"),
+            ("1,299", "KWD"),
+            ("1.299", "KWD"),
+            ("12.000", "JPY"),
+            ("$1,299", "USD"),
+        ] {
             let error = minor(text, currency, None).unwrap_err();
             assert!(error.contains("two ways") && error.contains("--decimal"), "{text}: {error}");
         }
         assert_eq!(minor("1,299", "USD", Some(DecimalMark::Point)), Ok(129_900));
         assert_eq!(minor("1.299", "EUR", Some(DecimalMark::Comma)), Ok(129_900));
         assert_eq!(minor("1,299", "KWD", Some(DecimalMark::Comma)), Ok(1_299));
+        assert_eq!(minor("1.299", "KWD", Some(DecimalMark::Point)), Ok(1_299));
+        assert_eq!(minor("1.299", "KWD", Some(DecimalMark::Comma)), Ok(1_299_000));
         assert_eq!(minor("12.000", "JPY", Some(DecimalMark::Point)), Ok(12));
         assert_eq!(minor("12.000", "JPY", Some(DecimalMark::Comma)), Ok(12_000));
     }
@@ -279,6 +375,15 @@ mod tests {
             ("€12.50", "USD", "is a price in EUR"),
             ("12.50 GBP", "USD", "is a price in GBP"),
             ("12 per m", "USD", "is not a price"),
+            ("$12.50", "EUR", "has the sign $, but this row's currency is EUR"),
+            ("¥12", "USD", "has the sign ¥"),
+            ("12 kr", "EUR", "has the sign kr"),
+            ("Fr. 12.50", "EUR", "has the sign fr."),
+            ("£12", "USD", "has the sign £"),
+            ("$12 €", "EUR", "has the sign $"),
+            ("$12 kr", "USD", "is not a price"),
+            ("12,-5", "EUR", "is not a number"),
+            ("1,299,-", "EUR", "is not a number"),
             ("10000000000000.01", "USD", "must be at most"),
             ("99999999999999999999", "USD", "more than the catalog's largest"),
         ] {
@@ -291,7 +396,7 @@ mod tests {
     #[test]
     fn a_price_that_names_its_currency_needs_no_other() {
         assert_eq!(read("12,50 €", None, None).unwrap().to_string(), "12.50 EUR");
-        assert_eq!(read("KWD 1.250", None, None).unwrap().to_string(), "1.250 KWD");
+        assert_eq!(read("KWD 1.250", None, Some(DecimalMark::Point)).unwrap().to_string(), "1.250 KWD");
         assert!(read("12.50", None, None).unwrap_err().contains("--currency"));
         assert_eq!(read_minor("1250", Currency::parse("EUR").ok()).unwrap().to_string(), "12.50 EUR");
         assert!(read_minor("12.50", Currency::parse("EUR").ok()).unwrap_err().contains("whole number"));

@@ -2,8 +2,10 @@
 //! of a row are told at once, each with its column, and that what has none is accepted.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use contract::AddressedCommand;
+use contract::avro::{SchemaIds, encode};
 use contract::json::{command_payload, parse_bulk_line};
 use contract::{FieldError, FieldErrors, IdempotencyKey};
 use domain::{Command, Currency, Decision};
@@ -19,6 +21,9 @@ use super::row::Row;
 
 /// Never changes: it is part of what a key means.
 const KEYS: Uuid = Uuid::from_u128(0x5b0f_6f3e_0d2a_5e0c_9a64_3a0c_7c1f_a204);
+
+/// Tells how large an event will be: the same whatever the ids are.
+static SCHEMAS: LazyLock<SchemaIds> = LazyLock::new(SchemaIds::without_registry);
 
 /// What is said on the command line rather than in the map.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +57,10 @@ pub(crate) fn command(
     let mut noted = notes.clone();
     let mut reading = Reading::new(row, map, &mut noted);
     reading.bytes();
+    if row.fault.is_some() {
+        // Its cells are not where they should be: there is nothing more to say of them.
+        return Err(reading.problems);
+    }
     let id = reading.id();
     let payload = reading.payload(id.as_deref(), parent, wishes);
     let command = reading.checked(id, payload)?;
@@ -105,8 +114,14 @@ pub(super) fn addressed(id: Option<String>, payload: JsonValue) -> Result<Addres
     let Some(id) = &addressed.product_id else {
         return Err(fault("/product_id", "is missing, and so is a sku to make it of".to_owned()));
     };
-    if let Decision::Rejected(rejection) = domain::decide(None, &addressed.command) {
-        return Err(fault("/payload/price", rejection.to_string()));
+    match domain::decide(None, &addressed.command) {
+        Decision::Rejected(rejection) => return Err(fault("/payload/price", rejection.to_string())),
+        Decision::Event(event) => {
+            if let Err(error) = encode(&event, &SCHEMAS) {
+                return Err(fault("", format!("is too large: {error}; shorten its texts")));
+            }
+        }
+        Decision::NoEffect => {}
     }
     let key = key(id.as_str(), &addressed.command);
     addressed.idempotency_key = IdempotencyKey::parse(&key).ok();

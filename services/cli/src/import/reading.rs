@@ -61,7 +61,8 @@ impl Reading<'_> {
     }
 
     pub(super) fn id(&mut self) -> Option<String> {
-        let value = self.first(&self.map.product_id.from);
+        let is_blank = |cell: &str| Self::is_blank(self.map, cell);
+        let value = self.map.product_id.from.iter().find_map(|it| it.identity(self.row, is_blank));
         let id = value.as_ref().and_then(|value| ids::product_id(&value.text));
         self.columns.insert(
             "/product_id".to_owned(),
@@ -189,6 +190,9 @@ impl Reading<'_> {
         };
         self.columns.insert("/price".to_owned(), value.column.clone());
         let read = currency.clone().and_then(|currency| match rule.unit {
+            Unit::Decimal if self.row.is_number(&value.column) => {
+                price::read(&value.text, currency, Some(DecimalMark::Point))
+            }
             Unit::Decimal => price::read(&value.text, currency, mark),
             Unit::Minor => price::read_minor(&value.text, currency),
         });

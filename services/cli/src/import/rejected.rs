@@ -3,14 +3,15 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Map as Json, Value};
 
 use super::catalog::{Catalog, Entry};
 use super::row::Row;
+use crate::say::say;
 
 /// What is added to each row; an import passes over it.
 pub(crate) const ADDED: [&str; 2] = ["import_line", "import_reason"];
@@ -39,7 +40,7 @@ impl Rejected {
     /// Begins, or goes on after the first `bytes` of what an earlier run wrote.
     ///
     /// # Errors
-    /// If the file of an earlier run cannot be removed or cut.
+    /// If the file of the run that goes on is not there as it was, or cannot be cut.
     pub fn open(path: PathBuf, catalog: &Catalog, bytes: u64) -> anyhow::Result<Self> {
         let names = catalog.columns().names().to_vec();
         let is_table = !names.is_empty();
@@ -47,19 +48,57 @@ impl Rejected {
         let mut rejected =
             Self { path, names, is_table, separator, file: None, bytes: 0, parents: HashSet::new() };
         if bytes > 0 {
-            let cut = || -> std::io::Result<File> {
-                let mut file = File::options().write(true).open(&rejected.path)?;
-                file.set_len(bytes)?;
-                file.seek(SeekFrom::End(0))?;
-                Ok(file)
-            };
-            let file = cut().with_context(|| format!("going on with {}", rejected.path.display()))?;
-            (rejected.file, rejected.bytes) = (Some(file), bytes);
-        } else if rejected.path.exists() {
-            let remove = std::fs::remove_file(&rejected.path);
-            remove.with_context(|| format!("removing {} of an earlier import", rejected.path.display()))?;
+            rejected.go_on(bytes).with_context(|| format!("going on with {}", rejected.path.display()))?;
         }
         Ok(rejected)
+    }
+
+    fn go_on(&mut self, bytes: u64) -> anyhow::Result<()> {
+        let length = std::fs::metadata(&self.path)?.len();
+        if length < bytes {
+            bail!(
+                "it was changed since the import stopped: move it away, and import without --resume (what is in already stays as it is)"
+            );
+        }
+        // Behind what was acknowledged there may be what someone wrote.
+        if length > bytes
+            && let Some(old) = self.renamed()?
+        {
+            std::io::copy(&mut File::open(old)?.take(bytes), &mut File::create(&self.path)?)?;
+        }
+        self.file = Some(File::options().append(true).open(&self.path)?);
+        self.bytes = bytes;
+        Ok(())
+    }
+
+    /// Renames what an earlier run left here, or someone else: it may have been mended, and is never lost. Call it when this run
+    /// has got answers; what this run wrote stays.
+    ///
+    /// # Errors
+    /// If it cannot be renamed.
+    pub fn set_aside(&mut self) -> anyhow::Result<()> {
+        if self.file.is_none()
+            && let Some(old) = self.renamed()?
+        {
+            say!("{} of an earlier import is now {}", self.path.display(), old.display());
+        }
+        Ok(())
+    }
+
+    fn renamed(&self) -> anyhow::Result<Option<PathBuf>> {
+        if !self.path.exists() {
+            return Ok(None);
+        }
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut old = self.path.with_file_name(format!("{name}.old"));
+        let mut number = 1;
+        while old.exists() {
+            number += 1;
+            old.set_file_name(format!("{name}.old{number}"));
+        }
+        std::fs::rename(&self.path, &old)
+            .with_context(|| format!("renaming {} to {}", self.path.display(), old.display()))?;
+        Ok(Some(old))
     }
 
     /// How long it is.
@@ -77,6 +116,7 @@ impl Rejected {
     /// # Errors
     /// If the file cannot be written.
     pub fn add(&mut self, entry: &Entry, reason: &str) -> anyhow::Result<()> {
+        self.set_aside()?;
         let mut text = Vec::new();
         if self.file.is_none() && self.is_table {
             let names: Vec<&str> = ADDED.into_iter().chain(self.own_names().map(|(_, name)| name)).collect();
@@ -86,7 +126,13 @@ impl Rejected {
             self.parents.insert(parent.line);
             self.row(&mut text, parent, "no product: rows below refer to it")?;
         }
-        self.row(&mut text, &entry.row, reason)?;
+        // A parent that came along with a child is there already.
+        if !(entry.is_parent && self.parents.contains(&entry.row.line)) {
+            self.row(&mut text, &entry.row, reason)?;
+        }
+        if entry.is_parent {
+            self.parents.insert(entry.row.line);
+        }
         let mut write = || -> std::io::Result<()> {
             if self.file.is_none() {
                 self.file = Some(File::create(&self.path)?);
@@ -109,6 +155,12 @@ impl Rejected {
             text.extend_from_slice(of_json(row, reason).to_string().as_bytes());
             text.push(b'\n');
             return Ok(());
+        }
+        if let Some(raw) = &row.raw {
+            // Beyond the last column, so that it is no row before someone has mended it.
+            let blanks = self.own_names().map(|_| &b""[..]);
+            let cells = [line.as_bytes(), reason.as_bytes()].into_iter().chain(blanks);
+            return self.record(text, cells.chain([raw.as_slice()]));
         }
         let cell = |at: usize| match row.broken.iter().find(|(broken, _)| *broken == at) {
             Some((_, bytes)) => bytes.as_slice(),

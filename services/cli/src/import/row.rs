@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::{Map as Json, Value};
+
 /// What stands between the items of a JSON list in one cell: no text of the catalog can hold it.
 pub(crate) const ITEMS: char = '\u{1f}';
 
@@ -54,7 +56,7 @@ pub(crate) fn folded(name: &str) -> String {
 }
 
 /// One row of a file.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Row {
     /// The line it starts on, from 1.
     pub line: u64,
@@ -68,6 +70,10 @@ pub struct Row {
     pub(crate) json: Option<String>,
     /// What is wrong with the row before anyone looks at what it says.
     pub(crate) fault: Option<String>,
+    /// What it was as bytes, if its cells cannot be relied on.
+    pub(crate) raw: Option<Vec<u8>>,
+    /// Which cells were JSON numbers.
+    pub(crate) numbers: Vec<usize>,
 }
 
 impl Row {
@@ -77,19 +83,115 @@ impl Row {
         cells.map(|cell| cell.trim()).find(|cell| !cell.is_empty())
     }
 
-    /// Fills a cell that is blank.
-    pub(crate) fn inherit(&mut self, at: usize, value: &str) {
-        if self.cells.len() <= at {
-            self.cells.resize(at + 1, String::new());
+    /// Whether the cell of this name was a JSON number.
+    pub(crate) fn is_number(&self, name: &str) -> bool {
+        self.columns.places(name).iter().any(|at| self.numbers.contains(at))
+    }
+
+    /// Whether it cannot be known what the row says.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.fault.is_some() || !self.broken.is_empty()
+    }
+
+    /// Fills blank cells with those of the same name in `from`, where `taken` says so. A JSON object gets the fields.
+    pub(crate) fn inherit(&mut self, from: &Self, taken: impl Fn(&str) -> bool) {
+        let object = |row: &Self| match row.json.as_deref().map(serde_json::from_str) {
+            Some(Ok(Value::Object(fields))) => Some(fields),
+            _ => None,
+        };
+        if let Some((mut fields, from)) = object(self).zip(object(from)) {
+            let is_wanted = |name: &str| taken(name) && self.get(name).is_none();
+            merge("", &mut fields, &from, &is_wanted);
+            self.take_fields(&fields);
+            self.json = Some(Value::Object(fields).to_string());
+            return;
         }
-        if self.cells[at].trim().is_empty() {
-            value.clone_into(&mut self.cells[at]);
+        for name in from.columns.names().iter().filter(|name| taken(name)) {
+            let Some((cell, &at)) = from.get(name).zip(self.columns.places(name).first()) else { continue };
+            if self.get(name).is_none() {
+                self.cells.resize(self.cells.len().max(at + 1), String::new());
+                cell.clone_into(&mut self.cells[at]);
+            }
         }
+    }
+
+    /// Its cells are those of a JSON object.
+    pub(crate) fn take_fields(&mut self, fields: &Json<String, Value>) {
+        let mut names = Vec::new();
+        (self.cells, self.numbers) = (Vec::new(), Vec::new());
+        for (name, value) in fields {
+            self.flatten(name, value, &mut names);
+        }
+        self.columns = Arc::new(Columns::new(names));
+    }
+
+    fn flatten(&mut self, name: &str, value: &Value, names: &mut Vec<String>) {
+        let cell = match value {
+            Value::Null => return,
+            Value::Object(fields) => {
+                for (below, value) in fields {
+                    self.flatten(&format!("{name}.{below}"), value, names);
+                }
+                return;
+            }
+            Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
+                for (at, item) in items.iter().enumerate() {
+                    self.flatten(&format!("{name}.{at}"), item, names);
+                }
+                return;
+            }
+            Value::Array(items) => items.iter().map(scalar).collect::<Vec<_>>().join(&ITEMS.to_string()),
+            Value::String(_) | Value::Number(_) | Value::Bool(_) => scalar(value),
+        };
+        if value.is_number() {
+            self.numbers.push(names.len());
+        }
+        names.push(name.to_owned());
+        self.cells.push(cell);
     }
 
     /// Whether there is nothing in it.
     pub(crate) fn is_blank(&self) -> bool {
         self.json.is_none() && self.fault.is_none() && self.cells.iter().all(|cell| cell.trim().is_empty())
+    }
+}
+
+/// Adds what is wanted of `from` and not in `fields`.
+fn merge(
+    path: &str,
+    fields: &mut Json<String, Value>,
+    from: &Json<String, Value>,
+    is_wanted: &impl Fn(&str) -> bool,
+) {
+    for (name, value) in from {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let own = fields.get_mut(name).filter(|own| !own.is_null());
+        match (own, value) {
+            (Some(Value::Object(own)), Value::Object(from)) => merge(&path, own, from, is_wanted),
+            (None, Value::Object(from)) => {
+                let mut new = Json::new();
+                merge(&path, &mut new, from, is_wanted);
+                if !new.is_empty() {
+                    fields.insert(name.clone(), Value::Object(new));
+                }
+            }
+            (Some(Value::Object(_)), _) | (_, Value::Null) => {}
+            (Some(Value::Array(own)), _) if !own.is_empty() => {}
+            _ if is_wanted(&path) => drop(fields.insert(name.clone(), value.clone())),
+            _ => {}
+        }
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        // JSON may write a large number with an exponent; people do not.
+        Value::Number(number) => match (number.to_string(), number.as_f64()) {
+            (text, Some(number)) if text.contains('e') => number.to_string(),
+            (text, _) => text,
+        },
+        other => other.to_string(),
     }
 }
 
@@ -103,9 +205,46 @@ impl Row {
             number: 1,
             columns: Arc::new(Columns::new(names)),
             cells: pairs.iter().map(|(_, cell)| (*cell).to_owned()).collect(),
-            broken: Vec::new(),
-            json: None,
-            fault: None,
+            ..Self::default()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_json(json: &str) -> Row {
+        let mut row = Row { json: Some(json.to_owned()), ..Row::default() };
+        row.take_fields(serde_json::from_str::<Value>(json).unwrap().as_object().unwrap());
+        row
+    }
+
+    #[test]
+    fn what_is_blank_is_taken_by_name() {
+        let head = Row::of(&[("title", "Tee"), ("vendor", "Acme"), ("sku", "a")]);
+        let mut row = Row::of(&[("Vendor", " "), ("SKU", ""), ("Title", "Cap")]);
+        row.inherit(&head, |name| name != "sku");
+        assert_eq!((row.get("vendor"), row.get("title"), row.get("sku")), (Some("Acme"), Some("Cap"), None));
+    }
+
+    #[test]
+    fn the_fields_of_json_lines_need_no_order() {
+        let head = of_json(
+            r#"{"title": "Tee", "maker": {"name": "Acme", "city": "Ulm"}, "tags": ["x"], "price": 1}"#,
+        );
+        let mut row = of_json(r#"{"price": 2, "maker": {"city": "Bonn"}, "h": "tee", "tags": null}"#);
+        row.inherit(&head, |name| name != "price");
+        assert_eq!(
+            row.json.as_deref(),
+            Some(r#"{"price":2,"maker":{"city":"Bonn","name":"Acme"},"h":"tee","tags":["x"],"title":"Tee"}"#)
+        );
+        assert_eq!((row.get("maker.name"), row.get("h")), (Some("Acme"), Some("tee")));
+        assert!(row.is_number("price") && !row.is_number("title"));
+    }
+
+    #[test]
+    fn a_large_number_has_no_exponent() {
+        assert_eq!(of_json(r#"{"n": 1e25, "m": 12.50}"#).get("n"), Some("10000000000000000000000000"));
     }
 }

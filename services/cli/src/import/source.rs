@@ -43,6 +43,13 @@ impl Source {
         if path.is_dir() {
             bail!("{name} is a folder: give the file that is in it");
         }
+        // A pipe would be read to its end by the first look, and opening one may wait for ever.
+        if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+            bail!(
+                "{name} is no regular file: an import reads its file more than once, so write what comes out of a pipe to a file \
+                 first (... > products.csv), and import that"
+            );
+        }
         let file = File::open(path).with_context(|| format!("opening {name}"))?;
         text(BufReader::with_capacity(BUFFER, file), &name)
     }
@@ -166,6 +173,8 @@ mod tests {
         }
         let error = Source::File("/".into()).open().err().unwrap();
         assert!(error.to_string().contains("folder"), "{error}");
+        let error = Source::File("/dev/null".into()).open().err().unwrap();
+        assert!(error.to_string().contains("no regular file"), "{error}");
         let error = Source::File("/no/such/file.csv".into()).open().err().unwrap();
         assert!(error.to_string().contains("/no/such/file.csv"), "{error}");
     }

@@ -15,6 +15,9 @@ use super::tally::Tally;
 pub struct State {
     /// Tells the file's content and what was said about it from others.
     pub fingerprint: String,
+    /// The addresses it went to.
+    #[serde(default)]
+    pub target: Vec<String>,
     /// Names the changes of this import, so that they are recognised when it goes on.
     pub run: Uuid,
     /// Products that are done, in the file's order.
@@ -28,9 +31,10 @@ pub struct State {
 
 impl State {
     /// The beginning of an import.
-    pub fn new(fingerprint: String) -> Self {
+    pub fn new(fingerprint: String, target: Vec<String>) -> Self {
         Self {
             fingerprint,
+            target,
             run: Uuid::new_v4(),
             done: 0,
             line: 0,
@@ -48,8 +52,8 @@ impl State {
     /// The state of an import that did not end.
     ///
     /// # Errors
-    /// If there is none, it cannot be read, or it is of another file.
-    pub fn resume(path: &Path, fingerprint: &str) -> anyhow::Result<Self> {
+    /// If there is none, it cannot be read, or it is of another file or went to none of the addresses of `target`.
+    pub fn resume(path: &Path, fingerprint: &str, target: &[String]) -> anyhow::Result<Self> {
         let text = match std::fs::read_to_string(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 bail!("there is nothing to resume: {} is not there; import without --resume", path.display())
@@ -63,6 +67,21 @@ impl State {
             bail!(
                 "{} is of another file, map or way to import: import without --resume (what is in already stays as it is)",
                 path.display()
+            );
+        }
+        let plain = |url: &String| url.trim_end_matches('/').to_lowercase();
+        // One of several instances may be gone meanwhile.
+        if !state.target.iter().any(|url| target.iter().any(|it| plain(it) == plain(url))) {
+            bail!(
+                "{} is of an import into {}, and this one is into {}: give the same --url, or import without --resume (what is in \
+                 already stays as it is)",
+                path.display(),
+                if state.target.is_empty() {
+                    "nobody knows where".to_owned()
+                } else {
+                    state.target.join(", ")
+                },
+                target.join(", ")
             );
         }
         Ok(state)
@@ -103,16 +122,20 @@ mod tests {
     fn a_state_is_taken_up_only_for_its_own_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = State::path_beside(&dir.path().join("products.csv"));
-        let error = State::resume(&path, "a").unwrap_err();
+        let target = ["http://a:1".to_owned(), "http://b:1".to_owned()];
+        let error = State::resume(&path, "a", &target).unwrap_err();
         assert!(error.to_string().contains("nothing to resume"), "{error}");
-        let mut state = State::new("a".to_owned());
+        let mut state = State::new("a".to_owned(), target.to_vec());
         (state.done, state.line, state.tally.new) = (7, 9, 7);
         state.save(&path).unwrap();
-        assert_eq!(State::resume(&path, "a").unwrap(), state);
-        let error = State::resume(&path, "b").unwrap_err();
+        assert_eq!(State::resume(&path, "a", &target).unwrap(), state);
+        assert_eq!(State::resume(&path, "a", &["http://B:1/".to_owned()]).unwrap(), state);
+        let error = State::resume(&path, "a", &["http://c:1".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("into http://a:1, http://b:1, and this one is into http://c:1"), "{error}");
+        let error = State::resume(&path, "b", &target).unwrap_err();
         assert!(error.to_string().contains("another file"), "{error}");
         std::fs::write(&path, "{").unwrap();
-        let error = State::resume(&path, "a").unwrap_err();
+        let error = State::resume(&path, "a", &target).unwrap_err();
         assert!(error.to_string().contains("damaged"), "{error}");
         State::remove(&path).unwrap();
         State::remove(&path).unwrap();

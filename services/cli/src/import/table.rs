@@ -5,11 +5,10 @@ use std::io::{BufRead, Read as _};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use csv::ByteRecord;
 use serde_json::Value;
 
-use super::records::Records;
-use super::row::{Columns, ITEMS, Row};
+use super::records::{LONGEST, Record, Records};
+use super::row::{Columns, Row};
 use super::source::Format;
 
 /// The rows of a file.
@@ -44,26 +43,23 @@ impl Rows {
             let kind = Kind::Ndjson { reader: text, line: 0 };
             return Ok(Self { kind, columns: Arc::default(), separator: b',', number: 0 });
         };
-        let mut first = Vec::new();
-        // Empty lines before the names are no names.
-        while first.iter().all(u8::is_ascii_whitespace) {
-            let before = first.len();
-            text.read_until(b'\n', &mut first).context("reading the names of the columns")?;
-            if first.len() == before {
-                bail!("the file has no column names: its first line must hold them");
-            }
+        let first = first_line(&mut text).context("reading the names of the columns")?;
+        if first.trim_ascii().is_empty() {
+            bail!("the file has no column names: its first line must hold them");
         }
         let separator = separator.unwrap_or_else(|| separator_of(&first));
         let text: Box<dyn BufRead + Send> = Box::new(std::io::Cursor::new(first).chain(text));
         let mut records = Records::new(text, separator);
         let none = "the file has no column names";
-        let (_, mut record) = records.next()?.context(none)?;
-        while record.iter().all(|name| name.iter().all(u8::is_ascii_whitespace)) {
-            (_, record) = records.next()?.context(none)?;
+        let mut record = records.next()?.context(none)?;
+        while record.cells.iter().all(|name| name.trim_ascii().is_empty()) {
+            record = records.next()?.context(none)?;
         }
-        let names = record.iter().map(|name| {
-            let name = std::str::from_utf8(name);
-            name.map(str::to_owned).context(
+        if let Some((why, _)) = record.fault {
+            bail!("the line with the names of the columns, line {}: {why}", record.line);
+        }
+        let names = record.cells.into_iter().map(|name| {
+            String::from_utf8(name).context(
                 "the names of the columns are not UTF-8: save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")",
             )
         });
@@ -93,12 +89,12 @@ impl Rows {
     fn read(&mut self) -> anyhow::Result<Option<Row>> {
         let row = match &mut self.kind {
             Kind::Csv(records) => {
-                let Some((line, record)) = records.next()? else { return Ok(None) };
-                of_record(line, &record, &self.columns)
+                let Some(record) = records.next()? else { return Ok(None) };
+                of_record(record, &self.columns)
             }
             Kind::Ndjson { reader, line } => {
                 let mut bytes = Vec::new();
-                if reader.read_until(b'\n', &mut bytes).context("reading a line")? == 0 {
+                if !read_line(reader, &mut bytes).context("reading a line")? {
                     return Ok(None);
                 }
                 *line += 1;
@@ -128,89 +124,87 @@ impl Iterator for Rows {
     }
 }
 
-fn of_record(line: u64, record: &ByteRecord, columns: &Arc<Columns>) -> Row {
-    let (mut cells, mut broken) = (Vec::with_capacity(record.len()), Vec::new());
-    for (at, cell) in record.iter().enumerate() {
-        match std::str::from_utf8(cell) {
-            Ok(cell) => cells.push(cell.to_owned()),
-            Err(_) => {
-                broken.push((at, cell.to_vec()));
-                cells.push(String::from_utf8_lossy(cell).into_owned());
-            }
+/// The first line that is not blank, with the blank ones before it.
+fn first_line(text: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut first = Vec::new();
+    loop {
+        let some = text.fill_buf()?;
+        let end = some.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
+        let used = end.map_or(some.len(), |at| at + 1);
+        first.extend_from_slice(&some[..used]);
+        text.consume(used);
+        let is_whole = end.is_some() && !first.trim_ascii().is_empty();
+        if used == 0 || is_whole || first.len() > LONGEST {
+            return Ok(first);
         }
+    }
+}
+
+/// Reads a line; of one that is too long, [`LONGEST`] bytes and one more. False at the end.
+fn read_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
+    loop {
+        let some = text.fill_buf()?;
+        if some.is_empty() {
+            return Ok(!line.is_empty());
+        }
+        let end = memchr::memchr(b'\n', some);
+        let used = end.map_or(some.len(), |at| at + 1);
+        let room = (LONGEST + 1).saturating_sub(line.len());
+        line.extend_from_slice(&some[..used.min(room)]);
+        text.consume(used);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+fn of_record(record: Record, columns: &Arc<Columns>) -> Row {
+    let (mut cells, mut broken) = (Vec::with_capacity(record.cells.len()), Vec::new());
+    for (at, cell) in record.cells.into_iter().enumerate() {
+        cells.push(String::from_utf8(cell).unwrap_or_else(|error| {
+            let lossy = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            broken.push((at, error.into_bytes()));
+            lossy
+        }));
     }
     let wanted = columns.names().len();
     let more = cells.iter().skip(wanted).any(|cell| !cell.trim().is_empty());
-    let fault = if record.is_empty() {
-        Some("has more than 4 MiB: is there a quote that nothing closes?".to_owned())
-    } else if more {
-        Some(format!(
-            "has {} cells, but the file has {wanted} columns: is there a separator or a quote in a text without quotes around it?",
-            cells.len()
-        ))
-    } else {
-        None
+    let (fault, raw) = match record.fault {
+        Some((fault, raw)) => (Some(fault), Some(raw)),
+        None if more => {
+            let fault = format!(
+                "has {} cells, but the file has {wanted} columns: is there a separator or a quote in a text without quotes around it?",
+                cells.len()
+            );
+            (Some(fault), None)
+        }
+        None => (None, None),
     };
-    Row { line, number: 0, columns: Arc::clone(columns), cells, broken, json: None, fault }
+    Row { line: record.line, columns: Arc::clone(columns), cells, broken, fault, raw, ..Row::default() }
 }
 
 /// A line of NDJSON: its fields are the columns, those of objects in it with a dot between.
 fn of_json(line: u64, bytes: &[u8]) -> Row {
-    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    let mut row = Row {
-        line,
-        number: 0,
-        columns: Arc::default(),
-        cells: Vec::new(),
-        broken: Vec::new(),
-        json: (!text.trim().is_empty()).then_some(text),
-        fault: None,
-    };
-    let Some(text) = &row.json else { return row };
-    if std::str::from_utf8(bytes).is_err() {
-        row.fault = Some("is not UTF-8: save the file as UTF-8".to_owned());
+    let mut row = Row { line, ..Row::default() };
+    if bytes.len() > LONGEST {
+        row.json = Some(String::from_utf8_lossy(&bytes[..LONGEST / 1_024]).into_owned());
+        row.fault = Some("has more than 4 MiB".to_owned());
         return row;
     }
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Object(fields)) => {
-            let (mut names, mut cells) = (Vec::new(), Vec::new());
-            for (name, value) in fields {
-                flatten(&name, &value, &mut names, &mut cells);
-            }
-            (row.columns, row.cells) = (Arc::new(Columns::new(names)), cells);
+    let text = String::from_utf8_lossy(bytes.trim_ascii()).into_owned();
+    if text.is_empty() {
+        return row;
+    }
+    match contract::json::parse_strictly(bytes) {
+        _ if std::str::from_utf8(bytes).is_err() => {
+            row.fault = Some("is not UTF-8: save the file as UTF-8".to_owned())
         }
+        Ok(Value::Object(fields)) => row.take_fields(&fields),
         Ok(_) => row.fault = Some("must be one JSON object".to_owned()),
         Err(error) => row.fault = Some(format!("must be one JSON object: {error}")),
     }
+    row.json = Some(text);
     row
-}
-
-fn flatten(name: &str, value: &Value, names: &mut Vec<String>, cells: &mut Vec<String>) {
-    let cell = match value {
-        Value::Null => return,
-        Value::Object(fields) => {
-            for (below, value) in fields {
-                flatten(&format!("{name}.{below}"), value, names, cells);
-            }
-            return;
-        }
-        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
-            for (at, item) in items.iter().enumerate() {
-                flatten(&format!("{name}.{at}"), item, names, cells);
-            }
-            return;
-        }
-        Value::Array(items) => items.iter().map(scalar).collect::<Vec<_>>().join(&ITEMS.to_string()),
-        Value::String(_) | Value::Number(_) | Value::Bool(_) => scalar(value),
-    };
-    names.push(name.to_owned());
-    cells.push(cell);
-}
-
-fn scalar(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// The separator of a table, told by its first line: what stands there most often outside quotes.
@@ -271,6 +265,27 @@ mod tests {
         assert_eq!(rows[1].fault, None);
         assert!(rows[2].fault.as_ref().unwrap().contains("3 cells"), "{:?}", rows[2].fault);
         assert_eq!(rows[3].broken, vec![(1, b"Caf\xe9".to_vec())]);
+    }
+
+    #[test]
+    fn lines_that_end_with_a_carriage_return_alone_are_lines() {
+        let rows = rows(b"\rsku;name\r1;a\r\r2;\"b\rc\"\r", Format::Csv(None));
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [3, 5]);
+        assert_eq!(rows[1].get("name"), Some("b\rc"));
+        let error = Rows::open(Box::new(&b"a,\"b\n1,2\n"[..]), Format::Csv(None)).unwrap_err();
+        assert!(error.to_string().contains("quote that opens in line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_json_line_that_is_too_long_or_says_a_field_twice_costs_its_row_only() {
+        let mut text = vec![b'x'; 2 * LONGEST];
+        text.extend_from_slice(b"\n{\"a\": 1, \"a\": 2}\n{\"a\": {\"b\": 1, \"b\": 1}}\n{\"a\": 1}");
+        let rows = Rows::open(Box::new(std::io::Cursor::new(text)), Format::Ndjson).unwrap();
+        let rows: Vec<Row> = rows.map(Result::unwrap).collect();
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert!(rows[0].fault.as_ref().unwrap().contains("4 MiB"), "{:?}", rows[0].fault);
+        assert!(rows[1].fault.is_some() && rows[2].fault.is_some());
+        assert_eq!((rows[3].get("a"), &rows[3].fault), (Some("1"), &None));
     }
 
     #[test]

@@ -139,6 +139,11 @@ impl Template {
         self.0.iter().any(|part| matches!(part, Part::Column { name, .. } if name.matches(column).is_some()))
     }
 
+    /// Whether it has the row's number in it.
+    pub(crate) fn has_number(&self) -> bool {
+        self.0.iter().any(|part| matches!(part, Part::Number { .. }))
+    }
+
     /// The names in it, for people.
     pub(crate) fn columns(&self) -> Vec<&str> {
         let name = |part: &'_ Part| matches!(part, Part::Column { .. });
@@ -173,6 +178,23 @@ impl Template {
 
     /// Its value in `row`; none if one of its columns is blank, or all of those that may be.
     pub(crate) fn filled(&self, row: &Row, is_blank: impl Fn(&str) -> bool) -> Option<Value> {
+        self.joined(row, is_blank, |cell| cell)
+    }
+
+    /// Like [`Template::filled`], but a `/` in a cell is not one between cells: other cells make other texts.
+    pub(crate) fn identity(&self, row: &Row, is_blank: impl Fn(&str) -> bool) -> Option<Value> {
+        if self.0.len() == 1 {
+            return self.values(row, is_blank).into_iter().next();
+        }
+        self.joined(row, is_blank, |cell| cell.replace('~', "~0").replace('/', "~1"))
+    }
+
+    fn joined(
+        &self,
+        row: &Row,
+        is_blank: impl Fn(&str) -> bool,
+        written: impl Fn(String) -> String,
+    ) -> Option<Value> {
         let (mut text, mut from) = (String::new(), None);
         for part in &self.0 {
             match part {
@@ -184,7 +206,7 @@ impl Template {
                 Part::Column { name, optional, change } => {
                     match row.get(&name.0).filter(|cell| !is_blank(cell)) {
                         Some(cell) => {
-                            text.push_str(&changed(cell, *change));
+                            text.push_str(&written(changed(cell, *change)));
                             from.get_or_insert(&name.0);
                         }
                         None if *optional => {}
@@ -257,6 +279,13 @@ mod tests {
         assert_eq!(filled("{carat} {note}"), None);
         assert_eq!(filled("x"), None);
         assert_eq!(filled("{note?}"), None);
+        let identity = |a: &str, b: &str| {
+            let row = Row::of(&[("a", a), ("b", b)]);
+            Template::try_from("{a}/{b?}".to_owned()).unwrap().identity(&row, |_| false).unwrap().text
+        };
+        assert_eq!(identity("tee", "M"), "tee/M");
+        let all = [("a/b", "c"), ("a", "b/c"), ("a~1b", "c"), ("a~01b", "c")].map(|(a, b)| identity(a, b));
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len(), "{all:?}");
         for wrong in ["{carat", "{carat|upper}", "{#:x}", "{#:99}"] {
             assert!(Template::try_from(wrong.to_owned()).is_err(), "{wrong}");
         }

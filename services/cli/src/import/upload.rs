@@ -3,9 +3,8 @@
 //! are sent again (their idempotency keys make that harmless), also when the command service is killed in between. What
 //! trying again cannot help ends it at once; what may pass ends it when nothing was answered for as long as its patience.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -13,6 +12,9 @@ use futures::StreamExt as _;
 use serde::Deserialize;
 
 use super::refusal::Failure;
+
+/// How long the body of a refusal is waited for.
+const BODY: Duration = Duration::from_secs(10);
 
 /// Where and how to upload.
 #[derive(Clone, Debug)]
@@ -76,7 +78,8 @@ impl Answer {
 pub struct Uploading<'a> {
     upload: &'a Upload,
     client: reqwest::Client,
-    progressed: Mutex<Instant>,
+    /// When an answer came last; at first, when the first request was sent.
+    progressed: Mutex<Option<Instant>>,
     turn: AtomicUsize,
     told: AtomicBool,
 }
@@ -121,7 +124,7 @@ impl Upload {
         Ok(Uploading {
             upload: self,
             client,
-            progressed: Mutex::new(Instant::now()),
+            progressed: Mutex::new(None),
             turn: AtomicUsize::new(0),
             told: AtomicBool::new(false),
         })
@@ -142,6 +145,7 @@ impl Uploading<'_> {
         let urls = &self.upload.urls;
         let mut turn = self.turn.fetch_add(1, Ordering::Relaxed);
         while !open.is_empty() {
+            self.progressed().get_or_insert_with(Instant::now);
             let body = open.iter().fold(String::new(), |body, &index| body + &lines[index] + "\n");
             let mut done = 0;
             let mut again = Vec::new();
@@ -159,7 +163,7 @@ impl Uploading<'_> {
                 })
                 .await;
             if done > again.len() {
-                *self.progressed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                *self.progressed() = Some(Instant::now());
             }
             again.extend_from_slice(&open[done..]);
             open = again;
@@ -174,13 +178,17 @@ impl Uploading<'_> {
         Ok(())
     }
 
+    fn progressed(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.progressed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Goes on after what may pass, for as long as there is patience; says so once.
     fn judge(&self, url: &str, failure: Failure) -> anyhow::Result<()> {
         let Failure { may_pass, why } = failure;
         if !may_pass {
             bail!("{url} {why}");
         }
-        let idle = self.progressed.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+        let idle = self.progressed().map_or(Duration::ZERO, |at| at.elapsed());
         let patience = self.upload.patience;
         if idle > patience {
             bail!("{url} {why}; no line was answered for {idle:.0?}");
@@ -200,10 +208,12 @@ impl Uploading<'_> {
             .send();
         let patience = self.upload.patience;
         let answer = tokio::time::timeout(patience, sent).await.map_err(|_| Failure::of_silence(patience))?;
-        let answer = answer.map_err(|error| Failure::of_transport(&error))?;
+        let answer = answer.map_err(|error| Failure::of_transport(error))?;
         let status = answer.status();
         if status != reqwest::StatusCode::OK {
-            return Err(Failure::of_status(status, &answer.text().await.unwrap_or_default()));
+            // The status says enough if its body does not come.
+            let body = tokio::time::timeout(patience.min(BODY), answer.text()).await;
+            return Err(Failure::of_status(status, &body.ok().and_then(Result::ok).unwrap_or_default()));
         }
         let content_type =
             answer.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
@@ -231,5 +241,35 @@ impl Uploading<'_> {
             rest.drain(..start);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refusal_whose_body_never_ends_is_one_all_the_same() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let serving = tokio::spawn(async move {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut request = [0; 512];
+            client.read(&mut request).await.unwrap();
+            client.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 99\r\n\r\n{").await.unwrap();
+            client
+        });
+        let upload = Upload { urls: vec![url], chunk: 1, parallel: 1, patience: Duration::from_millis(300) };
+        let uploading = upload.begin().unwrap();
+        // What comes before the first request does not count.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        assert_eq!(*uploading.progressed(), None);
+        let lines = ["{}".to_owned()];
+        let sent = tokio::time::timeout(Duration::from_secs(20), uploading.send(&lines, |_, _| {}));
+        let error = sent.await.unwrap().unwrap_err().to_string();
+        assert!(error.contains("404") && error.contains("no bulk API"), "{error}");
+        drop(serving.await);
     }
 }

@@ -84,6 +84,14 @@ pub fn bulk_line(addressed: &AddressedCommand) -> String {
     Value::Object(line).to_string()
 }
 
+/// Reads one JSON value as strictly as all that is read here: a field that comes twice is an error.
+///
+/// # Errors
+/// If it is not one: what and where.
+pub fn parse_strictly(text: &[u8]) -> Result<Value, serde_json::Error> {
+    strict::parse(text)
+}
+
 fn parse(text: &[u8]) -> Result<Value, FieldErrors> {
     strict::parse(text).map_err(|error| FieldErrors::of_whole(format!("must be JSON: {error}")))
 }

@@ -61,7 +61,7 @@ metrics! {
     VIOLATIONS_TOTAL = "ledger_violations_total", Kind::Counter,
         "Records no correct writer can have written: someone must look.";
     DISCARDS_TOTAL = "ledger_discards_total", Kind::Counter,
-        "Times the state of a partition was thrown away and built again, by reason.";
+        "Times the state of a partition was thrown away and built again, by partition.";
     NEXT_OFFSET = "ledger_next_offset", Kind::Gauge,
         "The first offset not applied, by partition.";
     HOT_PRODUCTS = "folio_hot_products", Kind::Gauge,

@@ -1,7 +1,8 @@
 //! The import itself. Promises that memory holds a few thousand products however many the file has, that the state file
 //! never says more than what was acknowledged, and that rows are told in the file's order.
 
-use std::time::Instant;
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use contract::AddressedCommand;
@@ -9,6 +10,7 @@ use contract::json::bulk_line;
 use futures::StreamExt as _;
 use futures::stream::FuturesOrdered;
 use indicatif::ProgressBar;
+use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::plan::Plan;
@@ -22,6 +24,8 @@ use crate::say::say;
 const CHUNK: usize = 1_000;
 /// Requests at a time.
 const PARALLEL: usize = 4;
+/// How often a log is told how far the import is.
+const TELL: Duration = Duration::from_secs(10);
 
 /// What became of a product.
 enum Verdict {
@@ -39,7 +43,7 @@ enum Verdict {
 pub async fn import(plan: &Plan, urls: Vec<String>) -> anyhow::Result<Tally> {
     let upload = Upload { urls, chunk: CHUNK, parallel: PARALLEL, patience: plan.options.patience() };
     let uploading = upload.begin()?;
-    let mut progress = Progress::begin(plan)?;
+    let mut progress = Progress::begin(plan, &upload.urls)?;
     let began = Instant::now();
     let mut entries = plan.catalog.entries()?;
     let outcome = progress.through(&mut entries, plan, &uploading).await;
@@ -67,18 +71,19 @@ struct Progress {
 }
 
 impl Progress {
-    fn begin(plan: &Plan) -> anyhow::Result<Self> {
+    fn begin(plan: &Plan, target: &[String]) -> anyhow::Result<Self> {
         let bar = bar("importing", plan.catalog.len());
         let fingerprint = plan.fingerprint();
         let Some(input) = file(&plan.options) else {
             if plan.options.resume {
                 bail!("the sample catalog is imported as a whole: import it without --resume");
             }
-            return Ok(Self { state: State::new(fingerprint), state_path: None, rejected: None, bar });
+            let state = State::new(fingerprint, target.to_vec());
+            return Ok(Self { state, state_path: None, rejected: None, bar });
         };
         let path = State::path_beside(input);
         let state = if plan.options.resume {
-            let state = State::resume(&path, &fingerprint)?;
+            let state = State::resume(&path, &fingerprint, target)?;
             say!("going on after line {}, where {} products are done", state.line, state.done);
             state
         } else {
@@ -87,7 +92,7 @@ impl Progress {
                     "an earlier import of this file did not end; this one begins anew (--resume would go on)"
                 );
             }
-            State::new(fingerprint)
+            State::new(fingerprint, target.to_vec())
         };
         let rejected = Rejected::open(Rejected::path_beside(input), &plan.catalog, state.rejected_bytes)?;
         let progress = Self { state, state_path: Some(path), rejected: Some(rejected), bar };
@@ -105,6 +110,8 @@ impl Progress {
         let first = plan.options.first.unwrap_or(usize::MAX);
         let mut left = entries.by_ref().take(first).skip(self.state.done as usize);
         let mut under_way = FuturesOrdered::new();
+        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TELL, TELL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while under_way.len() < PARALLEL {
                 let batch = left.by_ref().take(CHUNK).collect::<anyhow::Result<Vec<Entry>>>()?;
@@ -113,13 +120,19 @@ impl Progress {
                 }
                 under_way.push_back(send(uploading, batch, update, run));
             }
-            let Some(done) = under_way.next().await else { return Ok(()) };
-            self.settle(done?)?;
+            tokio::select! {
+                done = under_way.next() => match done {
+                    Some(done) => self.settle(done?)?,
+                    None => return Ok(()),
+                },
+                _ = ticks.tick() => self.tell(),
+            }
         }
     }
 
     /// Writes down what became of a batch.
     fn settle(&mut self, done: Vec<(Entry, Verdict)>) -> anyhow::Result<()> {
+        self.rejected.as_mut().map_or(Ok(()), Rejected::set_aside)?;
         for (entry, verdict) in done {
             let tally = &mut self.state.tally;
             match verdict {
@@ -140,6 +153,17 @@ impl Progress {
         }
         self.state.rejected_bytes = self.rejected.as_ref().map_or(0, Rejected::bytes);
         self.save()
+    }
+
+    /// How far it is, for logs: a terminal has the bar.
+    fn tell(&self) {
+        let mut stderr = std::io::stderr();
+        if stderr.is_terminal() {
+            return;
+        }
+        let (done, row, rows) = (self.state.done, self.bar.position(), self.bar.length().unwrap_or_default());
+        // Nobody is left to tell if standard error is gone.
+        drop(writeln!(stderr, "folio: {done} products are done, row {row} of {rows}"));
     }
 
     fn save(&self) -> anyhow::Result<()> {

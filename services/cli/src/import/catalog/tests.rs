@@ -210,3 +210,180 @@ fn a_product_comes_once_in_a_file() {
         "line 4: is product a, and so is line 2: a product may come once in a file"
     );
 }
+
+/// The file `name` with this text, in a folder that stays as long as the first value.
+fn written(name: &str, text: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    (dir, path)
+}
+
+/// What is told of each product that cannot go in; none for one that can.
+fn told(catalog: &Catalog) -> Vec<Option<String>> {
+    let told = |entry: Entry| {
+        let problems = entry.command.err()?;
+        Some(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+    };
+    catalog.entries().unwrap().map(|entry| told(entry.unwrap())).collect()
+}
+
+fn mapped(path: std::path::PathBuf, yaml: &str) -> Catalog {
+    let source = Source::File(path);
+    let format = source.format().unwrap();
+    let map = Map::parse(yaml).unwrap();
+    Catalog::open(source, format, Shape::Mapped(Box::new(map)), wishes("EUR", None)).unwrap()
+}
+
+#[test]
+fn what_takes_from_a_row_that_cannot_be_read_says_so() {
+    let names = "Handle,Title,Vendor,Type,Option1 Name,Option1 Value,Variant SKU,Variant Price\n";
+    for (head, why) in [
+        (&b"tee,Caf\xe9,Acme,Shirts,Size,S,a,1.50\n"[..], "UTF-8"),
+        (b"tee,Tee,Acme,Shirts,Size,S,a,1.50,,more\n", "10 cells"),
+        (b"tee,\"Tee 12\" x\",Acme,Shirts,Size,S,a,1.50\n", "text behind the quote"),
+    ] {
+        let rows = [names.as_bytes(), head, b"tee,,,,,M,b,2.50\ncap,Cap,Acme,Hats,,,c,3.50\n"].concat();
+        let (_dir, path) = written("a.csv", &rows);
+        let told = told(&open(Source::File(path), wishes("EUR", None)));
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].as_ref().unwrap().contains(why), "{told:?}");
+        let second = told[1].as_ref().unwrap();
+        assert!(second.starts_with("line 3: takes from line 2, which cannot be read"), "{told:?}");
+        assert!(!second.contains("blank") && told[2].is_none(), "{told:?}");
+    }
+}
+
+#[test]
+fn a_parent_that_cannot_be_read_or_is_missing_is_told() {
+    let rows = b"ID,Type,SKU,Name,Published,Categories,Regular price,Parent\n\
+        1,variable,tee,Caf\xe9,1,Shirts,,\n2,variation,tee-s,Tee S,1,,12.50,tee\n\
+        3,subscription_variation,cap-s,Cap S,1,Hats,2.50,cap\n4,variable-subscription,sub,Sub,1,Subs,,\n\
+        5,subscription_variation,sub-m,Sub M,1,,2.50,sub\n";
+    let (_dir, path) = written("woo.csv", rows);
+    let catalog = open(Source::File(path.clone()), wishes("EUR", None));
+    let told = told(&catalog);
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[0].as_ref().unwrap().starts_with("line 2, column \"Name\": is not UTF-8"), "{told:?}");
+    assert!(told[1].as_ref().unwrap().contains("takes from line 2"), "{told:?}");
+    assert!(
+        told[2].as_ref().unwrap().starts_with("line 4, column \"Parent\": \"cap\" is not in this file"),
+        "{told:?}"
+    );
+    assert_eq!(told[3], None);
+    // The parent is in the file of what was left out, once.
+    let mut rejected = Rejected::open(Rejected::path_beside(&path), &catalog, 0).unwrap();
+    for entry in catalog.entries().unwrap().map(Result::unwrap).filter(|entry| entry.command.is_err()) {
+        rejected.add(&entry, "x").unwrap();
+    }
+    let text = std::fs::read(rejected.path().unwrap()).unwrap();
+    assert_eq!(String::from_utf8_lossy(&text).matches(",1,variable,tee").count(), 1);
+}
+
+#[test]
+fn a_row_whose_quotes_are_wrong_is_kept_and_no_row_before_it_is_mended() {
+    let text = b"sku,name,price\na,\"A 12\" pipe\",1.00\nb,B,1.00\nc,\"open,1.00\nd,D,1.00\n";
+    let (_dir, path) = written("a.csv", text);
+    let catalog = open(Source::File(path.clone()), wishes("EUR", None));
+    let all = told(&catalog);
+    assert_eq!(all.len(), 3, "{all:?}");
+    assert!(all[2].as_ref().unwrap().contains("lines 4 to 5 were taken for this row"), "{all:?}");
+    let mut rejected = Rejected::open(Rejected::path_beside(&path), &catalog, 0).unwrap();
+    for entry in catalog.entries().unwrap().map(Result::unwrap).filter(|entry| entry.command.is_err()) {
+        rejected.add(&entry, "x").unwrap();
+    }
+    let path = rejected.path().unwrap().to_owned();
+    let kept = std::fs::read_to_string(&path).unwrap();
+    assert!(kept.contains("\"a,\"\"A 12\"\" pipe\"\",1.00\"") && kept.contains("d,D,1.00"), "{kept}");
+    let again = told(&open(Source::File(path), wishes("EUR", None)));
+    assert_eq!(again.iter().filter(|it| it.is_some()).count(), 2, "{again:?}");
+}
+
+const GROUPED: &str = "rows: {group_by: [h]}\nproduct_id: '{h}-{sku}'\nsku: sku\nname: title\nbrand: maker.name\n\
+    category: {from: type}\nprice: {from: price}\n";
+
+#[test]
+fn lines_of_json_take_from_each_other_by_name() {
+    let text = br#"{"h": "tee", "title": "Tee", "type": "Shirts", "maker": {"name": "Acme"}, "sku": "a", "price": 1.5}
+{"price": "x", "sku": "b", "h": "tee"}
+{"price": 1.299, "sku": "c", "h": "tee", "title": "Tee XL"}
+"#;
+    let (_dir, path) = written("a.ndjson", text);
+    let catalog = mapped(path.clone(), GROUPED);
+    let entries: Vec<Entry> = catalog.entries().unwrap().map(Result::unwrap).collect();
+    let problems: Vec<String> = entries
+        .iter()
+        .filter_map(|it| it.command.as_ref().err())
+        .flatten()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].contains("\"x\" is not a price"), "{problems:?}");
+    // A JSON number has a point, and nothing else: it cannot be read in two ways.
+    assert!(problems[1].contains("1.299") && problems[1].contains("has 3 decimals"), "{problems:?}");
+    let mut rejected = Rejected::open(Rejected::path_beside(&path), &catalog, 0).unwrap();
+    rejected.add(&entries[1], "x").unwrap();
+    let kept = std::fs::read_to_string(rejected.path().unwrap()).unwrap();
+    assert!(kept.contains(r#""title":"Tee""#) && kept.contains(r#""maker":{"name":"Acme"}"#), "{kept}");
+}
+
+#[test]
+fn numbers_of_rows_are_not_made_of_what_was_left_out() {
+    let yaml =
+        "product_id: 'd-{#}'\nname: n\nbrand: {default: b}\ncategory: {default: c}\nprice: {from: p}\n";
+    let map = Map::parse(yaml).unwrap();
+    let shape = Shape::Mapped(Box::new(map));
+    for (name, text) in [
+        ("a.csv", &b"import_line,import_reason,n,p\n7,x,Tee,1.50\n"[..]),
+        ("a.ndjson", br#"{"import_line": 7, "n": "Tee", "p": 1.5}"#),
+    ] {
+        let (_dir, path) = written(name, text);
+        let source = Source::File(path);
+        let format = source.format().unwrap();
+        let error = Catalog::open(source, format, shape.clone(), wishes("EUR", None)).unwrap_err();
+        assert!(error.to_string().contains("numbers of rows"), "{error}");
+    }
+    let (_dir, path) = written("a.csv", b"n,p\nTee,1.50\n");
+    assert_eq!(products(&mapped(path, yaml))[0]["product_id"], "d-1");
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_no_whole() {
+    let (_dir, path) = written("a.csv", b"sku,name,price\na,A,1.00\nb,B,1.00\n");
+    let catalog = open(Source::File(path.clone()), wishes("EUR", None));
+    for text in ["sku,name,price\na,A,1.00\n", "sku,name,price\na,A,1.00\nb,B,1.00\nc,C,1.00\n"] {
+        std::fs::write(&path, text).unwrap();
+        let all: Vec<_> = catalog.entries().unwrap().collect();
+        let error = all.last().unwrap().as_ref().unwrap_err().to_string();
+        assert!(error.contains("changed while it was read: it had 2 rows"), "{error}");
+        assert_eq!(all.iter().filter(|entry| entry.is_err()).count(), 1);
+    }
+}
+
+#[test]
+fn what_was_left_out_before_is_not_lost() {
+    let (dir, path) = written("a.csv", b"sku,name,price\na,A,cheap\n");
+    let (rejected_path, old) = (Rejected::path_beside(&path), dir.path().join("a.rejected.csv.old"));
+    std::fs::write(&rejected_path, "mine").unwrap();
+    let catalog = open(Source::File(path), wishes("EUR", None));
+    let entry = catalog.entries().unwrap().next().unwrap().unwrap();
+    let mut rejected = Rejected::open(rejected_path.clone(), &catalog, 0).unwrap();
+    assert_eq!(std::fs::read_to_string(&rejected_path).unwrap(), "mine", "nothing was answered yet");
+    rejected.set_aside().unwrap();
+    assert_eq!(std::fs::read_to_string(&old).unwrap(), "mine");
+    rejected.add(&entry, "x").unwrap();
+    rejected.set_aside().unwrap();
+    let bytes = rejected.bytes();
+    let whole = std::fs::read_to_string(&rejected_path).unwrap();
+    // Whoever resumes keeps what was acknowledged, and what is behind it.
+    std::fs::write(&rejected_path, format!("{whole}mended")).unwrap();
+    let mut rejected = Rejected::open(rejected_path.clone(), &catalog, bytes).unwrap();
+    assert_eq!(std::fs::read_to_string(&rejected_path).unwrap(), whole);
+    rejected.add(&entry, "y").unwrap();
+    assert!(std::fs::read_to_string(&rejected_path).unwrap().starts_with(&whole));
+    let second = dir.path().join("a.rejected.csv.old2");
+    assert!(std::fs::read_to_string(second).unwrap().ends_with("mended"));
+    std::fs::write(&rejected_path, "short").unwrap();
+    let error = Rejected::open(rejected_path, &catalog, bytes).unwrap_err();
+    assert!(format!("{error:#}").contains("without --resume"), "{error:#}");
+}

@@ -171,4 +171,12 @@ fn a_line_of_our_own_form_is_read_as_the_service_reads_it() {
         assert!(problems.iter().any(|it| it.contains(expected)), "{expected}: {problems:?}");
     }
     assert!(own("[]").is_err());
+    // Each value is allowed, but all together make a record that the service would refuse.
+    let many: serde_json::Map<String, JsonValue> =
+        (0..64).map(|n| (format!("a{n}"), "\u{1f48e}".repeat(1_000).into())).collect();
+    let mut large: JsonValue = serde_json::from_str(good).unwrap();
+    large["attributes"] = many.into();
+    large["description"] = "\u{1f48e}".repeat(10_000).into();
+    let problems = own(&large.to_string()).unwrap_err();
+    assert!(problems[0].contains("is too large"), "{problems:?}");
 }
