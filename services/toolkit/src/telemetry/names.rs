@@ -99,7 +99,7 @@ metrics! {
     HTTP_REQUEST_SECONDS = "folio_http_request_seconds", Kind::Histogram(SECONDS),
         "Seconds to answer a request, by route.";
     GRPC_REQUESTS_TOTAL = "folio_grpc_requests_total", Kind::Counter,
-        "Calls answered, by method and code.";
+        "Calls answered, by method (none: of what is no method here) and code.";
     GRPC_REQUEST_SECONDS = "folio_grpc_request_seconds", Kind::Histogram(SECONDS),
         "Seconds to answer a call, by method.";
     QUERIES_TOTAL = "folio_queries_total", Kind::Counter,
