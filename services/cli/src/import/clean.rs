@@ -62,7 +62,10 @@ fn is_mark(c: char) -> bool {
 
 /// What may stand in a text of many lines, but only hides in one of one line: the soft hyphen, the grapheme joiner, fillers.
 fn is_filler(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}')
+    matches!(
+        c,
+        '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
+    )
 }
 
 /// The space separators of Unicode, but for the plain one.

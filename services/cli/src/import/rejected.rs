@@ -186,7 +186,8 @@ fn of_json(row: &Row, reason: &str) -> Value {
     fields.insert(ADDED[0].to_owned(), row.line.into());
     fields.insert(ADDED[1].to_owned(), reason.into());
     match serde_json::from_str(text) {
-        Ok(Value::Object(own)) => {
+        // What says a field twice has no right reading: whoever mends it sees both.
+        Ok(Value::Object(own)) if row.fault.is_none() => {
             fields.extend(own.into_iter().filter(|(name, _)| !ADDED.contains(&name.as_str())));
         }
         _ => drop(fields.insert("import_text".to_owned(), text.into())),

@@ -299,6 +299,21 @@ fn a_row_whose_quotes_are_wrong_is_kept_and_no_row_before_it_is_mended() {
     assert_eq!(again.iter().filter(|it| it.is_some()).count(), 2, "{again:?}");
 }
 
+#[test]
+fn a_line_that_says_a_field_twice_is_refused_and_kept_as_it_was() {
+    let line = r#"{"sku": "a", "name": "A", "name": "B", "brand": "b", "category": "c", "price": {"minor_units": 1, "currency": "EUR"}}"#;
+    let (_dir, path) = written("a.ndjson", format!("{line}\n").as_bytes());
+    let source = Source::File(path.clone());
+    let catalog = Catalog::open(source, Format::Ndjson, Shape::Own, Wishes::default()).unwrap();
+    let entry = catalog.entries().unwrap().next().unwrap().unwrap();
+    let problems = entry.command.as_ref().unwrap_err();
+    assert!(problems[0].to_string().contains("name"), "{problems:?}");
+    let mut rejected = Rejected::open(Rejected::path_beside(&path), &catalog, 0).unwrap();
+    rejected.add(&entry, "x").unwrap();
+    let kept: JsonValue = serde_json::from_slice(&std::fs::read(rejected.path().unwrap()).unwrap()).unwrap();
+    assert_eq!(kept["import_text"], line);
+}
+
 const GROUPED: &str = "rows: {group_by: [h]}\nproduct_id: '{h}-{sku}'\nsku: sku\nname: title\nbrand: maker.name\n\
     category: {from: type}\nprice: {from: price}\n";
 
