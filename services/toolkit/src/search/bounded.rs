@@ -72,14 +72,16 @@ impl Client {
 }
 
 impl Search {
-    /// Runs a search whose answer is read up to `max_bytes`; `None`: it is longer. Ask for less then.
+    /// Runs a search whose answer is read up to `max_bytes`; `None`: it is longer. Ask for less then. Searches of the same
+    /// `preference`, letters and digits, are answered by the same copies of the index as long as they are there.
     pub async fn search_bounded<T: DeserializeOwned>(
         &self,
         index: &str,
+        preference: &str,
         body: Value,
         max_bytes: usize,
     ) -> Result<Option<T>, SearchError> {
-        let path = search_path(index);
+        let path = format!("{}&preference={preference}", search_path(index));
         let request = || describe(Method::Post, &path);
         let unreachable = |problem: String| SearchError::Unreachable { request: request(), problem };
         let sent = self.bounded.post(&path, body.to_string()).map_err(&unreachable)?;
@@ -145,7 +147,11 @@ mod tests {
     }
 
     async fn ask(config: SearchConfig, max_bytes: usize) -> Result<Option<Value>, SearchError> {
-        Search::connect(&config).await.unwrap().search_bounded("i", serde_json::json!({}), max_bytes).await
+        Search::connect(&config)
+            .await
+            .unwrap()
+            .search_bounded("i", "p1", serde_json::json!({}), max_bytes)
+            .await
     }
 
     #[tokio::test]

@@ -8,6 +8,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::fold::normal;
 
+/// What ends a word as a part of it.
+pub(super) const SIGNS: [char; 2] = ['+', '#'];
 /// A character with its marks, or an emoji of several, is cut here.
 const LONGEST_CHARACTER: usize = 24;
 
@@ -17,6 +19,8 @@ pub(super) struct Chunk {
     pub(super) kind: ChunkKind,
     /// Nothing but blanks lies between it and the chunk before.
     pub(super) follows_blank: bool,
+    /// Nothing at all does.
+    pub(super) adjoins: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +41,13 @@ pub(super) struct Part {
     pub(super) joint: Option<char>,
     /// What else it may be: "1,000" is a thousand, or one with three decimals.
     pub(super) other: Option<String>,
+    /// The numbers that it may be a list of: "35,36,37".
+    pub(super) list: Vec<String>,
 }
 
 impl Part {
     fn new(text: &str, kind: PartKind, joint: Option<char>) -> Self {
-        Self { text: text.to_owned(), kind, joint, other: None }
+        Self { text: text.to_owned(), kind, joint, other: None, list: Vec::new() }
     }
 }
 
@@ -80,12 +86,14 @@ pub(in crate::search) fn count(text: &str) -> usize {
 
 /// The words of a text.
 pub(super) fn chunks(text: &str) -> Vec<Chunk> {
-    let text = normal(text);
-    let mut splitter = Splitter { found: Vec::new(), word: Vec::new(), gap: Gap::Start };
-    let graphemes: Vec<&str> = text.graphemes(true).collect();
+    let text = mixed_numbers(&normal(text));
+    let mut splitter = Splitter { found: Vec::new(), word: Vec::new(), gap: Gap::Start, before: ' ' };
+    let mut graphemes: Vec<&str> = text.graphemes(true).collect();
+    graphemes.dedup_by(|one, other| *one == "-" && *other == "-");
     for (at, grapheme) in graphemes.iter().enumerate() {
         let next = graphemes.get(at + 1).map_or(Class::Blank, |next| class(next));
         splitter.take(grapheme, next);
+        splitter.before = grapheme.chars().next().unwrap_or(' ');
     }
     splitter.end_word();
     splitter.found
@@ -105,6 +113,8 @@ struct Splitter {
     /// The parts of the word that is not at its end yet. The last is empty after a joint.
     word: Vec<Part>,
     gap: Gap,
+    /// What was taken last.
+    before: char,
 }
 
 impl Splitter {
@@ -138,8 +148,9 @@ impl Splitter {
     fn other(&mut self, grapheme: &str, next: Class) {
         let sign = grapheme.chars().next().unwrap_or(' ');
         let goes_on = matches!(next, Class::Letter | Class::Digit);
+        let is_first = self.word.len() == 1;
         let Some(last) = self.word.last_mut() else {
-            if matches!(sign, '.' | ',') && next == Class::Digit && self.gap != Gap::None {
+            if matches!(sign, '.' | ',') && next == Class::Digit && opens(self.before) {
                 self.append("0.", PartKind::Number);
             } else {
                 self.gap = Gap::Break;
@@ -148,9 +159,25 @@ impl Splitter {
         };
         match sign {
             '.' | ',' if last.kind == PartKind::Number && next == Class::Digit => last.text.push(sign),
-            '+' | '#' if !goes_on => {
+            // "10*20" is 10x20.
+            '*' if last.kind == PartKind::Number && next == Class::Digit => {
+                self.word.push(Part::new("x", PartKind::Letters, None));
+            }
+            // The second of "C++17", and "C#12".
+            '+' | '#'
+                if !goes_on
+                    || last.kind == PartKind::Signed
+                    || (sign == '#' && next == Class::Digit && is_single_letter(last)) =>
+            {
                 last.text.push(sign);
                 last.kind = PartKind::Signed;
+            }
+            // "N°5" is also "No 5".
+            '°' if last.text == "n" && is_first => {
+                last.other = Some("no".to_owned());
+                if goes_on {
+                    self.word.push(Part::new("", PartKind::Letters, Some(sign)));
+                }
             }
             '.' | '-' | '_' | '\'' | '/' | '&' | '+' | '#' | '*' | ':' | '@' | '|' | '=' | '·' if goes_on => {
                 self.word.push(Part::new("", PartKind::Letters, Some(sign)));
@@ -178,16 +205,23 @@ impl Splitter {
         if parts.is_empty() {
             return;
         }
-        for part in parts.iter_mut().filter(|part| part.kind == PartKind::Number) {
-            (part.text, part.other) = number(&part.text);
+        for part in &mut parts {
+            let end = part.text.trim_end_matches(SIGNS).len();
+            let (figures, signs) = part.text.split_at(end);
+            if part.kind != PartKind::Letters && figures.starts_with(|c: char| c.is_ascii_digit()) {
+                part.list = list(figures);
+                let (number, other) = number(figures);
+                part.other = other.map(|other| other + signs);
+                part.text = number + signs;
+            }
         }
         self.push(ChunkKind::Word(parts));
     }
 
     fn push(&mut self, kind: ChunkKind) {
-        let follows_blank = self.gap == Gap::Blank;
+        let (follows_blank, adjoins) = (self.gap == Gap::Blank, self.gap == Gap::None);
         self.gap = Gap::None;
-        self.found.push(Chunk { kind, follows_blank });
+        self.found.push(Chunk { kind, follows_blank, adjoins });
     }
 }
 
@@ -207,6 +241,63 @@ fn number(text: &str) -> (String, Option<String>) {
         (1, _) if text.rfind('.') < text.find(',') => (text.replace('.', "").replace(',', "."), None),
         _ => (text.to_owned(), None),
     }
+}
+
+/// The numbers that this may be a list of. Two are one if they may be a price or a thousand: "1,5", "1,000".
+fn list(text: &str) -> Vec<String> {
+    let numbers: Vec<&str> = text.split(',').collect();
+    let are_long = |length: usize| numbers.iter().all(|number| number.len() == length);
+    let is_thousands = numbers[1..].iter().all(|number| number.len() == 3)
+        && (numbers[0].len() < 3 || numbers[1..].iter().any(|number| number.starts_with('0')));
+    let is_list = match numbers.len() {
+        0 | 1 => false,
+        2 => are_long(2),
+        _ => !is_thousands && numbers.iter().all(|number| number.matches('.').count() <= 1),
+    };
+    if is_list { numbers.into_iter().map(str::to_owned).collect() } else { Vec::new() }
+}
+
+/// "1 1/2" is one number, as "1-1/2" is.
+fn mixed_numbers(text: &str) -> String {
+    let mut mixed = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices(' ') {
+        if ends_with_whole_number(&text[..at]) && begins_with_fraction(&text[at + 1..]) {
+            mixed.push_str(&text[from..at]);
+            mixed.push('-');
+            from = at + 1;
+        }
+    }
+    mixed + &text[from..]
+}
+
+fn ends_with_whole_number(text: &str) -> bool {
+    let figures = text.chars().rev().take_while(char::is_ascii_digit).take(4).count();
+    let rest = &text[..text.len() - figures];
+    (1..=3).contains(&figures)
+        && !rest.ends_with(|c: char| c.is_alphanumeric() || matches!(c, '.' | ',' | '-' | '/'))
+}
+
+/// As inches have them.
+fn begins_with_fraction(text: &str) -> bool {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '/').unwrap_or(text.len());
+    let Some((above, below)) = text[..end].split_once('/') else { return false };
+    let (Ok(above), Ok(below)) = (above.parse::<u8>(), below.parse::<u8>()) else { return false };
+    (1..below).contains(&above) && matches!(below, 2..=6 | 8 | 10 | 12 | 16 | 32 | 64)
+}
+
+/// A number without its zero may begin here: ".5".
+fn opens(before: char) -> bool {
+    before.is_whitespace()
+        || matches!(
+            before,
+            '(' | '[' | '{' | '<' | '>' | '=' | '~' | '≈' | '±' | '"' | '\'' | '«' | '“' | '„'
+        )
+        || matches!(before, '$' | '£' | '¥' | '¢' | '\u{20a0}'..='\u{20cf}')
+}
+
+fn is_single_letter(part: &Part) -> bool {
+    part.kind == PartKind::Letters && part.text.chars().nth(1).is_none()
 }
 
 fn without_joiners(grapheme: &str) -> String {
