@@ -81,7 +81,7 @@ impl Search {
         body: Value,
         max_bytes: usize,
     ) -> Result<Option<T>, SearchError> {
-        let path = format!("{}&preference={preference}", search_path(index));
+        let path = preferring(index, preference);
         let request = || describe(Method::Post, &path);
         let unreachable = |problem: String| SearchError::Unreachable { request: request(), problem };
         let sent = self.bounded.post(&path, body.to_string()).map_err(&unreachable)?;
@@ -96,6 +96,10 @@ impl Search {
         let decoded = read.map(|answer| serde_json::from_slice(&answer)).transpose();
         decoded.map_err(|e| SearchError::Decode { request: request(), problem: e.to_string() })
     }
+}
+
+fn preferring(index: &str, preference: &str) -> String {
+    format!("{}&preference={preference}", search_path(index))
 }
 
 /// Leaving an answer unread costs its connection, and nothing else.
@@ -144,6 +148,11 @@ mod tests {
             }
         });
         SearchConfig { url, timeout_ms: 5_000, ..SearchConfig::default() }
+    }
+
+    #[test]
+    fn a_search_says_which_copy_it_prefers_and_takes_no_partial_answer() {
+        assert_eq!(preferring("i", "p1"), "/i/_search?allow_partial_search_results=false&preference=p1");
     }
 
     async fn ask(config: SearchConfig, max_bytes: usize) -> Result<Option<Value>, SearchError> {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::forms::{
-    Forms, adjoining, compound, has_digit, inner, runs, segments, stands_alone, unsigned, whole, without_unit,
+    Forms, adjoining, compound, has_digit, inner, is_fraction_of_mixed, runs, segments, stands_alone,
+    unsigned, whole, without_unit,
 };
 use super::split::{Chunk, ChunkKind, Part, chunks};
 
@@ -98,7 +99,9 @@ impl Terms {
         }
         if parts.len() > 2 {
             let runs = runs(parts).into_iter().flat_map(|run| without_unit(run).into_iter().chain([run]));
-            for some in parts.windows(2).chain(without_unit(parts)).chain(runs) {
+            let pairs = (1..parts.len()).filter(|end| !is_fraction_of_mixed(parts, end - 1));
+            let pairs = pairs.map(|end| &parts[end - 1..=end]);
+            for some in pairs.chain(without_unit(parts)).chain(runs) {
                 let forms = Forms::of(whole(some));
                 self.0.extend(forms.words.iter().chain(&forms.spellings).map(|term| inner(term)));
             }

@@ -101,7 +101,8 @@ pub(super) fn runs(parts: &[Part]) -> Vec<&[Part]> {
     ends.push(parts.len());
     let last = ends.len();
     let mut found = Vec::new();
-    for (first, start) in starts.iter().enumerate() {
+    let starts = starts.iter().enumerate().filter(|(_, start)| !is_fraction_of_mixed(parts, **start));
+    for (first, start) in starts {
         let is_at_an_end =
             |to: usize| (first == 0 && to <= END_RUN) || (to == last && last - first <= END_RUN);
         // One piece is less than a run, and all of them are more.
@@ -110,6 +111,17 @@ pub(super) fn runs(parts: &[Part]) -> Vec<&[Part]> {
         found.extend(wanted.map(|to| &parts[*start..ends[to - 1]]));
     }
     found
+}
+
+/// "1/2" of "1-1/2", which is another number.
+pub(super) fn is_fraction_of_mixed(parts: &[Part], at: usize) -> bool {
+    let follows = |at: usize, joint: char| {
+        parts.get(at).is_some_and(|part| part.kind == PartKind::Number && part.joint == Some(joint))
+    };
+    let whole = at.checked_sub(1).map(|before| &parts[before]);
+    follows(at, '-')
+        && follows(at + 1, '/')
+        && whole.is_some_and(|whole| whole.kind == PartKind::Number && whole.text.len() <= 3)
 }
 
 /// The same parts without what stands behind them as a sign, if any has one: "SPF50" of "SPF50+".
