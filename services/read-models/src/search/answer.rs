@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::body::Size;
 use super::cursor::{Cursor, Place};
 use super::document::{ProductDocument, UNIT};
+use super::facets::name_of_chosen;
 use super::request::{Bucket, Facet, FacetCounts, Hit, Matched, SearchRequest, SearchResponse};
 use super::texts::Similar;
 use crate::QueryError;
@@ -31,8 +32,9 @@ pub(super) fn response(
 ) -> Result<SearchResponse, QueryError> {
     let facets = request.facets.iter().enumerate().map(|(i, facet)| {
         let counted = answer.aggregations.remove(&i.to_string()).unwrap_or_default();
+        let chosen = answer.aggregations.remove(&name_of_chosen(i)).unwrap_or_default();
         let bytes = FACET_BYTES / request.facets.len();
-        counted.within(bytes, size.facet_values, request.effective_facet_size(), facet)
+        counted.within(bytes, size.facet_values, request.effective_facet_size(), facet, chosen)
     });
     let facets = facets.collect();
     let mut budget = Budget::of_a_page();
@@ -144,12 +146,17 @@ struct RawBucket {
 }
 
 impl Counted {
-    /// The first `wanted` of at most `asked` buckets, which count most, as far as they have room; and what is left out.
-    fn within(self, bytes: usize, asked: usize, wanted: usize, facet: &Facet) -> FacetCounts {
-        let counted = match self.values {
+    fn inner(self) -> Self {
+        match self.values {
             Some(inner) => *inner,
             None => self,
-        };
+        }
+    }
+
+    /// The first `wanted` of at most `asked` buckets, which count most, as far as they have room, and those that were
+    /// chosen, which a question bounds; and what is left out.
+    fn within(self, bytes: usize, asked: usize, wanted: usize, facet: &Facet, chosen: Self) -> FacetCounts {
+        let counted = self.inner();
         let found = counted.buckets.len();
         let is_all = found < asked || counted.sum_other_doc_count == 0;
         let all: u64 = counted.buckets.iter().map(|bucket| bucket.doc_count).sum();
@@ -158,12 +165,17 @@ impl Counted {
         let has_room = |bucket: &Bucket| budget.takes(bucket.value.len() + BUCKET_BYTES);
         // Price ranges were named by the caller.
         let wanted = if matches!(facet, Facet::Price { .. }) { found } else { wanted };
-        let buckets: Vec<Bucket> = buckets.take(wanted).take_while(has_room).collect();
+        let mut buckets: Vec<Bucket> = buckets.take(wanted).take_while(has_room).collect();
+        for chosen in chosen.inner().buckets.into_iter().map(|bucket| bucket.of(facet)) {
+            if !buckets.iter().any(|bucket| bucket.value == chosen.value) {
+                buckets.push(chosen);
+            }
+        }
         let shown: u64 = buckets.iter().map(|bucket| bucket.count).sum();
         FacetCounts {
             facet: facet.to_string(),
-            other_values: is_all.then_some((found - buckets.len()) as u64),
-            other_count: all - shown + counted.sum_other_doc_count,
+            other_values: is_all.then_some(found.saturating_sub(buckets.len()) as u64),
+            other_count: (all + counted.sum_other_doc_count).saturating_sub(shown),
             buckets,
         }
     }

@@ -72,10 +72,11 @@ impl Queries {
         similar: Similar,
         place: Option<&Place>,
     ) -> Result<(Answer<ProductDocument<'static>>, Size), QueryError> {
+        let preference = body::preference(&body::question(request));
         let mut size = Size { hits: request.page.effective_size() + 1, facet_values: FACET_VALUES };
         loop {
             let body = body::search(request, text, similar, size, place);
-            let answer = self.search.search_bounded(&self.index, body, MAX_READ_BYTES).await;
+            let answer = self.search.search_bounded(&self.index, &preference, body, MAX_READ_BYTES).await;
             if let Some(answer) = answer.map_err(refused)? {
                 return Ok((answer, size));
             }
@@ -98,10 +99,7 @@ impl Queries {
     /// Products whose names or SKUs begin like this: the last word may be unfinished.
     pub async fn suggest(&self, request: &SuggestRequest) -> Result<Vec<Suggestion>, QueryError> {
         request.check()?;
-        if request.prefix.trim().is_empty() {
-            return Ok(Vec::new());
-        }
-        let body = body::suggest(request);
+        let Some(body) = body::suggest(request) else { return Ok(Vec::new()) };
         let answer: Answer<NameDocument> = self.search.search(&self.index, body).await.map_err(refused)?;
         let suggestions = answer.hits.hits.into_iter().map(|hit| {
             let document = hit.source;
@@ -137,9 +135,12 @@ impl Queries {
     }
 }
 
-/// A quarter of a question that was too much, if it can be smaller. A hit more than a page tells whether there is a next one.
+/// Less than a question that was too much, if it can be: a quarter of the hits, since there is a next page for the others; and
+/// only then of the values of facets. A hit more than a page tells whether there is a next one.
 fn smaller(size: Size) -> Option<Size> {
-    let less = Size { hits: ((size.hits - 1) / 4).max(1) + 1, facet_values: (size.facet_values / 4).max(1) };
+    let hits = ((size.hits - 1) / 4).max(1) + 1;
+    let facet_values = if hits < size.hits { size.facet_values } else { (size.facet_values / 4).max(1) };
+    let less = Size { hits, facet_values };
     (less != size).then_some(less)
 }
 
@@ -208,6 +209,20 @@ mod tests {
         let first = Size { hits: 201, facet_values: 1_001 };
         let sizes = std::iter::successors(Some(first), |size| smaller(*size));
         let sizes: Vec<_> = sizes.map(|size| (size.hits, size.facet_values)).collect();
-        assert_eq!(sizes, [(201, 1_001), (51, 250), (13, 62), (4, 15), (2, 3), (2, 1)]);
+        assert_eq!(
+            sizes,
+            [
+                (201, 1_001),
+                (51, 1_001),
+                (13, 1_001),
+                (4, 1_001),
+                (2, 1_001),
+                (2, 250),
+                (2, 62),
+                (2, 15),
+                (2, 3),
+                (2, 1)
+            ]
+        );
     }
 }

@@ -245,9 +245,10 @@ pub struct Hit {
 pub struct FacetCounts {
     /// [`Facet`]'s Display.
     pub facet: String,
-    /// Those that count most.
+    /// Those that count most, then those that are filtered by.
     pub buckets: Vec<Bucket>,
-    /// Values that are not shown; `None`: too many to be counted.
+    /// Values that are not shown; `None`: not counted, because there are more than [`MAX_FACET_SIZE`] in all or because the
+    /// values are too long.
     pub other_values: Option<u64>,
     /// The products that have those, each as often as it has one of them.
     pub other_count: u64,

@@ -124,14 +124,18 @@ fn a_text_has_at_most_so_many_words_and_bytes_and_no_control_characters() {
     check_text("tab\tand\nline").unwrap();
 }
 
-/// Leaves of a query as a server counts them: each term of a match, each list of terms, each variant of a typo.
+/// Leaves of a query as a server counts them: each term of a match, each variant of a typo, and the members of a list of terms,
+/// which is one clause only from sixteen on.
 fn leaves(query: &Value) -> usize {
     match query {
         Value::Array(all) => all.iter().map(leaves).sum(),
         Value::Object(fields) => fields
             .iter()
             .map(|(name, inner)| match name.as_str() {
-                "term" | "terms" | "prefix" => 1,
+                "terms" => {
+                    inner.as_object().unwrap().values().map(|it| it.as_array().unwrap().len().min(16)).sum()
+                }
+                "term" | "prefix" | "range" => 1,
                 "match" => inner
                     .as_object()
                     .unwrap()
@@ -161,14 +165,30 @@ fn all_words_together_make_fewer_clauses_than_a_server_takes() {
         "wörd's ".repeat(MAX_WORDS / 2),
         "a1".repeat(MAX_WORDS / 2),
         "钻".repeat(MAX_WORDS),
+        "größe-größe ".repeat(MAX_WORDS / 2),
+        "größen-ab1 ".repeat(MAX_WORDS / 3),
+        "1,000 ".repeat(MAX_WORDS),
+        "knives's ".repeat(MAX_WORDS / 2),
         "ringe".to_owned(),
     ];
+    let all = 0..MAX_VALUES;
+    let filters = Filters {
+        category: Some(category("a/b")),
+        brands: all.clone().map(|n| Brand::parse(&format!("b{n}")).unwrap()).collect(),
+        statuses: Status::ALL.to_vec(),
+        currency: domain::Currency::parse("EUR").ok(),
+        price_min: Some(1),
+        price_max: Some(2),
+        attributes: all.clone().map(|n| attribute(&format!("a{n}"), "v")).collect(),
+        tags: all.map(|n| Tag::parse(&format!("t{n}")).unwrap()).collect(),
+    };
     for text in texts {
         check_text(&text).unwrap();
-        let request = SearchRequest { text: Some(text.clone()), ..SearchRequest::default() };
+        let filters = filters.clone();
+        let request = SearchRequest { text: Some(text.clone()), filters, ..SearchRequest::default() };
         let body = body::search(&request, Some(&Text::of(&text)), Similar(u32::MAX), SIZE, None);
         let leaves = leaves(&body["query"]);
-        assert!((5..1_000).contains(&leaves), "{text}: {leaves}");
+        assert!((150..1_024).contains(&leaves), "{text}: {leaves}");
     }
 }
 
@@ -276,6 +296,70 @@ fn answer_of(count: usize, bytes: usize, others: u64) -> answer::Answer<ProductD
         "aggregations": (0..20).map(|n| (n.to_string(), json!({ "buckets": buckets, "sum_other_doc_count": others }))).collect::<serde_json::Map<_, _>>(),
     });
     serde_json::from_str(&answer.to_string()).unwrap()
+}
+
+/// What shows nothing is the beginning of everything, and a query without clauses finds everything.
+#[test]
+fn a_text_of_nothing_finds_and_completes_nothing() {
+    for text in ["®", "\u{ad}", "™ ©", "\u{200e}"] {
+        let request = SuggestRequest { prefix: text.to_owned(), size: 5, statuses: vec![] };
+        assert_eq!(body::suggest(&request), None, "{text:?}");
+        let body = search(&SearchRequest { text: Some(text.to_owned()), ..SearchRequest::default() });
+        assert_eq!(body["query"]["bool"]["filter"][1], json!({ "match_none": {} }), "{text:?}");
+        assert_eq!(body["query"]["bool"]["should"], json!([]), "{text:?}");
+    }
+    for text in ["?!", "a", "💍"] {
+        let request = SuggestRequest { prefix: text.to_owned(), size: 5, statuses: vec![] };
+        let body = body::suggest(&request).unwrap().to_string();
+        assert!(body.contains("name_key") && !body.contains("\"value\":\"\""), "{text:?}: {body}");
+    }
+}
+
+#[test]
+fn every_page_of_a_question_prefers_the_same_copy() {
+    let first = SearchRequest { text: Some("ring".to_owned()), ..SearchRequest::default() };
+    let second = SearchRequest { page: PageRequest::new(7, Some("x".to_owned())), ..first.clone() };
+    let other = SearchRequest { sort: Sort::Newest, ..first.clone() };
+    let preferred = |request| body::preference(&body::question(request));
+    assert_eq!(preferred(&first), preferred(&second));
+    assert_ne!(preferred(&first), preferred(&other));
+    assert_eq!(body::preference("a"), "af63dc4c8601ec8c", "on every gateway, whatever its version");
+}
+
+#[test]
+fn a_value_that_is_filtered_is_in_its_facet_however_few_have_it() {
+    let filters = Filters {
+        brands: vec![Brand::parse("Acme").unwrap()],
+        attributes: vec![attribute("size", "rare"), attribute("size", "0"), attribute("cut", "ideal")],
+        ..Filters::default()
+    };
+    let facets = vec![Facet::Attribute { name: attribute("size", "x").0 }, Facet::Brand, Facet::Tags];
+    let request = SearchRequest { filters, facets, facet_size: 2, ..SearchRequest::default() };
+    let body = search(&request);
+    let chosen = |at: usize| body["aggs"][format!("{at}-chosen")]["aggs"]["values"]["terms"].clone();
+    assert_eq!(
+        chosen(0),
+        json!({ "field": "attribute_pairs", "include": ["size\u{1f}rare", "size\u{1f}0"], "size": 2 })
+    );
+    assert_eq!(chosen(1)["include"], json!(["Acme"]));
+    assert_eq!(body["aggs"]["0-chosen"]["filter"], body["aggs"]["0"]["filter"], "under the same filters");
+    assert_eq!(chosen(2), Value::Null);
+
+    let bucket = |key: &str, count: u64| json!({ "key": format!("size\u{1f}{key}"), "doc_count": count });
+    let counted = json!({ "buckets": [bucket("0", 9), bucket("1", 8), bucket("2", 7), bucket("rare", 1)] });
+    let answer = json!({
+        "hits": { "total": { "value": 1 }, "hits": [] },
+        "aggregations": {
+            "0": { "values": counted },
+            "0-chosen": { "values": { "buckets": [bucket("0", 9), bucket("rare", 1)] } },
+        },
+    });
+    let answer = serde_json::from_value(answer).unwrap();
+    let page = answer::response(answer, &request, "q", Similar::default(), SIZE).unwrap();
+    let facet = &page.facets[0];
+    let shown: Vec<(&str, u64)> = facet.buckets.iter().map(|it| (it.value.as_str(), it.count)).collect();
+    assert_eq!(shown, [("0", 9), ("1", 8), ("rare", 1)], "each once");
+    assert_eq!((facet.other_values, facet.other_count), (Some(1), 7));
 }
 
 #[test]

@@ -11,7 +11,9 @@ use super::request::MAX_WORDS;
 /// Variants that a word with a typo may stand for, in one field.
 const EXPANSIONS: usize = 25;
 /// The same of all words together, in both fields.
-const ALL_EXPANSIONS: usize = 512;
+const ALL_EXPANSIONS: usize = 100;
+/// Forms of a part of a word that is looked for by its parts.
+const FORMS_OF_PART: usize = 8;
 /// Other forms of a word that make a better hit.
 const RANKED_FORMS: usize = 3;
 /// From this length on, a word may have two typos.
@@ -61,33 +63,36 @@ impl<'a> Text<'a> {
             }
         }
         // Signs alone may still be the name or the SKU.
-        let mut ways = self.as_a_whole().to_vec();
+        let mut ways: Vec<Value> = self.as_a_whole().into_iter().flatten().collect();
         if !needed.is_empty() {
             ways.push(json!({ "bool": { "must": needed } }));
         }
         (any(ways), better)
     }
 
-    /// The whole text is the SKU of a product, or its name.
-    fn as_a_whole(&self) -> [Value; 2] {
-        [
-            json!({ "term": { "sku_key": compared(self.text) } }),
-            json!({ "term": { "name_key": sorted(self.text) } }),
-        ]
+    /// It has no letter, no digit and no sign: "®".
+    pub(super) fn is_nothing(&self) -> bool {
+        compared(self.text).is_empty()
+    }
+
+    /// The whole text is the SKU of a product, or its name; nothing is neither.
+    fn as_a_whole(&self) -> [Option<Value>; 2] {
+        let is = |field: &str, key: String| (!key.is_empty()).then(|| json!({ "term": { field: key } }));
+        [is("sku_key", compared(self.text)), is("name_key", sorted(self.text))]
     }
 
     /// A SKU first, then a name; then where the words are, and that they are as they are written.
     fn ranking(&self) -> Vec<Value> {
         let [sku, name] = self.as_a_whole();
-        let skus: Vec<String> = self.text.split_whitespace().map(compared).collect();
+        let skus = self.text.split_whitespace().map(compared).filter(|sku| !sku.is_empty());
+        let skus: Vec<String> = skus.collect();
         let words = &self.question.words;
         let exact = joined(words.iter().flat_map(Word::ranking));
         let others = joined(words.iter().flat_map(|word| word.others.iter().take(RANKED_FORMS)));
-        let mut better = vec![
-            boosted(&sku, 10_000),
-            boosted(&json!({ "terms": { "sku_key": skus } }), 1_000),
-            boosted(&name, 100),
-        ];
+        let one_of = (!skus.is_empty()).then(|| json!({ "terms": { "sku_key": skus } }));
+        let wholes = [(sku, 10_000), (one_of, 1_000), (name, 100)];
+        let wholes = wholes.iter().filter_map(|(filter, boost)| Some(boosted(filter.as_ref()?, *boost)));
+        let mut better: Vec<Value> = wholes.collect();
         for (field, text, boost) in [
             ("title_terms", &exact, 4.0),
             ("title_terms", &others, 1.0),
@@ -103,9 +108,9 @@ impl<'a> Text<'a> {
 
     /// The clauses of a completion: the last word may be unfinished, the others are whole words.
     pub(super) fn beginning(&self) -> (Value, Vec<Value>) {
-        let [is_sku, is_name] = self.as_a_whole();
-        let sku = prefix("sku_key", &compared(self.text));
-        let name = prefix("name_key", &sorted(self.text));
+        let begins_with = |field: &str, key: String| (!key.is_empty()).then(|| prefix(field, &key));
+        let sku = begins_with("sku_key", compared(self.text));
+        let name = begins_with("name_key", sorted(self.text));
         let words = &self.question.words;
         let begins =
             |terms: &[String]| terms.iter().map(|term| prefix("title_terms", term)).collect::<Vec<_>>();
@@ -120,12 +125,14 @@ impl<'a> Text<'a> {
             }
             needed.push(any(ways));
         }
-        let mut ways = vec![sku.clone(), name.clone()];
+        let mut ways: Vec<Value> = [&sku, &name].into_iter().flatten().cloned().collect();
         if !needed.is_empty() {
             ways.push(json!({ "bool": { "must": needed } }));
         }
-        let mut better =
-            vec![boosted(&is_sku, 1_000), boosted(&is_name, 1_000), boosted(&name, 100), boosted(&sku, 50)];
+        let [is_sku, is_name] = self.as_a_whole();
+        let wholes = [(is_sku, 1_000), (is_name, 1_000), (name, 100), (sku, 50)];
+        let wholes = wholes.iter().filter_map(|(filter, boost)| Some(boosted(filter.as_ref()?, *boost)));
+        let mut better: Vec<Value> = wholes.collect();
         let exact = joined(words.iter().flat_map(Word::ranking));
         if !exact.is_empty() {
             better.push(json!({ "match": { "title_terms": { "query": exact } } }));
@@ -145,7 +152,7 @@ pub(super) fn has(field: &str, word: &Word) -> Value {
         ways.push(terms(&mut word.exact.iter().chain(&word.others)));
     }
     for row in &word.together {
-        let all: Vec<Value> = row.iter().map(|one| terms(&mut one.iter())).collect();
+        let all: Vec<Value> = row.iter().map(|one| terms(&mut one.iter().take(FORMS_OF_PART))).collect();
         ways.push(json!({ "bool": { "filter": all } }));
     }
     any(ways)
@@ -153,6 +160,7 @@ pub(super) fn has(field: &str, word: &Word) -> Value {
 
 fn any(mut ways: Vec<Value>) -> Value {
     match ways.len() {
+        0 => json!({ "match_none": {} }),
         1 => ways.remove(0),
         _ => json!({ "bool": { "should": ways, "minimum_should_match": 1 } }),
     }

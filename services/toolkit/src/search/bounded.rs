@@ -72,14 +72,16 @@ impl Client {
 }
 
 impl Search {
-    /// Runs a search whose answer is read up to `max_bytes`; `None`: it is longer. Ask for less then.
+    /// Runs a search whose answer is read up to `max_bytes`; `None`: it is longer. Ask for less then. Searches of the same
+    /// `preference`, letters and digits, are answered by the same copies of the index as long as they are there.
     pub async fn search_bounded<T: DeserializeOwned>(
         &self,
         index: &str,
+        preference: &str,
         body: Value,
         max_bytes: usize,
     ) -> Result<Option<T>, SearchError> {
-        let path = search_path(index);
+        let path = preferring(index, preference);
         let request = || describe(Method::Post, &path);
         let unreachable = |problem: String| SearchError::Unreachable { request: request(), problem };
         let sent = self.bounded.post(&path, body.to_string()).map_err(&unreachable)?;
@@ -94,6 +96,10 @@ impl Search {
         let decoded = read.map(|answer| serde_json::from_slice(&answer)).transpose();
         decoded.map_err(|e| SearchError::Decode { request: request(), problem: e.to_string() })
     }
+}
+
+fn preferring(index: &str, preference: &str) -> String {
+    format!("{}&preference={preference}", search_path(index))
 }
 
 /// Leaving an answer unread costs its connection, and nothing else.
@@ -144,8 +150,17 @@ mod tests {
         SearchConfig { url, timeout_ms: 5_000, ..SearchConfig::default() }
     }
 
+    #[test]
+    fn a_search_says_which_copy_it_prefers_and_takes_no_partial_answer() {
+        assert_eq!(preferring("i", "p1"), "/i/_search?allow_partial_search_results=false&preference=p1");
+    }
+
     async fn ask(config: SearchConfig, max_bytes: usize) -> Result<Option<Value>, SearchError> {
-        Search::connect(&config).await.unwrap().search_bounded("i", serde_json::json!({}), max_bytes).await
+        Search::connect(&config)
+            .await
+            .unwrap()
+            .search_bounded("i", "p1", serde_json::json!({}), max_bytes)
+            .await
     }
 
     #[tokio::test]

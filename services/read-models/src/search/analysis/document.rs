@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::forms::{Forms, compound, has_digit, inner, stands_alone, whole, without_unit};
-use super::split::{Chunk, ChunkKind, Part, PartKind, chunks};
+use super::forms::{
+    Forms, adjoining, compound, has_digit, inner, is_fraction_of_mixed, runs, segments, stands_alone,
+    unsigned, whole, without_unit,
+};
+use super::split::{Chunk, ChunkKind, Part, chunks};
 
 /// The terms of some texts, each once.
 #[derive(Debug, Default, Clone)]
@@ -49,20 +52,21 @@ impl Terms {
             match &chunk.kind {
                 ChunkKind::Word(parts) => {
                     self.word(parts);
-                    let before = before.map(|chunk| chunk.kind);
-                    if let Some(ChunkKind::Word(before)) = before
+                    if let Some(Chunk { kind: ChunkKind::Word(before), .. }) = &before
                         && chunk.follows_blank
-                        && may_be_one(&before, parts)
+                        && may_be_one(before, parts)
                     {
-                        self.forms(compound(&before, parts));
-                        // Of longer words, the measure and its unit: "10x20 cm".
-                        let (last, first) = (&before[before.len() - 1..], &parts[..1]);
-                        if has_digit(last) || has_digit(first) {
-                            self.forms(compound(last, first));
-                        }
+                        self.side_by_side(before, parts);
                     }
                 }
                 ChunkKind::Run(characters) => {
+                    if let Some(Chunk { kind: ChunkKind::Word(before), .. }) = &before
+                        && chunk.adjoins
+                    {
+                        // "18K金" is also "K金".
+                        self.forms(adjoining(before, characters));
+                        self.forms(adjoining(&before[before.len() - 1..], characters));
+                    }
                     self.0.extend(characters.iter().cloned());
                     self.0.extend(characters.windows(2).map(<[String]>::concat));
                 }
@@ -75,20 +79,46 @@ impl Terms {
     }
 
     fn word(&mut self, parts: &[Part]) {
+        self.parts(parts);
+        if let Some(parts) = unsigned(parts) {
+            self.parts(&parts);
+        }
+        for part in parts {
+            self.forms(part.list.iter().cloned());
+        }
+    }
+
+    fn parts(&mut self, parts: &[Part]) {
         self.forms(whole(parts));
-        for (at, part) in parts.iter().enumerate() {
-            if stands_alone(parts, at) {
-                self.forms(whole(&parts[at..=at]));
-            }
-            if part.kind == PartKind::Signed {
-                self.forms([part.text.trim_end_matches(['+', '#']).to_owned()]);
-            }
+        for at in (0..parts.len()).filter(|at| stands_alone(parts, *at)) {
+            self.forms(whole(&parts[at..=at]));
+        }
+        // Between joints stands a word: "IP15P" of "APL-IP15P".
+        for segment in segments(parts).into_iter().filter(|segment| segment.len() > 1) {
+            self.forms(whole(segment));
         }
         if parts.len() > 2 {
-            for some in parts.windows(2).chain(without_unit(parts)) {
+            let runs = runs(parts).into_iter().flat_map(|run| without_unit(run).into_iter().chain([run]));
+            let pairs = (1..parts.len()).filter(|end| !is_fraction_of_mixed(parts, end - 1));
+            let pairs = pairs.map(|end| &parts[end - 1..=end]);
+            for some in pairs.chain(without_unit(parts)).chain(runs) {
                 let forms = Forms::of(whole(some));
                 self.0.extend(forms.words.iter().chain(&forms.spellings).map(|term| inner(term)));
             }
+        }
+    }
+
+    /// Two words with a blank between.
+    fn side_by_side(&mut self, first: &[Part], second: &[Part]) {
+        self.forms(compound(first, second));
+        // Of longer words, the measure and its unit: "10x20 cm".
+        let (last, next) = (&first[first.len() - 1..], &second[..1]);
+        if has_digit(last) || has_digit(next) {
+            self.forms(compound(last, next));
+        }
+        // And what joints may stand for: "usb-c-to-hdmi" is "USB-C to HDMI".
+        if let (Some(last), Some(next)) = (segments(first).last(), segments(second).first()) {
+            self.forms(compound(last, next));
         }
     }
 

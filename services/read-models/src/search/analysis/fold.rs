@@ -11,8 +11,7 @@ const LONGEST_KEY: usize = 200;
 /// The text in the one form that all further steps take: compatibility forms composed (full-width letters, ligatures), in
 /// lower case, with one kind of apostrophe, hyphen and digit. What only marks a trade, or shows nothing, goes.
 pub(super) fn normal(text: &str) -> String {
-    let kept = text.chars().filter(|c| !matches!(c, '™' | '®' | '©' | '℠'));
-    let lower = kept.nfkc().flat_map(char::to_lowercase).filter_map(|c| {
+    let lower = apart(text).nfkc().flat_map(char::to_lowercase).filter_map(|c| {
         Some(match c {
             // One letter in two places.
             'ς' => 'σ',
@@ -22,6 +21,8 @@ pub(super) fn normal(text: &str) -> String {
             '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
             '\u{2044}' | '\u{2215}' => '/',
             '×' => 'x',
+            '٫' => '.',
+            '٬' => ',',
             '\u{ad}'
             | '\u{34f}'
             | '\u{61c}'
@@ -38,6 +39,23 @@ pub(super) fn normal(text: &str) -> String {
         })
     });
     lower.nfc().collect()
+}
+
+/// What [`normal`] keeps, with a sign between a number and what is written small behind it: 1½ is not 11/2, 10² not 102.
+fn apart(text: &str) -> impl Iterator<Item = char> + '_ {
+    let is_digit = |c: char| digit(c).is_ascii_digit() || matches!(c, '０'..='９');
+    let kept = text.chars().filter(|c| !matches!(c, '™' | '®' | '©' | '℠'));
+    let mut follows_digit = false;
+    kept.flat_map(move |c| {
+        let sign = match c {
+            '¼'..='¾' | '⅐'..='⅞' | '↉' => Some('-'),
+            '²' | '³' | '¹' | '⁰'..='⁹' | '₀'..='₉' => Some('^'),
+            _ => None,
+        };
+        let sign = sign.filter(|_| follows_digit);
+        follows_digit = is_digit(c);
+        sign.into_iter().chain([c])
+    })
 }
 
 /// A decimal digit of another script as ours.
@@ -92,6 +110,7 @@ fn plain(c: char) -> (String, &'static str) {
         'ö' | 'ø' => "oe",
         'ü' => "ue",
         'å' => "aa",
+        'đ' => "dj",
         'ð' => "dh",
         _ => "",
     };
@@ -113,7 +132,15 @@ fn plain(c: char) -> (String, &'static str) {
         'ة' => "ه",
         'ک' => "ك",
         'ـ' => "",
-        _ => return (unmarked(c), other),
+        _ => {
+            let bare = unmarked(c);
+            let mut letters = bare.chars();
+            // "ǿ" is "ø" with a mark, and "ø" is "o".
+            return match (letters.next(), letters.next()) {
+                (Some(letter), None) if letter != c && other.is_empty() => plain(letter),
+                _ => (bare, other),
+            };
+        }
     };
     (special.to_owned(), other)
 }

@@ -3,11 +3,11 @@
 use super::LONGEST;
 use super::fold::spellings;
 use super::plural::singulars;
-use super::split::{Part, PartKind};
+use super::split::{Part, PartKind, SIGNS};
 
 /// Begins the term of what a word is the plural of, so that it never meets a word that is written like it.
 const SINGULAR: char = '~';
-/// Begins the term of two parts side by side inside a longer word, which is less than a word: "TS-RED" of "TS-RED-XL". A
+/// Begins the term of a few parts side by side inside a longer word, which is less than a word: "TS-RED" of "TS-RED-XL". A
 /// question for a longer word never meets it, so that "APL-IP15" does not find "APL-IP15P".
 const INNER: char = '_';
 /// What may stand behind a measure, which is a number without it too.
@@ -15,6 +15,10 @@ const UNITS: [&str; 32] = [
     "ah", "cl", "cm", "ct", "dpi", "ft", "g", "gb", "ghz", "hz", "in", "k", "kg", "khz", "km", "kv", "kw",
     "l", "lb", "m", "mah", "mb", "mg", "mhz", "ml", "mm", "oz", "px", "tb", "v", "w", "wh",
 ];
+/// So many pieces side by side of a longer word are looked for.
+const RUN: usize = 3;
+/// The same from its beginning, and up to its end: as many as a question has.
+const END_RUN: usize = 32;
 /// Two words that are longer together are not taken for one.
 const LONGEST_COMPOUND: usize = 40;
 
@@ -31,8 +35,8 @@ pub(super) struct Forms {
 
 impl Forms {
     pub(super) fn of(words: impl IntoIterator<Item = String>) -> Self {
-        let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        let spellings: Vec<String> = words.iter().flat_map(|word| spellings(word)).collect();
+        let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).map(cut).collect();
+        let spellings: Vec<String> = words.iter().flat_map(|word| spellings(word)).map(cut).collect();
         let singulars = words.iter().chain(&spellings).flat_map(|word| singulars(word)).collect();
         Self { words, spellings, singulars }
     }
@@ -75,6 +79,64 @@ pub(super) fn without_unit(parts: &[Part]) -> Option<&[Part]> {
     (is_unit && measure.len() > 1).then_some(measure)
 }
 
+/// What joints divide a word into: "SM", "G991B", "DS" of "SM-G991B/DS".
+pub(super) fn segments(parts: &[Part]) -> Vec<&[Part]> {
+    parts.chunk_by(|_, next| next.joint.is_none()).collect()
+}
+
+/// Pieces side by side inside a longer word: "SM-G991B" of "SM-G991B/DS", "10x20" of "10x20x30cm".
+pub(super) fn runs(parts: &[Part]) -> Vec<&[Part]> {
+    let (mut starts, mut ends) = (vec![0], Vec::new());
+    for at in 1..parts.len() {
+        let between = &parts[at];
+        let is_number = |at: usize| parts.get(at).is_some_and(|part| part.kind == PartKind::Number);
+        if between.joint.is_some() {
+            ends.push(at);
+            starts.push(at);
+        } else if between.text == "x" && is_number(at - 1) && is_number(at + 1) {
+            ends.push(at);
+            starts.push(at + 1);
+        }
+    }
+    ends.push(parts.len());
+    let last = ends.len();
+    let mut found = Vec::new();
+    let starts = starts.iter().enumerate().filter(|(_, start)| !is_fraction_of_mixed(parts, **start));
+    for (first, start) in starts {
+        let is_at_an_end =
+            |to: usize| (first == 0 && to <= END_RUN) || (to == last && last - first <= END_RUN);
+        // One piece is less than a run, and all of them are more.
+        let wanted =
+            (first + 2..=last).filter(|to| to - first < last && (to - first <= RUN || is_at_an_end(*to)));
+        found.extend(wanted.map(|to| &parts[*start..ends[to - 1]]));
+    }
+    found
+}
+
+/// "1/2" of "1-1/2", which is another number.
+pub(super) fn is_fraction_of_mixed(parts: &[Part], at: usize) -> bool {
+    let follows = |at: usize, joint: char| {
+        parts.get(at).is_some_and(|part| part.kind == PartKind::Number && part.joint == Some(joint))
+    };
+    let whole = at.checked_sub(1).map(|before| &parts[before]);
+    follows(at, '-')
+        && follows(at + 1, '/')
+        && whole.is_some_and(|whole| whole.kind == PartKind::Number && whole.text.len() <= 3)
+}
+
+/// The same parts without what stands behind them as a sign, if any has one: "SPF50" of "SPF50+".
+pub(super) fn unsigned(parts: &[Part]) -> Option<Vec<Part>> {
+    let bare = |text: &str| text.trim_end_matches(SIGNS).to_owned();
+    let without = |part: &Part| match part.kind {
+        PartKind::Signed => {
+            Part { text: bare(&part.text), other: part.other.as_deref().map(bare), ..part.clone() }
+        }
+        _ => part.clone(),
+    };
+    let has_signs = parts.iter().any(|part| part.kind == PartKind::Signed);
+    has_signs.then(|| parts.iter().map(without).collect())
+}
+
 fn singular(text: &str) -> String {
     format!("{SINGULAR}{text}")
 }
@@ -93,7 +155,7 @@ pub(super) fn whole(parts: &[Part]) -> Vec<String> {
             }
             whole.push_str(text);
         }
-        cut(whole)
+        whole
     };
     let mut words = vec![join(|part| &part.text)];
     if parts.iter().any(|part| part.other.is_some()) {
@@ -113,17 +175,24 @@ pub(super) fn compound(first: &[Part], second: &[Part]) -> Vec<String> {
     fit.map(|(first, second)| format!("{first}{second}")).collect()
 }
 
+/// A word and the first character of the run that it goes over into: "K金" of "K金戒指".
+pub(super) fn adjoining(word: &[Part], run: &[String]) -> Vec<String> {
+    run.first().map_or_else(Vec::new, |first| whole(word).into_iter().map(|word| word + first).collect())
+}
+
 /// Whether a part of a longer word is one by itself: not the single letters and digits that codes are made of.
 pub(super) fn stands_alone(parts: &[Part], at: usize) -> bool {
     let part = &parts[at];
     let is_glued = |at: usize| parts.get(at).is_some_and(|part| part.joint.is_none());
+    let is_elided = |at: usize| parts.get(at).is_some_and(|part| part.joint == Some('\''));
+    let inside_a_code = (at > 0 && is_glued(at)) || is_glued(at + 1);
+    let is_single = part.text.trim_end_matches(SIGNS).chars().nth(1).is_none();
     match part.kind {
-        PartKind::Letters => {
-            let inside_a_code = (at > 0 && is_glued(at)) || is_glued(at + 1);
-            !inside_a_code || part.text.chars().nth(1).is_some()
-        }
-        PartKind::Number => part.text.len() > 1,
-        PartKind::Signed => true,
+        // Nor what an apostrophe leaves of a word.
+        PartKind::Letters => !is_single || !(inside_a_code || is_elided(at) || is_elided(at + 1)),
+        PartKind::Number => !is_single,
+        // "C++" of "C++17", but not the "W" of "500W+".
+        PartKind::Signed => !is_single || at == 0,
     }
 }
 

@@ -6,11 +6,12 @@
 //!
 //! A text is split into words ([`split`]); each word has forms ([`fold`]): itself, what it is without its marks, and what it may be the plural of
 //! ([`forms`]). A word of several parts ("Wi-Fi", "iPhone15", "DIA-53000") is found as a whole, by
-//! its parts, and by two of them side by side; two words of a short text are also found as one, and one as two.
+//! its parts, by two of them side by side, and by what stands between its joints; two words of a short text are also found as one, and one as two.
 
 mod document;
 mod fold;
 mod forms;
+mod number;
 mod plural;
 mod question;
 mod split;

@@ -3,7 +3,7 @@
 //! A guess costs little: it is one more form, and meets only a word that is written so. So the rules name each singular there
 //! may be ("axes": axe, ax) and none for what is no plural ("glass", "bus").
 
-const IRREGULAR: [(&str, &str); 17] = [
+const IRREGULAR: [(&str, &str); 29] = [
     ("children", "child"),
     ("feet", "foot"),
     ("geese", "goose"),
@@ -21,6 +21,99 @@ const IRREGULAR: [(&str, &str); 17] = [
     ("cds", "cd"),
     ("pcs", "pc"),
     ("tvs", "tv"),
+    ("ads", "ad"),
+    ("djs", "dj"),
+    ("eps", "ep"),
+    ("hrs", "hr"),
+    ("ics", "ic"),
+    ("ids", "id"),
+    ("kgs", "kg"),
+    ("lbs", "lb"),
+    ("lps", "lp"),
+    ("mcs", "mc"),
+    ("pjs", "pj"),
+    ("yds", "yd"),
+];
+/// Words that end in "i" or "u" and have a plural; most that seem to are no English ones ("tennis", "bus").
+const WITH_VOWEL: [&str; 78] = [
+    "alibi",
+    "bayou",
+    "beau",
+    "bijou",
+    "bikini",
+    "bonsai",
+    "bureau",
+    "burkini",
+    "cannelloni",
+    "caribou",
+    "chai",
+    "chapati",
+    "chateau",
+    "chili",
+    "corgi",
+    "cpu",
+    "daiquiri",
+    "deli",
+    "ecu",
+    "emoji",
+    "emu",
+    "flu",
+    "gateau",
+    "gnocchi",
+    "gnu",
+    "gpu",
+    "guru",
+    "haiku",
+    "hibachi",
+    "hifi",
+    "jacuzzi",
+    "kepi",
+    "khaki",
+    "kiwi",
+    "koi",
+    "lanai",
+    "lei",
+    "magi",
+    "mahi",
+    "martini",
+    "maxi",
+    "menu",
+    "midi",
+    "mini",
+    "obi",
+    "okapi",
+    "onigiri",
+    "origami",
+    "panini",
+    "pierogi",
+    "plateau",
+    "rabbi",
+    "ravioli",
+    "roti",
+    "safari",
+    "salami",
+    "samurai",
+    "sari",
+    "semi",
+    "shiatsu",
+    "ski",
+    "sku",
+    "sushi",
+    "tableau",
+    "tankini",
+    "tatami",
+    "taxi",
+    "tiki",
+    "tofu",
+    "tsunami",
+    "tutu",
+    "wifi",
+    "wiki",
+    "yakitori",
+    "yeti",
+    "yogi",
+    "zebu",
+    "zucchini",
 ];
 /// Their plural has "ves" for "f" or "fe".
 const WITH_F: [&str; 13] = [
@@ -28,8 +121,18 @@ const WITH_F: [&str; 13] = [
     "thieves", "wives", "wolves",
 ];
 
-/// The singulars that `word`, in lower case, may have; none if it is none or no English plural.
+/// The singulars that `word`, in lower case, may have; none if it is none or no English plural. It may begin with a number:
+/// "6packs".
 pub(super) fn singulars(word: &str) -> Vec<String> {
+    let begin =
+        word.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '/' | '-')).unwrap_or(word.len());
+    let (number, word) = word.split_at(begin);
+    let mut found = of_word(word);
+    found.iter_mut().for_each(|singular| singular.insert_str(0, number));
+    found
+}
+
+fn of_word(word: &str) -> Vec<String> {
     if !word.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return Vec::new();
     }
@@ -46,7 +149,7 @@ pub(super) fn singulars(word: &str) -> Vec<String> {
         }
     }
     let Some(less) = word.strip_suffix('s').filter(|less| less.len() >= 3) else { return Vec::new() };
-    if less.ends_with(['s', 'u', 'i']) {
+    if less.ends_with('s') || (less.ends_with(['u', 'i']) && !WITH_VOWEL.contains(&less)) {
         return Vec::new();
     }
     let mut found = vec![less.to_owned()];

@@ -1,6 +1,6 @@
 //! The words of a question, each with the terms that a document may have for it.
 
-use super::forms::{Forms, compound, has_digit, whole};
+use super::forms::{Forms, adjoining, compound, has_digit, segments, whole};
 use super::split::{ChunkKind, Part, PartKind, chunks};
 
 /// A shorter word is not looked for with a typo: too many others are as near.
@@ -37,13 +37,15 @@ impl Question {
         let chunks = chunks(text);
         let mut words: Vec<Word> = chunks.iter().map(|chunk| Word::of(&chunk.kind)).collect();
         for at in 1..chunks.len() {
-            let (ChunkKind::Word(first), ChunkKind::Word(second)) = (&chunks[at - 1].kind, &chunks[at].kind)
-            else {
-                continue;
+            let ChunkKind::Word(first) = &chunks[at - 1].kind else { continue };
+            let second = match &chunks[at].kind {
+                ChunkKind::Word(second) if chunks[at].follows_blank => second,
+                ChunkKind::Run(characters) if chunks[at].adjoins => {
+                    words[at - 1].others.extend(Forms::of(adjoining(first, characters)).of_question());
+                    continue;
+                }
+                _ => continue,
             };
-            if !chunks[at].follows_blank {
-                continue;
-            }
             let forms = Forms::of(compound(first, second));
             let one = forms.of_question();
             words[at - 1].others.extend(one.iter().cloned());
@@ -106,6 +108,12 @@ fn together(parts: &[Part]) -> Vec<Vec<Vec<String>>> {
     if parts.len() > 2 {
         // Side by side, two by two: "10x20cm" is also "10 x 20 cm".
         rows.push(parts.windows(2).map(|two| Forms::of(whole(two)).of_words()).collect());
+        // The same of what stands between joints: "canon-eos-r6" is also "Canon EOS R6".
+        let segments = segments(parts);
+        if segments.len() > 2 && segments.len() < parts.len() {
+            let two = |two: &[&[Part]]| Forms::of(whole(&two.concat())).of_words();
+            rows.push(segments.windows(2).map(two).collect());
+        }
     }
     let is_word = |part: &Part| part.kind == PartKind::Letters && part.text.chars().nth(2).is_some();
     let is_joined = |part: &Part| part.joint.is_some_and(|sign| sign != '\'');

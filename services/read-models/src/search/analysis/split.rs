@@ -7,7 +7,10 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::fold::normal;
+use super::number::{list, mixed_numbers, number};
 
+/// What ends a word as a part of it.
+pub(super) const SIGNS: [char; 2] = ['+', '#'];
 /// A character with its marks, or an emoji of several, is cut here.
 const LONGEST_CHARACTER: usize = 24;
 
@@ -17,6 +20,8 @@ pub(super) struct Chunk {
     pub(super) kind: ChunkKind,
     /// Nothing but blanks lies between it and the chunk before.
     pub(super) follows_blank: bool,
+    /// Nothing at all does.
+    pub(super) adjoins: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +42,13 @@ pub(super) struct Part {
     pub(super) joint: Option<char>,
     /// What else it may be: "1,000" is a thousand, or one with three decimals.
     pub(super) other: Option<String>,
+    /// The numbers that it may be a list of: "35,36,37".
+    pub(super) list: Vec<String>,
 }
 
 impl Part {
     fn new(text: &str, kind: PartKind, joint: Option<char>) -> Self {
-        Self { text: text.to_owned(), kind, joint, other: None }
+        Self { text: text.to_owned(), kind, joint, other: None, list: Vec::new() }
     }
 }
 
@@ -80,12 +87,14 @@ pub(in crate::search) fn count(text: &str) -> usize {
 
 /// The words of a text.
 pub(super) fn chunks(text: &str) -> Vec<Chunk> {
-    let text = normal(text);
-    let mut splitter = Splitter { found: Vec::new(), word: Vec::new(), gap: Gap::Start };
-    let graphemes: Vec<&str> = text.graphemes(true).collect();
+    let text = mixed_numbers(&normal(text));
+    let mut splitter = Splitter { found: Vec::new(), word: Vec::new(), gap: Gap::Start, before: ' ' };
+    let mut graphemes: Vec<&str> = text.graphemes(true).collect();
+    graphemes.dedup_by(|one, other| *one == "-" && *other == "-");
     for (at, grapheme) in graphemes.iter().enumerate() {
         let next = graphemes.get(at + 1).map_or(Class::Blank, |next| class(next));
         splitter.take(grapheme, next);
+        splitter.before = grapheme.chars().next().unwrap_or(' ');
     }
     splitter.end_word();
     splitter.found
@@ -105,6 +114,8 @@ struct Splitter {
     /// The parts of the word that is not at its end yet. The last is empty after a joint.
     word: Vec<Part>,
     gap: Gap,
+    /// What was taken last.
+    before: char,
 }
 
 impl Splitter {
@@ -138,8 +149,9 @@ impl Splitter {
     fn other(&mut self, grapheme: &str, next: Class) {
         let sign = grapheme.chars().next().unwrap_or(' ');
         let goes_on = matches!(next, Class::Letter | Class::Digit);
+        let is_first = self.word.len() == 1;
         let Some(last) = self.word.last_mut() else {
-            if matches!(sign, '.' | ',') && next == Class::Digit && self.gap != Gap::None {
+            if matches!(sign, '.' | ',') && next == Class::Digit && opens(self.before) {
                 self.append("0.", PartKind::Number);
             } else {
                 self.gap = Gap::Break;
@@ -148,9 +160,25 @@ impl Splitter {
         };
         match sign {
             '.' | ',' if last.kind == PartKind::Number && next == Class::Digit => last.text.push(sign),
-            '+' | '#' if !goes_on => {
+            // "10*20" is 10x20.
+            '*' if last.kind == PartKind::Number && next == Class::Digit => {
+                self.word.push(Part::new("x", PartKind::Letters, None));
+            }
+            // The second of "C++17", and "C#12".
+            '+' | '#'
+                if !goes_on
+                    || last.kind == PartKind::Signed
+                    || (sign == '#' && next == Class::Digit && is_single_letter(last)) =>
+            {
                 last.text.push(sign);
                 last.kind = PartKind::Signed;
+            }
+            // "N°5" is also "No 5".
+            '°' if last.text == "n" && is_first => {
+                last.other = Some("no".to_owned());
+                if goes_on {
+                    self.word.push(Part::new("", PartKind::Letters, Some(sign)));
+                }
             }
             '.' | '-' | '_' | '\'' | '/' | '&' | '+' | '#' | '*' | ':' | '@' | '|' | '=' | '·' if goes_on => {
                 self.word.push(Part::new("", PartKind::Letters, Some(sign)));
@@ -178,35 +206,38 @@ impl Splitter {
         if parts.is_empty() {
             return;
         }
-        for part in parts.iter_mut().filter(|part| part.kind == PartKind::Number) {
-            (part.text, part.other) = number(&part.text);
+        for part in &mut parts {
+            let end = part.text.trim_end_matches(SIGNS).len();
+            let (figures, signs) = part.text.split_at(end);
+            if part.kind != PartKind::Letters && figures.starts_with(|c: char| c.is_ascii_digit()) {
+                part.list = list(figures);
+                let (number, other) = number(figures);
+                part.other = other.map(|other| other + signs);
+                part.text = number + signs;
+            }
         }
         self.push(ChunkKind::Word(parts));
     }
 
     fn push(&mut self, kind: ChunkKind) {
-        let follows_blank = self.gap == Gap::Blank;
+        let (follows_blank, adjoins) = (self.gap == Gap::Blank, self.gap == Gap::None);
         self.gap = Gap::None;
-        self.found.push(Chunk { kind, follows_blank });
+        self.found.push(Chunk { kind, follows_blank, adjoins });
     }
 }
 
-/// One way to write a number, with a decimal point and nothing between thousands, and the other one it may mean.
-fn number(text: &str) -> (String, Option<String>) {
-    let is_grouped = |text: &str| {
-        let mut groups = text.split(',');
-        let first = groups.next().unwrap_or_default();
-        (1..=3).contains(&first.len()) && !first.starts_with('0') && groups.all(|group| group.len() == 3)
-    };
-    let plain = || text.replace(',', "");
-    match (text.matches(',').count(), text.matches('.').count()) {
-        (0, _) => (text.to_owned(), None),
-        (1, 0) => (text.replace(',', "."), is_grouped(text).then(plain)),
-        (_, 0) if is_grouped(text) => (plain(), None),
-        (_, 1) if text.rfind(',') < text.find('.') => (plain(), None),
-        (1, _) if text.rfind('.') < text.find(',') => (text.replace('.', "").replace(',', "."), None),
-        _ => (text.to_owned(), None),
-    }
+/// A number without its zero may begin here: ".5".
+fn opens(before: char) -> bool {
+    before.is_whitespace()
+        || matches!(
+            before,
+            '(' | '[' | '{' | '<' | '>' | '=' | '~' | '≈' | '±' | '"' | '\'' | '«' | '“' | '„'
+        )
+        || matches!(before, '$' | '£' | '¥' | '¢' | '\u{20a0}'..='\u{20cf}')
+}
+
+fn is_single_letter(part: &Part) -> bool {
+    part.kind == PartKind::Letters && part.text.chars().nth(1).is_none()
 }
 
 fn without_joiners(grapheme: &str) -> String {

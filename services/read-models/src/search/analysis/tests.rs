@@ -223,3 +223,116 @@ fn the_terms_of_any_text_are_bounded() {
         assert!(started.elapsed().as_secs() < 5, "{:.20}: {:?}", text, started.elapsed());
     }
 }
+
+#[test]
+fn what_stands_between_joints_is_found_by_itself_and_with_its_neighbours() {
+    check(&[
+        ("APL-IP15P", &["IP15P", "ip 15p", "apl-ip15p"], &["APL-IP15"]),
+        ("SM-G991B/DS", &["SM-G991B", "G991B", "sm-g991b/ds", "g991b/ds"], &["SM-G991", "991B/D", "sm-ds"]),
+        ("WH-1000XM5/B", &["WH-1000XM5", "1000XM5", "1000xm5/b"], &["WH-1000XM", "100"]),
+        ("MK2L3LL/A", &["MK2L3LL", "mk2l3ll/a"], &["MK2L3L", "K2L3LL"]),
+        ("RTX4070Ti-12G", &["RTX4070Ti", "rtx 4070", "12g"], &["RTX4070T", "RTX407"]),
+        ("NF-A12x25", &["A12x25", "nf-a12", "nf-a12x25"], &["A12x2", "A2x25"]),
+        (
+            "SHIRT-RED-XL-2024",
+            &["shirt-red-xl", "shirt-red", "red-xl-2024", "xl 2024"],
+            &["shirt-xl", "red-2024"],
+        ),
+        ("Box 10x20x30cm", &["10x20", "20x30", "10x20x30", "20x30cm", "10 x 20"], &["10x30", "10x2", "0x20"]),
+        ("AB-12-CD-34-EF", &["ab-12-cd", "ab-12-cd-34", "12-cd-34", "cd-34-ef"], &["ab-cd", "12-34"]),
+        ("Canon EOS R6 body", &["canon-eos-r6", "Canon-EOS", "eos-r6"], &["canon-r6", "canon-eos-r5"]),
+        ("USB-C to HDMI", &["usb-c-to-hdmi", "usb c to hdmi", "usb-c"], &["usb-a-to-hdmi"]),
+        ("Galaxy S24 Ultra", &["galaxy-s24-ultra"], &["galaxy-s23-ultra"]),
+        ("AB--CD", &["ab-cd", "abcd", "ab--cd"], &["ab-ce"]),
+        ("ab-cd", &["AB--CD"], &[]),
+    ]);
+}
+
+#[test]
+fn a_sign_behind_a_word_may_be_left_out_of_a_question_and_not_of_a_product() {
+    check(&[
+        ("Sunscreen SPF50+", &["spf50", "spf 50", "SPF50+", "spf", "50"], &["spf5", "spf50#"]),
+        ("Sunscreen SPF50", &["spf50"], &["spf50+"]),
+        ("Galaxy S20+", &["s20", "galaxy s20+", "S20"], &["s2", "s"]),
+        ("Panel 500W+", &["500w", "500 w", "500W+"], &["w", "50w"]),
+        ("1,000+ lumens", &["1000", "1,000", "1000+", "1,000+"], &["1", "000"]),
+        ("C++17 in Detail", &["c++", "c++17", "C++ 17", "17"], &["c#", "c+"]),
+        ("C++ 17 in Detail", &["c++17"], &["c++14"]),
+        ("C#12 in a Nutshell", &["c#", "C#12", "c# 12"], &["c++"]),
+        ("18+ game", &["18", "18+"], &["1"]),
+    ]);
+}
+
+#[test]
+fn numbers_are_told_apart_and_lists_of_them_found_by_each() {
+    check(&[
+        ("Pipe 1½ inch", &["1½", "1 1/2", "1-1/2", "1 1/2 inch"], &["11/2", "1", "2", "1/2"]),
+        ("Pipe 1 1/2 inch", &["1½", "1-1/2", "1 1/2"], &["11/2", "1/3", "½"]),
+        ("Pipe 1-1/2 inch", &["1½", "1 1/2"], &["11/2"]),
+        ("Open 10 24/7", &["24/7", "10"], &["10-24/7"]),
+        ("10² mm", &["10", "10²"], &["102"]),
+        ("CO₂ 5 m²", &["co2", "m2"], &["52"]),
+        ("Sizes 35,36,37", &["35", "36", "37", "35,36,37"], &["353637", "3", "38"]),
+        ("Packs 100,200,300", &["100", "200", "300", "100,200,300"], &["20", "1"]),
+        ("Size 38,39", &["38", "39", "38.39", "38,39"], &["3839"]),
+        ("1,234,567 stars", &["1234567", "1,234,567"], &["234", "567"]),
+        ("100,000,000 stars", &["100000000"], &["100"]),
+        ("٠٫٢٣ قيراط", &["0.23", "0,23"], &["23"]),
+        ("١٬٠٠٠", &["1000"], &["1"]),
+        ("Box 10*20cm", &["10x20cm", "10 x 20", "10*20cm"], &["1020"]),
+        ("Box 10x20cm", &["10*20cm", "10*20"], &[]),
+        ("only…5 left", &["5"], &["0.5"]),
+        ("($.5)", &["0.5", ".5"], &["5"]),
+        ("Chanel N°5", &["no5", "n5", "N°5", "Nº5", "№5"], &["n6"]),
+        ("18K金戒指", &["K金", "18K金", "18k", "金戒指", "18K金戒指"], &["14K金", "k", "8K金"]),
+        ("14K金戒指", &["K金"], &["18K金"]),
+    ]);
+}
+
+#[test]
+fn plurals_of_other_endings_and_behind_numbers_meet_too() {
+    for (one, many) in [
+        ("bikini", "bikinis"),
+        ("ski", "skis"),
+        ("menu", "menus"),
+        ("taxi", "taxis"),
+        ("kiwi", "kiwis"),
+        ("emoji", "emojis"),
+        ("LP", "LPs"),
+        ("ID", "IDs"),
+        ("5-port", "5 ports"),
+        ("5 port", "5-ports"),
+        ("6-pack", "6-packs"),
+        ("12-month", "12 months"),
+        ("2.5-inch", "2.5 inches"),
+    ] {
+        check(&[(one, &[many], &[]), (many, &[one], &[])]);
+    }
+    check(&[
+        ("tennis iris virus", &["tennis", "iris", "virus"], &["tenni", "iri", "viru"]),
+        ("VVS1 diamond", &["vvs1"], &["vv1", "1vvs", "vv"]),
+        ("5 ports", &[], &["6-port", "15-port"]),
+    ]);
+}
+
+#[test]
+fn what_an_apostrophe_leaves_is_no_word_by_itself() {
+    check(&[
+        ("Men's shirt", &["men's", "mens", "men s", "men"], &["s"]),
+        ("L’eau", &["eau", "l eau"], &["l"]),
+        ("Rock'n'roll", &["rock n roll", "rock'n'roll", "rock"], &["n"]),
+        ("Men's shirt, size S", &["s"], &[]),
+        ("M&M's", &["m&m"], &["s"]),
+        ("Đoković", &["djokovic", "dokovic", "đoković"], &[]),
+        ("Ǿre", &["ore", "øre", "ǿre"], &["re"]),
+    ]);
+}
+
+#[test]
+fn a_term_is_cut_whatever_its_end_and_the_form_that_it_has() {
+    for text in ["a".repeat(300) + "+", "ß".repeat(300), "a".repeat(300) + "s", "1,".repeat(200) + "1"] {
+        let longest = terms(&text).iter().map(|term| term.chars().count()).max();
+        assert!(longest.is_some_and(|longest| longest <= LONGEST + 1), "{text}: {longest:?}");
+        assert!(finds(&text, &text), "{text}");
+    }
+}
