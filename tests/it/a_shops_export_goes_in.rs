@@ -155,7 +155,8 @@ async fn an_import_that_is_killed_goes_on_where_it_was() -> anyhow::Result<()> {
     for number in 1..=PRODUCTS {
         // Two rows that cannot go in, one early and one late.
         let price = if [10, PRODUCTS - 10].contains(&number) { "cheap" } else { "12,50" };
-        text += &format!("art {number};Lampe {number};{price};EUR;Wohnen & Licht/Lampen;{number} cm\r\n");
+        let row = format!("art {number};Lampe {number};{price};EUR;Wohnen & Licht/Lampen;{number} cm\r\n");
+        text.push_str(&row);
     }
     std::fs::write(&file, text)?;
     let state = folder.file("many.csv.import-state.json");

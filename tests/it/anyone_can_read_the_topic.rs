@@ -209,7 +209,8 @@ fn consumed(lines: Vec<u8>) -> anyhow::Result<BTreeSet<(i64, i64)>> {
 /// Appends records with these keys, as someone who does not know the rule would.
 async fn produce(system: &System, keys: &[&str]) -> anyhow::Result<()> {
     let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());
-    let lines: String = keys.iter().map(|key| format!("{key}|{{}}\n")).collect();
+    let lines: Vec<String> = keys.iter().map(|key| format!("{key}|{{}}\n")).collect();
+    let lines = lines.concat();
     tokio::task::spawn_blocking(move || {
         install()?;
         let mut kcat = Command::new("kcat")

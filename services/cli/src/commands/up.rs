@@ -215,10 +215,10 @@ fn refuse_strangers(dir: &Path) -> anyhow::Result<()> {
         let name = entry.with_context(|| format!("looking into the folder {}", dir.display()))?.file_name();
         if !OURS.iter().any(|ours| name == *ours) {
             bail!(
-                "{} holds {:?}, which is none of a local system's files: give a folder of its own with --dir (`folio down` \
+                "{} holds {}, which is none of a local system's files: give a folder of its own with --dir (`folio down` \
                  removes it with all that is in it)",
                 dir.display(),
-                name
+                name.display()
             );
         }
     }

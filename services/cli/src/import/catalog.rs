@@ -259,13 +259,11 @@ impl Entries<'_> {
     fn parent(&self, rules: &RowRules, row: &Row) -> Result<Option<Arc<Row>>, Problem> {
         let Some(by) = rules.parents.as_ref().map(|parents| &parents.by) else { return Ok(None) };
         let Some(called) = row.get(by).filter(|_| row.fault.is_none()) else { return Ok(None) };
-        match self.catalog.index.parents.get(&folded(called)) {
-            Some(parent) => Ok(Some(Arc::clone(parent))),
-            None => {
-                let detail = format!("{} is not in this file: export it too", quoted(called));
-                Err(Problem::of_cell(row.line, by, "parent", detail))
-            }
-        }
+        let parent = self.catalog.index.parents.get(&folded(called));
+        parent.map(|parent| Some(Arc::clone(parent))).ok_or_else(|| {
+            let detail = format!("{} is not in this file: export it too", quoted(called));
+            Problem::of_cell(row.line, by, "parent", detail)
+        })
     }
 
     /// A product may be in a file once.

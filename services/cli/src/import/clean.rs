@@ -38,9 +38,9 @@ fn clean(text: &str, stays: fn(char) -> bool) -> Cleaned {
             if !cleaned.ends_with(' ') {
                 cleaned.push(' ');
             }
-        } else if is_mark(c) && !right_to_left {
-            changes += 1;
-        } else if is_invisible(c) && !stays(c) && !neighbours.iter().all(|it| it.is_some_and(|c| needs(*c))) {
+        } else if (is_mark(c) && !right_to_left)
+            || (is_invisible(c) && !stays(c) && !neighbours.iter().all(|it| it.is_some_and(|c| needs(*c))))
+        {
             changes += 1;
         } else {
             cleaned.push(c);

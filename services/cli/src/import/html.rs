@@ -119,7 +119,7 @@ fn after_end_of<'a>(name: &str, rest: &'a str) -> &'a str {
 
 #[derive(Default)]
 struct Text {
-    text: String,
+    so_far: String,
     /// New lines owed before the next word, and whether a blank is.
     lines: usize,
     blank: bool,
@@ -133,13 +133,13 @@ impl Text {
                 self.blank = true;
                 continue;
             }
-            if self.lines > 0 && !self.text.is_empty() {
-                self.text.extend(std::iter::repeat_n('\n', self.lines));
-            } else if self.blank && !self.text.is_empty() && !self.text.ends_with(['\n', ' ']) {
-                self.text.push(' ');
+            if self.lines > 0 && !self.so_far.is_empty() {
+                self.so_far.extend(std::iter::repeat_n('\n', self.lines));
+            } else if self.blank && !self.so_far.is_empty() && !self.so_far.ends_with(['\n', ' ']) {
+                self.so_far.push(' ');
             }
             (self.lines, self.blank) = (0, false);
-            self.text.push(c);
+            self.so_far.push(c);
         }
     }
 
@@ -154,7 +154,7 @@ impl Text {
     }
 
     fn finish(self) -> String {
-        self.text
+        self.so_far
     }
 }
 

@@ -395,7 +395,7 @@ mod tests {
         for name in Map::presets() {
             let map = Map::preset(name).unwrap_or_else(|error| panic!("{name}: {error:#}"));
             for columns in &map.recognise {
-                let (found, _) = Map::recognised(&Columns::new(columns.clone())).unwrap();
+                let (found, _) = Map::recognised(&Columns::new(columns)).unwrap();
                 assert_eq!(found, name);
             }
         }

@@ -54,8 +54,8 @@ pub(crate) fn command(
     wishes: &Wishes,
     notes: &mut Notes,
 ) -> Result<AddressedCommand, Vec<Problem>> {
-    let mut noted = notes.clone();
-    let mut reading = Reading::new(row, map, &mut noted);
+    let mut with_this = notes.clone();
+    let mut reading = Reading::new(row, map, &mut with_this);
     reading.bytes();
     if row.fault.is_some() {
         // Its cells are not where they should be: there is nothing more to say of them.
@@ -63,8 +63,8 @@ pub(crate) fn command(
     }
     let id = reading.id();
     let payload = reading.payload(id.as_deref(), parent, wishes);
-    let command = reading.checked(id, payload)?;
-    *notes = noted;
+    let command = reading.checked(id.as_deref(), &payload)?;
+    *notes = with_this;
     Ok(command)
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn own(row: &Row) -> Result<AddressedCommand, Vec<Problem>> {
         }
         Some(_) => return Err(vec![Problem::of_cell(row.line, "/product_id", "product_id", "must be text")]),
     };
-    addressed(id, JsonValue::Object(payload)).map_err(|errors| {
+    addressed(id.as_deref(), &JsonValue::Object(payload)).map_err(|errors| {
         let pointer =
             |error: &FieldError| error.pointer.strip_prefix("/payload").unwrap_or(&error.pointer).to_owned();
         let problem = |error: &FieldError| {
@@ -105,7 +105,7 @@ pub(crate) fn own(row: &Row) -> Result<AddressedCommand, Vec<Problem>> {
 }
 
 /// The line, as the command service reads it, and what that says.
-pub(super) fn addressed(id: Option<String>, payload: JsonValue) -> Result<AddressedCommand, Vec<FieldError>> {
+pub(super) fn addressed(id: Option<&str>, payload: &JsonValue) -> Result<AddressedCommand, Vec<FieldError>> {
     let line = json!({ "command": "create_product", "product_id": id, "payload": payload }).to_string();
     let mut addressed = parse_bulk_line(line.as_bytes()).map_err(FieldErrors::into_vec)?;
     let fault = |pointer: &str, detail: String| {

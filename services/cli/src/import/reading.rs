@@ -183,8 +183,8 @@ impl Reading<'_> {
         self.columns.insert("/price".to_owned(), wanted_of(&rule.from));
         let currencies: Vec<_> = values.iter().map(|value| self.currency(value, wishes)).collect();
         // Of several prices (one per channel) that in the wished currency, else the first.
-        let wished = currencies.iter().position(|it| it.is_ok() && *it == Ok(wishes.currency)).unwrap_or(0);
-        let Some((value, currency)) = values.get(wished).zip(currencies.get(wished)) else {
+        let chosen = currencies.iter().position(|it| it.is_ok() && *it == Ok(wishes.currency)).unwrap_or(0);
+        let Some((value, currency)) = values.get(chosen).zip(currencies.get(chosen)) else {
             self.blank("/price", "price");
             return None;
         };
@@ -264,8 +264,8 @@ impl Reading<'_> {
     /// What the command service would say, in the file's words.
     pub(super) fn checked(
         self,
-        id: Option<String>,
-        payload: JsonValue,
+        id: Option<&str>,
+        payload: &JsonValue,
     ) -> Result<AddressedCommand, Vec<Problem>> {
         let mut problems = self.problems;
         let id_told = id.is_some();

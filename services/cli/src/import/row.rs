@@ -17,7 +17,7 @@ pub struct Columns {
 
 impl Columns {
     /// Columns with these names; they are compared without case and without blanks around.
-    pub(crate) fn new(names: Vec<String>) -> Self {
+    pub(crate) fn new(names: &[String]) -> Self {
         let names: Vec<String> = names.iter().map(|name| name.trim().to_owned()).collect();
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, name) in names.iter().enumerate() {
@@ -122,7 +122,7 @@ impl Row {
         for (name, value) in fields {
             self.flatten(name, value, &mut names);
         }
-        self.columns = Arc::new(Columns::new(names));
+        self.columns = Arc::new(Columns::new(&names));
     }
 
     fn flatten(&mut self, name: &str, value: &Value, names: &mut Vec<String>) {
@@ -199,11 +199,11 @@ fn scalar(value: &Value) -> String {
 impl Row {
     /// A row for tests.
     pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
-        let names = pairs.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let names: Vec<String> = pairs.iter().map(|(name, _)| (*name).to_owned()).collect();
         Self {
             line: 2,
             number: 1,
-            columns: Arc::new(Columns::new(names)),
+            columns: Arc::new(Columns::new(&names)),
             cells: pairs.iter().map(|(_, cell)| (*cell).to_owned()).collect(),
             ..Self::default()
         }

@@ -62,7 +62,8 @@ impl Source {
         let Self::File(path) = self else { return Ok(Format::Csv(Some(b','))) };
         let name = path.to_string_lossy().to_lowercase();
         let name = name.trim_end_matches(".gz");
-        if [".ndjson", ".jsonl", ".jsonlines"].iter().any(|end| name.ends_with(end)) {
+        let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+        if ends(&[".ndjson", ".jsonl", ".jsonlines"]) {
             return Ok(Format::Ndjson);
         }
         let mut text = self.open()?;
@@ -70,12 +71,12 @@ impl Source {
         let first = first.iter().find(|byte| !byte.is_ascii_whitespace());
         Ok(match first {
             None => bail!("{} is empty", self.name()),
-            Some(b'[') if !name.ends_with(".csv") => bail!(
+            Some(b'[') if !ends(&[".csv"]) => bail!(
                 "{} holds a JSON array: write one object a line, for example with `jq -c '.[]'`, and name it .ndjson",
                 self.name()
             ),
             Some(b'{') => Format::Ndjson,
-            Some(_) if name.ends_with(".tsv") || name.ends_with(".tab") => Format::Csv(Some(b'\t')),
+            Some(_) if ends(&[".tsv", ".tab"]) => Format::Csv(Some(b'\t')),
             Some(_) => Format::Csv(None),
         })
     }

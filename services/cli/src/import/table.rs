@@ -63,7 +63,7 @@ impl Rows {
                 "the names of the columns are not UTF-8: save the file as UTF-8 (in a spreadsheet: \"CSV UTF-8\")",
             )
         });
-        let columns = Arc::new(Columns::new(names.collect::<anyhow::Result<_>>()?));
+        let columns = Arc::new(Columns::new(&names.collect::<anyhow::Result<Vec<_>>>()?));
         Ok(Self { kind: Kind::Csv(records), columns, separator, number: 0 })
     }
 
@@ -197,7 +197,7 @@ fn of_json(line: u64, bytes: &[u8]) -> Row {
     }
     match contract::json::parse_strictly(bytes) {
         _ if std::str::from_utf8(bytes).is_err() => {
-            row.fault = Some("is not UTF-8: save the file as UTF-8".to_owned())
+            row.fault = Some("is not UTF-8: save the file as UTF-8".to_owned());
         }
         Ok(Value::Object(fields)) => row.take_fields(&fields),
         Ok(_) => row.fault = Some("must be one JSON object".to_owned()),

@@ -200,7 +200,8 @@ impl Template {
             match part {
                 Part::Text(part) => text.push_str(part),
                 Part::Number { width } => {
-                    text.push_str(&format!("{:0width$}", row.number));
+                    let number = format!("{:0width$}", row.number);
+                    text.push_str(&number);
                     from.get_or_insert("");
                 }
                 Part::Column { name, optional, change } => {

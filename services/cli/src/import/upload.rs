@@ -208,7 +208,7 @@ impl Uploading<'_> {
             .send();
         let patience = self.upload.patience;
         let answer = tokio::time::timeout(patience, sent).await.map_err(|_| Failure::of_silence(patience))?;
-        let answer = answer.map_err(|error| Failure::of_transport(error))?;
+        let answer = answer.map_err(Failure::of_transport)?;
         let status = answer.status();
         if status != reqwest::StatusCode::OK {
             // The status says enough if its body does not come.
@@ -257,7 +257,7 @@ mod tests {
         let serving = tokio::spawn(async move {
             let (mut client, _) = listener.accept().await.unwrap();
             let mut request = [0; 512];
-            client.read(&mut request).await.unwrap();
+            assert!(client.read(&mut request).await.unwrap() > 0);
             client.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 99\r\n\r\n{").await.unwrap();
             client
         });

@@ -66,8 +66,8 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Problem> {
     let text = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
     let trace = request.extensions().get::<TraceContext>().copied();
     let trace = trace.unwrap_or_else(|| TraceContext::incoming(text(TRACEPARENT)));
-    let named = ACTORS.into_iter().find(|name| metadata.contains_key(*name)).unwrap_or_default();
-    let caller = Caller::new(actor, trace, text(REQUEST_ID)).map_err(at(named))?;
+    let sent_as = ACTORS.into_iter().find(|name| metadata.contains_key(*name)).unwrap_or_default();
+    let caller = Caller::new(actor, trace, text(REQUEST_ID)).map_err(at(sent_as))?;
     Ok(Caller { deadline: text(TIMEOUT).and_then(timeout).map(time_left), ..caller })
 }
 
@@ -260,7 +260,7 @@ mod tests {
     fn the_callers_deadline_is_read() {
         assert_eq!(timeout("250m"), Some(Duration::from_millis(250)));
         assert_eq!(timeout("2S"), Some(Duration::from_secs(2)));
-        assert_eq!(time_left(Duration::from_millis(1_000)), Duration::from_millis(900));
+        assert_eq!(time_left(Duration::from_secs(1)), Duration::from_millis(900));
         assert_eq!(time_left(Duration::from_millis(100)), Duration::from_millis(80));
         assert_eq!(time_left(Duration::from_millis(5)), Duration::ZERO);
         for wrong in ["", "m", "5", "123456789S", "1x", "-1S", "1\u{fc}"] {

@@ -239,20 +239,16 @@ async fn handed_over(
 ) -> Result<(u64, Named, Result<Submitted, Problem>), Status> {
     // A message that cannot be read ends the stream: of the next one nobody knows where it begins.
     let request = request.transpose().map_err(|status| explained(status, &caller.trace, explain))?;
-    Ok(match request {
-        Some(request) => {
-            let named = Named::by_fields(&request.product_id, &request.idempotency_key);
-            let submitted = match parse_request(&request).map_err(results::faults) {
-                Ok(wish) => door.submit_when_there_is_room(wish, caller, Transport::GrpcBulk).await,
-                Err(problem) => Err(problem),
-            };
-            (index, named, submitted)
-        }
-        None => {
-            let detail = "this instance shuts down: the requests from here on were not read, send them again";
-            (index, Named::default(), Err(problem(FolioCode::NotReady, detail)))
-        }
-    })
+    let Some(request) = request else {
+        let detail = "this instance shuts down: the requests from here on were not read, send them again";
+        return Ok((index, Named::default(), Err(problem(FolioCode::NotReady, detail))));
+    };
+    let named = Named::by_fields(&request.product_id, &request.idempotency_key);
+    let submitted = match parse_request(&request).map_err(results::faults) {
+        Ok(wish) => door.submit_when_there_is_room(wish, caller, Transport::GrpcBulk).await,
+        Err(problem) => Err(problem),
+    };
+    Ok((index, named, submitted))
 }
 
 async fn told(

@@ -140,8 +140,12 @@ fn each_service_is_described_alone_and_as_a_whole() {
         let set = described(service);
         let services = set.file.iter().flat_map(|file| &file.service).map(|it| it.name().to_owned());
         assert_eq!(services.collect::<Vec<_>>(), [service.trim_start_matches("catalog.v1.")]);
-        let declared: Vec<_> =
-            set.file.iter().flat_map(|file| &file.message_type).map(|it| it.name()).collect();
+        let declared: Vec<_> = set
+            .file
+            .iter()
+            .flat_map(|file| &file.message_type)
+            .map(prost_types::DescriptorProto::name)
+            .collect();
         assert!(messages.iter().all(|it| declared.contains(it)), "{service}: {declared:?}");
         for dependency in set.file.iter().flat_map(|file| &file.dependency) {
             assert!(set.file.iter().any(|file| file.name() == dependency), "{service} needs {dependency}");

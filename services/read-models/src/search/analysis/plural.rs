@@ -128,7 +128,9 @@ pub(super) fn singulars(word: &str) -> Vec<String> {
         word.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '/' | '-')).unwrap_or(word.len());
     let (number, word) = word.split_at(begin);
     let mut found = of_word(word);
-    found.iter_mut().for_each(|singular| singular.insert_str(0, number));
+    for singular in &mut found {
+        singular.insert_str(0, number);
+    }
     found
 }
 
