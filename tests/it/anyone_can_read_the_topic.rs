@@ -160,7 +160,7 @@ async fn the_consumer_of_the_documents_tells_effective_records_from_void_ones() 
 
     let lines = kcat_lines(&system).await?;
     let (ours, _) = audited(&system).await?;
-    assert!(ours.len() < records_of(&lines)?.len() - 3 - strange.len());
+    assert!(ours.len() <= records_of(&lines)?.len() - 3 - strange.len());
     // Values are Avro, and no UTF-8: the consumer gets them as kcat writes them.
     assert!(std::str::from_utf8(&lines).is_err(), "this test needs bytes that are no text");
     assert_eq!(consumed(lines)?, ours);
