@@ -10,10 +10,17 @@ use super::names::{self, Kind, Metric};
 
 type Labels = BTreeSet<(String, String)>;
 
+#[derive(Debug)]
+struct Series {
+    metric: &'static Metric,
+    all: BTreeSet<Labels>,
+}
+
 /// The declared series of a process. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Zeros {
-    declared: Arc<RwLock<Vec<(&'static Metric, Labels)>>>,
+    /// By the metric's name.
+    declared: Arc<RwLock<BTreeMap<&'static str, Series>>>,
 }
 
 impl Zeros {
@@ -26,28 +33,24 @@ impl Zeros {
         let labels: Labels =
             labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let mut declared = self.declared.write().unwrap_or_else(PoisonError::into_inner);
-        if !declared.iter().any(|(known, its)| known.name == metric.name && *its == labels) {
-            declared.push((metric, labels));
-        }
+        let series = declared.entry(metric.name).or_insert_with(|| Series { metric, all: BTreeSet::new() });
+        series.all.insert(labels);
     }
 
     /// Adds to what was gathered the declared series that nothing was measured of.
     pub(super) fn add_to(&self, families: &mut Vec<MetricFamily>) {
         let declared = self.declared.read().unwrap_or_else(PoisonError::into_inner);
-        // What is there already, once for all that is declared of a metric.
-        let mut measured: BTreeMap<&str, BTreeSet<Labels>> = BTreeMap::new();
-        for (metric, labels) in declared.iter() {
-            let at = families.iter().position(|family| family.name() == metric.name).unwrap_or_else(|| {
+        for (name, Series { metric, all }) in declared.iter() {
+            let at = families.iter().position(|family| family.name() == *name).unwrap_or_else(|| {
                 families.push(family_of(metric));
                 families.len() - 1
             });
-            let family = &mut families[at];
-            let measured = measured
-                .entry(metric.name)
-                .or_insert_with(|| family.get_metric().iter().map(labels_of).collect());
-            if !measured.contains(labels) && !measured.iter().any(|its| its.is_superset(labels)) {
-                family.mut_metric().push(zero(metric, labels));
-            }
+            let samples = families[at].mut_metric();
+            let measured: BTreeSet<Labels> = samples.iter().map(labels_of).collect();
+            let missing = all.iter().filter(|labels| {
+                !measured.contains(*labels) && !measured.iter().any(|its| its.is_superset(labels))
+            });
+            samples.extend(missing.map(|labels| zero(metric, labels)));
         }
         families.sort_by(|a, b| a.name().cmp(b.name()));
     }
