@@ -1,13 +1,13 @@
 //! P7 A poisoned record stops its partition in projectors only, loudly; a void one stops nothing.
 
+use adapter_cql::Cql;
+use adapter_kafka::{NewMessage, RecordProducer};
+use adapter_search::Search;
 use bytes::Bytes;
 use ledger::{Headers, partition_of};
 use read_models::positions::AllPositions;
 use testkit::scenario::caught_up;
 use testkit::{Client, Started, System, eventually};
-use toolkit::cql::Cql;
-use toolkit::kafka::{NewMessage, RecordProducer};
-use toolkit::search::Search;
 
 /// Appends a record with this key and value, as anyone with access to the topic could.
 async fn inject(system: &System, partition: i32, key: &str, value: Option<&[u8]>) -> anyhow::Result<i64> {

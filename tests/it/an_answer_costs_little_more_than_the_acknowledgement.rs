@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use adapter_kafka::KafkaConfig;
+use adapter_kafka::KafkaEventLog;
 use anyhow::bail;
 use bytes::Bytes;
 use ledger::{AppendId, EventLog as _, Headers, Inbox, NewRecord, Partition, RecordKey, Signal, Subject};
 use testkit::{Client, System};
-use toolkit::config::KafkaConfig;
-use toolkit::kafka::KafkaEventLog;
 
 const ROUNDS: usize = 400;
 const MOST: Duration = Duration::from_millis(3);
@@ -26,7 +26,7 @@ async fn the_median_answer_is_within_3_ms_of_the_bare_acknowledgement() -> anyho
     // The same producer on a topic of the same declaration, which nobody tails.
     let bare = format!("bare.{}", system.prefix());
     cli::commands::topics::declared(&bare)?
-        .apply(&system.config.kafka, toolkit::kafka::Profile::Local)
+        .apply(&system.config.kafka, adapter_kafka::Profile::Local)
         .await?;
     let log = BareLog::open(&system.config.kafka, &format!("{bare}{}", contract::topics::EVENTS)).await?;
 

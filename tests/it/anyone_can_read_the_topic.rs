@@ -95,7 +95,7 @@ async fn the_stock_client_of_confluent_reads_every_type_of_event() -> anyhow::Re
         cli::audit::audit(&kafka, &topic, |_, _, record| values.extend(record.value.clone())).map(|_| values)
     })
     .await??;
-    let registry = toolkit::registry::Registry::new(&system.config.registry)?;
+    let registry = adapter_registry::Registry::new(&system.config.registry)?;
     let mut types = Vec::new();
     for value in &values {
         let (id, datum) = unframed_as_confluent_does(value)?;
@@ -287,7 +287,7 @@ async fn decoded(system: &System, answer: &Value) -> anyhow::Result<i64> {
     .context("the record has a value")?;
     ensure!(value[0] == 0, "Confluent's magic byte");
     let id = u32::from_be_bytes(value[1..5].try_into()?);
-    let schema = toolkit::registry::Registry::new(&system.config.registry)?.fetch(id).await?;
+    let schema = adapter_registry::Registry::new(&system.config.registry)?.fetch(id).await?;
     let schema = apache_avro::Schema::parse_str(&schema.text)?;
     let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build()?;
     let Avro::Record(fields) = reader.read_value(&mut &value[5..])? else {

@@ -9,29 +9,47 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use files::{files_of_this_binary, heading, promise_id, read, root, rust_files, table_rows};
-use manifests::{collect_toolkit_features, packages};
+use manifests::{collect_used, packages};
 
 /// What each crate may use of ours, in the words of ARCHITECTURE.md's map (which is compared).
-const MAY_USE: [(&str, &str); 9] = [
+const MAY_USE: [(&str, &str); 15] = [
     ("domain", "nothing of ours"),
     ("ledger", "nothing of ours"),
-    ("toolkit", "ledger"),
+    ("toolkit", "nothing of ours"),
+    ("adapter-kafka", "ledger, toolkit"),
+    ("adapter-registry", "toolkit"),
+    ("adapter-cql", "toolkit"),
+    ("adapter-search", "toolkit"),
+    ("adapter-embedded", "nothing of ours"),
     ("contract", "domain, ledger"),
-    ("read-models", "domain, contract, toolkit"),
-    ("command-service", "domain, contract, ledger, toolkit"),
-    ("projector", "read-models, contract, ledger, toolkit"),
-    ("query-gateway", "read-models, contract, ledger, toolkit"),
+    ("edge", "contract, toolkit"),
+    ("read-models", "domain, contract, toolkit, adapter-cql, adapter-search"),
+    (
+        "command-service",
+        "domain, contract, ledger, toolkit, edge, adapter-kafka, adapter-registry, adapter-embedded",
+    ),
+    (
+        "projector",
+        "read-models, contract, ledger, toolkit, edge, adapter-kafka, adapter-registry, adapter-cql, adapter-search",
+    ),
+    ("query-gateway", "read-models, contract, ledger, toolkit, edge, adapter-cql, adapter-search"),
     ("cli", "all of the above"),
 ];
 /// Crates of tests: they may use anything, and nobody may need them.
 const TESTS_ONLY: [&str; 7] =
     ["testkit", "promises", "folio-model", "folio-mutations", "folio-sim", "folio-chaos", "folio-bench"];
-/// Drivers of servers and stores: `toolkit` alone names them, behind features.
-const DRIVERS: [&str; 4] = ["rdkafka", "scylla", "elasticsearch", "fjall"];
-/// Features of `toolkit` that a service must not take, by itself or through a crate it uses.
-const MUST_NOT_TAKE: [(&str, &[&str]); 2] = [
-    ("command-service", &["cql", "search"]),
-    ("query-gateway", &["kafka-producer", "kafka-consumer", "kafka-admin"]),
+/// Drivers of servers and stores, and the one crate that may name each.
+const DRIVERS: [(&str, &str); 4] = [
+    ("rdkafka", "adapter-kafka"),
+    ("scylla", "adapter-cql"),
+    ("elasticsearch", "adapter-search"),
+    ("fjall", "adapter-embedded"),
+];
+/// Adapters that a service must not take, by itself or through a crate it uses.
+const MUST_NOT_TAKE: [(&str, &[&str]); 3] = [
+    ("command-service", &["adapter-cql", "adapter-search"]),
+    ("projector", &["adapter-embedded"]),
+    ("query-gateway", &["adapter-kafka", "adapter-registry", "adapter-embedded"]),
 ];
 /// No file may have this many lines. There are no exceptions.
 const TOO_MANY_LINES: usize = 500;
@@ -87,15 +105,19 @@ fn the_map_in_the_architecture_page_says_the_same() {
 }
 
 #[test]
-fn only_toolkit_names_the_drivers_of_servers() {
+fn a_driver_is_named_by_its_adapter_only() {
     let mut faults = Vec::new();
-    for package in packages().values().filter(|package| package.name != "toolkit") {
-        for used in package.dependencies.iter().filter(|used| DRIVERS.contains(&used.name.as_str())) {
-            faults.push(format!(
-                "{} names `{}`: only toolkit may; use or extend its wrapper in services/toolkit/src",
-                package.manifest.display(),
-                used.name
-            ));
+    for package in packages().values() {
+        for used in &package.dependencies {
+            let Some((driver, adapter)) = DRIVERS.into_iter().find(|(driver, _)| *driver == used.name) else {
+                continue;
+            };
+            if package.name != adapter {
+                faults.push(format!(
+                    "{} names `{driver}`: only {adapter} may; use or extend it",
+                    package.manifest.display()
+                ));
+            }
         }
     }
     report(faults);
@@ -106,11 +128,10 @@ fn the_write_side_takes_no_store_client_and_the_read_side_no_kafka_client() {
     let packages = packages();
     let mut faults = Vec::new();
     for (name, forbidden) in MUST_NOT_TAKE {
-        let mut taken = BTreeMap::new();
-        collect_toolkit_features(&packages, name, &mut BTreeSet::new(), &mut taken);
-        for (feature, by) in taken.iter().filter(|(feature, _)| forbidden.contains(&feature.as_str())) {
+        let taken = collect_used(&packages, name);
+        for (used, by) in taken.iter().filter(|(used, _)| forbidden.contains(&used.as_str())) {
             faults.push(format!(
-                "`{name}` gets toolkit's feature `{feature}` through `{by}`: remove it from services/{by}/Cargo.toml"
+                "`{name}` gets `{used}` through `{by}`: remove it from the manifest of `{by}`"
             ));
         }
     }

@@ -1,10 +1,10 @@
 //! P4 Duplicates and restarts are harmless: redelivery from offset zero changes no row.
 
+use adapter_cql::Cql;
 use read_models::GENERATION;
 use testkit::rows::{assert_same, rows};
 use testkit::scenario::{caught_up, live};
 use testkit::{Client, PATIENCE, System, eventually};
-use toolkit::cql::Cql;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redelivery_from_offset_zero_into_live_stores_changes_no_row() -> anyhow::Result<()> {

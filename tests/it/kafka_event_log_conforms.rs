@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use adapter_kafka::KafkaConfig;
+use adapter_kafka::{KafkaEventLog, Profile, Topics, WantedHeaders};
 use ledger::sim::conformance::{self, Harness};
 use ledger::{EventLog, Inbox};
 use testkit::servers::{servers, test_prefix};
-use toolkit::config::KafkaConfig;
-use toolkit::kafka::{KafkaEventLog, Profile, Topics, WantedHeaders};
 
 const DECLARED: &str = include_str!("../../deploy/topics.yaml");
 const PARTITIONS: i32 = 2;

@@ -1,8 +1,8 @@
 //! P13 Old events stay readable, and a breaking schema change is refused.
 
+use adapter_registry::{Compatibility, Registry};
 use contract::avro::{SchemaIds, decode, known_schemas, subject};
 use testkit::System;
-use toolkit::registry::{Compatibility, Registry};
 
 /// Every golden sample, by the schema it was written with, decodes to today's event.
 #[test]

@@ -1,11 +1,11 @@
 //! P5 A read model dropped and replayed equals the live one, row for row.
 
+use adapter_cql::Cql;
 use anyhow::Context as _;
 use read_models::GENERATION;
 use testkit::rows::{TABLES, assert_same, rows};
 use testkit::scenario::{caught_up, live};
 use testkit::{Client, PATIENCE, System};
-use toolkit::cql::Cql;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_read_model_comes_back_row_for_row() -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use adapter_cql::Cql;
 use ledger::partition_of;
 use read_models::GENERATION;
 use read_models::model::Position;
@@ -13,7 +14,6 @@ use testkit::rows::TABLES;
 use testkit::scenario::{caught_up, live};
 use testkit::servers::{Kind, PrivateServer, servers};
 use testkit::{Client, Oracle, PATIENCE, Started, System, eventually, expected, rows};
-use toolkit::cql::Cql;
 
 /// How often a server is killed; Elasticsearch is stopped as often.
 const TIMES: usize = 10;

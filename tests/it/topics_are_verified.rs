@@ -1,9 +1,9 @@
 //! P14 A topic that differs from its declaration is refused.
 
+use adapter_kafka::{Profile, Topics};
 use cli::commands::topics;
 use serde_yaml_ng::Value;
 use testkit::{Client, System, eventually};
-use toolkit::kafka::{Profile, Topics};
 
 const DECLARED: &str = include_str!("../../deploy/topics.yaml");
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_kafka::KafkaConfig;
+use adapter_kafka::KafkaEventLog;
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, Sender};
 use ledger::{EventLog, Inbox, Judgement, LogRecord, Partition, Reader, RecordKey, Signal};
-use toolkit::config::KafkaConfig;
-use toolkit::kafka::KafkaEventLog;
 
 /// How long nothing may come before reading fails.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,7 +1,11 @@
 //! The tool's configuration: the same sections and names as the services', so one file can serve all.
 
+use adapter_cql::CqlConfig;
+use adapter_kafka::KafkaConfig;
+use adapter_registry::RegistryConfig;
+use adapter_search::SearchConfig;
 use serde::{Deserialize, Serialize};
-use toolkit::config::{CqlConfig, KafkaConfig, RegistryConfig, SearchConfig, TelemetryConfig};
+use toolkit::config::TelemetryConfig;
 
 use crate::local::Addresses;
 use crate::system::Names;

@@ -7,10 +7,10 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use adapter_kafka::KafkaConfig;
+use adapter_registry::RegistryConfig;
 use serde::{Deserialize, Serialize};
-use toolkit::config::{
-    ConfigError, KafkaConfig, ListenConfig, RegistryConfig, ShutdownConfig, TelemetryConfig,
-};
+use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
 pub use http::HttpConfig;
 

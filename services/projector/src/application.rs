@@ -7,20 +7,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_cql::Cql;
+use adapter_kafka::{Expectation, Group, GroupOptions, RangeReader, verify_topic};
+use adapter_registry::Registry;
+use adapter_search::Search;
 use anyhow::Context;
+use edge::ops;
 use read_models::history::{HistoryModel, HistoryStore};
 use read_models::model::{ReadModel, Store};
 use read_models::products::{Products, ProductsStore};
 use read_models::search::{SearchModel, SearchStore};
 use read_models::{history, products, search};
 use tokio_util::sync::CancellationToken;
-use toolkit::cql::Cql;
-use toolkit::kafka::{self, Expectation, Group, GroupOptions, RangeReader, verify_topic};
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
-use toolkit::ops;
-use toolkit::registry::Registry;
 use toolkit::retry::{GaveUp, Retry};
-use toolkit::search::Search;
 use toolkit::telemetry::{self, Telemetry};
 
 use crate::config::{Config, SERVICE};
@@ -266,7 +266,7 @@ async fn topic(config: &Config, retry: &Retry) -> anyhow::Result<i32> {
 
 /// A topic that is not there yet may come.
 #[derive(Debug)]
-struct TopicError(kafka::Error);
+struct TopicError(adapter_kafka::Error);
 
 impl std::fmt::Display for TopicError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -276,6 +276,6 @@ impl std::fmt::Display for TopicError {
 
 impl toolkit::retry::Transient for TopicError {
     fn is_transient(&self) -> bool {
-        self.0.is_transient() || matches!(self.0, kafka::Error::NoTopic(_))
+        self.0.is_transient() || matches!(self.0, adapter_kafka::Error::NoTopic(_))
     }
 }

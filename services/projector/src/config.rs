@@ -1,10 +1,11 @@
 //! The projector's configuration: its own keys beside the sections all services share.
 
+use adapter_cql::CqlConfig;
+use adapter_kafka::KafkaConfig;
+use adapter_registry::RegistryConfig;
+use adapter_search::SearchConfig;
 use serde::{Deserialize, Serialize};
-use toolkit::config::{
-    ConfigError, CqlConfig, KafkaConfig, ListenConfig, RegistryConfig, SearchConfig, ShutdownConfig,
-    TelemetryConfig,
-};
+use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
 /// The service's name in configuration errors, logs, metrics and traces.
 pub const SERVICE: &str = "projector";

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use adapter_kafka::{Claim, Group, GroupEvent, RevokeAck};
 use anyhow::bail;
 use ledger::{Offset, TailError};
 use read_models::model::{ReadModel, Store};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use toolkit::kafka::{Claim, Group, GroupEvent, RevokeAck};
 
 use crate::partition::{Batch, Context, Task};
 

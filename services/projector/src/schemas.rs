@@ -5,9 +5,9 @@
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
+use adapter_registry::Registry;
 use contract::avro::{DecodeError, SchemaIds, decode, known_schemas, subject};
 use read_models::Event;
-use toolkit::registry::Registry;
 use toolkit::retry::{GaveUp, Retry};
 
 /// What decoding needs. Shared by the partitions.
@@ -80,7 +80,7 @@ impl Schemas {
 
 /// Schemas that are not registered yet may come.
 #[derive(Debug)]
-struct Missing(toolkit::registry::Error);
+struct Missing(adapter_registry::Error);
 
 impl std::fmt::Display for Missing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -90,6 +90,6 @@ impl std::fmt::Display for Missing {
 
 impl toolkit::retry::Transient for Missing {
     fn is_transient(&self) -> bool {
-        self.0.is_transient() || matches!(self.0, toolkit::registry::Error::NotRegistered { .. })
+        self.0.is_transient() || matches!(self.0, adapter_registry::Error::NotRegistered { .. })
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use adapter_kafka::GroupHandle;
 use read_models::Error;
 use read_models::model::{ReadModel, Store};
 use tokio_util::sync::CancellationToken;
-use toolkit::kafka::GroupHandle;
 use toolkit::lifecycle::Dependency;
 
 use crate::durability::Durability;

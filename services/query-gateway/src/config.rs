@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use adapter_cql::CqlConfig;
+use adapter_search::SearchConfig;
 use serde::{Deserialize, Serialize};
-use toolkit::config::{ConfigError, CqlConfig, ListenConfig, SearchConfig, ShutdownConfig, TelemetryConfig};
+use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
 /// The service's name in configuration errors, logs, metrics and traces.
 pub const SERVICE: &str = "query-gateway";

@@ -13,9 +13,9 @@ mod zeros;
 
 use std::net::SocketAddr;
 
+use edge::ops;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Lifecycle, Readiness};
-use toolkit::ops;
 use toolkit::telemetry::{self, Telemetry};
 
 use ask::{Questions, Stores};

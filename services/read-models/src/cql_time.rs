@@ -1,7 +1,7 @@
 //! Times as CQL holds them: milliseconds since 1970, which is what the broker stamps.
 
+use adapter_cql::scylla::value::CqlTimestamp;
 use jiff::Timestamp;
-use toolkit::cql::scylla::value::CqlTimestamp;
 
 pub(crate) fn to_cql(time: Timestamp) -> CqlTimestamp {
     CqlTimestamp(time.as_millisecond())

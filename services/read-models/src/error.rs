@@ -2,9 +2,9 @@
 //!
 //! Promise: transient says whether trying again, unchanged, can help.
 
-use toolkit::cql::CqlError;
+use adapter_cql::CqlError;
+use adapter_search::SearchError;
 use toolkit::retry::Transient;
-use toolkit::search::SearchError;
 
 /// A failed load, write or schema statement.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,9 @@
 //!
 //! Promise: a stored position never goes back, whoever writes it and when.
 
+use adapter_cql::{Cql, CqlError, Prepared};
+use adapter_search::{Document, Index, Search, SearchError};
 use serde::{Deserialize, Serialize};
-use toolkit::cql::{Cql, CqlError, Prepared};
-use toolkit::search::{Document, Index, Search, SearchError};
 
 use crate::model::Position;
 use crate::{Error, GENERATION, history, products};

@@ -2,8 +2,8 @@
 //!
 //! Promise: applying twice changes nothing the second time; each thing is named with whether it was created.
 
-use toolkit::cql::{Cql, Schema};
-use toolkit::search::{Index, Search};
+use adapter_cql::{Cql, Schema};
+use adapter_search::{Index, Search};
 
 use crate::{Error, GENERATION, history, positions, products, search};
 

@@ -15,20 +15,6 @@ pub trait Transient: fmt::Display {
     fn is_transient(&self) -> bool;
 }
 
-#[cfg(any(feature = "kafka-producer", feature = "kafka-consumer", feature = "kafka-admin"))]
-impl Transient for crate::kafka::Error {
-    fn is_transient(&self) -> bool {
-        self.is_transient()
-    }
-}
-
-#[cfg(feature = "registry")]
-impl Transient for crate::registry::Error {
-    fn is_transient(&self) -> bool {
-        self.is_transient()
-    }
-}
-
 /// Why it was not tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum GaveUp<E> {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use adapter_kafka::KafkaConfig;
 use anyhow::ensure;
-use toolkit::config::KafkaConfig;
 use uuid::Uuid;
 
 /// The event ids of accepted commands, as the clients were told.

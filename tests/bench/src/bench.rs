@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use adapter_kafka::bare::BareProducer;
+use adapter_kafka::{Profile, describe_topic};
+use adapter_registry::Registry;
 use anyhow::{Context, ensure};
 use cli::commands::topics;
 use cli::config::Config;
@@ -10,9 +13,6 @@ use cli::system::{Listens, Names, Planner, Service};
 use contract::avro::{known_schemas, subject};
 use ledger::{LogRecord, Partition};
 use tokio::runtime::Runtime;
-use toolkit::kafka::bare::BareProducer;
-use toolkit::kafka::{Profile, describe_topic};
-use toolkit::registry::Registry;
 
 use crate::audit::{self, Acknowledged};
 use crate::measures::{ALL, warm};
@@ -83,7 +83,7 @@ impl Bench {
             for prefix in ["", "bare-"] {
                 let declared = topics::declared(&format!("{prefix}{name}."))?;
                 let applied = declared.apply(&config.kafka, Profile::Local).await?;
-                ensure!(applied.iter().all(toolkit::kafka::Applied::is_as_declared), "{applied:?}");
+                ensure!(applied.iter().all(adapter_kafka::Applied::is_as_declared), "{applied:?}");
             }
             let registry = Registry::new(&config.registry)?;
             for schema in known_schemas() {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use toolkit::config::KafkaConfig;
-use toolkit::kafka::{ReplicaWatch, Replicas};
+use adapter_kafka::KafkaConfig;
+use adapter_kafka::{ReplicaWatch, Replicas};
 
 const EVERY: Duration = Duration::from_millis(200);
 

@@ -1,6 +1,6 @@
 //! The crates of this workspace, as cargo understands their manifests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -50,18 +50,17 @@ pub(super) fn packages() -> BTreeMap<String, Package> {
         .collect()
 }
 
-/// Every feature of toolkit that `name` gets in a build of its own, with the crate that asks for it.
-pub(super) fn collect_toolkit_features(
-    packages: &BTreeMap<String, Package>,
-    name: &str,
-    seen: &mut BTreeSet<String>,
-    taken: &mut BTreeMap<String, String>,
-) {
-    let Some(package) = packages.get(name).filter(|_| seen.insert(name.to_owned())) else { return };
-    for used in package.dependencies.iter().filter(|used| used.normal) {
-        if used.name == "toolkit" {
-            taken.extend(used.features.iter().map(|feature| (feature.clone(), name.to_owned())));
+/// Every crate of ours that `name` gets in a build of its own, with the crate that asks for it.
+pub(super) fn collect_used(packages: &BTreeMap<String, Package>, name: &str) -> BTreeMap<String, String> {
+    let mut used_by = BTreeMap::new();
+    let mut left = vec![name.to_owned()];
+    while let Some(by) = left.pop() {
+        for used in packages.get(&by).into_iter().flat_map(|package| &package.dependencies) {
+            if used.normal && packages.contains_key(&used.name) && !used_by.contains_key(&used.name) {
+                used_by.insert(used.name.clone(), by.clone());
+                left.push(used.name.clone());
+            }
         }
-        collect_toolkit_features(packages, &used.name, seen, taken);
     }
+    used_by
 }

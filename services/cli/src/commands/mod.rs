@@ -9,7 +9,7 @@ pub mod topics;
 pub mod up;
 pub mod verify;
 
-use toolkit::kafka::Profile;
+use adapter_kafka::Profile;
 
 use crate::args::{self, Args, Command};
 use crate::config::{Config, SERVICE};

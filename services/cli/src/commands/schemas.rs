@@ -1,8 +1,8 @@
 //! `folio schemas`: the event schemas in the registry. Services never register: a schema is there before its first event.
 
+use adapter_registry::{Compatibility, Level, Registry};
 use anyhow::{Context, bail};
 use contract::avro::{KnownSchema, SchemaIds, known_schemas, subject};
-use toolkit::registry::{Compatibility, Level, Registry};
 
 use crate::config::Config;
 use crate::say::say;

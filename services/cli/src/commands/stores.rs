@@ -1,9 +1,9 @@
 //! `folio stores`: tables and indices of the read models.
 
+use adapter_cql::Cql;
+use adapter_search::Search;
 use anyhow::bail;
 use read_models::stores;
-use toolkit::cql::Cql;
-use toolkit::search::Search;
 
 use crate::config::Config;
 use crate::say::say;

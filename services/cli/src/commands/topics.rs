@@ -1,8 +1,8 @@
 //! `folio topics`: the declared topics. Promises never to alter a topic that is there.
 
+use adapter_kafka::KafkaConfig;
+use adapter_kafka::{Applied, Profile, Topics};
 use anyhow::bail;
-use toolkit::config::KafkaConfig;
-use toolkit::kafka::{Applied, Profile, Topics};
 
 use crate::say::say;
 

@@ -5,9 +5,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use adapter_kafka::Profile;
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
-use toolkit::kafka::Profile;
 
 use super::{schemas, stores, topics};
 use crate::config::Config;

@@ -1,8 +1,8 @@
 //! `folio verify`: are there as many products in every store as the log says? Changes nothing.
 
+use adapter_cql::{Cql, PageState};
+use adapter_search::Search;
 use anyhow::bail;
-use toolkit::cql::{Cql, PageState};
-use toolkit::search::Search;
 
 use super::stores;
 use crate::audit::{Audit, audit};

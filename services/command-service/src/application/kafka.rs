@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use adapter_kafka::KafkaConfig;
+use adapter_kafka::{Error, Expectation, KafkaEventLog, WantedHeaders, verify_topic};
+use adapter_registry::Registry;
 use anyhow::Context;
 use contract::avro::{KnownSchema, known_schemas, subject};
 use contract::envelope::COMMAND_HEADERS;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
-use toolkit::config::KafkaConfig;
-use toolkit::kafka::{Error, Expectation, KafkaEventLog, WantedHeaders, verify_topic};
 use toolkit::lifecycle::Dependency;
-use toolkit::registry::{self, Registry};
 
 use super::{Backend, BackendError, OpenLog};
 use crate::config::Config;
@@ -88,7 +88,8 @@ impl SchemaSource for KafkaBackend {
                 .collect();
             let ids = self.registry.ids_of(&wanted).await.map_err(|error| SourceError {
                 // Schemas may be registered while we wait.
-                transient: error.is_transient() || matches!(error, registry::Error::NotRegistered { .. }),
+                transient: error.is_transient()
+                    || matches!(error, adapter_registry::Error::NotRegistered { .. }),
                 problem: error.to_string(),
             })?;
             Ok(known_schemas().iter().copied().zip(ids).collect())
@@ -100,7 +101,7 @@ impl SchemaSource for KafkaBackend {
         async move {
             match self.registry.fetch(id).await {
                 Ok(schema) => Ok(Some(schema.text)),
-                Err(registry::Error::Refused { code: SCHEMA_NOT_FOUND, .. }) => Ok(None),
+                Err(adapter_registry::Error::Refused { code: SCHEMA_NOT_FOUND, .. }) => Ok(None),
                 Err(error) => {
                     Err(SourceError { transient: error.is_transient(), problem: error.to_string() })
                 }

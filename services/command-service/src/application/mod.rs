@@ -11,10 +11,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use edge::ops;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
-use toolkit::ops;
 use toolkit::retry::{GaveUp, Retry, Transient};
 use toolkit::telemetry::{self, Telemetry};
 

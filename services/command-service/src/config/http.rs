@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use edge::connections::Limits;
 use serde::{Deserialize, Serialize};
-use toolkit::connections::Limits;
 use toolkit::memory::Memory;
 
 use super::mib;

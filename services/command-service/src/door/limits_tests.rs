@@ -11,7 +11,7 @@ use domain::{
     ProductId, Reason, Sku, Tag, Tags,
 };
 
-use toolkit::entity_tags::MAX_TAGS;
+use edge::entity_tags::MAX_TAGS;
 
 use super::request::LONGEST_ACTOR;
 use crate::config::HttpConfig;

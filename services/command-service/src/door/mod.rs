@@ -19,11 +19,11 @@ use std::time::{Duration, Instant};
 use contract::AddressedCommand;
 use contract::code::Code;
 use domain::{Command, ProductId};
+use edge::problem::Problem;
 use ledger::CommandId;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 use toolkit::lifecycle::Dependency;
-use toolkit::problem::Problem;
 use toolkit::telemetry::{TRACES_ONLY, names};
 use tracing::Span;
 

@@ -4,8 +4,8 @@
 use contract::ConsistencyToken;
 use contract::code::Code;
 use domain::{ProductId, Rejection, Version};
+use edge::problem::Problem;
 use ledger::{Answer, Offset, Partition};
-use toolkit::problem::Problem;
 use uuid::Uuid;
 
 use super::{overloaded, problem};

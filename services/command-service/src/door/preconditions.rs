@@ -6,9 +6,9 @@
 use contract::AddressedCommand;
 use contract::code::Code;
 use domain::Version;
+use edge::entity_tags::{EntityTag, Tags};
+use edge::problem::Problem;
 use ledger::Expected;
-use toolkit::entity_tags::{EntityTag, Tags};
-use toolkit::problem::Problem;
 
 use super::{malformed, problem};
 
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_tags_is_refused() {
-        let many = vec!["\"1\""; toolkit::entity_tags::MAX_TAGS + 1].join(",");
+        let many = vec!["\"1\""; edge::entity_tags::MAX_TAGS + 1].join(",");
         for wrong in [
             "",
             "1",

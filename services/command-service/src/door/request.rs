@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contract::code::Code;
 use contract::{ConsistencyToken, FieldErrors, IdempotencyKey};
-use toolkit::problem::Problem;
+use edge::problem::Problem;
 use toolkit::telemetry::TraceContext;
 
 /// The principal of every caller, until there is authentication.

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
+use adapter_embedded::Store;
 use anyhow::Context;
 use contract::avro::{STATE_FORMAT, decode_state, encode_state};
 use domain::Product;
 use ledger::{ColdError, ColdProducts, Mark, Partition, SAVED_FORMAT, Saved, Snapshot, Subject};
-use toolkit::embedded::Store;
 
 use super::instruments::Instruments;
 use super::mailbox::{Mail, Mailbox};
@@ -210,7 +210,7 @@ impl Shelf {
     }
 
     /// Removes what lies under other generations than the current one.
-    pub(super) fn sweep(&self) -> Result<(), toolkit::embedded::Error> {
+    pub(super) fn sweep(&self) -> Result<(), adapter_embedded::Error> {
         let at = |generation: u32| [&self.partition.to_be_bytes()[..], &generation.to_be_bytes()].concat();
         let (own, next) = (self.generation(), (self.partition + 1).to_be_bytes());
         self.cache.store.remove(&at(0), &at(own))?;

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use contract::avro::SchemaIds;
+use edge::problem::Problem;
 use ledger::sim::Faults;
 use ledger::{Partition, RecordKey, Signal, TailError};
-use toolkit::problem::Problem;
 use uuid::Uuid;
 
 use super::Transport;

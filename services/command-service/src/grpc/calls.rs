@@ -7,10 +7,10 @@ use std::time::Duration;
 use contract::code::Code;
 use contract::proto::catalog::v1::CommandRequest;
 use contract::{AddressedCommand, misspelt};
+use edge::problem::Problem;
 use tonic::Request;
 use tonic::codegen::http::HeaderName;
 use tonic::metadata::MetadataMap;
-use toolkit::problem::Problem;
 use toolkit::telemetry::TraceContext;
 
 use crate::door::{self, Caller, Wish, idempotency_key, problem};

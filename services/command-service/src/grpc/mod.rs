@@ -17,6 +17,9 @@ use anyhow::Context;
 use contract::code::Code;
 use contract::proto::catalog::v1::command_service_server::CommandServiceServer;
 use contract::proto::described;
+use edge::bodies::{Arriving, Counted, Refused};
+use edge::calls::Calls;
+use edge::connections;
 use opentelemetry::metrics::Meter;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,16 +29,13 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use toolkit::bodies::{Arriving, Counted, Refused};
-use toolkit::calls::Calls;
-use toolkit::connections;
 use toolkit::lifecycle::Lifecycle;
 
 use crate::config::HttpConfig;
 use crate::door::{Door, malformed, problem};
+use edge::problem::Problem;
+use edge::statuses::{Bare, Explained};
 use toolkit::memory::Memory;
-use toolkit::problem::Problem;
-use toolkit::statuses::{Bare, Explained};
 use tower_layer::layer_fn;
 
 pub(crate) use service::Service;

@@ -5,7 +5,7 @@ use contract::proto::catalog::v1::{
     CommandError, CommandResponse, CommandResult, FieldViolation, Outcome as OutcomeKind,
 };
 use contract::{FieldErrors, Named};
-use toolkit::problem::Problem;
+use edge::problem::Problem;
 
 use crate::door::{Kind, Outcome, problem};
 

@@ -11,11 +11,11 @@ use contract::code::Code as FolioCode;
 use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResponse, CommandResult};
 use contract::proto::parse_request;
+use edge::problem::Problem;
+use edge::statuses::explained;
 use futures::{FutureExt, Stream, StreamExt};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
-use toolkit::problem::Problem;
-use toolkit::statuses::explained;
 
 use super::{State, calls, explain, results};
 use crate::door::{Caller, Door, Outcome, Stalled, Submitted, problem, traced};

@@ -7,8 +7,8 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use contract::code::Code;
+use edge::problem::Problem;
 use futures::StreamExt;
-use toolkit::problem::Problem;
 
 use super::State;
 use super::lines::without_mark;

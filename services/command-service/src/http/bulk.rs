@@ -14,10 +14,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use contract::Named;
 use contract::code::Code;
+use edge::connections::Handle;
+use edge::problem::Problem;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
-use toolkit::connections::Handle;
-use toolkit::problem::Problem;
 
 use super::answer::Success;
 use super::lines::{Line, lines};

@@ -4,7 +4,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName};
 use actix_web::{HttpMessage, HttpRequest};
 use contract::code::Code;
 use contract::{AddressedCommand, IdempotencyKey, misspelt};
-use toolkit::problem::Problem;
+use edge::problem::Problem;
 use toolkit::telemetry::TraceContext;
 
 use super::observe::RequestContext;

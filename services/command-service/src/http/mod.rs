@@ -26,15 +26,15 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
 use contract::code::Code;
+use edge::connections;
 use opentelemetry::metrics::Meter;
 use tokio_util::sync::CancellationToken;
-use toolkit::connections;
 use toolkit::lifecycle::Lifecycle;
 
 use crate::config::HttpConfig;
 use crate::door::{Door, problem};
+use edge::problem::Problem;
 use toolkit::memory::Memory;
-use toolkit::problem::Problem;
 
 pub(crate) use observe::HttpInstruments;
 use observe::RequestContext;

@@ -9,10 +9,10 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, ResponseError, web};
 use contract::code::Code;
+use edge::problem::Problem;
 use futures::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
-use toolkit::problem::Problem;
 use toolkit::telemetry::{TraceContext, labels, names};
 
 use super::headers::X_REQUEST_ID;

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use contract::code::Code;
 use domain::ProductId;
-use toolkit::problem::Problem;
+use edge::problem::Problem;
 
 use super::{State, answer, body, headers};
 use crate::door::{Wish, faults, malformed, problem};

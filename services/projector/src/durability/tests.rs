@@ -1,11 +1,11 @@
 use std::collections::VecDeque;
 
+use adapter_search::SearchError;
 use read_models::model::{Position, Wanted, Writes};
 use read_models::search::SearchModel;
 use read_models::{Error, StoredProduct};
 use std::sync::Arc;
 use toolkit::retry::{GaveUp, Retry};
-use toolkit::search::SearchError;
 
 use super::*;
 

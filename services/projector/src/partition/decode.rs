@@ -82,7 +82,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
                 // The values are dropped at once: a look-back can be long.
                 keys.extend(batch?.into_iter().map(|record| (record.offset, record.key)));
             }
-            Ok::<_, toolkit::kafka::Error>(keys)
+            Ok::<_, adapter_kafka::Error>(keys)
         };
         let keys = self.kafka_retry.run("look back", keys).await.map_err(|e| End::of(e, to))?;
         for (offset, key) in &keys {

@@ -15,6 +15,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use adapter_kafka::{Claim, GroupHandle, RangeReader};
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset, Reader};
 use read_models::ProductId;
@@ -22,7 +23,6 @@ use read_models::model::{Position, ReadModel, Store};
 use read_models::projection::Projection;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use toolkit::kafka::{Claim, GroupHandle, RangeReader};
 use toolkit::lifecycle::Dependency;
 use toolkit::retry::{GaveUp, Retry};
 

@@ -151,7 +151,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
                     }
                 }
             }
-            Ok::<_, toolkit::kafka::Error>(false)
+            Ok::<_, adapter_kafka::Error>(false)
         };
         retry.run("read the log from the beginning", look).await.map_err(|e| End::of(e, to))
     }
@@ -175,10 +175,10 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
     }
 }
 
-type RangeBatch = Result<Vec<LogRecord>, toolkit::kafka::Error>;
+type RangeBatch = Result<Vec<LogRecord>, adapter_kafka::Error>;
 type Batches = tokio::sync::mpsc::Receiver<RangeBatch>;
 
 enum Failed {
-    Kafka(toolkit::kafka::Error),
+    Kafka(adapter_kafka::Error),
     End(End),
 }

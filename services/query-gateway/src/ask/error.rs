@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use contract::code::Code;
+use edge::problem::Problem;
 use read_models::QueryError;
-use toolkit::problem::Problem;
 
 use super::faults::Fault;
 use super::limits::shown;

@@ -7,12 +7,12 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use adapter_cql::Cql;
+use adapter_search::Search;
 use read_models::{QueryError, group_id, history, products, search};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use toolkit::cql::Cql;
 use toolkit::lifecycle::{Dependency, Lifecycle};
-use toolkit::search::Search;
 
 use super::AskError;
 use crate::config::Config;

@@ -2,9 +2,9 @@
 
 use std::future::Future;
 
+use edge::problem::Problem;
 use tonic::metadata::MetadataMap;
 use tonic::{Code, Response, Status};
-use toolkit::problem::Problem;
 use toolkit::telemetry::TraceContext;
 use tracing::Instrument;
 use uuid::Uuid;

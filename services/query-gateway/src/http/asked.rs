@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use edge::problem::Problem;
 use read_models::{PageRequest, ProductId};
 use serde_json::Value;
-use toolkit::problem::Problem;
 
 use super::headers::{self, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
 use super::observe::RequestContext;

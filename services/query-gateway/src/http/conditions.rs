@@ -12,8 +12,8 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest};
+use edge::entity_tags::{EntityTag, Tags};
 use jiff::Timestamp;
-use toolkit::entity_tags::{EntityTag, Tags};
 
 use super::headers::check_length;
 use crate::ask::{AskError, Fault};

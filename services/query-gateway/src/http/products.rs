@@ -2,10 +2,10 @@
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, web};
+use edge::entity_tags::EntityTag;
 use read_models::history::Past;
 use read_models::{CategoryPath, ProductId, Status, Version};
 use serde_json::json;
-use toolkit::entity_tags::EntityTag;
 
 use super::asked::{answer, freshness, head, page, page_answer, product_id};
 use super::conditions::{Conditions, Validators, coding, last_modified};

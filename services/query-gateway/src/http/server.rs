@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_web::HttpServer;
 use anyhow::Context;
-use toolkit::connections;
+use edge::connections;
 use toolkit::lifecycle::Lifecycle;
 
 use super::{Metrics, app};

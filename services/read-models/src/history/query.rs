@@ -2,9 +2,9 @@
 //!
 //! Promise: versions have no gaps, and neither has an answer: where rows are missing that once were there, it is an error.
 
+use adapter_cql::{Cql, Prepared};
 use domain::{ProductId, Version};
 use jiff::Timestamp;
-use toolkit::cql::{Cql, Prepared};
 use uuid::Uuid;
 
 use super::NAME;

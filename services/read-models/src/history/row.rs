@@ -1,9 +1,9 @@
 //! The rows as the table holds them.
 
+use adapter_cql::scylla::value::CqlTimestamp;
+use adapter_cql::scylla::{DeserializeRow, SerializeRow};
 use contract::json::{event_data, event_from_data};
 use domain::{Event, ProductId, Version};
-use toolkit::cql::scylla::value::CqlTimestamp;
-use toolkit::cql::scylla::{DeserializeRow, SerializeRow};
 use uuid::Uuid;
 
 use super::{Entry, EntryKey, HistoryEntry, HistoryHead};
@@ -12,7 +12,7 @@ use crate::cql_time::{from_cql, to_cql};
 
 /// The state row: the partition's static columns.
 #[derive(Debug, SerializeRow)]
-#[scylla(crate = toolkit::cql::scylla)]
+#[scylla(crate = adapter_cql::scylla)]
 pub(super) struct HeadRow {
     product_id: String,
     head_version: i64,
@@ -46,7 +46,7 @@ pub(super) fn head(product: &ProductId, columns: HeadColumns) -> Option<HistoryH
 
 /// An event's row, as it is written.
 #[derive(Debug, SerializeRow)]
-#[scylla(crate = toolkit::cql::scylla)]
+#[scylla(crate = adapter_cql::scylla)]
 pub(super) struct EntryRow {
     product_id: String,
     version: i64,
@@ -85,7 +85,7 @@ impl EntryRow {
 
 /// An event's row, as it is read.
 #[derive(Debug, DeserializeRow)]
-#[scylla(crate = toolkit::cql::scylla)]
+#[scylla(crate = adapter_cql::scylla)]
 pub(super) struct ReadRow {
     /// Null where only the static head was written.
     pub(super) version: Option<i64>,

@@ -1,8 +1,8 @@
 //! Loads and writes the rows of `history`.
 
+use adapter_cql::{Cql, Prepared, Schema, Write};
 use ahash::AHashMap;
 use domain::ProductId;
-use toolkit::cql::{Cql, Prepared, Schema, Write};
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{EntryRow, HeadColumns, HeadRow, head};

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use adapter_cql::{Cql, CqlError, Prepared};
 use domain::{ProductId, Status, Version};
-use toolkit::cql::{Cql, CqlError, Prepared};
 
 use super::store::tables;
 use super::{CategoryKey, Queries};

@@ -1,9 +1,9 @@
 //! The questions `products` answers: a product by id, several by id, the products of a category.
 
+use adapter_cql::{Cql, Prepared};
 use domain::{Brand, CategoryPath, Money, Name, ProductId, Sku, Status, Version};
 use futures::StreamExt;
 use jiff::Timestamp;
-use toolkit::cql::{Cql, Prepared};
 use uuid::Uuid;
 
 use super::consistency::prepare_in_list;

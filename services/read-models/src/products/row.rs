@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use adapter_cql::scylla::value::CqlTimestamp;
+use adapter_cql::scylla::{DeserializeRow, SerializeRow};
 use domain::{
     Attributes, Brand, CategoryPath, Description, Money, Name, Product, ProductId, Sku, Status, Tags,
     ValueError, Version,
 };
-use toolkit::cql::scylla::value::CqlTimestamp;
-use toolkit::cql::scylla::{DeserializeRow, SerializeRow};
 use uuid::Uuid;
 
 use super::{CategoryItem, CategoryKey, ProductState};
@@ -16,7 +16,7 @@ use crate::{Error, StoredProduct};
 
 /// A row of `products`.
 #[derive(Debug, SerializeRow, DeserializeRow)]
-#[scylla(crate = toolkit::cql::scylla)]
+#[scylla(crate = adapter_cql::scylla)]
 pub(super) struct ProductRow {
     product_id: String,
     sku: String,
@@ -107,7 +107,7 @@ impl TryFrom<ProductRow> for ProductState {
 
 /// A row of `products_by_category`.
 #[derive(Debug, SerializeRow)]
-#[scylla(crate = toolkit::cql::scylla)]
+#[scylla(crate = adapter_cql::scylla)]
 pub(super) struct CategoryRow {
     category: String,
     bucket: i32,
@@ -145,7 +145,7 @@ impl CategoryRow {
 
 /// The values of a delete from `products_by_category`.
 #[derive(Debug, SerializeRow)]
-#[scylla(crate = toolkit::cql::scylla)]
+#[scylla(crate = adapter_cql::scylla)]
 pub(super) struct CategoryDelete {
     pub(super) version: i64,
     pub(super) category: String,
@@ -155,7 +155,7 @@ pub(super) struct CategoryDelete {
 
 /// What a list reads of a row of `products_by_category`.
 #[derive(Debug, DeserializeRow)]
-#[scylla(crate = toolkit::cql::scylla)]
+#[scylla(crate = adapter_cql::scylla)]
 pub(super) struct ItemRow {
     pub(super) product_id: String,
     sku: String,

@@ -1,6 +1,6 @@
 //! Loads and writes the rows of `products`.
 
-use toolkit::cql::{Cql, CqlError, Prepared, Schema, Write};
+use adapter_cql::{Cql, CqlError, Prepared, Schema, Write};
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{CategoryDelete, CategoryRow, ProductRow};

@@ -3,8 +3,8 @@
 //! A text is looked for as it is written. Only if that finds nothing, the words that no product has are looked for with typos;
 //! the answer says so, and its pages go on that way.
 
+use adapter_search::{Search, SearchError};
 use domain::{CategoryPath, ProductId, Status, ValueError};
-use toolkit::search::{Search, SearchError};
 
 use super::answer::{Answer, NameDocument, WordCounts, response};
 use super::body::{self, Size};

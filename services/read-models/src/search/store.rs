@@ -1,7 +1,7 @@
 //! Loads and writes the documents of `search`.
 
+use adapter_search::{Document, Index, Search};
 use toolkit::retry::{GaveUp, Retry};
-use toolkit::search::{Document, Index, Search};
 
 use super::SearchModel;
 use super::document::ProductDocument;

@@ -8,6 +8,10 @@ mod relevance;
 
 use std::collections::BTreeSet;
 
+use adapter_cql::Cql;
+use adapter_cql::CqlConfig;
+use adapter_search::Search;
+use adapter_search::SearchConfig;
 use domain::{CategoryPath, Currency, ProductId, Version};
 use jiff::Timestamp;
 use read_models::history::{HistoryModel, HistoryStore, Order, Past};
@@ -20,10 +24,7 @@ use read_models::search::{
 use read_models::{PageRequest, QueryError, history, products, search, stores};
 use records::{created, deleted, fold, id, moved, priced, project, records, retry};
 use testkit::servers::{servers, test_prefix};
-use toolkit::config::{CqlConfig, SearchConfig};
-use toolkit::cql::Cql;
 use toolkit::retry::GaveUp;
-use toolkit::search::Search;
 
 const GROUP: &str = "test.g1";
 

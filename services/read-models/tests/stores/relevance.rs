@@ -50,7 +50,7 @@ fn recorded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Recorded> {
     lines.enumerate().map(record).collect()
 }
 
-async fn catalog() -> (toolkit::search::Search, Queries) {
+async fn catalog() -> (adapter_search::Search, Queries) {
     let search = search().await;
     let store = SearchStore::open(&search).await.unwrap();
     let sample = cli::import::diamonds::lines().unwrap();

@@ -21,11 +21,8 @@ use serde::de::DeserializeOwned;
 
 pub use error::{ConfigError, EXIT_CODE, exit_code};
 pub use secret::Secret;
-pub use sections::{
-    CqlConfig, KafkaConfig, ListenConfig, LogFormat, RegistryConfig, SearchConfig, ShutdownConfig,
-    TelemetryConfig,
-};
-pub use source::ENV_PREFIX;
+pub use sections::{ListenConfig, LogFormat, ShutdownConfig, TelemetryConfig};
+pub use source::{ENV_PREFIX, list, optional, properties};
 
 use source::Settings;
 

@@ -83,19 +83,17 @@ pub(super) fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strin
 }
 
 /// An optional scalar: empty text and null are none.
-pub(super) fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Some(deserializer.deserialize_any(Scalar)?).filter(|text| !text.is_empty()))
 }
 
 /// A list, or one text with commas (the shape a variable can have).
-pub(super) fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     deserializer.deserialize_any(List)
 }
 
 /// librdkafka's settings by name. `_` stands for `.` (a variable's name cannot hold a dot; no setting holds `_`).
-pub(super) fn properties<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<BTreeMap<String, String>, D::Error> {
+pub fn properties<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     #[derive(serde::Deserialize)]
     struct Text(#[serde(deserialize_with = "scalar")] String);
     let read: BTreeMap<String, Text> = serde::Deserialize::deserialize(deserializer)?;

@@ -15,9 +15,9 @@ pub(crate) mod warm;
 
 use std::time::{Duration, Instant};
 
+use adapter_kafka::bare::BareProducer;
 use anyhow::ensure;
 use ledger::{LogRecord, Partition};
-use toolkit::kafka::bare::BareProducer;
 use toolkit::lifecycle::Readiness;
 
 use crate::bench::Bench;

@@ -1,8 +1,8 @@
 //! What an answer without a record costs beyond the question for the partition's end that it needs: one client, in turn
 //! with a bare question.
 
+use adapter_kafka::bare::BareEnds;
 use anyhow::ensure;
-use toolkit::kafka::bare::BareEnds;
 
 use crate::bench::Bench;
 use crate::client::single::Blocking;

@@ -4,6 +4,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use adapter_kafka::EndOffsets;
+use adapter_kafka::bare::consume;
 use anyhow::{Context, ensure};
 use command_service::engine::{SchemaSource, SourceError};
 use command_service::{Application, Backend, BackendError, KafkaBackend, OpenLog};
@@ -12,8 +14,6 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ledger::{Inbox, Signal};
 use tokio_util::sync::CancellationToken;
-use toolkit::kafka::EndOffsets;
-use toolkit::kafka::bare::consume;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 
 use super::grpc_stream::Streams;

@@ -1,0 +1,119 @@
+//! What a CQL store can answer instead of a result.
+
+use std::time::Duration;
+
+use scylla::errors::{DbError, ExecutionError, NewSessionError, PrepareError, RequestAttemptError};
+
+use toolkit::retry::Transient;
+
+/// A failed connection, statement or row.
+#[derive(Debug, thiserror::Error)]
+pub enum CqlError {
+    #[error("connecting to {nodes}")]
+    Connect { nodes: String, source: Box<NewSessionError> },
+    #[error("connecting to {nodes} took more than {} ms", limit.as_millis())]
+    ConnectTimeout { nodes: String, limit: Duration },
+    #[error("preparing `{statement}`: {source}")]
+    Prepare { statement: String, source: Box<PrepareError> },
+    #[error("executing `{statement}`: {source}")]
+    Execute { statement: String, source: Box<ExecutionError> },
+    /// The answer has another shape than the statement expects.
+    #[error("reading the answer to `{statement}`: {problem}")]
+    Decode { statement: String, problem: String },
+    #[error("no node is connected")]
+    NoNode,
+    /// A declared table or column is not there.
+    #[error("there is no {0}; run `folio stores apply`, and it is built again")]
+    Missing(String),
+    /// The store is not as it was declared.
+    #[error("{0}")]
+    Schema(String),
+}
+
+impl CqlError {
+    /// Whether a table or the keyspace is not there at all, so that what it held is lost.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Missing(_) => true,
+            Self::Prepare { source, .. } => prepare_says_missing(source),
+            Self::Execute { source, .. } => match &**source {
+                ExecutionError::PrepareError(e) => prepare_says_missing(e),
+                ExecutionError::LastAttemptError(e) => attempt_says_missing(e),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Whether the same statement may succeed later: the nodes are away, overloaded or too slow, or refuse credentials that an
+    /// operator may be replacing.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect { source, .. } => {
+                !matches!(**source, NewSessionError::EmptyKnownNodesList | NewSessionError::IllegalConfig(_))
+            }
+            Self::ConnectTimeout { .. } | Self::NoNode => true,
+            Self::Prepare { source, .. } => prepare_is_transient(source),
+            Self::Execute { source, .. } => match &**source {
+                ExecutionError::EmptyPlan
+                | ExecutionError::ConnectionPoolError(_)
+                | ExecutionError::RequestTimeout(_)
+                | ExecutionError::SchemaAgreementError(_)
+                | ExecutionError::MetadataError(_) => true,
+                ExecutionError::PrepareError(e) => prepare_is_transient(e),
+                ExecutionError::LastAttemptError(e) => attempt_is_transient(e),
+                _ => false,
+            },
+            Self::Decode { .. } | Self::Missing(_) | Self::Schema(_) => false,
+        }
+    }
+}
+
+impl Transient for CqlError {
+    fn is_transient(&self) -> bool {
+        self.is_transient()
+    }
+}
+
+fn prepare_says_missing(error: &PrepareError) -> bool {
+    matches!(error, PrepareError::AllAttemptsFailed { first_attempt } if attempt_says_missing(first_attempt))
+}
+
+/// Neither server has a code of its own for it.
+fn attempt_says_missing(error: &RequestAttemptError) -> bool {
+    let RequestAttemptError::DbError(DbError::Invalid, text) = error else { return false };
+    let text = text.to_lowercase();
+    ["unconfigured table", "does not exist", "no keyspace", "unknown table"]
+        .iter()
+        .any(|it| text.contains(it))
+}
+
+fn prepare_is_transient(error: &PrepareError) -> bool {
+    match error {
+        PrepareError::ConnectionPoolError(_) => true,
+        PrepareError::AllAttemptsFailed { first_attempt } => attempt_is_transient(first_attempt),
+        _ => false,
+    }
+}
+
+fn attempt_is_transient(error: &RequestAttemptError) -> bool {
+    match error {
+        RequestAttemptError::UnableToAllocStreamId | RequestAttemptError::BrokenConnectionError(_) => true,
+        RequestAttemptError::DbError(db, _) => matches!(
+            db,
+            DbError::Unavailable { .. }
+                | DbError::Overloaded
+                | DbError::IsBootstrapping
+                | DbError::TruncateError
+                | DbError::ReadTimeout { .. }
+                | DbError::WriteTimeout { .. }
+                | DbError::ReadFailure { .. }
+                | DbError::WriteFailure { .. }
+                | DbError::ServerError
+                | DbError::AuthenticationError
+                | DbError::Unauthorized
+                | DbError::RateLimitReached { .. }
+        ),
+        _ => false,
+    }
+}

@@ -1,0 +1,211 @@
+//! ScyllaDB and Cassandra: connection, prepared statements, pages, bounded writes, schema.
+//!
+//! Promises: every call is bounded in time; reads and writes are `LOCAL_QUORUM`; what is prepared here is idempotent, so the
+//! driver and [`Cql::write_all`] may repeat it; an error says which statement was tried.
+
+mod config;
+mod error;
+mod schema;
+mod starts;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::response::PagingState;
+use scylla::statement::Consistency;
+use scylla::statement::prepared::PreparedStatement;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// The driver, for its derives: `#[derive(SerializeRow)] #[scylla(crate = "adapter_cql::scylla")]`.
+pub use scylla;
+pub use scylla::deserialize::row::DeserializeRow;
+pub use scylla::serialize::row::SerializeRow;
+pub use scylla::statement::prepared::PreparedStatement as Prepared;
+
+pub use config::CqlConfig;
+pub use error::CqlError;
+pub use schema::{Applied, Schema};
+pub use write::Write;
+
+/// A row type that owns what it holds.
+pub trait OwnedRow: for<'a, 'b> DeserializeRow<'a, 'b> {}
+impl<T: for<'a, 'b> DeserializeRow<'a, 'b>> OwnedRow for T {}
+
+/// Where the next page of an answer begins.
+pub type PageState = PagingState;
+
+/// A connection to a cluster, and the keyspace to use there. Cheap to clone.
+#[derive(Clone)]
+pub struct Cql {
+    session: Arc<Session>,
+    keyspace: Arc<str>,
+    concurrency: usize,
+    /// One for each request of [`Cql::write_all`] and [`Cql::read_all`], of all clones together.
+    permits: Arc<Semaphore>,
+}
+
+impl fmt::Debug for Cql {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cql").field("keyspace", &self.keyspace).finish_non_exhaustive()
+    }
+}
+
+impl Cql {
+    /// Connects within `config.timeout_ms` twice over, or says which nodes did not answer.
+    pub async fn connect(config: &CqlConfig) -> Result<Self, CqlError> {
+        let timeout = Duration::from_millis(config.timeout_ms);
+        let nodes = config.contact_points.join(", ");
+        let profile = ExecutionProfile::builder()
+            .consistency(Consistency::LocalQuorum)
+            .request_timeout(Some(timeout))
+            .build();
+        let mut builder = SessionBuilder::new()
+            .known_nodes(&config.contact_points)
+            .connection_timeout(timeout)
+            .schema_agreement_timeout(timeout)
+            .fetch_full_schema_metadata(false)
+            .keyspaces_to_fetch([&config.keyspace])
+            .default_execution_profile_handle(profile.into_handle());
+        if let Some(datacenter) = &config.local_datacenter {
+            builder = builder.prefer_datacenter(datacenter.clone());
+        }
+        if let Some(user) = &config.username {
+            builder = builder.user(user, config.password.as_ref().map_or("", |p| p.expose()));
+        }
+        let limit = timeout * 2;
+        let session = tokio::time::timeout(limit, builder.build())
+            .await
+            .map_err(|_| CqlError::ConnectTimeout { nodes: nodes.clone(), limit })?
+            .map_err(|source| CqlError::Connect { nodes, source: Box::new(source) })?;
+        Ok(Self {
+            session: Arc::new(session),
+            keyspace: config.keyspace.as_str().into(),
+            concurrency: config.concurrency.max(1),
+            permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
+        })
+    }
+
+    pub fn keyspace(&self) -> &str {
+        &self.keyspace
+    }
+
+    /// Prepares `statement`, with `{keyspace}` in it replaced. It must be idempotent: a read, or a write with its own timestamp.
+    pub async fn prepare(&self, statement: &str) -> Result<Prepared, CqlError> {
+        let text = statement.replace("{keyspace}", &self.keyspace);
+        let mut prepared = self
+            .session
+            .prepare(text.as_str())
+            .await
+            .map_err(|source| CqlError::Prepare { statement: text, source: Box::new(source) })?;
+        prepared.set_is_idempotent(true);
+        prepared.set_consistency(Consistency::LocalQuorum);
+        Ok(prepared)
+    }
+
+    /// Executes a statement whose answer has no rows.
+    pub async fn execute(&self, statement: &Prepared, values: impl SerializeRow) -> Result<(), CqlError> {
+        self.session.execute_unpaged(statement, values).await.map_err(|e| failed(statement, e))?;
+        Ok(())
+    }
+
+    /// All rows of an answer that is known to be small.
+    pub async fn rows<R: OwnedRow>(
+        &self,
+        statement: &Prepared,
+        values: impl SerializeRow,
+    ) -> Result<Vec<R>, CqlError> {
+        let result =
+            self.session.execute_unpaged(statement, values).await.map_err(|e| failed(statement, e))?;
+        collect(statement, result)
+    }
+
+    /// The first row of an answer, if any.
+    pub async fn row<R: OwnedRow>(
+        &self,
+        statement: &Prepared,
+        values: impl SerializeRow,
+    ) -> Result<Option<R>, CqlError> {
+        Ok(self.rows(statement, values).await?.into_iter().next())
+    }
+
+    /// Up to `size` rows from `from` on, and where the next page begins (`None`: nowhere).
+    pub async fn page<R: OwnedRow>(
+        &self,
+        statement: &Prepared,
+        values: impl SerializeRow,
+        size: usize,
+        from: PageState,
+    ) -> Result<(Vec<R>, Option<PageState>), CqlError> {
+        let mut sized: PreparedStatement = statement.clone();
+        sized.set_page_size(i32::try_from(size.max(1)).unwrap_or(i32::MAX));
+        let (result, next) =
+            self.session.execute_single_page(&sized, values, from).await.map_err(|e| failed(statement, e))?;
+        let next = match next.into_paging_control_flow() {
+            std::ops::ControlFlow::Break(()) => None,
+            std::ops::ControlFlow::Continue(state) => Some(state),
+        };
+        Ok((collect(statement, result)?, next))
+    }
+
+    /// One row for each of `values` (`None`: there is none), in their order; as many reads at once as `config.concurrency`.
+    pub async fn read_all<R: OwnedRow + Send, V: SerializeRow + Send>(
+        &self,
+        statement: &Prepared,
+        values: Vec<V>,
+    ) -> Result<Vec<Option<R>>, CqlError> {
+        let read = |values| async {
+            let _permit = self.permit().await;
+            self.row(statement, values).await
+        };
+        let mut reads = futures::stream::iter(values.into_iter().map(read)).buffered(self.concurrency);
+        let mut rows = Vec::new();
+        while let Some(row) = reads.next().await {
+            rows.push(row?);
+        }
+        Ok(rows)
+    }
+
+    /// The right to have one more request under way. Nobody closes the semaphore; if somebody did, nothing would be bounded.
+    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        self.permits.acquire().await.ok()
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+}
+
+fn failed(statement: &Prepared, source: scylla::errors::ExecutionError) -> CqlError {
+    CqlError::Execute { statement: short(statement.get_statement()), source: Box::new(source) }
+}
+
+fn collect<R: OwnedRow>(
+    statement: &Prepared,
+    result: scylla::response::query_result::QueryResult,
+) -> Result<Vec<R>, CqlError> {
+    let problem = |problem: String| CqlError::Decode { statement: short(statement.get_statement()), problem };
+    let rows = result.into_rows_result().map_err(|e| problem(e.to_string()))?;
+    rows.rows::<R>()
+        .map_err(|e| problem(e.to_string()))?
+        .collect::<Result<Vec<R>, _>>()
+        .map_err(|e| problem(e.to_string()))
+}
+
+/// A statement as an error shows it: what it does to which table, without the list of columns.
+fn short(statement: &str) -> String {
+    let words: Vec<&str> = statement.split_whitespace().collect();
+    let at = |word: &str| words.iter().position(|w| w.eq_ignore_ascii_case(word));
+    match (words.first(), at("FROM").or_else(|| at("INTO")).or_else(|| at("UPDATE"))) {
+        (Some(verb), Some(0)) => format!("{verb} {}", words.get(1).unwrap_or(&"")),
+        (Some(verb), Some(i)) => format!("{verb} .. {} {} ..", words[i], words.get(i + 1).unwrap_or(&"")),
+        _ => statement.chars().take(100).collect(),
+    }
+}

@@ -1,0 +1,36 @@
+//! Kafka: the log's adapter for writers, the group consumer for projectors, and the topics' administration.
+//!
+//! Promises: whatever of librdkafka blocks, blocks a thread of its own here, never a caller and never a tokio worker;
+//! progress is the consumer's position, never "last offset plus one"; and no offset is ever chosen silently.
+
+mod admin;
+#[cfg(feature = "bare")]
+pub mod bare;
+mod client;
+mod config;
+mod confirm;
+mod end_offset;
+mod error;
+mod follow;
+mod group;
+mod log;
+mod producer;
+mod range;
+mod record;
+mod replicas;
+mod tail;
+mod topics;
+
+pub use admin::{Difference, Expectation, TopicFacts, describe_topic, verify_topic};
+pub use config::KafkaConfig;
+pub use end_offset::EndOffsets;
+pub use error::Error;
+pub use follow::{Followed, follow};
+pub use group::{Claim, Group, GroupEvent, GroupHandle, GroupOptions, RevokeAck};
+pub use log::KafkaEventLog;
+pub use producer::{NewMessage, RecordProducer};
+pub use range::RangeReader;
+pub use record::WantedHeaders;
+pub use replicas::{ReplicaWatch, Replicas};
+pub use tail::Tail;
+pub use topics::{Applied, Profile, Topics};

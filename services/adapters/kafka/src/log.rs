@@ -1,0 +1,103 @@
+//! [`ledger::EventLog`] on a Kafka topic.
+//!
+//! Promises what the port promises (`ledger::sim::conformance` checks it): no call blocks, exactly one outcome per
+//! append, end offsets from the leaders, tails in order. Three clients with a connection each, so that a waiting fetch
+//! delays neither appends nor end offsets.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ledger::{AppendId, EventLog, Inbox, LogError, NewRecord, Offset, Partition, Signal};
+
+use super::client::Connection;
+use super::end_offset::Heard;
+use super::producer::{RawProducer, Report};
+use super::{EndOffsets, Error, Tail, WantedHeaders, describe_topic};
+use crate::config::KafkaConfig;
+use toolkit::lifecycle::Dependency;
+
+/// A topic as a log.
+pub struct KafkaEventLog {
+    partitions: i32,
+    producer: RawProducer,
+    tail: Tail,
+    ends: EndOffsets,
+    inbox: Arc<dyn Inbox>,
+}
+
+impl std::fmt::Debug for KafkaEventLog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaEventLog").field("partitions", &self.partitions).finish_non_exhaustive()
+    }
+}
+
+impl KafkaEventLog {
+    /// Opens the topic, whose partitions are asked for; its outcomes go to `inbox`. `dependency` learns whether the
+    /// partitions' leaders answer.
+    ///
+    /// Ends by itself after the last clone is dropped, on threads of its own.
+    pub async fn open(
+        config: &KafkaConfig,
+        topic: &str,
+        inbox: Arc<dyn Inbox>,
+        dependency: Option<Dependency>,
+    ) -> Result<Self, Error> {
+        let partitions = describe_topic(config, topic).await?.partitions;
+        Self::open_with(config, topic, partitions, WantedHeaders::All, inbox, dependency)
+    }
+
+    /// Opens a topic whose partitions are known (see [`super::verify_topic`]). Its records come with the `wanted`
+    /// headers. Does not wait for a connection.
+    pub fn open_with(
+        config: &KafkaConfig,
+        topic: &str,
+        partitions: i32,
+        wanted: WantedHeaders,
+        inbox: Arc<dyn Inbox>,
+        dependency: Option<Dependency>,
+    ) -> Result<Self, Error> {
+        let (reports, heard) = (Arc::clone(&inbox), Heard::default());
+        let counted = Arc::clone(&heard);
+        let report: Report = Arc::new(move |partition, append_id, outcome| {
+            if outcome.is_ok() {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+            reports.deliver(Signal::Appended { partition, append_id, outcome });
+        });
+        // Readiness hears of the leaders from one client alone, or two would contradict each other.
+        let connection = Connection::new("log-producer", None);
+        Ok(Self {
+            partitions,
+            producer: RawProducer::open(config, topic, partitions, connection, report)?,
+            tail: Tail::open(config, topic, partitions, wanted, Arc::clone(&inbox), None)?,
+            ends: EndOffsets::open_hearing(config, topic, partitions, dependency, &heard)?,
+            inbox,
+        })
+    }
+}
+
+impl EventLog for KafkaEventLog {
+    fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
+    fn append(&self, partition: Partition, append_id: AppendId, record: NewRecord) {
+        self.tail.appends(partition, record.key.event_id);
+        self.producer.send(partition, append_id, &record);
+    }
+
+    fn ask_end_offset(&self, partition: Partition, request: u64) {
+        let inbox = Arc::clone(&self.inbox);
+        self.ends.ask(partition, move |outcome| {
+            inbox.deliver(Signal::EndOffset { partition, request, outcome: outcome.map_err(LogError) });
+        });
+    }
+
+    fn tail_from(&self, partition: Partition, from: Offset) {
+        self.tail.start(partition, from);
+    }
+
+    fn applied(&self, partition: Partition, next: Offset) {
+        self.tail.applied(partition, next);
+    }
+}

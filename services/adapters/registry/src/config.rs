@@ -1,0 +1,23 @@
+//! The section of a service's configuration that says how to reach the schema registry.
+
+use serde::{Deserialize, Serialize};
+use toolkit::config::{Secret, optional};
+
+/// How to reach the schema registry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistryConfig {
+    /// Where the Confluent API begins: `http://host:8081`, for Apicurio `http://host:8080/apis/ccompat/v7`.
+    pub url: String,
+    #[serde(deserialize_with = "optional")]
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    /// How long one call may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for RegistryConfig {
+    fn default() -> Self {
+        Self { url: "http://localhost:8081".to_owned(), username: None, password: None, timeout_ms: 5_000 }
+    }
+}

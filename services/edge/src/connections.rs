@@ -1,0 +1,133 @@
+//! Connections of a server, bounded in number and time: whoever connects and says nothing, falls silent or reads nothing
+//! must not keep a place from others for ever.
+//!
+//! Promises: at most so many are open at once, and the next one waits in the kernel until one has ended; one that has sent
+//! nothing within [`Limits::first_byte`], or nothing more for [`Limits::idle`], is closed (a living client of HTTP/2 answers
+//! the server's pings); one whose peer acknowledges nothing or takes nothing for [`Limits::unacknowledged`] is closed by
+//! the kernel.
+
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+/// How many connections a server has at once, and how long each may do nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub max: usize,
+    /// How long a client may take to send its first byte.
+    pub first_byte: Duration,
+    /// How long nothing may come; longer than the server's pings take to be sent and answered.
+    pub idle: Duration,
+    /// How long what was sent may stay unacknowledged, or unsent because the peer takes nothing.
+    pub unacknowledged: Duration,
+}
+
+impl Limits {
+    /// Of a server that pings every half minute.
+    pub fn of(max: usize) -> Self {
+        Self {
+            max,
+            first_byte: Duration::from_secs(10),
+            idle: Duration::from_secs(90),
+            unacknowledged: UNACKNOWLEDGED,
+        }
+    }
+}
+
+/// How long a peer may take nothing, where nobody says otherwise.
+pub const UNACKNOWLEDGED: Duration = Duration::from_mins(1);
+
+/// Lets the kernel close a connection whose peer takes nothing for so long.
+pub fn close_if_unacknowledged(stream: &TcpStream, within: Duration) {
+    if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(within)) {
+        tracing::debug!(%error, "a connection has no limit on unacknowledged data");
+    }
+}
+
+mod http {
+    use std::any::Any;
+    use std::net::Shutdown;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use socket2::{SockRef, Socket, TcpKeepalive};
+
+    /// How long a connection says nothing before the kernel asks whether its peer is still there.
+    const KEEPALIVE: Duration = Duration::from_mins(1);
+
+    /// A connection as its requests see it (`HttpRequest::conn_data`), for those whose client may rightly take nothing for
+    /// long. Another descriptor of the same socket: who keeps it long should keep it weakly.
+    #[derive(Debug)]
+    pub struct Handle {
+        socket: Socket,
+        /// How often a request said that its client may take its time.
+        patient: AtomicU64,
+    }
+
+    impl Handle {
+        /// From now on the kernel does not mind that the peer takes nothing, until [`Handle::hurry`] is told this turn.
+        pub fn be_patient(&self) -> u64 {
+            self.limit(None);
+            self.patient.fetch_add(1, Ordering::Relaxed) + 1
+        }
+
+        /// The kernel closes the connection again if the peer takes nothing for so long, unless a later turn has begun.
+        pub fn hurry(&self, turn: u64, within: Duration) {
+            if self.patient.load(Ordering::Relaxed) == turn {
+                self.limit(Some(within));
+            }
+        }
+
+        /// Ends the connection, whatever is on its way.
+        pub fn close(&self) {
+            // It fails only if the connection has ended.
+            drop(self.socket.shutdown(Shutdown::Both));
+        }
+
+        fn limit(&self, within: Option<Duration>) {
+            if let Err(error) = self.socket.set_tcp_user_timeout(within) {
+                tracing::debug!(%error, "a connection keeps its limit on unacknowledged data");
+            }
+        }
+    }
+
+    /// As [`on_connect`], and keeps a [`Handle`] (in an [`Arc`]) for the requests of the connection.
+    pub fn on_connect_with_handle(
+        within: Duration,
+    ) -> impl Fn(&dyn Any, &mut actix_web::dev::Extensions) + Clone + Send + Sync {
+        let on_connect = on_connect(within);
+        move |connection, data| {
+            on_connect(connection, data);
+            let Some(stream) = connection.downcast_ref::<tokio::net::TcpStream>() else { return };
+            let socket = SockRef::from(stream);
+            let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
+            let socket = socket.set_tcp_keepalive(&keepalive).and_then(|()| socket.try_clone());
+            match socket {
+                Ok(socket) => {
+                    data.insert(Arc::new(Handle { socket, patient: AtomicU64::new(0) }));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection has no handle: it ends if its client takes nothing for long");
+                }
+            }
+        }
+    }
+
+    /// The same for a server of actix-web: give it to `HttpServer::on_connect`.
+    pub fn on_connect(
+        within: Duration,
+    ) -> impl Fn(&dyn Any, &mut actix_web::dev::Extensions) + Clone + Send + Sync {
+        move |connection, _| {
+            if let Some(stream) = connection.downcast_ref::<tokio::net::TcpStream>() {
+                super::close_if_unacknowledged(stream, within);
+            }
+        }
+    }
+}
+
+pub use http::{Handle, on_connect, on_connect_with_handle};
+
+mod grpc;
+
+pub use grpc::{Connection, take};

@@ -1,0 +1,146 @@
+//! One error shape for both APIs: RFC 9457 problem details over HTTP, a status with `google.rpc` details over gRPC.
+//!
+//! Promises: both tell the same code, detail, field errors and retry advice; `type` is a stable address whose document
+//! exists in `docs/errors`; an internal cause is logged, never sent.
+
+mod grpc;
+mod http;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What every problem's `type` begins with; the code follows.
+pub const TYPE_BASE: &str = "https://folio.dev/errors/";
+/// The media type of a problem over HTTP.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+/// The extension that is also a header over HTTP: an answer that rests on the log can be waited for, whatever it says.
+const CONSISTENCY_TOKEN: &str = "consistency_token";
+/// The domain of `google.rpc.ErrorInfo`.
+pub const ERROR_DOMAIN: &str = "folio.dev";
+
+/// An answer that is not the one asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// Stable, kebab-case.
+    pub code: &'static str,
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// The gRPC code's number.
+    pub grpc: i32,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// When to try again, if that is known.
+    pub retry_after: Option<Duration>,
+    /// What happened this time, and what to do.
+    pub detail: String,
+    /// What is wrong where in the request.
+    pub errors: Vec<FieldError>,
+    /// Further members: names as clients see them.
+    pub extensions: Map<String, Value>,
+}
+
+/// What is wrong with one part of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// A JSON pointer (RFC 6901) into the request; empty is the whole.
+    pub pointer: String,
+    pub detail: String,
+}
+
+impl Problem {
+    pub fn new(
+        code: &'static str,
+        title: &'static str,
+        status: u16,
+        grpc: i32,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            title,
+            status,
+            grpc,
+            retryable: false,
+            retry_after: None,
+            detail: detail.into(),
+            errors: Vec::new(),
+            extensions: Map::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn retryable(mut self, retryable: bool) -> Self {
+        self.retryable = retryable;
+        self
+    }
+
+    /// Says when to try again; that makes it retryable.
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retryable = true;
+        self.retry_after = Some(after);
+        self
+    }
+
+    #[must_use]
+    pub fn field(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.errors.push(FieldError { pointer: pointer.into(), detail: detail.into() });
+        self
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The address of the document that explains the code.
+    pub fn type_uri(&self) -> String {
+        format!("{TYPE_BASE}{}", self.code)
+    }
+
+    /// The body over HTTP.
+    pub fn to_json(&self) -> Value {
+        let mut body = Map::new();
+        body.insert("type".to_owned(), self.type_uri().into());
+        body.insert("title".to_owned(), self.title.into());
+        body.insert("status".to_owned(), self.status.into());
+        body.insert("detail".to_owned(), self.detail.clone().into());
+        body.insert("code".to_owned(), self.code.into());
+        body.insert("retryable".to_owned(), self.retryable.into());
+        // Over HTTP it is also a header, which the answers inside a bulk answer do not have.
+        if let Some(seconds) = self.retry_after_seconds() {
+            body.insert("retry_after".to_owned(), seconds.into());
+        }
+        if !self.errors.is_empty() {
+            let error =
+                |error: &FieldError| serde_json::json!({"pointer": error.pointer, "detail": error.detail});
+            body.insert("errors".to_owned(), self.errors.iter().map(error).collect());
+        }
+        for (name, value) in &self.extensions {
+            body.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+        Value::Object(body)
+    }
+
+    /// Whole seconds to wait, at least one: what `Retry-After` can say.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after
+            .map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0))
+            .map(|secs| secs.max(1))
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}

@@ -1,0 +1,45 @@
+use super::*;
+
+fn overloaded() -> Problem {
+    Problem::new("overloaded", "Too many commands", 429, 8, "the queue of partition 3 is full")
+        .retry_after(Duration::from_millis(1_200))
+        .field("/payload/sku", "is empty")
+        .with("partition", 3)
+        .with("code", "never replaces a standard member")
+}
+
+#[test]
+fn the_body_has_the_standard_members_first_and_extensions_beside_them() {
+    let expected =
+        r#"{"type":"https://folio.dev/errors/overloaded","title":"Too many commands","status":429,"#
+            .to_owned()
+            + r#""detail":"the queue of partition 3 is full","code":"overloaded","retryable":true,"retry_after":2,"#
+            + r#""errors":[{"pointer":"/payload/sku","detail":"is empty"}],"partition":3}"#;
+    assert_eq!(overloaded().to_json().to_string(), expected);
+}
+
+#[test]
+fn over_http_it_has_its_status_media_type_and_retry_after() {
+    use actix_web::ResponseError;
+    let response = overloaded().error_response();
+    assert_eq!(response.status().as_u16(), 429);
+    assert_eq!(response.headers().get("content-type").unwrap(), MEDIA_TYPE);
+    assert_eq!(response.headers().get("retry-after").unwrap(), "2");
+    assert!(response.headers().get("consistency-token").is_none());
+    let response = overloaded().with("consistency_token", "AQ").error_response();
+    assert_eq!(response.headers().get("consistency-token").unwrap(), "AQ");
+}
+
+#[test]
+fn over_grpc_it_has_its_code_and_the_same_details() {
+    use tonic_types::StatusExt;
+    let status = tonic::Status::from(overloaded().with("consistency_token", "AQ"));
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!((info.reason.as_str(), info.domain.as_str()), ("OVERLOADED", ERROR_DOMAIN));
+    assert_eq!(info.metadata["partition"], "3");
+    assert_eq!(info.metadata["consistency_token"], "AQ");
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "/payload/sku");
+    assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_millis(1_200)));
+}

@@ -1,0 +1,88 @@
+//! A small life of a catalog: products created, changed in every way, moved, deleted and restored.
+
+use std::collections::BTreeMap;
+
+use adapter_cql::Cql;
+use adapter_search::Search;
+use anyhow::ensure;
+use read_models::positions::AllPositions;
+use serde_json::{Value, json};
+
+use crate::client::product;
+use crate::{Client, System, eventually};
+
+/// Gives about five commands to each of `products` products; each answer is checked.
+///
+/// # Errors
+/// If a command is not accepted.
+pub async fn live(client: &Client, products: usize) -> anyhow::Result<()> {
+    let commands: Vec<Value> = (0..products).flat_map(life).collect();
+    for part in commands.chunks(500) {
+        let body: String = part.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let headers = [("content-type", "application/x-ndjson")];
+        let reply = client.send(reqwest::Method::POST, "/v1/commands:bulk", &headers, body).await?;
+        let answers = reply.body.as_str().unwrap_or_default();
+        ensure!(answers.lines().count() == part.len(), "one answer a line: {answers}");
+        for (line, answer) in part.iter().zip(answers.lines()) {
+            ensure!(answer.contains(r#""outcome":"accepted""#), "{line} was answered {answer}");
+        }
+    }
+    Ok(())
+}
+
+fn life(number: usize) -> Vec<Value> {
+    let id = format!("p{number}");
+    let mut payload = product(&id);
+    payload["category"] = json!(format!("tests/{}", number % 5));
+    let mut commands = vec![("create_product", payload)];
+    commands.push(("change_price", json!({ "price": { "minor_units": 2_000 + number, "currency": "USD" } })));
+    if number.is_multiple_of(2) {
+        commands.push(("move_to_category", json!({ "category": format!("tests/moved/{}", number % 3) })));
+    }
+    if number.is_multiple_of(3) {
+        commands.push(("revise_details", json!({ "name": format!("Renamed {number}"), "tags": ["a", "b"] })));
+    }
+    if number.is_multiple_of(4) {
+        commands.push(("delete_product", json!({ "reason": "out of stock" })));
+    }
+    if number.is_multiple_of(8) {
+        commands.push(("restore_product", json!({})));
+        commands.push(("discontinue_product", json!({})));
+        commands.push(("list_product", json!({})));
+        // Back where it was: the row of the first category must come again.
+        commands.push(("move_to_category", json!({ "category": format!("tests/{}", number % 5) })));
+    }
+    commands
+        .into_iter()
+        .map(|(command, payload)| json!({ "command": command, "product_id": id, "payload": payload }))
+        .collect()
+}
+
+/// Waits until the groups of `group_prefix` have applied all of the log.
+///
+/// # Errors
+/// If a server does not answer.
+pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()> {
+    let cql = Cql::connect(&system.config.cql).await?;
+    let search = Search::connect(&system.config.search).await?;
+    let stored = AllPositions::open(&cql, &search).await?;
+    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
+    let audit =
+        tokio::task::spawn_blocking(move || cli::audit::audit(&kafka, &topic, |_, _, _| {})).await??;
+    for read_model in read_models::ALL {
+        let group = read_models::group_id(group_prefix, read_model);
+        let positions = async || {
+            let mut positions = BTreeMap::new();
+            for partition in audit.ends.keys() {
+                let position = stored.read(read_model, &group, partition.0).await;
+                positions.insert(*partition, position.unwrap_or_default().applied);
+            }
+            positions
+        };
+        eventually(&format!("{group} catches up"), positions, |it| {
+            it.iter().all(|(p, at)| at >= &audit.ends[p])
+        })
+        .await;
+    }
+    Ok(())
+}
