@@ -1,18 +1,19 @@
 //! The command service's configuration: its own keys beside the sections all services share.
 
-mod http;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use adapter_kafka::KafkaConfig;
 use adapter_registry::RegistryConfig;
+use edge::config::DoorConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
-pub use http::HttpConfig;
+pub use uploads::UploadsConfig;
 
 /// The service's name in configuration errors, logs, metrics and traces.
 pub const SERVICE: &str = "command-service";
@@ -30,7 +31,8 @@ pub struct Config {
     pub engine: EngineConfig,
     pub cache: CacheConfig,
     pub overload: OverloadConfig,
-    pub http: HttpConfig,
+    pub http: DoorConfig,
+    pub uploads: UploadsConfig,
     pub telemetry: TelemetryConfig,
     pub shutdown: ShutdownConfig,
 }
@@ -46,7 +48,8 @@ impl Default for Config {
             engine: EngineConfig::default(),
             cache: CacheConfig::default(),
             overload: OverloadConfig::default(),
-            http: HttpConfig::default(),
+            http: DoorConfig::default(),
+            uploads: UploadsConfig::default(),
             telemetry: TelemetryConfig::default(),
             shutdown: ShutdownConfig::default(),
         }
@@ -180,41 +183,33 @@ impl OverloadConfig {
 impl Config {
     /// Finds what parses and yet cannot serve.
     pub fn check(&self) -> Result<(), ConfigError> {
+        let (engine, overload) = (&self.engine, &self.overload);
+        let (cache, uploads) = (&self.cache, &self.uploads);
         let least = [
-            ("engine.threads", self.engine.threads, 1),
-            ("engine.inbox", self.engine.inbox, 1),
-            ("engine.max_waiting", self.engine.max_waiting, 1),
-            ("engine.commands_mib", self.engine.commands_mib, 1),
-            ("engine.remembered_commands", self.engine.remembered_commands, 1),
-            ("engine.max_attempts", self.engine.max_attempts as usize, 1),
-            ("engine.deadline_ms", self.engine.deadline_ms as usize, 10),
-            ("engine.max_record_bytes", self.engine.max_record_bytes, 1_024),
-            ("engine.tail_records", self.engine.tail_records, 1),
-            ("engine.tail_mib", self.engine.tail_mib, 1),
-            ("overload.max_in_flight", self.overload.max_in_flight, self.overload.min_in_flight.max(1)),
-            ("overload.min_in_flight", self.overload.min_in_flight, 1),
-            ("overload.target_ms", self.overload.target_ms as usize, 1),
-            ("overload.bulk_in_flight", self.overload.bulk_in_flight, 1),
-            ("cache.hot_products", self.cache.hot_products, 1),
-            ("cache.hot_mib", self.cache.hot_mib, 1),
-            ("cache.save_ms", self.cache.save_ms as usize, 10),
-            ("http.workers", self.http.workers, 1),
-            ("http.max_body_bytes", self.http.max_body_bytes, 1),
-            ("http.bodies_mib", self.http.bodies_mib, 1),
-            ("http.stall_ms", self.http.stall_ms as usize, 100),
-            ("http.spool_mib", self.http.spool_mib, 1),
-            ("http.spools_mib", self.http.spools_mib, 1),
-            ("http.max_line_bytes", self.http.max_line_bytes, 1),
-            ("http.body_timeout_ms", self.http.body_timeout_ms as usize, 1),
-            ("http.max_connections", self.http.max_connections, self.http.workers),
-            ("http.bulk_window", self.http.bulk_window, 1),
+            ("engine.threads", engine.threads, 1),
+            ("engine.inbox", engine.inbox, 1),
+            ("engine.max_waiting", engine.max_waiting, 1),
+            ("engine.commands_mib", engine.commands_mib, 1),
+            ("engine.remembered_commands", engine.remembered_commands, 1),
+            ("engine.max_attempts", engine.max_attempts as usize, 1),
+            ("engine.deadline_ms", engine.deadline_ms as usize, 10),
+            ("engine.max_record_bytes", engine.max_record_bytes, 1_024),
+            ("engine.tail_records", engine.tail_records, 1),
+            ("engine.tail_mib", engine.tail_mib, 1),
+            ("overload.max_in_flight", overload.max_in_flight, overload.min_in_flight.max(1)),
+            ("overload.min_in_flight", overload.min_in_flight, 1),
+            ("overload.target_ms", overload.target_ms as usize, 1),
+            ("overload.bulk_in_flight", overload.bulk_in_flight, 1),
+            ("cache.hot_products", cache.hot_products, 1),
+            ("cache.hot_mib", cache.hot_mib, 1),
+            ("cache.save_ms", cache.save_ms as usize, 10),
+            ("uploads.max_line_bytes", uploads.max_line_bytes, 1),
+            ("uploads.window", uploads.window, 1),
+            ("uploads.spool_mib", uploads.spool_mib, 1),
+            ("uploads.spools_mib", uploads.spools_mib, 1),
         ];
-        for (key, value, least) in least {
-            if value < least {
-                let problem = format!("it is {value}");
-                return Err(ConfigError::invalid(SERVICE, key, problem, format!("give at least {least}")));
-            }
-        }
+        let least = least.map(|(key, value, least)| (key, value as u64, least as u64));
+        toolkit::config::at_least(SERVICE, least.into_iter().chain(self.http.least()))?;
         let most = [
             // Else librdkafka, which waits 300 s at most before it sends again what a former leader refused, could append
             // a record twice.

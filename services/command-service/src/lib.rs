@@ -24,6 +24,6 @@ mod spool;
 #[cfg(test)]
 mod testing;
 
-pub use application::{Addresses, Application, Backend, BackendError, KafkaBackend, OpenLog};
+pub use application::{Application, Backend, BackendError, KafkaBackend, OpenLog};
 pub use catalog::Catalog;
-pub use config::{Config, EngineConfig, HttpConfig, OverloadConfig, SERVICE, TopicConfig};
+pub use config::{Config, EngineConfig, OverloadConfig, SERVICE, TopicConfig, UploadsConfig};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use contract::avro::{KnownSchema, known_schemas};
 use contract::{AddressedCommand, json};
+use edge::config::DoorConfig;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::sim::{Faults, SimLog, SimTopic};
@@ -18,8 +19,8 @@ use toolkit::retry::Retry;
 use toolkit::telemetry::Telemetry;
 
 use crate::application::{Backend, BackendError, OpenLog};
-use crate::config::{CacheConfig, EngineConfig, HttpConfig, OverloadConfig};
-use crate::door::{Caller, Door};
+use crate::config::{CacheConfig, EngineConfig, OverloadConfig, UploadsConfig};
+use crate::door::{Caller, Door, State};
 use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, SourceError, refresh};
 
 /// A topic that works by itself.
@@ -144,7 +145,8 @@ pub(crate) struct World {
     pub(crate) door: Door,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) registry: Arc<Registry>,
-    pub(crate) http: HttpConfig,
+    pub(crate) http: DoorConfig,
+    pub(crate) uploads: UploadsConfig,
     pub(crate) telemetry: Telemetry,
     pub(crate) kafka: Dependency,
 }
@@ -211,34 +213,16 @@ impl World {
         lifecycle.spawn_support("refresh", refresh(questions, source, engine.clone(), known, retry));
         let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
         engine.start(&dynamic, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
-        Self { live, log, engine, door, lifecycle, registry, http: HttpConfig::default(), telemetry, kafka }
+        let (http, uploads) = (DoorConfig::default(), UploadsConfig::default());
+        Self { live, log, engine, door, lifecycle, registry, http, uploads, telemetry, kafka }
     }
 
     pub(crate) async fn until_ready(&self) {
         eventually("the engine has caught up", || self.lifecycle.readiness().is_ready()).await;
     }
 
-    pub(crate) fn http_state(&self) -> crate::http::State {
-        let (door, config) = (self.door.clone(), self.http.clone());
-        let bodies = toolkit::memory::Memory::new(crate::config::mib(config.bodies_mib));
-        crate::http::State {
-            door,
-            bodies,
-            spools: config.spools(),
-            config,
-            shutdown: self.lifecycle.shutdown(),
-        }
-    }
-
-    pub(crate) fn grpc_state(&self) -> crate::grpc::State {
-        crate::grpc::State {
-            door: self.door.clone(),
-            limits: self.http.clone(),
-            bodies: toolkit::memory::Memory::new(crate::config::mib(self.http.bodies_mib)),
-            spools: self.http.spools(),
-            shutdown: self.shutdown(),
-            calls: tokio_util::task::TaskTracker::new(),
-        }
+    pub(crate) fn state(&self) -> State {
+        State::new(self.door.clone(), self.http.clone(), self.uploads.clone(), self.shutdown())
     }
 
     pub(crate) fn shutdown(&self) -> CancellationToken {

@@ -16,12 +16,10 @@ mod named;
 pub mod proto;
 #[cfg(test)]
 mod samples;
-mod spelling;
 mod token;
 pub mod topics;
 
 pub use fields::{AddressedCommand, Fault, FieldError, FieldErrors, MAX_TAGS_SENT};
 pub use identity::{IdempotencyKey, command_hash, command_id, product_id_for_key};
 pub use named::Named;
-pub use spelling::misspelt;
 pub use token::{ConsistencyToken, TokenError};

@@ -2,8 +2,8 @@
 //! must not keep a place from others for ever.
 //!
 //! Promises: at most so many are open at once, and the next one waits in the kernel until one has ended; one that has sent
-//! nothing within [`Limits::first_byte`], or nothing more for [`Limits::idle`], is closed (a living client of HTTP/2 answers
-//! the server's pings); one whose peer acknowledges nothing or takes nothing for [`Limits::unacknowledged`] is closed by
+//! nothing within `Limits::first_byte`, or nothing more for `Limits::idle`, is closed (a living client of HTTP/2 answers
+//! the server's pings); one whose peer acknowledges nothing or takes nothing for `Limits::unacknowledged` is closed by
 //! the kernel.
 
 use std::time::Duration;
@@ -12,33 +12,25 @@ use tokio::net::TcpStream;
 
 /// How many connections a server has at once, and how long each may do nothing.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    pub max: usize,
+pub(crate) struct Limits {
+    pub(crate) max: usize,
     /// How long a client may take to send its first byte.
-    pub first_byte: Duration,
+    pub(crate) first_byte: Duration,
     /// How long nothing may come; longer than the server's pings take to be sent and answered.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// How long what was sent may stay unacknowledged, or unsent because the peer takes nothing.
-    pub unacknowledged: Duration,
+    pub(crate) unacknowledged: Duration,
 }
 
 impl Limits {
     /// Of a server that pings every half minute.
-    pub fn of(max: usize) -> Self {
-        Self {
-            max,
-            first_byte: Duration::from_secs(10),
-            idle: Duration::from_secs(90),
-            unacknowledged: UNACKNOWLEDGED,
-        }
+    pub(crate) fn of(max: usize, unacknowledged: Duration) -> Self {
+        Self { max, first_byte: Duration::from_secs(10), idle: Duration::from_secs(90), unacknowledged }
     }
 }
 
-/// How long a peer may take nothing, where nobody says otherwise.
-pub const UNACKNOWLEDGED: Duration = Duration::from_mins(1);
-
 /// Lets the kernel close a connection whose peer takes nothing for so long.
-pub fn close_if_unacknowledged(stream: &TcpStream, within: Duration) {
+fn close_if_unacknowledged(stream: &TcpStream, within: Duration) {
     if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(within)) {
         tracing::debug!(%error, "a connection has no limit on unacknowledged data");
     }
@@ -92,14 +84,18 @@ mod http {
         }
     }
 
-    /// As [`on_connect`], and keeps a [`Handle`] (in an [`Arc`]) for the requests of the connection.
-    pub fn on_connect_with_handle(
+    /// For `HttpServer::on_connect`: connections whose peer takes nothing for so long are closed. With `handles` a [`Handle`]
+    /// (in an [`Arc`]) is kept for the requests of each.
+    pub(crate) fn on_connect(
         within: Duration,
+        handles: bool,
     ) -> impl Fn(&dyn Any, &mut actix_web::dev::Extensions) + Clone + Send + Sync {
-        let on_connect = on_connect(within);
         move |connection, data| {
-            on_connect(connection, data);
             let Some(stream) = connection.downcast_ref::<tokio::net::TcpStream>() else { return };
+            super::close_if_unacknowledged(stream, within);
+            if !handles {
+                return;
+            }
             let socket = SockRef::from(stream);
             let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4);
             let socket = socket.set_tcp_keepalive(&keepalive).and_then(|()| socket.try_clone());
@@ -113,21 +109,11 @@ mod http {
             }
         }
     }
-
-    /// The same for a server of actix-web: give it to `HttpServer::on_connect`.
-    pub fn on_connect(
-        within: Duration,
-    ) -> impl Fn(&dyn Any, &mut actix_web::dev::Extensions) + Clone + Send + Sync {
-        move |connection, _| {
-            if let Some(stream) = connection.downcast_ref::<tokio::net::TcpStream>() {
-                super::close_if_unacknowledged(stream, within);
-            }
-        }
-    }
 }
 
-pub use http::{Handle, on_connect, on_connect_with_handle};
+pub use http::Handle;
+pub(crate) use http::on_connect;
 
 mod grpc;
 
-pub use grpc::{Connection, take};
+pub(crate) use grpc::take;

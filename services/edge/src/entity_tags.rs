@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::fields::Fields;
+
 /// The codings that a tag can end with.
 const CODINGS: [&str; 4] = ["-gzip", "-deflate", "-br", "-zstd"];
 /// Tags looked at in one condition.
@@ -48,6 +50,12 @@ impl fmt::Display for EntityTag {
 }
 
 impl Tags {
+    /// The condition of this name, whose lines are one list. The error reads after its name.
+    pub fn of(fields: &impl Fields, name: &str) -> Result<Option<Self>, String> {
+        let mut lines = fields.all(name).peekable();
+        if lines.peek().is_none() { Ok(None) } else { Self::parse(lines).map(Some) }
+    }
+
     /// Reads the values of all fields of one name. The error reads after the field's name.
     pub fn parse<'a>(fields: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, String> {
         let wrong = || "must be * or a list of entity tags in double quotes, as in \"3\", \"4\"".to_owned();

@@ -1,12 +1,19 @@
 //! The edge: what every door of Folio shares, over HTTP and over gRPC.
 //!
 //! Promises: connections, bodies and calls in flight are bounded, and a client that stalls is turned away in bounded time;
-//! one shape of error for both protocols; the ops port serves health and metrics while the doors are full.
+//! every request is known by an id and a trace, is counted, and is answered even if its handler panics; one shape of error
+//! for both protocols; the ops port serves health and metrics while the doors are full.
+//!
+//! Connections are made in [`http::serve`] and [`grpc::serve`] (where TLS belongs), and requests pass [`http::app`] and
+//! `grpc`'s observer before any handler sees them (where authentication belongs).
 
-pub mod bodies;
-pub mod calls;
+pub mod config;
 pub mod connections;
+pub mod context;
 pub mod entity_tags;
-pub mod ops;
+pub mod fields;
+pub mod grpc;
+pub mod http;
+mod ops;
 pub mod problem;
-pub mod statuses;
+pub mod process;

@@ -3,7 +3,6 @@
 //! Promises: it starts whatever is missing, says what, and goes on when it is there; it refuses only what trying again cannot
 //! help, such as a topic that differs from its declaration.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use adapter_kafka::{Expectation, Group, GroupOptions, RangeReader, verify_topic}
 use adapter_registry::Registry;
 use adapter_search::Search;
 use anyhow::Context;
-use edge::ops;
+use edge::process::Process;
 use read_models::history::{HistoryModel, HistoryStore};
 use read_models::model::{ReadModel, Store};
 use read_models::products::{Products, ProductsStore};
@@ -21,7 +20,6 @@ use read_models::{history, products, search};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
-use toolkit::telemetry::{self, Telemetry};
 
 use crate::config::{Config, SERVICE};
 use crate::durability::Durability;
@@ -37,34 +35,16 @@ const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 /// A projector whose operators' port is open. It is ready when readiness says so.
 #[derive(Debug)]
 pub struct Application {
-    lifecycle: Lifecycle,
-    telemetry: Telemetry,
-    ops: SocketAddr,
-}
-
-/// Runs a projector inside another process, which keeps the signals, until `shutdown` is cancelled.
-pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let lifecycle = Lifecycle::with_timing(config.shutdown.clone()).without_signals();
-    let stop = lifecycle.shutdown();
-    let application = Application::build(config, lifecycle)?;
-    let stopper = async move {
-        shutdown.cancelled().await;
-        stop.cancel();
-        std::future::pending::<()>().await;
-    };
-    tokio::select! {
-        ended = application.run() => ended,
-        () = stopper => Ok(()),
-    }
+    process: Process,
 }
 
 impl Application {
     /// Opens the operators' port and starts to work under `lifecycle`, in which nothing else runs.
     pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
         config.check()?;
-        let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
-        let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
-        let metrics = Metrics::new(&telemetry, &config.read_model);
+        let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
+        let (lifecycle, telemetry) = (process.lifecycle(), process.telemetry());
+        let metrics = Metrics::new(telemetry, &config.read_model);
         let needs = Needs::new(lifecycle.readiness(), &config.read_model);
         let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
         lifecycle.spawn("projector", async move {
@@ -73,25 +53,17 @@ impl Application {
                 ended => ended,
             }
         });
-        Ok(Self { lifecycle, telemetry, ops })
+        Ok(Self { process })
     }
 
-    /// Where health and metrics are.
-    pub fn ops(&self) -> SocketAddr {
-        self.ops
-    }
-
-    pub fn readiness(&self) -> &Readiness {
-        self.lifecycle.readiness()
-    }
-
-    /// Runs until a signal, if the lifecycle listens to them, or until something fails.
+    /// See [`Process::run`].
     pub async fn run(self) -> anyhow::Result<()> {
-        let ended = self.lifecycle.run().await;
-        let telemetry = self.telemetry;
-        // Handing over the last traces blocks.
-        tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
-        ended
+        self.process.run().await
+    }
+
+    /// See [`Process::run_until_stopped`].
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
+        self.process.run_until_stopped(stop).await
     }
 }
 

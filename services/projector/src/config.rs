@@ -83,17 +83,14 @@ impl Config {
             let problem = format!("there is no read model `{}`", self.read_model);
             return Err(ConfigError::invalid(SERVICE, "read_model", problem, remedy));
         }
-        for (key, value) in [
-            ("batch.max_records", self.batch.max_records),
-            ("batch.max_mib", self.batch.max_mib),
-            ("batch.states", self.batch.states),
-            ("batch.states_mib", self.batch.states_mib),
-        ] {
-            if value == 0 {
-                return Err(ConfigError::invalid(SERVICE, key, "it is 0", "give at least 1"));
-            }
-        }
-        Ok(())
+        let batch = &self.batch;
+        let least = [
+            ("batch.max_records", batch.max_records),
+            ("batch.max_mib", batch.max_mib),
+            ("batch.states", batch.states),
+            ("batch.states_mib", batch.states_mib),
+        ];
+        toolkit::config::at_least(SERVICE, least.map(|(key, value)| (key, value as u64, 1)))
     }
 
     /// The id of the consumer group.

@@ -18,5 +18,5 @@ mod partition;
 mod schemas;
 mod watch;
 
-pub use application::{Application, run};
+pub use application::Application;
 pub use config::{BatchConfig, Config, SERVICE};

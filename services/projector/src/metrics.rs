@@ -122,7 +122,5 @@ fn show(telemetry: &Telemetry, read_model: &str) {
         names::PROJECTOR_REPAIRED_PRODUCTS_TOTAL,
         names::PROJECTOR_STOPPED_PARTITIONS,
     ];
-    for name in by_model {
-        telemetry.shows(name, &[model]);
-    }
+    telemetry.show_all(&by_model, &[model]);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use adapter_cql::CqlConfig;
 use adapter_search::SearchConfig;
+use edge::config::DoorConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
@@ -15,6 +16,7 @@ pub const SERVICE: &str = "query-gateway";
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub listen: ListenConfig,
+    pub http: DoorConfig,
     pub cql: CqlConfig,
     pub search: SearchConfig,
     pub queries: QueriesConfig,
@@ -40,10 +42,6 @@ pub struct QueriesConfig {
     pub max_in_flight: usize,
     /// Questions that wait for a read model at once. More are answered `overloaded`.
     pub max_waiting: usize,
-    /// Connections that may be open at once, over HTTP and over gRPC each. The next one waits to be taken.
-    pub max_connections: usize,
-    /// Threads that serve HTTP.
-    pub http_workers: usize,
 }
 
 impl Default for QueriesConfig {
@@ -56,8 +54,6 @@ impl Default for QueriesConfig {
             probe_interval_ms: 1_000,
             max_in_flight: 4_096,
             max_waiting: 2_048,
-            max_connections: 4_096,
-            http_workers: 2,
         }
     }
 }
@@ -89,14 +85,9 @@ impl Config {
             ("queries.probe_interval_ms", queries.probe_interval_ms),
             ("queries.max_in_flight", queries.max_in_flight as u64),
             ("queries.max_waiting", queries.max_waiting as u64),
-            ("queries.max_connections", queries.max_connections as u64),
-            ("queries.http_workers", queries.http_workers as u64),
         ];
-        for (key, value) in positive {
-            if value == 0 {
-                return Err(ConfigError::invalid(SERVICE, key, "it is 0", "give a positive number"));
-            }
-        }
+        let least = positive.map(|(key, value)| (key, value, 1));
+        toolkit::config::at_least(SERVICE, least.into_iter().chain(self.http.least()))?;
         if queries.default_wait_ms > queries.longest_wait_ms {
             return Err(ConfigError::invalid(
                 SERVICE,
@@ -123,6 +114,9 @@ mod tests {
         let mut config = Config::default();
         config.queries.store_timeout_ms = 0;
         assert!(config.check().unwrap_err().to_string().contains("queries.store_timeout_ms"));
+        let mut config = Config::default();
+        config.http.workers = 0;
+        assert!(config.check().unwrap_err().to_string().contains("http.workers"));
         let mut config = Config::default();
         config.queries.default_wait_ms = 60_000;
         assert!(config.check().unwrap_err().to_string().contains("at most 30000"));

@@ -11,81 +11,51 @@ mod http;
 mod tests;
 mod zeros;
 
-use std::net::SocketAddr;
-
-use edge::ops;
+use edge::process::{Addresses, Process};
 use tokio_util::sync::CancellationToken;
-use toolkit::lifecycle::{Lifecycle, Readiness};
-use toolkit::telemetry::{self, Telemetry};
+use toolkit::lifecycle::Lifecycle;
 
 use ask::{Questions, Stores};
 pub use config::{Config, QueriesConfig, SERVICE};
 
-/// Where the gateway listens, with every port 0 resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addresses {
-    pub http: SocketAddr,
-    pub grpc: SocketAddr,
-    /// Health and metrics.
-    pub ops: SocketAddr,
-}
-
 /// A gateway that listens; it serves as soon as it is built.
 #[derive(Debug)]
 pub struct Application {
+    process: Process,
     addresses: Addresses,
-    lifecycle: Lifecycle,
-    telemetry: Telemetry,
 }
 
 impl Application {
     /// Binds all ports and begins to serve. The stores need not be there: readiness tells when they are.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         config.check()?;
-        let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
-        zeros::show(&telemetry);
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
-        let meter = telemetry.meter();
+        let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
+        let (lifecycle, telemetry) = (process.lifecycle(), process.telemetry());
+        zeros::show(telemetry);
         let stores = Stores::new(&config);
-        let questions = Questions::new(stores.clone(), config.queries.clone(), ask::Metrics::new(&meter));
-        let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
-        let http = http::serve(&config, questions.clone(), http::Metrics::new(&meter), &lifecycle)?;
-        let grpc = grpc::serve(&config, questions, &meter, &lifecycle).await?;
-        stores.connect(&config, &lifecycle);
-        let addresses = Addresses { http, grpc, ops };
-        tracing::info!(http = %http, grpc = %grpc, ops = %ops, "the query gateway is open");
-        Ok(Self { addresses, lifecycle, telemetry })
+        let metrics = ask::Metrics::new(&telemetry.meter());
+        let questions = Questions::new(stores.clone(), config.queries.clone(), metrics);
+        let addresses = Addresses {
+            ops: process.ops(),
+            http: http::serve(&config, questions.clone(), lifecycle, telemetry)?,
+            grpc: grpc::serve(&config, questions, lifecycle, telemetry).await?,
+        };
+        stores.connect(&config, lifecycle);
+        Ok(Self { process, addresses })
     }
 
     pub fn addresses(&self) -> Addresses {
         self.addresses
     }
 
-    pub fn readiness(&self) -> &Readiness {
-        self.lifecycle.readiness()
-    }
-
-    /// Serves until SIGTERM or SIGINT, then finishes what it has. For a process of its own.
+    /// See [`Process::run`].
     pub async fn run(self) -> anyhow::Result<()> {
-        let telemetry = self.telemetry;
-        let ended = self.lifecycle.run().await;
-        tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
-        ended
+        self.process.run().await
     }
 
-    /// Serves until `stop` is cancelled, then finishes what it has. For a service inside another process, whose signals it
-    /// leaves alone.
+    /// See [`Process::run_until_stopped`].
     pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let shutdown = self.lifecycle.shutdown();
-        let inner = Self { lifecycle: self.lifecycle.without_signals(), ..self };
-        let stopped = async {
-            stop.cancelled().await;
-            shutdown.cancel();
-            std::future::pending().await
-        };
-        tokio::select! {
-            ended = inner.run() => ended,
-            never = stopped => never,
-        }
+        self.process.run_until_stopped(stop).await
     }
 }

@@ -1,5 +1,6 @@
 //! The whole gateway in process while no store is there: it starts, says what is missing, answers in bounded time, ends.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use contract::proto::catalog::v1;
@@ -10,6 +11,7 @@ use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
 
 use super::*;
 
@@ -60,7 +62,10 @@ async fn without_its_stores_the_gateway_lives_names_them_answers_in_time_and_end
     assert_eq!(answer.status(), ServingStatus::NotServing);
     let mut queries = QueryServiceClient::new(channel);
     let asked = v1::GetProductRequest { product_id: "p-1".to_owned(), ..Default::default() };
-    assert_eq!(queries.get_product(asked).await.unwrap_err().code(), tonic::Code::Unavailable);
+    let status = queries.get_product(asked).await.unwrap_err();
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!((status.code(), info.reason.as_str()), (tonic::Code::Unavailable, "STORE_UNAVAILABLE"));
+    assert!(!info.metadata["request_id"].is_empty());
 
     let (_, metrics) = get(ops, "/metrics").await;
     for counted in [
@@ -73,14 +78,4 @@ async fn without_its_stores_the_gateway_lives_names_them_answers_in_time_and_end
 
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(10), running).await.unwrap().unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn a_port_that_is_taken_is_named_with_its_key() {
-    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut config = Config::default();
-    (config.listen.http, config.listen.grpc, config.listen.ops) = (taken.local_addr().unwrap(), free, free);
-    let error = Application::build(config).await.unwrap_err();
-    assert!(format!("{error:#}").contains("listen.http"), "{error:#}");
 }

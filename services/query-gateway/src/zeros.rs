@@ -26,14 +26,5 @@ pub(crate) fn show(telemetry: &Telemetry) {
         telemetry.shows(names::QUERY_SECONDS, &[("query", query)]);
         telemetry.shows(names::INCOMPLETE_READS_TOTAL, &[("query", query)]);
     }
-    let bare = [
-        names::CONSISTENCY_WAIT_SECONDS,
-        names::HTTP_REQUESTS_TOTAL,
-        names::HTTP_REQUEST_SECONDS,
-        names::GRPC_REQUESTS_TOTAL,
-        names::GRPC_REQUEST_SECONDS,
-    ];
-    for name in bare {
-        telemetry.shows(name, &[]);
-    }
+    telemetry.shows(names::CONSISTENCY_WAIT_SECONDS, &[]);
 }

@@ -7,22 +7,18 @@ mod backend;
 mod kafka;
 mod zeros;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use edge::ops;
+use edge::process::{Addresses, Process};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry, Transient};
-use toolkit::telemetry::{self, Telemetry};
 
-use crate::config::{CacheConfig, Config, SERVICE, mib};
-use crate::door::Door;
+use crate::config::{CacheConfig, Config, SERVICE};
+use crate::door::{Door, State};
 use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
 use crate::{grpc, http};
-use toolkit::memory::Memory;
 
 pub use backend::{Backend, BackendError, OpenLog};
 pub use kafka::KafkaBackend;
@@ -32,30 +28,19 @@ const SOURCE: &str = "/folio/command-service";
 /// How long a missing dependency is left alone between two attempts, at first and at most.
 const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
-/// Where the service listens, with every port 0 resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addresses {
-    pub http: SocketAddr,
-    pub grpc: SocketAddr,
-    /// Health and metrics.
-    pub ops: SocketAddr,
-}
-
 /// A command service that listens. It is ready when readiness says so.
 #[derive(Debug)]
 pub struct Application {
+    process: Process,
     addresses: Addresses,
-    lifecycle: Lifecycle,
-    telemetry: Telemetry,
     door: Door,
 }
 
 impl Application {
-    /// Starts on Kafka, inside another process: signals are left to the caller, who ends it by the token of
-    /// [`Application::run_until_stopped`].
+    /// Starts on Kafka.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let backend = Arc::new(KafkaBackend::new(&config)?);
-        let lifecycle = Lifecycle::with_timing(config.shutdown.clone()).without_signals();
+        let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
         Self::build_on(config, backend, lifecycle).await
     }
 
@@ -66,8 +51,9 @@ impl Application {
         lifecycle: Lifecycle,
     ) -> anyhow::Result<Self> {
         config.check()?;
-        let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
-        zeros::show(&telemetry);
+        let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
+        let (lifecycle, telemetry) = (process.lifecycle(), process.telemetry());
+        zeros::show(telemetry);
         let meter = telemetry.meter();
         let readiness = lifecycle.readiness();
         let needs = Needs {
@@ -79,33 +65,18 @@ impl Application {
         let engine = Engine::new(config.engine.clone(), instruments.clone(), needs.events.clone());
         let deadline = config.engine.deadline();
         let door = Door::new(engine.clone(), needs.kafka.clone(), deadline, config.overload.clone(), &meter);
-        let local = door.clone();
-        let shutdown = lifecycle.shutdown();
-        let bodies = Memory::new(mib(config.http.bodies_mib));
-        let spools = config.http.spools();
-        let state = http::State {
-            door: door.clone(),
-            bodies: bodies.clone(),
-            spools: spools.clone(),
-            config: config.http.clone(),
-            shutdown: shutdown.clone(),
-        };
+        let state = State::new(door.clone(), config.http, config.uploads, lifecycle.shutdown());
         let grace = Duration::from_millis(config.shutdown.grace_ms);
-        let calls = TaskTracker::new();
-        let limits = config.http.clone();
         let addresses = Addresses {
-            ops: ops::serve(config.listen.ops, &lifecycle, &telemetry)?,
-            http: http::serve(config.listen.http, state, &lifecycle, &meter, grace)?,
-            grpc: {
-                let state = grpc::State { door, limits, bodies, spools, shutdown, calls };
-                grpc::serve(config.listen.grpc, state, &lifecycle, &meter).await?
-            },
+            ops: process.ops(),
+            http: http::serve(config.listen.http, state.clone(), lifecycle, telemetry, grace)?,
+            grpc: grpc::serve(config.listen.grpc, state, lifecycle, telemetry).await?,
         };
-        let (work, cache) = (lifecycle.clone(), config.cache.clone());
+        let (work, cache) = (lifecycle.clone(), config.cache);
         lifecycle.spawn_support("log", async move {
             follow(backend, engine, needs, cache, instruments, work).await
         });
-        Ok(Self { addresses, lifecycle, telemetry, door: local })
+        Ok(Self { process, addresses, door })
     }
 
     pub fn addresses(&self) -> Addresses {
@@ -113,7 +84,7 @@ impl Application {
     }
 
     pub fn readiness(&self) -> &Readiness {
-        self.lifecycle.readiness()
+        self.process.readiness()
     }
 
     /// The way in without a network, for processes that run the service inside.
@@ -121,27 +92,14 @@ impl Application {
         &self.door
     }
 
-    /// Runs until `shutdown` is cancelled or something fails; then ends in order.
-    pub async fn run_until_stopped(self, shutdown: CancellationToken) -> anyhow::Result<()> {
-        let stop = self.lifecycle.shutdown();
-        let stopper = async move {
-            shutdown.cancelled().await;
-            stop.cancel();
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            ended = self.run() => ended,
-            () = stopper => Ok(()),
-        }
+    /// See [`Process::run_until_stopped`].
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
+        self.process.run_until_stopped(stop).await
     }
 
-    /// Runs until a signal, if the lifecycle listens to them, or until something fails.
+    /// See [`Process::run`].
     pub async fn run(self) -> anyhow::Result<()> {
-        let ended = self.lifecycle.run().await;
-        let telemetry = self.telemetry;
-        // Handing over the last traces blocks.
-        tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
-        ended
+        self.process.run().await
     }
 }
 

@@ -15,7 +15,6 @@ use toolkit::lifecycle::Lifecycle;
 
 use super::{Addresses, Application};
 use crate::config::Config;
-use crate::grpc;
 use crate::testing::{SimBackend, create, diamond, eventually_async};
 
 /// A service that runs, over the network, on the simulated log.
@@ -95,7 +94,7 @@ async fn both_doors_lead_to_the_same_log() {
         tonic::transport::Endpoint::from_shared(format!("http://{}", service.addresses.grpc)).unwrap();
     let mut health = HealthClient::new(channel.connect().await.unwrap());
     eventually_async("health follows readiness", async || {
-        let request = HealthCheckRequest { service: grpc::NAME.to_owned() };
+        let request = HealthCheckRequest { service: "catalog.v1.CommandService".to_owned() };
         let answer = health.check(request).await.unwrap().into_inner();
         answer.status() == ServingStatus::Serving
     })

@@ -67,12 +67,6 @@ pub(super) fn show(telemetry: &Telemetry) {
         names::HOT_BYTES,
         names::CACHE_COLD_LOADS_TOTAL,
         names::CACHE_SAVE_SECONDS,
-        names::HTTP_REQUESTS_TOTAL,
-        names::HTTP_REQUEST_SECONDS,
-        names::GRPC_REQUESTS_TOTAL,
-        names::GRPC_REQUEST_SECONDS,
     ];
-    for name in bare {
-        telemetry.shows(name, &[]);
-    }
+    telemetry.show_all(&bare, &[]);
 }

@@ -8,9 +8,12 @@ fn the_defaults_can_serve() {
 #[test]
 fn what_cannot_serve_is_named() {
     let mut config = Config::default();
-    config.http.bulk_window = 0;
+    config.uploads.window = 0;
     let error = config.check().unwrap_err().to_string();
-    assert!(error.contains("http.bulk_window") && error.contains("at least 1"), "{error}");
+    assert!(error.contains("uploads.window") && error.contains("at least 1"), "{error}");
+    let mut config = Config::default();
+    config.http.stall_ms = 99;
+    assert!(config.check().unwrap_err().to_string().contains("http.stall_ms"));
     let mut config = Config::default();
     config.kafka.message_timeout_ms = 300_000;
     let error = config.check().unwrap_err().to_string();

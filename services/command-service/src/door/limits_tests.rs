@@ -11,10 +11,11 @@ use domain::{
     ProductId, Reason, Sku, Tag, Tags,
 };
 
+use edge::config::DoorConfig;
 use edge::entity_tags::MAX_TAGS;
 
 use super::request::LONGEST_ACTOR;
-use crate::config::HttpConfig;
+use crate::config::UploadsConfig;
 
 /// The first and the last column of the table.
 fn told() -> BTreeMap<String, u64> {
@@ -33,7 +34,7 @@ fn told() -> BTreeMap<String, u64> {
 
 #[test]
 fn the_page_tells_the_limit_of_every_field() {
-    let http = HttpConfig::default();
+    let (http, uploads) = (DoorConfig::default(), UploadsConfig::default());
     let limits = [
         ("`product_id`", ProductId::LONGEST),
         ("`sku`", Sku::LONGEST),
@@ -56,7 +57,7 @@ fn the_page_tells_the_limit_of_every_field() {
         ("`X-Folio-Actor`", LONGEST_ACTOR),
         ("tags of `If-Match` or `If-None-Match`", MAX_TAGS),
         ("body of a command, message of gRPC", http.max_body_bytes),
-        ("line of an upload", http.max_line_bytes),
+        ("line of an upload", uploads.max_line_bytes),
         ("record a command makes", MAX_RECORD_BYTES),
         ("faults told", FieldErrors::MAX),
     ];

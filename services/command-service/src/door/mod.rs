@@ -5,11 +5,13 @@
 //! waits but for the engine's answer; no error leaves without a code of `contract::code`.
 
 mod admission;
+mod fields;
 #[cfg(test)]
 mod limits_tests;
 mod outcome;
 mod preconditions;
 mod request;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -31,9 +33,11 @@ use crate::config::OverloadConfig;
 use crate::engine::{Engine, Order, Origin, Pending, Refusal, Transport};
 use admission::{Admission, Permit};
 
+pub(crate) use fields::{CONSISTENCY_TOKEN, CommandFields, Wire};
 pub use outcome::{Kind, Outcome};
-pub use preconditions::{Wish, tags, wish};
-pub use request::{Caller, consistency_token, faults, idempotency_key, malformed, problem, traced};
+pub use preconditions::Wish;
+pub use request::{Caller, faults, malformed, problem, traced};
+pub(crate) use state::State;
 
 /// The way in, behind both doors. Cheap to clone.
 #[derive(Clone, Debug)]

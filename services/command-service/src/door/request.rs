@@ -28,10 +28,7 @@ pub struct Caller {
 impl Caller {
     /// Reads the headers' values. `request_id` is kept if it is a short visible text, else a new one is made.
     pub fn new(actor: Option<&str>, trace: TraceContext, request_id: Option<&str>) -> Result<Self, Problem> {
-        let visible = |text: &str| text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
-        let correlation_id = request_id
-            .filter(|id| (1..=128).contains(&id.len()) && visible(id))
-            .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        let correlation_id = edge::context::request_id(request_id);
         let actor = actor.map(str::trim).filter(|actor| !actor.is_empty()).map(str::to_owned);
         if actor.as_ref().is_some_and(|actor| actor.len() > LONGEST_ACTOR || actor.contains(char::is_control))
         {
@@ -45,7 +42,7 @@ impl Caller {
 
 /// Takes a consistency token that came with a command: it holds already, for a command is decided on all that was
 /// acknowledged before it. One that is none is refused.
-pub fn consistency_token(token: &str) -> Result<(), Problem> {
+pub(super) fn consistency_token(token: &str) -> Result<(), Problem> {
     ConsistencyToken::decode(token.trim()).map(|_| ()).map_err(|error| {
         problem(
             Code::BadConsistencyToken,
@@ -56,11 +53,7 @@ pub fn consistency_token(token: &str) -> Result<(), Problem> {
 
 /// A problem of `code` with this detail. One that may be retried says after what time.
 pub fn problem(code: Code, detail: impl Into<String>) -> Problem {
-    let problem = Problem::new(code.name(), code.title(), code.http(), code.grpc(), detail);
-    match code.retry_after() {
-        Some(after) => problem.retry_after(after),
-        None => problem,
-    }
+    Problem::new(code, detail)
 }
 
 /// The problem with the name of the caller's trace, so that a client's report leads to the logs.
@@ -88,7 +81,7 @@ pub fn faults(errors: FieldErrors) -> Problem {
 }
 
 /// Reads an idempotency key: the quoted string of the draft standard, or the bare text most clients send.
-pub fn idempotency_key(text: &str) -> Result<IdempotencyKey, Problem> {
+pub(super) fn idempotency_key(text: &str) -> Result<IdempotencyKey, Problem> {
     let text = text.trim();
     let key = match text.strip_prefix('"') {
         Some(rest) => unquoted(rest),

@@ -5,7 +5,8 @@ use ledger::{Answer, Expected, Partition};
 use tonic_types::StatusExt;
 use toolkit::telemetry::TraceContext;
 
-use super::{Caller, idempotency_key, outcome, problem};
+use super::request::{Caller, idempotency_key};
+use super::{outcome, problem};
 
 #[test]
 fn an_idempotency_key_is_read_quoted_or_not() {
@@ -20,12 +21,7 @@ fn an_idempotency_key_is_read_quoted_or_not() {
 }
 
 #[test]
-fn a_caller_keeps_its_request_id_if_it_is_a_short_visible_text() {
-    let id = |text: &str| Caller::new(None, TraceContext::new(), Some(text)).unwrap().correlation_id;
-    assert_eq!(id("req-1"), "req-1");
-    for unusable in ["", "a b", &"x".repeat(129)] {
-        assert_ne!(id(unusable), unusable);
-    }
+fn an_actor_is_a_short_text_or_none() {
     assert_eq!(Caller::new(Some(&"x".repeat(300)), TraceContext::new(), None).unwrap_err().status, 400);
     assert_eq!(Caller::new(Some("  "), TraceContext::new(), None).unwrap().actor, None);
 }

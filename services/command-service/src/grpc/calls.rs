@@ -1,138 +1,42 @@
-//! What stands beside a gRPC message: who calls, until when, and what HTTP writes into headers.
-//!
-//! Promises: metadata that HTTP clients know as headers means the same here, or is refused; none of it is passed over.
+//! Who calls over gRPC, until when, and what the metadata says.
 
 use std::time::Duration;
 
-use contract::code::Code;
+use contract::AddressedCommand;
 use contract::proto::catalog::v1::CommandRequest;
-use contract::{AddressedCommand, misspelt};
+use edge::context::Context;
 use edge::problem::Problem;
 use tonic::Request;
-use tonic::codegen::http::HeaderName;
 use tonic::metadata::MetadataMap;
-use toolkit::telemetry::TraceContext;
 
-use crate::door::{self, Caller, Wish, idempotency_key, problem};
+use crate::door::{Caller, CommandFields, Wire, Wish};
 
-/// Who it is for: the name HTTP has, and a shorter one.
-const ACTORS: [&str; 2] = ["x-folio-actor", "folio-actor"];
-const REQUEST_ID: &str = "x-request-id";
-const TRACEPARENT: &str = "traceparent";
 const TIMEOUT: &str = "grpc-timeout";
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
-const IF_MATCH: &str = "if-match";
-const IF_NONE_MATCH: &str = "if-none-match";
-const CONSISTENCY_TOKEN: &str = "consistency-token";
-const READ: [&str; 6] = [ACTORS[0], ACTORS[1], IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, CONSISTENCY_TOKEN];
-/// What a name means that is not read, and what says it.
-const MEANINGS: [(&str, &str); 11] = [
-    ("actor", "the metadata x-folio-actor"),
-    (IDEMPOTENCY_KEY, "the field idempotency_key"),
-    (IF_MATCH, "the metadata if-match"),
-    (IF_NONE_MATCH, "the metadata if-none-match"),
-    (CONSISTENCY_TOKEN, "the metadata consistency-token"),
-    ("expected-version", "the field expected_version"),
-    ("if-unmodified-since", "the field expected_version"),
-    ("if-modified-since", "the field expected_version"),
-    ("etag", "the field expected_version"),
-    ("product-id", "the field product_id"),
-    ("prefer", "a deadline of the call"),
-];
 /// The part of a caller's time that our answer needs to reach it.
 const ON_THE_WAY: u32 = 10;
 const LEAST_ON_THE_WAY: Duration = Duration::from_millis(20);
 
+fn fields<T>(request: &Request<T>) -> CommandFields<'_, MetadataMap> {
+    CommandFields::new(request.metadata(), Wire::Grpc)
+}
+
 /// Who calls, by the call's metadata.
 pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Problem> {
-    let metadata = request.metadata();
-    let names = metadata.as_ref().keys().map(HeaderName::as_str);
-    if let Some((name, instead)) = misspelt(names, &READ, &MEANINGS) {
-        return Err(refused(name, "is not read", instead));
-    }
-    let mut actor = None;
-    for name in ACTORS {
-        let said = one(metadata, name)?;
-        if actor.is_some() && said.is_some() && actor != said {
-            return Err(refused(name, "differs from x-folio-actor", "only one of them"));
-        }
-        actor = actor.or(said);
-    }
-    // A command is decided on everything acknowledged before it, so that any token holds.
-    if let Some(token) = one(metadata, CONSISTENCY_TOKEN)? {
-        door::consistency_token(token).map_err(at(CONSISTENCY_TOKEN))?;
-    }
-    // By their standards, what cannot be read of these starts anew.
-    let text = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
-    let trace = request.extensions().get::<TraceContext>().copied();
-    let trace = trace.unwrap_or_else(|| TraceContext::incoming(text(TRACEPARENT)));
-    let sent_as = ACTORS.into_iter().find(|name| metadata.contains_key(*name)).unwrap_or_default();
-    let caller = Caller::new(actor, trace, text(REQUEST_ID)).map_err(at(sent_as))?;
-    Ok(Caller { deadline: text(TIMEOUT).and_then(timeout).map(time_left), ..caller })
+    let fields = fields(request);
+    fields.check()?;
+    let caller = fields.caller(request.extensions().get::<Context>().cloned())?;
+    let asked = request.metadata().get(TIMEOUT).and_then(|value| timeout(value.to_str().ok()?));
+    Ok(Caller { deadline: asked.map(time_left), ..caller })
 }
 
 /// The command of a request with what its metadata asks beside its fields.
 pub(super) fn wish(request: &Request<CommandRequest>, command: AddressedCommand) -> Result<Wish, Problem> {
-    let metadata = request.metadata();
-    let mut command = command;
-    if let Some(text) = one(metadata, IDEMPOTENCY_KEY)? {
-        let key = idempotency_key(text).map_err(at(IDEMPOTENCY_KEY))?;
-        if command.idempotency_key.as_ref().is_some_and(|field| *field != key) {
-            return Err(refused(IDEMPOTENCY_KEY, "differs from the field idempotency_key", "one of them"));
-        }
-        command.idempotency_key = Some(key);
-    }
-    let tags = |name: &str| {
-        let tags = list(metadata, name)?.map(|text| door::tags(name, &text));
-        tags.transpose().map_err(at(name))
-    };
-    let (if_match, if_none_match) = (tags(IF_MATCH)?, tags(IF_NONE_MATCH)?);
-    let at_fault = if if_match.is_some() { IF_MATCH } else { IF_NONE_MATCH };
-    door::wish(command, if_match.as_ref(), if_none_match.as_ref(), "expected_version").map_err(at(at_fault))
+    fields(request).wish(command)
 }
 
 /// Refuses what a stream of commands cannot have as a whole.
-pub(super) fn each_request_has_its_own(metadata: &MetadataMap) -> Result<(), Problem> {
-    for (name, field) in [
-        (IDEMPOTENCY_KEY, "idempotency_key"),
-        (IF_MATCH, "expected_version"),
-        (IF_NONE_MATCH, "expected_version"),
-    ] {
-        if metadata.contains_key(name) {
-            return Err(refused(name, "cannot be said of a stream", &format!("{field} of each request")));
-        }
-    }
-    Ok(())
-}
-
-fn refused(name: &str, why: &str, instead: &str) -> Problem {
-    let detail = format!("the metadata {name} {why}: give {instead}");
-    at(name)(problem(Code::InvalidHeader, detail))
-}
-
-/// Names the metadata that a problem is about.
-fn at(name: &str) -> impl Fn(Problem) -> Problem {
-    move |problem| problem.with("metadata_key", name)
-}
-
-/// The one value of a metadata key.
-fn one<'a>(metadata: &'a MetadataMap, name: &str) -> Result<Option<&'a str>, Problem> {
-    let mut values = metadata.get_all(name).into_iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(refused(name, "is given twice", "one"));
-    }
-    value.to_str().map(Some).map_err(|_| refused(name, "holds more than visible ASCII", "visible ASCII"))
-}
-
-/// All values of a metadata key whose values are one list.
-fn list(metadata: &MetadataMap, name: &str) -> Result<Option<String>, Problem> {
-    let values: Result<Vec<_>, _> = metadata.get_all(name).into_iter().map(|value| value.to_str()).collect();
-    match values {
-        Ok(values) if values.is_empty() => Ok(None),
-        Ok(values) => Ok(Some(values.join(","))),
-        Err(_) => Err(refused(name, "holds more than visible ASCII", "visible ASCII")),
-    }
+pub(super) fn each_request_has_its_own<T>(request: &Request<T>) -> Result<(), Problem> {
+    fields(request).each_has_its_own()
 }
 
 /// What of the caller's time is left for the command, so that our own answer comes before the caller gives up.
@@ -172,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_http_has_as_headers_is_read() {
-        for name in ACTORS {
+        for name in ["x-folio-actor", "folio-actor"] {
             assert_eq!(caller(&with(&[(name, "ann")])).unwrap().actor.as_deref(), Some("ann"));
         }
         let both = with(&[("x-folio-actor", "ann"), ("folio-actor", "ann")]);
@@ -250,8 +154,8 @@ mod tests {
         assert_eq!(wish(&with(&[("idempotency-key", "other")]), keyed.clone()).unwrap_err().status, 400);
         assert_eq!(wish(&with(&[("if-match", "\"3\"")]), keyed.clone()).unwrap_err().status, 400);
         assert!(wish(&with(&[("idempotency-key", "k"), ("if-none-match", "*")]), keyed).is_ok());
-        for name in [IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH] {
-            let problem = each_request_has_its_own(with(&[(name, "*")]).metadata()).unwrap_err();
+        for name in ["idempotency-key", "if-match", "if-none-match"] {
+            let problem = each_request_has_its_own(&with(&[(name, "*")])).unwrap_err();
             assert!(problem.detail.contains(name) && problem.detail.contains("of each request"));
         }
     }

@@ -1,6 +1,5 @@
 //! `catalog.v1.CommandService`.
 
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +10,14 @@ use contract::code::Code as FolioCode;
 use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResponse, CommandResult};
 use contract::proto::parse_request;
+use edge::context::Context;
+use edge::grpc::explained;
 use edge::problem::Problem;
-use edge::statuses::explained;
-use futures::{FutureExt, Stream, StreamExt};
+use futures::{Stream, StreamExt};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{State, calls, explain, results};
+use super::{State, calls, results};
 use crate::door::{Caller, Door, Outcome, Stalled, Submitted, problem, traced};
 use crate::engine::Transport;
 use crate::spool::{Broken, Ended, Writer, discard, spool};
@@ -46,10 +46,11 @@ impl CommandService for Service {
     type ExecuteBulkStream = Results;
 
     async fn execute(&self, request: Request<CommandRequest>) -> Result<Response<CommandResponse>, Status> {
-        let _under_way = self.state.calls.token();
-        let outcome = AssertUnwindSafe(execute(&self.state, &request)).catch_unwind().await;
-        let outcome = outcome.unwrap_or_else(|_panic| Err(defect()));
-        outcome.map(|outcome| Response::new(results::response(outcome))).map_err(Status::from)
+        let caller = calls::caller(&request)?;
+        let command = parse_request(request.get_ref()).map_err(results::faults)?;
+        let wish = calls::wish(&request, command)?;
+        let outcome = self.state.door.submit(wish, &caller, Transport::Grpc)?.outcome().await?;
+        Ok(Response::new(results::response(outcome)))
     }
 
     async fn execute_bulk(
@@ -57,33 +58,15 @@ impl CommandService for Service {
         request: Request<Streaming<CommandRequest>>,
     ) -> Result<Response<Results>, Status> {
         let caller = calls::caller(&request)?;
-        calls::each_request_has_its_own(request.metadata())?;
+        calls::each_request_has_its_own(&request)?;
         // A deadline of the call is one of the whole stream: each command has the service's own.
         let caller = Caller { deadline: None, ..caller };
-        let under_way = self.state.calls.token();
-        let results = bulk(&self.state, caller, request.into_inner()).map(move |result| {
-            let _under_way = &under_way;
-            result
-        });
-        Ok(Response::new(Box::pin(results)))
+        Ok(Response::new(Box::pin(bulk(&self.state, caller, request.into_inner()))))
     }
 }
 
-async fn execute(state: &State, request: &Request<CommandRequest>) -> Result<Outcome, Problem> {
-    let caller = calls::caller(request)?;
-    let outcome = async {
-        let wish = calls::wish(request, parse_request(request.get_ref()).map_err(results::faults)?)?;
-        state.door.submit(wish, &caller, Transport::Grpc)?.outcome().await
-    };
-    outcome.await.map_err(|problem| traced(problem, &caller))
-}
-
-fn defect() -> Problem {
-    problem(FolioCode::Internal, "the command could not be answered because of a defect")
-}
-
 /// One result per request, in order, at most a window of them under way. When the service shuts down, one last result
-/// says from which request on nothing was read. Requests are read whether their results are or not, up to `spool_mib` of
+/// says from which request on nothing was read. Requests are read whether their results are or not, up to `uploads.spool_mib` of
 /// results; a stream whose client does nothing ends in bounded time, and its status says why.
 pub(super) fn bulk<S>(
     state: &State,
@@ -93,7 +76,7 @@ pub(super) fn bulk<S>(
 where
     S: Stream<Item = Result<CommandRequest, Status>> + Send + Unpin + 'static,
 {
-    let (writer, reader) = spool(state.limits.spool(&state.spools));
+    let (writer, reader) = spool(state.spool_limits());
     // On its own, so that it goes on while the response waits for its client.
     tokio::spawn(answer_all(state.clone(), caller, requests, writer));
     futures::stream::unfold((reader, Bytes::new(), 0_u32), async |(mut reader, mut rest, n)| {
@@ -133,7 +116,7 @@ where
                     Ok(told(index, named, submitted, &caller).await)
                 }
             })
-            .buffered(state.limits.bulk_window)
+            .buffered(state.uploads.window)
             .ready_chunks(TOGETHER);
         let mut results = std::pin::pin!(results);
         loop {
@@ -156,7 +139,7 @@ where
     let written = match written {
         Ok(end) => {
             if state.shutdown.is_cancelled() {
-                discard(&mut requests, state.limits.spool(&state.spools).last_stall()).await;
+                discard(&mut requests, state.spool_limits().last_stall()).await;
             }
             // What has come of a message that will not be whole is let go of.
             drop(requests);
@@ -167,7 +150,7 @@ where
     if written == Err(Ended::Stalled) {
         let index = next_index.load(Ordering::Relaxed);
         let status = stalled(&state, Stalled::Reading, index);
-        writer.abandon(None, Err(explained(status, &caller.trace, explain)));
+        writer.abandon(None, Err(named(status, &caller)));
     }
 }
 
@@ -190,7 +173,7 @@ where
             }
             tokio::select! {
                 biased;
-                request = tokio::time::timeout(state.limits.stall(), requests.next()) => {
+                request = tokio::time::timeout(state.config.stall(), requests.next()) => {
                     let stalled = |_| Some(Err(stalled(&state, Stalled::Sending, index)));
                     let request = request.unwrap_or_else(stalled);
                     let ended = request.as_ref()?.is_err();
@@ -202,8 +185,13 @@ where
     })
 }
 
+/// The status that ends the results of this caller.
+fn named(status: Status, caller: &Caller) -> Status {
+    explained(status, &Context { id: caller.correlation_id.clone(), trace: caller.trace })
+}
+
 fn stalled(state: &State, side: Stalled, index: u64) -> Status {
-    state.door.stalled(side, Transport::GrpcBulk, index, state.limits.stall()).into()
+    state.door.stalled(side, Transport::GrpcBulk, index, state.config.stall()).into()
 }
 
 /// Results as bytes, each with its length before it, and the status that ends them.
@@ -238,7 +226,7 @@ async fn handed_over(
     caller: &Caller,
 ) -> Result<(u64, Named, Result<Submitted, Problem>), Status> {
     // A message that cannot be read ends the stream: of the next one nobody knows where it begins.
-    let request = request.transpose().map_err(|status| explained(status, &caller.trace, explain))?;
+    let request = request.transpose().map_err(|status| named(status, caller))?;
     let Some(request) = request else {
         let detail = "this instance shuts down: the requests from here on were not read, send them again";
         return Ok((index, Named::default(), Err(problem(FolioCode::NotReady, detail))));

@@ -1,9 +1,9 @@
 //! Many commands in one request: a line in, a line out, in the same order, as fast as they come.
 //!
 //! Promises: one answer line per line, in order; a line that cannot be read gets its own problem and the others go on;
-//! commands on one product keep their order; at most `bulk_window` are under way, and then no more is read, so that an
+//! commands on one product keep their order; at most `uploads.window` are under way, and then no more is read, so that an
 //! upload of any length takes bounded memory. Lines are read whether the client reads their answers meanwhile or not, up to
-//! `spool_mib` of answers: most clients send everything before they read anything. One that stands still ends in bounded
+//! `uploads.spool_mib` of answers: most clients send everything before they read anything. One that stands still ends in bounded
 //! time: the last answer says why, and from which line on nothing was read; if that is not taken either, the connection is
 //! closed.
 
@@ -59,12 +59,12 @@ pub(super) async fn upload(
     headers::media_type(&request, MEDIA_TYPES)?;
     headers::each_line_has_its_own(&request)?;
     headers::unkept(&request)?;
-    let (writer, reader) = spool(state.config.spool(&state.spools));
+    let (writer, reader) = spool(state.spool_limits());
     let connection = request.conn_data::<Arc<Handle>>().map(Arc::downgrade).unwrap_or_default();
     // On its own, so that it goes on while the response waits for its client.
     actix_web::rt::spawn(async move {
         let turn = connection.upgrade().map(|connection| connection.be_patient());
-        let last_stall = state.config.spool(&state.spools).last_stall();
+        let last_stall = state.spool_limits().last_stall();
         answer_all(payload, state.into_inner(), caller, writer, &connection).await;
         // What is under way to the client now has had time to arrive.
         tokio::time::sleep(last_stall).await;
@@ -104,7 +104,7 @@ async fn answer_all(
     let mut gone = std::pin::pin!(writer.gone());
     let written = {
         let (share, shutdown) = (state.bodies.empty(), state.shutdown.clone());
-        let lines = lines(&mut payload, config.max_line_bytes, config.stall(), share, shutdown);
+        let lines = lines(&mut payload, state.uploads.max_line_bytes, config.stall(), share, shutdown);
         let answers = lines
             .then(|line| {
                 next_line.set(line.number() + 1);
@@ -113,7 +113,7 @@ async fn answer_all(
                 handed_over(line, &state, &caller)
             })
             .map(|(number, named, submitted)| told(number, named, submitted, &caller))
-            .buffered(config.bulk_window)
+            .buffered(state.uploads.window)
             .ready_chunks(TOGETHER);
         let mut answers = std::pin::pin!(answers);
         loop {
@@ -129,7 +129,7 @@ async fn answer_all(
             }
         }
     };
-    let last_stall = config.spool(&state.spools).last_stall();
+    let last_stall = state.spool_limits().last_stall();
     let written = match written {
         Ok(()) => {
             if ends_early.get() {
@@ -174,7 +174,7 @@ async fn handed_over(line: Line, state: &State, caller: &Caller) -> (u64, Named,
         },
         Line::TooLong(_, beginning) => {
             named = Named::by_line(&beginning);
-            let detail = format!("a line has at most {} bytes", config.max_line_bytes);
+            let detail = format!("a line has at most {} bytes", state.uploads.max_line_bytes);
             Err(problem(Code::BodyTooLarge, detail))
         }
         Line::Broken(_, why) => Err(malformed(format!("the upload broke off here: {why}"))),

@@ -15,7 +15,6 @@ mod body;
 mod bulk;
 mod headers;
 mod lines;
-mod observe;
 mod products;
 #[cfg(test)]
 mod tests;
@@ -24,44 +23,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::{App, HttpMessage, HttpRequest, HttpResponse, HttpServer, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use contract::code::Code;
-use edge::connections;
-use opentelemetry::metrics::Meter;
-use tokio_util::sync::CancellationToken;
-use toolkit::lifecycle::Lifecycle;
-
-use crate::config::HttpConfig;
-use crate::door::{Door, problem};
+use edge::context::Spans;
+use edge::http::{Door, Requests};
 use edge::problem::Problem;
-use toolkit::memory::Memory;
+use toolkit::lifecycle::Lifecycle;
+use toolkit::telemetry::Telemetry;
 
-pub(crate) use observe::HttpInstruments;
-use observe::RequestContext;
+use crate::door::{State, problem};
 
-/// How long an idle connection is kept.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// How long a client may take to send the head of a request, from the connection on.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it may take to close its side.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// What the handlers share.
-#[derive(Clone, Debug)]
-pub(crate) struct State {
-    pub(crate) door: Door,
-    pub(crate) config: HttpConfig,
-    /// What the bodies take that are arriving.
-    pub(crate) bodies: Memory,
-    /// What the answers of uploads take on disk.
-    pub(crate) spools: Memory,
-    /// Cancelled when no new work may be taken.
-    pub(crate) shutdown: CancellationToken,
-}
-
-/// Adds the routes of the door to an app whose data hold a [`State`] and [`HttpInstruments`].
-pub(crate) fn routes(app: &mut web::ServiceConfig) {
+/// Adds the routes of the door to an app whose data hold a [`State`].
+fn routes(app: &mut web::ServiceConfig) {
     app.service(
         web::resource("/v1/products")
             .route(web::post().to(products::create))
@@ -85,21 +58,17 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
     .default_service(web::to(nothing_here));
 }
 
-async fn takes_post_only(request: HttpRequest) -> HttpResponse {
-    method_not_allowed(&request, "POST")
+async fn takes_post_only() -> HttpResponse {
+    method_not_allowed("POST")
 }
 
-async fn takes_put_only(request: HttpRequest) -> HttpResponse {
-    method_not_allowed(&request, "PUT")
+async fn takes_put_only() -> HttpResponse {
+    method_not_allowed("PUT")
 }
 
-fn method_not_allowed(request: &HttpRequest, allowed: &'static str) -> HttpResponse {
+fn method_not_allowed(allowed: &'static str) -> HttpResponse {
     let detail = format!("this path takes {allowed} only; products are read at the query gateway");
-    let problem = problem(Code::MethodNotAllowed, detail);
-    let mut response = match request.extensions().get::<RequestContext>() {
-        Some(context) => context.traced(problem).error_response(),
-        None => problem.error_response(),
-    };
+    let mut response = HttpResponse::from_error(problem(Code::MethodNotAllowed, detail));
     response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     response
 }
@@ -117,43 +86,14 @@ pub(crate) fn serve(
     address: SocketAddr,
     state: State,
     lifecycle: &Lifecycle,
-    meter: &Meter,
+    telemetry: &Telemetry,
     grace: Duration,
 ) -> anyhow::Result<SocketAddr> {
-    let instruments = HttpInstruments::new(meter);
-    let workers = state.config.workers;
-    let most = state.config.max_connections.div_ceil(workers);
-    let (shutdown, unacknowledged) = (state.shutdown.clone(), state.config.stall());
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(web::Data::new(state.clone()))
-            .app_data(web::Data::new(instruments.clone()))
-            .wrap(actix_web::middleware::from_fn(observe::observe))
-            .configure(routes)
+    let config = state.config.clone();
+    // Clients of uploads may take nothing for as long as they send.
+    let door = Door { address, config: &config, grace, handles: true };
+    let requests = Requests::new(telemetry, Spans::TracesOnly);
+    edge::http::serve(door, lifecycle, move || {
+        edge::http::app(&requests).app_data(web::Data::new(state.clone())).configure(routes)
     })
-    .workers(workers)
-    .max_connections(most)
-    .disable_signals()
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(HEAD_TIMEOUT)
-    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-    .on_connect(connections::on_connect_with_handle(unacknowledged))
-    .shutdown_timeout(grace.as_secs().max(1))
-    .bind(address)
-    .map_err(|error| {
-        anyhow::anyhow!("cannot listen on {address}: {error}; give a free address as listen.http")
-    })?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    let server = server.run();
-    let handle = server.handle();
-    lifecycle.spawn("http", async move {
-        let stop = async {
-            shutdown.cancelled().await;
-            handle.stop(true).await;
-        };
-        let (outcome, ()) = tokio::join!(server, stop);
-        Ok(outcome?)
-    });
-    tracing::info!(address = %bound, "the HTTP door is open");
-    Ok(bound)
 }

@@ -76,9 +76,7 @@ fn wish(request: &HttpRequest, command: &str, body: &Bytes) -> Result<Wish, Prob
     // Also without a body: a browser sends an empty form to any origin, but JSON only where it is allowed to.
     headers::media_type(request, JSON)?;
     headers::unkept(request)?;
-    let key = headers::key(request)?;
     let mut addressed = contract::json::parse_request(command, body).map_err(faults)?;
-    addressed.idempotency_key = key;
     if let Some(id) = request.match_info().get("id") {
         addressed.product_id = Some(product_of(id, addressed.product_id)?);
     }

@@ -9,15 +9,13 @@ use std::rc::Rc;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
-use actix_web::middleware::from_fn;
 use actix_web::test::{self, TestRequest};
-use actix_web::{App, web};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use serde_json::Value;
 
-use super::{HttpInstruments, observe, routes};
+use super::{Requests, Spans, routes, web};
 use crate::testing::World;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -44,11 +42,8 @@ impl Answer {
 }
 
 async fn door_of(world: &World) -> Door {
-    let app = App::new()
-        .app_data(web::Data::new(world.http_state()))
-        .app_data(web::Data::new(HttpInstruments::new(&world.telemetry.meter())))
-        .wrap(from_fn(observe::observe))
-        .configure(routes);
+    let requests = Requests::new(&world.telemetry, Spans::TracesOnly);
+    let app = edge::http::app(&requests).app_data(web::Data::new(world.state())).configure(routes);
     let service = Rc::new(test::init_service(app).await);
     Door(Box::new(move |request| {
         let service = Rc::clone(&service);
@@ -79,19 +74,4 @@ impl Door {
         let headers: Vec<_> = headers.iter().copied().chain([JSON]).collect();
         self.ask(method, path, &headers, body.to_string().as_bytes()).await
     }
-}
-
-#[actix_web::test]
-async fn a_handler_that_panics_is_an_internal_problem() {
-    let world = World::start().await;
-    let app = App::new()
-        .app_data(web::Data::new(HttpInstruments::new(&world.telemetry.meter())))
-        .wrap(from_fn(observe::observe))
-        .route("/panics/{n}", web::get().to(|n: web::Path<usize>| async move { [""][*n] }));
-    let service = test::init_service(app).await;
-    let request = TestRequest::get().uri("/panics/1").to_request();
-    let error = test::try_call_service(&service, request).await.unwrap_err();
-    let response = error.error_response();
-    assert_eq!(response.status().as_u16(), 500);
-    assert_eq!(response.headers().get("content-type").unwrap(), "application/problem+json");
 }

@@ -51,7 +51,7 @@ impl<E: From<Broken>> Writer<E> {
             if !state.disk.set(extent) {
                 tracing::warn!(
                     "the answers of all uploads fill the disk space they may take: one goes on as fast as its client \
-                     reads (http.spools_mib)"
+                     reads (uploads.spools_mib)"
                 );
                 state.has_no_file = true;
                 return;
@@ -75,7 +75,7 @@ impl<E: From<Broken>> Writer<E> {
             Err(error) => {
                 tracing::warn!(
                     %error,
-                    "answers of an upload cannot be kept on disk until their client reads them: give another http.spool_dir"
+                    "answers of an upload cannot be kept on disk until their client reads them: give another uploads.spool_dir"
                 );
                 state.has_no_file = true;
                 state.back_bytes = block.len();

@@ -16,7 +16,7 @@ use super::{Limits, close_if_unacknowledged};
 
 /// A connection, its place, and how long it may be silent.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     limits: Limits,
     /// When it sent something last, or was taken.
@@ -28,7 +28,7 @@ pub struct Connection {
 }
 
 /// Takes connections while fewer than the most are open.
-pub fn take(limits: Limits, incoming: TcpIncoming) -> impl Stream<Item = io::Result<Connection>> {
+pub(crate) fn take(limits: Limits, incoming: TcpIncoming) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(limits.max.min(Semaphore::MAX_PERMITS)));
     futures::stream::unfold((incoming, places), move |(mut incoming, places)| async move {
         let place = Arc::clone(&places).acquire_owned().await.ok()?;

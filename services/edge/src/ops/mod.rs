@@ -10,36 +10,29 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, web};
 use opentelemetry::KeyValue;
-
-use crate::connections;
-use toolkit::lifecycle::{Lifecycle, Readiness};
+use toolkit::lifecycle::{Lifecycle, Readiness, Status};
 use toolkit::telemetry::{Telemetry, names};
+
+use crate::config::DoorConfig;
+use crate::http::{self, Door};
 
 /// Connections at once: probes and scrapes need few.
 const MAX_CONNECTIONS: usize = 256;
-/// How long a client may take to send the head of a request, from the connection on.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long it may take to close its side.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept: longer than from one scrape to the next.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-
-/// Why the operators' port cannot be served.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen for operators on {address}; give a free address as listen.ops")]
-pub struct Error {
-    address: SocketAddr,
-    source: std::io::Error,
-}
 
 /// Serves the operators' port under `lifecycle` until all work is finished. Returns where it listens (port 0 is
 /// resolved).
-pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) -> Result<SocketAddr, Error> {
+pub(crate) fn serve(
+    address: SocketAddr,
+    lifecycle: &Lifecycle,
+    telemetry: &Telemetry,
+) -> anyhow::Result<SocketAddr> {
     let (readiness, telemetry) = (lifecycle.readiness().clone(), telemetry.clone());
     show(&readiness, &telemetry);
-    let server = HttpServer::new(move || {
+    let config = DoorConfig { workers: 1, max_connections: MAX_CONNECTIONS, ..DoorConfig::default() };
+    let door = Door { address, config: &config, grace: Duration::from_secs(1), handles: false };
+    let (bound, server) = http::open(door, "listen.ops", move || {
         App::new()
             .app_data(web::Data::new(readiness.clone()))
             .app_data(web::Data::new(telemetry.clone()))
@@ -47,28 +40,8 @@ pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) 
             .route("/startupz", web::get().to(started))
             .route("/readyz", web::get().to(ready))
             .route("/metrics", web::get().to(metrics))
-    })
-    .workers(1)
-    .max_connections(MAX_CONNECTIONS)
-    .client_request_timeout(REQUEST_TIMEOUT)
-    .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-    .keep_alive(KEEP_ALIVE)
-    .on_connect(connections::on_connect(connections::UNACKNOWLEDGED))
-    .disable_signals()
-    .shutdown_timeout(1)
-    .bind(address)
-    .map_err(|source| Error { address, source })?;
-    let bound = server.addrs().first().copied().unwrap_or(address);
-    let server = server.run();
-    let (handle, drained) = (server.handle(), lifecycle.drained());
-    lifecycle.spawn_support("ops", async move {
-        let stop = async {
-            drained.cancelled().await;
-            handle.stop(true).await;
-        };
-        let (outcome, ()) = tokio::join!(server, stop);
-        Ok(outcome?)
-    });
+    })?;
+    lifecycle.spawn_support("ops", http::until(server, lifecycle.drained()));
     tracing::info!(address = %bound, "operators' port is open");
     Ok(bound)
 }
@@ -91,20 +64,17 @@ async fn alive() -> HttpResponse {
 
 async fn started(readiness: web::Data<Readiness>) -> HttpResponse {
     let status = readiness.status();
-    if status.started {
-        HttpResponse::Ok().json(status)
-    } else {
-        HttpResponse::ServiceUnavailable().json(status)
-    }
+    answer_with(status.started, status)
 }
 
 async fn ready(readiness: web::Data<Readiness>) -> HttpResponse {
     let status = readiness.status();
-    if status.ready {
-        HttpResponse::Ok().json(status)
-    } else {
-        HttpResponse::ServiceUnavailable().json(status)
-    }
+    answer_with(status.ready, status)
+}
+
+fn answer_with(is_so: bool, status: Status) -> HttpResponse {
+    let mut answer = if is_so { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    answer.json(status)
 }
 
 async fn metrics(telemetry: web::Data<Telemetry>) -> HttpResponse {

@@ -44,20 +44,3 @@ async fn the_port_tells_readiness_and_metrics_and_outlives_the_work() {
     lifecycle.shutdown().cancel();
     lifecycle.run().await.unwrap();
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_say_nothing_are_closed() {
-    let lifecycle = Lifecycle::new().without_signals();
-    let telemetry = Telemetry::detached("tester").unwrap();
-    let address = serve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &lifecycle, &telemetry).unwrap();
-    let closed = tokio::task::spawn_blocking(move || {
-        let mut silent = TcpStream::connect(address).unwrap();
-        let mut half = TcpStream::connect(address).unwrap();
-        half.write_all(b"GET /livez HTTP/1.1\r\nho").unwrap();
-        for stream in [&mut silent, &mut half] {
-            stream.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
-            stream.read_to_end(&mut Vec::new()).unwrap();
-        }
-    });
-    closed.await.unwrap();
-}

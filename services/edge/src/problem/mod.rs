@@ -11,6 +11,7 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use contract::code::Code;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -54,38 +55,19 @@ pub struct FieldError {
 }
 
 impl Problem {
-    pub fn new(
-        code: &'static str,
-        title: &'static str,
-        status: u16,
-        grpc: i32,
-        detail: impl Into<String>,
-    ) -> Self {
+    /// What the table of codes says of `code`, and what happened.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
-            code,
-            title,
-            status,
-            grpc,
-            retryable: false,
-            retry_after: None,
+            code: code.name(),
+            title: code.title(),
+            status: code.http(),
+            grpc: code.grpc(),
+            retryable: code.retryable(),
+            retry_after: code.retry_after(),
             detail: detail.into(),
             errors: Vec::new(),
             extensions: Map::new(),
         }
-    }
-
-    #[must_use]
-    pub fn retryable(mut self, retryable: bool) -> Self {
-        self.retryable = retryable;
-        self
-    }
-
-    /// Says when to try again; that makes it retryable.
-    #[must_use]
-    pub fn retry_after(mut self, after: Duration) -> Self {
-        self.retryable = true;
-        self.retry_after = Some(after);
-        self
     }
 
     #[must_use]
@@ -129,11 +111,9 @@ impl Problem {
         Value::Object(body)
     }
 
-    /// Whole seconds to wait, at least one: what `Retry-After` can say.
+    /// What `Retry-After` says.
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.retry_after
-            .map(|after| after.as_secs() + u64::from(after.subsec_nanos() > 0))
-            .map(|secs| secs.max(1))
+        self.retry_after.map(|after| after.as_secs())
     }
 }
 

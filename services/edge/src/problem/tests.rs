@@ -1,8 +1,7 @@
 use super::*;
 
 fn overloaded() -> Problem {
-    Problem::new("overloaded", "Too many commands", 429, 8, "the queue of partition 3 is full")
-        .retry_after(Duration::from_millis(1_200))
+    Problem::new(Code::Overloaded, "the queue of partition 3 is full")
         .field("/payload/sku", "is empty")
         .with("partition", 3)
         .with("code", "never replaces a standard member")
@@ -11,9 +10,9 @@ fn overloaded() -> Problem {
 #[test]
 fn the_body_has_the_standard_members_first_and_extensions_beside_them() {
     let expected =
-        r#"{"type":"https://folio.dev/errors/overloaded","title":"Too many commands","status":429,"#
+        r#"{"type":"https://folio.dev/errors/overloaded","title":"The service takes no more requests at the moment","#
             .to_owned()
-            + r#""detail":"the queue of partition 3 is full","code":"overloaded","retryable":true,"retry_after":2,"#
+            + r#""status":429,"detail":"the queue of partition 3 is full","code":"overloaded","retryable":true,"retry_after":1,"#
             + r#""errors":[{"pointer":"/payload/sku","detail":"is empty"}],"partition":3}"#;
     assert_eq!(overloaded().to_json().to_string(), expected);
 }
@@ -24,7 +23,8 @@ fn over_http_it_has_its_status_media_type_and_retry_after() {
     let response = overloaded().error_response();
     assert_eq!(response.status().as_u16(), 429);
     assert_eq!(response.headers().get("content-type").unwrap(), MEDIA_TYPE);
-    assert_eq!(response.headers().get("retry-after").unwrap(), "2");
+    assert_eq!(response.headers().get("retry-after").unwrap(), "1");
+    assert_eq!(response.headers().get("cache-control").unwrap(), "no-store");
     assert!(response.headers().get("consistency-token").is_none());
     let response = overloaded().with("consistency_token", "AQ").error_response();
     assert_eq!(response.headers().get("consistency-token").unwrap(), "AQ");
@@ -41,5 +41,5 @@ fn over_grpc_it_has_its_code_and_the_same_details() {
     assert_eq!(info.metadata["partition"], "3");
     assert_eq!(info.metadata["consistency_token"], "AQ");
     assert_eq!(details.bad_request().unwrap().field_violations[0].field, "/payload/sku");
-    assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_millis(1_200)));
+    assert_eq!(details.retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
 }

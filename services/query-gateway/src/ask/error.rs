@@ -2,8 +2,6 @@
 //!
 //! Promise: every error has a code of `contract::code`; callers learn what they can do, never what only operators need.
 
-use std::time::Duration;
-
 use contract::code::Code;
 use edge::problem::Problem;
 use read_models::QueryError;
@@ -135,15 +133,6 @@ impl AskError {
             Self::NoMethod(_) => Code::MethodNotAllowed,
         }
     }
-
-    /// When it is worth trying again: told with everything that is.
-    fn retry_after(&self) -> Option<Duration> {
-        let pause = match self {
-            Self::Unavailable { .. } => Duration::from_secs(2),
-            _ => Duration::from_secs(1),
-        };
-        self.code().retryable().then_some(pause)
-    }
 }
 
 impl From<AskError> for Problem {
@@ -161,11 +150,7 @@ impl From<AskError> for Problem {
             }
             other => other.to_string(),
         };
-        let mut problem = Problem::new(code.name(), code.title(), code.http(), code.grpc(), detail)
-            .retryable(code.retryable());
-        if let Some(after) = error.retry_after() {
-            problem = problem.retry_after(after);
-        }
+        let problem = Problem::new(code, detail);
         match error {
             AskError::Malformed(faults) => faults
                 .into_iter()

@@ -66,12 +66,6 @@ pub(crate) fn version(version: u64) -> Result<u64, String> {
     }
 }
 
-/// Whether a caller's id of a request is one that can be logged and echoed.
-pub(crate) fn is_request_id(text: &str) -> bool {
-    const MAX_BYTES: usize = 128;
-    !text.is_empty() && text.len() <= MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
 /// What a caller wrote, as far as it can be shown to the caller again.
 pub(crate) fn shown(text: &str) -> String {
     const MAX_SHOWN: usize = 64;

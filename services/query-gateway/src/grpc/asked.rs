@@ -5,8 +5,8 @@
 
 use std::fmt::Display;
 
-use contract::misspelt;
 use contract::proto::catalog::v1;
+use edge::fields::{misspelt, one};
 use prost_types::{Duration, Timestamp as ProtoTimestamp};
 use read_models::history::Past;
 use read_models::search::{
@@ -14,7 +14,6 @@ use read_models::search::{
     check_text, currency_needed,
 };
 use read_models::{CategoryPath, Currency, PageRequest, ProductId, Status, Version};
-use tonic::codegen::http::HeaderName;
 use tonic::metadata::MetadataMap;
 
 use crate::ask::limits::{self, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_VALUES};
@@ -242,8 +241,7 @@ pub(super) fn freshness(
     metadata: &MetadataMap,
     asked: Option<v1::Freshness>,
 ) -> Result<Freshness, AskError> {
-    let names = metadata.as_ref().keys().map(HeaderName::as_str);
-    if let Some((name, advice)) = misspelt(names, &READ, &MEANINGS) {
+    if let Some((name, advice)) = misspelt(metadata, &READ, &MEANINGS) {
         return Err(AskError::metadata(name, format!("means nothing as metadata: {advice}")));
     }
     let sent = token(metadata)?;
@@ -274,12 +272,6 @@ pub(super) fn freshness(
 
 /// The token that the metadata holds.
 fn token(metadata: &MetadataMap) -> Result<Option<&str>, AskError> {
-    let mut values = metadata.get_all(CONSISTENCY_TOKEN).into_iter();
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(AskError::metadata(CONSISTENCY_TOKEN, "is given several times: give it once"));
-    }
-    let text = value.to_str();
-    let text = text.map_err(|_| AskError::metadata(CONSISTENCY_TOKEN, "holds more than visible ASCII"))?;
-    Ok(Some(text).filter(|text| !is_blank(text)))
+    let token = one(metadata, CONSISTENCY_TOKEN).map_err(|why| AskError::metadata(CONSISTENCY_TOKEN, why))?;
+    Ok(token.filter(|text| !is_blank(text)))
 }

@@ -1,19 +1,37 @@
 //! The read side over gRPC: the same questions as over HTTP, with the same codes.
-//!
-//! Promises: every error carries `google.rpc.ErrorInfo`, field errors `BadRequest` and waits `RetryInfo`; health follows
-//! readiness; the services describe themselves by reflection.
 
 mod asked;
-mod observe;
-mod server;
 mod service;
 #[cfg(test)]
 mod tests;
 mod views;
 
-pub(crate) use server::serve;
+use std::net::SocketAddr;
 
-/// The service's full name.
-const NAME: &str = "catalog.v1.QueryService";
-const METHODS: &[&str] =
-    &["GetProduct", "BatchGetProducts", "ListProducts", "GetHistory", "Search", "Suggest"];
+use contract::proto::catalog::v1::query_service_server::QueryServiceServer;
+use edge::context::Spans;
+use edge::grpc::Door;
+use tonic::codec::CompressionEncoding;
+use toolkit::lifecycle::Lifecycle;
+use toolkit::telemetry::Telemetry;
+
+use crate::ask::Questions;
+use crate::config::Config;
+use service::Service;
+
+/// Serves under `lifecycle`. Returns where it listens.
+pub(crate) async fn serve(
+    config: &Config,
+    questions: Questions,
+    lifecycle: &Lifecycle,
+    telemetry: &Telemetry,
+) -> anyhow::Result<SocketAddr> {
+    let (address, config) = (config.listen.grpc, &config.http);
+    let door = Door { address, config, bodies: config.bodies(), spans: Spans::Logs };
+    let service = QueryServiceServer::new(Service::new(questions))
+        // Also of what a compressed message becomes: tonic bounds that by the same number.
+        .max_decoding_message_size(config.max_body_bytes)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip);
+    edge::grpc::serve(door, service, lifecycle, telemetry).await
+}

@@ -2,13 +2,13 @@
 
 use contract::proto::catalog::v1;
 use contract::proto::catalog::v1::query_service_server::QueryService;
+use edge::problem::Problem;
 use read_models::history::Order;
 use tonic::{Request, Response, Status};
 
 use super::asked::{Reading, freshness, page};
-use super::observe::observe;
 use super::views;
-use crate::ask::{Found, Questions};
+use crate::ask::{AskError, Found, Questions};
 
 #[derive(Clone, Debug)]
 pub(super) struct Service {
@@ -19,6 +19,10 @@ impl Service {
     pub(super) fn new(questions: Questions) -> Self {
         Self { questions }
     }
+}
+
+async fn answer<T>(call: impl Future<Output = Result<T, AskError>>) -> Result<Response<T>, Status> {
+    call.await.map(Response::new).map_err(|error| Problem::from(error).into())
 }
 
 #[tonic::async_trait]
@@ -40,7 +44,7 @@ impl QueryService for Service {
             };
             Ok(v1::GetProductResponse { product: Some(views::stored_product(&found)) })
         };
-        observe("GetProduct", &metadata, call).await
+        answer(call).await
     }
 
     async fn batch_get_products(
@@ -68,7 +72,7 @@ impl QueryService for Service {
                 remaining_product_ids: batch.remaining.iter().map(ToString::to_string).collect(),
             })
         };
-        observe("BatchGetProducts", &metadata, call).await
+        answer(call).await
     }
 
     async fn list_products(
@@ -89,7 +93,7 @@ impl QueryService for Service {
                 next_page_token: found.next.unwrap_or_default(),
             })
         };
-        observe("ListProducts", &metadata, call).await
+        answer(call).await
     }
 
     async fn get_history(
@@ -110,7 +114,7 @@ impl QueryService for Service {
                 next_page_token: found.next.unwrap_or_default(),
             })
         };
-        observe("GetHistory", &metadata, call).await
+        answer(call).await
     }
 
     async fn search(
@@ -126,7 +130,7 @@ impl QueryService for Service {
             let freshness = freshness(&self.questions, &metadata, asked)?;
             Ok(views::found(self.questions.search(&search, &freshness).await?))
         };
-        observe("Search", &metadata, call).await
+        answer(call).await
     }
 
     async fn suggest(
@@ -142,6 +146,6 @@ impl QueryService for Service {
             let found = self.questions.suggest(asked, &freshness).await?;
             Ok(v1::SuggestResponse { suggestions: found.into_iter().map(views::suggestion).collect() })
         };
-        observe("Suggest", &metadata, call).await
+        answer(call).await
     }
 }

@@ -3,35 +3,20 @@
 use std::future::Future;
 use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use edge::problem::Problem;
 use read_models::{PageRequest, ProductId};
 use serde_json::Value;
 
 use super::headers::{self, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
-use super::observe::RequestContext;
 use super::params::Params;
 use crate::ask::limits::MAX_PAGE_SIZE;
 use crate::ask::{AskError, Fault, Freshness, Questions};
 
-/// Runs a handler; an error becomes a problem that carries the request's id and trace.
-pub(super) async fn answer(
-    request: &HttpRequest,
-    handler: impl Future<Output = Result<HttpResponse, AskError>>,
-) -> HttpResponse {
-    let problem = match handler.await {
-        Ok(answer) => return answer,
-        Err(error) => Problem::from(error),
-    };
-    let context = request.extensions().get::<RequestContext>().cloned();
-    let problem = match context {
-        Some(context) => problem.with("request_id", context.id).with("trace_id", context.trace_id),
-        None => problem,
-    };
-    let mut answer = problem.error_response();
-    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    answer
+/// Runs a handler; an error becomes a problem, which the server names the request in.
+pub(super) async fn answer(handler: impl Future<Output = Result<HttpResponse, AskError>>) -> HttpResponse {
+    handler.await.unwrap_or_else(|error| HttpResponse::from_error(Problem::from(error)))
 }
 
 /// The product in the path.

@@ -114,12 +114,7 @@ pub(super) fn coding(request: &HttpRequest) -> Option<&'static str> {
 
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, AskError> {
     check_length(headers, name)?;
-    let mut fields = headers.get_all(name).map(HeaderValue::as_bytes).peekable();
-    if fields.peek().is_none() {
-        return Ok(None);
-    }
-    let tags = Tags::parse(fields).map_err(|problem| AskError::Header(Fault::new(name.as_str(), problem)))?;
-    Ok(Some(tags))
+    Tags::of(headers, name.as_str()).map_err(|why| AskError::Header(Fault::new(name.as_str(), why)))
 }
 
 /// Tells the tag of a compressed answer from the tag of the plain one, once the coding is chosen.

@@ -1,18 +1,18 @@
-//! Request headers that shape an answer: `Prefer`, `X-Request-Id`.
+//! Request headers that shape an answer: `Prefer`, `Consistency-Token`.
 //!
 //! Promises: preferences that are not known are passed over, as RFC 7240 wants; a known one that cannot be read is not.
 
 use std::time::Duration;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use edge::fields::one;
 
-use crate::ask::limits::{MAX_HEADER_BYTES, is_request_id, shown};
+use crate::ask::limits::{MAX_HEADER_BYTES, shown};
 use crate::ask::{AskError, Fault};
 
 pub(super) static CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 pub(super) static PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(super) static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-pub(super) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Refuses a header that is longer than what it is for.
 pub(super) fn check_length(headers: &HeaderMap, name: &HeaderName) -> Result<(), AskError> {
@@ -46,20 +46,9 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, St
 
 /// The consistency token; a blank one is none, as of every parameter.
 pub(super) fn consistency_token(headers: &HeaderMap) -> Result<Option<String>, AskError> {
-    let wrong = |detail: &str| AskError::Header(Fault::new(CONSISTENCY_TOKEN.as_str(), detail));
-    let mut given = headers.get_all(&CONSISTENCY_TOKEN);
-    let Some(token) = given.next() else { return Ok(None) };
-    if given.next().is_some() {
-        return Err(wrong("is given several times: give it once"));
-    }
-    let token = token.to_str().map_err(|_| wrong("is no plain text"))?.trim();
-    Ok(Some(token.to_owned()).filter(|token| !token.is_empty()))
-}
-
-/// The caller's id of this request, if it is one that can be logged and echoed.
-pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(&REQUEST_ID)?.to_str().ok()?;
-    is_request_id(text).then(|| text.to_owned())
+    let name = CONSISTENCY_TOKEN.as_str();
+    let token = one(headers, name).map_err(|why| AskError::Header(Fault::new(name, why)))?;
+    Ok(token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()))
 }
 
 #[cfg(test)]
@@ -88,14 +77,5 @@ mod tests {
         for value in ["wait", "wait=", "wait=soon", "wait=-1", "wait=1.5", "wait=99999999999"] {
             assert!(preferred_wait(&headers(&PREFER, &[value])).is_err(), "{value}");
         }
-    }
-
-    #[test]
-    fn a_request_id_is_taken_over_only_if_it_can_be_logged() {
-        let id = |value: &str| request_id(&headers(&REQUEST_ID, &[value]));
-        assert_eq!(id("abc-1"), Some("abc-1".to_owned()));
-        assert_eq!(id("two words"), None);
-        assert_eq!(id(""), None);
-        assert_eq!(id(&"x".repeat(129)), None);
     }
 }

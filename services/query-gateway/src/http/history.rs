@@ -12,7 +12,7 @@ use crate::ask::Questions;
 
 /// `GET /v1/products/{product_id}/history?order=asc|desc`
 pub(super) async fn history(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
-    answer(&request, async {
+    answer(async {
         let id = product_id(&request)?;
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;

@@ -7,42 +7,57 @@ mod asked;
 mod conditions;
 mod headers;
 mod history;
-mod observe;
 mod params;
 mod products;
 mod search;
-mod server;
 #[cfg(test)]
 mod tests;
 mod views;
+
+use std::net::SocketAddr;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, header};
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, Error, HttpRequest, HttpResponse, Resource, Route, guard, web};
+use edge::context::Spans;
+use edge::http::{Door, Requests};
+use toolkit::lifecycle::Lifecycle;
+use toolkit::telemetry::Telemetry;
 
 use crate::ask::{AskError, Questions};
-pub(crate) use observe::Metrics;
-pub(crate) use server::serve;
+use crate::config::Config;
+
+/// Serves under `lifecycle`. Returns where it listens.
+pub(crate) fn serve(
+    config: &Config,
+    questions: Questions,
+    lifecycle: &Lifecycle,
+    telemetry: &Telemetry,
+) -> anyhow::Result<SocketAddr> {
+    // Requests in flight may wait this long for a read model; the lifecycle's grace period bounds it from outside.
+    let grace = config.queries.longest_wait() + config.queries.store_timeout() * 2;
+    let door = Door { address: config.listen.http, config: &config.http, grace, handles: false };
+    let requests = Requests::new(telemetry, Spans::Logs);
+    edge::http::serve(door, lifecycle, move || app(questions.clone(), &requests))
+}
 
 /// The whole application, for a server or a test.
-pub(crate) fn app(
+fn app(
     questions: Questions,
-    metrics: Metrics,
+    requests: &Requests,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
         Config = (),
-        Response = ServiceResponse<impl MessageBody>,
+        Response = ServiceResponse<impl MessageBody + use<>>,
         Error = Error,
         InitError = (),
-    >,
+    > + use<>,
 > {
-    App::new()
+    edge::http::app(requests)
         .app_data(web::Data::new(questions))
-        .app_data(web::Data::new(metrics))
-        .wrap(from_fn(observe::observe))
         .wrap(Compress::default())
         .wrap(from_fn(conditions::tag_coding))
         .service(read_only("/v1/products/{product_id}", read().to(products::product)))
@@ -64,12 +79,12 @@ fn read() -> Route {
 }
 
 async fn no_route(request: HttpRequest) -> HttpResponse {
-    asked::answer(&request, async { Err(AskError::NoRoute(request.path().to_owned())) }).await
+    asked::answer(async { Err(AskError::NoRoute(request.path().to_owned())) }).await
 }
 
 async fn no_method(request: HttpRequest) -> HttpResponse {
     let method: &Method = request.method();
-    let mut answer = asked::answer(&request, async { Err(AskError::NoMethod(method.to_string())) }).await;
+    let mut answer = asked::answer(async { Err(AskError::NoMethod(method.to_string())) }).await;
     answer.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
     answer
 }

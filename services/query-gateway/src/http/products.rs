@@ -16,7 +16,7 @@ use crate::ask::{Found, Moment, Questions};
 
 /// `GET /v1/products/{product_id}`
 pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
-    answer(&request, async {
+    answer(async {
         let id = product_id(&request)?;
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
@@ -44,7 +44,7 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions
 
 /// `GET /v1/products:batchGet?ids=a,b`
 pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
-    answer(&request, async {
+    answer(async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
         let ids = ids(&mut params);
@@ -68,7 +68,7 @@ pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>)
 
 /// `GET /v1/products?category=a/b&status=listed`
 pub(super) async fn category(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
-    answer(&request, async {
+    answer(async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
         let category = params.required("category", "say which category to list, or use /v1/search");

@@ -25,7 +25,7 @@ const SORTS: [(&str, Sort); 5] = [
 
 /// `GET /v1/search?q=...`
 pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
-    answer(&request, async {
+    answer(async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
         let currency = params.one("currency");
@@ -57,7 +57,7 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>
 
 /// `GET /v1/suggest?q=dia`
 pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
-    answer(&request, async {
+    answer(async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
         let prefix = params.required("q", "give the beginning of a name or SKU");

@@ -55,7 +55,7 @@ async fn ask_all(requests: impl IntoIterator<Item = TestRequest>) -> Vec<Answer>
     let config = Config::default();
     let metrics = ask::Metrics::new(&telemetry.meter());
     let questions = Questions::new(Stores::new(&config), config.queries, metrics);
-    let service = init_service(app(questions, Metrics::new(&telemetry.meter()))).await;
+    let service = init_service(app(questions, &Requests::new(&telemetry, Spans::Logs))).await;
     let mut answers = Vec::new();
     for request in requests {
         let answer = call_service(&service, request.to_request()).await;
@@ -218,16 +218,4 @@ async fn while_a_store_is_away_its_questions_are_answered_at_once_with_its_name(
         assert_eq!(answer.body["retryable"], true);
         assert_eq!(answer.header("retry-after"), "2");
     }
-}
-
-#[actix_web::test]
-async fn a_request_keeps_its_id_and_its_trace() {
-    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let request = TestRequest::get().uri("/nowhere");
-    let answer =
-        ask(request.insert_header(("X-Request-Id", "r-1")).insert_header(("traceparent", traceparent))).await;
-    answer.problem(Code::NotFound);
-    assert_eq!(answer.header("x-request-id"), "r-1");
-    assert_eq!(answer.body["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
-    assert!(!get("/nowhere").await.header("x-request-id").is_empty());
 }

@@ -10,9 +10,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
 use std::path::Path;
-use std::process::ExitCode;
 
 use figment::Figment;
 use figment::providers::{Format, Yaml};
@@ -76,13 +74,16 @@ pub fn setting(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// The end of a process's `main`: says an error where an operator looks first (the log may not have begun).
-pub fn ended(service: &str, outcome: anyhow::Result<()>) -> ExitCode {
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            drop(writeln!(std::io::stderr(), "{service}: {error:#}"));
-            exit_code(&error)
+/// Finds the first of these keys whose value is less than it must be at least: `(key, value, least)`.
+pub fn at_least<'k>(
+    service: &str,
+    keys: impl IntoIterator<Item = (&'k str, u64, u64)>,
+) -> Result<(), ConfigError> {
+    match keys.into_iter().find(|(_, value, least)| value < least) {
+        None => Ok(()),
+        Some((key, value, least)) => {
+            let (problem, remedy) = (format!("it is {value}"), format!("give at least {least}"));
+            Err(ConfigError::invalid(service, key, problem, remedy))
         }
     }
 }

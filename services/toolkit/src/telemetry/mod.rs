@@ -142,6 +142,13 @@ impl Telemetry {
         self.zeros.declare(name, labels);
     }
 
+    /// Shows such a series of each of these metrics.
+    pub fn show_all(&self, names: &[&str], labels: &[(&str, &str)]) {
+        for name in names {
+            self.shows(name, labels);
+        }
+    }
+
     /// All metrics in Prometheus' text format.
     pub fn render_metrics(&self) -> Result<String, Error> {
         let mut text = Vec::new();

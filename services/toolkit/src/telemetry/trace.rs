@@ -61,6 +61,9 @@ impl TraceContext {
     /// own context if it has one, else this one.
     #[must_use = "what to pass on"]
     pub fn adopt(self, span: &Span) -> Self {
+        if span.is_disabled() {
+            return self;
+        }
         let remote = SpanContext::new(
             TraceId::from_bytes(self.trace_id.to_be_bytes()),
             SpanId::from_bytes(self.span_id.to_be_bytes()),

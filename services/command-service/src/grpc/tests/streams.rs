@@ -1,24 +1,28 @@
-//! Streams over real sockets, with clients that read late or never, or stop in the middle; and connections that do nothing.
+//! Streams over real sockets, with clients that read late or never, or stop in the middle.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use contract::proto::catalog::v1::command_service_client::CommandServiceClient;
+use edge::config::DoorConfig;
 use futures::stream;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Channel;
 
 use super::*;
-use crate::config::HttpConfig;
+use crate::config::UploadsConfig;
 use crate::testing::eventually;
 
-pub(super) async fn served(http: HttpConfig) -> (World, SocketAddr) {
+pub(super) async fn served(http: DoorConfig) -> (World, SocketAddr) {
+    served_with(http, UploadsConfig::default()).await
+}
+
+async fn served_with(http: DoorConfig, uploads: UploadsConfig) -> (World, SocketAddr) {
     let mut world = World::start().await;
-    world.http = http;
-    let (local, meter) = (([127, 0, 0, 1], 0).into(), world.telemetry.meter());
-    let address = crate::grpc::serve(local, world.grpc_state(), &world.lifecycle, &meter).await.unwrap();
+    (world.http, world.uploads) = (http, uploads);
+    let (local, state) = (([127, 0, 0, 1], 0).into(), world.state());
+    let address = crate::grpc::serve(local, state, &world.lifecycle, &world.telemetry).await.unwrap();
     (world, address)
 }
 
@@ -40,7 +44,7 @@ pub(super) fn reason(status: &Status) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_may_send_everything_before_it_reads_anything() {
     const REQUESTS: usize = 40_000;
-    let (_world, address) = served(HttpConfig::default()).await;
+    let (_world, address) = served(DoorConfig::default()).await;
     let (sent, all_sent) = oneshot::channel();
     let mut sent = Some(sent);
     let requests = (0..REQUESTS).map(move |n| {
@@ -62,7 +66,7 @@ async fn a_client_may_send_everything_before_it_reads_anything() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_stops_sending_gets_its_results_and_then_the_reason() {
-    let (world, address) = served(HttpConfig { stall_ms: 300, ..HttpConfig::default() }).await;
+    let (world, address) = served(DoorConfig { stall_ms: 300, ..DoorConfig::default() }).await;
     let requests =
         stream::iter([CommandRequest::from(&create("p0")), list("nobody")]).chain(stream::pending());
     let since = Instant::now();
@@ -82,7 +86,8 @@ async fn a_client_that_stops_sending_gets_its_results_and_then_the_reason() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_whose_results_nobody_reads_ends_in_bounded_time() {
-    let (world, address) = served(HttpConfig { stall_ms: 300, spool_mib: 1, ..HttpConfig::default() }).await;
+    let uploads = UploadsConfig { spool_mib: 1, ..UploadsConfig::default() };
+    let (world, address) = served_with(DoorConfig { stall_ms: 300, ..DoorConfig::default() }, uploads).await;
     let mut client = client(address).await;
     let endless = stream::repeat(CommandRequest { product_id: "p".repeat(500), ..CommandRequest::default() });
     let mut results = client.execute_bulk(endless).await.unwrap().into_inner();
@@ -105,24 +110,10 @@ async fn a_stream_whose_results_nobody_reads_ends_in_bounded_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_compressed_message_becomes_is_bounded_too() {
-    let (_world, address) = served(HttpConfig::default()).await;
+    let (_world, address) = served(DoorConfig::default()).await;
     let mut client = client(address).await.send_compressed(CompressionEncoding::Gzip);
     let bomb = CommandRequest { product_id: "p".repeat(64 * 1024 * 1024), ..CommandRequest::default() };
     let status = client.execute(bomb).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::OutOfRange, "BODY_TOO_LARGE"), "{status}");
     assert_eq!(client.execute(CommandRequest::from(&create("p1"))).await.unwrap().into_inner().version, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_says_nothing_is_closed() {
-    let (_world, address) = served(HttpConfig::default()).await;
-    let mut silent = tokio::net::TcpStream::connect(address).await.unwrap();
-    let mut half = tokio::net::TcpStream::connect(address).await.unwrap();
-    half.write_all(b"PRI * HTTP/2.0\r\n").await.unwrap();
-    let closed = async {
-        let mut all = Vec::new();
-        // Closed or reset.
-        drop(silent.read_to_end(&mut all).await);
-    };
-    tokio::time::timeout(Duration::from_secs(20), closed).await.expect("closed in bounded time");
 }

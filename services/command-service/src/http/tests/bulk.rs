@@ -24,7 +24,7 @@ fn price(id: &str, minor_units: u64) -> String {
 #[actix_web::test]
 async fn each_line_has_its_answer_in_order_and_a_bad_one_stops_nothing() {
     let mut world = World::start().await;
-    world.http.max_line_bytes = 2_000;
+    world.uploads.max_line_bytes = 2_000;
     let door = door_of(&world).await;
     let body = [
         create("p1"),
@@ -65,7 +65,7 @@ async fn each_line_has_its_answer_in_order_and_a_bad_one_stops_nothing() {
 #[actix_web::test]
 async fn each_answer_names_what_its_line_named() {
     let mut world = World::start().await;
-    world.http.max_line_bytes = 2_000;
+    world.uploads.max_line_bytes = 2_000;
     let door = door_of(&world).await;
     let line = |command: &str, payload: Value| {
         json!({"command": command, "product_id": "p1", "idempotency_key": command, "payload": payload})
@@ -116,7 +116,7 @@ async fn each_answer_names_what_its_line_named() {
 #[actix_web::test]
 async fn commands_on_one_product_keep_their_order_in_a_long_upload() {
     let mut world = World::start().await;
-    world.http.bulk_window = 64;
+    world.uploads.window = 64;
     let door = door_of(&world).await;
     let products: Vec<String> = (0..5).map(|n| format!("p{n}")).collect();
     let mut lines: Vec<String> = products.iter().map(|id| create(id)).collect();

@@ -239,19 +239,6 @@ async fn bad_input_gets_its_code_and_its_place() {
 }
 
 #[actix_web::test]
-async fn no_metric_holds_what_a_caller_invents() {
-    let world = World::start().await;
-    let door = door_of(&world).await;
-    for path in ["/v1/products/invented", "/v1/invented", "/v1/products/invented:invented"] {
-        let answer = door.ask("FOO", path, &[JSON], good().as_bytes()).await;
-        assert!(matches!(answer.status, 404 | 405), "{path}: {}", answer.body);
-    }
-    let metrics = world.telemetry.render_metrics().unwrap();
-    assert!(metrics.contains("method=\"other\"") && metrics.contains("route=\"none\""), "{metrics}");
-    assert!(!metrics.contains("FOO") && !metrics.contains("invented"), "{metrics}");
-}
-
-#[actix_web::test]
 async fn broken_json_is_shown_where_it_breaks() {
     let world = World::start().await;
     let door = door_of(&world).await;

@@ -60,7 +60,7 @@ async fn one_too_many_is_told_when_to_come_back_and_the_others_are_answered() {
 async fn bodies_that_arrive_together_have_one_limit() {
     let mut world = World::start().await;
     world.http.bodies_mib = 1;
-    let state = world.http_state();
+    let state = world.state();
     let read = async |bytes: usize| {
         let (request, mut payload) =
             actix_web::test::TestRequest::post().set_payload(vec![b' '; bytes]).to_http_parts();

@@ -4,20 +4,23 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use edge::config::DoorConfig;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use crate::config::HttpConfig;
+use crate::config::UploadsConfig;
 use crate::testing::{World, eventually};
 
 /// A served door whose uploads may stand still for `stall_ms`.
-async fn served(http: HttpConfig) -> (World, SocketAddr) {
+async fn served(http: DoorConfig) -> (World, SocketAddr) {
+    served_with(http, UploadsConfig::default()).await
+}
+
+async fn served_with(http: DoorConfig, uploads: UploadsConfig) -> (World, SocketAddr) {
     let mut world = World::start().await;
-    world.http = http;
-    let (local, meter) = (([127, 0, 0, 1], 0).into(), world.telemetry.meter());
-    let address =
-        crate::http::serve(local, world.http_state(), &world.lifecycle, &meter, Duration::from_secs(1))
-            .unwrap();
+    (world.http, world.uploads) = (http, uploads);
+    let (local, state, grace) = (([127, 0, 0, 1], 0).into(), world.state(), Duration::from_secs(1));
+    let address = crate::http::serve(local, state, &world.lifecycle, &world.telemetry, grace).unwrap();
     (world, address)
 }
 
@@ -82,7 +85,7 @@ async fn blocking<T: Send + 'static>(client: impl FnOnce() -> T + Send + 'static
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_may_send_everything_before_it_reads_anything() {
     const LINES: usize = 40_000;
-    let (world, address) = served(HttpConfig::default()).await;
+    let (world, address) = served(DoorConfig::default()).await;
     let answers = blocking(move || {
         let mut stream = connect(address);
         head(&mut stream, (0..LINES).map(|n| line(n).len()).sum());
@@ -101,7 +104,7 @@ async fn a_client_may_send_everything_before_it_reads_anything() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_stops_sending_is_told_from_where_on_nothing_was_read() {
-    let (world, address) = served(HttpConfig { stall_ms: 300, ..HttpConfig::default() }).await;
+    let (world, address) = served(DoorConfig { stall_ms: 300, ..DoorConfig::default() }).await;
     let (answers, took) = blocking(move || {
         let mut stream = connect(address);
         head(&mut stream, 1_000_000);
@@ -121,7 +124,7 @@ async fn a_client_that_stops_sending_is_told_from_where_on_nothing_was_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_sends_for_long_and_slowly_before_it_reads_keeps_its_connection_and_its_answers() {
     const LINES: usize = 8_000;
-    let (_world, address) = served(HttpConfig { stall_ms: 500, ..HttpConfig::default() }).await;
+    let (_world, address) = served(DoorConfig { stall_ms: 500, ..DoorConfig::default() }).await;
     let answers = blocking(move || {
         let mut stream = connect(address);
         head(&mut stream, (0..LINES).map(|n| line(n).len()).sum());
@@ -140,7 +143,7 @@ async fn a_client_that_sends_for_long_and_slowly_before_it_reads_keeps_its_conne
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_the_service_stops_a_client_that_still_sends_comes_to_its_answers() {
     const LINES: usize = 60_000;
-    let (world, address) = served(HttpConfig::default()).await;
+    let (world, address) = served(DoorConfig::default()).await;
     let shutdown = world.shutdown();
     let answers = blocking(move || {
         let mut stream = connect(address);
@@ -162,7 +165,7 @@ async fn when_the_service_stops_a_client_that_still_sends_comes_to_its_answers()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_connection_of_a_client_that_never_reads_its_answers_is_closed() {
-    let (_world, address) = served(HttpConfig { stall_ms: 100, ..HttpConfig::default() }).await;
+    let (_world, address) = served(DoorConfig { stall_ms: 100, ..DoorConfig::default() }).await;
     blocking(move || {
         let mut stream = connect(address);
         head(&mut stream, (0..20_000).map(|n| line(n).len()).sum());
@@ -181,8 +184,8 @@ async fn the_connection_of_a_client_that_never_reads_its_answers_is_closed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_whose_answers_nobody_reads_ends_in_bounded_time() {
-    let http = HttpConfig { stall_ms: 300, spool_mib: 1, ..HttpConfig::default() };
-    let (world, address) = served(http).await;
+    let uploads = UploadsConfig { spool_mib: 1, ..UploadsConfig::default() };
+    let (world, address) = served_with(DoorConfig { stall_ms: 300, ..DoorConfig::default() }, uploads).await;
     let since = Instant::now();
     let client = tokio::task::spawn_blocking(move || {
         let mut stream = connect(address);
@@ -197,7 +200,7 @@ async fn an_upload_whose_answers_nobody_reads_ends_in_bounded_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_of_a_client_that_went_away_ends() {
-    let (world, address) = served(HttpConfig::default()).await;
+    let (world, address) = served(DoorConfig::default()).await;
     let create = serde_json::json!({"command": "create_product", "product_id": "p1", "payload": crate::testing::diamond()});
     blocking(move || {
         let mut stream = connect(address);
@@ -210,21 +213,4 @@ async fn an_upload_of_a_client_that_went_away_ends() {
     // Its command stays submitted.
     let partition = ledger::partition_of("p1", 4);
     eventually("the command is executed", || world.live.topic.end(partition) > 0).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_say_nothing_are_closed() {
-    let (_world, address) = served(HttpConfig::default()).await;
-    let took = blocking(move || {
-        let since = Instant::now();
-        let mut silent = connect(address);
-        let mut half = connect(address);
-        half.write_all(b"POST /v1/products HTTP/1.1\r\nhost: ").unwrap();
-        for stream in [&mut silent, &mut half] {
-            stream.read_to_end(&mut Vec::new()).unwrap();
-        }
-        since.elapsed()
-    })
-    .await;
-    assert!(took < Duration::from_secs(20), "{took:?}");
 }

@@ -3,6 +3,7 @@
 //! who goes beyond either is told.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,34 +21,32 @@ const HEADER: usize = 5;
 
 /// What the messages of a server may take while they arrive, all together, and for how long. Clones share the memory.
 #[derive(Clone, Debug)]
-pub struct Arriving {
-    pub memory: Memory,
+pub(super) struct Arriving {
+    pub(super) memory: Memory,
     /// How long a call may take to send all it has.
-    pub within: Duration,
+    pub(super) within: Duration,
     /// The calls whose client sends a stream, by path; they may take for ever.
-    pub streaming: &'static [&'static str],
+    pub(super) streaming: Arc<[String]>,
     /// How long one of those may send nothing in the middle of a message.
-    pub stall: Duration,
-    /// What a call is told that goes beyond a limit.
-    pub refuse: fn(Refused) -> Status,
+    pub(super) stall: Duration,
 }
 
 /// Why a message is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub(super) enum Refused {
     NoMemory,
     TooSlow,
 }
 
 /// A service whose requests' bodies are counted.
 #[derive(Clone, Debug)]
-pub struct Counted<S> {
+pub(super) struct Counted<S> {
     inner: S,
     arriving: Arriving,
 }
 
 impl<S> Counted<S> {
-    pub fn new(inner: S, arriving: Arriving) -> Self {
+    pub(super) fn new(inner: S, arriving: Arriving) -> Self {
         Self { inner, arriving }
     }
 }
@@ -67,13 +66,13 @@ impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Counted<S
 
     fn call(&mut self, request: http::Request<Body>) -> S::Future {
         let arriving = &self.arriving;
-        let is_stream = arriving.streaming.contains(&request.uri().path());
+        let is_stream = arriving.streaming.iter().any(|path| path == request.uri().path());
         let stall = is_stream.then_some(arriving.stall);
         let deadline = (!is_stream).then(|| Instant::now() + arriving.within);
-        let (share, refuse) = (arriving.memory.empty(), arriving.refuse);
+        let share = arriving.memory.empty();
         let count = |body| {
             let unfinished = Unfinished::default();
-            Body::new(CountedBody { body, share, unfinished, stall, deadline, alarm: None, refuse })
+            Body::new(CountedBody { body, share, unfinished, stall, deadline, alarm: None })
         };
         self.inner.call(request.map(count))
     }
@@ -89,7 +88,6 @@ struct CountedBody {
     deadline: Option<Instant>,
     /// Made when something is waited for first.
     alarm: Option<Pin<Box<Sleep>>>,
-    refuse: fn(Refused) -> Status,
 }
 
 impl CountedBody {
@@ -170,7 +168,7 @@ impl HttpBody for CountedBody {
         // It may lie about for a while before it is dropped.
         this.share.set(0);
         (this.deadline, this.body) = (None, Body::empty());
-        Poll::Ready(Some(Err((this.refuse)(refused))))
+        Poll::Ready(Some(Err(super::statuses::refused(refused))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -221,10 +219,6 @@ mod tests {
                 first.map_or(Poll::Pending, |first| Poll::Ready(Some(first)))
             }
         }
-        let refuse = |refused| match refused {
-            Refused::NoMemory => Status::resource_exhausted(""),
-            Refused::TooSlow => Status::deadline_exceeded(""),
-        };
         CountedBody {
             body: Body::new(Silent(Some(first))),
             share: memory.empty(),
@@ -232,7 +226,6 @@ mod tests {
             stall,
             deadline: deadline.map(|within| Instant::now() + within),
             alarm: None,
-            refuse,
         }
     }
 

@@ -1,0 +1,107 @@
+//! What a request is known by, over HTTP and over gRPC: its id and its trace, in its answer, in logs and in what it leads to.
+
+use toolkit::telemetry::TraceContext;
+
+use crate::fields::{Fields, visible};
+use crate::problem::Problem;
+
+/// The field that names a request, in both directions.
+pub const REQUEST_ID: &str = "x-request-id";
+const TRACEPARENT: &str = "traceparent";
+/// The members of a problem that name its request.
+const MEMBERS: [&str; 2] = ["request_id", "trace_id"];
+/// The most bytes of a client's id.
+const MAX_ID_BYTES: usize = 128;
+
+/// A request's id and trace; every request has one among its extensions, over HTTP and over gRPC.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The client's if it can be logged and echoed, else a new one.
+    pub id: String,
+    pub trace: TraceContext,
+}
+
+impl Context {
+    /// By the request's fields. What cannot be read of them starts anew, as their standards want.
+    pub fn of(fields: &impl Fields) -> Self {
+        let text = |name: &str| fields.all(name).next().and_then(visible);
+        Self { id: request_id(text(REQUEST_ID)), trace: TraceContext::incoming(text(TRACEPARENT)) }
+    }
+
+    /// What a problem says of its request, so that a client's report leads to the logs.
+    pub(crate) fn members(&self) -> [(&'static str, String); 2] {
+        let [id, trace] = MEMBERS;
+        [(id, self.id.clone()), (trace, self.trace.trace_id())]
+    }
+
+    /// The problem with the names of its request; what it says already stays.
+    pub fn name(&self, mut problem: Problem) -> Problem {
+        for (name, value) in self.members() {
+            problem.extensions.entry(name).or_insert_with(|| value.into());
+        }
+        problem
+    }
+}
+
+/// The client's id of a request if it is a short visible text, else a new one.
+pub fn request_id(given: Option<&str>) -> String {
+    let visible =
+        |id: &&str| (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+    given.filter(visible).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
+}
+
+/// Who sees the spans of a server's requests.
+#[derive(Clone, Copy, Debug)]
+pub enum Spans {
+    /// Traces, and lines logged while a request is answered: they name it.
+    Logs,
+    /// Traces alone: for a server of many requests that logs none of them, so that without an exporter they cost nothing.
+    TracesOnly,
+}
+
+/// A span of these fields, seen by whom the first says.
+macro_rules! request_span {
+    ($spans:expr, $($fields:tt)+) => {
+        match $spans {
+            $crate::context::Spans::Logs => tracing::info_span!($($fields)+),
+            $crate::context::Spans::TracesOnly => {
+                tracing::info_span!(target: toolkit::telemetry::TRACES_ONLY, $($fields)+)
+            }
+        }
+    };
+}
+pub(crate) use request_span;
+
+/// What a panic said, for the log.
+pub(crate) fn said(panic: &(dyn std::any::Any + Send)) -> Option<&str> {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::code::Code;
+    use tonic::metadata::MetadataMap;
+
+    use super::*;
+
+    #[test]
+    fn a_request_keeps_its_id_if_it_is_a_short_visible_text_and_its_trace_if_it_is_one() {
+        let of = |id: &str, trace: &str| {
+            let mut fields = MetadataMap::new();
+            fields.insert(REQUEST_ID, id.parse().unwrap());
+            fields.insert(TRACEPARENT, trace.parse().unwrap());
+            Context::of(&fields)
+        };
+        let known = of("r-1", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        assert_eq!(
+            (known.id.as_str(), known.trace.trace_id().as_str()),
+            ("r-1", "4bf92f3577b34da6a3ce929d0e0e4736")
+        );
+        for unusable in ["", "two words", &"x".repeat(129)] {
+            assert_eq!(of(unusable, "damaged").id.len(), 36, "{unusable}");
+        }
+        let problem = Problem::new(Code::Internal, "for a test").with("trace_id", "a");
+        let named = known.name(problem).extensions;
+        assert_eq!((&named["request_id"], &named["trace_id"]), (&"r-1".into(), &"a".into()));
+    }
+}

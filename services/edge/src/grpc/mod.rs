@@ -1,0 +1,136 @@
+//! gRPC servers: a service of ours, health that follows readiness, reflection; their connections, and what every call
+//! passes before a method sees it.
+//!
+//! Promises: every error is a status with a `google.rpc.ErrorInfo` whose reason is a code of `docs/errors`; at the end calls
+//! in flight are answered, and streams that nobody needs (health, reflection) hold nothing up.
+
+mod bodies;
+mod health;
+mod observe;
+mod statuses;
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use contract::proto::described;
+use tonic::body::Body;
+use tonic::codegen::{Service, http};
+use tonic::server::NamedService;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use toolkit::lifecycle::Lifecycle;
+use toolkit::memory::Memory;
+use toolkit::telemetry::Telemetry;
+use tower_layer::layer_fn;
+
+use crate::config::DoorConfig;
+use crate::connections;
+use crate::context::Spans;
+use bodies::{Arriving, Counted};
+use observe::{Calls, Observed};
+
+pub use statuses::explained;
+
+/// An idle connection is asked whether it is alive this often, so that dead ones do not pile up.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How long it may take to answer.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// The most the headers of a call may have.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// Calls a client may give up before they were looked at; more end its connection.
+const MAX_RESET_STREAMS: usize = 64;
+/// Calls one connection may have in flight at once.
+const MAX_STREAMS: u32 = 1_024;
+/// The most a question for health or a description of the services may have.
+const MAX_QUESTION_BYTES: usize = 64 * 1024;
+/// Calls of every server whose client sends a stream.
+const REFLECTION: [&str; 2] = [
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+];
+/// How long the last answers may take to leave after the last call ended.
+const FLUSH: Duration = Duration::from_millis(200);
+
+/// A door over gRPC.
+#[derive(Clone, Debug)]
+pub struct Door<'c> {
+    pub address: SocketAddr,
+    pub config: &'c DoorConfig,
+    /// What messages may take that are arriving.
+    pub bodies: Memory,
+    pub spans: Spans,
+}
+
+/// Serves `service` under `lifecycle`. It bounds its messages itself (`max_decoding_message_size`); its methods are those
+/// that the contract describes. Returns where it listens (port 0 is resolved).
+pub async fn serve<S>(
+    door: Door<'_>,
+    service: S,
+    lifecycle: &Lifecycle,
+    telemetry: &Telemetry,
+) -> anyhow::Result<SocketAddr>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send,
+{
+    let Door { address, config, bodies, spans } = door;
+    let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
+    let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
+    let bound = incoming.local_addr().with_context(why)?;
+    let incoming = connections::take(config.connections(), incoming);
+    let files = described(S::NAME);
+    let calls = Calls::new(telemetry, S::NAME, &files, spans);
+    let streaming: Arc<[String]> =
+        calls.streaming().map(str::to_owned).chain(REFLECTION.map(str::to_owned)).collect();
+    let (within, stall) = (config.body_timeout(), config.stall());
+    let arriving = Arriving { memory: bodies, within, streaming, stall };
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_file_descriptor_set(files.clone())
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // The details of errors: without them a client that asks cannot read any.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+    };
+    let why = "cannot describe the gRPC services";
+    let v1 = reflection().build_v1().context(why)?.max_decoding_message_size(MAX_QUESTION_BYTES);
+    let v1alpha = reflection().build_v1alpha().context(why)?.max_decoding_message_size(MAX_QUESTION_BYTES);
+    let health = health::follow(lifecycle, S::NAME).await.max_decoding_message_size(MAX_QUESTION_BYTES);
+    let in_flight = calls.in_flight();
+    let router = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
+        .max_concurrent_streams(MAX_STREAMS)
+        .layer(layer_fn(move |services| Observed::new(services, calls.clone())))
+        .add_service(Counted::new(service, arriving.clone()))
+        .add_service(Counted::new(health, arriving.clone()))
+        .add_service(Counted::new(v1, arriving.clone()))
+        .add_service(Counted::new(v1alpha, arriving));
+    let shutdown = lifecycle.shutdown();
+    lifecycle.spawn("grpc", async move {
+        let server = router.serve_with_incoming_shutdown(incoming, shutdown.cancelled());
+        let done = async {
+            shutdown.cancelled().await;
+            in_flight.close();
+            in_flight.wait().await;
+            tokio::time::sleep(FLUSH).await;
+        };
+        tokio::select! {
+            outcome = server => Ok(outcome?),
+            () = done => Ok(()),
+        }
+    });
+    tracing::info!(address = %bound, "the gRPC door is open");
+    Ok(bound)
+}

@@ -1,0 +1,123 @@
+//! What surrounds every request: its id and trace, its span, its count, and the net under handlers that panic.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{App, Error, HttpMessage};
+use contract::code::Code;
+use futures::FutureExt;
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::{Counter, Histogram};
+use toolkit::telemetry::{Telemetry, labels, names};
+use tracing::Instrument;
+
+use crate::context::{Context, REQUEST_ID, Spans, request_span, said};
+use crate::problem::Problem;
+
+/// The route of what is at no path.
+const NO_ROUTE: &str = "none";
+
+/// What a server tells of its requests. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Requests {
+    count: Counter<u64>,
+    seconds: Histogram<f64>,
+    spans: Spans,
+}
+
+impl Requests {
+    pub fn new(telemetry: &Telemetry, spans: Spans) -> Self {
+        telemetry.show_all(&[names::HTTP_REQUESTS_TOTAL, names::HTTP_REQUEST_SECONDS], &[]);
+        let meter = telemetry.meter();
+        Self {
+            count: meter.u64_counter(names::HTTP_REQUESTS_TOTAL).build(),
+            seconds: meter.f64_histogram(names::HTTP_REQUEST_SECONDS).build(),
+            spans,
+        }
+    }
+
+    fn answered(&self, route: String, method: &'static str, status: u16, since: Instant) {
+        let labels = [
+            KeyValue::new("route", route),
+            KeyValue::new("method", method),
+            KeyValue::new("status", i64::from(status)),
+        ];
+        self.count.add(1, &labels);
+        self.seconds.record(since.elapsed().as_secs_f64(), &labels[..1]);
+    }
+}
+
+/// An application without routes, whose requests have a [`Context`] among their extensions and are told to `requests`. Add
+/// data, routes, and what else wraps them.
+pub fn app(
+    requests: &Requests,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    let requests = requests.clone();
+    App::new().wrap(from_fn(move |request, next| observe(requests.clone(), request, next)))
+}
+
+async fn observe(
+    requests: Requests,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
+    let since = Instant::now();
+    // A method that is no standard one is the caller's text: it must not become a metric's label.
+    let method = labels::http_method(request.method().as_str());
+    let route = request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned());
+    let mut context = Context::of(request.headers());
+    let span = request_span!(
+        requests.spans,
+        "http request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+        request.id = context.id,
+    );
+    context.trace = context.trace.adopt(&span);
+    request.extensions_mut().insert(context.clone());
+    let outcome = AssertUnwindSafe(next.call(request).instrument(span.clone())).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|panic| {
+        let panic = said(&*panic);
+        tracing::error!(request.id = context.id, panic, "a request could not be answered: a defect");
+        let told = Problem::new(Code::Internal, "the request could not be answered because of a defect");
+        Err(context.name(told).into())
+    });
+    let status = match &outcome {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    };
+    span.record("http.response.status_code", status.as_u16());
+    requests.answered(route, method, status.as_u16(), since);
+    let mut response = named(outcome?, &context);
+    if let Ok(id) = HeaderValue::from_str(&context.id) {
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), id);
+    }
+    Ok(response)
+}
+
+/// The answer; if it is a problem, with the names of its request.
+fn named(response: ServiceResponse, context: &Context) -> ServiceResponse<EitherBody<BoxBody>> {
+    let problem = response.response().error().and_then(|error| error.as_error::<Problem>()).cloned();
+    match problem {
+        None => response.map_into_left_body(),
+        Some(problem) => {
+            let body = context.name(problem).to_json().to_string();
+            response.map_body(|_, _| EitherBody::right(BoxBody::new(body)))
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! A service as a process: its arguments, its configuration, its operators' port, and its orderly end.
+//!
+//! Promises: an error is told where an operator looks first, with an exit code that says whether the configuration is at
+//! fault; the operators' port is there before anything else is, and until all work is finished.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use toolkit::config::{self, ConfigError, TelemetryConfig};
+use toolkit::lifecycle::{Lifecycle, Readiness};
+use toolkit::telemetry::{self, Telemetry};
+
+use crate::ops;
+
+/// The arguments that every service takes.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// A YAML file; variables such as `FOLIO__LISTEN__HTTP` and `--set` win over it.
+    #[arg(long, env = "FOLIO_CONFIG")]
+    config: Option<PathBuf>,
+    /// Sets one key, as in `--set listen.http=127.0.0.1:8080`; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = config::setting)]
+    pub set: Vec<(String, String)>,
+    /// Prints the configuration, secrets redacted, and ends.
+    #[arg(long)]
+    print_config: bool,
+}
+
+/// What a service's `main` does: loads the configuration and runs the service on it, or prints it.
+pub async fn main<C: Serialize + DeserializeOwned>(
+    service: &str,
+    arguments: Arguments,
+    check: impl FnOnce(&C) -> Result<(), ConfigError>,
+    run: impl AsyncFnOnce(C) -> anyhow::Result<()>,
+) -> ExitCode {
+    let Arguments { config, set, print_config } = arguments;
+    let outcome = async {
+        let config: C = config::load(service, config.as_deref(), &set)?;
+        check(&config)?;
+        if print_config {
+            return Ok(std::io::stdout().write_all(config::print(&config)?.as_bytes())?);
+        }
+        run(config).await
+    };
+    match outcome.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The log may not have begun.
+            drop(writeln!(std::io::stderr(), "{service}: {error:#}"));
+            config::exit_code(&error)
+        }
+    }
+}
+
+/// Where a service listens, with every port 0 resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    pub http: SocketAddr,
+    pub grpc: SocketAddr,
+    /// Health and metrics.
+    pub ops: SocketAddr,
+}
+
+/// A service that has begun: what it tells, and what runs in it.
+#[derive(Debug)]
+pub struct Process {
+    lifecycle: Lifecycle,
+    telemetry: Telemetry,
+    ops: SocketAddr,
+}
+
+impl Process {
+    /// Starts telemetry and opens the operators' port, under a lifecycle that nothing else runs in.
+    pub fn start(
+        service: &str,
+        config: &TelemetryConfig,
+        ops: SocketAddr,
+        lifecycle: Lifecycle,
+    ) -> anyhow::Result<Self> {
+        let telemetry = telemetry::init(service, config)?;
+        let ops = ops::serve(ops, &lifecycle, &telemetry)?;
+        Ok(Self { lifecycle, telemetry, ops })
+    }
+
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.lifecycle
+    }
+
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    pub fn readiness(&self) -> &Readiness {
+        self.lifecycle.readiness()
+    }
+
+    /// Where health and metrics are.
+    pub fn ops(&self) -> SocketAddr {
+        self.ops
+    }
+
+    /// Runs until a signal, if the lifecycle listens to them, or until something fails; then ends in order.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let ended = self.lifecycle.run().await;
+        let telemetry = self.telemetry;
+        // Handing over the last traces blocks.
+        tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
+        ended
+    }
+
+    /// Runs until `stop` is cancelled or something fails; then ends in order. For a service inside another process, which
+    /// keeps the signals.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let shutdown = self.lifecycle.shutdown();
+        let inner = Self { lifecycle: self.lifecycle.without_signals(), ..self };
+        let stopped = async {
+            stop.cancelled().await;
+            shutdown.cancel();
+            std::future::pending().await
+        };
+        tokio::select! {
+            ended = inner.run() => ended,
+            never = stopped => never,
+        }
+    }
+}
