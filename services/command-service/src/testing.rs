@@ -20,7 +20,7 @@ use toolkit::telemetry::Telemetry;
 
 use crate::application::{Backend, BackendError, OpenLog};
 use crate::config::{CacheConfig, EngineConfig, OverloadConfig, UploadsConfig};
-use crate::door::{Caller, Door, State};
+use crate::door::{Door, State};
 use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, SourceError, refresh};
 
 /// A topic that works by itself.
@@ -244,10 +244,6 @@ pub(crate) async fn eventually(what: &str, mut state: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < until, "not in 30 seconds: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-}
-
-pub(crate) fn caller() -> Caller {
-    Caller::new(None, toolkit::telemetry::TraceContext::new(), None).unwrap()
 }
 
 /// A command as a bulk line would say it.

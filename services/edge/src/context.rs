@@ -8,8 +8,6 @@ use crate::problem::Problem;
 /// The field that names a request, in both directions.
 pub const REQUEST_ID: &str = "x-request-id";
 const TRACEPARENT: &str = "traceparent";
-/// The members of a problem that name its request.
-const MEMBERS: [&str; 2] = ["request_id", "trace_id"];
 /// The most bytes of a client's id.
 const MAX_ID_BYTES: usize = 128;
 
@@ -18,20 +16,41 @@ const MAX_ID_BYTES: usize = 128;
 pub struct Context {
     /// The client's if it can be logged and echoed, else a new one.
     pub id: String,
+    is_given: bool,
     pub trace: TraceContext,
 }
 
+/// Of a request that says nothing of itself.
+impl Default for Context {
+    fn default() -> Self {
+        Self::new(None, TraceContext::new())
+    }
+}
+
 impl Context {
+    fn new(given: Option<String>, trace: TraceContext) -> Self {
+        let is_given = given.is_some();
+        Self { id: given.unwrap_or_else(|| uuid::Uuid::new_v4().to_string()), is_given, trace }
+    }
+
     /// By the request's fields. What cannot be read of them starts anew, as their standards want.
     pub fn of(fields: &impl Fields) -> Self {
         let text = |name: &str| fields.all(name).next().and_then(visible);
-        Self { id: request_id(text(REQUEST_ID)), trace: TraceContext::incoming(text(TRACEPARENT)) }
+        let visible = |id: &&str| {
+            (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+        };
+        let given = text(REQUEST_ID).filter(visible).map(str::to_owned);
+        Self::new(given, TraceContext::incoming(text(TRACEPARENT)))
+    }
+
+    /// The id, if the client gave it: what it calls the work that the request belongs to.
+    pub fn given_id(&self) -> Option<&str> {
+        self.is_given.then_some(&self.id)
     }
 
     /// What a problem says of its request, so that a client's report leads to the logs.
     pub(crate) fn members(&self) -> [(&'static str, String); 2] {
-        let [id, trace] = MEMBERS;
-        [(id, self.id.clone()), (trace, self.trace.trace_id())]
+        [("request_id", self.id.clone()), ("trace_id", self.trace.trace_id())]
     }
 
     /// The problem with the names of its request; what it says already stays.
@@ -41,13 +60,6 @@ impl Context {
         }
         problem
     }
-}
-
-/// The client's id of a request if it is a short visible text, else a new one.
-pub fn request_id(given: Option<&str>) -> String {
-    let visible =
-        |id: &&str| (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    given.filter(visible).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned)
 }
 
 /// Who sees the spans of a server's requests.
@@ -93,12 +105,14 @@ mod tests {
             Context::of(&fields)
         };
         let known = of("r-1", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+        assert_eq!(known.given_id(), Some("r-1"));
         assert_eq!(
             (known.id.as_str(), known.trace.trace_id().as_str()),
             ("r-1", "4bf92f3577b34da6a3ce929d0e0e4736")
         );
         for unusable in ["", "two words", &"x".repeat(129)] {
-            assert_eq!(of(unusable, "damaged").id.len(), 36, "{unusable}");
+            let unknown = of(unusable, "damaged");
+            assert_eq!((unknown.id.len(), unknown.given_id()), (36, None), "{unusable}");
         }
         let problem = Problem::new(Code::Internal, "for a test").with("trace_id", "a");
         let named = known.name(problem).extensions;

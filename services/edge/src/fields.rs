@@ -68,15 +68,7 @@ pub fn misspelt<'f>(
     accepted: &[&str],
     meanings: &[(&str, &'static str)],
 ) -> Option<(&'f str, &'static str)> {
-    find_misspelt(fields.names(), accepted, meanings)
-}
-
-fn find_misspelt<'f>(
-    names: impl IntoIterator<Item = &'f str>,
-    accepted: &[&str],
-    meanings: &[(&str, &'static str)],
-) -> Option<(&'f str, &'static str)> {
-    names.into_iter().filter(|name| !accepted.contains(name)).find_map(|name| {
+    fields.names().filter(|name| !accepted.contains(name)).find_map(|name| {
         let plain = plain(name);
         meanings.iter().find(|(meaning, _)| is(plain, meaning)).map(|(_, what)| (name, *what))
     })
@@ -102,6 +94,11 @@ fn is(name: &str, ours: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn read(fields: &impl Fields) -> [Result<Option<&str>, &'static str>; 4] {
+        assert!(fields.names().any(|name| name == "x-twice"));
+        ["x-once", "x-none", "x-twice", "x-foreign"].map(|name| one(fields, name))
+    }
+
     #[test]
     fn headers_and_metadata_are_read_alike() {
         let (mut headers, mut metadata) = (header::HeaderMap::new(), MetadataMap::new());
@@ -113,10 +110,6 @@ mod tests {
         append("x-twice", b"a");
         append("x-twice", b"a");
         append("x-foreign", b"J\xfcrgen");
-        fn read(fields: &impl Fields) -> Vec<Result<Option<&str>, &'static str>> {
-            assert!(fields.names().any(|name| name == "x-twice"));
-            ["x-once", "x-none", "x-twice", "x-foreign"].map(|name| one(fields, name)).to_vec()
-        }
         let told = read(&headers);
         assert_eq!(told, read(&metadata));
         assert_eq!(told[..2], [Ok(Some("a b")), Ok(None)]);
@@ -126,8 +119,15 @@ mod tests {
     #[test]
     fn a_name_is_known_however_it_is_spelled() {
         const MEANINGS: &[(&str, &str)] = &[("actor", "1"), ("if-match", "2")];
+        let of = |names: &[&str]| {
+            let mut fields = header::HeaderMap::new();
+            for name in names {
+                fields.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static(""));
+            }
+            fields
+        };
         let found =
-            |name| find_misspelt([name], &["x-folio-actor", "if-match"], MEANINGS).map(|(_, what)| what);
+            |name| misspelt(&of(&[name]), &["x-folio-actor", "if-match"], MEANINGS).map(|(_, what)| what);
         for name in
             ["actor", "Actor", "x-actor", "X_Actor", "folio-actor", "x-folio_actor", "x-folio-actor-bin"]
         {
@@ -136,10 +136,9 @@ mod tests {
         for name in ["IF_MATCH", "x-if-match", "folio-if-match", "if-match-bin"] {
             assert_eq!(found(name), Some("2"), "{name}");
         }
-        for name in ["x-folio-actor", "if-match", "user-agent", "grpc-trace-bin", "x-", "-bin", "", "actors"]
-        {
+        for name in ["x-folio-actor", "if-match", "user-agent", "grpc-trace-bin", "x-", "-bin", "actors"] {
             assert_eq!(found(name), None, "{name}");
         }
-        assert_eq!(find_misspelt(["host", "x-actor"], &[], MEANINGS), Some(("x-actor", "1")));
+        assert_eq!(misspelt(&of(&["host", "x-actor"]), &[], MEANINGS), Some(("x-actor", "1")));
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use toolkit::config::{self, ConfigError, TelemetryConfig};
-use toolkit::lifecycle::{Lifecycle, Readiness};
+use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::{self, Telemetry};
 
 use crate::ops;
@@ -69,9 +69,10 @@ pub struct Addresses {
 /// A service that has begun: what it tells, and what runs in it.
 #[derive(Debug)]
 pub struct Process {
-    lifecycle: Lifecycle,
-    telemetry: Telemetry,
-    ops: SocketAddr,
+    pub lifecycle: Lifecycle,
+    pub telemetry: Telemetry,
+    /// Where health and metrics are.
+    pub ops: SocketAddr,
 }
 
 impl Process {
@@ -85,23 +86,6 @@ impl Process {
         let telemetry = telemetry::init(service, config)?;
         let ops = ops::serve(ops, &lifecycle, &telemetry)?;
         Ok(Self { lifecycle, telemetry, ops })
-    }
-
-    pub fn lifecycle(&self) -> &Lifecycle {
-        &self.lifecycle
-    }
-
-    pub fn telemetry(&self) -> &Telemetry {
-        &self.telemetry
-    }
-
-    pub fn readiness(&self) -> &Readiness {
-        self.lifecycle.readiness()
-    }
-
-    /// Where health and metrics are.
-    pub fn ops(&self) -> SocketAddr {
-        self.ops
     }
 
     /// Runs until a signal, if the lifecycle listens to them, or until something fails; then ends in order.

@@ -35,7 +35,7 @@ const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 /// A projector whose operators' port is open. It is ready when readiness says so.
 #[derive(Debug)]
 pub struct Application {
-    process: Process,
+    pub process: Process,
 }
 
 impl Application {
@@ -43,7 +43,7 @@ impl Application {
     pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
         config.check()?;
         let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
-        let (lifecycle, telemetry) = (process.lifecycle(), process.telemetry());
+        let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         let metrics = Metrics::new(telemetry, &config.read_model);
         let needs = Needs::new(lifecycle.readiness(), &config.read_model);
         let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
@@ -54,16 +54,6 @@ impl Application {
             }
         });
         Ok(Self { process })
-    }
-
-    /// See [`Process::run`].
-    pub async fn run(self) -> anyhow::Result<()> {
-        self.process.run().await
-    }
-
-    /// See [`Process::run_until_stopped`].
-    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
-        self.process.run_until_stopped(stop).await
     }
 }
 

@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
     common.set.extend(read_model.map(|name| ("read_model".to_owned(), name)));
     let run = async |config: Config| {
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
-        Application::build(config, lifecycle)?.run().await
+        Application::build(config, lifecycle)?.process.run().await
     };
     process::main(SERVICE, common, Config::check, run).await
 }

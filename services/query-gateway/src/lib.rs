@@ -12,7 +12,6 @@ mod tests;
 mod zeros;
 
 use edge::process::{Addresses, Process};
-use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Lifecycle;
 
 use ask::{Questions, Stores};
@@ -21,8 +20,8 @@ pub use config::{Config, QueriesConfig, SERVICE};
 /// A gateway that listens; it serves as soon as it is built.
 #[derive(Debug)]
 pub struct Application {
-    process: Process,
-    addresses: Addresses,
+    pub process: Process,
+    pub addresses: Addresses,
 }
 
 impl Application {
@@ -31,31 +30,17 @@ impl Application {
         config.check()?;
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
         let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
-        let (lifecycle, telemetry) = (process.lifecycle(), process.telemetry());
+        let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         zeros::show(telemetry);
         let stores = Stores::new(&config);
         let metrics = ask::Metrics::new(&telemetry.meter());
         let questions = Questions::new(stores.clone(), config.queries.clone(), metrics);
         let addresses = Addresses {
-            ops: process.ops(),
+            ops: process.ops,
             http: http::serve(&config, questions.clone(), lifecycle, telemetry)?,
             grpc: grpc::serve(&config, questions, lifecycle, telemetry).await?,
         };
         stores.connect(&config, lifecycle);
         Ok(Self { process, addresses })
-    }
-
-    pub fn addresses(&self) -> Addresses {
-        self.addresses
-    }
-
-    /// See [`Process::run`].
-    pub async fn run(self) -> anyhow::Result<()> {
-        self.process.run().await
-    }
-
-    /// See [`Process::run_until_stopped`].
-    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
-        self.process.run_until_stopped(stop).await
     }
 }

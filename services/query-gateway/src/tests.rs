@@ -7,6 +7,7 @@ use contract::proto::catalog::v1;
 use contract::proto::catalog::v1::query_service_client::QueryServiceClient;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -38,9 +39,9 @@ async fn get(address: SocketAddr, path: &str) -> (u16, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_stores_the_gateway_lives_names_them_answers_in_time_and_ends() {
     let gateway = without_stores().await;
-    let Addresses { http, grpc, ops } = gateway.addresses();
+    let Addresses { http, grpc, ops } = gateway.addresses;
     let stop = CancellationToken::new();
-    let running = tokio::spawn(gateway.run_until_stopped(stop.clone()));
+    let running = tokio::spawn(gateway.process.run_until_stopped(stop.clone()));
 
     assert_eq!(get(ops, "/livez").await.0, 200);
     let (status, ready) = get(ops, "/readyz").await;

@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge::process::{Addresses, Process};
-use tokio_util::sync::CancellationToken;
-use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
+use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::retry::{GaveUp, Retry, Transient};
 
 use crate::config::{CacheConfig, Config, SERVICE};
@@ -31,9 +30,10 @@ const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 /// A command service that listens. It is ready when readiness says so.
 #[derive(Debug)]
 pub struct Application {
-    process: Process,
-    addresses: Addresses,
-    door: Door,
+    pub process: Process,
+    pub addresses: Addresses,
+    /// The way in without a network, for processes that run the service inside.
+    pub door: Door,
 }
 
 impl Application {
@@ -52,7 +52,7 @@ impl Application {
     ) -> anyhow::Result<Self> {
         config.check()?;
         let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
-        let (lifecycle, telemetry) = (process.lifecycle(), process.telemetry());
+        let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         zeros::show(telemetry);
         let meter = telemetry.meter();
         let readiness = lifecycle.readiness();
@@ -68,7 +68,7 @@ impl Application {
         let state = State::new(door.clone(), config.http, config.uploads, lifecycle.shutdown());
         let grace = Duration::from_millis(config.shutdown.grace_ms);
         let addresses = Addresses {
-            ops: process.ops(),
+            ops: process.ops,
             http: http::serve(config.listen.http, state.clone(), lifecycle, telemetry, grace)?,
             grpc: grpc::serve(config.listen.grpc, state, lifecycle, telemetry).await?,
         };
@@ -77,29 +77,6 @@ impl Application {
             follow(backend, engine, needs, cache, instruments, work).await
         });
         Ok(Self { process, addresses, door })
-    }
-
-    pub fn addresses(&self) -> Addresses {
-        self.addresses
-    }
-
-    pub fn readiness(&self) -> &Readiness {
-        self.process.readiness()
-    }
-
-    /// The way in without a network, for processes that run the service inside.
-    pub fn door(&self) -> &Door {
-        &self.door
-    }
-
-    /// See [`Process::run_until_stopped`].
-    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
-        self.process.run_until_stopped(stop).await
-    }
-
-    /// See [`Process::run`].
-    pub async fn run(self) -> anyhow::Result<()> {
-        self.process.run().await
     }
 }
 

@@ -38,9 +38,9 @@ impl Running {
     async fn start(backend: &Arc<SimBackend>) -> Self {
         let lifecycle = Lifecycle::with_timing(config().shutdown).without_signals();
         let application = Application::build_on(config(), Arc::clone(backend), lifecycle).await.unwrap();
-        let addresses = application.addresses();
+        let addresses = application.addresses;
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(application.run_until_stopped(stop.clone()));
+        let ended = tokio::spawn(application.process.run_until_stopped(stop.clone()));
         Self { addresses, stop, ended, client: reqwest::Client::new() }
     }
 

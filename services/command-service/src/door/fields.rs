@@ -85,8 +85,8 @@ impl<'r, F: edge::fields::Fields> CommandFields<'r, F> {
             }
             actor = actor.or(Some((name, said)));
         }
-        let Context { id, trace } = context.unwrap_or_else(|| Context::of(self.fields));
-        Caller::new(actor.map(|(_, said)| said), trace, Some(&id))
+        let context = context.unwrap_or_else(|| Context::of(self.fields));
+        Caller::new(actor.map(|(_, said)| said), context)
             .map_err(|problem| self.at(actor.map_or(ACTORS[0], |(name, _)| name), problem))
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use contract::code::Code;
 use contract::{ConsistencyToken, FieldErrors, IdempotencyKey};
+use edge::context::Context;
 use edge::problem::Problem;
-use toolkit::telemetry::TraceContext;
 
 /// The principal of every caller, until there is authentication.
 const ANONYMOUS: &str = "anonymous";
@@ -19,16 +19,22 @@ pub struct Caller {
     pub principal: &'static str,
     /// Who it says it acts for: information, not proof.
     pub actor: Option<String>,
-    pub trace: TraceContext,
-    pub correlation_id: String,
+    /// What the request is known by.
+    pub context: Context,
     /// The caller waits no longer than this.
     pub deadline: Option<Duration>,
 }
 
+/// Of a command that comes from inside the process.
+impl Default for Caller {
+    fn default() -> Self {
+        Self { principal: ANONYMOUS, actor: None, context: Context::default(), deadline: None }
+    }
+}
+
 impl Caller {
-    /// Reads the headers' values. `request_id` is kept if it is a short visible text, else a new one is made.
-    pub fn new(actor: Option<&str>, trace: TraceContext, request_id: Option<&str>) -> Result<Self, Problem> {
-        let correlation_id = edge::context::request_id(request_id);
+    /// Reads what the caller says of itself.
+    pub fn new(actor: Option<&str>, context: Context) -> Result<Self, Problem> {
         let actor = actor.map(str::trim).filter(|actor| !actor.is_empty()).map(str::to_owned);
         if actor.as_ref().is_some_and(|actor| actor.len() > LONGEST_ACTOR || actor.contains(char::is_control))
         {
@@ -36,7 +42,7 @@ impl Caller {
                 format!("the actor must have at most {LONGEST_ACTOR} bytes and no control characters");
             return Err(problem(Code::InvalidHeader, detail));
         }
-        Ok(Self { principal: ANONYMOUS, actor, trace, correlation_id, deadline: None })
+        Ok(Self { actor, context, ..Self::default() })
     }
 }
 
@@ -58,7 +64,7 @@ pub fn problem(code: Code, detail: impl Into<String>) -> Problem {
 
 /// The problem with the name of the caller's trace, so that a client's report leads to the logs.
 pub fn traced(problem: Problem, caller: &Caller) -> Problem {
-    problem.with("trace_id", caller.trace.trace_id())
+    problem.with("trace_id", caller.context.trace.trace_id())
 }
 
 /// What could not be read at all.

@@ -1,9 +1,9 @@
 use actix_web::ResponseError;
 use contract::code::Code;
 use domain::{ProductId, Rejection};
+use edge::context::Context;
 use ledger::{Answer, Expected, Partition};
 use tonic_types::StatusExt;
-use toolkit::telemetry::TraceContext;
 
 use super::request::{Caller, idempotency_key};
 use super::{outcome, problem};
@@ -22,8 +22,9 @@ fn an_idempotency_key_is_read_quoted_or_not() {
 
 #[test]
 fn an_actor_is_a_short_text_or_none() {
-    assert_eq!(Caller::new(Some(&"x".repeat(300)), TraceContext::new(), None).unwrap_err().status, 400);
-    assert_eq!(Caller::new(Some("  "), TraceContext::new(), None).unwrap().actor, None);
+    let caller = |actor: &str| Caller::new(Some(actor), Context::default());
+    assert_eq!(caller(&"x".repeat(300)).unwrap_err().status, 400);
+    assert_eq!(caller("  ").unwrap().actor, None);
 }
 
 #[test]

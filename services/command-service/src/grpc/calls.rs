@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
-use contract::AddressedCommand;
-use contract::proto::catalog::v1::CommandRequest;
 use edge::context::Context;
 use edge::problem::Problem;
 use tonic::Request;
 use tonic::metadata::MetadataMap;
 
-use crate::door::{Caller, CommandFields, Wire, Wish};
+use crate::door::{Caller, CommandFields, Wire};
 
 const TIMEOUT: &str = "grpc-timeout";
 /// The part of a caller's time that our answer needs to reach it.
 const ON_THE_WAY: u32 = 10;
 const LEAST_ON_THE_WAY: Duration = Duration::from_millis(20);
 
-fn fields<T>(request: &Request<T>) -> CommandFields<'_, MetadataMap> {
+/// What stands beside the message.
+pub(super) fn fields<T>(request: &Request<T>) -> CommandFields<'_, MetadataMap> {
     CommandFields::new(request.metadata(), Wire::Grpc)
 }
 
@@ -27,16 +26,6 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Problem> {
     let caller = fields.caller(request.extensions().get::<Context>().cloned())?;
     let asked = request.metadata().get(TIMEOUT).and_then(|value| timeout(value.to_str().ok()?));
     Ok(Caller { deadline: asked.map(time_left), ..caller })
-}
-
-/// The command of a request with what its metadata asks beside its fields.
-pub(super) fn wish(request: &Request<CommandRequest>, command: AddressedCommand) -> Result<Wish, Problem> {
-    fields(request).wish(command)
-}
-
-/// Refuses what a stream of commands cannot have as a whole.
-pub(super) fn each_request_has_its_own<T>(request: &Request<T>) -> Result<(), Problem> {
-    fields(request).each_has_its_own()
 }
 
 /// What of the caller's time is left for the command, so that our own answer comes before the caller gives up.
@@ -61,6 +50,7 @@ fn timeout(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use contract::proto::catalog::v1::CommandRequest;
     use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
 
     use super::*;
@@ -82,7 +72,7 @@ mod tests {
         let both = with(&[("x-folio-actor", "ann"), ("folio-actor", "ann")]);
         assert_eq!(caller(&both).unwrap().actor.as_deref(), Some("ann"));
         let asked = with(&[("idempotency-key", "\"k\""), ("if-match", "\"1\""), ("if-match", "\"2\"")]);
-        let wish = wish(&asked, create("p")).unwrap();
+        let wish = fields(&asked).wish(create("p")).unwrap();
         assert_eq!(wish.addressed.idempotency_key.unwrap().as_str(), "k");
         assert_eq!(wish.expected, ledger::Expected::one_of([1, 2]));
         let token = contract::ConsistencyToken {
@@ -98,7 +88,7 @@ mod tests {
     fn what_cannot_be_kept_is_refused_and_named() {
         let refused = |pairs: &[(&'static str, &str)]| {
             let request = with(pairs);
-            caller(&request).and_then(|_| wish(&request, create("p"))).expect_err(pairs[0].0)
+            caller(&request).and_then(|_| fields(&request).wish(create("p"))).expect_err(pairs[0].0)
         };
         for name in [
             "actor",
@@ -151,11 +141,14 @@ mod tests {
         let mut keyed = create("p");
         keyed.idempotency_key = Some(contract::IdempotencyKey::parse("k").unwrap());
         keyed.expected_version = Some(domain::Version(0));
-        assert_eq!(wish(&with(&[("idempotency-key", "other")]), keyed.clone()).unwrap_err().status, 400);
-        assert_eq!(wish(&with(&[("if-match", "\"3\"")]), keyed.clone()).unwrap_err().status, 400);
-        assert!(wish(&with(&[("idempotency-key", "k"), ("if-none-match", "*")]), keyed).is_ok());
+        assert_eq!(
+            fields(&with(&[("idempotency-key", "other")])).wish(keyed.clone()).unwrap_err().status,
+            400
+        );
+        assert_eq!(fields(&with(&[("if-match", "\"3\"")])).wish(keyed.clone()).unwrap_err().status, 400);
+        assert!(fields(&with(&[("idempotency-key", "k"), ("if-none-match", "*")])).wish(keyed).is_ok());
         for name in ["idempotency-key", "if-match", "if-none-match"] {
-            let problem = each_request_has_its_own(&with(&[(name, "*")])).unwrap_err();
+            let problem = fields(&with(&[(name, "*")])).each_has_its_own().unwrap_err();
             assert!(problem.detail.contains(name) && problem.detail.contains("of each request"));
         }
     }

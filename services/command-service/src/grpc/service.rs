@@ -10,7 +10,6 @@ use contract::code::Code as FolioCode;
 use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResponse, CommandResult};
 use contract::proto::parse_request;
-use edge::context::Context;
 use edge::grpc::explained;
 use edge::problem::Problem;
 use futures::{Stream, StreamExt};
@@ -18,7 +17,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{State, calls, results};
-use crate::door::{Caller, Door, Outcome, Stalled, Submitted, problem, traced};
+use crate::door::{Caller, Door, Stalled, Submitted, problem, traced};
 use crate::engine::Transport;
 use crate::spool::{Broken, Ended, Writer, discard, spool};
 
@@ -48,7 +47,7 @@ impl CommandService for Service {
     async fn execute(&self, request: Request<CommandRequest>) -> Result<Response<CommandResponse>, Status> {
         let caller = calls::caller(&request)?;
         let command = parse_request(request.get_ref()).map_err(results::faults)?;
-        let wish = calls::wish(&request, command)?;
+        let wish = calls::fields(&request).wish(command)?;
         let outcome = self.state.door.submit(wish, &caller, Transport::Grpc)?.outcome().await?;
         Ok(Response::new(results::response(outcome)))
     }
@@ -58,7 +57,7 @@ impl CommandService for Service {
         request: Request<Streaming<CommandRequest>>,
     ) -> Result<Response<Results>, Status> {
         let caller = calls::caller(&request)?;
-        calls::each_request_has_its_own(&request)?;
+        calls::fields(&request).each_has_its_own()?;
         // A deadline of the call is one of the whole stream: each command has the service's own.
         let caller = Caller { deadline: None, ..caller };
         Ok(Response::new(Box::pin(bulk(&self.state, caller, request.into_inner()))))
@@ -150,7 +149,7 @@ where
     if written == Err(Ended::Stalled) {
         let index = next_index.load(Ordering::Relaxed);
         let status = stalled(&state, Stalled::Reading, index);
-        writer.abandon(None, Err(named(status, &caller)));
+        writer.abandon(None, Err(explained(status, &caller.context)));
     }
 }
 
@@ -183,11 +182,6 @@ where
             }
         }
     })
-}
-
-/// The status that ends the results of this caller.
-fn named(status: Status, caller: &Caller) -> Status {
-    explained(status, &Context { id: caller.correlation_id.clone(), trace: caller.trace })
 }
 
 fn stalled(state: &State, side: Stalled, index: u64) -> Status {
@@ -226,7 +220,7 @@ async fn handed_over(
     caller: &Caller,
 ) -> Result<(u64, Named, Result<Submitted, Problem>), Status> {
     // A message that cannot be read ends the stream: of the next one nobody knows where it begins.
-    let request = request.transpose().map_err(|status| named(status, caller))?;
+    let request = request.transpose().map_err(|status| explained(status, &caller.context))?;
     let Some(request) = request else {
         let detail = "this instance shuts down: the requests from here on were not read, send them again";
         return Ok((index, Named::default(), Err(problem(FolioCode::NotReady, detail))));

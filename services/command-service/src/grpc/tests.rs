@@ -11,7 +11,8 @@ use tonic_types::StatusExt;
 use super::Service;
 use super::service::bulk;
 use crate::config::EngineConfig;
-use crate::testing::{LiveTopic, World, caller, create, price};
+use crate::door::Caller;
+use crate::testing::{LiveTopic, World, create, price};
 
 fn service(world: &World) -> Service {
     Service::new(world.state())
@@ -120,7 +121,7 @@ async fn a_stream_has_one_result_per_request_in_order() {
     let total = requests.len();
     let stream = futures::stream::iter(requests.into_iter().map(Ok));
     let results: Vec<CommandResult> =
-        bulk(&world.state(), caller(), stream).map(Result::unwrap).collect().await;
+        bulk(&world.state(), Caller::default(), stream).map(Result::unwrap).collect().await;
     assert_eq!(results.len(), total);
     for (n, result) in results.iter().enumerate() {
         assert_eq!(result.index, n as u64);
@@ -148,7 +149,8 @@ async fn at_shut_down_the_rest_of_a_stream_is_given_back() {
     world.shutdown().cancel();
     let requests =
         futures::stream::iter([Ok(CommandRequest::from(&create("p0")))]).chain(futures::stream::pending());
-    let results: Vec<_> = bulk(&world.state(), caller(), requests).map(Result::unwrap).collect().await;
+    let results: Vec<_> =
+        bulk(&world.state(), Caller::default(), requests).map(Result::unwrap).collect().await;
     assert!(matches!(results[0].result, Some(Told::Response(_))));
     let Some(Told::Error(error)) = &results[1].result else { panic!("{results:?}") };
     assert_eq!((error.code.as_str(), error.retryable, results.len()), ("not-ready", true, 2));

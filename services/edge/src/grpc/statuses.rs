@@ -97,17 +97,11 @@ pub(super) fn refused(why: Refused) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use toolkit::telemetry::TraceContext;
-
     use super::*;
-
-    fn context() -> Context {
-        Context { id: "r-1".to_owned(), trace: TraceContext::new() }
-    }
 
     #[test]
     fn a_bare_status_gets_its_details_and_the_names_of_its_call() {
-        let context = context();
+        let context = Context::default();
         for (status, code, reason) in [
             (Status::out_of_range("5 bytes"), Code::OutOfRange, "BODY_TOO_LARGE"),
             (Status::internal("failed to decode"), Code::InvalidArgument, "MALFORMED_REQUEST"),
@@ -128,13 +122,13 @@ mod tests {
                 (info.reason.as_str(), &info.metadata["trace_id"]),
                 (reason, &context.trace.trace_id())
             );
-            assert_eq!(info.metadata["request_id"], "r-1");
+            assert_eq!(info.metadata["request_id"], context.id);
         }
     }
 
     #[test]
     fn a_status_with_details_only_learns_the_names_of_its_call() {
-        let context = context();
+        let context = Context::default();
         let problem = Problem::new(FolioCode::VersionConflict, "mine")
             .field("/sku", "is empty")
             .with("current_version", 3);

@@ -10,6 +10,7 @@ use contract::proto::catalog::v1::{CommandRequest, CommandResponse, CommandResul
 use futures::StreamExt;
 use prost::Message;
 use prost::encoding::{DecodeContext, WireType};
+use prost_types::FileDescriptorProto;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::client::Grpc;
@@ -20,6 +21,10 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_prost::ProstCodec;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_types::StatusExt;
 use toolkit::config::ShutdownConfig;
 
@@ -188,6 +193,58 @@ async fn a_stream_of_the_service_is_in_flight_until_its_last_answer_is_taken() {
     assert!(tokio::time::timeout(Duration::from_secs(1), &mut ended).await.is_err());
     drop(results);
     tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap().unwrap().unwrap();
+}
+
+/// What reflection says; of what it does not know, that.
+async fn asked(channel: &Channel, question: MessageRequest) -> Result<MessageResponse, Status> {
+    let request = ServerReflectionRequest { message_request: Some(question), ..Default::default() };
+    let answers = ServerReflectionClient::new(channel.clone())
+        .server_reflection_info(futures::stream::iter([request]))
+        .await;
+    answers?.get_mut().message().await.map(|answer| answer.unwrap().message_response.unwrap())
+}
+
+async fn described(channel: &Channel, question: MessageRequest) -> MessageResponse {
+    asked(channel, question).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reflection_shows_its_service_and_the_details_of_errors() {
+    let channel = channel(served().await.address).await;
+    let services = described(&channel, MessageRequest::ListServices(String::new())).await;
+    let MessageResponse::ListServicesResponse(services) = services else { panic!("{services:?}") };
+    let mut names: Vec<_> = services.service.into_iter().map(|service| service.name).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        ["catalog.v1.CommandService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]
+    );
+    let symbol = |name: &str| MessageRequest::FileContainingSymbol(name.to_owned());
+    for name in [
+        "catalog.v1.CommandService",
+        "catalog.v1.CommandResult",
+        "catalog.v1.Money",
+        "google.rpc.Status",
+        "google.rpc.ErrorInfo",
+        "google.rpc.BadRequest",
+        "google.rpc.RetryInfo",
+    ] {
+        let answer = described(&channel, symbol(name)).await;
+        let MessageResponse::FileDescriptorResponse(files) = answer else { panic!("{name}: {answer:?}") };
+        for file in files.file_descriptor_proto {
+            let file = FileDescriptorProto::decode(file.as_slice()).unwrap();
+            for needed in file.dependency {
+                let answer = described(&channel, MessageRequest::FileByFilename(needed.clone())).await;
+                assert!(
+                    matches!(answer, MessageResponse::FileDescriptorResponse(_)),
+                    "{name} needs {needed}"
+                );
+            }
+        }
+    }
+    for other in ["catalog.v1.QueryService", "catalog.v1.SearchRequest"] {
+        assert_eq!(asked(&channel, symbol(other)).await.unwrap_err().code(), Code::NotFound, "{other}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -125,17 +125,6 @@ impl Lifecycle {
         self.supervise(name.into(), Phase::Support, task);
     }
 
-    /// Like [`Lifecycle::spawn`], on a thread of its own, for what blocks.
-    pub fn thread<F>(&self, name: impl Into<String>, body: F) -> std::io::Result<()>
-    where
-        F: FnOnce() -> anyhow::Result<()> + Send + 'static,
-    {
-        let name = name.into();
-        let outcome = on_thread(&name, body)?;
-        self.supervise(name, Phase::Work, outcome);
-        Ok(())
-    }
-
     /// Like [`Lifecycle::spawn_support`], on a thread of its own, for what blocks.
     pub fn thread_support<F>(&self, name: impl Into<String>, body: F) -> std::io::Result<()>
     where

@@ -22,7 +22,7 @@ async fn a_task_that_ends_early_ends_the_process_with_an_error() {
 #[tokio::test]
 async fn a_panic_on_a_thread_ends_the_process_with_an_error() {
     let lifecycle = lifecycle(5_000);
-    lifecycle.thread("poller", || panic!("no more")).unwrap();
+    lifecycle.thread_support("poller", || panic!("no more")).unwrap();
     let error = lifecycle.run().await.unwrap_err();
     assert_eq!(format!("{error:#}"), "task poller failed: its thread panicked");
 }

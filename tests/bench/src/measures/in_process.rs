@@ -11,7 +11,6 @@ use command_service::{Application, Config};
 use contract::AddressedCommand;
 use tokio_util::sync::CancellationToken;
 use toolkit::config::ListenConfig;
-use toolkit::telemetry::TraceContext;
 use uuid::Uuid;
 
 use super::OUTSTANDING;
@@ -26,9 +25,9 @@ const WINDOW: usize = 8_000;
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let mut catalog = bench.catalog("in-process")?;
     let application = bench.runtime.block_on(Application::build(config(&catalog)))?;
-    let (readiness, door) = (application.readiness().clone(), application.door().clone());
+    let (readiness, door) = (application.process.lifecycle.readiness().clone(), application.door.clone());
     let stop = CancellationToken::new();
-    let running = bench.runtime.spawn(application.run_until_stopped(stop.clone()));
+    let running = bench.runtime.spawn(application.process.run_until_stopped(stop.clone()));
     super::wait_ready(&readiness)?;
     let mut workload = Workload::new()?;
     let warm = workload.commands(bench.commands)?;
@@ -59,6 +58,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     stop.cancel();
     bench.runtime.block_on(running)??;
     catalog.check()?;
+    let bytes_each = catalog.bytes_each()?;
     let rate = pairs::summary(&measured, |pair| pair.system / pair.ceiling);
     let cost = pairs::alone(&costs);
     let bare_cost = pairs::median(&mut bare_costs);
@@ -66,12 +66,13 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         Row::rate("durable commands in process", "commands/s", &rate, 0.70),
         Row::cost("CPU per command, in process", "us", &cost, Some(6.0))
             .noting(format!("whole process, generator included; a bare produce costs {bare_cost:.1} us")),
+        Row::bytes("log on disk per event, in process", bytes_each),
     ])
 }
 
 /// Hands all commands over, at most a window of them without an answer; their events, and the time to the last answer.
 fn drive(door: &Door, commands: Vec<AddressedCommand>) -> anyhow::Result<(Vec<Uuid>, Duration)> {
-    let caller = Caller::new(None, TraceContext::new(), None).map_err(|problem| anyhow!("{problem}"))?;
+    let caller = Caller::default();
     let mut events = Vec::with_capacity(commands.len());
     let mut waiting: VecDeque<Submitted> = VecDeque::with_capacity(WINDOW);
     let begun = Instant::now();

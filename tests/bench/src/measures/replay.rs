@@ -63,9 +63,9 @@ fn replay(bench: &Bench, catalog: &Catalog<'_>) -> anyhow::Result<Duration> {
     let backend = Watched { kafka: KafkaBackend::new(&config)?, first: Arc::clone(&first) };
     let lifecycle = Lifecycle::with_timing(config.shutdown.clone()).without_signals();
     let application = bench.runtime.block_on(Application::build_on(config, Arc::new(backend), lifecycle))?;
-    let readiness = application.readiness().clone();
+    let readiness = application.process.lifecycle.readiness().clone();
     let stop = CancellationToken::new();
-    let running = bench.runtime.spawn(application.run_until_stopped(stop.clone()));
+    let running = bench.runtime.spawn(application.process.run_until_stopped(stop.clone()));
     super::wait_ready(&readiness)?;
     let first = first.lock().unwrap_or_else(PoisonError::into_inner).context("no record came")?;
     let took = first.elapsed();

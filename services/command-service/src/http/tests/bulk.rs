@@ -173,7 +173,7 @@ async fn at_shut_down_the_rest_of_an_upload_is_given_back() {
         Box::pin(chunks),
         9_999,
         std::time::Duration::from_secs(9),
-        world.http_state().bodies.empty(),
+        world.state().bodies.empty(),
         shutdown,
     ))
     .await;
