@@ -36,6 +36,7 @@ use admission::{Admission, Permit};
 pub(crate) use fields::{CONSISTENCY_TOKEN, CommandFields, Wire};
 pub use outcome::{Kind, Outcome};
 pub use preconditions::Wish;
+pub(crate) use request::faults_at;
 pub use request::{Caller, faults, malformed, problem, traced};
 pub(crate) use state::State;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::code::Code;
-use contract::{ConsistencyToken, FieldErrors, IdempotencyKey};
+use contract::{ConsistencyToken, FieldError, FieldErrors, IdempotencyKey};
 use edge::context::Context;
 use edge::problem::Problem;
 
@@ -72,18 +72,22 @@ pub fn malformed(detail: impl Into<String>) -> Problem {
     problem(Code::MalformedRequest, detail)
 }
 
-/// The faults of a body or message, each with its place.
+/// The faults of a body, each with its place.
 pub fn faults(errors: FieldErrors) -> Problem {
-    let code = errors.code();
-    let detail = match errors.as_slice() {
+    faults_at(errors, |error| error.pointer.clone())
+}
+
+/// The same, their places written so.
+pub(crate) fn faults_at(errors: FieldErrors, place: impl Fn(&FieldError) -> String) -> Problem {
+    let (code, more) = (errors.code(), errors.total() - 1);
+    let told: Vec<_> = errors.into_vec().into_iter().map(|error| (place(&error), error.detail)).collect();
+    let detail = match &told[..] {
         [] => code.title().to_owned(),
-        [only] => only.to_string(),
-        [first, ..] => format!("{first} (and {} more faults)", errors.total() - 1),
+        [(place, detail)] => format!("{place} {detail}"),
+        [(place, detail), ..] => format!("{place} {detail} (and {more} more faults)"),
     };
-    errors
-        .into_vec()
-        .into_iter()
-        .fold(problem(code, detail), |it, error| it.field(error.pointer, error.detail))
+    let problem = problem(code, detail.trim_start());
+    told.into_iter().fold(problem, |it, (place, detail)| it.field(place, detail))
 }
 
 /// Reads an idempotency key: the quoted string of the draft standard, or the bare text most clients send.

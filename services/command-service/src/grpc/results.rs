@@ -4,10 +4,10 @@ use contract::proto::catalog::v1::command_result::Result as Told;
 use contract::proto::catalog::v1::{
     CommandError, CommandResponse, CommandResult, FieldViolation, Outcome as OutcomeKind,
 };
-use contract::{FieldErrors, Named};
+use contract::{FieldError, FieldErrors, Named};
 use edge::problem::Problem;
 
-use crate::door::{Kind, Outcome, problem};
+use crate::door::{Kind, Outcome, faults_at};
 
 pub(super) fn response(outcome: Outcome) -> CommandResponse {
     let kind = match outcome.kind {
@@ -69,17 +69,5 @@ fn text(problem: &Problem, name: &str) -> String {
 
 /// The faults of a message, their places written as protobuf clients write them.
 pub(super) fn faults(errors: FieldErrors) -> Problem {
-    let code = errors.code();
-    let more = errors.total() - 1;
-    let paths: Vec<_> = errors.as_slice().iter().map(contract::FieldError::field_path).collect();
-    let errors = errors.into_vec();
-    let detail = match &errors[..] {
-        [only] => format!("{} {}", paths[0], only.detail),
-        [first, ..] => format!("{} {} (and {more} more faults)", paths[0], first.detail),
-        [] => code.title().to_owned(),
-    };
-    errors
-        .into_iter()
-        .zip(paths)
-        .fold(problem(code, detail.trim().to_owned()), |it, (error, path)| it.field(path, error.detail))
+    faults_at(errors, FieldError::field_path)
 }

@@ -10,42 +10,11 @@ use super::bodies::Refused;
 use crate::context::Context;
 use crate::problem::Problem;
 
-/// What a status without details is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Bare {
-    /// A message, or what it becomes when it is unpacked, is larger than the server takes.
-    TooLarge,
-    /// A message that cannot be read.
-    Malformed,
-    NoSuchMethod,
-    /// A message packed in a way the server does not know.
-    Packed,
-    Other(Code),
-}
-
-impl Bare {
-    fn of(status: &Status) -> Self {
-        match status.code() {
-            Code::OutOfRange | Code::ResourceExhausted => Self::TooLarge,
-            // The server's own failures have details: of the rest it says so of messages.
-            Code::Internal | Code::InvalidArgument => Self::Malformed,
-            Code::Unimplemented if status.message().contains("ompress") => Self::Packed,
-            Code::Unimplemented => Self::NoSuchMethod,
-            code => Self::Other(code),
-        }
-    }
-}
-
 /// The status with details and the names of its call; what it says already stays.
 pub fn explained(status: Status, context: &Context) -> Status {
     let mut details = status.get_error_details();
     let Some(mut info) = details.error_info().cloned() else {
-        let (bare, said) = (Bare::of(&status), status.message());
-        let mut problem = problem(bare, said);
-        if matches!(bare, Bare::NoSuchMethod | Bare::Packed | Bare::Other(_)) {
-            // gRPC's own rules name the code.
-            problem.grpc = status.code() as i32;
-        }
+        let problem = problem(&status);
         let mut told = Status::from(context.name(problem));
         *told.metadata_mut() = status.metadata().clone();
         return told;
@@ -62,22 +31,35 @@ pub fn explained(status: Status, context: &Context) -> Status {
     Status::with_error_details_and_metadata(status.code(), status.message(), details, metadata)
 }
 
-/// What a call is told that the library refuses; the text is what the library said.
-fn problem(bare: Bare, said: &str) -> Problem {
-    let (code, detail) = match bare {
-        Bare::TooLarge => (FolioCode::BodyTooLarge, format!("the message is too large: {said}")),
-        Bare::Malformed => (FolioCode::MalformedRequest, format!("the message cannot be read: {said}")),
-        Bare::NoSuchMethod => {
+/// What a status without details is about: the library says it in the status's message.
+fn problem(status: &Status) -> Problem {
+    let said = status.message();
+    let (code, detail) = match status.code() {
+        Code::OutOfRange | Code::ResourceExhausted => {
+            (FolioCode::BodyTooLarge, format!("the message is too large: {said}"))
+        }
+        // The server's own failures have details: of the rest it says so of messages.
+        Code::Internal | Code::InvalidArgument => {
+            (FolioCode::MalformedRequest, format!("the message cannot be read: {said}"))
+        }
+        Code::Unimplemented if said.contains("ompress") => {
+            (FolioCode::UnsupportedMediaType, format!("the message cannot be unpacked: {said}"))
+        }
+        Code::Unimplemented => {
             (FolioCode::NotFound, "there is no such method here: reflection shows all".to_owned())
         }
-        Bare::Packed => (FolioCode::UnsupportedMediaType, format!("the message cannot be unpacked: {said}")),
         // Of health: a service nobody knows.
-        Bare::Other(Code::NotFound) => (FolioCode::NotFound, said.to_owned()),
+        Code::NotFound => (FolioCode::NotFound, said.to_owned()),
         // The deadline that the caller gave.
-        Bare::Other(Code::Cancelled | Code::DeadlineExceeded) => (FolioCode::RequestTimeout, said.to_owned()),
-        Bare::Other(_) => (FolioCode::Internal, said.to_owned()),
+        Code::Cancelled | Code::DeadlineExceeded => (FolioCode::RequestTimeout, said.to_owned()),
+        _ => (FolioCode::Internal, said.to_owned()),
     };
-    Problem::new(code, detail)
+    let mut problem = Problem::new(code, detail);
+    if !matches!(code, FolioCode::BodyTooLarge | FolioCode::MalformedRequest) {
+        // gRPC's own rules name the code.
+        problem.grpc = status.code() as i32;
+    }
+    problem
 }
 
 /// What a call is told whose messages arrive too slowly, or take too much while they do.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage};
@@ -12,7 +13,7 @@ use contract::code::Code;
 use futures::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
-use toolkit::telemetry::{Telemetry, labels, names};
+use toolkit::telemetry::{Telemetry, names};
 use tracing::Instrument;
 
 use crate::context::{Context, REQUEST_ID, Spans, request_span, said};
@@ -74,8 +75,7 @@ async fn observe(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
     let since = Instant::now();
-    // A method that is no standard one is the caller's text: it must not become a metric's label.
-    let method = labels::http_method(request.method().as_str());
+    let method = label(request.method());
     let route = request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned());
     let mut context = Context::of(request.headers());
     let span = request_span!(
@@ -108,6 +108,13 @@ async fn observe(
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), id);
     }
     Ok(response)
+}
+
+/// The label of a method. Anyone may invent methods: one that is not common is `other`.
+fn label(method: &Method) -> &'static str {
+    const COMMON: [&str; 9] =
+        ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT"];
+    COMMON.into_iter().find(|common| *common == method.as_str()).unwrap_or("other")
 }
 
 /// The answer; if it is a problem, with the names of its request.

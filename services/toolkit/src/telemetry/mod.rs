@@ -3,7 +3,6 @@
 //! Promises: metrics have exactly the names of [`names`], whatever library counts them; they cost no network; traces
 //! leave the process only if an endpoint is configured; a trace context is passed on even then when it does not.
 
-pub mod labels;
 pub mod names;
 #[cfg(test)]
 mod tests;
