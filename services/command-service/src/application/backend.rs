@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
+use event_reader::SchemaSource;
 use futures::future::BoxFuture;
 use ledger::{EventLog, Inbox};
 use toolkit::lifecycle::Dependency;
 use toolkit::retry::Transient;
-
-use crate::engine::SchemaSource;
 
 /// A log that is open.
 pub struct OpenLog {

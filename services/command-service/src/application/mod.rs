@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use edge::ops;
+use event_reader::SchemaSource;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
@@ -20,7 +21,7 @@ use toolkit::telemetry::{self, Telemetry};
 
 use crate::config::{CacheConfig, Config, SERVICE, mib};
 use crate::door::Door;
-use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
+use crate::engine::{Cache, Encoder, Engine, Instruments, Schemas, refresh};
 use crate::{grpc, http};
 use toolkit::memory::Memory;
 

@@ -38,7 +38,7 @@ pub use cache::Cache;
 pub use encode::Encoder;
 pub use health::Board;
 pub use instruments::{Instruments, Transport};
-pub use schemas::{SchemaSource, Schemas, SourceError, refresh};
+pub use schemas::{Schemas, refresh};
 
 /// A command on its way to its sequencer.
 #[derive(Debug)]

@@ -4,12 +4,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use adapter_kafka::EndOffsets;
 use adapter_kafka::bare::consume;
+use adapter_kafka::read_topic;
 use anyhow::{Context, ensure};
-use command_service::engine::{SchemaSource, SourceError};
 use command_service::{Application, Backend, BackendError, KafkaBackend, OpenLog};
 use contract::avro::KnownSchema;
+use event_reader::{SchemaSource, SourceError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ledger::{Inbox, Signal};
@@ -38,7 +38,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     catalog.check()?;
     let (kafka, topic) = (&catalog.config.kafka, &catalog.config.topic);
     let ends = bench.runtime.block_on(async {
-        EndOffsets::open(kafka, topic, catalog.partitions(), None)?.of_all(catalog.partitions()).await
+        anyhow::Ok(read_topic(kafka, topic).await?.ends.of_all(catalog.partitions()).await?)
     })?;
     let total: i64 = ends.iter().sum();
     let bare = || {
