@@ -105,7 +105,7 @@ fn away<T: Send + 'static>() -> BoxFuture<'static, Result<T, SourceError>> {
 /// The simulated log as what an application runs on.
 pub(crate) struct SimBackend {
     pub(crate) live: LiveTopic,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) away: AtomicBool,
     pub(crate) differs: bool,
 }
@@ -114,7 +114,7 @@ impl SimBackend {
     pub(crate) fn new(partitions: i32) -> Self {
         Self {
             live: LiveTopic::new(partitions, Faults::NONE),
-            registry: Registry::default(),
+            registry: Arc::default(),
             away: AtomicBool::new(false),
             differs: false,
         }
@@ -122,6 +122,10 @@ impl SimBackend {
 }
 
 impl Backend for SimBackend {
+    fn schemas(&self) -> Arc<dyn SchemaSource> {
+        Arc::clone(&self.registry) as Arc<dyn SchemaSource>
+    }
+
     fn open(
         &self,
         inbox: Arc<dyn Inbox>,
@@ -136,16 +140,6 @@ impl Backend for SimBackend {
             Ok(OpenLog { log: Arc::new(self.live.topic.open(inbox)), identity: "simulated".to_owned() })
         };
         std::future::ready(opened).boxed()
-    }
-}
-
-impl SchemaSource for SimBackend {
-    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
-        self.registry.ids()
-    }
-
-    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
-        self.registry.schema(id)
     }
 }
 

@@ -101,25 +101,20 @@ impl Application {
     pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
         match config.read_model.as_str() {
             products::NAME => Self::build_on::<Products, _, _>(config, lifecycle, async |opening| {
-                let store = opening.store("open the tables of products", || async {
-                    Ok(ProductsStore::open(&Cql::connect(&opening.config.cql).await?).await?)
-                });
-                let store = store.await?;
-                opening.on_kafka(store).await
+                let open =
+                    || async { Ok(ProductsStore::open(&Cql::connect(&opening.config.cql).await?).await?) };
+                opening.parts("open the tables of products", open).await
             }),
             history::NAME => Self::build_on::<HistoryModel, _, _>(config, lifecycle, async |opening| {
-                let store = opening.store("open the table of history", || async {
-                    Ok(HistoryStore::open(&Cql::connect(&opening.config.cql).await?).await?)
-                });
-                let store = store.await?;
-                opening.on_kafka(store).await
+                let open =
+                    || async { Ok(HistoryStore::open(&Cql::connect(&opening.config.cql).await?).await?) };
+                opening.parts("open the table of history", open).await
             }),
             search::NAME => Self::build_on::<SearchModel, _, _>(config, lifecycle, async |opening| {
-                let store = opening.store("open the index of search", || async {
+                let open = || async {
                     Ok(SearchStore::open(&Search::connect(&opening.config.search).await?).await?)
-                });
-                let store = store.await?;
-                opening.on_kafka(store).await
+                };
+                opening.parts("open the index of search", open).await
             }),
             other => anyhow::bail!("there is no read model `{other}`"),
         }
@@ -185,27 +180,24 @@ impl Dependencies {
 }
 
 impl Opening {
-    /// Opens a store, however long it is unavailable. Missing tables are waited for too: whoever installs Folio may start the
-    /// projector before the tables are there.
-    async fn store<T, F>(&self, what: &str, open: impl FnMut() -> F) -> anyhow::Result<T>
+    /// The real parts, however long they are unavailable. Missing tables are waited for too: whoever installs Folio may start
+    /// the projector before the tables are there.
+    async fn parts<S, F>(&self, what: &str, open: impl FnMut() -> F) -> anyhow::Result<Parts<S>>
     where
-        F: Future<Output = Result<T, Whatever>>,
+        F: Future<Output = Result<S, Whatever>>,
     {
         let opened = self.retry(&self.dependencies.store).run(what, open).await;
-        opened.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))
-    }
-
-    /// The log and the schemas, beside a store that is open.
-    async fn on_kafka<S>(self, store: S) -> anyhow::Result<Parts<S>> {
+        let store = opened.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
         let partitions = self.verified().await?;
-        let Self { config: Config { kafka, topic, registry, .. }, dependencies, .. } = self;
+        let Config { kafka, topic, registry, .. } = self.config.clone();
+        let leaders = self.dependencies.kafka.clone();
         Ok(Parts {
             store,
             partitions,
             schemas: Arc::new(Registry::new(&registry)?.of_topic(&topic)),
             repairs: open_ranges(&kafka, &topic)?,
             join: Box::new(move |options| {
-                Ok(open_group(&kafka, &topic, partitions, options, Some(dependencies.kafka))?)
+                Ok(open_group(&kafka, &topic, partitions, options, Some(leaders))?)
             }),
         })
     }

@@ -29,5 +29,4 @@ pub use producer::{NewMessage, RecordProducer};
 pub use range::open_ranges;
 pub use record::WantedHeaders;
 pub use replicas::{ReplicaWatch, Replicas};
-pub use tail::Tail;
 pub use topics::{Applied, Profile, Topics};

@@ -14,7 +14,8 @@ use ledger::{AppendId, EventLog, Inbox, LogError, NewRecord, Offset, Partition, 
 use super::client::Connection;
 use super::end_offset::{Heard, open_ends};
 use super::producer::{RawProducer, Report};
-use super::{Error, Tail, WantedHeaders, describe_topic, open_ranges};
+use super::tail::Tail;
+use super::{Error, WantedHeaders, describe_topic, open_ranges};
 use crate::config::KafkaConfig;
 use toolkit::lifecycle::Dependency;
 

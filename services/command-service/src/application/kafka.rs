@@ -6,9 +6,8 @@ use adapter_kafka::KafkaConfig;
 use adapter_kafka::{Error, Expectation, KafkaEventLog, WantedHeaders, verify_topic};
 use adapter_registry::{Registry, TopicSchemas};
 use anyhow::Context;
-use contract::avro::KnownSchema;
 use contract::envelope::COMMAND_HEADERS;
-use event_reader::{SchemaSource, SourceError};
+use event_reader::SchemaSource;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
@@ -46,6 +45,10 @@ impl KafkaBackend {
 }
 
 impl Backend for KafkaBackend {
+    fn schemas(&self) -> Arc<dyn SchemaSource> {
+        Arc::new(self.schemas.clone())
+    }
+
     fn open(
         &self,
         inbox: Arc<dyn Inbox>,
@@ -75,15 +78,5 @@ impl Backend for KafkaBackend {
             Ok(OpenLog { log: Arc::new(log.map_err(failed)?), identity })
         }
         .boxed()
-    }
-}
-
-impl SchemaSource for KafkaBackend {
-    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
-        self.schemas.ids()
-    }
-
-    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
-        self.schemas.schema(id)
     }
 }

@@ -8,8 +8,7 @@ use adapter_kafka::bare::consume;
 use adapter_kafka::read_topic;
 use anyhow::{Context, ensure};
 use command_service::{Application, Backend, BackendError, KafkaBackend, OpenLog};
-use contract::avro::KnownSchema;
-use event_reader::{SchemaSource, SourceError};
+use event_reader::SchemaSource;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ledger::{Inbox, Signal};
@@ -81,6 +80,10 @@ struct Watched {
 }
 
 impl Backend for Watched {
+    fn schemas(&self) -> Arc<dyn SchemaSource> {
+        self.kafka.schemas()
+    }
+
     fn open(
         &self,
         inbox: Arc<dyn Inbox>,
@@ -88,16 +91,6 @@ impl Backend for Watched {
     ) -> BoxFuture<'_, Result<OpenLog, BackendError>> {
         let inbox = Arc::new(WatchedInbox { inbox, first: Arc::clone(&self.first) });
         async move { self.kafka.open(inbox, dependency).await }.boxed()
-    }
-}
-
-impl SchemaSource for Watched {
-    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
-        self.kafka.ids()
-    }
-
-    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
-        self.kafka.schema(id)
     }
 }
 

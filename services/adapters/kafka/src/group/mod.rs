@@ -13,7 +13,7 @@ use std::sync::Arc;
 use event_reader::feed::{Claim, Group, GroupOptions, GroupServer};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
-use super::client::{Connection, refused, settings};
+use super::client::{Connection, READS, refused, settings};
 use super::{Error, open_reader};
 use crate::config::KafkaConfig;
 use membership::{Claims, Membership};
@@ -72,17 +72,10 @@ fn member(
             ("heartbeat.interval.ms", "500"),
         ],
         &[
-            ("group.id", &options.group),
-            ("partition.assignment.strategy", "cooperative-sticky"),
-            ("allow.auto.create.topics", "false"),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("auto.offset.reset", "error"),
-            ("isolation.level", "read_uncommitted"),
-            ("enable.partition.eof", "true"),
-            ("check.crcs", "true"),
-            ("fetch.min.bytes", "1"),
-        ],
+            &READS[..],
+            &[("group.id", &options.group), ("partition.assignment.strategy", "cooperative-sticky")],
+        ]
+        .concat(),
     );
     let membership = Membership::new(topic, Connection::new("group", None));
     settings.create_with_context(membership).map_err(|error| refused(config, &error))
