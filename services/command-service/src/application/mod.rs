@@ -188,7 +188,8 @@ async fn follow<B: Backend>(
     engine.start(&log, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
     drop(cache);
     drop(log);
-    let refreshing = refresh(questions, backend as Arc<dyn SchemaSource>, engine, needs.registry, retry);
+    let changed = move || engine.schemas_changed();
+    let refreshing = refresh(questions, backend as Arc<dyn SchemaSource>, changed, needs.registry, retry);
     tokio::select! {
         refreshed = refreshing => refreshed?,
         () = drained.cancelled() => {}
