@@ -164,22 +164,6 @@ fn crates_of_tests_are_dev_dependencies_only() {
 }
 
 #[test]
-fn what_ships_has_no_hooks_for_tests() {
-    let services = rust_files().into_iter().filter(|file| file.starts_with("services"));
-    let hooked = services.filter(|file| {
-        let text = read(&root().join(file));
-        text.contains("cfg(any(test")
-    });
-    report(hooked.map(|file| {
-        format!(
-            "{} is built otherwise for tests: what they need belongs in a crate of the tests, behind a type parameter \
-             or a port",
-            file.display()
-        )
-    }));
-}
-
-#[test]
 fn every_crate_takes_the_workspaces_lints() {
     let without = packages().into_values().filter(|package| {
         let manifest = read(&package.manifest);

@@ -26,8 +26,13 @@ pub(crate) const DEADLINE_MS: u64 = 3_000;
 pub(crate) struct Written(Vec<Recorded<Event>>);
 
 impl Written {
-    pub(crate) fn push(&mut self, event: Event, command_id: CommandId, command_hash: CommandHash) -> u64 {
-        self.0.push(Recorded { event, command_id: Some(command_id), command_hash: Some(command_hash) });
+    pub(crate) fn push(
+        &mut self,
+        event: Event,
+        command_id: CommandId,
+        command_hash: Option<CommandHash>,
+    ) -> u64 {
+        self.0.push(Recorded { event, command_id: Some(command_id), command_hash });
         self.0.len() as u64 - 1
     }
 

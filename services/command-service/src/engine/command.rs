@@ -15,7 +15,8 @@ pub struct CommandRequest {
     pub subject: Subject,
     pub command: Command,
     pub command_id: CommandId,
-    pub command_hash: CommandHash,
+    /// Of a command with an idempotency key: no other can come twice.
+    pub command_hash: Option<CommandHash>,
     /// The versions the client wants the product to have.
     pub expected: Expected,
     /// The command is answered within this time.
@@ -26,12 +27,13 @@ pub struct CommandRequest {
     pub room: Option<OwnedSemaphorePermit>,
 }
 
-/// Who asked, in which trace: goes into the record's headers.
+/// Who asked, in which trace: goes into the record's headers, where there is something to say.
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub actor: Option<String>,
-    pub trace: TraceContext,
-    pub correlation_id: String,
+    /// None: the client named no trace, and none is exported.
+    pub trace: Option<TraceContext>,
+    pub correlation_id: Option<String>,
 }
 
 /// The door a command came through.
@@ -195,10 +197,10 @@ impl Submitted {
             subject: Subject::parse("p").unwrap(),
             command: Command::ListProduct,
             command_id: CommandId(uuid::Uuid::nil()),
-            command_hash: CommandHash([0; 16]),
+            command_hash: None,
             expected: Expected::default(),
             deadline: Duration::from_secs(1),
-            origin: Origin { actor: None, trace: TraceContext::new(), correlation_id: String::new() },
+            origin: Origin { actor: None, trace: None, correlation_id: None },
             transport: Transport::Local,
             room: None,
         };

@@ -38,7 +38,8 @@ pub struct Submission<C, X = u64> {
     pub context: X,
     pub subject: Subject,
     pub command_id: CommandId,
-    pub command_hash: CommandHash,
+    /// Of a command that may be given twice; none: its id is its own.
+    pub command_hash: Option<CommandHash>,
     /// The versions the client wants the product to have.
     pub expected: Expected,
     pub command: C,
@@ -119,7 +120,7 @@ pub struct Append<A: Aggregate> {
     pub before: Option<Arc<A::State>>,
     pub after: Arc<A::State>,
     pub command_id: CommandId,
-    pub command_hash: CommandHash,
+    pub command_hash: Option<CommandHash>,
     /// The command it comes of. [`Sequencer::context`](super::Sequencer::context) knows its caller's context.
     pub command: CommandKey,
 }
