@@ -37,8 +37,16 @@ const MAY_USE: [(&str, &str); 16] = [
     ("cli", "all of the above"),
 ];
 /// Crates of tests: they may use anything, and nobody may need them.
-const TESTS_ONLY: [&str; 7] =
-    ["testkit", "promises", "folio-model", "folio-mutations", "folio-sim", "folio-chaos", "folio-bench"];
+const TESTS_ONLY: [&str; 8] = [
+    "testkit",
+    "promises",
+    "ledger-sim",
+    "folio-model",
+    "folio-mutations",
+    "folio-sim",
+    "folio-chaos",
+    "folio-bench",
+];
 /// Drivers of servers and stores, and the one crate that may name each.
 const DRIVERS: [(&str, &str); 4] = [
     ("rdkafka", "adapter-kafka"),
@@ -151,22 +159,6 @@ fn crates_of_tests_are_dev_dependencies_only() {
                     used.name
                 ));
             }
-        }
-    }
-    report(faults);
-}
-
-#[test]
-fn what_breaks_the_ledgers_laws_is_for_tests_only() {
-    let mut faults = Vec::new();
-    for package in packages().values().filter(|package| !TESTS_ONLY.contains(&package.name.as_str())) {
-        let mut of_ledger = package.dependencies.iter().filter(|used| used.name == "ledger" && !used.dev);
-        if of_ledger.any(|used| used.features.iter().any(|feature| feature == "sim")) {
-            faults.push(format!(
-                "{} takes ledger's feature `sim`, with which a sequencer may break the rule: take it in \
-                 [dev-dependencies] only",
-                package.manifest.display()
-            ));
         }
     }
     report(faults);

@@ -11,8 +11,8 @@ use contract::{AddressedCommand, json};
 use event_reader::{SchemaSource, SourceError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use ledger::sim::{Faults, SimLog, SimTopic};
 use ledger::{EventLog, Inbox};
+use ledger_sim::{Faults, SimLog, SimTopic};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::retry::Retry;
@@ -215,7 +215,9 @@ impl World {
         let known = dependency("registry");
         known.up();
         let source = Arc::clone(&registry) as Arc<dyn SchemaSource>;
-        lifecycle.spawn_support("refresh", refresh(questions, source, engine.clone(), known, retry));
+        let asking = engine.clone();
+        let changed = move || asking.schemas_changed();
+        lifecycle.spawn_support("refresh", refresh(questions, source, changed, known, retry));
         let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
         engine.start(&dynamic, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
         Self { live, log, engine, door, lifecycle, registry, http: HttpConfig::default(), telemetry, kafka }

@@ -1,6 +1,6 @@
 //! [`ledger::EventLog`] on a Kafka topic, and the topic for those who read it beside.
 //!
-//! Promises what the port promises (`ledger::sim::conformance` checks it): no call blocks, exactly one outcome per
+//! Promises what the port promises (`ledger_sim::conformance` checks it): no call blocks, exactly one outcome per
 //! append, end offsets from the leaders, tails in order. Three clients with a connection each, so that a waiting fetch
 //! delays neither appends nor end offsets.
 

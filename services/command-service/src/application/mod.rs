@@ -189,7 +189,8 @@ async fn follow<B: Backend>(
     engine.start(&log, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
     drop(cache);
     drop(log);
-    let refreshing = refresh(questions, source, engine, needs.registry, retry);
+    let changed = move || engine.schemas_changed();
+    let refreshing = refresh(questions, source, changed, needs.registry, retry);
     tokio::select! {
         refreshed = refreshing => refreshed?,
         () = drained.cancelled() => {}

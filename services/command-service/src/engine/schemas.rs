@@ -10,13 +10,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use contract::avro::{KnownSchema, SchemaError, SchemaIds};
+use contract::avro::{KnownSchema, SchemaError, SchemaIds, schema_id};
+use domain::Event;
 use event_reader::SchemaSource;
+use ledger::{Decoder, LogRecord, Recorded, SchemaStanding, Unreadable};
 use tokio::sync::mpsc;
 use toolkit::lifecycle::Dependency;
 use toolkit::retry::{GaveUp, Retry};
 
-use super::Engine;
+use super::encode;
+use crate::catalog::Catalog;
 
 /// Ids whose schema is kept; the one learned first is forgotten for the next, and asked for again if it is met again.
 const MAX_LEARNED: usize = 1_000;
@@ -61,6 +64,26 @@ impl Known {
     /// Whether the registry said, not long ago, that it has no such schema.
     pub(super) fn refuses(&self, id: u32) -> bool {
         self.answers.refuses(id, Instant::now())
+    }
+}
+
+impl Decoder<Catalog> for Known {
+    fn schema_of(&self, record: &LogRecord) -> Option<u32> {
+        record.value.as_deref().and_then(schema_id)
+    }
+
+    fn standing(&self, schema: u32) -> SchemaStanding {
+        if self.knows(schema) {
+            SchemaStanding::Known
+        } else if self.refuses(schema) {
+            SchemaStanding::Refused
+        } else {
+            SchemaStanding::Unknown
+        }
+    }
+
+    fn decode(&self, record: &LogRecord) -> Result<Recorded<Event>, Unreadable> {
+        encode::recorded(record, &self.ids)
     }
 }
 
@@ -120,18 +143,18 @@ impl Schemas {
     }
 }
 
-/// Answers the questions of the engine's threads until `retry`'s token is cancelled.
+/// Answers the questions of the engine's threads until `retry`'s token is cancelled. `changed` is called after each answer.
 pub async fn refresh(
     mut questions: Questions,
     source: Arc<dyn SchemaSource>,
-    engine: Engine,
+    changed: impl Fn() + Send + 'static,
     registry: Dependency,
     retry: Retry,
 ) -> anyhow::Result<()> {
     while let Some(id) = questions.asked.recv().await {
         let known = questions.known.known();
         if known.settles(id) {
-            engine.schemas_changed();
+            changed();
             continue;
         }
         let watched = registry.clone();
@@ -150,7 +173,7 @@ pub async fn refresh(
         let mut answers = known.answers.clone();
         let ids = learn(&questions.base, &mut answers, id, text)?;
         questions.known.known.store(Arc::new(Known { ids, answers }));
-        engine.schemas_changed();
+        changed();
     }
     Ok(())
 }

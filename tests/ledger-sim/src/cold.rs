@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::{ColdError, ColdProducts, Mark, Saved, Snapshot, Subject};
+use ledger::{ColdError, ColdProducts, Mark, Saved, Snapshot, Subject};
 
 /// How a state becomes bytes and is read back.
 #[derive(Debug)]

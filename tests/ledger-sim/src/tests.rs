@@ -4,7 +4,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
-use crate::{AppendId, EventLog, Headers, Inbox, NewRecord, Partition, RecordKey, Signal, Subject};
+use ledger::{AppendId, EventLog, Headers, Inbox, NewRecord, Partition, RecordKey, Signal, Subject};
 
 const P: Partition = Partition(0);
 

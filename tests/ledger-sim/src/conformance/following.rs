@@ -2,7 +2,7 @@
 
 use super::Harness;
 use super::client::{Client, P0, P1, assert_same, record};
-use crate::{AppendId, Signal};
+use ledger::{AppendId, Signal};
 
 pub(super) fn a_tail_shows_each_record_once_in_order(harness: &dyn Harness) {
     let client = Client::open(harness);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::sim::{Faults, SimTopic};
+use crate::{Faults, SimTopic};
 
 struct Simulated(SimTopic);
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::Harness;
-use crate::{
+use ledger::{
     AppendError, AppendId, EventLog, Headers, Inbox, LogRecord, NewRecord, Offset, Partition, RecordKey,
     Signal, Subject,
 };

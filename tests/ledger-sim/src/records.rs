@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use crate::{LogRecord, Offset};
+use ledger::{LogRecord, Offset};
 
 #[derive(Debug, Default)]
 pub(super) struct Records {

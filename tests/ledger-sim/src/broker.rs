@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Dice;
 use super::records::Records;
-use crate::{AppendError, AppendId, Inbox, LogError, LogRecord, Offset, Partition, Signal};
+use ledger::{AppendError, AppendId, Inbox, LogError, LogRecord, Offset, Partition, Signal};
 
 /// How often something goes wrong, in percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

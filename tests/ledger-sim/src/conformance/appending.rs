@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::Harness;
 use super::client::{Client, P0, P1, assert_same, record, with_value};
-use crate::{AppendId, Headers, Signal};
+use ledger::{AppendId, Headers, Signal};
 
 pub(super) fn an_append_stands_where_its_report_says(harness: &dyn Harness) {
     let client = Client::open(harness);

@@ -9,7 +9,7 @@ mod following;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{EventLog, Inbox};
+use ledger::{EventLog, Inbox};
 
 /// Opens logs on one fresh topic of at least two partitions.
 pub trait Harness {

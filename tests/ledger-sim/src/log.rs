@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::broker::{Broker, Faults, Message, Step, Tail, Writer};
-use crate::{AppendId, EventLog, Headers, Inbox, LogRecord, NewRecord, Offset, Partition};
+use ledger::{
+    AppendId, EventLog, Headers, Inbox, LogRecord, NewRecord, Offset, Partition, Signal, TailError,
+};
 
 /// A topic in memory.
 #[derive(Clone)]
@@ -106,6 +108,21 @@ impl SimLog {
         let writer = &mut broker.writers[self.writer];
         writer.inbox = None;
         writer.tails.clear();
+    }
+
+    /// The writer's tail of the partition fails, and says so, behind all it has shown. False if it has none.
+    pub fn fail_tail(&self, partition: Partition, problem: &str) -> bool {
+        let inbox = {
+            let mut broker = self.topic.broker();
+            let Writer { inbox, tails } = &mut broker.writers[self.writer];
+            let before = tails.len();
+            tails.retain(|tail| tail.partition != partition);
+            inbox.clone().filter(|_| tails.len() < before)
+        };
+        // Delivered without the lock, like all signals.
+        let Some(inbox) = inbox else { return false };
+        inbox.deliver(Signal::TailFailed { partition, error: TailError::Other(problem.to_owned()) });
+        true
     }
 
     fn send(&self, message: Message) {
