@@ -2,6 +2,8 @@
 //!
 //! Promises: every call is bounded in time; an error says whether trying again can help; nothing is registered except
 //! by [`Registry::register`], which only `folio schemas register` calls.
+//!
+//! Start at [`Registry::new`].
 
 mod config;
 mod error;
