@@ -27,3 +27,4 @@ mod stores_may_crash;
 mod the_api_page_can_be_followed;
 mod the_examples_work;
 mod topics_are_verified;
+mod what_ships_is_clean;
