@@ -54,7 +54,7 @@ advisories: $(DENY) ## are there known weaknesses in dependencies? Asks the Rust
 	$(DENY) --locked check advisories
 
 $(DENY):
-	cargo install --locked cargo-deny --version $(DENY_VERSION) --root $(@D)/..
+	cargo install --locked cargo-deny --version $(DENY_VERSION) --root $(abspath $(@D)/..)
 
 fmt: ## format everything
 	cargo fmt --all
