@@ -16,7 +16,7 @@ use toolkit::retry::{GaveUp, Retry, Transient};
 
 use crate::config::{CacheConfig, Config, SERVICE};
 use crate::door::{Door, State};
-use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
+use crate::engine::{Cache, Encoder, Engine, Instruments, Schemas, refresh};
 use crate::{grpc, http};
 
 pub use backend::{Backend, BackendError, OpenLog};
@@ -99,6 +99,7 @@ async fn follow<B: Backend>(
     let drained = lifecycle.drained();
     let retry = Retry::until(drained.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
     needs.events.down("the log is not open yet");
+    let source = backend.schemas();
     let opened = async {
         // Up is told by the log itself, once it is heard from.
         let watched = watch_failures(&retry, &needs.kafka);
@@ -109,7 +110,7 @@ async fn follow<B: Backend>(
     };
     let learned = async {
         let watched = watch_failures(&retry, &needs.registry);
-        watched.run("ask for the ids of this build's schemas", || backend.ids()).await.map_err(gave_up)
+        watched.run("ask for the ids of this build's schemas", || source.ids()).await.map_err(gave_up)
     };
     let (OpenLog { log, identity }, base) = match tokio::try_join!(opened, learned) {
         Ok(both) => both,
@@ -123,7 +124,8 @@ async fn follow<B: Backend>(
     engine.start(&log, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
     drop(cache);
     drop(log);
-    let refreshing = refresh(questions, backend as Arc<dyn SchemaSource>, engine, needs.registry, retry);
+    let changed = move || engine.schemas_changed();
+    let refreshing = refresh(questions, source, changed, needs.registry, retry);
     tokio::select! {
         refreshed = refreshing => refreshed?,
         () = drained.cancelled() => {}
