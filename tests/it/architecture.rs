@@ -12,12 +12,13 @@ use files::{files_of_this_binary, heading, promise_id, read, root, rust_files, t
 use manifests::{collect_used, packages};
 
 /// What each crate may use of ours, in the words of ARCHITECTURE.md's map (which is compared).
-const MAY_USE: [(&str, &str); 15] = [
+const MAY_USE: [(&str, &str); 17] = [
     ("domain", "nothing of ours"),
     ("ledger", "nothing of ours"),
     ("toolkit", "nothing of ours"),
-    ("adapter-kafka", "ledger, toolkit"),
-    ("adapter-registry", "toolkit"),
+    ("event-reader", "contract, ledger, toolkit"),
+    ("adapter-kafka", "ledger, toolkit, event-reader"),
+    ("adapter-registry", "contract, toolkit, event-reader"),
     ("adapter-cql", "toolkit"),
     ("adapter-search", "toolkit"),
     ("adapter-embedded", "nothing of ours"),
@@ -26,13 +27,14 @@ const MAY_USE: [(&str, &str); 15] = [
     ("read-models", "domain, contract, toolkit, adapter-cql, adapter-search"),
     (
         "command-service",
-        "domain, contract, ledger, toolkit, edge, adapter-kafka, adapter-registry, adapter-embedded",
+        "domain, contract, ledger, toolkit, edge, event-reader, adapter-kafka, adapter-registry, adapter-embedded",
     ),
     (
         "projector",
-        "read-models, contract, ledger, toolkit, edge, adapter-kafka, adapter-registry, adapter-cql, adapter-search",
+        "read-models, contract, ledger, toolkit, edge, event-reader, adapter-kafka, adapter-registry, adapter-cql, adapter-search",
     ),
     ("query-gateway", "read-models, contract, ledger, toolkit, edge, adapter-cql, adapter-search"),
+    ("local-servers", "nothing of ours"),
     ("cli", "all of the above"),
 ];
 /// Crates of tests: they may use anything, and nobody may need them.

@@ -15,9 +15,6 @@ pub(crate) const P: Partition = Partition(0);
 
 pub(crate) type Driver = PartitionDriver<Shelf, u64, Broken>;
 
-/// An output, and the ticket of its command if it is an append.
-pub(crate) type Said = (Output<Shelf>, Option<u64>);
-
 /// Nothing here waits for a schema.
 const HELD: Held = Held { records: 0, bytes: 0 };
 
@@ -48,8 +45,12 @@ impl Decoder<Shelf> for Reading<'_> {
     }
 }
 
-/// The writer as all it has heard has left it, and what the last thing it heard made it do.
-pub(crate) fn listen(scene: &Scene, state: &State, writer: usize) -> (Driver, Vec<Said>) {
+/// What a writer does, each append with the ticket of its command.
+pub(crate) type Done = Vec<(Output<Shelf>, Option<u64>)>;
+
+/// The writer as all it has heard has left it, and what the last thing it heard made it do, appends with the ticket of
+/// their command.
+pub(crate) fn listen(scene: &Scene, state: &State, writer: usize) -> (Driver, Done) {
     // New for every life of every writer.
     let nonce = (writer as u64) << 8 | u64::from(state.writers[writer].life);
     let sequencer = Sequencer::under(Broken(scene.broken), P, 1, nonce, scene.limits());

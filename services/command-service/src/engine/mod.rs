@@ -37,7 +37,7 @@ pub use command::{CommandRequest, Origin, Refusal, Transport};
 pub use encode::Encoder;
 pub use health::Board;
 pub use instruments::Instruments;
-pub use schemas::{SchemaSource, Schemas, SourceError, refresh};
+pub use schemas::{Schemas, refresh};
 
 /// The answer to come.
 #[derive(Debug)]

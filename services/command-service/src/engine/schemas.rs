@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use contract::avro::{KnownSchema, SchemaError, SchemaIds, schema_id};
 use domain::Event;
-use futures::future::BoxFuture;
+use event_reader::SchemaSource;
 use ledger::{Decoder, LogRecord, Recorded, SchemaStanding, Unreadable};
 use tokio::sync::mpsc;
 use toolkit::lifecycle::Dependency;
-use toolkit::retry::{GaveUp, Retry, Transient};
+use toolkit::retry::{GaveUp, Retry};
 
 use super::encode;
 use crate::catalog::Catalog;
@@ -28,30 +28,6 @@ const MAX_REFUSED: usize = 1_000;
 const REFUSED_FOR: Duration = Duration::from_mins(1);
 /// Ids that may wait to be asked for; who finds no room asks again at the next tick.
 const QUESTIONS: usize = 64;
-
-/// Where schemas come from: the registry, or a fixed table for logs that have none.
-pub trait SchemaSource: Send + Sync + 'static {
-    /// The ids of this build's schemas.
-    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>>;
-
-    /// The text of the schema with this id; `None` if there is none.
-    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>>;
-}
-
-/// A source that did not answer, or will not.
-#[derive(Debug, thiserror::Error)]
-#[error("{problem}")]
-pub struct SourceError {
-    pub problem: String,
-    /// Whether the same question may be answered later.
-    pub transient: bool,
-}
-
-impl Transient for SourceError {
-    fn is_transient(&self) -> bool {
-        self.transient
-    }
-}
 
 /// The ids known now, for the engine's threads. Cheap to clone.
 #[derive(Clone)]
