@@ -7,17 +7,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_cql::Cql;
 use adapter_kafka::{Expectation, Group, GroupOptions, RangeReader, verify_topic};
 use adapter_registry::Registry;
-use adapter_search::Search;
 use anyhow::Context;
 use edge::ops;
-use read_models::history::{HistoryModel, HistoryStore};
-use read_models::model::{ReadModel, Store};
-use read_models::products::{Products, ProductsStore};
-use read_models::search::{SearchModel, SearchStore};
-use read_models::{history, products, search};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use read_models::model::{Fold, Opens, Store};
+use read_models::{Adapter, Generation, ReadModel, Servers, Visitor};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
@@ -31,6 +28,8 @@ use crate::partition::Context as PartitionContext;
 use crate::schemas::Schemas;
 use crate::watch::{Progress, Watch};
 
+/// The generation that is built.
+const GENERATION: Generation = Generation::FIRST;
 /// How long something missing at the start is left alone between two attempts, at first and at most.
 const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -65,7 +64,7 @@ impl Application {
         let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
         let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
         let metrics = Metrics::new(&telemetry, &config.read_model);
-        let needs = Needs::new(lifecycle.readiness(), &config.read_model);
+        let needs = Needs::new(lifecycle.readiness(), config.read_model()?);
         let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
         lifecycle.spawn("projector", async move {
             match project(config, needs, metrics, &work).await {
@@ -106,12 +105,11 @@ struct Needs {
 }
 
 impl Needs {
-    fn new(readiness: &Readiness, read_model: &str) -> Self {
-        let store = if read_model == search::NAME { "search" } else { "cql" };
+    fn new(readiness: &Readiness, read_model: ReadModel) -> Self {
         Self {
             kafka: readiness.dependency("kafka"),
             registry: readiness.dependency("registry"),
-            store: readiness.dependency(store),
+            store: readiness.dependency(read_model.declared().on.section()),
             partitions: readiness.dependency("partitions"),
         }
     }
@@ -123,37 +121,38 @@ async fn project(
     metrics: Metrics,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<()> {
-    let store = watched(&lifecycle.shutdown(), &needs.store);
-    match config.read_model.as_str() {
-        products::NAME => {
-            let store = open(&store, "open the tables of products", || async {
-                Ok(ProductsStore::open(&Cql::connect(&config.cql).await?).await?)
-            });
-            project_into::<Products, _>(&config, needs, metrics, lifecycle, store.await?).await
-        }
-        history::NAME => {
-            let store = open(&store, "open the table of history", || async {
-                Ok(HistoryStore::open(&Cql::connect(&config.cql).await?).await?)
-            });
-            project_into::<HistoryModel, _>(&config, needs, metrics, lifecycle, store.await?).await
-        }
-        search::NAME => {
-            let store = open(&store, "open the index of search", || async {
-                Ok(SearchStore::open(&Search::connect(&config.search).await?).await?)
-            });
-            project_into::<SearchModel, _>(&config, needs, metrics, lifecycle, store.await?).await
-        }
-        other => anyhow::bail!("there is no read model `{other}`"),
-    }
+    let servers = Servers::new(&config.cql, &config.search);
+    config.read_model()?.visit(Build { config, needs, metrics, lifecycle: lifecycle.clone(), servers }).await
 }
 
-/// Opens a store, however long it is away. Missing tables are waited for too: whoever installs Folio may start the projector
-/// before the tables are there.
-async fn open<T, F>(retry: &Retry, what: &str, open: impl FnMut() -> F) -> anyhow::Result<T>
-where
-    F: Future<Output = Result<T, Whatever>>,
-{
-    retry.run(what, open).await.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))
+/// The building of any read model.
+struct Build<A> {
+    config: Config,
+    needs: Needs,
+    metrics: Metrics,
+    lifecycle: Lifecycle,
+    servers: A,
+}
+
+impl<A: Adapter> Visitor<A> for Build<A> {
+    type Output = BoxFuture<'static, anyhow::Result<()>>;
+
+    fn visit<M: Fold>(self) -> Self::Output
+    where
+        A: Opens<M>,
+    {
+        async move {
+            let Self { config, needs, metrics, lifecycle, servers } = self;
+            // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
+            let retry = watched(&lifecycle.shutdown(), &needs.store);
+            let what = format!("open what holds {}", config.read_model);
+            let opened =
+                retry.run(&what, || async { Ok(Opens::<M>::open(&servers, GENERATION).await?) }).await;
+            let store = opened.map_err(|gave_up: GaveUp<Whatever>| anyhow::anyhow!("{gave_up}"))?;
+            project_into::<M, _>(&config, needs, metrics, &lifecycle, store).await
+        }
+        .boxed()
+    }
 }
 
 /// Any error, to be tried again.
@@ -186,7 +185,7 @@ fn watched(stop: &CancellationToken, dependency: &Dependency) -> Retry {
     })
 }
 
-async fn project_into<M: ReadModel, S: Store<M>>(
+async fn project_into<M: Fold, S: Store<M>>(
     config: &Config,
     needs: Needs,
     metrics: Metrics,
@@ -202,7 +201,7 @@ async fn project_into<M: ReadModel, S: Store<M>>(
         max_batch_records: config.batch.max_records,
         max_batch_bytes: config.batch.max_mib << 20,
         revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
-        ..GroupOptions::new(config.group())
+        ..GroupOptions::new(config.group(GENERATION)?)
     };
     let group = Group::open(&config.kafka, &config.topic, partitions, options, Some(needs.kafka.clone()))?;
     let handle = group.handle();
@@ -210,17 +209,18 @@ async fn project_into<M: ReadModel, S: Store<M>>(
     let durability = Arc::new(Durability::new(Duration::from_millis(config.durability_window_ms)));
     // Before anything is written: a new start is one since then.
     let retry = watched(&shutdown, &needs.store);
-    let looked = retry.run("look at the store", || durability.look(&store)).await;
+    let looked = retry.run("look at the store", || durability.look(store.positions())).await;
     looked.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
+    let positions = store.positions().clone();
     let context = PartitionContext {
-        group: config.group(),
+        group: config.group(GENERATION)?,
         partitions,
         states: config.batch.states,
         states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
         handle: handle.clone(),
         repairs: RangeReader::open(&config.kafka, &config.topic)?,
         schemas: Arc::new(schemas),
-        store: store.clone(),
+        store,
         store_health: needs.store.clone(),
         registry_health: needs.registry,
         durability: Arc::clone(&durability),
@@ -229,7 +229,7 @@ async fn project_into<M: ReadModel, S: Store<M>>(
         _read_model: std::marker::PhantomData,
     };
     let watch = Watch {
-        store,
+        positions,
         group: context.group.clone(),
         handle,
         progress,
@@ -238,7 +238,7 @@ async fn project_into<M: ReadModel, S: Store<M>>(
         store_health: needs.store,
         partitions: needs.partitions,
     };
-    lifecycle.spawn("watch", watch.run::<M>(shutdown.clone()));
+    lifecycle.spawn("watch", watch.run(shutdown.clone()));
     tracing::info!(
         group = context.group,
         partitions,

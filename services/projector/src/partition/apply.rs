@@ -1,7 +1,7 @@
 //! From events to changed states: load, fold; and what does not fit is put right.
 
 use ledger::{Offset, RecordKey};
-use read_models::model::{ReadModel, Recorded, State, Store, Wanted};
+use read_models::model::{Fold, Recorded, State, Store, Wanted};
 use read_models::projection::Outcome;
 use read_models::{ProductId, Version};
 
@@ -16,7 +16,7 @@ pub(super) const UNKNOWN_STATE_BYTES: usize = 64 << 10;
 const REBUILD: &str = "the rows are not what this log made of them: stop the read model's projectors, drop its tables or index, \
                        run `folio stores apply`, and start them again to build it anew";
 
-impl<M: ReadModel, S: Store<M>> Task<M, S> {
+impl<M: Fold, S: Store<M>> Task<M, S> {
     /// Loads the missing states of the first events; of how many: of all, unless the states are large.
     pub(super) async fn load_first(&mut self, events: &[Recorded]) -> Result<usize, End> {
         let (mut events_done, mut bytes) = (0, 0);

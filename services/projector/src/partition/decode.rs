@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ledger::{Judgement, LogRecord, Offset, RecordKey};
-use read_models::model::{ReadModel, Recorded, Store};
+use read_models::model::{Fold, Recorded, Store};
 
 use super::Task;
 use super::stop::{End, Stop};
@@ -26,7 +26,7 @@ pub(super) struct Effective<'r> {
     skips: bool,
 }
 
-impl<M: ReadModel, S: Store<M>> Task<M, S> {
+impl<M: Fold, S: Store<M>> Task<M, S> {
     /// The records that count.
     pub(super) fn effective<'r>(&mut self, records: &'r [LogRecord]) -> Vec<Effective<'r>> {
         let counts = |record| self.judge(record).map(|(key, skips)| Effective { key, record, skips });

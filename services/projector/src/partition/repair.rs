@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use ledger::{Judgement, LogRecord, Offset, Reader, Subject};
 use read_models::ProductId;
-use read_models::model::{ReadModel, Recorded, Store};
+use read_models::model::{Fold, Recorded, Store};
 use read_models::projection::Outcome;
 use toolkit::retry::GaveUp;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ const TOGETHER: usize = 1_000;
 const UNREPAIRABLE: &str = "its events from offset zero on do not fit on one another: the log is not what correct writers \
                             make of it; find out who writes to the topic";
 
-impl<M: ReadModel, S: Store<M>> Task<M, S> {
+impl<M: Fold, S: Store<M>> Task<M, S> {
     /// Builds the rows of these products anew from all their events below `to`, the end of the batch, and judges their records
     /// as a writer does from then on. An event that cannot be applied is the end.
     pub(super) async fn repair(&mut self, products: &[ProductId], to: Offset) -> Result<Option<Stop>, End> {
