@@ -19,7 +19,7 @@ use toolkit::lifecycle::{Lifecycle, Readiness};
 use toolkit::telemetry::{self, Telemetry};
 
 use ask::Questions;
-pub use ask::Stores;
+pub use ask::{ReadModelHandle, Stores};
 pub use config::{Config, QueriesConfig, SERVICE};
 
 /// Where the gateway listens, with every port 0 resolved.

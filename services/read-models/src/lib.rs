@@ -23,8 +23,6 @@ pub mod stored;
 #[cfg(test)]
 mod testing;
 
-use futures::future::BoxFuture;
-
 /// The values that questions and answers are made of.
 pub use domain::{CategoryPath, Currency, Event, FoldError, ProductId, Status, Version};
 
@@ -35,10 +33,13 @@ pub use page::{Page, PageRequest};
 pub use servers::Servers;
 pub use stored::StoredProduct;
 
+/// What a port answers in its time. On the heap: the drivers' futures are many kilobytes.
+pub type Answer<'a, T> = futures::future::BoxFuture<'a, Result<T, QueryError>>;
+
 /// Questions that can say how far their read model is.
 pub trait Asked: Clone + std::fmt::Debug + Send + Sync + 'static {
     const READ_MODEL: ReadModel;
 
     /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>>;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
 }

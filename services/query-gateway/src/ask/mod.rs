@@ -31,7 +31,7 @@ pub(crate) use faults::{Fault, Faults};
 pub(crate) use freshness::Freshness;
 pub(crate) use metrics::Metrics;
 pub(crate) use moment::Moment;
-pub use stores::Stores;
+pub use stores::{ReadModelHandle, Stores};
 
 use crate::config::QueriesConfig;
 use limits::MAX_SUGGESTIONS;

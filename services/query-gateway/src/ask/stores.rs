@@ -24,33 +24,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// The parts that the gateway stands on: every read model's questions.
 #[derive(Clone, Debug)]
 pub struct Stores {
-    pub(crate) products: ReadModelHandle<products::Queries>,
-    pub(crate) history: ReadModelHandle<history::Queries>,
-    pub(crate) search: ReadModelHandle<search::Queries>,
+    pub products: ReadModelHandle<products::Queries>,
+    pub history: ReadModelHandle<history::Queries>,
+    pub search: ReadModelHandle<search::Queries>,
 }
 
 impl Stores {
-    /// Read models that cannot be asked yet.
-    pub(crate) fn new(config: &Config) -> Self {
+    /// Read models that cannot be asked yet; each can when it is opened.
+    pub fn new(config: &Config) -> Self {
         Self {
             products: ReadModelHandle::new(config),
             history: ReadModelHandle::new(config),
             search: ReadModelHandle::new(config),
         }
-    }
-
-    /// Read models that are there, wherever their rows lie.
-    pub fn open(
-        config: &Config,
-        products: products::Queries,
-        history: history::Queries,
-        search: search::Queries,
-    ) -> Self {
-        let stores = Self::new(config);
-        stores.products.opened(products);
-        stores.history.opened(history);
-        stores.search.opened(search);
-        stores
     }
 
     /// Connects to servers under `lifecycle`, and then keeps asking whether each is there. A read model whose tables are missing
@@ -104,7 +90,7 @@ impl Stores {
 
 /// One read model's questions, once it can be asked.
 #[derive(Clone, Debug)]
-pub(crate) struct ReadModelHandle<Q> {
+pub struct ReadModelHandle<Q> {
     /// Where its rows lie, as readiness and problems name it.
     store: &'static str,
     /// Whose positions tell how far it is.
@@ -123,8 +109,8 @@ impl<Q: Asked> ReadModelHandle<Q> {
         }
     }
 
-    fn opened(&self, queries: Q) {
-        // Opened once by the one task that connects: a driver re-connects by itself from then on.
+    /// From now on it can be asked. A handle is opened once: a driver re-connects by itself.
+    pub fn opened(&self, queries: Q) {
         drop(self.queries.set(queries));
     }
 

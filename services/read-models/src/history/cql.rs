@@ -4,7 +4,6 @@ use adapter_cql::{Cql, CqlError, Prepared, Write};
 use ahash::AHashMap;
 use domain::{ProductId, Version};
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{EntryRow, HeadColumns, HeadRow, READ_COLUMNS, ReadRow, head};
@@ -12,7 +11,7 @@ use super::{HISTORY, HistoryHead, HistoryModel, Order, Row, Rows, SCHEMA};
 use crate::model::{Fold, Head, Opens, Store, Wanted, Writes, rewound};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
-use crate::{Error, Generation, QueryError, Servers};
+use crate::{Answer, Error, Generation, QueryError, Servers};
 
 /// The table of `history`.
 #[derive(Debug, Clone)]
@@ -165,7 +164,7 @@ impl CqlRows {
 }
 
 impl Rows for CqlRows {
-    fn head<'a>(&'a self, id: &'a ProductId) -> BoxFuture<'a, Result<Option<Head>, QueryError>> {
+    fn head<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<Head>> {
         async move {
             let columns: Option<HeadColumns> = self.cql.row(&self.head, (id.as_str(),)).await?;
             let head = columns.and_then(|columns| head(id, columns));
@@ -180,7 +179,7 @@ impl Rows for CqlRows {
         order: Order,
         after: Option<Version>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Row>, QueryError>> {
+    ) -> Answer<'a, Vec<Row>> {
         async move {
             let (statement, start) = match order {
                 Order::NewestFirst => (&self.newest_first, i64::MAX),
@@ -193,7 +192,7 @@ impl Rows for CqlRows {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         applied(&self.positions, group, partition).boxed()
     }
 }

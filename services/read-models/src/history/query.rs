@@ -7,7 +7,6 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use domain::{ProductId, Version};
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -15,7 +14,7 @@ use super::row::event;
 use super::stretch::Stretch;
 use crate::model::{Head, Meta, Place, Recorded};
 use crate::page::{self, Page, PageRequest};
-use crate::{Asked, Error, QueryError, ReadModel, StoredProduct};
+use crate::{Answer, Asked, Error, QueryError, ReadModel, StoredProduct};
 
 /// One event of a product's history.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,7 +55,7 @@ pub enum Past {
 /// The rows of `history`, wherever they lie.
 pub trait Rows: Debug + Send + Sync {
     /// The newest event that all rows up to are written of.
-    fn head<'a>(&'a self, id: &'a ProductId) -> BoxFuture<'a, Result<Option<Head>, QueryError>>;
+    fn head<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<Head>>;
 
     /// Up to `limit` rows behind version `after`, or from the beginning.
     fn entries<'a>(
@@ -65,10 +64,10 @@ pub trait Rows: Debug + Send + Sync {
         order: Order,
         after: Option<Version>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Row>, QueryError>>;
+    ) -> Answer<'a, Vec<Row>>;
 
     /// See [`Asked::position`].
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>>;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
 }
 
 /// A row of an event.
@@ -157,7 +156,7 @@ impl Queries {
 impl Asked for Queries {
     const READ_MODEL: ReadModel = ReadModel::History;
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         self.rows.position(group, partition)
     }
 }

@@ -3,7 +3,6 @@
 use adapter_cql::{Cql, CqlError, Prepared, Write};
 use domain::{CategoryPath, ProductId, Version};
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{CategoryDelete, CategoryRow, ItemRow, ProductRow};
@@ -11,7 +10,7 @@ use super::{BY_CATEGORY, CategoryItem, CategoryKey, PRODUCTS, ProductState, Prod
 use crate::model::{Fold, Opens, RowChange, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
-use crate::{Error, Generation, QueryError, Servers, StoredProduct};
+use crate::{Answer, Error, Generation, QueryError, Servers, StoredProduct};
 
 /// The columns of `products`, as they are read and written.
 const COLUMNS: &str = "product_id, sku, name, description, category, brand, price_minor, currency, attributes, \
@@ -150,7 +149,7 @@ impl CqlRows {
 }
 
 impl Rows for CqlRows {
-    fn by_id<'a>(&'a self, id: &'a ProductId) -> BoxFuture<'a, Result<Option<StoredProduct>, QueryError>> {
+    fn by_id<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<StoredProduct>> {
         async move {
             let row: Option<ProductRow> = self.cql.row(&self.by_id, (id.as_str(),)).await?;
             Ok(row.map(ProductRow::parse).transpose()?.map(|state| state.stored))
@@ -158,10 +157,7 @@ impl Rows for CqlRows {
         .boxed()
     }
 
-    fn several<'a>(
-        &'a self,
-        ids: &'a [ProductId],
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredProduct>>, QueryError>> {
+    fn several<'a>(&'a self, ids: &'a [ProductId]) -> Answer<'a, Vec<Option<StoredProduct>>> {
         async move {
             let ids = ids.iter().map(|id| (id.to_string(),)).collect();
             let rows: Vec<Option<ProductRow>> = self.cql.read_all(&self.by_id, ids).await?;
@@ -177,7 +173,7 @@ impl Rows for CqlRows {
         bucket: u8,
         after: Option<&'a ProductId>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<CategoryItem>, QueryError>> {
+    ) -> Answer<'a, Vec<CategoryItem>> {
         async move {
             let (after, limit) =
                 (after.map_or("", ProductId::as_str), i32::try_from(limit).unwrap_or(i32::MAX));
@@ -188,7 +184,7 @@ impl Rows for CqlRows {
         .boxed()
     }
 
-    fn listed<'a>(&'a self, key: &'a CategoryKey) -> BoxFuture<'a, Result<Option<Version>, QueryError>> {
+    fn listed<'a>(&'a self, key: &'a CategoryKey) -> Answer<'a, Option<Version>> {
         async move {
             let values = (key.category.as_str(), i32::from(key.bucket()), key.product.as_str());
             let listed: Option<(i64,)> = self.cql.row(&self.listed, values).await?;
@@ -197,7 +193,7 @@ impl Rows for CqlRows {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         applied(&self.positions, group, partition).boxed()
     }
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use domain::{Brand, CategoryPath, Money, Name, ProductId, Sku, Status, Version};
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{BUCKETS, CategoryKey};
 use crate::page::{self, Page, PageRequest};
-use crate::{Asked, QueryError, ReadModel, StoredProduct};
+use crate::{Answer, Asked, QueryError, ReadModel, StoredProduct};
 
 /// A product as a category list shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,13 +29,10 @@ pub struct CategoryItem {
 /// The rows of `products`, wherever they lie.
 pub trait Rows: Debug + Send + Sync {
     /// The product as its row has it.
-    fn by_id<'a>(&'a self, id: &'a ProductId) -> BoxFuture<'a, Result<Option<StoredProduct>, QueryError>>;
+    fn by_id<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<StoredProduct>>;
 
     /// Several of them, in the order asked for.
-    fn several<'a>(
-        &'a self,
-        ids: &'a [ProductId],
-    ) -> BoxFuture<'a, Result<Vec<Option<StoredProduct>>, QueryError>>;
+    fn several<'a>(&'a self, ids: &'a [ProductId]) -> Answer<'a, Vec<Option<StoredProduct>>>;
 
     /// Up to `limit` rows of one bucket of a category's list, in the order of product ids, behind `after`.
     fn in_bucket<'a>(
@@ -45,13 +41,13 @@ pub trait Rows: Debug + Send + Sync {
         bucket: u8,
         after: Option<&'a ProductId>,
         limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<CategoryItem>, QueryError>>;
+    ) -> Answer<'a, Vec<CategoryItem>>;
 
     /// The version with which a category's list holds a product.
-    fn listed<'a>(&'a self, key: &'a CategoryKey) -> BoxFuture<'a, Result<Option<Version>, QueryError>>;
+    fn listed<'a>(&'a self, key: &'a CategoryKey) -> Answer<'a, Option<Version>>;
 
     /// See [`Asked::position`].
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>>;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
 }
 
 /// Asks `products`. Cheap to clone.
@@ -168,7 +164,7 @@ fn token_behind(question: &str, (bucket, id): &(u8, Option<ProductId>)) -> Resul
 impl Asked for Queries {
     const READ_MODEL: ReadModel = ReadModel::Products;
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         self.rows.position(group, partition)
     }
 }

@@ -3,7 +3,6 @@
 use adapter_search::{Document, Search, SearchError};
 use domain::{CategoryPath, ProductId, Status, ValueError};
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use toolkit::retry::{GaveUp, Retry};
 
 use super::answer::{Answer, NameDocument, WordCounts};
@@ -17,7 +16,7 @@ use super::{INDEX, POSITIONS, SearchModel};
 use crate::model::{Opens, Positions, Store, Wanted, Writes};
 use crate::page::Budget;
 use crate::positions::{SearchPositions, applied};
-use crate::{Error, Generation, QueryError, Servers, StoredProduct};
+use crate::{Answer, Error, Generation, QueryError, Servers, StoredProduct};
 
 /// A document may be many times as large as its product (`docs/search.md`): about this many bytes of products become documents
 /// at once.
@@ -126,7 +125,7 @@ impl ServedIndex {
 }
 
 impl Index for ServedIndex {
-    fn find<'a>(&'a self, find: Find<'a>) -> BoxFuture<'a, Result<Found, QueryError>> {
+    fn find<'a>(&'a self, find: Find<'a>) -> Answer<'a, Found> {
         async move {
             let request = find.request;
             let preference = body::preference(&body::question(request));
@@ -147,11 +146,7 @@ impl Index for ServedIndex {
         .boxed()
     }
 
-    fn unknown<'a>(
-        &'a self,
-        request: &'a SearchRequest,
-        text: &'a Text<'a>,
-    ) -> BoxFuture<'a, Result<Similar, QueryError>> {
+    fn unknown<'a>(&'a self, request: &'a SearchRequest, text: &'a Text<'a>) -> Answer<'a, Similar> {
         async move {
             let Some(body) = body::words(request, text) else { return Ok(Similar::default()) };
             let counts: WordCounts = self.search.search(&self.index, body).await.map_err(refused)?;
@@ -160,11 +155,7 @@ impl Index for ServedIndex {
         .boxed()
     }
 
-    fn suggest<'a>(
-        &'a self,
-        request: &'a SuggestRequest,
-        text: &'a Text<'a>,
-    ) -> BoxFuture<'a, Result<Vec<Suggestion>, QueryError>> {
+    fn suggest<'a>(&'a self, request: &'a SuggestRequest, text: &'a Text<'a>) -> Answer<'a, Vec<Suggestion>> {
         async move {
             let body = body::suggest(request, text);
             let answer: Answer<NameDocument> =
@@ -186,7 +177,7 @@ impl Index for ServedIndex {
         .boxed()
     }
 
-    fn product<'a>(&'a self, id: &'a ProductId) -> BoxFuture<'a, Result<Option<StoredProduct>, QueryError>> {
+    fn product<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<StoredProduct>> {
         async move {
             let found: Vec<Option<ProductDocument<'static>>> =
                 self.search.mget(&self.index, &[id.as_str()]).await?;
@@ -195,11 +186,11 @@ impl Index for ServedIndex {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         applied(&self.positions, group, partition).boxed()
     }
 
-    fn refresh(&self) -> BoxFuture<'_, Result<(), QueryError>> {
+    fn refresh(&self) -> Answer<'_, ()> {
         async move { Ok(self.search.refresh(&self.index).await?) }.boxed()
     }
 }

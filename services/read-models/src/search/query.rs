@@ -7,42 +7,33 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use domain::ProductId;
-use futures::future::BoxFuture;
 
 use super::body;
 use super::cursor::{Cursor, Place};
 use super::found::{Found, response};
 use super::request::{SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 use super::texts::{Similar, Text};
-use crate::{Asked, QueryError, ReadModel, StoredProduct};
+use crate::{Answer, Asked, QueryError, ReadModel, StoredProduct};
 
 /// The index of `search`, wherever it lies.
 pub trait Index: Debug + Send + Sync {
     /// One page of what is searchable.
-    fn find<'a>(&'a self, find: Find<'a>) -> BoxFuture<'a, Result<Found, QueryError>>;
+    fn find<'a>(&'a self, find: Find<'a>) -> Answer<'a, Found>;
 
     /// The words of a text that no product has, of those that may have typos.
-    fn unknown<'a>(
-        &'a self,
-        request: &'a SearchRequest,
-        text: &'a Text<'a>,
-    ) -> BoxFuture<'a, Result<Similar, QueryError>>;
+    fn unknown<'a>(&'a self, request: &'a SearchRequest, text: &'a Text<'a>) -> Answer<'a, Similar>;
 
     /// Products whose names or SKUs begin like the text.
-    fn suggest<'a>(
-        &'a self,
-        request: &'a SuggestRequest,
-        text: &'a Text<'a>,
-    ) -> BoxFuture<'a, Result<Vec<Suggestion>, QueryError>>;
+    fn suggest<'a>(&'a self, request: &'a SuggestRequest, text: &'a Text<'a>) -> Answer<'a, Vec<Suggestion>>;
 
     /// The product as the index holds it, searchable or not; also a deleted one.
-    fn product<'a>(&'a self, id: &'a ProductId) -> BoxFuture<'a, Result<Option<StoredProduct>, QueryError>>;
+    fn product<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<StoredProduct>>;
 
     /// See [`Asked::position`]. What is applied is searchable after the next refresh.
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>>;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
 
     /// Makes everything applied so far searchable.
-    fn refresh(&self) -> BoxFuture<'_, Result<(), QueryError>>;
+    fn refresh(&self) -> Answer<'_, ()>;
 }
 
 /// What a page is asked for with.
@@ -118,7 +109,7 @@ impl Queries {
 impl Asked for Queries {
     const READ_MODEL: ReadModel = ReadModel::Search;
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> BoxFuture<'a, Result<i64, QueryError>> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         self.index.position(group, partition)
     }
 }
