@@ -11,7 +11,7 @@ use super::{HISTORY, HistoryHead, HistoryModel, Order, Row, Rows, SCHEMA};
 use crate::model::{Fold, Head, Opens, Store, Wanted, Writes, rewound};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
-use crate::{Answer, Error, Generation, QueryError, Servers};
+use crate::{Answer, Error, Generation, Servers};
 
 /// The table of `history`.
 #[derive(Debug, Clone)]

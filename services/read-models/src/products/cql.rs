@@ -10,7 +10,7 @@ use super::{BY_CATEGORY, CategoryItem, CategoryKey, PRODUCTS, ProductState, Prod
 use crate::model::{Fold, Opens, RowChange, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
-use crate::{Answer, Error, Generation, QueryError, Servers, StoredProduct};
+use crate::{Answer, Error, Generation, Servers, StoredProduct};
 
 /// The columns of `products`, as they are read and written.
 const COLUMNS: &str = "product_id, sku, name, description, category, brand, price_minor, currency, attributes, \

@@ -16,19 +16,19 @@ use crate::QueryError;
 
 #[derive(Deserialize)]
 #[serde(bound = "T: serde::de::DeserializeOwned")]
-pub(super) struct Answer<T> {
+pub(super) struct ServerAnswer<T> {
     pub(super) hits: Hits<T>,
     #[serde(default)]
     aggregations: HashMap<String, RawCounted>,
 }
 
-impl<T> Answer<T> {
+impl<T> ServerAnswer<T> {
     pub(super) fn total(&self) -> u64 {
         self.hits.total.as_ref().map_or(0, |total| total.value)
     }
 }
 
-impl Answer<ProductDocument<'static>> {
+impl ServerAnswer<ProductDocument<'static>> {
     /// What was found, of an answer to a question for so much.
     pub(super) fn found(mut self, request: &SearchRequest, size: Size) -> Result<Found, QueryError> {
         let facets = request.facets.iter().enumerate().map(|(at, facet)| {

@@ -5,7 +5,7 @@ use domain::{CategoryPath, ProductId, Status, ValueError};
 use futures::FutureExt;
 use toolkit::retry::{GaveUp, Retry};
 
-use super::answer::{Answer, NameDocument, WordCounts};
+use super::answer::{NameDocument, ServerAnswer, WordCounts};
 use super::body::{self, Size};
 use super::document::ProductDocument;
 use super::found::Found;
@@ -133,7 +133,7 @@ impl Index for ServedIndex {
             loop {
                 let body = body::search(request, find.text, find.similar, size, find.behind);
                 let answer = self.search.search_bounded(&self.index, &preference, body, MAX_READ_BYTES).await;
-                let answer: Option<Answer<ProductDocument<'static>>> = answer.map_err(refused)?;
+                let answer: Option<ServerAnswer<ProductDocument<'static>>> = answer.map_err(refused)?;
                 if let Some(answer) = answer {
                     return answer.found(request, size);
                 }
@@ -158,7 +158,7 @@ impl Index for ServedIndex {
     fn suggest<'a>(&'a self, request: &'a SuggestRequest, text: &'a Text<'a>) -> Answer<'a, Vec<Suggestion>> {
         async move {
             let body = body::suggest(request, text);
-            let answer: Answer<NameDocument> =
+            let answer: ServerAnswer<NameDocument> =
                 self.search.search(&self.index, body).await.map_err(refused)?;
             let suggestions = answer.hits.hits.into_iter().map(|hit| {
                 let document = hit.source;

@@ -18,7 +18,7 @@ fn search(request: &SearchRequest) -> Value {
 
 /// The answer made of one of the server to a question for so much.
 fn response(
-    answer: answer::Answer<ProductDocument<'static>>,
+    answer: answer::ServerAnswer<ProductDocument<'static>>,
     request: &SearchRequest,
     question: &str,
     similar: Similar,
@@ -288,7 +288,7 @@ fn a_forged_cursor_never_reaches_the_server() {
 }
 
 /// The server's answer with `count` products whose descriptions have `bytes` bytes each.
-fn answer_of(count: usize, bytes: usize, others: u64) -> answer::Answer<ProductDocument<'static>> {
+fn answer_of(count: usize, bytes: usize, others: u64) -> answer::ServerAnswer<ProductDocument<'static>> {
     let hits = (0..count).map(|n| {
         let mut source: Value = serde_json::from_slice(&document(&stored()).unwrap().source).unwrap();
         source["product_id"] = format!("p-{n}").into();
