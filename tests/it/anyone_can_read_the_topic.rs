@@ -6,10 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use adapter_kafka::read_topic;
 use anyhow::{Context as _, ensure};
 use apache_avro::types::Value as Avro;
 use serde_json::Value;
 use testkit::scenario::live;
+use testkit::tools::require;
 use testkit::{Client, System};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -82,17 +84,14 @@ async fn the_stock_client_of_confluent_reads_every_type_of_event() -> anyhow::Re
         let reply = commands.post(path, &[], body).await?;
         ensure!(reply.status.is_success(), "{path}: {}", reply.body);
     }
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
-    let values = tokio::task::spawn_blocking(move || {
-        let mut values = Vec::new();
-        cli::audit::audit(&kafka, &topic, |_, _, record| values.extend(record.value.clone())).map(|_| values)
-    })
-    .await??;
+    let mut values = Vec::new();
+    let log = read_topic(&system.config.kafka, system.topic()).await?;
+    log.audit(|_, _, record| values.extend(record.value.clone())).await?;
     let registry = adapter_registry::Registry::new(&system.config.registry)?;
     let mut types = Vec::new();
     for value in &values {
         let (id, datum) = unframed_as_confluent_does(value)?;
-        let schema = apache_avro::Schema::parse_str(&registry.fetch(id).await?.text)?;
+        let schema = apache_avro::Schema::parse_str(&registry.fetch(id).await?.context("a schema")?)?;
         let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build()?;
         let Avro::Record(fields) = reader.read_value(&mut &*datum)? else {
             anyhow::bail!("an event is a record");
@@ -162,28 +161,24 @@ async fn the_consumer_of_the_documents_tells_effective_records_from_void_ones() 
 
 /// (partition, offset) of every effective record, by our own reader, and how many are void.
 async fn audited(system: &System) -> anyhow::Result<(BTreeSet<(i64, i64)>, u64)> {
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
-    tokio::task::spawn_blocking(move || {
-        let mut effective = BTreeSet::new();
-        let audit = cli::audit::audit(&kafka, &topic, |partition, _, record| {
-            effective.insert((i64::from(partition.0), record.offset));
-        })?;
-        Ok((effective, audit.void))
-    })
-    .await?
+    let mut effective = BTreeSet::new();
+    let log = read_topic(&system.config.kafka, system.topic()).await?;
+    let judged = log.audit(|partition, _, record| {
+        effective.insert((i64::from(partition.0), record.offset));
+    });
+    let void = judged.await?.void;
+    Ok((effective, void))
 }
 
-/// The same by `deploy/sample/consumer.py`, which is shown what kcat writes, byte for byte.
+/// The same by `examples/consumer.py`, which is shown what kcat writes, byte for byte.
 fn consumed(lines: Vec<u8>) -> anyhow::Result<BTreeSet<(i64, i64)>> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/sample/consumer.py");
+    require(&["python3"])?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/consumer.py");
     let mut consumer = Command::new("python3")
         .args([script, "-", "6"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn()
-        .context(
-            "this test runs the consumer of docs/topic.md: install Python 3 (`apt-get install python3`)",
-        )?;
+        .spawn()?;
     let mut input = consumer.stdin.take().context("its input")?;
     let writing = std::thread::spawn(move || input.write_all(&lines));
     let out = consumer.wait_with_output()?;
@@ -205,7 +200,7 @@ async fn produce(system: &System, keys: &[&str]) -> anyhow::Result<()> {
     let lines: Vec<String> = keys.iter().map(|key| format!("{key}|{{}}\n")).collect();
     let lines = lines.concat();
     tokio::task::spawn_blocking(move || {
-        install()?;
+        require(&["kcat"])?;
         let mut kcat = Command::new("kcat")
             .args(["-b", &servers, "-P", "-t", &topic, "-p", "1", "-K", "|"])
             .stdin(Stdio::piped())
@@ -231,30 +226,13 @@ fn records_of(lines: &[u8]) -> anyhow::Result<Vec<Value>> {
 async fn kcat_lines(system: &System) -> anyhow::Result<Vec<u8>> {
     let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());
     tokio::task::spawn_blocking(move || {
-        install()?;
+        require(&["kcat"])?;
         let out =
             Command::new("kcat").args(["-b", &servers, "-C", "-t", &topic, "-e", "-q", "-J"]).output()?;
         ensure!(out.status.success(), "kcat: {}", String::from_utf8_lossy(&out.stderr));
         Ok(out.stdout)
     })
     .await?
-}
-
-/// Fetches Debian's kcat where it is not there.
-fn install() -> anyhow::Result<()> {
-    if Command::new("kcat").arg("-V").output().is_ok() {
-        return Ok(());
-    }
-    let script = "apt-get update -qq && apt-get install -y -qq kcat";
-    let sudo = Command::new("id").arg("-u").output().is_ok_and(|it| it.stdout != b"0\n");
-    let shell = if sudo { vec!["sudo", "-n", "sh", "-c", script] } else { vec!["sh", "-c", script] };
-    let out = Command::new(shell[0]).args(&shell[1..]).output()?;
-    ensure!(
-        out.status.success(),
-        "this test reads the topic with kcat; install it (`apt-get install kcat`): {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    Ok(())
 }
 
 fn headers_of(record: &Value) -> BTreeMap<String, String> {
@@ -266,22 +244,19 @@ fn headers_of(record: &Value) -> BTreeMap<String, String> {
 /// The price in a record's value, read with the schema the registry holds for the id in its frame.
 async fn decoded(system: &System, answer: &Value) -> anyhow::Result<i64> {
     let event_id: uuid::Uuid = answer["event_id"].as_str().unwrap_or_default().parse()?;
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
     let mut value = None;
-    let value = tokio::task::spawn_blocking(move || {
-        cli::audit::audit(&kafka, &topic, |_, key, record| {
-            if key.event_id == event_id {
-                value.clone_from(&record.value);
-            }
-        })
-        .map(|_| value)
-    })
-    .await??
-    .context("the record has a value")?;
+    let log = read_topic(&system.config.kafka, system.topic()).await?;
+    let judged = log.audit(|_, key, record| {
+        if key.event_id == event_id {
+            value.clone_from(&record.value);
+        }
+    });
+    judged.await?;
+    let value = value.context("the record has a value")?;
     ensure!(value[0] == 0, "Confluent's magic byte");
     let id = u32::from_be_bytes(value[1..5].try_into()?);
     let schema = adapter_registry::Registry::new(&system.config.registry)?.fetch(id).await?;
-    let schema = apache_avro::Schema::parse_str(&schema.text)?;
+    let schema = apache_avro::Schema::parse_str(&schema.context("a schema")?)?;
     let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build()?;
     let Avro::Record(fields) = reader.read_value(&mut &value[5..])? else {
         anyhow::bail!("an event is a record");

@@ -7,12 +7,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_kafka::{Expectation, Group, GroupOptions, RangeReader, verify_topic};
+use adapter_kafka::{Expectation, open_group, open_ranges, verify_topic};
 use adapter_registry::Registry;
 use anyhow::Context;
 use edge::ops;
-use futures::FutureExt;
-use futures::future::BoxFuture;
+use event_reader::feed::{Group, GroupOptions, RangeReader};
+use event_reader::{Decoder, SchemaSource};
 use read_models::model::{Fold, Opens, Store};
 use read_models::{Adapter, Generation, ReadModel, Servers, Visitor};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +25,6 @@ use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
 use crate::partition::Context as PartitionContext;
-use crate::schemas::Schemas;
 use crate::watch::{Progress, Watch};
 
 /// The generation that is built.
@@ -57,17 +56,71 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     }
 }
 
+/// What a projector that starts gives to whoever opens its parts.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub config: Config,
+    pub dependencies: Dependencies,
+    /// Nothing is waited for any longer.
+    pub shutdown: CancellationToken,
+}
+
+/// What the projector needs, as readiness names it.
+#[derive(Clone, Debug)]
+pub struct Dependencies {
+    pub kafka: Dependency,
+    pub registry: Dependency,
+    pub store: Dependency,
+    /// Down while a partition is stopped.
+    partitions: Dependency,
+}
+
+/// What a projector is made of, all of it open.
+pub struct Parts<S> {
+    pub store: S,
+    /// How many partitions the log has.
+    pub partitions: i32,
+    pub schemas: Arc<dyn SchemaSource>,
+    /// Not the group's own: repairs read long stretches, and looking back must not wait for them.
+    pub repairs: RangeReader,
+    /// Joins the group, when all else is there.
+    pub join: Box<dyn FnOnce(GroupOptions) -> anyhow::Result<Group> + Send>,
+}
+
+impl<S: std::fmt::Debug> std::fmt::Debug for Parts<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
 impl Application {
-    /// Opens the operators' port and starts to work under `lifecycle`, in which nothing else runs.
+    /// Starts on Kafka, a schema registry and the stores: [`Application::build_on`] with the real parts.
     pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
+        let servers = Servers::new(&config.cql, &config.search);
+        config.read_model()?.visit(Build { config, lifecycle, adapter: servers })
+    }
+
+    /// Opens the operators' port and starts to work under `lifecycle`, in which nothing else runs, on whatever `open` opens,
+    /// however long that takes.
+    pub fn build_on<M: Fold, S: Store<M>, F>(
+        config: Config,
+        lifecycle: Lifecycle,
+        open: impl FnOnce(Opening) -> F + Send + 'static,
+    ) -> anyhow::Result<Self>
+    where
+        F: Future<Output = anyhow::Result<Parts<S>>> + Send,
+    {
         config.check()?;
         let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
         let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
         let metrics = Metrics::new(&telemetry, &config.read_model);
-        let needs = Needs::new(lifecycle.readiness(), config.read_model()?);
+        let dependencies = Dependencies::new(lifecycle.readiness(), config.read_model()?);
         let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
         lifecycle.spawn("projector", async move {
-            match project(config, needs, metrics, &work).await {
+            let opening = Opening { config, dependencies, shutdown: shutdown.clone() };
+            let opened = open(opening.clone()).await;
+            let ended = async { project::<M, S>(opening, opened?, metrics, &work).await };
+            match ended.await {
                 Err(_) if shutdown.is_cancelled() => Ok(()),
                 ended => ended,
             }
@@ -94,17 +147,7 @@ impl Application {
     }
 }
 
-/// What the projector needs, as readiness names it.
-#[derive(Clone)]
-struct Needs {
-    kafka: Dependency,
-    registry: Dependency,
-    store: Dependency,
-    /// Down while a partition is stopped.
-    partitions: Dependency,
-}
-
-impl Needs {
+impl Dependencies {
     fn new(readiness: &Readiness, read_model: ReadModel) -> Self {
         Self {
             kafka: readiness.dependency("kafka"),
@@ -115,43 +158,70 @@ impl Needs {
     }
 }
 
-async fn project(
-    config: Config,
-    needs: Needs,
-    metrics: Metrics,
-    lifecycle: &Lifecycle,
-) -> anyhow::Result<()> {
-    let servers = Servers::new(&config.cql, &config.search);
-    config.read_model()?.visit(Build { config, needs, metrics, lifecycle: lifecycle.clone(), servers }).await
-}
-
-/// The building of any read model.
+/// The building of any read model with real parts.
 struct Build<A> {
     config: Config,
-    needs: Needs,
-    metrics: Metrics,
     lifecycle: Lifecycle,
-    servers: A,
+    adapter: A,
 }
 
 impl<A: Adapter> Visitor<A> for Build<A> {
-    type Output = BoxFuture<'static, anyhow::Result<()>>;
+    type Output = anyhow::Result<Application>;
 
     fn visit<M: Fold>(self) -> Self::Output
     where
         A: Opens<M>,
     {
-        async move {
-            let Self { config, needs, metrics, lifecycle, servers } = self;
-            // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
-            let retry = watched(&lifecycle.shutdown(), &needs.store);
-            let what = format!("open what holds {}", config.read_model);
-            let opened =
-                retry.run(&what, || async { Ok(Opens::<M>::open(&servers, GENERATION).await?) }).await;
-            let store = opened.map_err(|gave_up: GaveUp<Whatever>| anyhow::anyhow!("{gave_up}"))?;
-            project_into::<M, _>(&config, needs, metrics, &lifecycle, store).await
+        let Self { config, lifecycle, adapter } = self;
+        Application::build_on::<M, A::Store, _>(config, lifecycle, async move |opening| {
+            let what = format!("open what holds {}", opening.config.read_model);
+            opening.parts(&what, || async { Ok(Opens::<M>::open(&adapter, GENERATION).await?) }).await
+        })
+    }
+}
+
+impl Opening {
+    /// The real parts, however long they are unavailable. Missing tables are waited for too: whoever installs Folio may start
+    /// the projector before the tables are there.
+    async fn parts<S, F>(&self, what: &str, open: impl FnMut() -> F) -> anyhow::Result<Parts<S>>
+    where
+        F: Future<Output = Result<S, Whatever>>,
+    {
+        let opened = self.retry(&self.dependencies.store).run(what, open).await;
+        let store = opened.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
+        let partitions = self.verified().await?;
+        let Config { kafka, topic, registry, .. } = self.config.clone();
+        let leaders = self.dependencies.kafka.clone();
+        Ok(Parts {
+            store,
+            partitions,
+            schemas: Arc::new(Registry::new(&registry)?.of_topic(&topic)),
+            repairs: open_ranges(&kafka, &topic)?,
+            join: Box::new(move |options| {
+                Ok(open_group(&kafka, &topic, partitions, options, Some(leaders))?)
+            }),
+        })
+    }
+
+    /// How many partitions the topic has; it must be what the log's rule relies on. A topic that is not there yet is waited for.
+    async fn verified(&self) -> anyhow::Result<i32> {
+        let Config { kafka, topic, .. } = &self.config;
+        let expected = Expectation::event_log();
+        let verify = || async { verify_topic(kafka, topic, &expected).await.map_err(TopicError) };
+        match self.retry(&self.dependencies.kafka).run("verify the topic", verify).await {
+            Ok(facts) => Ok(facts.partitions),
+            Err(GaveUp::Final(TopicError(error))) => Err(error).context("the topic cannot be used"),
+            Err(gave_up @ GaveUp::Cancelled { .. }) => Err(anyhow::anyhow!("{gave_up}")),
         }
-        .boxed()
+    }
+
+    fn retry(&self, dependency: &Dependency) -> Retry {
+        let dependency = dependency.clone();
+        let retry = Retry::until(self.shutdown.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
+        retry.watched(move |outcome| match outcome {
+            Ok(()) => dependency.up(),
+            Err(problem) => dependency.down(problem),
+        })
     }
 }
 
@@ -177,38 +247,27 @@ impl toolkit::retry::Transient for Whatever {
     }
 }
 
-fn watched(stop: &CancellationToken, dependency: &Dependency) -> Retry {
-    let dependency = dependency.clone();
-    Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1).watched(move |outcome| match outcome {
-        Ok(()) => dependency.up(),
-        Err(problem) => dependency.down(problem),
-    })
-}
-
-async fn project_into<M: Fold, S: Store<M>>(
-    config: &Config,
-    needs: Needs,
+async fn project<M: Fold, S: Store<M>>(
+    opening: Opening,
+    parts: Parts<S>,
     metrics: Metrics,
     lifecycle: &Lifecycle,
-    store: S,
 ) -> anyhow::Result<()> {
-    let shutdown = lifecycle.shutdown();
-    let retry = watched(&shutdown, &needs.kafka);
-    let partitions = topic(config, &retry).await?;
-    let registry = Registry::new(&config.registry)?;
-    let schemas = Schemas::ask(registry, &config.topic, &watched(&shutdown, &needs.registry)).await?;
-    let options = GroupOptions {
+    let Opening { config, dependencies, shutdown } = &opening;
+    let Parts { store, partitions, schemas, repairs, join } = parts;
+    let decoder = Decoder::open(schemas, &opening.retry(&dependencies.registry)).await;
+    let decoder = decoder.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
+    let group = join(GroupOptions {
         max_batch_records: config.batch.max_records,
         max_batch_bytes: config.batch.max_mib << 20,
         revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
         ..GroupOptions::new(config.group(GENERATION)?)
-    };
-    let group = Group::open(&config.kafka, &config.topic, partitions, options, Some(needs.kafka.clone()))?;
+    })?;
     let handle = group.handle();
     let progress = Progress::default();
     let durability = Arc::new(Durability::new(Duration::from_millis(config.durability_window_ms)));
     // Before anything is written: a new start is one since then.
-    let retry = watched(&shutdown, &needs.store);
+    let retry = opening.retry(&dependencies.store);
     let looked = retry.run("look at the store", || durability.look(store.positions())).await;
     looked.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
     let positions = store.positions().clone();
@@ -218,11 +277,11 @@ async fn project_into<M: Fold, S: Store<M>>(
         states: config.batch.states,
         states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
         handle: handle.clone(),
-        repairs: RangeReader::open(&config.kafka, &config.topic)?,
-        schemas: Arc::new(schemas),
+        repairs,
+        decoder,
         store,
-        store_health: needs.store.clone(),
-        registry_health: needs.registry,
+        store_health: dependencies.store.clone(),
+        registry_health: dependencies.registry.clone(),
         durability: Arc::clone(&durability),
         metrics: metrics.clone(),
         progress: progress.clone(),
@@ -235,8 +294,8 @@ async fn project_into<M: Fold, S: Store<M>>(
         progress,
         durability,
         metrics,
-        store_health: needs.store,
-        partitions: needs.partitions,
+        store_health: dependencies.store.clone(),
+        partitions: dependencies.partitions.clone(),
     };
     lifecycle.spawn("watch", watch.run(shutdown.clone()));
     tracing::info!(
@@ -246,22 +305,7 @@ async fn project_into<M: Fold, S: Store<M>>(
         "projecting {}",
         config.read_model
     );
-    Member::new(group, context).run(shutdown).await
-}
-
-/// How many partitions the topic has; it must be what the log's rule relies on. A topic that is not there yet is waited for.
-async fn topic(config: &Config, retry: &Retry) -> anyhow::Result<i32> {
-    let expected = Expectation::event_log();
-    let verified = retry
-        .run("verify the topic", || async {
-            verify_topic(&config.kafka, &config.topic, &expected).await.map_err(TopicError)
-        })
-        .await;
-    match verified {
-        Ok(facts) => Ok(facts.partitions),
-        Err(GaveUp::Final(TopicError(error))) => Err(error).context("the topic cannot be used"),
-        Err(gave_up @ GaveUp::Cancelled { .. }) => Err(anyhow::anyhow!("{gave_up}")),
-    }
+    Member::new(group, context).run(shutdown.clone()).await
 }
 
 /// A topic that is not there yet may come.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use adapter_kafka::read_topic;
 use anyhow::ensure;
 use cli::commands::stores::{self, GENERATION};
 use read_models::ReadModel;
@@ -64,23 +65,20 @@ fn life(number: usize) -> Vec<Value> {
 /// If a server does not answer.
 pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()> {
     let stored = AllPositions::open(&stores::servers(&system.config), GENERATION).await?;
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
-    let audit =
-        tokio::task::spawn_blocking(move || cli::audit::audit(&kafka, &topic, |_, _, _| {})).await??;
+    let log = read_topic(&system.config.kafka, system.topic()).await?;
+    let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
     for read_model in ReadModel::ALL {
         let group = read_model.group_id(group_prefix, GENERATION);
         let positions = async || {
             let mut positions = BTreeMap::new();
-            for partition in audit.ends.keys() {
-                let position = stored.read(*read_model, &group, partition.0).await;
+            for partition in ends.keys() {
+                let position = stored.read(*read_model, &group, *partition).await;
                 positions.insert(*partition, position.unwrap_or_default().applied);
             }
             positions
         };
-        eventually(&format!("{group} catches up"), positions, |it| {
-            it.iter().all(|(p, at)| at >= &audit.ends[p])
-        })
-        .await;
+        eventually(&format!("{group} catches up"), positions, |it| it.iter().all(|(p, at)| at >= &ends[p]))
+            .await;
     }
     Ok(())
 }

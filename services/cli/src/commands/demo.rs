@@ -1,8 +1,10 @@
 //! `folio demo`: everything up, the real catalog in, and a look at what one can ask.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use adapter_kafka::read_topic;
 use anyhow::{Context, bail};
 use read_models::ReadModel;
 use read_models::positions::AllPositions;
@@ -11,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::stores::{self, GENERATION};
 use super::{import, up, verify};
-use crate::audit;
 use crate::say::say;
 
 /// All of an import must be visible in every store this long after it began, even on a slow machine.
@@ -53,9 +54,8 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
     let config = system.config();
     let servers = stores::servers(&config);
     let positions = AllPositions::open(&servers, GENERATION).await?;
-    let ends = tokio::task::spawn_blocking(move || audit::audit(&config.kafka, &config.topic, |_, _, _| {}))
-        .await??
-        .ends;
+    let log = read_topic(&config.kafka, &config.topic).await?;
+    let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
     let all: i64 = ends.values().sum();
     for read_model in ReadModel::ALL {
         let group = read_model.group_id(&system.names.group_prefix, GENERATION);
@@ -63,7 +63,7 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
         loop {
             let mut applied = 0;
             for (partition, end) in &ends {
-                applied += positions.read(*read_model, &group, partition.0).await?.applied.min(*end);
+                applied += positions.read(*read_model, &group, *partition).await?.applied.min(*end);
             }
             bar.set_position(applied as u64);
             if applied >= all {

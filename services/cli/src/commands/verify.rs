@@ -1,12 +1,13 @@
 //! `folio verify`: are there as many rows in every store as the log says? Changes nothing.
 
 use adapter_cql::{Cql, PageState};
+use adapter_kafka::read_topic;
 use anyhow::bail;
+use event_reader::Audit;
 use read_models::declared::{Declared, Holds, On, Table};
 use read_models::{ReadModel, Servers};
 
 use super::stores::{self, GENERATION};
-use crate::audit::{Audit, audit};
 use crate::config::Config;
 use crate::say::say;
 
@@ -50,8 +51,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// If a server cannot be reached.
 pub async fn count(config: &Config) -> anyhow::Result<Counts> {
     let servers = stores::servers(config);
-    let (kafka, topic) = (config.kafka.clone(), config.topic.clone());
-    let log = tokio::task::spawn_blocking(move || audit(&kafka, &topic, |_, _, _| {})).await??;
+    let log = read_topic(&config.kafka, &config.topic).await?.audit(|_, _, _| {}).await?;
     let mut tables = Vec::new();
     for read_model in ReadModel::ALL {
         let declared = read_model.declared();
