@@ -39,8 +39,9 @@ pub(super) struct Misfit<'e> {
 }
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
-    /// Builds the rows of these products, told in the order of the log, anew from all their events below `to`, the end of the
-    /// batch, and judges their records as a writer does from then on. An event that cannot be applied is the end; so are rows of another log, which stay.
+    /// Builds the rows of these products, given in the order of the log, anew from all their events below `to`, the end of the
+    /// batch, and judges their records as a writer does from then on. An event that cannot be applied is the end; so are rows of
+    /// another log, which stay.
     pub(super) async fn repair(&mut self, misfits: &[Misfit<'_>], to: Offset) -> Result<Option<Stop>, End> {
         let (group, partition) = (&self.context.group, self.claim.partition.0);
         let first = misfits.first().map_or("", |it| it.product.as_str());
