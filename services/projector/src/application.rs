@@ -119,7 +119,7 @@ impl Application {
     }
 
     /// Opens the operators' port and starts to work on any parts, under `lifecycle`, in which nothing else runs.
-    pub fn build_on<A: Adapter + Send + 'static>(
+    pub fn build_on<A: Adapter>(
         config: Config,
         parts: Parts<A>,
         lifecycle: Lifecycle,
@@ -237,7 +237,7 @@ struct Build<A> {
     lifecycle: Lifecycle,
 }
 
-impl<A: Adapter + Send + 'static> Visitor<A> for Build<A> {
+impl<A: Adapter> Visitor<A> for Build<A> {
     type Output = BoxFuture<'static, anyhow::Result<()>>;
 
     fn visit<M: Fold>(self) -> Self::Output
