@@ -18,5 +18,5 @@ mod metrics;
 mod partition;
 mod watch;
 
-pub use application::{Application, Dependencies, Opening, Parts, run};
+pub use application::{Application, Dependencies, Log, Opening, Parts, run};
 pub use config::{BatchConfig, Config, SERVICE};

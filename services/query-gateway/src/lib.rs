@@ -20,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Lifecycle, Readiness};
 use toolkit::telemetry::{self, Telemetry};
 
-use ask::{Questions, Stores};
+use ask::Questions;
+pub use ask::{ReadModelHandle, Stores};
 pub use config::{Config, QueriesConfig, SERVICE};
 
 /// Where the gateway listens, with every port 0 resolved.
@@ -41,19 +42,25 @@ pub struct Application {
 }
 
 impl Application {
-    /// Binds all ports and begins to serve. The stores need not be there: readiness tells when they are.
+    /// Binds all ports and begins to serve from servers. They need not be there: readiness tells when they are.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let stores = Stores::new(&config);
+        let application = Self::build_on(&config, stores.clone()).await?;
+        stores.connect(&config, &application.lifecycle);
+        Ok(application)
+    }
+
+    /// Binds all ports and begins to serve from these parts.
+    pub async fn build_on(config: &Config, stores: Stores) -> anyhow::Result<Self> {
         config.check()?;
         let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
         zeros::show(&telemetry);
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
         let meter = telemetry.meter();
-        let stores = Stores::new(&config);
-        let questions = Questions::new(stores.clone(), config.queries.clone(), ask::Metrics::new(&meter));
+        let questions = Questions::new(stores, config.queries.clone(), ask::Metrics::new(&meter));
         let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
-        let http = http::serve(&config, questions.clone(), http::Metrics::new(&meter), &lifecycle)?;
-        let grpc = grpc::serve(&config, questions, &meter, &lifecycle).await?;
-        stores.connect(&config, &lifecycle);
+        let http = http::serve(config, questions.clone(), http::Metrics::new(&meter), &lifecycle)?;
+        let grpc = grpc::serve(config, questions, &meter, &lifecycle).await?;
         let addresses = Addresses { http, grpc, ops };
         tracing::info!(http = %http, grpc = %grpc, ops = %ops, "the query gateway is open");
         Ok(Self { addresses, lifecycle, telemetry })
