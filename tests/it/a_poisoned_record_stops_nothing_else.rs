@@ -1,10 +1,10 @@
 //! P7 A poisoned record stops its partition in projectors only, loudly; a void one stops nothing.
 
-use adapter_cql::Cql;
 use adapter_kafka::{NewMessage, RecordProducer};
-use adapter_search::Search;
 use bytes::Bytes;
+use cli::commands::stores::{self, GENERATION};
 use ledger::{Headers, partition_of};
+use read_models::ReadModel;
 use read_models::positions::AllPositions;
 use testkit::scenario::caught_up;
 use testkit::{Client, Started, System, eventually};
@@ -152,11 +152,7 @@ async fn a_forged_record_that_skips_versions_is_void_from_any_start() -> anyhow:
     }
     let prefix = system.planner.names.group_prefix.clone();
     caught_up(&system, &prefix).await?;
-    let stored = AllPositions::open(
-        &Cql::connect(&system.config.cql).await?,
-        &Search::connect(&system.config.search).await?,
-    )
-    .await?;
+    let stored = AllPositions::open(&stores::servers(&system.config), GENERATION).await?;
     let mut changes = 1;
     eventually(
         "the product's record is durable in every read model",
@@ -164,9 +160,9 @@ async fn a_forged_record_that_skips_versions_is_void_from_any_start() -> anyhow:
             changes += 1;
             drop(commands.change_price(&neighbour, 1_000 + changes, &[]).await);
             let mut durable = i64::MAX;
-            for read_model in read_models::ALL {
-                let group = read_models::group_id(&prefix, read_model);
-                let position = stored.read(read_model, &group, home).await.unwrap_or_default();
+            for read_model in ReadModel::ALL {
+                let group = read_model.group_id(&prefix, GENERATION);
+                let position = stored.read(*read_model, &group, home).await.unwrap_or_default();
                 durable = durable.min(position.durable);
             }
             durable

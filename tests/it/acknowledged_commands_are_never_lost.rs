@@ -83,7 +83,7 @@ async fn an_import_survives_kill_9_of_services_and_the_broker() -> anyhow::Resul
     let counts = eventually(
         "every store has every product",
         async || verify::count(&system.config).await.ok(),
-        |counts| counts.as_ref().is_some_and(|it| it.agree() && it.products == LINES as u64),
+        |counts| counts.as_ref().is_some_and(|it| it.agree() && it.log.products == LINES as u64),
     )
     .await;
     println!("{counts:?}");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use read_models::ReadModel;
 use testkit::{Client, PATIENCE, System, eventually};
 use toolkit::telemetry::names;
 
@@ -28,8 +29,8 @@ async fn each_is_there_with_help_before_anything_happened() -> anyhow::Result<()
     let mut by_service = BTreeMap::new();
     by_service.insert("command service", metrics(&command_service.ops()).await);
     by_service.insert("query gateway", metrics(&gateway.ops()).await);
-    for (read_model, projector) in read_models::ALL.iter().zip(&projectors) {
-        by_service.insert(read_model, metrics(&projector.ops()).await);
+    for (read_model, projector) in ReadModel::ALL.iter().zip(&projectors) {
+        by_service.insert(read_model.name(), metrics(&projector.ops()).await);
     }
     let all: String = by_service.values().cloned().collect();
     let documented = documented();

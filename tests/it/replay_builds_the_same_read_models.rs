@@ -1,9 +1,6 @@
 //! P5 A read model dropped and replayed equals the live one, row for row.
 
-use adapter_cql::Cql;
-use anyhow::Context as _;
-use read_models::GENERATION;
-use testkit::rows::{TABLES, assert_same, rows};
+use testkit::rows::{assert_same, drop_all, rows};
 use testkit::scenario::{caught_up, live};
 use testkit::{Client, PATIENCE, System};
 
@@ -20,7 +17,7 @@ async fn a_dropped_read_model_comes_back_row_for_row() -> anyhow::Result<()> {
     for projector in &projectors {
         projector.service.kill();
     }
-    drop_all(&system).await?;
+    drop_all(&system.config).await?;
     cli::commands::stores::apply(&system.config).await?;
     assert!(rows(&system.config).await?.values().all(Vec::is_empty), "the stores are empty");
 
@@ -46,23 +43,11 @@ async fn what_was_lost_is_built_again_by_the_same_group() -> anyhow::Result<()> 
         projector.service.kill();
         assert!(projector.service.wait_ended(PATIENCE).await);
     }
-    drop_all(&system).await?;
+    drop_all(&system.config).await?;
     // Positions go with the rows; the group's offsets stay in Kafka, and must not be believed.
     cli::commands::stores::apply(&system.config).await?;
     system.projectors().await?;
     caught_up(&system, &prefix).await?;
     assert_same("after the loss", &live_rows, &rows(&system.config).await?);
-    Ok(())
-}
-
-async fn drop_all(system: &System) -> anyhow::Result<()> {
-    let cql = Cql::connect(&system.config.cql).await?;
-    for table in TABLES {
-        let drop = cql.prepare(&format!("DROP TABLE {{keyspace}}.{table}_g{GENERATION}")).await?;
-        cql.execute(&drop, ()).await?;
-    }
-    let index = read_models::search::INDEX.index(&system.config.search.index_prefix, GENERATION);
-    let url = format!("{}/{index}", system.config.search.url);
-    reqwest::Client::new().delete(&url).send().await?.error_for_status().context("deleting the index")?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! P8 A server that is away is named by readiness, and work goes on when it is back.
 
+use read_models::ReadModel;
 use serde_json::Value;
 use testkit::scenario::caught_up;
 use testkit::servers::{PrivateKafka, servers};
@@ -105,8 +106,8 @@ async fn stores_may_be_away_at_start_and_in_flight() -> anyhow::Result<()> {
     system.planner.addresses.cql_contact_point = cql.address();
     system.planner.addresses.elasticsearch_url = format!("http://{}", search.address());
     let mut started = Vec::new();
-    for read_model in read_models::ALL {
-        let plan = system.planner.projector(read_model, 1)?;
+    for read_model in ReadModel::ALL {
+        let plan = system.planner.projector(*read_model, 1)?;
         started.push(system.start(plan)?);
     }
     let plan = system.planner.query_gateway(1)?;

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use adapter_cql::Cql;
+use cli::commands::stores::GENERATION;
 use ledger::partition_of;
-use read_models::GENERATION;
-use read_models::model::Position;
+use read_models::ReadModel;
+use read_models::declared::On;
+use read_models::model::{Position, Positions};
 use read_models::positions::CqlPositions;
 use serde_json::{Value, json};
-use testkit::rows::TABLES;
+use testkit::rows::tables;
 use testkit::scenario::{caught_up, live};
 use testkit::servers::{Kind, PrivateServer, servers};
 use testkit::{Client, Oracle, PATIENCE, Started, System, eventually, expected, rows};
@@ -295,14 +297,10 @@ async fn rows_that_are_gone_are_built_again_from_the_log_and_no_partition_stops(
     }
     // Long after the projectors wrote them: positions stay as they are.
     set_durable(&cql, &restarted).await?;
-    for table in TABLES {
-        cql.truncate(&format!("{table}_g{GENERATION}")).await?;
+    for table in tables() {
+        cql.truncate(&table).await?;
     }
-    let projectors = [
-        system.projector("products").await?,
-        system.projector("history").await?,
-        system.projector("search").await?,
-    ];
+    let projectors = system.projectors().await?;
 
     // The products of the fullest partition: all but one get a command.
     let all: Vec<String> = (0..90).map(|number| format!("p{number}")).collect();
@@ -342,9 +340,11 @@ async fn rows_that_are_gone_are_built_again_from_the_log_and_no_partition_stops(
 
 /// Says that everything applied is durable, as it is when nothing comes for a while.
 async fn set_durable(cql: &Cql, prefix: &str) -> anyhow::Result<()> {
-    for read_model in [read_models::products::NAME, read_models::history::NAME] {
-        let positions = CqlPositions::open(cql, read_model).await?;
-        let group = read_models::group_id(prefix, read_model);
+    for read_model in ReadModel::ALL {
+        let declared = read_model.declared();
+        let On::Cql(schema) = declared.on else { continue };
+        let positions = CqlPositions::open(cql, declared.name, schema, GENERATION).await?;
+        let group = read_model.group_id(prefix, GENERATION);
         for partition in 0..6 {
             if let Some(Position { applied, .. }) = positions.read(&group, partition).await? {
                 positions.write(&group, partition, Position { applied, durable: applied }).await?;

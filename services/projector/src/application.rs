@@ -6,19 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use adapter_cql::Cql;
 use adapter_kafka::{Expectation, open_group, open_ranges, verify_topic};
 use adapter_registry::Registry;
-use adapter_search::Search;
 use anyhow::Context;
 use edge::process::Process;
 use event_reader::feed::{Group, GroupOptions, RangeReader};
 use event_reader::{Decoder, SchemaSource};
-use read_models::history::{HistoryModel, HistoryStore};
-use read_models::model::{ReadModel, Store};
-use read_models::products::{Products, ProductsStore};
-use read_models::search::{SearchModel, SearchStore};
-use read_models::{history, products, search};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use read_models::model::{Fold, Opens, Store};
+use read_models::{Adapter, Generation, ReadModel, Servers, Visitor};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
@@ -30,6 +27,8 @@ use crate::metrics::Metrics;
 use crate::partition::Context as PartitionContext;
 use crate::watch::{Progress, Watch};
 
+/// The generation that is built.
+const GENERATION: Generation = Generation::FIRST;
 /// How long something missing at the start is left alone between two attempts, at first and at most.
 const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -39,7 +38,25 @@ pub struct Application {
     pub process: Process,
 }
 
-/// What a projector that starts gives to whoever opens its parts.
+/// What a projector is made of.
+pub struct Parts<A> {
+    /// Where the read models' rows lie.
+    pub stores: A,
+    pub schemas: Arc<dyn SchemaSource>,
+    /// Opens the log, however long it is unavailable.
+    pub log: Box<dyn FnOnce(Opening) -> BoxFuture<'static, anyhow::Result<Log>> + Send>,
+}
+
+/// A log that is open and is what it has to be.
+pub struct Log {
+    pub partitions: i32,
+    /// Not the group's own: repairs read long stretches, and looking back must not wait for them.
+    pub repairs: RangeReader,
+    /// Joins the group, when all else is there.
+    pub join: Box<dyn FnOnce(GroupOptions) -> anyhow::Result<Group> + Send>,
+}
+
+/// What is at hand while a projector's parts are opened.
 #[derive(Clone, Debug)]
 pub struct Opening {
     pub config: Config,
@@ -52,75 +69,51 @@ pub struct Opening {
 #[derive(Clone, Debug)]
 pub struct Dependencies {
     pub kafka: Dependency,
-    pub registry: Dependency,
-    pub store: Dependency,
+    registry: Dependency,
+    store: Dependency,
     /// Down while a partition is stopped.
     partitions: Dependency,
 }
 
-/// What a projector is made of, all of it open.
-pub struct Parts<S> {
-    pub store: S,
-    /// How many partitions the log has.
-    pub partitions: i32,
-    pub schemas: Arc<dyn SchemaSource>,
-    /// Not the group's own: repairs read long stretches, and looking back must not wait for them.
-    pub repairs: RangeReader,
-    /// Joins the group, when all else is there.
-    pub join: Box<dyn FnOnce(GroupOptions) -> anyhow::Result<Group> + Send>,
+impl<A> std::fmt::Debug for Parts<A> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
 }
 
-impl<S: std::fmt::Debug> std::fmt::Debug for Parts<S> {
+impl std::fmt::Debug for Log {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Parts").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Log").field("partitions", &self.partitions).finish_non_exhaustive()
     }
 }
 
 impl Application {
-    /// Starts on Kafka, a schema registry and the stores: [`Application::build_on`] with the real parts.
+    /// Starts on Kafka, the schema registry and the servers of the stores; connects to nothing yet.
     pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
-        match config.read_model.as_str() {
-            products::NAME => Self::build_on::<Products, _, _>(config, lifecycle, async |opening| {
-                let open =
-                    || async { Ok(ProductsStore::open(&Cql::connect(&opening.config.cql).await?).await?) };
-                opening.parts("open the tables of products", open).await
-            }),
-            history::NAME => Self::build_on::<HistoryModel, _, _>(config, lifecycle, async |opening| {
-                let open =
-                    || async { Ok(HistoryStore::open(&Cql::connect(&opening.config.cql).await?).await?) };
-                opening.parts("open the table of history", open).await
-            }),
-            search::NAME => Self::build_on::<SearchModel, _, _>(config, lifecycle, async |opening| {
-                let open = || async {
-                    Ok(SearchStore::open(&Search::connect(&opening.config.search).await?).await?)
-                };
-                opening.parts("open the index of search", open).await
-            }),
-            other => anyhow::bail!("there is no read model `{other}`"),
-        }
+        let parts = Parts {
+            stores: Servers::new(&config.cql, &config.search),
+            schemas: Arc::new(Registry::new(&config.registry)?.of_topic(&config.topic)),
+            log: Box::new(|opening| opening.kafka().boxed()),
+        };
+        Self::build_on(config, parts, lifecycle)
     }
 
-    /// Opens the operators' port and starts to work under `lifecycle`, in which nothing else runs, on whatever `open` opens,
-    /// however long that takes.
-    pub fn build_on<M: ReadModel, S: Store<M>, F>(
+    /// Opens the operators' port and starts to work on any parts, under `lifecycle`, in which nothing else runs.
+    pub fn build_on<A: Adapter>(
         config: Config,
+        parts: Parts<A>,
         lifecycle: Lifecycle,
-        open: impl FnOnce(Opening) -> F + Send + 'static,
-    ) -> anyhow::Result<Self>
-    where
-        F: Future<Output = anyhow::Result<Parts<S>>> + Send,
-    {
+    ) -> anyhow::Result<Self> {
         config.check()?;
+        let read_model = config.read_model()?;
         let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         let metrics = Metrics::new(telemetry, &config.read_model);
-        let dependencies = Dependencies::new(lifecycle.readiness(), &config.read_model);
+        let dependencies = Dependencies::new(lifecycle.readiness(), read_model);
         let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
         lifecycle.spawn("projector", async move {
             let opening = Opening { config, dependencies, shutdown: shutdown.clone() };
-            let opened = open(opening.clone()).await;
-            let ended = async { project::<M, S>(opening, opened?, metrics, &work).await };
-            match ended.await {
+            match read_model.visit(Build { opening, parts, metrics, lifecycle: work }).await {
                 Err(_) if shutdown.is_cancelled() => Ok(()),
                 ended => ended,
             }
@@ -130,36 +123,26 @@ impl Application {
 }
 
 impl Dependencies {
-    fn new(readiness: &Readiness, read_model: &str) -> Self {
-        let store = if read_model == search::NAME { "search" } else { "cql" };
+    fn new(readiness: &Readiness, read_model: ReadModel) -> Self {
         Self {
             kafka: readiness.dependency("kafka"),
             registry: readiness.dependency("registry"),
-            store: readiness.dependency(store),
+            store: readiness.dependency(read_model.declared().on.section()),
             partitions: readiness.dependency("partitions"),
         }
     }
 }
 
 impl Opening {
-    /// The real parts, however long they are unavailable. Missing tables are waited for too: whoever installs Folio may start
-    /// the projector before the tables are there.
-    async fn parts<S, F>(&self, what: &str, open: impl FnMut() -> F) -> anyhow::Result<Parts<S>>
-    where
-        F: Future<Output = Result<S, Whatever>>,
-    {
-        let opened = self.retry(&self.dependencies.store).run(what, open).await;
-        let store = opened.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
+    /// The topic of Kafka.
+    async fn kafka(self) -> anyhow::Result<Log> {
         let partitions = self.verified().await?;
-        let Config { kafka, topic, registry, .. } = self.config.clone();
-        let leaders = self.dependencies.kafka.clone();
-        Ok(Parts {
-            store,
+        let Self { config: Config { kafka, topic, .. }, dependencies, .. } = self;
+        Ok(Log {
             partitions,
-            schemas: Arc::new(Registry::new(&registry)?.of_topic(&topic)),
             repairs: open_ranges(&kafka, &topic)?,
             join: Box::new(move |options| {
-                Ok(open_group(&kafka, &topic, partitions, options, Some(leaders))?)
+                Ok(open_group(&kafka, &topic, partitions, options, Some(dependencies.kafka))?)
             }),
         })
     }
@@ -208,38 +191,70 @@ impl toolkit::retry::Transient for Whatever {
     }
 }
 
-async fn project<M: ReadModel, S: Store<M>>(
+/// The building of any read model.
+struct Build<A> {
     opening: Opening,
-    parts: Parts<S>,
+    parts: Parts<A>,
+    metrics: Metrics,
+    lifecycle: Lifecycle,
+}
+
+impl<A: Adapter> Visitor<A> for Build<A> {
+    type Output = BoxFuture<'static, anyhow::Result<()>>;
+
+    fn visit<M: Fold>(self) -> Self::Output
+    where
+        A: Opens<M>,
+    {
+        async move {
+            let Self { opening, parts: Parts { stores, schemas, log }, metrics, lifecycle } = self;
+            // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
+            let retry = opening.retry(&opening.dependencies.store);
+            let what = format!("open what holds {}", opening.config.read_model);
+            let opened =
+                retry.run(&what, || async { Ok(Opens::<M>::open(&stores, GENERATION).await?) }).await;
+            let store = opened.map_err(|gave_up: GaveUp<Whatever>| anyhow::anyhow!("{gave_up}"))?;
+            let log = log(opening.clone()).await?;
+            project::<M, _>(opening, store, schemas, log, metrics, &lifecycle).await
+        }
+        .boxed()
+    }
+}
+
+async fn project<M: Fold, S: Store<M>>(
+    opening: Opening,
+    store: S,
+    schemas: Arc<dyn SchemaSource>,
+    Log { partitions, repairs, join }: Log,
     metrics: Metrics,
     lifecycle: &Lifecycle,
 ) -> anyhow::Result<()> {
     let Opening { config, dependencies, shutdown } = &opening;
-    let Parts { store, partitions, schemas, repairs, join } = parts;
     let decoder = Decoder::open(schemas, &opening.retry(&dependencies.registry)).await;
     let decoder = decoder.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
     let group = join(GroupOptions {
         max_batch_records: config.batch.max_records,
         max_batch_bytes: config.batch.max_mib << 20,
         revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
-        ..GroupOptions::new(config.group())
+        ..GroupOptions::new(config.group(GENERATION)?)
     })?;
     let handle = group.handle();
     let progress = Progress::default();
     let durability = Arc::new(Durability::new(Duration::from_millis(config.durability_window_ms)));
     // Before anything is written: a new start is one since then.
     let retry = opening.retry(&dependencies.store);
-    let looked = retry.run("look at the store", || durability.look(&store)).await;
+    let looked = retry.run("look at the store", || durability.look(store.positions())).await;
     looked.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
+    let positions = store.positions().clone();
     let context = PartitionContext {
-        group: config.group(),
+        group: config.group(GENERATION)?,
         partitions,
         states: config.batch.states,
         states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
         handle: handle.clone(),
         repairs,
         decoder,
-        store: store.clone(),
+        store,
         store_health: dependencies.store.clone(),
         registry_health: dependencies.registry.clone(),
         durability: Arc::clone(&durability),
@@ -248,7 +263,7 @@ async fn project<M: ReadModel, S: Store<M>>(
         _read_model: std::marker::PhantomData,
     };
     let watch = Watch {
-        store,
+        positions,
         group: context.group.clone(),
         handle,
         progress,
@@ -257,7 +272,7 @@ async fn project<M: ReadModel, S: Store<M>>(
         store_health: dependencies.store.clone(),
         partitions: dependencies.partitions.clone(),
     };
-    lifecycle.spawn("watch", watch.run::<M>(shutdown.clone()));
+    lifecycle.spawn("watch", watch.run(shutdown.clone()));
     tracing::info!(
         group = context.group,
         partitions,

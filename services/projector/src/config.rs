@@ -4,6 +4,7 @@ use adapter_cql::CqlConfig;
 use adapter_kafka::KafkaConfig;
 use adapter_registry::RegistryConfig;
 use adapter_search::SearchConfig;
+use read_models::{Generation, ReadModel, Unknown};
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
@@ -14,7 +15,7 @@ pub const SERVICE: &str = "projector";
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Which read model to build: one of [`read_models::ALL`].
+    /// Which read model to build: one of [`ReadModel::ALL`].
     pub read_model: String,
     /// What the consumer group's id begins with: `<prefix>.<read model>.g<generation>`.
     pub group_prefix: String,
@@ -78,11 +79,7 @@ impl Default for BatchConfig {
 impl Config {
     /// Finds what parses and yet cannot serve.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if !read_models::ALL.contains(&self.read_model.as_str()) {
-            let remedy = format!("give one of {} with --read-model", read_models::ALL.join(", "));
-            let problem = format!("there is no read model `{}`", self.read_model);
-            return Err(ConfigError::invalid(SERVICE, "read_model", problem, remedy));
-        }
+        self.read_model()?;
         let batch = &self.batch;
         let least = [
             ("batch.max_records", batch.max_records),
@@ -93,9 +90,18 @@ impl Config {
         toolkit::config::at_least(SERVICE, least.map(|(key, value)| (key, value as u64, 1)))
     }
 
-    /// The id of the consumer group.
-    pub fn group(&self) -> String {
-        read_models::group_id(&self.group_prefix, &self.read_model)
+    /// The read model to build.
+    pub fn read_model(&self) -> Result<ReadModel, ConfigError> {
+        self.read_model.parse().map_err(|unknown: Unknown| {
+            let all: Vec<&str> = ReadModel::ALL.iter().map(|it| it.name()).collect();
+            let remedy = format!("give one of {} with --read-model", all.join(", "));
+            ConfigError::invalid(SERVICE, "read_model", unknown, remedy)
+        })
+    }
+
+    /// The id of the consumer group that builds a generation.
+    pub fn group(&self, generation: Generation) -> Result<String, ConfigError> {
+        Ok(self.read_model()?.group_id(&self.group_prefix, generation))
     }
 }
 
@@ -105,10 +111,10 @@ mod tests {
 
     #[test]
     fn every_read_model_can_be_built_and_nothing_else() {
-        for read_model in read_models::ALL {
-            let config = Config { read_model: read_model.to_owned(), ..Config::default() };
+        for read_model in ReadModel::ALL {
+            let config = Config { read_model: read_model.to_string(), ..Config::default() };
             config.check().unwrap();
-            assert_eq!(config.group(), format!("folio.{read_model}.g1"));
+            assert_eq!(config.group(Generation::FIRST).unwrap(), format!("folio.{read_model}.g1"));
         }
         let refused = Config::default().check().unwrap_err().to_string();
         assert!(refused.contains("--read-model") && refused.contains("history"), "{refused}");

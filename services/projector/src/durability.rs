@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use read_models::Error;
-use read_models::model::{ReadModel, Starts, Store};
+use read_models::model::{Positions, Starts};
 use tokio::sync::{Mutex as Turn, watch};
 
 pub(crate) use trail::Trail;
@@ -71,7 +71,7 @@ impl Durability {
     }
 
     /// Looks whether the store was started anew since the last look.
-    pub(crate) async fn look<M: ReadModel, S: Store<M>>(&self, store: &S) -> Result<(), Error> {
+    pub(crate) async fn look(&self, store: &impl Positions) -> Result<(), Error> {
         let _turn = self.turn.lock().await;
         let at = Instant::now();
         let told = store.starts().await;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use event_reader::feed::{Claim, Group, GroupEvent, RevokeAck};
 use ledger::{Offset, TailError};
-use read_models::model::{ReadModel, Store};
+use read_models::model::{Fold, Store};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,7 @@ const BATCHES: usize = 2;
 
 /// A member of the read model's group.
 #[derive(Debug)]
-pub(crate) struct Member<M: ReadModel, S: Store<M>> {
+pub(crate) struct Member<M: Fold, S: Store<M>> {
     group: Group,
     context: Arc<Context<M, S>>,
     running: BTreeMap<i32, Running>,
@@ -39,7 +39,7 @@ struct Running {
     ended: CancellationToken,
 }
 
-impl<M: ReadModel, S: Store<M>> Member<M, S> {
+impl<M: Fold, S: Store<M>> Member<M, S> {
     pub(crate) fn new(group: Group, context: Context<M, S>) -> Self {
         Self { group, context: Arc::new(context), running: BTreeMap::new(), tasks: JoinSet::new() }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use event_reader::feed::GroupHandle;
 use read_models::Error;
-use read_models::model::{ReadModel, Store};
+use read_models::model::Positions;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Dependency;
 
@@ -74,8 +74,8 @@ impl Progress {
 
 /// What is watched, and who is told.
 #[derive(Debug)]
-pub(crate) struct Watch<S> {
-    pub(crate) store: S,
+pub(crate) struct Watch<P> {
+    pub(crate) positions: P,
     pub(crate) group: String,
     pub(crate) handle: GroupHandle,
     pub(crate) progress: Progress,
@@ -86,12 +86,9 @@ pub(crate) struct Watch<S> {
     pub(crate) partitions: Dependency,
 }
 
-impl<S> Watch<S> {
+impl<P: Positions> Watch<P> {
     /// Runs until `shutdown`.
-    pub(crate) async fn run<M: ReadModel>(self, shutdown: CancellationToken) -> anyhow::Result<()>
-    where
-        S: Store<M>,
-    {
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         for tick in 0_u64.. {
@@ -118,13 +115,10 @@ impl<S> Watch<S> {
 
     /// Asks the store whether it was started anew, and for the positions: one that is lower than what it acknowledged was lost,
     /// as when a table is dropped and made again.
-    async fn look<M: ReadModel>(&self, held: &BTreeMap<i32, Reached>) -> Result<(), Error>
-    where
-        S: Store<M>,
-    {
-        self.durability.look(&self.store).await?;
+    async fn look(&self, held: &BTreeMap<i32, Reached>) -> Result<(), Error> {
+        self.durability.look(&self.positions).await?;
         for (partition, reached) in held.iter().filter(|(_, reached)| reached.stopped.is_none()) {
-            let stored = self.store.position(&self.group, *partition).await?.unwrap_or_default();
+            let stored = self.positions.read(&self.group, *partition).await?.unwrap_or_default();
             if stored.applied < reached.position {
                 let (there, position) = (stored.applied, reached.position);
                 let reason = format!("partition {partition} was at {position}, and the store says {there}");

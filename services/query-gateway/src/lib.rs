@@ -16,7 +16,8 @@ mod zeros;
 use edge::process::{Addresses, Process};
 use toolkit::lifecycle::Lifecycle;
 
-use ask::{Questions, Stores};
+use ask::Questions;
+pub use ask::{ReadModelHandle, Stores};
 pub use config::{Config, QueriesConfig, SERVICE};
 
 /// A gateway that listens; it serves as soon as it is built.
@@ -27,22 +28,28 @@ pub struct Application {
 }
 
 impl Application {
-    /// Binds all ports and begins to serve. The stores need not be there: readiness tells when they are.
+    /// Binds all ports and begins to serve from servers. They need not be there: readiness tells when they are.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let stores = Stores::new(&config);
+        let application = Self::build_on(&config, stores.clone()).await?;
+        stores.connect(&config, &application.process.lifecycle);
+        Ok(application)
+    }
+
+    /// Binds all ports and begins to serve from these parts.
+    pub async fn build_on(config: &Config, stores: Stores) -> anyhow::Result<Self> {
         config.check()?;
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
         let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         zeros::show(telemetry);
-        let stores = Stores::new(&config);
         let metrics = ask::Metrics::new(&telemetry.meter());
-        let questions = Questions::new(stores.clone(), config.queries.clone(), metrics);
+        let questions = Questions::new(stores, config.queries.clone(), metrics);
         let addresses = Addresses {
             ops: process.ops,
-            http: http::serve(&config, questions.clone(), lifecycle, telemetry)?,
-            grpc: grpc::serve(&config, questions, lifecycle, telemetry).await?,
+            http: http::serve(config, questions.clone(), lifecycle, telemetry)?,
+            grpc: grpc::serve(config, questions, lifecycle, telemetry).await?,
         };
-        stores.connect(&config, lifecycle);
         Ok(Self { process, addresses })
     }
 }

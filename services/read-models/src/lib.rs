@@ -1,14 +1,17 @@
 //! The read models: what the catalog's events are folded into, and the questions the rows answer.
 //!
-//! One folder per read model, all alike: `fold.rs` is pure (state and event in, next state and row changes out), `store.rs`
-//! writes and loads the rows, `query.rs` answers questions. [`model`] says what a read model is and [`projection`] holds the rules
-//! that make at-least-once delivery have exactly-once effect.
+//! One folder per read model, all alike: `fold.rs` is pure (state and event in, next state and row changes out), the declared
+//! tables or mapping lie beside it, `query.rs` holds the questions and the port that they ask through, and one file per adapter
+//! (`cql.rs`, `elastic.rs`) writes and reads the rows. [`ReadModel`] lists them, [`model`] says what one is, and [`projection`]
+//! holds the rules that make at-least-once delivery have exactly-once effect.
 //!
 //! Promises: rows depend on the effective events only, never on clocks, batch boundaries, restarts or redelivery.
 //!
 //! Start at `products/`; CONTRIBUTING.md walks through a new one.
 
+mod all;
 mod cql_time;
+pub mod declared;
 pub mod error;
 pub mod history;
 pub mod model;
@@ -17,25 +20,28 @@ pub mod positions;
 pub mod products;
 pub mod projection;
 pub mod search;
+pub mod servers;
 pub mod stored;
-pub mod stores;
 #[cfg(test)]
 mod testing;
 
 /// The values that questions and answers are made of.
 pub use domain::{CategoryPath, Currency, Event, FoldError, ProductId, Status, Version};
 
+pub use all::{Adapter, ReadModel, Unknown, Visitor};
+pub use declared::Generation;
 pub use error::{Error, QueryError};
 pub use page::{Page, PageRequest};
+pub use servers::Servers;
 pub use stored::StoredProduct;
 
-/// The read models there are, by the name used in group ids, configuration and `projector --read-model`.
-pub const ALL: [&str; 3] = [products::NAME, history::NAME, search::NAME];
+/// What a port answers in its time. On the heap: the drivers' futures are many kilobytes.
+pub type Answer<'a, T> = futures::future::BoxFuture<'a, Result<T, QueryError>>;
 
-/// The generation this build reads and writes: part of table names, index names and group ids.
-pub const GENERATION: u32 = 1;
+/// Questions that can say how far their read model is.
+pub trait Asked: Clone + std::fmt::Debug + Send + Sync + 'static {
+    const READ_MODEL: ReadModel;
 
-/// The consumer group of a read model's current generation: `<prefix>.<read model>.g<generation>`.
-pub fn group_id(prefix: &str, read_model: &str) -> String {
-    format!("{prefix}.{read_model}.g{GENERATION}")
+    /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
 }

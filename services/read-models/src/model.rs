@@ -11,7 +11,8 @@ use domain::{FoldError, ProductId, Version};
 use toolkit::retry::{GaveUp, Retry};
 use uuid::Uuid;
 
-use crate::Error;
+use crate::declared::Declared;
+use crate::{Error, Generation};
 
 /// What a read model sees.
 pub use contract::effective::{EffectiveEvent as Recorded, LogPosition as Place, Meta};
@@ -24,7 +25,7 @@ pub struct Head {
 }
 
 /// What a read model must remember of a product to fold its next event: the product's state row.
-pub trait State: Clone + Debug + Send + Sync + 'static {
+pub trait State: Clone + Debug + PartialEq + Send + Sync + 'static {
     fn product(&self) -> &ProductId;
     fn head(&self) -> Head;
     /// About how many bytes it takes in memory.
@@ -32,24 +33,32 @@ pub trait State: Clone + Debug + Send + Sync + 'static {
 }
 
 /// A pure fold: state and event in, next state and changes of further rows out.
-pub trait ReadModel: Debug + Send + Sync + Sized + 'static {
-    const NAME: &'static str;
+pub trait Fold: Clone + Debug + Send + Sync + Sized + 'static {
+    /// The read model that it builds.
+    const DECLARED: &'static Declared;
     type State: State;
     /// The key of a further row.
     type Key: Clone + Debug + Eq + Hash + Send + Sync;
     /// The whole content of a further row.
-    type Row: Clone + Debug + Send + Sync;
+    type Row: Clone + Debug + PartialEq + Send + Sync;
 
     /// Folds a record into the state of its product, whose next version it is.
     fn fold(state: Option<Self::State>, record: &Recorded) -> Result<Folded<Self>, FoldError>;
 
     /// The rows to write again because of a record whose version `state` has seen already.
     fn again(state: &Self::State, record: &Recorded) -> Vec<RowChange<Self>>;
+
+    /// The state as a further row tells it, of when that row's event was the newest; see [`rewound`].
+    #[cfg(test)]
+    const TOLD_BY: Option<ToldBy<Self>> = None;
 }
+
+#[cfg(test)]
+pub(crate) type ToldBy<M> = fn(&<M as Fold>::Key, &<M as Fold>::Row) -> <M as Fold>::State;
 
 /// What a record makes of a state.
 #[derive(Debug, Clone)]
-pub struct Folded<M: ReadModel> {
+pub struct Folded<M: Fold> {
     pub state: M::State,
     /// Each key at most once: the row to put there, or `None` to delete what is there.
     pub changes: Vec<(M::Key, Option<M::Row>)>,
@@ -57,7 +66,7 @@ pub struct Folded<M: ReadModel> {
 
 /// A row to put, or (`None`) to delete, because of the event that gave its product this version.
 #[derive(Debug, Clone)]
-pub struct RowChange<M: ReadModel> {
+pub struct RowChange<M: Fold> {
     pub key: M::Key,
     pub product: ProductId,
     pub version: Version,
@@ -66,12 +75,12 @@ pub struct RowChange<M: ReadModel> {
 
 /// What a batch of records changes: at most one change per row key, and the last state per product.
 #[derive(Debug)]
-pub struct Writes<M: ReadModel> {
+pub struct Writes<M: Fold> {
     pub rows: Vec<RowChange<M>>,
     pub states: Vec<M::State>,
 }
 
-impl<M: ReadModel> Writes<M> {
+impl<M: Fold> Writes<M> {
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.states.is_empty()
     }
@@ -88,6 +97,12 @@ pub struct Wanted {
     pub product: ProductId,
     pub version: Version,
     pub event_id: Uuid,
+}
+
+/// The state to fold the wanted record on, where the product's state has passed its version and rows tell earlier ones: the
+/// one with the version before. Of another event with the same version the projection has to see that.
+pub(crate) fn rewound<S: State>(wanted: &Wanted, before: Option<S>, same: Option<S>) -> Option<S> {
+    same.filter(|same| same.head().event_id != wanted.event_id).or(before)
 }
 
 impl From<&Recorded> for Wanted {
@@ -109,7 +124,9 @@ pub struct Position {
 pub type Starts = std::collections::BTreeMap<String, String>;
 
 /// Where a read model's rows lie. A write takes effect only if it is newer, by version, than what is there.
-pub trait Store<M: ReadModel>: Clone + Debug + Send + Sync + 'static {
+pub trait Store<M: Fold>: Clone + Debug + Send + Sync + 'static {
+    type Positions: Positions;
+
     /// The products' states, in their order: just before the wanted version where the store can tell, else as they are.
     fn load(&self, wanted: &[Wanted]) -> impl Future<Output = Result<Vec<Option<M::State>>, Error>> + Send;
 
@@ -120,15 +137,21 @@ pub trait Store<M: ReadModel>: Clone + Debug + Send + Sync + 'static {
         retry: &Retry,
     ) -> impl Future<Output = Result<(), GaveUp<Error>>> + Send;
 
+    /// How far it has come.
+    fn positions(&self) -> &Self::Positions;
+}
+
+/// How far groups have come, told beside the rows of one read model; and what becomes of the store that holds both.
+pub trait Positions: Clone + Debug + Send + Sync + 'static {
     /// How far the group has come with the partition; `None`: it never wrote a position.
-    fn position(
+    fn read(
         &self,
         group: &str,
         partition: i32,
     ) -> impl Future<Output = Result<Option<Position>, Error>> + Send;
 
     /// Says that everything below the position is applied and written. A lower position than the stored one is no change.
-    fn write_position(
+    fn write(
         &self,
         group: &str,
         partition: i32,
@@ -141,4 +164,12 @@ pub trait Store<M: ReadModel>: Clone + Debug + Send + Sync + 'static {
     /// When each process of the store that answers was started: another value after each start. `None` if the store does not
     /// tell; an error if none answers.
     fn starts(&self) -> impl Future<Output = Result<Option<Starts>, Error>> + Send;
+}
+
+/// Where a read model's rows can lie.
+pub trait Opens<M: Fold>: Clone + Debug + Send + Sync + 'static {
+    type Store: Store<M>;
+
+    /// Opens the store of a generation, to build it. What it needs must be there: `folio stores apply`.
+    fn open(&self, generation: Generation) -> impl Future<Output = Result<Self::Store, Error>> + Send;
 }

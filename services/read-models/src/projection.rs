@@ -9,11 +9,11 @@ use ahash::{AHashMap, AHashSet};
 use domain::{FoldError, ProductId, Version};
 use uuid::Uuid;
 
-use crate::model::{Head, ReadModel, Recorded, RowChange, State, Wanted, Writes};
+use crate::model::{Fold, Head, Recorded, RowChange, State, Wanted, Writes};
 
 /// One partition's states and what the current batch changes. It dies when the partition is revoked.
 #[derive(Debug)]
-pub struct Projection<M: ReadModel> {
+pub struct Projection<M: Fold> {
     states: States<M::State>,
     rows: AHashMap<M::Key, RowChange<M>>,
     changed: AHashSet<ProductId>,
@@ -35,7 +35,7 @@ pub enum Outcome {
     },
 }
 
-impl<M: ReadModel> Projection<M> {
+impl<M: Fold> Projection<M> {
     /// Keeps the states of about `capacity` products, those used last, or of fewer that take about `max_bytes`.
     pub fn new(capacity: usize, max_bytes: usize) -> Self {
         Self { states: States::new(capacity, max_bytes), rows: AHashMap::new(), changed: AHashSet::new() }
@@ -169,4 +169,4 @@ fn size<S: State>(state: Option<&S>) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -77,8 +77,8 @@ pub(crate) struct Node {
     pub(crate) disk: Option<Disk>,
     /// Snapshots on their way to the disk, oldest first.
     unwritten: Vec<Snapshot<Product>>,
-    /// Its state is thrown away for a good reason.
-    pub(crate) expects_discard: bool,
+    /// How often it was told that its tail is worth nothing, and has not thrown its state away yet: it may wait for a schema.
+    pub(crate) tails_lost: u32,
     /// Its tail has failed and was not started again.
     pub(crate) tail_failed: bool,
 }
@@ -131,7 +131,7 @@ impl Node {
             reported: Vec::new(),
             disk: birth.disk,
             unwritten: Vec::new(),
-            expects_discard: false,
+            tails_lost: 0,
             tail_failed: false,
         }
     }
@@ -147,7 +147,7 @@ impl Node {
 
     /// The log says that its tail is worth nothing, while old signals are still in the inbox.
     pub(crate) fn lose_tail(&mut self, now_ms: u64, written: &Written) {
-        self.expects_discard = true;
+        self.tails_lost += 1;
         self.feed(now_ms, Signal::TailFailed { partition: P, error: TailError::OutOfRange }, written);
     }
 
@@ -158,7 +158,7 @@ impl Node {
         self.reported.clear();
         // What was taken before is written where nobody finds it.
         self.unwritten.clear();
-        self.expects_discard = false;
+        self.tails_lost = self.tails_lost.saturating_sub(1);
         if let Some(disk) = &mut self.disk {
             // It is empty now.
             disk.is_false = false;

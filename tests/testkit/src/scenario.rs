@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use adapter_cql::Cql;
 use adapter_kafka::read_topic;
-use adapter_search::Search;
 use anyhow::ensure;
+use cli::commands::stores::{self, GENERATION};
+use read_models::ReadModel;
 use read_models::positions::AllPositions;
 use serde_json::{Value, json};
 
@@ -64,17 +64,15 @@ fn life(number: usize) -> Vec<Value> {
 /// # Errors
 /// If a server does not answer.
 pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()> {
-    let cql = Cql::connect(&system.config.cql).await?;
-    let search = Search::connect(&system.config.search).await?;
-    let stored = AllPositions::open(&cql, &search).await?;
+    let stored = AllPositions::open(&stores::servers(&system.config), GENERATION).await?;
     let log = read_topic(&system.config.kafka, system.topic()).await?;
     let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
-    for read_model in read_models::ALL {
-        let group = read_models::group_id(group_prefix, read_model);
+    for read_model in ReadModel::ALL {
+        let group = read_model.group_id(group_prefix, GENERATION);
         let positions = async || {
             let mut positions = BTreeMap::new();
             for partition in ends.keys() {
-                let position = stored.read(read_model, &group, *partition).await;
+                let position = stored.read(*read_model, &group, *partition).await;
                 positions.insert(*partition, position.unwrap_or_default().applied);
             }
             positions

@@ -10,6 +10,7 @@ use cli::commands::{schemas, stores, topics};
 use cli::config::Config;
 use cli::system::{Listens, Names, Plan, Planner, Service};
 use local_servers::Addresses;
+use read_models::ReadModel;
 
 use crate::servers::{servers, test_prefix};
 
@@ -144,7 +145,7 @@ impl System {
     ///
     /// # Errors
     /// If it does not become ready.
-    pub async fn projector(&mut self, read_model: &str) -> anyhow::Result<Started> {
+    pub async fn projector(&mut self, read_model: ReadModel) -> anyhow::Result<Started> {
         let plan = self.planner.projector(read_model, self.running.len())?;
         self.start_ready(plan).await
     }
@@ -163,8 +164,8 @@ impl System {
     /// If one does not become ready.
     pub async fn projectors_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Vec<Started>> {
         let mut started = Vec::new();
-        for read_model in read_models::ALL {
-            let (mut plan, listens) = self.planner.projector(read_model, self.running.len())?;
+        for read_model in ReadModel::ALL {
+            let (mut plan, listens) = self.planner.projector(*read_model, self.running.len())?;
             plan.environment.extend(settings.iter().map(variable));
             started.push(self.start((plan, listens))?);
         }

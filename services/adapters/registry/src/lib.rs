@@ -2,7 +2,7 @@
 //!
 //! Promises: an error says whether trying again can help; a schema that is not registered yet may come.
 //!
-//! Start at [`Registry::new`].
+//! Start at [`HttpRegistry`].
 
 mod config;
 mod error;

@@ -228,7 +228,7 @@ struct Shards {
 }
 
 impl Shards {
-    /// Our indices have one primary shard (see `deploy/search`): one that took part is the whole, and while it starts none
+    /// Our indices have one primary shard (they are declared so): one that took part is the whole, and while it starts none
     /// does, which is no failure to the server. Replicas that are not assigned count in the total only.
     fn whole(&self, request: String) -> Result<(), SearchError> {
         if self.failed == 0 && self.successful > 0 {

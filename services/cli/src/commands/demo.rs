@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use adapter_kafka::read_topic;
 use anyhow::{Context, bail};
+use read_models::ReadModel;
 use read_models::positions::AllPositions;
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::{import, stores, up, verify};
+use super::stores::{self, GENERATION};
+use super::{import, up, verify};
 use crate::say::say;
 
 /// All of an import must be visible in every store this long after it began, even on a slow machine.
@@ -50,18 +52,18 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
 /// Waits until every read model has applied all of the log, with a bar; then makes it searchable.
 async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
     let config = system.config();
-    let (cql, search) = stores::connect(&config).await?;
-    let positions = AllPositions::open(&cql, &search).await?;
+    let servers = stores::servers(&config);
+    let positions = AllPositions::open(&servers, GENERATION).await?;
     let log = read_topic(&config.kafka, &config.topic).await?;
     let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
     let all: i64 = ends.values().sum();
-    for read_model in read_models::ALL {
-        let group = read_models::group_id(&system.names.group_prefix, read_model);
-        let bar = import::bar(read_model, all as u64);
+    for read_model in ReadModel::ALL {
+        let group = read_model.group_id(&system.names.group_prefix, GENERATION);
+        let bar = import::bar(read_model.name(), all as u64);
         loop {
             let mut applied = 0;
             for (partition, end) in &ends {
-                applied += positions.read(read_model, &group, *partition).await?.applied.min(*end);
+                applied += positions.read(*read_model, &group, *partition).await?.applied.min(*end);
             }
             bar.set_position(applied as u64);
             if applied >= all {
@@ -80,7 +82,8 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
             began.elapsed().as_secs_f64()
         );
     }
-    let found = verify::documents(&search).await?;
+    let search = ReadModel::Search.declared();
+    let found = verify::rows(&servers, search, &search.tables[0]).await?;
     say!("and {found} products can be searched after {:.1} s", began.elapsed().as_secs_f64());
     Ok(())
 }

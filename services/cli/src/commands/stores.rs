@@ -1,22 +1,20 @@
 //! `folio stores`: tables and indices of the read models.
 
-use adapter_cql::Cql;
-use adapter_search::Search;
 use anyhow::bail;
-use read_models::stores;
+use read_models::{Generation, ReadModel, Servers};
 
 use crate::config::Config;
 use crate::say::say;
+
+/// The generation that the tool looks after.
+pub const GENERATION: Generation = Generation::FIRST;
 
 /// Creates what is missing.
 ///
 /// # Errors
 /// If a store cannot be reached, or holds something of another shape.
 pub async fn apply(config: &Config) -> anyhow::Result<()> {
-    let (cql, search) = connect(config).await?;
-    let mut applied = stores::apply_cql(&cql, &config.cql.replication).await?;
-    applied.extend(stores::apply_search(&search).await?);
-    for one in applied {
+    for one in servers(config).apply(ReadModel::ALL, GENERATION).await? {
         say!("{}: {}", one.what, if one.created { "created" } else { "as declared" });
     }
     Ok(())
@@ -27,9 +25,7 @@ pub async fn apply(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// If something is missing: what.
 pub async fn check(config: &Config) -> anyhow::Result<()> {
-    let (cql, search) = connect(config).await?;
-    let mut missing = stores::check_cql(&cql).await?;
-    missing.extend(stores::check_search(&search).await?);
+    let missing = servers(config).missing(ReadModel::ALL, GENERATION).await?;
     if missing.is_empty() {
         say!("all tables and indices are as declared");
         return Ok(());
@@ -37,8 +33,7 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     bail!("missing: {}; run `folio stores apply`", missing.join(", "))
 }
 
-pub(crate) async fn connect(config: &Config) -> anyhow::Result<(Cql, Search)> {
-    let cql = Cql::connect(&config.cql).await?;
-    let search = Search::connect(&config.search).await?;
-    Ok((cql, search))
+/// The servers that hold the read models.
+pub fn servers(config: &Config) -> Servers {
+    Servers::new(&config.cql, &config.search)
 }

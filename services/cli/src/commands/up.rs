@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use adapter_kafka::Profile;
 use anyhow::{Context, bail};
 use local_servers::{Addresses, Stack, down_servers, up_servers};
+use read_models::ReadModel;
 use serde::{Deserialize, Serialize};
 
 use super::{schemas, stores, topics};
@@ -159,8 +160,8 @@ fn plan(addresses: &Addresses, dir: &Path) -> anyhow::Result<System> {
     let (command_plan, command_service) = planner.command_service(1)?;
     let (query_plan, query_gateway) = planner.query_gateway(1)?;
     let mut plans = vec![command_plan];
-    for read_model in read_models::ALL {
-        plans.push(planner.projector(read_model, 1)?.0);
+    for read_model in ReadModel::ALL {
+        plans.push(planner.projector(*read_model, 1)?.0);
     }
     plans.push(query_plan);
     let services = plans.into_iter().map(not_started).collect();

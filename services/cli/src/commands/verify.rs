@@ -1,12 +1,13 @@
-//! `folio verify`: are there as many products in every store as the log says? Changes nothing.
+//! `folio verify`: are there as many rows in every store as the log says? Changes nothing.
 
 use adapter_cql::{Cql, PageState};
 use adapter_kafka::read_topic;
-use adapter_search::Search;
 use anyhow::bail;
 use event_reader::Audit;
+use read_models::declared::{Declared, Holds, On, Table};
+use read_models::{ReadModel, Servers};
 
-use super::stores;
+use super::stores::{self, GENERATION};
 use crate::config::Config;
 use crate::say::say;
 
@@ -14,22 +15,18 @@ use crate::say::say;
 #[derive(Clone, Debug)]
 pub struct Counts {
     pub log: Audit,
-    /// Rows by id, deleted products included.
-    pub products: u64,
-    /// Rows of the category lists.
-    pub listed: u64,
-    /// Events in the history.
-    pub history: u64,
-    /// Documents, deleted products included.
-    pub search: u64,
+    /// The rows or documents of each table of each read model.
+    pub tables: Vec<(ReadModel, Table, u64)>,
 }
 
 impl Counts {
     /// Do the stores hold what the log says?
     pub fn agree(&self) -> bool {
-        self.products == self.log.products
-            && self.search == self.log.products
-            && self.history == self.log.effective
+        self.tables.iter().all(|(_, table, rows)| match table.holds {
+            Holds::Products => *rows == self.log.products,
+            Holds::Events => *rows == self.log.effective,
+            Holds::Some => true,
+        })
     }
 }
 
@@ -53,15 +50,16 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// If a server cannot be reached.
 pub async fn count(config: &Config) -> anyhow::Result<Counts> {
-    let (cql, search) = stores::connect(config).await?;
+    let servers = stores::servers(config);
     let log = read_topic(&config.kafka, &config.topic).await?.audit(|_, _, _| {}).await?;
-    Ok(Counts {
-        log,
-        products: rows(&cql, "products").await?,
-        listed: rows(&cql, "products_by_category").await?,
-        history: rows(&cql, "history").await?,
-        search: documents(&search).await?,
-    })
+    let mut tables = Vec::new();
+    for read_model in ReadModel::ALL {
+        let declared = read_model.declared();
+        for table in declared.tables {
+            tables.push((*read_model, *table, rows(&servers, declared, table).await?));
+        }
+    }
+    Ok(Counts { log, tables })
 }
 
 pub(crate) fn print(counts: &Counts) {
@@ -69,18 +67,26 @@ pub(crate) fn print(counts: &Counts) {
     say!(
         "Kafka           {products} products in {effective} effective records ({records} records, {void} void, {garbage} garbage, {violations} violations)"
     );
-    say!(
-        "ScyllaDB        {} products, {} in category lists, {} events of history",
-        counts.products,
-        counts.listed,
-        counts.history
-    );
-    say!("Elasticsearch   {} products", counts.search);
+    for (read_model, table, rows) in &counts.tables {
+        say!("{read_model:16}{rows} in {}", table.name);
+    }
 }
 
-/// Counts the rows of a table by reading their keys page by page, which a large table allows and `COUNT(*)` does not.
-pub(crate) async fn rows(cql: &Cql, table: &str) -> anyhow::Result<u64> {
-    let table = format!("{table}_g{}", read_models::GENERATION);
+/// Counts the rows of a table, or the documents of an index.
+pub(crate) async fn rows(servers: &Servers, declared: &Declared, table: &Table) -> anyhow::Result<u64> {
+    match declared.on {
+        On::Cql(_) => keys(servers.cql().await?, &table.on_cql(GENERATION)).await,
+        On::Search { index, .. } => {
+            let search = servers.search().await?;
+            let index = index.index(search.prefix(), GENERATION.get());
+            search.refresh(&index).await?;
+            Ok(search.count(&index).await?)
+        }
+    }
+}
+
+/// Counts by reading the keys page by page, which a large table allows and `COUNT(*)` does not.
+async fn keys(cql: &Cql, table: &str) -> anyhow::Result<u64> {
     let keys = cql.prepare(&format!("SELECT product_id FROM {{keyspace}}.{table}")).await?;
     let mut count = 0;
     let mut from = Some(PageState::default());
@@ -90,10 +96,4 @@ pub(crate) async fn rows(cql: &Cql, table: &str) -> anyhow::Result<u64> {
         from = next;
     }
     Ok(count)
-}
-
-pub(crate) async fn documents(search: &Search) -> anyhow::Result<u64> {
-    let index = read_models::search::INDEX.index(search.prefix(), read_models::GENERATION);
-    search.refresh(&index).await?;
-    Ok(search.count(&index).await?)
 }

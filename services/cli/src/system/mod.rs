@@ -5,6 +5,7 @@ mod service;
 use std::path::{Path, PathBuf};
 
 use local_servers::{Addresses, free_port};
+use read_models::ReadModel;
 use serde::{Deserialize, Serialize};
 
 pub use service::{Plan, Service, binaries};
@@ -90,7 +91,7 @@ impl Planner {
     ///
     /// # Errors
     /// If there is no free port.
-    pub fn projector(&self, read_model: &str, number: usize) -> anyhow::Result<(Plan, Listens)> {
+    pub fn projector(&self, read_model: ReadModel, number: usize) -> anyhow::Result<(Plan, Listens)> {
         let listens = listens(false)?;
         let mut environment = self.kafka();
         environment.extend(self.registry());
@@ -98,7 +99,10 @@ impl Planner {
         environment.extend(variables([("GROUP_PREFIX", &self.names.group_prefix)]));
         environment.extend(listen(&listens));
         let name = format!("projector-{read_model}-{number}");
-        Ok((self.plan(&name, "projector", &["--read-model", read_model], environment, &listens), listens))
+        Ok((
+            self.plan(&name, "projector", &["--read-model", read_model.name()], environment, &listens),
+            listens,
+        ))
     }
 
     /// A query gateway; `number` tells instances apart.

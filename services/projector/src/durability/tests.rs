@@ -1,11 +1,9 @@
 use std::collections::VecDeque;
 
 use adapter_search::SearchError;
-use read_models::model::{Position, Wanted, Writes};
-use read_models::search::SearchModel;
-use read_models::{Error, StoredProduct};
+use read_models::Error;
+use read_models::model::Position;
 use std::sync::Arc;
-use toolkit::retry::{GaveUp, Retry};
 
 use super::*;
 
@@ -21,20 +19,12 @@ fn starts(text: &str) -> Starts {
     text.split_whitespace().map(|it| (it[..1].to_owned(), it[1..].to_owned())).collect()
 }
 
-impl Store<SearchModel> for Told {
-    async fn load(&self, _wanted: &[Wanted]) -> Result<Vec<Option<StoredProduct>>, Error> {
-        Ok(Vec::new())
-    }
-
-    async fn write(&self, _writes: Writes<SearchModel>, _retry: &Retry) -> Result<(), GaveUp<Error>> {
-        Ok(())
-    }
-
-    async fn position(&self, _group: &str, _partition: i32) -> Result<Option<Position>, Error> {
+impl Positions for Told {
+    async fn read(&self, _group: &str, _partition: i32) -> Result<Option<Position>, Error> {
         Ok(None)
     }
 
-    async fn write_position(&self, _group: &str, _partition: i32, _position: Position) -> Result<(), Error> {
+    async fn write(&self, _group: &str, _partition: i32, _position: Position) -> Result<(), Error> {
         Ok(())
     }
 

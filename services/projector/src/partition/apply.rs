@@ -1,7 +1,7 @@
 //! From events to changed states: load, fold; and what does not fit is put right.
 
 use ledger::{Offset, RecordKey};
-use read_models::model::{ReadModel, Recorded, State, Store, Wanted};
+use read_models::model::{Fold, Recorded, State, Store, Wanted};
 use read_models::projection::Outcome;
 use read_models::{ProductId, Version};
 
@@ -14,7 +14,7 @@ const LOADED_BYTES: usize = 16 << 20;
 /// How large a state is taken to be while none was loaded: careful, as the first load teaches better.
 pub(super) const UNKNOWN_STATE_BYTES: usize = 64 << 10;
 
-impl<M: ReadModel, S: Store<M>> Task<M, S> {
+impl<M: Fold, S: Store<M>> Task<M, S> {
     /// Loads the missing states of the first events; of how many: of all, unless the states are large.
     pub(super) async fn load_first(&mut self, events: &[Recorded]) -> Result<usize, End> {
         let (mut events_done, mut bytes) = (0, 0);

@@ -2,7 +2,7 @@
 
 use event_reader::{Judged, Undecoded};
 use ledger::{LogRecord, Offset, RecordKey};
-use read_models::model::{ReadModel, Recorded, Store};
+use read_models::model::{Fold, Recorded, Store};
 
 use super::Task;
 use super::stop::{End, Stop};
@@ -13,7 +13,7 @@ const TOGETHER: usize = 2_000;
 const REPAIR_DECODING: &str = "later events of the partition wait behind it: deploy a projector that can read it, then restart; \
                                the event itself is part of history and stays";
 
-impl<M: ReadModel, S: Store<M>> Task<M, S> {
+impl<M: Fold, S: Store<M>> Task<M, S> {
     /// The records that count, or skip versions.
     pub(super) async fn judged<'r>(&mut self, records: &'r [LogRecord]) -> Result<Vec<Judged<'r>>, End> {
         let position = records.first().map_or(0, |record| record.offset);

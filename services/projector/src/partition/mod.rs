@@ -20,7 +20,7 @@ use event_reader::{Decoder, PartitionReader};
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset};
 use read_models::ProductId;
-use read_models::model::{Position, ReadModel, Store};
+use read_models::model::{Fold, Position, Positions, Store};
 use read_models::projection::Projection;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -66,7 +66,7 @@ pub(crate) struct Batch {
 
 /// The task of one claim of one partition. All it knows dies with it.
 #[derive(Debug)]
-pub(crate) struct Task<M: ReadModel, S: Store<M>> {
+pub(crate) struct Task<M: Fold, S: Store<M>> {
     context: Arc<Context<M, S>>,
     claim: Claim,
     stop: CancellationToken,
@@ -89,7 +89,7 @@ pub(crate) struct Task<M: ReadModel, S: Store<M>> {
     repaired: BTreeSet<ProductId>,
 }
 
-impl<M: ReadModel, S: Store<M>> Task<M, S> {
+impl<M: Fold, S: Store<M>> Task<M, S> {
     /// `stop` ends the task after the batch it is at, or while it waits for something that is away.
     pub(crate) fn new(context: Arc<Context<M, S>>, claim: Claim, stop: CancellationToken) -> Self {
         let retry = Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
@@ -230,7 +230,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         };
         let (context, claim) = (&self.context, self.claim);
         let reached = Position { applied: position, durable };
-        let write = || context.store.write_position(&context.group, claim.partition.0, reached);
+        let write = || context.store.positions().write(&context.group, claim.partition.0, reached);
         self.store_retry.run("write the position", write).await.map_err(|e| End::of_store(e, position))?;
         self.look_after_failure(position).await?;
         let (context, claim) = (&self.context, self.claim);

@@ -7,7 +7,7 @@ use event_reader::feed::{Error, RangeBatch};
 use event_reader::{Judged, PartitionReader, Undecoded};
 use ledger::{LogRecord, Offset, Subject};
 use read_models::ProductId;
-use read_models::model::{ReadModel, Recorded, Store};
+use read_models::model::{Fold, Recorded, Store};
 use read_models::projection::Outcome;
 use tokio::sync::mpsc::Receiver;
 use toolkit::retry::{GaveUp, Transient};
@@ -38,9 +38,10 @@ pub(super) struct Misfit<'e> {
     pub(super) diverged: Option<(&'e Recorded, Uuid)>,
 }
 
-impl<M: ReadModel, S: Store<M>> Task<M, S> {
-    /// Builds the rows of these products, in the order of the log, anew from all their events below `to`, the end of the batch, and judges their records
-    /// as a writer does from then on. An event that cannot be applied is the end; so are rows of another log, which stay.
+impl<M: Fold, S: Store<M>> Task<M, S> {
+    /// Builds the rows of these products, given in the order of the log, anew from all their events below `to`, the end of the
+    /// batch, and judges their records as a writer does from then on. An event that cannot be applied is the end; so are rows of
+    /// another log, which stay.
     pub(super) async fn repair(&mut self, misfits: &[Misfit<'_>], to: Offset) -> Result<Option<Stop>, End> {
         let (group, partition) = (&self.context.group, self.claim.partition.0);
         let first = misfits.first().map_or("", |it| it.product.as_str());

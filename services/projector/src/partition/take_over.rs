@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ledger::Offset;
-use read_models::model::{Position, ReadModel, Store};
+use read_models::model::{Fold, Position, Positions, Store};
 use toolkit::retry::GaveUp;
 
 use super::Task;
@@ -12,7 +12,7 @@ use super::stop::End;
 /// How often a table or an index that is not there is looked for.
 const MISSING: Duration = Duration::from_secs(1);
 
-impl<M: ReadModel, S: Store<M>> Task<M, S> {
+impl<M: Fold, S: Store<M>> Task<M, S> {
     /// Whether the claim begins where it has to; else another comes that does. The position beside the rows is the truth: rows
     /// that were lost are built again from where they were, and whoever had the partition before may have met a store that
     /// forgot what it acknowledged last. The group's offset may be set back by hand, to apply everything again.
@@ -54,12 +54,13 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
 
     /// The stored position. A table or an index that is not there is waited for, and said to be missing meanwhile.
     async fn stored(&self) -> Result<Position, End> {
-        let (store, group, partition) = (&self.context.store, &self.context.group, self.claim.partition.0);
+        let positions = self.context.store.positions();
+        let (group, partition) = (&self.context.group, self.claim.partition.0);
         let mut is_told = false;
         loop {
             let read = || async {
-                store.is_there().await?;
-                store.position(group, partition).await
+                positions.is_there().await?;
+                positions.read(group, partition).await
             };
             match self.store_retry.run("read the position", read).await {
                 Ok(position) => return Ok(position.unwrap_or_default()),
@@ -84,7 +85,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
 
     /// If a request has failed: looks whether the store was started anew, as soon as it is there.
     pub(super) async fn look_after_failure(&self, position: Offset) -> Result<(), End> {
-        let (durability, store) = (&self.context.durability, &self.context.store);
+        let (durability, store) = (&self.context.durability, self.context.store.positions());
         if durability.has_failed() {
             let looked = self.store_retry.run("look at the store", || durability.look(store)).await;
             looked.map_err(|e| End::of_store(e, position))?;

@@ -31,7 +31,7 @@ pub(crate) use faults::{Fault, Faults};
 pub(crate) use freshness::Freshness;
 pub(crate) use metrics::Metrics;
 pub(crate) use moment::Moment;
-pub(crate) use stores::Stores;
+pub use stores::{ReadModelHandle, Stores};
 
 use crate::config::QueriesConfig;
 use limits::MAX_SUGGESTIONS;
@@ -55,7 +55,7 @@ impl Questions {
     /// Must be called on the runtime of the process.
     pub(crate) fn new(stores: Stores, config: QueriesConfig, metrics: Metrics) -> Self {
         let quotas = Quotas::new(&config);
-        let progress = Progress::new(&stores, &config.group_prefix);
+        let progress = Progress::new(&stores);
         Self { stores, config, metrics, quotas, progress }
     }
 

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
-use read_models::{Version, group_id, history, products, search};
+use read_models::{Asked, ReadModel, Version, search};
 
 use super::flight::Flights;
 use super::freshness::{Look, Wait};
+use super::stores::ReadModelHandle;
 use super::watcher::Watcher;
 use super::{AskError, Stores};
 
@@ -23,30 +24,26 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Must be called on the runtime of the process.
-    pub(super) fn new(stores: &Stores, group_prefix: &str) -> Self {
-        let group = |model: &str| Arc::<str>::from(group_id(group_prefix, model));
-        let (store, name) = (stores.products.clone(), group(products::NAME));
-        let products = Watcher::new(move |partition| {
-            let (store, group) = (store.clone(), name.clone());
-            async move { store.ask(|q| q.position(&group, partition)).await }.boxed()
-        });
-        let (store, name) = (stores.history.clone(), group(history::NAME));
-        let history = Watcher::new(move |partition| {
-            let (store, group) = (store.clone(), name.clone());
-            async move { store.ask(|q| q.position(&group, partition)).await }.boxed()
-        });
-        let (store, name) = (stores.search.clone(), group(search::NAME));
-        let watcher = Watcher::new(move |partition| {
-            let (store, group) = (store.clone(), name.clone());
-            async move { store.ask(|q| q.position(&group, partition)).await }.boxed()
-        });
+    pub(super) fn new(stores: &Stores) -> Self {
         let store = stores.search.clone();
         let refreshes = Flights::new(move || {
             let store = store.clone();
             async move { store.ask(search::Queries::refresh).await }.boxed()
         });
-        Self { products, history, search: SearchProgress::new(watcher, refreshes) }
+        Self {
+            products: watcher(&stores.products),
+            history: watcher(&stores.history),
+            search: SearchProgress::new(watcher(&stores.search), refreshes),
+        }
     }
+}
+
+fn watcher<Q: Asked>(handle: &ReadModelHandle<Q>) -> Watcher<AskError> {
+    let handle = handle.clone();
+    Watcher::new(move |partition| {
+        let handle = handle.clone();
+        async move { handle.position(partition).await }.boxed()
+    })
 }
 
 /// How far `search` has come: what is applied, and what of it can be found.
@@ -76,13 +73,13 @@ impl SearchProgress {
         let position = if self.searchable.is_past(token.partition, token.offset) {
             None
         } else {
-            Some(wait.for_position(search::NAME, &self.watcher).await?)
+            Some(wait.for_position(ReadModel::Search.name(), &self.watcher).await?)
         };
         let look = || async {
             let at = version_of().await?;
             Ok(if at >= token.version { Look::Reached(()) } else { Look::At(Some(at.get())) })
         };
-        let ((), was_there) = wait.until_there(search::NAME, look).await?;
+        let ((), was_there) = wait.until_there(ReadModel::Search.name(), look).await?;
         if was_there && position.is_none() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! Each question's way to wait until its read model shows the write that its consistency token names.
 
-use read_models::{ProductId, StoredProduct, Version, history, products};
+use read_models::{ProductId, ReadModel, StoredProduct, Version};
 
 use super::freshness::{Freshness, Look, Wait};
 use super::quota::Place;
@@ -23,7 +23,7 @@ impl Questions {
             let at = found.as_ref().map_or(Version::NONE, |found| found.product.version);
             Ok(look_for(found, at, asked))
         };
-        self.metrics.waiting(wait.for_row(products::NAME, &self.progress.products, look)).await
+        self.metrics.waiting(wait.for_row(ReadModel::Products.name(), &self.progress.products, look)).await
     }
 
     /// Waits until `history` has come to the token's version of this product.
@@ -39,7 +39,7 @@ impl Questions {
             let head = self.stores.history.ask(|q| q.head(id)).await?;
             Ok(look_for((), head.map_or(Version::NONE, |head| head.version), asked))
         };
-        self.metrics.waiting(wait.for_row(history::NAME, &self.progress.history, look)).await
+        self.metrics.waiting(wait.for_row(ReadModel::History.name(), &self.progress.history, look)).await
     }
 
     /// Waits until lists of `products` show the token's write: its partition is applied, and its rows are there.
@@ -55,8 +55,8 @@ impl Questions {
             Ok(if is_there.await? { Look::Reached(()) } else { Look::At(None) })
         };
         let waited = async {
-            wait.for_position(products::NAME, &self.progress.products).await?;
-            wait.until_there(products::NAME, look).await?;
+            wait.for_position(ReadModel::Products.name(), &self.progress.products).await?;
+            wait.until_there(ReadModel::Products.name(), look).await?;
             Ok(())
         };
         self.metrics.waiting(waited).await

@@ -7,9 +7,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use adapter_cql::Cql;
-use adapter_search::Search;
-use read_models::{QueryError, group_id, history, products, search};
+use read_models::{Asked, Error, Generation, QueryError, ReadModel, Servers, history, products, search};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
@@ -17,84 +15,72 @@ use toolkit::lifecycle::{Dependency, Lifecycle};
 use super::AskError;
 use crate::config::Config;
 
-/// The stores' names, in readiness and in problems: those of their sections of the configuration.
-pub(crate) const CQL: &str = "cql";
-pub(crate) const SEARCH: &str = "search";
+/// The generation that is read.
+const GENERATION: Generation = Generation::FIRST;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Every read model's questions.
+/// The parts that the gateway stands on: every read model's questions.
 #[derive(Clone, Debug)]
-pub(crate) struct Stores {
-    pub(crate) products: Store<products::Queries>,
-    pub(crate) history: Store<history::Queries>,
-    pub(crate) search: Store<search::Queries>,
+pub struct Stores {
+    pub products: ReadModelHandle<products::Queries>,
+    pub history: ReadModelHandle<history::Queries>,
+    pub search: ReadModelHandle<search::Queries>,
 }
 
 impl Stores {
-    /// Stores that nobody has connected to yet.
-    pub(crate) fn new(config: &Config) -> Self {
-        let limit = config.queries.store_timeout();
+    /// Read models that cannot be asked yet; each can when it is opened.
+    pub fn new(config: &Config) -> Self {
         Self {
-            products: Store::new(CQL, limit),
-            history: Store::new(CQL, limit),
-            search: Store::new(SEARCH, limit),
+            products: ReadModelHandle::new(config),
+            history: ReadModelHandle::new(config),
+            search: ReadModelHandle::new(config),
         }
     }
 
-    /// Connects under `lifecycle`, and then keeps asking whether each store is there. A read model whose tables are missing
+    /// Connects to servers under `lifecycle`, and then keeps asking whether each is there. A read model whose tables are missing
     /// keeps no other from being read.
     pub(crate) fn connect(&self, config: &Config, lifecycle: &Lifecycle) {
         // The tasks end with the work, not before: requests that drain still need the stores.
         let stop = lifecycle.drained();
         let (readiness, keeper) = (lifecycle.readiness(), self.clone());
-        let connector = |name| Connector::new(readiness.dependency(name), stop.clone(), config);
-        let part = |name| Connector::new(readiness.part(name), stop.clone(), config);
-        let (cql, products, history) = (connector(CQL), part(products::NAME), part(history::NAME));
-        let prefix = &config.queries.group_prefix;
-        let (of_products, of_history) = (group_id(prefix, products::NAME), group_id(prefix, history::NAME));
-        let settings = config.cql.clone();
+        let connector = |dependency| Connector {
+            dependency,
+            stop: stop.clone(),
+            interval: config.queries.probe_interval(),
+        };
+        let part = |read_model: ReadModel| connector(readiness.part(read_model.name()));
+        let cql = connector(readiness.dependency(self.products.store));
+        let (products, history) = (part(ReadModel::Products), part(ReadModel::History));
+        let search = connector(readiness.dependency(self.search.store));
+        let servers = Servers::new(&config.cql, &config.search);
+        let on_cql = servers.clone();
         lifecycle.spawn_support("cql connection", async move {
-            let connected = cql.open(|| async { Cql::connect(&settings).await.map_err(whole) }).await;
+            let connected = cql.open(|| async { on_cql.cql().await.cloned() }).await;
             let Some(session) = connected else { return Ok(()) };
-            let opened = async {
-                let open = || async { products::Queries::open(&session).await.map_err(whole) };
-                if let Some(queries) = products.open(open).await {
-                    keeper.products.opened(queries);
-                    products.up();
-                }
-            };
-            let history_opened = async {
-                let open = || async { history::Queries::open(&session).await.map_err(whole) };
-                if let Some(queries) = history.open(open).await {
-                    keeper.history.opened(queries);
-                    history.up();
-                }
-            };
+            let products_opened = products.part(&keeper.products, || async {
+                Ok(products::Queries::new(products::CqlRows::open(&session, GENERATION).await?))
+            });
+            let history_opened = history.part(&keeper.history, || async {
+                Ok(history::Queries::new(history::CqlRows::open(&session, GENERATION).await?))
+            });
             let look = || async {
-                let products = keeper.products.ask(|q| q.position(&of_products, 0)).await;
                 // A table that is missing keeps nobody from being asked about the other.
-                let Err(why) = products else { return Ok(()) };
-                let of_past = keeper.history.ask(|q| q.position(&of_history, 0)).await;
-                of_past.map(drop).map_err(|_| why.to_string())
+                let Err(why) = keeper.products.position(0).await else { return Ok(()) };
+                keeper.history.position(0).await.map(drop).map_err(|_| why.to_string())
             };
-            tokio::join!(opened, history_opened, cql.keep(look));
+            tokio::join!(products_opened, history_opened, cql.keep(look));
             Ok(())
         });
-        let search = connector(SEARCH);
-        let (keeper, settings) = (self.clone(), config.search.clone());
-        let group = group_id(&config.queries.group_prefix, search::NAME);
+        let handle = self.search.clone();
         lifecycle.spawn_support("search connection", async move {
             let open = || async {
-                let search = Search::connect(&settings).await.map_err(whole)?;
-                Ok(search::Queries::new(&search))
+                Ok(search::Queries::new(search::ServedIndex::new(servers.search().await?, GENERATION)))
             };
             if let Some(queries) = search.open(open).await {
-                keeper.search.opened(queries);
-                let look = || async {
-                    keeper.search.ask(|q| q.position(&group, 0)).await.map_err(|error| error.to_string())
-                };
+                handle.opened(queries);
+                let look = || async { handle.position(0).await.map(drop).map_err(|error| error.to_string()) };
                 search.keep(look).await;
             }
             Ok(())
@@ -102,21 +88,29 @@ impl Stores {
     }
 }
 
-/// One read model's questions, once its store has been reached.
+/// One read model's questions, once it can be asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Store<Q> {
-    name: &'static str,
+pub struct ReadModelHandle<Q> {
+    /// Where its rows lie, as readiness and problems name it.
+    store: &'static str,
+    /// Whose positions tell how far it is.
+    group: Arc<str>,
     limit: Duration,
     queries: Arc<OnceLock<Q>>,
 }
 
-impl<Q> Store<Q> {
-    fn new(name: &'static str, limit: Duration) -> Self {
-        Self { name, limit, queries: Arc::new(OnceLock::new()) }
+impl<Q: Asked> ReadModelHandle<Q> {
+    fn new(config: &Config) -> Self {
+        Self {
+            store: Q::READ_MODEL.declared().on.section(),
+            group: Q::READ_MODEL.group_id(&config.queries.group_prefix, GENERATION).into(),
+            limit: config.queries.store_timeout(),
+            queries: Arc::default(),
+        }
     }
 
-    fn opened(&self, queries: Q) {
-        // Opened once by the one task that connects: a driver re-connects by itself from then on.
+    /// From now on it can be asked. A handle is opened once: a driver re-connects by itself.
+    pub fn opened(&self, queries: Q) {
         drop(self.queries.set(queries));
     }
 
@@ -125,13 +119,17 @@ impl<Q> Store<Q> {
     where
         F: Future<Output = Result<T, QueryError>> + 'a,
     {
-        let unavailable = |why: String| AskError::Unavailable { store: self.name, why };
+        let unavailable = |why: String| AskError::Unavailable { store: self.store, why };
         let queries = self.queries.get().ok_or_else(|| unavailable("not connected yet".to_owned()))?;
-        // On the heap: the drivers' futures are many kilobytes, and would be moved through every layer above.
-        match timeout(self.limit, Box::pin(question(queries))).await {
-            Ok(answer) => answer.map_err(|error| AskError::of_query(self.name, error)),
+        match timeout(self.limit, question(queries)).await {
+            Ok(answer) => answer.map_err(|error| AskError::of_query(self.store, error)),
             Err(_) => Err(unavailable(format!("no answer within {} ms", self.limit.as_millis()))),
         }
+    }
+
+    /// Everything of the partition below this offset is applied.
+    pub(crate) async fn position(&self, partition: i32) -> Result<i64, AskError> {
+        self.ask(|queries| queries.position(&self.group, partition)).await
     }
 }
 
@@ -143,10 +141,6 @@ struct Connector {
 }
 
 impl Connector {
-    fn new(dependency: Dependency, stop: CancellationToken, config: &Config) -> Self {
-        Self { dependency, stop, interval: config.queries.probe_interval() }
-    }
-
     fn up(&self) {
         self.dependency.up();
     }
@@ -155,11 +149,22 @@ impl Connector {
         self.dependency.down(why);
     }
 
+    /// Opens a read model that is a part of what was connected to.
+    async fn part<Q: Asked, F>(&self, handle: &ReadModelHandle<Q>, open: impl FnMut() -> F)
+    where
+        F: Future<Output = Result<Q, Error>>,
+    {
+        if let Some(queries) = self.open(open).await {
+            handle.opened(queries);
+            self.up();
+        }
+    }
+
     /// Opens, as often as it takes; none when the process ends first. A missing table is waited for too: whoever installs
     /// Folio may start the gateway before the tables are there.
     async fn open<T, F>(&self, mut open: impl FnMut() -> F) -> Option<T>
     where
-        F: Future<Output = Result<T, String>>,
+        F: Future<Output = Result<T, Error>>,
     {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -169,7 +174,8 @@ impl Connector {
             };
             match opened {
                 Ok(opened) => return Some(opened),
-                Err(why) => self.down(why),
+                // With all its causes: what an operator needs to find what is away.
+                Err(error) => self.down(format!("{:#}", anyhow::Error::from(error))),
             }
             self.pause(pause).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -177,9 +183,9 @@ impl Connector {
     }
 
     /// Asks something small now and at every interval, until the process ends.
-    async fn keep<T, F>(&self, mut probe: impl FnMut() -> F)
+    async fn keep<F>(&self, mut probe: impl FnMut() -> F)
     where
-        F: Future<Output = Result<T, String>>,
+        F: Future<Output = Result<(), String>>,
     {
         loop {
             let answer = tokio::select! {
@@ -187,7 +193,7 @@ impl Connector {
                 () = self.stop.cancelled() => return,
             };
             match answer {
-                Ok(_) => self.up(),
+                Ok(()) => self.up(),
                 Err(why) => self.down(why),
             }
             if self.pause(self.interval).await.is_none() {
@@ -203,9 +209,4 @@ impl Connector {
             () = self.stop.cancelled() => None,
         }
     }
-}
-
-/// An error with all its causes: what an operator needs to find what is away.
-fn whole(error: impl Into<anyhow::Error>) -> String {
-    format!("{:#}", error.into())
 }

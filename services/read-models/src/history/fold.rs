@@ -4,8 +4,9 @@ use domain::{Event, FoldError, ProductId, Version};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::NAME;
-use crate::model::{Folded, Head, Meta, Place, ReadModel, Recorded, RowChange, State};
+use super::{HISTORY, SCHEMA};
+use crate::declared::{Declared, On};
+use crate::model::{Fold, Folded, Head, Meta, Place, Recorded, RowChange, State};
 
 /// The read model `history`.
 #[derive(Debug, Clone, Copy)]
@@ -52,8 +53,16 @@ impl State for HistoryHead {
     }
 }
 
-impl ReadModel for HistoryModel {
-    const NAME: &'static str = NAME;
+impl Fold for HistoryModel {
+    const DECLARED: &'static Declared =
+        &Declared { name: "history", tables: &[HISTORY], on: On::Cql(SCHEMA) };
+    #[cfg(test)]
+    const TOLD_BY: Option<crate::model::ToldBy<Self>> = Some(|key, row| HistoryHead {
+        product: key.product.clone(),
+        version: key.version,
+        event_id: row.event_id,
+        appended_at: row.place.appended_at,
+    });
     type State = HistoryHead;
     type Key = EntryKey;
     type Row = Entry;

@@ -2,17 +2,21 @@
 //!
 //! Table: `history_g1`, keyed `((product_id), version)`; its static head is the state row. And `history_positions_g1`.
 
+mod cql;
 mod fold;
 mod query;
 mod row;
-mod store;
 mod stretch;
 #[cfg(test)]
 mod tests;
 
-pub use fold::{Entry, EntryKey, HistoryHead, HistoryModel};
-pub use query::{HistoryEntry, Order, Past, Queries};
-pub use store::{HistoryStore, SCHEMA};
+use adapter_cql::Schema;
 
-/// The read model's name.
-pub const NAME: &str = "history";
+use crate::declared::{Holds, Table};
+
+pub use cql::{CqlRows, HistoryStore};
+pub use fold::{Entry, EntryKey, HistoryHead, HistoryModel};
+pub use query::{HistoryEntry, Order, Past, Queries, Row, Rows};
+
+const SCHEMA: Schema = Schema { name: "history/tables.cql", text: include_str!("tables.cql") };
+const HISTORY: Table = Table { name: "history", holds: Holds::Events };

@@ -1,20 +1,20 @@
-//! The questions `history` answers: what happened to a product, and what it was at a version or a time.
+//! The questions `history` answers: what happened to a product, and what it was at a version or a time; and the rows they ask
+//! for.
 //!
 //! Promise: versions have no gaps, and neither has an answer: where rows are missing that once were there, it is an error.
 
-use adapter_cql::{Cql, Prepared};
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use domain::{ProductId, Version};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::NAME;
-use super::row::{HeadColumns, READ_COLUMNS, event, head};
-use super::store::{select_head, table};
+use super::row::event;
 use super::stretch::Stretch;
 use crate::model::{Head, Meta, Place, Recorded};
 use crate::page::{self, Page, PageRequest};
-use crate::positions::CqlPositions;
-use crate::{QueryError, StoredProduct};
+use crate::{Answer, Asked, Error, QueryError, ReadModel, StoredProduct};
 
 /// One event of a product's history.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,40 +52,53 @@ pub enum Past {
     Time(Timestamp),
 }
 
+/// The rows of `history`, wherever they lie.
+pub trait Rows: Debug + Send + Sync {
+    /// The newest event that all rows up to are written of.
+    fn head<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<Head>>;
+
+    /// Up to `limit` rows behind version `after`, or from the beginning.
+    fn entries<'a>(
+        &'a self,
+        id: &'a ProductId,
+        order: Order,
+        after: Option<Version>,
+        limit: usize,
+    ) -> Answer<'a, Vec<Row>>;
+
+    /// See [`Asked::position`].
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+}
+
+/// A row of an event.
+#[derive(Debug)]
+pub struct Row {
+    pub version: Version,
+    /// The product's head as the store had it with this row; none before it is written.
+    pub head: Option<Version>,
+    /// About how many bytes the entry takes in an answer.
+    pub bytes: usize,
+    /// What the row says: of interest only where it is answered.
+    pub entry: Result<HistoryEntry, Error>,
+}
+
 /// Asks `history`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queries {
-    pub(super) cql: Cql,
-    positions: CqlPositions,
-    head: Prepared,
-    pub(super) newest_first: Prepared,
-    pub(super) oldest_first: Prepared,
+    pub(super) rows: Arc<dyn Rows>,
 }
 
 /// Events read at once at most while a past is folded.
 const FOLD_PAGE: usize = 200;
 
 impl Queries {
-    /// Prepares the statements; the table must be there (`folio stores apply`).
-    pub async fn open(cql: &Cql) -> Result<Self, QueryError> {
-        let select = format!("SELECT {READ_COLUMNS} FROM {{keyspace}}.{} WHERE product_id = ?", table());
-        Ok(Self {
-            cql: cql.clone(),
-            positions: CqlPositions::open(cql, NAME).await?,
-            head: cql.prepare(&select_head()).await?,
-            newest_first: cql
-                .prepare(&format!("{select} AND version < ? ORDER BY version DESC LIMIT ?"))
-                .await?,
-            oldest_first: cql
-                .prepare(&format!("{select} AND version > ? ORDER BY version ASC LIMIT ?"))
-                .await?,
-        })
+    pub fn new(rows: impl Rows + 'static) -> Self {
+        Self { rows: Arc::new(rows) }
     }
 
     /// The newest event that `history` holds of the product.
     pub async fn head(&self, id: &ProductId) -> Result<Option<Head>, QueryError> {
-        let columns: Option<HeadColumns> = self.cql.row(&self.head, (id.as_str(),)).await?;
-        Ok(columns.and_then(|c| head(id, c)).map(|h| Head { version: h.version, event_id: h.event_id }))
+        self.rows.head(id).await
     }
 
     /// What happened to the product. A page ends early where events are large.
@@ -138,10 +151,13 @@ impl Queries {
             }
         }
     }
+}
 
-    /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
-    pub async fn position(&self, group: &str, partition: i32) -> Result<i64, QueryError> {
-        Ok(self.positions.read(group, partition).await?.unwrap_or_default().applied)
+impl Asked for Queries {
+    const READ_MODEL: ReadModel = ReadModel::History;
+
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
+        self.rows.position(group, partition)
     }
 }
 

@@ -6,7 +6,7 @@ use contract::json::{event_data, event_from_data};
 use domain::{Event, ProductId, Version};
 use uuid::Uuid;
 
-use super::{Entry, EntryKey, HistoryEntry, HistoryHead};
+use super::{Entry, EntryKey, HistoryEntry, HistoryHead, Row};
 use crate::Error;
 use crate::cql_time::{from_cql, to_cql};
 
@@ -88,9 +88,9 @@ impl EntryRow {
 #[scylla(crate = adapter_cql::scylla)]
 pub(super) struct ReadRow {
     /// Null where only the static head was written.
-    pub(super) version: Option<i64>,
+    version: Option<i64>,
     /// The static head: the same in all rows of a product; null before it is written.
-    pub(super) head_version: Option<i64>,
+    head_version: Option<i64>,
     event_id: Option<Uuid>,
     event_type: Option<String>,
     event: Option<String>,
@@ -108,13 +108,18 @@ pub(super) const READ_COLUMNS: &str = "version, head_version, event_id, event_ty
                                        log_partition, log_offset, appended_at, occurred_at";
 
 impl ReadRow {
-    /// About how many bytes the entry takes in an answer.
-    pub(super) fn size(&self) -> usize {
+    pub(super) fn parse(self, product: &ProductId) -> Row {
         let texts = [&self.event, &self.actor, &self.correlation_id];
-        400 + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        let version = |version: i64| Version(version as u64);
+        Row {
+            version: version(self.version.unwrap_or_default()),
+            head: self.head_version.map(version),
+            bytes: 400 + texts.into_iter().flatten().map(String::len).sum::<usize>(),
+            entry: self.entry(product),
+        }
     }
 
-    pub(super) fn parse(self, product: &ProductId) -> Result<HistoryEntry, Error> {
+    fn entry(self, product: &ProductId) -> Result<HistoryEntry, Error> {
         let version = self.version.unwrap_or_default();
         let corrupt = |problem: String| Error::Corrupt {
             table: "history".to_owned(),

@@ -2,7 +2,6 @@
 
 use domain::{ProductId, Version};
 
-use super::row::ReadRow;
 use super::{HistoryEntry, Order, Queries};
 use crate::QueryError;
 
@@ -35,19 +34,18 @@ impl Queries {
             // One more than wanted, to know whether there are more.
             let wanted = limit + 1 - items.len();
             let rows = wanted.min(next_rows(items.len(), bytes));
-            let mut read = self.rows_behind(id, order, behind, rows).await?;
+            let mut read = self.rows.entries(id, order, behind, rows).await?;
             if read.is_empty() && behind == after {
                 // No row tells the head. One that was written since tells of rows that were, too.
                 gaps.head = self.head(id).await?.map(|head| head.version);
                 if gaps.head > after {
-                    read = self.rows_behind(id, order, behind, rows).await?;
+                    read = self.rows.entries(id, order, behind, rows).await?;
                 }
             }
             let ended = read.len() < rows;
             for row in read {
-                let head = row.head_version.map(|version| Version(version as u64));
-                gaps.head = gaps.head.max(head);
-                behind = row.version.map(|version| Version(version as u64));
+                gaps.head = gaps.head.max(row.head);
+                behind = Some(row.version);
                 if gaps.head.is_none() {
                     return Err(incomplete(id, Version::NONE));
                 }
@@ -64,8 +62,8 @@ impl Queries {
                 if items.len() == limit || (bytes >= MAX_BYTES && !items.is_empty()) {
                     return Ok(Stretch { items, more: true });
                 }
-                bytes += row.size();
-                let entry = row.parse(id)?;
+                bytes += row.bytes;
+                let entry = row.entry?;
                 gaps.next(id, entry.version)?;
                 items.push(entry);
             }
@@ -74,21 +72,6 @@ impl Queries {
                 return Ok(Stretch { items, more: false });
             }
         }
-    }
-
-    async fn rows_behind(
-        &self,
-        id: &ProductId,
-        order: Order,
-        after: Option<Version>,
-        rows: usize,
-    ) -> Result<Vec<ReadRow>, QueryError> {
-        let (statement, start) = match order {
-            Order::NewestFirst => (&self.newest_first, i64::MAX),
-            Order::OldestFirst => (&self.oldest_first, 0),
-        };
-        let after = after.map_or(start, |version| i64::try_from(version.get()).unwrap_or(i64::MAX));
-        Ok(self.cql.rows(statement, (id.as_str(), after, rows as i32)).await?)
     }
 }
 

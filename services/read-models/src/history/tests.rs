@@ -1,7 +1,7 @@
 use domain::{FoldError, Version};
 
 use super::*;
-use crate::model::{Place, ReadModel};
+use crate::model::{Fold, Place};
 use crate::testing::{created, priced, recorded};
 
 #[test]

@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use adapter_cql::{Cql, CqlError, Prepared};
 use domain::{ProductId, Status, Version};
 
-use super::store::tables;
 use super::{CategoryKey, Queries};
 use crate::QueryError;
 
@@ -30,9 +28,7 @@ impl Queries {
             return Ok(false);
         }
         let key = CategoryKey { category: stored.product.category.clone(), product: id.clone() };
-        let values = (key.category.as_str(), i32::from(key.bucket()), id.as_str());
-        let listed: Option<(i64,)> = self.cql.row(&self.in_list, values).await?;
-        let listed = listed.map(|(version,)| Version(version as u64));
+        let listed = self.rows.listed(&key).await?;
         // A list's row is written before the product's: it may be newer, and then the product may be on its way elsewhere.
         Ok(match stored.product.status {
             Status::Deleted => listed.is_none_or(|listed| listed > stored.product.version),
@@ -41,12 +37,4 @@ impl Queries {
             }
         })
     }
-}
-
-pub(super) async fn prepare_in_list(cql: &Cql) -> Result<Prepared, CqlError> {
-    let table = tables().1;
-    let select = format!(
-        "SELECT version FROM {{keyspace}}.{table} WHERE category = ? AND bucket = ? AND product_id = ?"
-    );
-    cql.prepare(&select).await
 }

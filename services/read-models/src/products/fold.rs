@@ -2,9 +2,10 @@
 
 use domain::{CategoryPath, FoldError, ProductId, Status, Version};
 
-use super::{BUCKETS, NAME};
+use super::{BUCKETS, BY_CATEGORY, PRODUCTS, SCHEMA};
 use crate::StoredProduct;
-use crate::model::{Folded, Head, ReadModel, Recorded, RowChange, State};
+use crate::declared::{Declared, On};
+use crate::model::{Fold, Folded, Head, Recorded, RowChange, State};
 use crate::page::stable_hash;
 
 /// The read model `products`.
@@ -70,8 +71,9 @@ impl ProductState {
     }
 }
 
-impl ReadModel for Products {
-    const NAME: &'static str = NAME;
+impl Fold for Products {
+    const DECLARED: &'static Declared =
+        &Declared { name: "products", tables: &[PRODUCTS, BY_CATEGORY], on: On::Cql(SCHEMA) };
     type State = ProductState;
     type Key = CategoryKey;
     type Row = StoredProduct;

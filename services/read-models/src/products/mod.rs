@@ -4,19 +4,25 @@
 //! `((category, bucket), product_id)`: what a list shows, of products that are not deleted; `products_positions_g1`.
 
 mod consistency;
+mod cql;
 mod fold;
 mod query;
 mod row;
-mod store;
 #[cfg(test)]
 mod tests;
 
-pub use fold::{CategoryKey, ProductState, Products};
-pub use query::{CategoryItem, Queries};
-pub use store::{ProductsStore, SCHEMA};
+use adapter_cql::Schema;
 
-/// The read model's name.
-pub const NAME: &str = "products";
+use crate::declared::{Holds, Table};
+
+pub use cql::{CqlRows, ProductsStore};
+pub use fold::{CategoryKey, ProductState, Products};
+pub use query::{CategoryItem, Queries, Rows};
 
 /// Rows of one category are spread over this many partitions, so that a large category does not lie on one node.
 pub const BUCKETS: u8 = 16;
+
+const SCHEMA: Schema = Schema { name: "products/tables.cql", text: include_str!("tables.cql") };
+/// The state rows.
+const PRODUCTS: Table = Table { name: "products", holds: Holds::Products };
+const BY_CATEGORY: Table = Table { name: "products_by_category", holds: Holds::Some };

@@ -1,18 +1,16 @@
-//! The questions `products` answers: a product by id, several by id, the products of a category.
+//! The questions `products` answers: a product by id, several by id, the products of a category; and the rows they ask for.
 
-use adapter_cql::{Cql, Prepared};
+use std::fmt::Debug;
+use std::sync::Arc;
+
 use domain::{Brand, CategoryPath, Money, Name, ProductId, Sku, Status, Version};
 use futures::StreamExt;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::consistency::prepare_in_list;
-use super::row::{ItemRow, ProductRow};
-use super::store::{prepare_load, tables};
-use super::{BUCKETS, NAME};
+use super::{BUCKETS, CategoryKey};
 use crate::page::{self, Page, PageRequest};
-use crate::positions::CqlPositions;
-use crate::{QueryError, StoredProduct};
+use crate::{Answer, Asked, QueryError, ReadModel, StoredProduct};
 
 /// A product as a category list shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,14 +26,34 @@ pub struct CategoryItem {
     pub updated_at: Timestamp,
 }
 
+/// The rows of `products`, wherever they lie.
+pub trait Rows: Debug + Send + Sync {
+    /// The product as its row has it.
+    fn by_id<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<StoredProduct>>;
+
+    /// Several of them, in the order asked for.
+    fn several<'a>(&'a self, ids: &'a [ProductId]) -> Answer<'a, Vec<Option<StoredProduct>>>;
+
+    /// Up to `limit` rows of one bucket of a category's list, in the order of product ids, behind `after`.
+    fn in_bucket<'a>(
+        &'a self,
+        category: &'a CategoryPath,
+        bucket: u8,
+        after: Option<&'a ProductId>,
+        limit: usize,
+    ) -> Answer<'a, Vec<CategoryItem>>;
+
+    /// The version with which a category's list holds a product.
+    fn listed<'a>(&'a self, key: &'a CategoryKey) -> Answer<'a, Option<Version>>;
+
+    /// See [`Asked::position`].
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+}
+
 /// Asks `products`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queries {
-    pub(super) cql: Cql,
-    positions: CqlPositions,
-    by_id: Prepared,
-    in_bucket: Prepared,
-    pub(super) in_list: Prepared,
+    pub(super) rows: Arc<dyn Rows>,
 }
 
 /// Buckets of a category asked at once while a page is filled.
@@ -46,40 +64,24 @@ const BUCKET_ROWS: usize = 1_000;
 /// What one bucket has for a page.
 struct Looked {
     bucket: u8,
-    rows: Vec<ItemRow>,
+    items: Vec<CategoryItem>,
     /// The last row looked at, if there may be more behind it.
-    stopped_at: Option<String>,
+    stopped_at: Option<ProductId>,
 }
 
 impl Queries {
-    /// Prepares the statements; the tables must be there (`folio stores apply`).
-    pub async fn open(cql: &Cql) -> Result<Self, QueryError> {
-        let in_bucket = format!(
-            "SELECT product_id, sku, name, brand, price_minor, currency, status, version, event_id, updated_at FROM \
-             {{keyspace}}.{} WHERE category = ? AND bucket = ? AND product_id > ? LIMIT ?",
-            tables().1
-        );
-        Ok(Self {
-            cql: cql.clone(),
-            positions: CqlPositions::open(cql, NAME).await?,
-            by_id: prepare_load(cql).await?,
-            in_bucket: cql.prepare(&in_bucket).await?,
-            in_list: prepare_in_list(cql).await?,
-        })
+    pub fn new(rows: impl Rows + 'static) -> Self {
+        Self { rows: Arc::new(rows) }
     }
 
     /// The product as it is now; also a deleted one.
     pub async fn product(&self, id: &ProductId) -> Result<Option<StoredProduct>, QueryError> {
-        let row: Option<ProductRow> = self.cql.row(&self.by_id, (id.as_str(),)).await?;
-        Ok(row.map(ProductRow::parse).transpose()?.map(|state| state.stored))
+        self.rows.by_id(id).await
     }
 
     /// Several products as they are now, in the order asked for; also deleted ones.
     pub async fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, QueryError> {
-        let ids = ids.iter().map(|id| (id.to_string(),)).collect();
-        let rows: Vec<Option<ProductRow>> = self.cql.read_all(&self.by_id, ids).await?;
-        let stored = |row: ProductRow| Ok(row.parse()?.stored);
-        rows.into_iter().map(|row| row.map(stored).transpose()).collect()
+        self.rows.several(ids).await
     }
 
     /// The products of exactly this category (not of those below it) that are not deleted, in a stable order: by bucket,
@@ -97,27 +99,29 @@ impl Queries {
             Some(token) => page::decode::<(u8, String)>(&question, token)?,
             None => (0, String::new()),
         };
-        if bucket >= BUCKETS || !(after.is_empty() || ProductId::parse(&after).is_ok()) {
+        let after = Some(after).filter(|id| !id.is_empty()).map(|id| ProductId::parse(&id)).transpose();
+        let (true, Ok(after)) = (bucket < BUCKETS, after) else {
             return Err(QueryError::BadPageToken("page token names a place that no list has".to_owned()));
-        }
+        };
         let asked = (bucket..BUCKETS).map(|b| {
-            let after = if b == bucket { after.clone() } else { String::new() };
+            let after = after.clone().filter(|_| b == bucket);
             self.look(category, b, after, statuses, size)
         });
         let mut answers = futures::stream::iter(asked).buffered(BUCKETS_AT_ONCE);
         let mut items = Vec::with_capacity(size);
         let mut last = (bucket, after.clone());
         while let Some(looked) = answers.next().await {
-            let Looked { bucket, rows, stopped_at } = looked?;
-            for row in rows {
+            let looked: Looked = looked?;
+            for item in looked.items {
                 if items.len() == size {
-                    return Ok(Page { items, next: Some(page::encode(&question, last)?) });
+                    return Ok(Page { items, next: Some(token_behind(&question, &last)?) });
                 }
-                last = (bucket, row.product_id.clone());
-                items.push(row.parse()?);
+                last = (looked.bucket, Some(item.product_id.clone()));
+                items.push(item);
             }
-            if let Some(place) = stopped_at {
-                return Ok(Page { items, next: Some(page::encode(&question, (bucket, place))?) });
+            if looked.stopped_at.is_some() {
+                let place = (looked.bucket, looked.stopped_at);
+                return Ok(Page { items, next: Some(token_behind(&question, &place)?) });
             }
         }
         Ok(Page { items, next: None })
@@ -129,32 +133,38 @@ impl Queries {
         &self,
         category: &CategoryPath,
         bucket: u8,
-        mut after: String,
+        mut after: Option<ProductId>,
         statuses: &[Status],
         size: usize,
     ) -> Result<Looked, QueryError> {
-        let (mut rows, mut looked_at) = (Vec::new(), 0);
-        let limit = i32::try_from(size + 1).unwrap_or(i32::MAX);
+        let (mut items, mut looked_at) = (Vec::new(), 0);
         loop {
-            let values = (category.as_str(), i32::from(bucket), after.as_str(), limit);
-            let more: Vec<ItemRow> = self.cql.rows(&self.in_bucket, values).await?;
+            let more = self.rows.in_bucket(category, bucket, after.as_ref(), size + 1).await?;
             let is_end = more.len() <= size;
             looked_at += more.len();
-            if let Some(row) = more.last() {
-                after.clone_from(&row.product_id);
+            if let Some(item) = more.last() {
+                after = Some(item.product_id.clone());
             }
-            rows.extend(more.into_iter().filter(|row| row.has_status(statuses)));
-            if is_end || rows.len() > size {
-                return Ok(Looked { bucket, rows, stopped_at: None });
+            items.extend(more.into_iter().filter(|it| statuses.is_empty() || statuses.contains(&it.status)));
+            if is_end || items.len() > size {
+                return Ok(Looked { bucket, items, stopped_at: None });
             }
             if looked_at >= BUCKET_ROWS {
-                return Ok(Looked { bucket, rows, stopped_at: Some(after) });
+                return Ok(Looked { bucket, items, stopped_at: after });
             }
         }
     }
+}
 
-    /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
-    pub async fn position(&self, group: &str, partition: i32) -> Result<i64, QueryError> {
-        Ok(self.positions.read(group, partition).await?.unwrap_or_default().applied)
+/// The token of a page that goes on in this bucket behind this product.
+fn token_behind(question: &str, (bucket, id): &(u8, Option<ProductId>)) -> Result<String, QueryError> {
+    page::encode(question, (bucket, id.as_ref().map_or("", ProductId::as_str)))
+}
+
+impl Asked for Queries {
+    const READ_MODEL: ReadModel = ReadModel::Products;
+
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
+        self.rows.position(group, partition)
     }
 }

@@ -157,7 +157,7 @@ pub(super) struct CategoryDelete {
 #[derive(Debug, DeserializeRow)]
 #[scylla(crate = adapter_cql::scylla)]
 pub(super) struct ItemRow {
-    pub(super) product_id: String,
+    product_id: String,
     sku: String,
     name: String,
     brand: String,
@@ -170,11 +170,6 @@ pub(super) struct ItemRow {
 }
 
 impl ItemRow {
-    /// Whether it has one of these; none means any.
-    pub(super) fn has_status(&self, statuses: &[Status]) -> bool {
-        statuses.is_empty() || statuses.iter().any(|status| status.as_str() == self.status)
-    }
-
     pub(super) fn parse(self) -> Result<CategoryItem, Error> {
         let id = self.product_id.clone();
         self.try_into().map_err(|e: ValueError| corrupt("products_by_category", &id, &e))

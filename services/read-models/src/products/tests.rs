@@ -2,7 +2,7 @@ use domain::ProductId;
 
 use super::row::ProductRow;
 use super::*;
-use crate::model::{Folded, ReadModel};
+use crate::model::{Fold, Folded};
 use crate::testing::{category, created, deleted, moved, priced, recorded, restored};
 
 fn fold(state: Option<ProductState>, version: u64, event: domain::Event) -> Folded<Products> {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::cursor::Place;
+use super::cursor::Cursor;
 use super::facets::aggregations;
 use super::filters::{Clauses, statuses};
 use super::request::{SearchRequest, Sort, SuggestRequest};
@@ -33,13 +33,13 @@ pub(super) fn preference(question: &str) -> String {
     format!("{:016x}", question.bytes().fold(0xcbf2_9ce4_8422_2325, mix))
 }
 
-/// The body; `size` hits after `place`.
+/// The body; `size` hits behind a place.
 pub(super) fn search(
     request: &SearchRequest,
     text: Option<&Text<'_>>,
     similar: Similar,
     size: Size,
-    place: Option<&Place>,
+    behind: Option<&Cursor>,
 ) -> Value {
     let clauses = Clauses::of(&request.filters);
     let mut filter = clauses.of_all(&request.facets);
@@ -62,8 +62,8 @@ pub(super) fn search(
     if !request.facets.is_empty() {
         body["aggs"] = aggregations(&request.facets, &request.filters, &clauses, size.facet_values).into();
     }
-    if let Some(place) = place {
-        body["search_after"] = place.cursor.search_after();
+    if let Some(cursor) = behind {
+        body["search_after"] = cursor.search_after();
     }
     body
 }
@@ -95,14 +95,10 @@ fn sort(sort: Sort) -> Value {
     json!([first, { "product_id": "asc" }])
 }
 
-/// The body of a completion; none for what shows nothing to complete.
-pub(super) fn suggest(request: &SuggestRequest) -> Option<Value> {
-    let text = Text::of(request.prefix.trim());
-    if text.is_nothing() {
-        return None;
-    }
+/// The body of a completion.
+pub(super) fn suggest(request: &SuggestRequest, text: &Text<'_>) -> Value {
     let (needed, better) = text.beginning();
-    Some(json!({
+    json!({
         "size": request.effective_size(),
         "track_total_hits": false,
         "_source": ["product_id", "sku", "name", "category", "status"],
@@ -111,5 +107,5 @@ pub(super) fn suggest(request: &SuggestRequest) -> Option<Value> {
             "should": better,
         } },
         "sort": [{ "_score": "desc" }, { "product_id": "asc" }],
-    }))
+    })
 }

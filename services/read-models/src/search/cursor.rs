@@ -35,7 +35,7 @@ impl Place {
 /// The sort values of the last product of a page; the product's id makes every order total.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Cursor {
+pub enum Cursor {
     /// A price, or a time in milliseconds. Before scores: a whole number is a score too.
     Number(i64, String),
     Score(f64, String),

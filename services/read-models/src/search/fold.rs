@@ -4,16 +4,21 @@ use std::convert::Infallible;
 
 use domain::FoldError;
 
-use super::NAME;
+use super::{INDEX, POSITIONS};
 use crate::StoredProduct;
-use crate::model::{Folded, ReadModel, Recorded, RowChange};
+use crate::declared::{Declared, Holds, On, Table};
+use crate::model::{Fold, Folded, Recorded, RowChange};
 
 /// The read model `search`.
 #[derive(Debug, Clone, Copy)]
 pub enum SearchModel {}
 
-impl ReadModel for SearchModel {
-    const NAME: &'static str = NAME;
+impl Fold for SearchModel {
+    const DECLARED: &'static Declared = &Declared {
+        name: "search",
+        tables: &[Table { name: "search", holds: Holds::Products }],
+        on: On::Search { index: INDEX, positions: POSITIONS },
+    };
     type State = StoredProduct;
     /// The document is the state; there are no further rows.
     type Key = Infallible;

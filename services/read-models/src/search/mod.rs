@@ -9,27 +9,33 @@ mod answer;
 mod body;
 mod cursor;
 mod document;
+mod elastic;
 mod facets;
 mod filters;
 mod fold;
+mod found;
 mod query;
 mod request;
-mod store;
 #[cfg(test)]
 mod tests;
 mod texts;
 
+pub use cursor::Cursor;
+pub use elastic::{SearchStore, ServedIndex};
 pub use fold::SearchModel;
-pub use query::Queries;
+pub use found::{Counted, Found};
+pub use query::{Find, Index, Queries};
 pub use request::{
     Bucket, Facet, FacetCounts, Filters, Hit, MAX_FACET_SIZE, MAX_FACETS, MAX_PRICE, MAX_PRICE_BOUND,
     MAX_TEXT_BYTES, MAX_VALUES, MAX_WORDS, Matched, SearchRequest, SearchResponse, Sort, SuggestRequest,
     Suggestion, check_text, currency_needed,
 };
-pub use store::{INDEX, SearchStore};
+pub use texts::{Similar, Text};
 
 /// The values that filters are made of.
 pub use domain::{AttributeName, AttributeValue, Brand, Tag};
 
-/// The read model's name.
-pub const NAME: &str = "search";
+const INDEX: adapter_search::Index =
+    adapter_search::Index { name: "search", text: include_str!("index.json") };
+const POSITIONS: adapter_search::Index =
+    adapter_search::Index { name: "search-positions", text: include_str!("positions.json") };

@@ -2,10 +2,10 @@ use domain::Status;
 use serde_json::{Value, json};
 
 use super::document::ProductDocument;
-use super::store::document;
+use super::elastic::document;
 use super::texts::{Similar, Text};
 use super::*;
-use crate::model::ReadModel;
+use crate::model::Fold;
 use crate::page::PageRequest;
 use crate::testing::{category, created, deleted, recorded};
 use crate::{QueryError, StoredProduct, page};
@@ -14,6 +14,17 @@ use crate::{QueryError, StoredProduct, page};
 fn search(request: &SearchRequest) -> Value {
     let text = request.text.as_deref().map(Text::of);
     body::search(request, text.as_ref(), Similar::default(), SIZE, None)
+}
+
+/// The answer made of one of the server to a question for so much.
+fn response(
+    answer: answer::ServerAnswer<ProductDocument<'static>>,
+    request: &SearchRequest,
+    question: &str,
+    similar: Similar,
+    size: body::Size,
+) -> Result<SearchResponse, QueryError> {
+    found::response(answer.found(request, size)?, request, question, similar)
 }
 
 const SIZE: body::Size = body::Size { hits: 10, facet_values: 100 };
@@ -44,10 +55,7 @@ fn every_field_of_a_document_is_in_the_mapping() {
     let mapping: Value = serde_json::from_str(INDEX.text).unwrap();
     let source: Value = serde_json::from_slice(&document(&stored()).unwrap().source).unwrap();
     for field in source.as_object().unwrap().keys() {
-        assert!(
-            mapping["mappings"]["properties"][field].is_object(),
-            "{field} is not in deploy/search/search.json"
-        );
+        assert!(mapping["mappings"]["properties"][field].is_object(), "{field} is not in index.json");
     }
 }
 
@@ -280,7 +288,7 @@ fn a_forged_cursor_never_reaches_the_server() {
 }
 
 /// The server's answer with `count` products whose descriptions have `bytes` bytes each.
-fn answer_of(count: usize, bytes: usize, others: u64) -> answer::Answer<ProductDocument<'static>> {
+fn answer_of(count: usize, bytes: usize, others: u64) -> answer::ServerAnswer<ProductDocument<'static>> {
     let hits = (0..count).map(|n| {
         let mut source: Value = serde_json::from_slice(&document(&stored()).unwrap().source).unwrap();
         source["product_id"] = format!("p-{n}").into();
@@ -302,15 +310,14 @@ fn answer_of(count: usize, bytes: usize, others: u64) -> answer::Answer<ProductD
 #[test]
 fn a_text_of_nothing_finds_and_completes_nothing() {
     for text in ["®", "\u{ad}", "™ ©", "\u{200e}"] {
-        let request = SuggestRequest { prefix: text.to_owned(), size: 5, statuses: vec![] };
-        assert_eq!(body::suggest(&request), None, "{text:?}");
+        assert!(Text::of(text).is_nothing(), "{text:?}");
         let body = search(&SearchRequest { text: Some(text.to_owned()), ..SearchRequest::default() });
         assert_eq!(body["query"]["bool"]["filter"][1], json!({ "match_none": {} }), "{text:?}");
         assert_eq!(body["query"]["bool"]["should"], json!([]), "{text:?}");
     }
     for text in ["?!", "a", "💍"] {
         let request = SuggestRequest { prefix: text.to_owned(), size: 5, statuses: vec![] };
-        let body = body::suggest(&request).unwrap().to_string();
+        let body = body::suggest(&request, &Text::of(text)).to_string();
         assert!(body.contains("name_key") && !body.contains("\"value\":\"\""), "{text:?}: {body}");
     }
 }
@@ -355,7 +362,7 @@ fn a_value_that_is_filtered_is_in_its_facet_however_few_have_it() {
         },
     });
     let answer = serde_json::from_value(answer).unwrap();
-    let page = answer::response(answer, &request, "q", Similar::default(), SIZE).unwrap();
+    let page = response(answer, &request, "q", Similar::default(), SIZE).unwrap();
     let facet = &page.facets[0];
     let shown: Vec<(&str, u64)> = facet.buckets.iter().map(|it| (it.value.as_str(), it.count)).collect();
     assert_eq!(shown, [("0", 9), ("1", 8), ("rare", 1)], "each once");
@@ -368,15 +375,14 @@ fn a_page_of_large_products_ends_early_and_goes_on_where_it_ended() {
     let question = body::question(&request);
     let sized = |hits| body::Size { hits, facet_values: 1_001 };
     let similar = Similar(5);
-    let page = answer::response(answer_of(201, 60_000, 0), &request, &question, similar, sized(201)).unwrap();
+    let page = response(answer_of(201, 60_000, 0), &request, &question, similar, sized(201)).unwrap();
     let bytes: usize = page.hits.iter().map(|hit| hit.found.size()).sum();
     assert!((2_000_000..=page::MAX_PAGE_BYTES).contains(&bytes), "{bytes}");
     let last = page.hits.len() - 1;
     let place = cursor::Place::decode(&question, request.sort, &page.next.unwrap()).unwrap();
     let cursor = cursor::Cursor::Number(last as i64, format!("p-{last}"));
     assert_eq!(place, cursor::Place { similar, cursor }, "it goes on with the same typos");
-    let small =
-        answer::response(answer_of(3, 0, 0), &request, &question, Similar::default(), sized(4)).unwrap();
+    let small = response(answer_of(3, 0, 0), &request, &question, Similar::default(), sized(4)).unwrap();
     assert_eq!((small.hits.len(), small.next), (3, None));
     assert_eq!((page.matched, small.matched), (Matched::Similar, Matched::Exact));
 }
@@ -386,7 +392,7 @@ fn facets_of_long_values_leave_room_for_products() {
     let facets = (0..20).map(|_| Facet::Attribute { name: attribute("size", "v").0 }).collect();
     let request = SearchRequest { facets, sort: Sort::PriceAscending, ..SearchRequest::default() };
     let size = body::Size { hits: 2, facet_values: 100 };
-    let page = answer::response(answer_of(1, 0, 7), &request, "q", Similar::default(), size).unwrap();
+    let page = response(answer_of(1, 0, 7), &request, "q", Similar::default(), size).unwrap();
     let bytes: usize = page.facets.iter().flat_map(|f| &f.buckets).map(|b| b.value.len()).sum();
     assert!((100_000..600_000).contains(&bytes), "{bytes}");
     for facet in &page.facets {
@@ -403,7 +409,7 @@ fn a_facet_says_how_many_values_it_does_not_show() {
     let mut facet_of = |asked: usize, size| {
         request.facet_size = size;
         let size = body::Size { hits: 2, facet_values: asked };
-        let page = answer::response(answer_of(0, 0, 0), &request, "q", Similar::default(), size).unwrap();
+        let page = response(answer_of(0, 0, 0), &request, "q", Similar::default(), size).unwrap();
         let facet = page.facets.into_iter().next().unwrap();
         (facet.buckets.len(), facet.other_values, facet.other_count)
     };

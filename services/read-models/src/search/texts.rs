@@ -21,7 +21,7 @@ const TWO_TYPOS: usize = 8;
 
 /// Which words of a question are looked for with typos: those that no product has. One bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Similar(pub(super) u32);
+pub struct Similar(pub(super) u32);
 
 impl Similar {
     fn has(self, word: usize) -> bool {
@@ -35,7 +35,7 @@ impl Similar {
 
 /// A text to look for.
 #[derive(Debug)]
-pub(super) struct Text<'a> {
+pub struct Text<'a> {
     text: &'a str,
     pub(super) question: Question,
 }

@@ -5,7 +5,7 @@ use domain::{
     ProductCreated, ProductDeleted, ProductId, ProductMoved, Sku, Tags, Version,
 };
 use jiff::Timestamp;
-use read_models::model::{Meta, Place, ReadModel, Recorded, Store, Writes};
+use read_models::model::{Fold, Meta, Place, Recorded, Store, Writes};
 use read_models::projection::{Outcome, Projection};
 use tokio_util::sync::CancellationToken;
 use toolkit::retry::Retry;
@@ -63,7 +63,7 @@ pub(crate) fn records(n: usize, events: Vec<Event>) -> Vec<Recorded> {
 }
 
 /// Folds records as a projector does, on what the store holds.
-pub(crate) async fn fold<M: ReadModel, S: Store<M>>(store: &S, records: &[Recorded]) -> Writes<M> {
+pub(crate) async fn fold<M: Fold, S: Store<M>>(store: &S, records: &[Recorded]) -> Writes<M> {
     let mut projection = Projection::<M>::new(1_000, 1 << 20);
     projection.begin();
     let missing = projection.missing(records);
@@ -78,6 +78,6 @@ pub(crate) async fn fold<M: ReadModel, S: Store<M>>(store: &S, records: &[Record
     projection.take_writes()
 }
 
-pub(crate) async fn project<M: ReadModel, S: Store<M>>(store: &S, records: &[Recorded]) {
+pub(crate) async fn project<M: Fold, S: Store<M>>(store: &S, records: &[Recorded]) {
     store.write(fold(store, records).await, &retry()).await.unwrap();
 }

@@ -11,14 +11,12 @@ use domain::{Decision, Product, ProductId, Version};
 use jiff::Timestamp;
 use read_models::PageRequest;
 use read_models::model::{Meta, Place, Recorded};
-use read_models::search::{
-    Filters, Matched, Queries, SearchModel, SearchRequest, SearchStore, SuggestRequest,
-};
-use read_models::{Currency, Status};
+use read_models::search::{Filters, Matched, Queries, SearchModel, SearchRequest, SuggestRequest};
+use read_models::{Currency, ReadModel, Status};
 use uuid::Uuid;
 
 use super::records::project;
-use super::search;
+use super::{Parts, open};
 
 const PRODUCTS: &str = include_str!("../relevance/products.ndjson");
 const QUESTIONS: &str = include_str!("../relevance/questions.tsv");
@@ -50,17 +48,17 @@ fn recorded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Recorded> {
     lines.enumerate().map(record).collect()
 }
 
-async fn catalog() -> (adapter_search::Search, Queries) {
-    let search = search().await;
-    let store = SearchStore::open(&search).await.unwrap();
+async fn catalog<A: Parts>() -> (A, Queries) {
+    let parts = A::fresh(&[ReadModel::Search]).await;
+    let store = open::<SearchModel, A>(&parts).await;
     let sample = cli::import::diamonds::lines().unwrap();
     let records = recorded(PRODUCTS.lines().chain(sample.iter().map(String::as_str)));
     for batch in records.chunks(BATCH) {
         project::<SearchModel, _>(&store, batch).await;
     }
-    let queries = Queries::new(&search);
+    let queries = parts.search_queries().await;
     queries.refresh().await.unwrap();
-    (search, queries)
+    (parts, queries)
 }
 
 /// A line of the table.
@@ -95,9 +93,10 @@ struct Measure {
     recall: f64,
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products() {
-    let (search, queries) = catalog().await;
+pub(crate) async fn every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products<
+    A: Parts,
+>() {
+    let (parts, queries) = catalog::<A>().await;
     let mut measures: BTreeMap<&str, Measure> = BTreeMap::new();
     let mut wrong = String::new();
     for expected in QUESTIONS.lines().filter(|line| !line.starts_with('#')).map(expected) {
@@ -158,9 +157,7 @@ async fn every_question_of_the_table_has_the_right_first_hit_and_finds_the_right
     completions(&queries).await;
     facets(&queries).await;
     assert!(wrong.is_empty(), "wrong answers:\n{wrong}");
-    for index in read_models::stores::INDICES {
-        search.delete_index(&index.index(search.prefix(), read_models::GENERATION)).await.unwrap();
-    }
+    parts.end().await;
 }
 
 async fn completions(queries: &Queries) {

@@ -151,11 +151,11 @@ impl World {
                 let discards = &mut self.nodes[node];
                 let is_misled = discards.is_misled();
                 let overflowed = reason.contains("wait for a schema");
-                let is_right = self.has_holes || is_misled || overflowed || discards.expects_discard;
+                let is_right = self.has_holes || is_misled || overflowed || discards.tails_lost > 0;
                 NoFalseAlarm.holds(is_right, || format!("{discards} discards its state: {reason}"))?;
                 if overflowed {
                     self.counts.count(What::Overflowed);
-                } else if !discards.expects_discard {
+                } else if discards.tails_lost == 0 {
                     self.counts.count(if is_misled { What::Refuted } else { What::Discards });
                 }
                 discards.discarded();

@@ -1,20 +1,17 @@
-//! Loads and writes the rows of `history`.
+//! `history` in ScyllaDB or Cassandra: its store, and the rows that its questions ask for.
 
-use adapter_cql::{Cql, Prepared, Schema, Write};
+use adapter_cql::{Cql, CqlError, Prepared, Write};
 use ahash::AHashMap;
-use domain::ProductId;
+use domain::{ProductId, Version};
+use futures::FutureExt;
 use toolkit::retry::{GaveUp, Retry};
 
-use super::row::{EntryRow, HeadColumns, HeadRow, head};
-use super::{HistoryHead, HistoryModel, NAME};
-use crate::model::{Position, Starts, Store, Wanted, Writes};
+use super::row::{EntryRow, HeadColumns, HeadRow, READ_COLUMNS, ReadRow, head};
+use super::{HISTORY, HistoryHead, HistoryModel, Order, Row, Rows, SCHEMA};
+use crate::model::{Fold, Head, Opens, Store, Wanted, Writes, rewound};
 use crate::page::stable_hash;
-use crate::positions::CqlPositions;
-use crate::{Error, GENERATION};
-
-/// The declared table.
-pub const SCHEMA: Schema =
-    Schema { name: "deploy/cql/history.cql", text: include_str!("../../../../deploy/cql/history.cql") };
+use crate::positions::{CqlPositions, applied};
+use crate::{Answer, Error, Generation, Servers};
 
 /// The table of `history`.
 #[derive(Debug, Clone)]
@@ -29,8 +26,8 @@ pub struct HistoryStore {
 
 impl HistoryStore {
     /// Prepares the statements; the table must be there (`folio stores apply`).
-    pub async fn open(cql: &Cql) -> Result<Self, Error> {
-        let table = table();
+    pub async fn open(cql: &Cql, generation: Generation) -> Result<Self, Error> {
+        let table = HISTORY.on_cql(generation);
         let put_entry = format!(
             "INSERT INTO {{keyspace}}.{table} (product_id, version, event_id, event_type, event, actor, command_id, \
              correlation_id, log_partition, log_offset, appended_at, occurred_at) VALUES (:product_id, :version, :event_id, \
@@ -47,8 +44,8 @@ impl HistoryStore {
         );
         Ok(Self {
             cql: cql.clone(),
-            positions: CqlPositions::open(cql, NAME).await?,
-            load: cql.prepare(&select_head()).await?,
+            positions: positions(cql, generation).await?,
+            load: prepare_head(cql, generation).await?,
             load_entry: cql.prepare(&load_entry).await?,
             put_entry: cql.prepare(&put_entry).await?,
             put_head: cql.prepare(&put_head).await?,
@@ -56,16 +53,15 @@ impl HistoryStore {
     }
 }
 
-pub(super) fn table() -> String {
-    format!("history_g{GENERATION}")
+async fn positions(cql: &Cql, generation: Generation) -> Result<CqlPositions, Error> {
+    CqlPositions::open(cql, HistoryModel::DECLARED.name, SCHEMA, generation).await
 }
 
-pub(super) fn select_head() -> String {
+async fn prepare_head(cql: &Cql, generation: Generation) -> Result<Prepared, CqlError> {
     // DISTINCT reads the static columns also where there is no row.
-    format!(
-        "SELECT DISTINCT head_version, head_event_id, head_appended_at FROM {{keyspace}}.{} WHERE product_id = ?",
-        table()
-    )
+    let table = HISTORY.on_cql(generation);
+    let columns = "head_version, head_event_id, head_appended_at";
+    cql.prepare(&format!("SELECT DISTINCT {columns} FROM {{keyspace}}.{table} WHERE product_id = ?")).await
 }
 
 /// A product's rows and head go as one mutation, which a partition takes whole, if they are at most this many.
@@ -76,6 +72,8 @@ fn partition(product: &ProductId) -> u64 {
 }
 
 impl Store<HistoryModel> for HistoryStore {
+    type Positions = CqlPositions;
+
     /// Just before the wanted version: where the head has passed it, the row of the event before. One that is lost leaves no
     /// state, and then nothing fits on it.
     async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<HistoryHead>>, Error> {
@@ -91,11 +89,8 @@ impl Store<HistoryModel> for HistoryStore {
             self.cql.read_all::<HeadColumns, _>(&self.load_entry, passed.iter().map(key).collect()).await
         };
         for ((n, before), same) in passed.iter().zip(rows(1).await?).zip(rows(0).await?) {
-            let Wanted { product, event_id, .. } = &wanted[*n];
-            let state = |columns: Option<HeadColumns>| columns.and_then(|columns| head(product, columns));
-            // Another event with this version: the projection has to see it.
-            let other = state(same).filter(|same| same.event_id != *event_id);
-            states[*n] = other.or_else(|| state(before));
+            let state = |columns: Option<HeadColumns>| head(&wanted[*n].product, columns?);
+            states[*n] = rewound(&wanted[*n], state(before), state(same));
         }
         Ok(states)
     }
@@ -128,19 +123,76 @@ impl Store<HistoryModel> for HistoryStore {
         self.cql.write_all(then, retry).await.map_err(|e| e.map(Error::from))
     }
 
-    async fn position(&self, group: &str, partition: i32) -> Result<Option<Position>, Error> {
-        Ok(self.positions.read(group, partition).await?)
+    fn positions(&self) -> &CqlPositions {
+        &self.positions
+    }
+}
+
+impl Opens<HistoryModel> for Servers {
+    type Store = HistoryStore;
+
+    async fn open(&self, generation: Generation) -> Result<HistoryStore, Error> {
+        HistoryStore::open(self.cql().await?, generation).await
+    }
+}
+
+/// The rows as the table holds them.
+#[derive(Debug, Clone)]
+pub struct CqlRows {
+    cql: Cql,
+    positions: CqlPositions,
+    head: Prepared,
+    newest_first: Prepared,
+    oldest_first: Prepared,
+}
+
+impl CqlRows {
+    /// Prepares the statements; the table must be there (`folio stores apply`).
+    pub async fn open(cql: &Cql, generation: Generation) -> Result<Self, Error> {
+        let table = HISTORY.on_cql(generation);
+        let select = format!("SELECT {READ_COLUMNS} FROM {{keyspace}}.{table} WHERE product_id = ?");
+        let newest_first = format!("{select} AND version < ? ORDER BY version DESC LIMIT ?");
+        let oldest_first = format!("{select} AND version > ? ORDER BY version ASC LIMIT ?");
+        Ok(Self {
+            cql: cql.clone(),
+            positions: positions(cql, generation).await?,
+            head: prepare_head(cql, generation).await?,
+            newest_first: cql.prepare(&newest_first).await?,
+            oldest_first: cql.prepare(&oldest_first).await?,
+        })
+    }
+}
+
+impl Rows for CqlRows {
+    fn head<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<Head>> {
+        async move {
+            let columns: Option<HeadColumns> = self.cql.row(&self.head, (id.as_str(),)).await?;
+            let head = columns.and_then(|columns| head(id, columns));
+            Ok(head.map(|head| Head { version: head.version, event_id: head.event_id }))
+        }
+        .boxed()
     }
 
-    async fn write_position(&self, group: &str, partition: i32, position: Position) -> Result<(), Error> {
-        Ok(self.positions.write(group, partition, position).await?)
+    fn entries<'a>(
+        &'a self,
+        id: &'a ProductId,
+        order: Order,
+        after: Option<Version>,
+        limit: usize,
+    ) -> Answer<'a, Vec<Row>> {
+        async move {
+            let (statement, start) = match order {
+                Order::NewestFirst => (&self.newest_first, i64::MAX),
+                Order::OldestFirst => (&self.oldest_first, 0),
+            };
+            let after = after.map_or(start, |version| i64::try_from(version.get()).unwrap_or(i64::MAX));
+            let rows: Vec<ReadRow> = self.cql.rows(statement, (id.as_str(), after, limit as i32)).await?;
+            Ok(rows.into_iter().map(|row| row.parse(id)).collect())
+        }
+        .boxed()
     }
 
-    async fn is_there(&self) -> Result<(), Error> {
-        Ok(self.cql.require(&SCHEMA, GENERATION).await?)
-    }
-
-    async fn starts(&self) -> Result<Option<Starts>, Error> {
-        Ok(self.cql.starts().await?)
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
+        applied(&self.positions, group, partition).boxed()
     }
 }

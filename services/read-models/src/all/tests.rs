@@ -1,0 +1,73 @@
+//! One folder and one line: what is declared fits together, also for a read model that is added as CONTRIBUTING.md says.
+
+#[path = "tests/prices/fold.rs"]
+#[expect(unreachable_pub, reason = "in a folder of its own it would be used from outside")]
+mod prices;
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::declared::{Declared, On};
+use crate::positions;
+use crate::projection::tests::{Rules, converges};
+
+/// Makes an enum with this line, and keeps its text.
+macro_rules! with_line {
+    ($($line:tt)+) => {
+        read_models! { enum WithPrices { $($line)+ } }
+        const LINE: &str = stringify!($($line)+);
+    };
+}
+with_line! { Prices => prices::Prices, }
+
+/// The names that a text declares are those that the read model goes by.
+fn fits_together(declared: &Declared) {
+    let generation = Generation::FIRST;
+    match &declared.on {
+        On::Cql(schema) => {
+            let statements = schema.statements("k", "", generation.get());
+            let created = statements.iter().map(|it| it.split_whitespace().nth(5).unwrap().to_owned());
+            let named = declared.tables.iter().map(|table| table.on_cql(generation));
+            let named = named.chain([positions::table(declared.name, generation)]);
+            assert_eq!(
+                created.collect::<BTreeSet<_>>(),
+                named.map(|table| format!("k.{table}")).collect::<BTreeSet<_>>()
+            );
+        }
+        On::Search { index, positions } => {
+            assert_eq!(declared.tables.iter().map(|table| table.name).collect::<Vec<_>>(), [index.name]);
+            assert_eq!(positions.name, format!("{}-positions", declared.name));
+        }
+    }
+}
+
+#[test]
+fn every_read_model_has_a_name_of_its_own_and_the_tables_it_names() {
+    for read_model in ReadModel::ALL {
+        assert_eq!(read_model.name().parse(), Ok(*read_model));
+        fits_together(read_model.declared());
+    }
+    assert!("prices".parse::<ReadModel>().is_err());
+    assert_eq!(ReadModel::Search.group_id("folio", Generation::FIRST), "folio.search.g1");
+}
+
+#[test]
+fn a_read_model_is_added_as_the_page_for_contributors_says() {
+    let page = include_str!("../../../../CONTRIBUTING.md");
+    for (language, text) in
+        [("rust", include_str!("tests/prices/fold.rs")), ("sql", include_str!("tests/prices/tables.cql"))]
+    {
+        let block = format!("```{language}\n{text}```");
+        assert!(page.contains(&block), "CONTRIBUTING.md must show this as it is compiled here:\n{block}");
+    }
+    let dense = |text: &str| text.split_whitespace().collect::<String>();
+    assert!(dense(page).contains(&format!("```rust{}```", dense(LINE))), "CONTRIBUTING.md must show {LINE}");
+    for read_model in WithPrices::ALL {
+        fits_together(read_model.declared());
+    }
+    for seed in 0..2_000 {
+        assert!(converges::<prices::Prices>(seed, Rules::AsTheyAre), "seed {seed}");
+    }
+    let bites = |rules| (0..2_000).any(|seed| !converges::<prices::Prices>(seed, rules));
+    assert!(bites(Rules::CoalescedPerProduct) && bites(Rules::SeenIsSkipped));
+}
