@@ -7,6 +7,7 @@ pub mod bodies;
 pub mod calls;
 pub mod connections;
 pub mod entity_tags;
+pub mod openapi;
 pub mod ops;
 pub mod problem;
 pub mod statuses;

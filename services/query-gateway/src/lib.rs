@@ -48,7 +48,7 @@ impl Application {
         let meter = telemetry.meter();
         let stores = Stores::new(&config);
         let questions = Questions::new(stores.clone(), config.queries.clone(), ask::Metrics::new(&meter));
-        let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
+        let ops = ops::serve_with(config.listen.ops, &lifecycle, &telemetry, http::document)?;
         let http = http::serve(&config, questions.clone(), http::Metrics::new(&meter), &lifecycle)?;
         let grpc = grpc::serve(&config, questions, &meter, &lifecycle).await?;
         stores.connect(&config, &lifecycle);

@@ -94,7 +94,7 @@ impl Application {
         let calls = TaskTracker::new();
         let limits = config.http.clone();
         let addresses = Addresses {
-            ops: ops::serve(config.listen.ops, &lifecycle, &telemetry)?,
+            ops: ops::serve_with(config.listen.ops, &lifecycle, &telemetry, http::document)?,
             http: http::serve(config.listen.http, state, &lifecycle, &meter, grace)?,
             grpc: {
                 let state = grpc::State { door, limits, bodies, spools, shutdown, calls };

@@ -18,7 +18,7 @@ const ACTOR: &str = "x-folio-actor";
 const TRACEPARENT: &str = "traceparent";
 
 /// Names that are read, or that the standard wants ignored here.
-const READ: [&str; 8] = [
+pub(super) const READ: [&str; 8] = [
     ACTOR,
     IDEMPOTENCY_KEY,
     CONSISTENCY_TOKEN,

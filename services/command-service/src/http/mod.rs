@@ -16,6 +16,8 @@ mod bulk;
 mod headers;
 mod lines;
 mod observe;
+#[cfg(test)]
+mod openapi;
 mod products;
 #[cfg(test)]
 mod tests;
@@ -58,6 +60,14 @@ pub(crate) struct State {
     pub(crate) spools: Memory,
     /// Cancelled when no new work may be taken.
     pub(crate) shutdown: CancellationToken,
+}
+
+/// What the door takes and answers, as it is committed; `openapi` makes it from the code, and holds it.
+const OPENAPI: &str = include_str!("../../../../schemas/openapi/command-service.json");
+
+/// Shows the document on the ops port.
+pub(crate) fn document(app: &mut web::ServiceConfig) {
+    edge::openapi::show(app, OPENAPI);
 }
 
 /// Adds the routes of the door to an app whose data hold a [`State`] and [`HttpInstruments`].

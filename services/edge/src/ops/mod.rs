@@ -1,4 +1,4 @@
-//! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`. Not for clients.
+//! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`, and what a service adds. Not for clients.
 //!
 //! Promises: it answers from the start of the process until its work is finished, also while the process drains
 //! (not ready, alive), an answer never waits for a dependency, and connections that do nothing are closed.
@@ -37,6 +37,16 @@ pub struct Error {
 /// Serves the operators' port under `lifecycle` until all work is finished. Returns where it listens (port 0 is
 /// resolved).
 pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) -> Result<SocketAddr, Error> {
+    serve_with(address, lifecycle, telemetry, |_| {})
+}
+
+/// The same with routes of the service's own, such as [`crate::openapi::show`] makes.
+pub fn serve_with(
+    address: SocketAddr,
+    lifecycle: &Lifecycle,
+    telemetry: &Telemetry,
+    own: fn(&mut web::ServiceConfig),
+) -> Result<SocketAddr, Error> {
     let (readiness, telemetry) = (lifecycle.readiness().clone(), telemetry.clone());
     show(&readiness, &telemetry);
     let server = HttpServer::new(move || {
@@ -47,6 +57,7 @@ pub fn serve(address: SocketAddr, lifecycle: &Lifecycle, telemetry: &Telemetry) 
             .route("/startupz", web::get().to(started))
             .route("/readyz", web::get().to(ready))
             .route("/metrics", web::get().to(metrics))
+            .configure(own)
     })
     .workers(1)
     .max_connections(MAX_CONNECTIONS)

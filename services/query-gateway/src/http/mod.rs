@@ -8,6 +8,8 @@ mod conditions;
 mod headers;
 mod history;
 mod observe;
+#[cfg(test)]
+mod openapi;
 mod params;
 mod products;
 mod search;
@@ -25,6 +27,14 @@ use actix_web::{App, Error, HttpRequest, HttpResponse, Resource, Route, guard, w
 use crate::ask::{AskError, Questions};
 pub(crate) use observe::Metrics;
 pub(crate) use server::serve;
+
+/// What the door takes and answers, as it is committed; `openapi` makes it from the code, and holds it.
+const OPENAPI: &str = include_str!("../../../../schemas/openapi/query-gateway.json");
+
+/// Shows the document on the ops port.
+pub(crate) fn document(app: &mut web::ServiceConfig) {
+    edge::openapi::show(app, OPENAPI);
+}
 
 /// The whole application, for a server or a test.
 pub(crate) fn app(
