@@ -26,3 +26,4 @@ mod sigterm_drains;
 mod stores_may_crash;
 mod the_api_page_can_be_followed;
 mod topics_are_verified;
+mod what_ships_is_clean;

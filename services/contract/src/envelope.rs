@@ -1,10 +1,12 @@
 //! The headers of a record: CloudEvents 1.0 in binary mode, and Folio's own.
 //!
 //! They promise to other teams' consumers that an event can be identified, traced and filtered without decoding its
-//! value. Folio itself decides nothing by them but whether a command is a repetition.
+//! value, and that none of them says nothing: what a command does not have has no header, and what the key says is not said
+//! again unless `CloudEvents` asks for it. Folio itself decides nothing by them but whether a command is a repetition.
 
 use domain::Product;
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 use ledger::{CommandHash, CommandId, Headers};
 use uuid::Uuid;
 
@@ -23,12 +25,8 @@ pub mod names {
     pub const SOURCE: &str = "ce_source";
     /// The version of CloudEvents: 1.0.
     pub const SPEC_VERSION: &str = "ce_specversion";
-    /// When the command was decided, by the writer's clock.
+    /// When the command was decided, by the writer's clock, in milliseconds like the record's own timestamp.
     pub const TIME: &str = "ce_time";
-    /// The product id.
-    pub const SUBJECT: &str = "ce_subject";
-    /// The version the event gives the product.
-    pub const SEQUENCE: &str = "ce_sequence";
     /// What a client calls the work this belongs to.
     pub const CORRELATION_ID: &str = "ce_correlationid";
     /// The id of the command that caused the event.
@@ -60,8 +58,8 @@ pub struct EventMeta<'a> {
     pub correlation_id: Option<&'a str>,
     /// The command that caused the event.
     pub command_id: CommandId,
-    /// The command's hash.
-    pub command_hash: CommandHash,
+    /// The hash of a command that has an idempotency key; no other can be given twice.
+    pub command_hash: Option<CommandHash>,
     /// Who gave the command.
     pub actor: Option<&'a str>,
     /// W3C trace context of the command.
@@ -70,30 +68,37 @@ pub struct EventMeta<'a> {
 
 /// The headers of a record whose event, of type `event_type`, made the product what `after` says.
 pub fn headers(meta: &EventMeta<'_>, after: &Product, event_type: &str) -> Headers {
-    let mut headers = Headers::with_capacity(15, 640);
+    let mut headers = Headers::with_capacity(13, 512);
     let mut buffer = Uuid::encode_buffer();
     headers.push(names::ID, meta.event_id.hyphenated().encode_lower(&mut buffer).as_bytes());
     headers.push(names::TYPE, avro::fqn_of(event_type).unwrap_or(event_type).as_bytes());
     headers.push(names::SOURCE, meta.source.as_bytes());
     headers.push(names::SPEC_VERSION, b"1.0");
-    headers.push(names::TIME, meta.time.to_string().as_bytes());
-    headers.push(names::SUBJECT, after.id.as_str().as_bytes());
-    headers.push(names::SEQUENCE, after.version.to_string().as_bytes());
+    headers.push(names::TIME, milliseconds(meta.time).as_bytes());
+    headers.push(names::CONTENT_TYPE, CONTENT_TYPE.as_bytes());
     if let Some(correlation_id) = meta.correlation_id {
         headers.push(names::CORRELATION_ID, correlation_id.as_bytes());
     }
-    headers.push(names::CAUSATION_ID, meta.command_id.0.hyphenated().encode_lower(&mut buffer).as_bytes());
     if let Some(traceparent) = meta.traceparent {
         headers.push(names::TRACEPARENT, traceparent.as_bytes());
     }
-    headers.push(names::CONTENT_TYPE, CONTENT_TYPE.as_bytes());
-    headers.push(names::COMMAND_HASH, hex(meta.command_hash, &mut buffer));
     if let Some(actor) = meta.actor {
         headers.push(names::ACTOR, actor.as_bytes());
     }
     headers.push(names::CATEGORY, after.category.as_str().as_bytes());
     headers.push(names::BRAND, after.brand.as_str().as_bytes());
+    // Last, because they are all that the log's rule reads, and readers look from the end.
+    if let Some(hash) = meta.command_hash {
+        headers.push(names::COMMAND_HASH, hex(hash, &mut buffer));
+    }
+    headers.push(names::CAUSATION_ID, meta.command_id.0.hyphenated().encode_lower(&mut buffer).as_bytes());
     headers
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+fn milliseconds(time: Timestamp) -> String {
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+    PRINTER.timestamp_to_string(&time)
 }
 
 /// What a record's headers say. A header that is missing or makes no sense is `None`: headers are information, and a
@@ -108,10 +113,6 @@ pub struct RecordMeta<'a> {
     pub source: Option<&'a str>,
     /// When the command was decided, by the writer's clock.
     pub time: Option<Timestamp>,
-    /// The product id.
-    pub subject: Option<&'a str>,
-    /// The version the event gives the product.
-    pub sequence: Option<u64>,
     /// What a client calls the work this belongs to.
     pub correlation_id: Option<&'a str>,
     /// The command that caused the event.
@@ -146,8 +147,6 @@ pub fn read_meta(headers: &Headers) -> RecordMeta<'_> {
         event_type: text(names::TYPE),
         source: text(names::SOURCE),
         time: text(names::TIME).and_then(|time| time.parse().ok()),
-        subject: text(names::SUBJECT),
-        sequence: text(names::SEQUENCE).and_then(|sequence| sequence.parse().ok()),
         correlation_id: text(names::CORRELATION_ID),
         command_id,
         command_hash,

@@ -14,6 +14,10 @@ impl Acknowledged {
     pub(crate) fn extend(&mut self, events: impl IntoIterator<Item = Uuid>) {
         self.0.extend(events);
     }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
 }
 
 /// Reads the whole topic: no violation, no garbage, versions without a gap, and one effective record for each

@@ -170,6 +170,11 @@ impl Catalog<'_> {
         Ok(records.split_off(records.len().saturating_sub(most)))
     }
 
+    /// Bytes on the broker's disk for each acknowledged command; void records and the warm-up's are among them.
+    pub(crate) fn bytes_each(&self) -> anyhow::Result<f64> {
+        Ok(self.bench.servers.log_bytes(&self.config.topic)? as f64 / self.acknowledged.len() as f64)
+    }
+
     /// A producer of bare records.
     pub(crate) fn bare(&self) -> anyhow::Result<BareProducer> {
         Ok(BareProducer::open(&self.config.kafka, &self.bare_topic)?)

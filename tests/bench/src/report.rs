@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::pairs::Summary;
+use crate::pairs::{self, Summary};
 
 /// Which values are good.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -68,6 +68,11 @@ impl Row {
             spread: summary.spread,
             note: String::new(),
         }
+    }
+
+    /// A size: reported only.
+    pub(crate) fn bytes(name: &str, bytes: f64) -> Self {
+        Self::cost(name, "bytes", &pairs::alone(&[bytes]), None)
     }
 
     pub(crate) fn noting(mut self, note: impl AsRef<str>) -> Self {

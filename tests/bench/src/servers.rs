@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use cli::local::{Addresses, Installation, Kind, Running, Watchdog, project_root};
 
 const READY: Duration = Duration::from_mins(3);
@@ -46,6 +46,28 @@ impl Servers {
             elasticsearch_url: String::new(),
             registry_url: format!("http://{}/apis/ccompat/v7", self.registry.address()),
         }
+    }
+
+    /// Bytes of a topic's log on the broker's disk, without its indexes.
+    ///
+    /// # Errors
+    /// If there is no such topic, or its files cannot be listed.
+    pub(crate) fn log_bytes(&self, topic: &str) -> anyhow::Result<u64> {
+        let (mut bytes, mut folders) = (0, vec![self.dir().join(Kind::Kafka.name())]);
+        while let Some(folder) = folders.pop() {
+            let partition_of = |name: &str| Some(name.rsplit_once('-')?.0.to_owned());
+            let named = folder.file_name().and_then(|name| partition_of(name.to_str()?));
+            for entry in std::fs::read_dir(&folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if named.as_deref() == Some(topic) && path.extension().is_some_and(|it| it == "log") {
+                    bytes += path.metadata()?.len();
+                }
+            }
+        }
+        ensure!(bytes > 0, "the broker has no log of {topic}");
+        Ok(bytes)
     }
 
     /// A folder of this run, removed at its end.

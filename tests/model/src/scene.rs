@@ -79,7 +79,7 @@ impl Scene {
             ticket,
             subject: wish.subject(),
             command_id: wish.command_id(),
-            command_hash: wish.order.hash(),
+            command_hash: Some(wish.order.hash()),
             expected: wish.expected.into(),
             command: wish.order,
             deadline_ms: DEADLINE_MS,

@@ -25,8 +25,13 @@ const CATCH_UP: u64 = u64::MAX;
 pub(crate) struct Written(Vec<Recorded<Event>>);
 
 impl Written {
-    pub(crate) fn push(&mut self, event: Event, command_id: CommandId, command_hash: CommandHash) -> [u8; 8] {
-        self.0.push(Recorded { event, command_id: Some(command_id), command_hash: Some(command_hash) });
+    pub(crate) fn push(
+        &mut self,
+        event: Event,
+        command_id: CommandId,
+        command_hash: Option<CommandHash>,
+    ) -> [u8; 8] {
+        self.0.push(Recorded { event, command_id: Some(command_id), command_hash });
         (self.0.len() as u64 - 1).to_be_bytes()
     }
 

@@ -223,7 +223,7 @@ impl Truth {
         })?;
         let (command_id, command_hash) = (append.command_id, append.command_hash);
         OneEffectPerCommand
-            .holds((command_id, command_hash) == (wish.command_id, wish.command_hash), || {
+            .holds((command_id, command_hash) == (wish.command_id, Some(wish.command_hash)), || {
                 format!("offset {offset} carries another command's id than ticket {ticket}'s")
             })?;
         let facts = self.commands.entry(command_id).or_default();
@@ -235,6 +235,7 @@ impl Truth {
         }
         facts.push((product, self.facts[product].len()));
         let after = Rc::new(after);
+        let command_hash = wish.command_hash;
         let fact = Fact { offset, stands: offset, event_id, command_id, command_hash, after };
         self.facts[product].push(fact);
         Ok(())

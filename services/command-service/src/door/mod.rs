@@ -230,11 +230,11 @@ impl Door {
             transport = transport.name(),
             outcome = tracing::field::Empty
         );
-        let trace = caller.trace.adopt(&span);
+        let trace = caller.trace.adopt(&span).if_known_elsewhere();
         let order = Order {
             product: product.clone(),
             command_id,
-            command_hash: contract::command_hash(&wish.command),
+            command_hash: wish.idempotency_key.is_some().then(|| contract::command_hash(&wish.command)),
             command: wish.command,
             expected,
             deadline: caller.deadline.map_or(self.shared.deadline, |asked| asked.min(self.shared.deadline)),

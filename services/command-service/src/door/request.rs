@@ -20,18 +20,18 @@ pub struct Caller {
     /// Who it says it acts for: information, not proof.
     pub actor: Option<String>,
     pub trace: TraceContext,
-    pub correlation_id: String,
+    /// What the client calls the work this belongs to.
+    pub correlation_id: Option<String>,
     /// The caller waits no longer than this.
     pub deadline: Option<Duration>,
 }
 
 impl Caller {
-    /// Reads the headers' values. `request_id` is kept if it is a short visible text, else a new one is made.
+    /// Reads the headers' values. The client's `request_id` is kept if it is a short visible text.
     pub fn new(actor: Option<&str>, trace: TraceContext, request_id: Option<&str>) -> Result<Self, Problem> {
         let visible = |text: &str| text.bytes().all(|byte| (0x21..0x7f).contains(&byte));
-        let correlation_id = request_id
-            .filter(|id| (1..=128).contains(&id.len()) && visible(id))
-            .map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
+        let correlation_id =
+            request_id.filter(|id| (1..=128).contains(&id.len()) && visible(id)).map(str::to_owned);
         let actor = actor.map(str::trim).filter(|actor| !actor.is_empty()).map(str::to_owned);
         if actor.as_ref().is_some_and(|actor| actor.len() > LONGEST_ACTOR || actor.contains(char::is_control))
         {

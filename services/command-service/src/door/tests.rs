@@ -22,9 +22,9 @@ fn an_idempotency_key_is_read_quoted_or_not() {
 #[test]
 fn a_caller_keeps_its_request_id_if_it_is_a_short_visible_text() {
     let id = |text: &str| Caller::new(None, TraceContext::new(), Some(text)).unwrap().correlation_id;
-    assert_eq!(id("req-1"), "req-1");
+    assert_eq!(id("req-1").as_deref(), Some("req-1"));
     for unusable in ["", "a b", &"x".repeat(129)] {
-        assert_ne!(id(unusable), unusable);
+        assert_eq!(id(unusable), None);
     }
     assert_eq!(Caller::new(Some(&"x".repeat(300)), TraceContext::new(), None).unwrap_err().status, 400);
     assert_eq!(Caller::new(Some("  "), TraceContext::new(), None).unwrap().actor, None);

@@ -32,12 +32,12 @@ impl Encoder {
         if value.len() > max_bytes {
             return Err(format!("the encoded event has {} bytes, the most are {max_bytes}", value.len()));
         }
-        let traceparent = origin.map(|origin| origin.trace.to_string());
+        let traceparent = origin.and_then(|origin| origin.trace).map(|trace| trace.to_string());
         let meta = EventMeta {
             event_id: append.key.event_id,
             time: jiff::Timestamp::now(),
             source: self.source,
-            correlation_id: origin.map(|origin| origin.correlation_id.as_str()),
+            correlation_id: origin.and_then(|origin| origin.correlation_id.as_deref()),
             command_id: append.command_id,
             command_hash: append.command_hash,
             actor: origin.and_then(|origin| origin.actor.as_deref()),

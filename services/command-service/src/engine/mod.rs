@@ -46,7 +46,8 @@ pub struct Order {
     pub product: ProductId,
     pub command: Command,
     pub command_id: CommandId,
-    pub command_hash: CommandHash,
+    /// Of a command with an idempotency key: no other can come twice.
+    pub command_hash: Option<CommandHash>,
     /// The versions the client wants the product to have.
     pub expected: Expected,
     /// The command is answered within this time.
@@ -57,12 +58,13 @@ pub struct Order {
     pub room: Option<OwnedSemaphorePermit>,
 }
 
-/// Who asked, in which trace: goes into the record's headers.
+/// Who asked, in which trace: goes into the record's headers, where there is something to say.
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub actor: Option<String>,
-    pub trace: TraceContext,
-    pub correlation_id: String,
+    /// None: the client named no trace, and none is exported.
+    pub trace: Option<TraceContext>,
+    pub correlation_id: Option<String>,
 }
 
 /// Why a command did not reach a sequencer. Nothing was written.

@@ -188,14 +188,10 @@ impl Submitted {
             product: domain::ProductId::parse("p").unwrap(),
             command: domain::Command::ListProduct,
             command_id: ledger::CommandId(uuid::Uuid::nil()),
-            command_hash: ledger::CommandHash([0; 16]),
+            command_hash: None,
             expected: ledger::Expected::default(),
             deadline: Duration::from_secs(1),
-            origin: super::Origin {
-                actor: None,
-                trace: toolkit::telemetry::TraceContext::new(),
-                correlation_id: String::new(),
-            },
+            origin: super::Origin { actor: None, trace: None, correlation_id: None },
             transport: super::Transport::Local,
             room: None,
         };

@@ -59,11 +59,9 @@ fn one<'a>(request: &'a HttpRequest, name: &str) -> Result<Option<&'a str>, Prob
 
 /// Who calls.
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let (id, trace) = match request.extensions().get::<RequestContext>() {
-        Some(context) => (Some(context.id.clone()), context.trace),
-        None => (None, TraceContext::new()),
-    };
-    Caller::new(one(request, ACTOR)?, trace, id.as_deref())
+    let trace = request.extensions().get::<RequestContext>().map_or_else(TraceContext::new, |it| it.trace);
+    let id = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    Caller::new(one(request, ACTOR)?, trace, id)
 }
 
 /// The trace of a request. A malformed traceparent starts a new one, as its standard wants.

@@ -141,8 +141,11 @@ impl Node {
             seen(&output);
             match output {
                 Output::Append(append) => {
-                    let (value, headers) =
-                        shop::encode(&append.event, append.command_id, append.command_hash);
+                    let (value, headers) = shop::encode(
+                        &append.event,
+                        append.command_id,
+                        append.command_hash.expect("every command here has one"),
+                    );
                     self.log.append(P, append.append_id, NewRecord { key: append.key, value, headers });
                 }
                 Output::AskEndOffset { request } => self.log.ask_end_offset(P, request),

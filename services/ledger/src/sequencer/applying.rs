@@ -160,7 +160,7 @@ impl<A: Aggregate> Sequencer<A> {
         let (version, event_id) = (append.version, append.event_id);
         let record = Remembered {
             command_id: append.command_id,
-            command_hash: Some(append.command_hash),
+            command_hash: append.command_hash,
             version,
             event_id,
             offset,

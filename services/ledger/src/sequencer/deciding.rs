@@ -207,7 +207,7 @@ impl<A: Aggregate> Sequencer<A> {
     ) -> Option<Answer<A::Rejection>> {
         let record = product.find(waiting.submission.command_id)?;
         let (version, event_id, offset) = (record.version, record.event_id, record.offset);
-        if record.command_hash.is_some_and(|hash| hash != waiting.submission.command_hash) {
+        if record.command_hash.zip(waiting.submission.command_hash).is_some_and(|(a, b)| a != b) {
             return Some(Answer::KeyReused { version, event_id, offset });
         }
         let is_own = self.ids.append_of(event_id).is_some_and(|id| waiting.appends.contains(&id));

@@ -37,7 +37,8 @@ pub struct Submission<C> {
     pub ticket: u64,
     pub subject: Subject,
     pub command_id: CommandId,
-    pub command_hash: CommandHash,
+    /// Of a command that may be given twice; none: its id is its own.
+    pub command_hash: Option<CommandHash>,
     /// The versions the client wants the product to have.
     pub expected: Expected,
     pub command: C,
@@ -86,7 +87,7 @@ pub struct Append<A: Aggregate> {
     pub before: Option<Arc<A::State>>,
     pub after: Arc<A::State>,
     pub command_id: CommandId,
-    pub command_hash: CommandHash,
+    pub command_hash: Option<CommandHash>,
     /// The ticket it answers: its trace and actor go into the headers.
     pub ticket: u64,
 }

@@ -48,7 +48,7 @@ pub(super) struct InFlight<A: Aggregate> {
     pub(super) basis: Offset,
     pub(super) event_id: Uuid,
     pub(super) command_id: CommandId,
-    pub(super) command_hash: CommandHash,
+    pub(super) command_hash: Option<CommandHash>,
     /// The state it makes if it is effective: then it was decided on the state right before it.
     pub(super) after: Arc<A::State>,
     /// Where its report says it stands, if the tail has not come so far.

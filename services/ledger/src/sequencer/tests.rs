@@ -143,7 +143,7 @@ impl Rig {
         let recorded = Recorded {
             event: append.event,
             command_id: Some(append.command_id),
-            command_hash: Some(append.command_hash),
+            command_hash: append.command_hash,
         };
         self.s.record(self.now, offset, append.key.to_string().as_bytes(), || Ok(recorded));
     }
@@ -196,7 +196,7 @@ pub(super) fn submission(ticket: u64, subject: &str, command: Ask) -> Submission
         ticket,
         subject: Subject::parse(subject).unwrap(),
         command_id: id(ticket),
-        command_hash: hash(0),
+        command_hash: Some(hash(0)),
         expected: Expected::default(),
         command,
         deadline_ms: 1_000_000,

@@ -12,6 +12,8 @@ pub struct TraceContext {
     trace_id: u128,
     span_id: u64,
     sampled: bool,
+    /// Whether someone but this process knows the trace: who sent it, or where it is exported to.
+    known_elsewhere: bool,
 }
 
 impl TraceContext {
@@ -22,7 +24,12 @@ impl TraceContext {
 
     /// A new trace of random id.
     pub fn new() -> Self {
-        Self { trace_id: rand::random::<u128>().max(1), span_id: rand::random::<u64>().max(1), sampled: true }
+        Self {
+            trace_id: rand::random::<u128>().max(1),
+            span_id: rand::random::<u64>().max(1),
+            sampled: true,
+            known_elsewhere: false,
+        }
     }
 
     /// Reads a `traceparent` header; none if it is malformed, as the standard wants it.
@@ -41,6 +48,7 @@ impl TraceContext {
             trace_id: u128::from_str_radix(trace, 16).ok()?,
             span_id: u64::from_str_radix(span, 16).ok()?,
             sampled: u8::from_str_radix(flags, 16).ok()? & 1 == 1,
+            known_elsewhere: true,
         };
         (context.trace_id != 0 && context.span_id != 0).then_some(context)
     }
@@ -54,6 +62,7 @@ impl TraceContext {
             trace_id: u128::from_be_bytes(span.trace_id().to_bytes()),
             span_id: u64::from_be_bytes(span.span_id().to_bytes()),
             sampled: span.is_sampled(),
+            known_elsewhere: true,
         })
     }
 
@@ -72,6 +81,11 @@ impl TraceContext {
             Ok(()) => Self::of(span).unwrap_or(self),
             Err(_no_exporter) => self,
         }
+    }
+
+    /// This context, unless it was made here and nobody else knows of it: then there is nothing to pass on.
+    pub fn if_known_elsewhere(self) -> Option<Self> {
+        self.known_elsewhere.then_some(self)
     }
 
     /// The trace's id as 32 hexadecimal digits, as problems and logs quote it.

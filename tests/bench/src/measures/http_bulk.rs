@@ -59,5 +59,6 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         Row::rate("durable commands by HTTP bulk", "commands/s", &told.rate, 0.35),
         Row::cost("CPU per command, HTTP bulk", "us", &told.cost, None)
             .noting(format!("the service alone; the generator took {:.1} us", told.generator)),
+        Row::bytes("log on disk per event, HTTP bulk", told.bytes_each),
     ])
 }

@@ -59,6 +59,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     stop.cancel();
     bench.runtime.block_on(running)??;
     catalog.check()?;
+    let bytes_each = catalog.bytes_each()?;
     let rate = pairs::summary(&measured, |pair| pair.system / pair.ceiling);
     let cost = pairs::alone(&costs);
     let bare_cost = pairs::median(&mut bare_costs);
@@ -66,6 +67,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         Row::rate("durable commands in process", "commands/s", &rate, 0.70),
         Row::cost("CPU per command, in process", "us", &cost, Some(6.0))
             .noting(format!("whole process, generator included; a bare produce costs {bare_cost:.1} us")),
+        Row::bytes("log on disk per event, in process", bytes_each),
     ])
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Throughput {
     pub cost: Summary,
     /// The same of this process: the load generator's.
     pub generator: f64,
+    /// Bytes of the log on disk for each command.
+    pub bytes_each: f64,
 }
 
 /// How commands reach the service.
@@ -78,5 +80,6 @@ pub(crate) fn measure<C: Client>(
         rate: pairs::summary(&measured, |pair| pair.system / pair.ceiling),
         cost: pairs::alone(&costs),
         generator: pairs::median(&mut generators),
+        bytes_each: catalog.bytes_each()?,
     })
 }

@@ -161,7 +161,7 @@ impl World {
             ticket,
             subject,
             command_id: wish.command_id,
-            command_hash: wish.command_hash,
+            command_hash: Some(wish.command_hash),
             expected: wish.expected.into(),
             command: Rc::clone(&wish.command),
             deadline_ms,

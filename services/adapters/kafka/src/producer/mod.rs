@@ -16,6 +16,10 @@ pub use record::{NewMessage, RecordProducer};
 use ledger::Headers;
 use rdkafka::message::{Header, OwnedHeaders};
 
+/// What every producer does with a batch unless configuration says otherwise
+/// ([decision 12](../../../../../docs/decisions/0012-the-records-last-form.md)).
+const COMPRESSION: (&str, &str) = ("compression.codec", "lz4");
+
 /// Headers as librdkafka takes them.
 pub(super) fn owned(headers: &Headers) -> OwnedHeaders {
     let empty = OwnedHeaders::new_with_capacity(headers.len());

@@ -16,7 +16,7 @@ use rdkafka::producer::{
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::lanes::Lanes;
-use super::owned;
+use super::{COMPRESSION, owned};
 use crate::Error;
 use crate::client::{Connection, refused, settings};
 use crate::config::KafkaConfig;
@@ -115,7 +115,7 @@ pub(crate) fn log_settings(config: &KafkaConfig) -> ClientConfig {
             ("queue.buffering.max.messages", "100000"),
             ("queue.buffering.max.kbytes", "65536"),
             ("batch.num.messages", "10000"),
-            ("compression.codec", "none"),
+            COMPRESSION,
             // Without a bound every record is a request of its own as soon as it is made, and the broker is busy with
             // requests. With one, what comes meanwhile goes together.
             ("max.in.flight", MAX_IN_FLIGHT),

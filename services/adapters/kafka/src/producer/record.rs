@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ledger::{Headers, Offset};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use super::owned;
+use super::{COMPRESSION, owned};
 use crate::Error;
 use crate::client::{Connection, refused, settings};
 use crate::config::KafkaConfig;
@@ -41,7 +41,7 @@ impl RecordProducer {
         let settings = settings(
             config,
             "record-producer",
-            &[("linger.ms", "0"), ("partitioner", "murmur2_random")],
+            &[COMPRESSION, ("linger.ms", "0"), ("partitioner", "murmur2_random")],
             &[("acks", "all"), ("enable.idempotence", "true"), ("message.timeout.ms", &timeout)],
         );
         let connection = Connection::new("record-producer", None);

@@ -177,7 +177,11 @@ fn a_known_command_gets_its_first_answer_and_needs_no_barrier() {
         ..submission(2, "a", Ask::Add(5))
     });
     accepted(&rig.answers(), 2, 2, 1, true);
-    rig.submit(Submission { command_id: id(78), command_hash: hash(1), ..submission(3, "a", Ask::Add(6)) });
+    rig.submit(Submission {
+        command_id: id(78),
+        command_hash: Some(hash(1)),
+        ..submission(3, "a", Ask::Add(6))
+    });
     let answers = rig.answers();
     assert!(matches!(answers[..], [(3, Answer::KeyReused { version: 2, offset: 1, .. })]), "{answers:?}");
 }
