@@ -8,6 +8,7 @@ use std::path::Path;
 
 use actix_web::{HttpResponse, web};
 use contract::code::Code;
+use contract::json::schemas;
 use utoipa::ToSchema;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::header::{Header, HeaderBuilder};
@@ -33,6 +34,7 @@ pub fn show(app: &mut web::ServiceConfig, document: &'static str) {
 
 /// A door's document while it is made.
 #[derive(Default)]
+#[expect(missing_debug_implementations, reason = "the types of utoipa are not Debug")]
 pub struct Document {
     paths: Paths,
     components: Components,
@@ -44,12 +46,12 @@ impl Document {
         let mut document = Self::default();
         let components = &mut document.components;
         components.parameters =
-            parameters.into_iter().map(|it| (it.name.replace(['-', '.'], ""), it.into())).collect();
+            parameters.into_iter().map(|it| (it.name.replace(['-', '.'], ""), RefOr::T(it))).collect();
         components.headers =
-            answered().into_iter().map(|(name, header)| (name.replace('-', ""), header.into())).collect();
+            answered().into_iter().map(|(name, header)| (name.replace('-', ""), RefOr::T(header))).collect();
         components.responses = by_status(codes)
             .into_iter()
-            .map(|(status, codes)| (format!("Problem{status}"), refusal(status, &codes).into()))
+            .map(|(status, codes)| (format!("Problem{status}"), RefOr::T(refusal(status, &codes))))
             .collect();
         document.add::<Body<'_>>();
         document.add::<Code>();
@@ -103,45 +105,46 @@ pub fn shared(kind: &str, name: &str) -> Ref {
     Ref::new(format!("#/components/{kind}/{}", name.replace(['-', '.'], "")))
 }
 
+/// A text without a form of its own.
+pub fn free(longest: usize, example: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).max_length(Some(longest)).examples([example])
+}
+
 /// A text of this form.
 pub fn text(pattern: &str, longest: usize, example: &str) -> ObjectBuilder {
-    let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
-    schema.max_length(Some(longest)).examples([example])
+    free(longest, example).pattern(Some(pattern))
 }
 
 /// A whole number.
 pub fn number(least: u64, most: u64, example: u64) -> ObjectBuilder {
-    let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least as f64));
-    schema
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        .maximum(Some(most as f64))
-        .examples([example])
+    let schema = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(least));
+    schema.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))).maximum(Some(most)).examples([example])
 }
 
 /// The headers that requests to every door may have.
 pub fn of_every_request() -> [Parameter; 4] {
-    let header = |name, says, schema| parameter(ParameterIn::Header, name, says, schema);
+    let header = |name, says, schema: RefOr<Schema>| parameter(ParameterIn::Header, name, says, schema);
     [
         header(
             "Consistency-Token",
             "What a write returned. A read shows that write, or is `read-model-behind`; a command is decided on it \
              anyway. As a link's parameter `consistency_token` too, where a door has it.",
-            text("^[A-Za-z0-9_-]*$", 4_096, "AQMpB2xhbXAtMQE"),
+            schemas::consistency_token().into(),
         ),
         header(
             "If-Match",
             "RFC 9110: the answer or the change only if the product has one of these versions, by the strong comparison.",
-            text(ENTITY_TAGS, 4_096, "\"3\""),
+            text(ENTITY_TAGS, 4_096, "\"3\"").into(),
         ),
         header(
             "If-None-Match",
             "RFC 9110: not if the product has one of these versions; `*`: not if it was ever created.",
-            text(ENTITY_TAGS, 4_096, "\"3\""),
+            text(ENTITY_TAGS, 4_096, "\"3\"").into(),
         ),
         header(
             "X-Request-Id",
             "Comes back with the answer, and stands in the logs. One that is not 1 to 128 visible ASCII characters is replaced.",
-            text("", 4_096, "checkout-4711"),
+            free(4_096, "checkout-4711").into(),
         ),
     ]
 }
@@ -151,19 +154,23 @@ const ENTITY_TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"(, (W/)?"[!#-~]*")*)$"#;
 
 /// The headers that answers have.
 fn answered() -> Vec<(&'static str, Header)> {
-    let header = |name, says: &str, schema: ObjectBuilder| {
+    let header = |name, says: &str, schema: RefOr<Schema>| {
         (name, HeaderBuilder::new().schema(Some(schema)).description(Some(says)).build())
     };
     vec![
-        header("ETag", "The version of the product.", text("^\"[^\"]*\"$", 64, "\"3\"")),
+        header("ETag", "The version of the product.", text("^\"[^\"]*\"$", 64, "\"3\"").into()),
         header(
             "Consistency-Token",
             "What the answer rests on: give it to a read to see that.",
-            text("^[A-Za-z0-9_-]+$", 4_096, "AQMpB2xhbXAtMQE"),
+            schemas::consistency_token().into(),
         ),
-        header("X-Request-Id", "The request's, or a new one.", text("^[!-~]+$", 128, "checkout-4711")),
-        header("Retry-After", "After how many seconds the same request may succeed.", number(1, 3_600, 1)),
-        header("Allow", "The methods of this path.", text("^[A-Z, ]+$", 64, "POST")),
+        header("X-Request-Id", "The request's, or a new one.", text("^[!-~]+$", 128, "checkout-4711").into()),
+        header(
+            "Retry-After",
+            "After how many seconds the same request may succeed.",
+            number(1, 3_600, 1).into(),
+        ),
+        header("Allow", "The methods of this path.", text("^[A-Z, ]+$", 64, "POST").into()),
     ]
 }
 

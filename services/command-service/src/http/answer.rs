@@ -25,7 +25,7 @@ pub(super) struct Success<'a> {
     #[schema(required)]
     event_id: Option<uuid::Uuid>,
     /// Give it to a read to see this write.
-    #[schema(example = "AQMpB2xhbXAtMQE")]
+    #[schema(schema_with = schemas::consistency_token)]
     consistency_token: &'a str,
     /// The command was executed before, under the same idempotency key: this is the first answer.
     replayed: bool,

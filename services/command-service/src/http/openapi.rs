@@ -5,7 +5,7 @@ use std::path::Path;
 
 use contract::code::Code;
 use contract::json::{BulkLine, CommandPayload, expected_version, schemas};
-use edge::openapi::{Document, hold, of_every_request, parameter, shared, text};
+use edge::openapi::{Document, free, hold, of_every_request, parameter, shared, text};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
@@ -123,7 +123,7 @@ fn parameters() -> Vec<Parameter> {
         header(
             "traceparent",
             "W3C trace context: passed on into the event. One that is none starts a new trace.",
-            text("", 256, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            free(256, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         ),
     ]);
     all
@@ -292,7 +292,7 @@ async fn every_operation_takes_its_example_and_answers_as_documented() {
     // A creation comes first: what exists can be changed.
     let mut operations = operations(&document);
     operations.sort_by_key(|(path, method, _)| {
-        (method != "put", path.contains(":restore"), path.contains(":delete"))
+        (*method != "put", path.contains(":restore"), path.contains(":delete"))
     });
     let mut documented = 0;
     for (path, method, operation) in operations {
@@ -300,7 +300,8 @@ async fn every_operation_takes_its_example_and_answers_as_documented() {
         let (kind, content) = operation["requestBody"]["content"].as_object().unwrap().iter().next().unwrap();
         let example = &content["example"];
         let body = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
-        let headers = [("content-type", kind.as_str()), ("idempotency-key", "k-1")];
+        let key = path.replace('/', "-");
+        let headers = [("content-type", kind.as_str()), ("idempotency-key", &key[..])];
         let headers = &headers[..if path.contains("bulk") { 1 } else { 2 }];
         let answer = door.ask(&method, &path, headers, body.as_bytes()).await;
         assert!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.body);

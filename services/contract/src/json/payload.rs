@@ -1,6 +1,6 @@
 //! The commands' fields as they are written: what [`super::parse_command`] reads, and what the OpenAPI document shows.
 
-use domain::{Attributes, Command, CreateProduct, DetailChanges, Tags};
+use domain::{Attributes, Command, CreateProduct, DetailChanges, Tags, Version};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::openapi::RefOr;
@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::as_json::{attributes, tags};
 use super::schemas;
 use super::views::MoneyView;
+use crate::IdempotencyKey;
 use crate::fields::AddressedCommand;
 
 /// A command's fields, whichever command it is.
@@ -237,8 +238,8 @@ impl<'a> From<&'a AddressedCommand> for BulkLine<'a> {
         Self {
             command: addressed.command.name(),
             product_id: addressed.product_id.as_ref().map(AsRef::as_ref),
-            idempotency_key: addressed.idempotency_key.as_ref().map(|key| key.as_str()),
-            expected_version: addressed.expected_version.map(|version| version.get()),
+            idempotency_key: addressed.idempotency_key.as_ref().map(IdempotencyKey::as_str),
+            expected_version: addressed.expected_version.map(Version::get),
             payload: CommandPayload::from(&addressed.command),
         }
     }

@@ -3,11 +3,11 @@
 
 use domain::{
     Attributes, Brand, CategoryPath, Currency, Description, InitialStatus, Name, ProductId, Reason, Sku,
-    Status,
+    Status, Version,
 };
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 
-use crate::{IdempotencyKey, MAX_TAGS_SENT};
+use crate::{ConsistencyToken, IdempotencyKey, MAX_TAGS_SENT};
 
 /// Characters of a tag, and of an attribute's name and value.
 const LONGEST_TAG: usize = 64;
@@ -40,7 +40,7 @@ pub fn product_id() -> Object {
 pub fn version(least: u64, description: &str) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::Integer)
-        .minimum(Some(least as f64))
+        .minimum(Some(least))
         .description(Some(description))
         .examples([3])
         .build()
@@ -54,6 +54,24 @@ pub fn idempotency_key() -> Object {
         .max_length(Some(IdempotencyKey::LONGEST))
         .description(Some("Makes a repetition recognisable: the first answer is given again."))
         .examples(["sale-7"])
+        .build()
+}
+
+/// What a write returns and a read gives back.
+pub fn consistency_token() -> Object {
+    // The first record of a topic with six partitions, if it creates the product of the other examples.
+    let first = ProductId::parse("lamp-1").map(|product| ConsistencyToken {
+        partition: 5,
+        offset: 0,
+        product,
+        version: Version::FIRST,
+    });
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[A-Za-z0-9_-]*$"))
+        .max_length(Some(ConsistencyToken::LONGEST_TEXT))
+        .description(Some("Opaque: what a write returned. Give it to a read to see that write."))
+        .examples(first.map(|token| token.encode()))
         .build()
 }
 

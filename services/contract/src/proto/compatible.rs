@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
 
-use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::field_descriptor_proto::Label;
 use prost_types::{
     DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, ServiceDescriptorProto,
 };
@@ -45,16 +45,16 @@ fn enums(file: &FileDescriptorProto) -> Vec<(String, &EnumDescriptorProto)> {
 }
 
 fn is_map_entry(message: &DescriptorProto) -> bool {
-    message.options.as_ref().is_some_and(|options| options.map_entry())
+    message.options.as_ref().is_some_and(prost_types::MessageOptions::map_entry)
 }
 
 /// A field's type, as the file spells it.
 fn type_of(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
     let entry = field.type_name().rsplit('.').next().unwrap_or_default();
     let entry = message.nested_type.iter().find(|it| is_map_entry(it) && it.name() == entry);
-    let plain = |field: &FieldDescriptorProto| match field.r#type() {
-        Type::Message | Type::Enum => field.type_name().trim_start_matches('.').to_owned(),
-        scalar => scalar.as_str_name().trim_start_matches("TYPE_").to_lowercase(),
+    let plain = |field: &FieldDescriptorProto| match field.type_name() {
+        "" => field.r#type().as_str_name().trim_start_matches("TYPE_").to_lowercase(),
+        name => name.trim_start_matches('.').to_owned(),
     };
     match (entry, field.label()) {
         (Some(entry), _) => format!("map<{}, {}>", plain(&entry.field[0]), plain(&entry.field[1])),
@@ -125,8 +125,8 @@ fn what_a_client_was_compiled_from_still_holds() {
         broken.join("\n")
     );
     if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
-        let text: String = there.iter().map(|line| format!("{line}\n")).collect();
-        fs::write(&path, text).unwrap();
+        let lines: Vec<&str> = there.iter().map(String::as_str).collect();
+        fs::write(&path, lines.join("\n") + "\n").unwrap();
         return;
     }
     let new: Vec<_> = there.difference(&before).map(String::as_str).collect();
@@ -236,8 +236,12 @@ fn names_and_packages_have_their_form() {
                 }
             }
         }
-        enums(file).into_iter().for_each(|(name, it)| faults_of_enum(&name, it, &mut faults));
-        file.service.iter().for_each(|service| faults_of_service(service, &mut faults));
+        for (name, it) in enums(file) {
+            faults_of_enum(&name, it, &mut faults);
+        }
+        for service in &file.service {
+            faults_of_service(service, &mut faults);
+        }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

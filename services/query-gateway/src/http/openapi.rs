@@ -7,7 +7,7 @@ use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use contract::code::Code;
 use contract::json::{EventData, schemas};
-use edge::openapi::{Document, hold, number, of_every_request, parameter, shared, text};
+use edge::openapi::{Document, free, hold, number, of_every_request, parameter, shared, text};
 use read_models::search::{MAX_PRICE, MAX_TEXT_BYTES};
 use serde_json::Value;
 use utoipa::openapi::header::HeaderBuilder;
@@ -66,14 +66,9 @@ fn several(
     most: usize,
     with_commas: bool,
 ) -> Parameter {
-    let list = ArrayBuilder::new().items(item).max_items(Some(most));
+    let list = ArrayBuilder::new().items(item.into()).max_items(Some(most));
     let parameter = ParameterBuilder::from(query(name, says, list)).style(Some(ParameterStyle::Form));
     parameter.explode(Some(!with_commas)).build()
-}
-
-/// A text without a form of its own.
-fn free(longest: usize, example: &str) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).max_length(Some(longest)).examples([example])
 }
 
 fn statuses(says: &str) -> Parameter {
@@ -83,7 +78,10 @@ fn statuses(says: &str) -> Parameter {
 fn pages() -> [Parameter; 2] {
     let size = format!("How many items a page has at most. More than {MAX_PAGE_SIZE}: that.");
     let token = "`next_page_token` of the page before; left out: the first page. It belongs to its question.";
-    [query("page_size", &size, number(0, i64::MAX as u64, 50)), query("page_token", token, free(4_096, ""))]
+    [
+        query("page_size", &size, number(0, i64::MAX as u64, 50)),
+        query("page_token", token, ObjectBuilder::new().schema_type(Type::String).max_length(Some(4_096))),
+    ]
 }
 
 /// The questions: path, id, summary, parameters, the answer's type, and which codes of [`SOME`] it has.
@@ -229,7 +227,7 @@ fn parameters() -> Vec<Parameter> {
     all.push(query(
         "consistency_token",
         "As the header `Consistency-Token`, for links.",
-        text("^[A-Za-z0-9_-]*$", 4_096, "AQMpB2xhbXAtMQE"),
+        schemas::consistency_token(),
     ));
     all
 }

@@ -57,7 +57,8 @@ async fn check(root: &Path, python: &str, commands: &str, queries: &str) -> anyh
     let document: Value = serde_json::from_str(&document)?;
     let create = &document["paths"]["/v1/products/{id}"]["put"]["requestBody"]["content"]["application/json"];
     let (path, json) = (format!("/v1/products/{PRODUCT}"), ("content-type", "application/json"));
-    let created = Client::new(commands).send(Method::PUT, &path, &[json], create["example"].to_string()).await?;
+    let created =
+        Client::new(commands).send(Method::PUT, &path, &[json], create["example"].to_string()).await?;
     let token = created.header("consistency-token").to_owned();
     ensure!([201, 409].contains(&created.status.as_u16()), "{}: {}", created.status, created.body);
     let wanted = [("consistency-token", &token[..]), ("prefer", "wait=30")];
