@@ -181,9 +181,8 @@ async fn an_import_that_is_killed_goes_on_where_it_was() -> anyhow::Result<()> {
     assert!(rejected.lines().nth(1).is_some_and(|row| row.starts_with("11;")), "{rejected}");
     assert!(!state.exists(), "an import that ended leaves no state");
 
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
-    let audit =
-        tokio::task::spawn_blocking(move || cli::audit::audit(&kafka, &topic, |_, _, _| {})).await??;
+    let log = adapter_kafka::read_topic(&system.config.kafka, system.topic()).await?;
+    let audit = log.audit(|_, _, _| {}).await?;
     assert_eq!((audit.products, audit.effective), (PRODUCTS - 2, PRODUCTS - 2));
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use adapter_kafka::read_topic;
 use anyhow::{Context as _, ensure};
 use apache_avro::types::Value as Avro;
 use serde_json::Value;
@@ -82,17 +83,14 @@ async fn the_stock_client_of_confluent_reads_every_type_of_event() -> anyhow::Re
         let reply = commands.post(path, &[], body).await?;
         ensure!(reply.status.is_success(), "{path}: {}", reply.body);
     }
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
-    let values = tokio::task::spawn_blocking(move || {
-        let mut values = Vec::new();
-        cli::audit::audit(&kafka, &topic, |_, _, record| values.extend(record.value.clone())).map(|_| values)
-    })
-    .await??;
+    let mut values = Vec::new();
+    let log = read_topic(&system.config.kafka, system.topic()).await?;
+    log.audit(|_, _, record| values.extend(record.value.clone())).await?;
     let registry = adapter_registry::Registry::new(&system.config.registry)?;
     let mut types = Vec::new();
     for value in &values {
         let (id, datum) = unframed_as_confluent_does(value)?;
-        let schema = apache_avro::Schema::parse_str(&registry.fetch(id).await?.text)?;
+        let schema = apache_avro::Schema::parse_str(&registry.fetch(id).await?.context("a schema")?)?;
         let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build()?;
         let Avro::Record(fields) = reader.read_value(&mut &*datum)? else {
             anyhow::bail!("an event is a record");
@@ -162,15 +160,13 @@ async fn the_consumer_of_the_documents_tells_effective_records_from_void_ones() 
 
 /// (partition, offset) of every effective record, by our own reader, and how many are void.
 async fn audited(system: &System) -> anyhow::Result<(BTreeSet<(i64, i64)>, u64)> {
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
-    tokio::task::spawn_blocking(move || {
-        let mut effective = BTreeSet::new();
-        let audit = cli::audit::audit(&kafka, &topic, |partition, _, record| {
-            effective.insert((i64::from(partition.0), record.offset));
-        })?;
-        Ok((effective, audit.void))
-    })
-    .await?
+    let mut effective = BTreeSet::new();
+    let log = read_topic(&system.config.kafka, system.topic()).await?;
+    let judged = log.audit(|partition, _, record| {
+        effective.insert((i64::from(partition.0), record.offset));
+    });
+    let void = judged.await?.void;
+    Ok((effective, void))
 }
 
 /// The same by `deploy/sample/consumer.py`, which is shown what kcat writes, byte for byte.
@@ -266,22 +262,19 @@ fn headers_of(record: &Value) -> BTreeMap<String, String> {
 /// The price in a record's value, read with the schema the registry holds for the id in its frame.
 async fn decoded(system: &System, answer: &Value) -> anyhow::Result<i64> {
     let event_id: uuid::Uuid = answer["event_id"].as_str().unwrap_or_default().parse()?;
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
     let mut value = None;
-    let value = tokio::task::spawn_blocking(move || {
-        cli::audit::audit(&kafka, &topic, |_, key, record| {
-            if key.event_id == event_id {
-                value.clone_from(&record.value);
-            }
-        })
-        .map(|_| value)
-    })
-    .await??
-    .context("the record has a value")?;
+    let log = read_topic(&system.config.kafka, system.topic()).await?;
+    let judged = log.audit(|_, key, record| {
+        if key.event_id == event_id {
+            value.clone_from(&record.value);
+        }
+    });
+    judged.await?;
+    let value = value.context("the record has a value")?;
     ensure!(value[0] == 0, "Confluent's magic byte");
     let id = u32::from_be_bytes(value[1..5].try_into()?);
     let schema = adapter_registry::Registry::new(&system.config.registry)?.fetch(id).await?;
-    let schema = apache_avro::Schema::parse_str(&schema.text)?;
+    let schema = apache_avro::Schema::parse_str(&schema.context("a schema")?)?;
     let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build()?;
     let Avro::Record(fields) = reader.read_value(&mut &value[5..])? else {
         anyhow::bail!("an event is a record");

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use adapter_kafka::KafkaConfig;
 use adapter_kafka::{KafkaEventLog, Profile, Topics, WantedHeaders};
-use ledger::sim::conformance::{self, Harness};
 use ledger::{EventLog, Inbox};
+use ledger_sim::conformance::{self, Harness};
 use testkit::servers::{servers, test_prefix};
 
 const DECLARED: &str = include_str!("../../deploy/topics.yaml");

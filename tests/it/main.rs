@@ -14,6 +14,7 @@ mod duplicates_and_restarts_are_harmless;
 mod grpc_says_what_http_says;
 mod instances_come_and_go;
 mod kafka_event_log_conforms;
+mod kafka_feed_conforms;
 mod metrics_are_there_from_the_start;
 mod old_events_stay_readable;
 mod one_product_is_decided_in_order;

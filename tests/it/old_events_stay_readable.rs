@@ -1,6 +1,6 @@
 //! P13 Old events stay readable, and a breaking schema change is refused.
 
-use adapter_registry::{Compatibility, Registry};
+use adapter_registry::{BACKWARD_TRANSITIVE, Compatibility, HttpRegistry};
 use contract::avro::{SchemaIds, decode, known_schemas, subject};
 use testkit::System;
 
@@ -24,12 +24,12 @@ fn every_golden_sample_decodes() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_registry_refuses_a_breaking_change() -> anyhow::Result<()> {
     let system = System::prepare().await?;
-    let registry = Registry::new(&system.config.registry)?;
+    let registry = HttpRegistry::new(&system.config.registry)?;
     for schema in known_schemas() {
         let subject = subject(system.topic(), schema.fqn);
         assert_eq!(
             registry.compatibility(&subject).await?.as_deref(),
-            Some("BACKWARD_TRANSITIVE"),
+            Some(BACKWARD_TRANSITIVE),
             "{subject}"
         );
         let mut broken: serde_json::Value = serde_json::from_str(schema.text)?;

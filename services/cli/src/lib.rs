@@ -1,7 +1,6 @@
 //! `folio`: topics, schemas, stores, the local system, the sample catalog. A library, so that tests use the same pieces.
 
 pub mod args;
-pub mod audit;
 pub mod commands;
 pub mod config;
 pub mod import;

@@ -1,7 +1,7 @@
 //! The write side: takes commands over HTTP and gRPC, decides them on the log's own order, and answers.
 //!
 //! ```text
-//! http, grpc ──> door ──> engine (threads) ──> ledger::Sequencer ──> EventLog (Kafka)
+//! http, grpc ──> door ──> engine (threads) ──> ledger::PartitionDriver ──> EventLog (Kafka)
 //!                  ^                                                     |
 //!                  └──────────── answers <── signals ────────────────────┘
 //! ```

@@ -1,17 +1,18 @@
 //! For tests: the engine on the simulated log, in the test's own process. The log works on a thread of its own, and can
 //! be told to stand still.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use adapter_registry::{LocalRegistry, TopicSchemas};
 use contract::avro::{KnownSchema, known_schemas};
 use contract::{AddressedCommand, json};
+use event_reader::{SchemaSource, SourceError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use ledger::sim::{Faults, SimLog, SimTopic};
 use ledger::{EventLog, Inbox};
+use ledger_sim::{Faults, SimLog, SimTopic};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::retry::Retry;
@@ -20,7 +21,9 @@ use toolkit::telemetry::Telemetry;
 use crate::application::{Backend, BackendError, OpenLog};
 use crate::config::{CacheConfig, EngineConfig, HttpConfig, OverloadConfig};
 use crate::door::{Caller, Door};
-use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, SourceError, refresh};
+use crate::engine::{Cache, Encoder, Engine, Instruments, Schemas, refresh};
+
+const TOPIC: &str = "simulated";
 
 /// A topic that works by itself.
 #[derive(Clone)]
@@ -54,13 +57,22 @@ impl LiveTopic {
     }
 }
 
-/// A registry in memory: what it knows, and whether it answers.
-#[derive(Debug, Default)]
+/// A registry in memory, which may be away.
+#[derive(Debug)]
 pub(crate) struct Registry {
-    pub(crate) texts: Mutex<HashMap<u32, String>>,
+    pub(crate) local: LocalRegistry,
+    schemas: TopicSchemas,
     pub(crate) away: AtomicBool,
     /// How often it was asked for a schema.
     pub(crate) asked: AtomicUsize,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        let local = LocalRegistry::knowing(TOPIC);
+        let schemas = adapter_registry::Registry::Local(local.clone()).of_topic(TOPIC);
+        Self { local, schemas, away: AtomicBool::default(), asked: AtomicUsize::default() }
+    }
 }
 
 /// The ids of this build's schemas in tests.
@@ -70,29 +82,30 @@ pub(crate) fn base_ids() -> Vec<(KnownSchema, u32)> {
 
 impl SchemaSource for Registry {
     fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
-        std::future::ready(self.answer().map(|()| base_ids())).boxed()
+        if self.is_away() { away() } else { self.schemas.ids() }
     }
 
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let found = self.answer().map(|()| self.texts.lock().unwrap().get(&id).cloned());
-        std::future::ready(found).boxed()
+        if self.is_away() { away() } else { self.schemas.schema(id) }
     }
 }
 
 impl Registry {
-    fn answer(&self) -> Result<(), SourceError> {
-        if self.away.load(Ordering::Relaxed) {
-            return Err(SourceError { problem: "the registry is away".to_owned(), transient: true });
-        }
-        Ok(())
+    fn is_away(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
     }
+}
+
+fn away<T: Send + 'static>() -> BoxFuture<'static, Result<T, SourceError>> {
+    let error = SourceError { problem: "the registry is away".to_owned(), transient: true };
+    std::future::ready(Err(error)).boxed()
 }
 
 /// The simulated log as what an application runs on.
 pub(crate) struct SimBackend {
     pub(crate) live: LiveTopic,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) away: AtomicBool,
     pub(crate) differs: bool,
 }
@@ -101,7 +114,7 @@ impl SimBackend {
     pub(crate) fn new(partitions: i32) -> Self {
         Self {
             live: LiveTopic::new(partitions, Faults::NONE),
-            registry: Registry::default(),
+            registry: Arc::default(),
             away: AtomicBool::new(false),
             differs: false,
         }
@@ -109,6 +122,10 @@ impl SimBackend {
 }
 
 impl Backend for SimBackend {
+    fn schemas(&self) -> Arc<dyn SchemaSource> {
+        Arc::clone(&self.registry) as Arc<dyn SchemaSource>
+    }
+
     fn open(
         &self,
         inbox: Arc<dyn Inbox>,
@@ -123,16 +140,6 @@ impl Backend for SimBackend {
             Ok(OpenLog { log: Arc::new(self.live.topic.open(inbox)), identity: "simulated".to_owned() })
         };
         std::future::ready(opened).boxed()
-    }
-}
-
-impl SchemaSource for SimBackend {
-    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
-        self.registry.ids()
-    }
-
-    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
-        self.registry.schema(id)
     }
 }
 
@@ -208,7 +215,9 @@ impl World {
         let known = dependency("registry");
         known.up();
         let source = Arc::clone(&registry) as Arc<dyn SchemaSource>;
-        lifecycle.spawn_support("refresh", refresh(questions, source, engine.clone(), known, retry));
+        let asking = engine.clone();
+        let changed = move || asking.schemas_changed();
+        lifecycle.spawn_support("refresh", refresh(questions, source, changed, known, retry));
         let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
         engine.start(&dynamic, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
         Self { live, log, engine, door, lifecycle, registry, http: HttpConfig::default(), telemetry, kafka }

@@ -1,6 +1,6 @@
 //! The wire: how the domain's commands, events and products look outside of the process.
 //!
-//! Avro for the log ([`avro`], [`envelope`]), protobuf ([`proto`]) and JSON ([`json`]) for clients, the error codes
+//! Avro for the log ([`avro`], [`envelope`], [`effective`]), protobuf ([`proto`]) and JSON ([`json`]) for clients, the error codes
 //! ([`code`]), the consistency token and the identities made of an idempotency key. It promises that both ways agree:
 //! what one function writes its counterpart reads back unchanged, and input from outside gives a value or an error that
 //! names every fault, never a panic.
@@ -8,6 +8,7 @@
 
 pub mod avro;
 pub mod code;
+pub mod effective;
 pub mod envelope;
 mod fields;
 mod identity;

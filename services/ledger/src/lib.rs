@@ -4,8 +4,9 @@
 //! the product's current version plus one; any other record is **void** and changes nothing for anyone, ever. The key
 //! of a record alone decides ([`RecordKey`], [`rule`]).
 //!
-//! - [`Sequencer`]: one per partition and writer. Takes inputs (command, delivery report, tail record, position, end
-//!   offset, tick) and returns outputs (append, ask for the end offset, answer).
+//! - [`PartitionDriver`]: one per partition and writer. Takes inputs (command, the log's signals, what is known of
+//!   schemas, saves, time) and returns outputs (append, ask for the end offset or a schema, follow, answer). In it a
+//!   [`Sequencer`] decides.
 //! - [`Reader`]: judges records for those who only read, from any start and without state.
 //! - [`Snapshot`], [`ColdProducts`]: saved states, a cache only; a [`Mark`] proves that they are of this log.
 //! - [`EventLog`], [`Inbox`], [`Signal`]: the port to a real log. Kafka, embedded and simulated adapters implement it.
@@ -13,10 +14,9 @@
 //! Pure: no I/O, no clock, no threads, no randomness, and no product type: a product is a [`Subject`].
 
 mod aggregate;
+mod driver;
 mod expected;
 mod headers;
-#[cfg(test)]
-mod histories;
 mod key;
 mod laws;
 mod partition;
@@ -25,20 +25,22 @@ mod reader;
 mod record;
 pub mod rule;
 mod sequencer;
-#[cfg(any(test, feature = "sim"))]
-pub mod sim;
 mod snapshot;
 mod subject;
 
 pub use aggregate::{Aggregate, Decision, EvolveError};
+pub use driver::{Decoder, Held, PartitionDriver, SavePolicy, SchemaStanding};
 pub use expected::Expected;
 pub use headers::Headers;
 pub use key::{KeyError, RecordKey};
+pub use laws::{Kept, Laws};
 pub use partition::{Partition, partition_of};
 pub use port::{AppendError, EventLog, Inbox, LogError, Signal, TailError};
 pub use reader::{Judgement, Reader};
 pub use record::{AppendId, CommandHash, CommandId, LogRecord, NewRecord, Offset};
 pub use rule::{Verdict, VoidReason, WINDOW};
-pub use sequencer::{Answer, Append, Limits, Output, Recorded, Sequencer, Submission, Unreadable};
+pub use sequencer::{
+    Answer, Append, CommandKey, Limits, Output, Recorded, Sequencer, Submission, Unreadable,
+};
 pub use snapshot::{ColdError, ColdProducts, Mark, SAVED_FORMAT, Saved, Snapshot};
 pub use subject::{Subject, SubjectError};

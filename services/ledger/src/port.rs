@@ -1,5 +1,5 @@
 //! The port to a log: append, ask where it ends, follow it. Promises that nothing here blocks: every outcome arrives
-//! later, as a [`Signal`] in an [`Inbox`]. The suite in `sim::conformance` says what an adapter must do.
+//! later, as a [`Signal`] in an [`Inbox`]. The suite in `tests/ledger-sim` says what an adapter must do.
 
 use crate::{AppendId, LogRecord, NewRecord, Offset, Partition};
 
@@ -46,6 +46,17 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// The partition it is about.
+    pub fn partition(&self) -> Partition {
+        match self {
+            Self::Appended { partition, .. }
+            | Self::EndOffset { partition, .. }
+            | Self::Records { partition, .. }
+            | Self::Position { partition, .. }
+            | Self::TailFailed { partition, .. } => *partition,
+        }
+    }
+
     /// About how much memory it takes, in bytes.
     pub fn size(&self) -> usize {
         let records = if let Self::Records { records, .. } = self { records.as_slice() } else { &[] };

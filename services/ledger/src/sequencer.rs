@@ -19,28 +19,27 @@ mod resuming;
 mod tests;
 
 pub use io::{Answer, Append, Limits, Output, Recorded, Submission, Unreadable};
+pub use pending::CommandKey;
 pub(crate) use product::{Product, Remembered};
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
 use ahash::AHashMap;
 
-use crate::laws::Laws;
-use crate::{
-    Aggregate, AppendError, AppendId, CommandId, LogError, Mark, Offset, Partition, Subject, partition_of,
-};
+use crate::laws::{Kept, Laws};
+use crate::{Aggregate, AppendError, AppendId, LogError, Mark, Offset, Partition, Subject, partition_of};
 use barrier::Barrier;
 use event_ids::EventIds;
-use pending::{InFlight, Line, Passage, Timers, Waiting};
+use pending::{Commands, InFlight, Line, Passage, Relatives, Timers};
 use products::Products;
 use resuming::Last;
 
-/// Decides commands on the products of one partition.
-pub struct Sequencer<A: Aggregate> {
+/// Decides commands on the products of one partition. Each command carries a context `X` of its caller.
+pub struct Sequencer<A: Aggregate, X = u64, L = Kept> {
     partition: Partition,
     partitions: i32,
     limits: Limits,
-    laws: Laws,
+    laws: L,
     ids: EventIds,
     /// The latest time any input told.
     now_ms: u64,
@@ -55,11 +54,8 @@ pub struct Sequencer<A: Aggregate> {
     was_reset: bool,
     is_discarded: bool,
     products: Products<A::State>,
-    /// Commands without an answer, by the order they came.
-    waiting: AHashMap<u64, Waiting<A::Command>>,
-    arrivals: u64,
-    /// The same, by the ids that tell repetitions.
-    relatives: BTreeSet<(CommandId, u64)>,
+    commands: Commands<A::Command, X>,
+    relatives: Relatives,
     lines: AHashMap<Subject, Line>,
     in_flight: AHashMap<AppendId, InFlight<A>>,
     /// Reports at offsets the tail has not reached.
@@ -68,7 +64,8 @@ pub struct Sequencer<A: Aggregate> {
     newest_applied: Option<AppendId>,
     barrier: Barrier,
     timers: Timers,
-    outputs: Vec<Output<A>>,
+    /// An answer stands for its command until it is taken: an append before it still needs the context.
+    outputs: VecDeque<Output<A, CommandKey>>,
 }
 
 /// The back-off after `failures` failures, in milliseconds.
@@ -77,19 +74,16 @@ const fn backoff(failures: u32) -> u64 {
     if doubled < 1000 { doubled } else { 1000 }
 }
 
-impl<A: Aggregate> Sequencer<A> {
+impl<A: Aggregate, X> Sequencer<A, X> {
     /// `nonce` must be new for every sequencer ever made (random 64 bits): event ids are made of it.
     pub fn new(partition: Partition, partitions: i32, nonce: u64, limits: Limits) -> Self {
-        Self::with_laws(partition, partitions, nonce, limits, Laws::all())
+        Self::under(Kept, partition, partitions, nonce, limits)
     }
+}
 
-    pub(crate) fn with_laws(
-        partition: Partition,
-        partitions: i32,
-        nonce: u64,
-        limits: Limits,
-        laws: Laws,
-    ) -> Self {
+impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
+    /// Like [`Sequencer::new`], under other laws.
+    pub fn under(laws: L, partition: Partition, partitions: i32, nonce: u64, limits: Limits) -> Self {
         Self {
             partition,
             partitions,
@@ -106,55 +100,44 @@ impl<A: Aggregate> Sequencer<A> {
             was_reset: false,
             is_discarded: false,
             products: Products::new(A::size, limits.remembered),
-            waiting: AHashMap::new(),
-            arrivals: 0,
-            relatives: BTreeSet::new(),
+            commands: Commands::new(),
+            relatives: Relatives::default(),
             lines: AHashMap::new(),
             in_flight: AHashMap::new(),
             reports: BTreeMap::new(),
             newest_applied: None,
             barrier: Barrier::default(),
             timers: Timers::default(),
-            outputs: Vec::new(),
+            outputs: VecDeque::new(),
         }
     }
 
     /// A client's command. Its subject must belong in this partition.
-    pub fn command(&mut self, now_ms: u64, submission: Submission<A::Command>) {
+    pub fn command(&mut self, now_ms: u64, submission: impl Into<Box<Submission<A::Command, X>>>) {
         self.now_ms = self.now_ms.max(now_ms);
-        let ticket = submission.ticket;
+        let submission = submission.into();
+        let (subject, command_id) = (submission.subject.clone(), submission.command_id);
+        let deadline_ms = submission.deadline_ms;
         // An append may outlive its command's deadline: both are bounded.
-        if self.waiting.len().max(self.in_flight.len()) >= self.limits.max_waiting {
-            return self.outputs.push(Output::Answer { ticket, answer: Answer::Overloaded });
+        let is_full = self.commands.waiting().max(self.in_flight.len()) >= self.limits.max_waiting;
+        let command = self.commands.insert(submission, self.barrier.sent(), self.ids.upcoming());
+        self.relatives.insert(command_id, command);
+        if is_full {
+            return self.answer(command, Answer::Overloaded);
         }
-        let home = partition_of(submission.subject.as_str(), self.partitions);
+        let home = partition_of(subject.as_str(), self.partitions);
         if home != self.partition {
             let problem =
                 format!("a command for partition {home} was given to the sequencer of {}", self.partition);
-            return self.outputs.push(Output::Answer { ticket, answer: Answer::Defect(problem) });
+            return self.answer(command, Answer::Defect(problem));
         }
-        let command = self.arrivals;
-        self.arrivals += 1;
-        let subject = submission.subject.clone();
         // From here on the product is in memory.
         if self.products.has_cold()
             && let Err(error) = self.products.current(subject.as_str())
         {
             self.discard(error.to_string());
         }
-        self.timers.set(submission.deadline_ms, command, &self.waiting);
-        let waiting = Waiting {
-            submission,
-            arrived_request: self.barrier.sent(),
-            arrived_append: self.ids.upcoming(),
-            barrier: Passage::NotAsked,
-            appends: Vec::new(),
-            voids: 0,
-            unknowns: 0,
-            not_before_ms: 0,
-        };
-        self.relatives.insert((waiting.submission.command_id, command));
-        self.waiting.insert(command, waiting);
+        self.timers.set(deadline_ms, command, &self.commands);
         let line = self.lines.entry(subject.clone()).or_default();
         line.queue.push_back(command);
         // Behind others it waits for its turn.
@@ -179,8 +162,8 @@ impl<A: Aggregate> Sequencer<A> {
     pub fn refused(&mut self, append_id: AppendId, reason: String) {
         let Some(append) = self.in_flight.remove(&append_id) else { return };
         self.free(&append.subject, append_id);
-        if let Some(waiting) = self.waiting.get_mut(&append.command) {
-            waiting.appends.retain(|id| *id != append_id);
+        if let Some(waiting) = self.commands.get_mut(append.command) {
+            waiting.appends.take_back_newest();
             let answer = if waiting.unknowns > 0 { Answer::OutcomeUnknown } else { Answer::TooLarge(reason) };
             self.answer(append.command, answer);
         }
@@ -260,10 +243,8 @@ impl<A: Aggregate> Sequencer<A> {
         self.newest_applied = None;
         self.barrier.reset();
         self.lines.clear();
-        let mut commands: Vec<u64> = self.waiting.keys().copied().collect();
-        commands.sort_unstable();
-        for command in commands {
-            let Some(waiting) = self.waiting.get_mut(&command) else { continue };
+        for command in self.commands.keys() {
+            let Some(waiting) = self.commands.get_mut(command) else { continue };
             if waiting.appends.is_empty() {
                 waiting.barrier = Passage::NotAsked;
                 self.lines.entry(waiting.submission.subject.clone()).or_default().queue.push_back(command);
@@ -273,13 +254,27 @@ impl<A: Aggregate> Sequencer<A> {
         }
     }
 
-    /// Moves the outputs to the end of `into`.
-    pub fn take_outputs(&mut self, into: &mut Vec<Output<A>>) {
-        into.append(&mut self.outputs);
+    /// The next thing to do.
+    #[inline]
+    pub fn next_output(&mut self) -> Option<Output<A, X>> {
+        while let Some(output) = self.outputs.pop_front() {
+            let commands = &mut self.commands;
+            if let Some(output) = output.resolve(|command| commands.take(command)) {
+                return Some(output);
+            }
+            debug_assert!(false, "a command has one answer, which is taken once");
+        }
+        None
     }
 
-    /// Takes the outputs one by one.
-    pub fn drain(&mut self) -> std::vec::Drain<'_, Output<A>> {
-        self.outputs.drain(..)
+    /// What the caller gave with a command whose answer was not taken yet.
+    pub fn context(&mut self, command: CommandKey) -> Option<&mut X> {
+        self.commands.context(command)
+    }
+
+    /// The same, of the command that an append without an outcome answers.
+    pub fn context_of(&mut self, append_id: AppendId) -> Option<&mut X> {
+        let command = self.in_flight.get(&append_id)?.command;
+        self.commands.context(command)
     }
 }

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_cql::Cql;
-use adapter_kafka::{Expectation, Group, GroupOptions, RangeReader, verify_topic};
+use adapter_kafka::{Expectation, open_group, open_ranges, verify_topic};
 use adapter_registry::Registry;
 use adapter_search::Search;
 use anyhow::Context;
 use edge::ops;
+use event_reader::feed::{Group, GroupOptions, RangeReader};
+use event_reader::{Decoder, SchemaSource};
 use read_models::history::{HistoryModel, HistoryStore};
 use read_models::model::{ReadModel, Store};
 use read_models::products::{Products, ProductsStore};
@@ -28,7 +30,6 @@ use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
 use crate::partition::Context as PartitionContext;
-use crate::schemas::Schemas;
 use crate::watch::{Progress, Watch};
 
 /// How long something missing at the start is left alone between two attempts, at first and at most.
@@ -58,17 +59,88 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     }
 }
 
+/// What a projector that starts gives to whoever opens its parts.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    pub config: Config,
+    pub dependencies: Dependencies,
+    /// Nothing is waited for any longer.
+    pub shutdown: CancellationToken,
+}
+
+/// What the projector needs, as readiness names it.
+#[derive(Clone, Debug)]
+pub struct Dependencies {
+    pub kafka: Dependency,
+    pub registry: Dependency,
+    pub store: Dependency,
+    /// Down while a partition is stopped.
+    partitions: Dependency,
+}
+
+/// What a projector is made of, all of it open.
+pub struct Parts<S> {
+    pub store: S,
+    /// How many partitions the log has.
+    pub partitions: i32,
+    pub schemas: Arc<dyn SchemaSource>,
+    /// Not the group's own: repairs read long stretches, and looking back must not wait for them.
+    pub repairs: RangeReader,
+    /// Joins the group, when all else is there.
+    pub join: Box<dyn FnOnce(GroupOptions) -> anyhow::Result<Group> + Send>,
+}
+
+impl<S: std::fmt::Debug> std::fmt::Debug for Parts<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
 impl Application {
-    /// Opens the operators' port and starts to work under `lifecycle`, in which nothing else runs.
+    /// Starts on Kafka, a schema registry and the stores: [`Application::build_on`] with the real parts.
     pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
+        match config.read_model.as_str() {
+            products::NAME => Self::build_on::<Products, _, _>(config, lifecycle, async |opening| {
+                let open =
+                    || async { Ok(ProductsStore::open(&Cql::connect(&opening.config.cql).await?).await?) };
+                opening.parts("open the tables of products", open).await
+            }),
+            history::NAME => Self::build_on::<HistoryModel, _, _>(config, lifecycle, async |opening| {
+                let open =
+                    || async { Ok(HistoryStore::open(&Cql::connect(&opening.config.cql).await?).await?) };
+                opening.parts("open the table of history", open).await
+            }),
+            search::NAME => Self::build_on::<SearchModel, _, _>(config, lifecycle, async |opening| {
+                let open = || async {
+                    Ok(SearchStore::open(&Search::connect(&opening.config.search).await?).await?)
+                };
+                opening.parts("open the index of search", open).await
+            }),
+            other => anyhow::bail!("there is no read model `{other}`"),
+        }
+    }
+
+    /// Opens the operators' port and starts to work under `lifecycle`, in which nothing else runs, on whatever `open` opens,
+    /// however long that takes.
+    pub fn build_on<M: ReadModel, S: Store<M>, F>(
+        config: Config,
+        lifecycle: Lifecycle,
+        open: impl FnOnce(Opening) -> F + Send + 'static,
+    ) -> anyhow::Result<Self>
+    where
+        F: Future<Output = anyhow::Result<Parts<S>>> + Send,
+    {
         config.check()?;
         let telemetry = telemetry::init(SERVICE, &config.telemetry)?;
         let ops = ops::serve(config.listen.ops, &lifecycle, &telemetry)?;
         let metrics = Metrics::new(&telemetry, &config.read_model);
-        let needs = Needs::new(lifecycle.readiness(), &config.read_model);
+        let dependencies = Dependencies::new(lifecycle.readiness(), &config.read_model);
         let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
         lifecycle.spawn("projector", async move {
-            match project(config, needs, metrics, &work).await {
+            let opening = Opening { config, dependencies, shutdown: shutdown.clone() };
+            let opened = open(opening.clone()).await;
+            let ended = async { project::<M, S>(opening, opened?, metrics, &work).await };
+            match ended.await {
                 Err(_) if shutdown.is_cancelled() => Ok(()),
                 ended => ended,
             }
@@ -95,17 +167,7 @@ impl Application {
     }
 }
 
-/// What the projector needs, as readiness names it.
-#[derive(Clone)]
-struct Needs {
-    kafka: Dependency,
-    registry: Dependency,
-    store: Dependency,
-    /// Down while a partition is stopped.
-    partitions: Dependency,
-}
-
-impl Needs {
+impl Dependencies {
     fn new(readiness: &Readiness, read_model: &str) -> Self {
         let store = if read_model == search::NAME { "search" } else { "cql" };
         Self {
@@ -117,43 +179,49 @@ impl Needs {
     }
 }
 
-async fn project(
-    config: Config,
-    needs: Needs,
-    metrics: Metrics,
-    lifecycle: &Lifecycle,
-) -> anyhow::Result<()> {
-    let store = watched(&lifecycle.shutdown(), &needs.store);
-    match config.read_model.as_str() {
-        products::NAME => {
-            let store = open(&store, "open the tables of products", || async {
-                Ok(ProductsStore::open(&Cql::connect(&config.cql).await?).await?)
-            });
-            project_into::<Products, _>(&config, needs, metrics, lifecycle, store.await?).await
-        }
-        history::NAME => {
-            let store = open(&store, "open the table of history", || async {
-                Ok(HistoryStore::open(&Cql::connect(&config.cql).await?).await?)
-            });
-            project_into::<HistoryModel, _>(&config, needs, metrics, lifecycle, store.await?).await
-        }
-        search::NAME => {
-            let store = open(&store, "open the index of search", || async {
-                Ok(SearchStore::open(&Search::connect(&config.search).await?).await?)
-            });
-            project_into::<SearchModel, _>(&config, needs, metrics, lifecycle, store.await?).await
-        }
-        other => anyhow::bail!("there is no read model `{other}`"),
+impl Opening {
+    /// The real parts, however long they are unavailable. Missing tables are waited for too: whoever installs Folio may start
+    /// the projector before the tables are there.
+    async fn parts<S, F>(&self, what: &str, open: impl FnMut() -> F) -> anyhow::Result<Parts<S>>
+    where
+        F: Future<Output = Result<S, Whatever>>,
+    {
+        let opened = self.retry(&self.dependencies.store).run(what, open).await;
+        let store = opened.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
+        let partitions = self.verified().await?;
+        let Config { kafka, topic, registry, .. } = self.config.clone();
+        let leaders = self.dependencies.kafka.clone();
+        Ok(Parts {
+            store,
+            partitions,
+            schemas: Arc::new(Registry::new(&registry)?.of_topic(&topic)),
+            repairs: open_ranges(&kafka, &topic)?,
+            join: Box::new(move |options| {
+                Ok(open_group(&kafka, &topic, partitions, options, Some(leaders))?)
+            }),
+        })
     }
-}
 
-/// Opens a store, however long it is away. Missing tables are waited for too: whoever installs Folio may start the projector
-/// before the tables are there.
-async fn open<T, F>(retry: &Retry, what: &str, open: impl FnMut() -> F) -> anyhow::Result<T>
-where
-    F: Future<Output = Result<T, Whatever>>,
-{
-    retry.run(what, open).await.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))
+    /// How many partitions the topic has; it must be what the log's rule relies on. A topic that is not there yet is waited for.
+    async fn verified(&self) -> anyhow::Result<i32> {
+        let Config { kafka, topic, .. } = &self.config;
+        let expected = Expectation::event_log();
+        let verify = || async { verify_topic(kafka, topic, &expected).await.map_err(TopicError) };
+        match self.retry(&self.dependencies.kafka).run("verify the topic", verify).await {
+            Ok(facts) => Ok(facts.partitions),
+            Err(GaveUp::Final(TopicError(error))) => Err(error).context("the topic cannot be used"),
+            Err(gave_up @ GaveUp::Cancelled { .. }) => Err(anyhow::anyhow!("{gave_up}")),
+        }
+    }
+
+    fn retry(&self, dependency: &Dependency) -> Retry {
+        let dependency = dependency.clone();
+        let retry = Retry::until(self.shutdown.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
+        retry.watched(move |outcome| match outcome {
+            Ok(()) => dependency.up(),
+            Err(problem) => dependency.down(problem),
+        })
+    }
 }
 
 /// Any error, to be tried again.
@@ -178,38 +246,27 @@ impl toolkit::retry::Transient for Whatever {
     }
 }
 
-fn watched(stop: &CancellationToken, dependency: &Dependency) -> Retry {
-    let dependency = dependency.clone();
-    Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1).watched(move |outcome| match outcome {
-        Ok(()) => dependency.up(),
-        Err(problem) => dependency.down(problem),
-    })
-}
-
-async fn project_into<M: ReadModel, S: Store<M>>(
-    config: &Config,
-    needs: Needs,
+async fn project<M: ReadModel, S: Store<M>>(
+    opening: Opening,
+    parts: Parts<S>,
     metrics: Metrics,
     lifecycle: &Lifecycle,
-    store: S,
 ) -> anyhow::Result<()> {
-    let shutdown = lifecycle.shutdown();
-    let retry = watched(&shutdown, &needs.kafka);
-    let partitions = topic(config, &retry).await?;
-    let registry = Registry::new(&config.registry)?;
-    let schemas = Schemas::ask(registry, &config.topic, &watched(&shutdown, &needs.registry)).await?;
-    let options = GroupOptions {
+    let Opening { config, dependencies, shutdown } = &opening;
+    let Parts { store, partitions, schemas, repairs, join } = parts;
+    let decoder = Decoder::open(schemas, &opening.retry(&dependencies.registry)).await;
+    let decoder = decoder.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
+    let group = join(GroupOptions {
         max_batch_records: config.batch.max_records,
         max_batch_bytes: config.batch.max_mib << 20,
         revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
         ..GroupOptions::new(config.group())
-    };
-    let group = Group::open(&config.kafka, &config.topic, partitions, options, Some(needs.kafka.clone()))?;
+    })?;
     let handle = group.handle();
     let progress = Progress::default();
     let durability = Arc::new(Durability::new(Duration::from_millis(config.durability_window_ms)));
     // Before anything is written: a new start is one since then.
-    let retry = watched(&shutdown, &needs.store);
+    let retry = opening.retry(&dependencies.store);
     let looked = retry.run("look at the store", || durability.look(&store)).await;
     looked.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
     let context = PartitionContext {
@@ -218,11 +275,11 @@ async fn project_into<M: ReadModel, S: Store<M>>(
         states: config.batch.states,
         states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
         handle: handle.clone(),
-        repairs: RangeReader::open(&config.kafka, &config.topic)?,
-        schemas: Arc::new(schemas),
+        repairs,
+        decoder,
         store: store.clone(),
-        store_health: needs.store.clone(),
-        registry_health: needs.registry,
+        store_health: dependencies.store.clone(),
+        registry_health: dependencies.registry.clone(),
         durability: Arc::clone(&durability),
         metrics: metrics.clone(),
         progress: progress.clone(),
@@ -235,8 +292,8 @@ async fn project_into<M: ReadModel, S: Store<M>>(
         progress,
         durability,
         metrics,
-        store_health: needs.store,
-        partitions: needs.partitions,
+        store_health: dependencies.store.clone(),
+        partitions: dependencies.partitions.clone(),
     };
     lifecycle.spawn("watch", watch.run::<M>(shutdown.clone()));
     tracing::info!(
@@ -246,22 +303,7 @@ async fn project_into<M: ReadModel, S: Store<M>>(
         "projecting {}",
         config.read_model
     );
-    Member::new(group, context).run(shutdown).await
-}
-
-/// How many partitions the topic has; it must be what the log's rule relies on. A topic that is not there yet is waited for.
-async fn topic(config: &Config, retry: &Retry) -> anyhow::Result<i32> {
-    let expected = Expectation::event_log();
-    let verified = retry
-        .run("verify the topic", || async {
-            verify_topic(&config.kafka, &config.topic, &expected).await.map_err(TopicError)
-        })
-        .await;
-    match verified {
-        Ok(facts) => Ok(facts.partitions),
-        Err(GaveUp::Final(TopicError(error))) => Err(error).context("the topic cannot be used"),
-        Err(gave_up @ GaveUp::Cancelled { .. }) => Err(anyhow::anyhow!("{gave_up}")),
-    }
+    Member::new(group, context).run(shutdown.clone()).await
 }
 
 /// A topic that is not there yet may come.

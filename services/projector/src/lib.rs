@@ -10,13 +10,11 @@
 
 mod application;
 mod config;
-mod decode;
 mod durability;
 mod member;
 mod metrics;
 mod partition;
-mod schemas;
 mod watch;
 
-pub use application::{Application, run};
+pub use application::{Application, Dependencies, Opening, Parts, run};
 pub use config::{BatchConfig, Config, SERVICE};

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use adapter_kafka::{Claim, Group, GroupEvent, RevokeAck};
 use anyhow::bail;
+use event_reader::feed::{Claim, Group, GroupEvent, RevokeAck};
 use ledger::{Offset, TailError};
 use read_models::model::{ReadModel, Store};
 use tokio::sync::mpsc;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use event_reader::Tally;
 use ledger::VoidReason;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
@@ -48,12 +49,14 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn void(&self, reason: VoidReason) {
-        self.void.add(1, &[self.model.clone(), KeyValue::new("reason", reason.name())]);
-    }
-
-    pub(crate) fn garbage(&self) {
-        self.garbage.add(1, std::slice::from_ref(&self.model));
+    /// Records were judged.
+    pub(crate) fn judged(&self, tally: &Tally) {
+        for (reason, count) in &tally.void {
+            self.void.add(*count, &[self.model.clone(), KeyValue::new("reason", reason.name())]);
+        }
+        if tally.garbage > 0 {
+            self.garbage.add(tally.garbage, std::slice::from_ref(&self.model));
+        }
     }
 
     pub(crate) fn violation(&self) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use adapter_kafka::GroupHandle;
+use event_reader::feed::GroupHandle;
 use read_models::Error;
 use read_models::model::{ReadModel, Store};
 use tokio_util::sync::CancellationToken;

@@ -7,43 +7,14 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::hash::Hash;
 
-use domain::{Event, FoldError, ProductId, Version};
-use jiff::Timestamp;
+use domain::{FoldError, ProductId, Version};
 use toolkit::retry::{GaveUp, Retry};
 use uuid::Uuid;
 
 use crate::Error;
 
-/// An effective record, decoded.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    pub product: ProductId,
-    /// The version the record gives the product.
-    pub version: Version,
-    pub event_id: Uuid,
-    pub event: Event,
-    pub place: Place,
-    pub meta: Meta,
-}
-
-/// Where and when the log holds a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    pub partition: i32,
-    pub offset: i64,
-    /// The broker's append time.
-    pub appended_at: Timestamp,
-}
-
-/// What the record's headers say; all of it is information only.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Meta {
-    pub actor: Option<String>,
-    pub command_id: Option<Uuid>,
-    pub correlation_id: Option<String>,
-    /// The writer's clock.
-    pub occurred_at: Option<Timestamp>,
-}
+/// What a read model sees.
+pub use contract::effective::{EffectiveEvent as Recorded, LogPosition as Place, Meta};
 
 /// The last event a state has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use adapter_kafka::KafkaConfig;
+use adapter_kafka::{KafkaConfig, read_topic};
 use anyhow::ensure;
 use uuid::Uuid;
 
@@ -22,7 +22,11 @@ impl Acknowledged {
 
 /// Reads the whole topic: no violation, no garbage, versions without a gap, and one effective record for each
 /// acknowledged command and no other.
-pub(crate) fn check(config: &KafkaConfig, topic: &str, acknowledged: &Acknowledged) -> anyhow::Result<()> {
+pub(crate) async fn check(
+    config: &KafkaConfig,
+    topic: &str,
+    acknowledged: &Acknowledged,
+) -> anyhow::Result<()> {
     let mut owed: HashMap<Uuid, u32> = HashMap::with_capacity(acknowledged.0.len());
     for event in &acknowledged.0 {
         *owed.entry(*event).or_default() += 1;
@@ -30,12 +34,14 @@ pub(crate) fn check(config: &KafkaConfig, topic: &str, acknowledged: &Acknowledg
     ensure!(owed.len() == acknowledged.0.len(), "one record answered two commands");
     let mut versions: HashMap<String, u64> = HashMap::new();
     let (mut unknown, mut gaps) = (0_u64, 0_u64);
-    let audit = cli::audit::audit(config, topic, |_, key, _| {
+    let log = read_topic(config, topic).await?;
+    let judged = log.audit(|_, key, _| {
         unknown += u64::from(owed.remove(&key.event_id).is_none());
         let version = versions.entry(key.subject.as_str().to_owned()).or_default();
         gaps += u64::from(key.version != *version + 1);
         *version = key.version;
-    })?;
+    });
+    let audit = judged.await?;
     eprintln!(
         "  audit: {} records, {} effective, {} void, {} products; {} acknowledged",
         audit.records,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use adapter_kafka::bare::BareProducer;
-use adapter_kafka::{Profile, describe_topic};
-use adapter_registry::Registry;
+use adapter_kafka::{Profile, describe_topic, read_topic};
+use adapter_registry::HttpRegistry;
 use anyhow::{Context, ensure};
 use cli::commands::topics;
 use cli::config::Config;
@@ -85,7 +85,7 @@ impl Bench {
                 let applied = declared.apply(&config.kafka, Profile::Local).await?;
                 ensure!(applied.iter().all(adapter_kafka::Applied::is_as_declared), "{applied:?}");
             }
-            let registry = Registry::new(&config.registry)?;
+            let registry = HttpRegistry::new(&config.registry)?;
             for schema in known_schemas() {
                 registry.register(&subject(&config.topic, schema.fqn), schema.text).await?;
             }
@@ -157,13 +157,10 @@ impl Catalog<'_> {
 
     /// The newest records of the topic, at most `most`, as a bare producer would send them: partitions in turn.
     pub(crate) fn sample(&self, most: usize) -> anyhow::Result<Vec<(Partition, LogRecord)>> {
-        let (config, topic) = (self.config.kafka.clone(), self.config.topic.clone());
         let mut records = Vec::new();
-        self.blocking(|| {
-            let mut ends = std::collections::BTreeMap::new();
-            cli::audit::read(&config, &topic, &mut ends, |_, partition, record| {
-                records.push((partition, record.clone()));
-            })
+        self.bench.runtime.block_on(async {
+            let log = read_topic(&self.config.kafka, &self.config.topic).await?;
+            anyhow::Ok(log.read(|partition, record| records.push((partition, record))).await?)
         })?;
         ensure!(!records.is_empty(), "the topic is empty: there is nothing to measure bare records by");
         records.sort_by_key(|(partition, record)| (record.offset, partition.0));
@@ -185,13 +182,8 @@ impl Catalog<'_> {
     /// # Errors
     /// If it does not: what was measured is then worth nothing.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        self.blocking(|| audit::check(&self.config.kafka, &self.config.topic, &self.acknowledged))
-    }
-
-    /// Runs what blocks inside the runtime, as the audit wants it.
-    fn blocking<T>(&self, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
-        let _inside = self.bench.runtime.enter();
-        work()
+        let checked = audit::check(&self.config.kafka, &self.config.topic, &self.acknowledged);
+        self.bench.runtime.block_on(checked)
     }
 }
 

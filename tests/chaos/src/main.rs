@@ -157,9 +157,8 @@ async fn judge(
     caught_up(system, &system.planner.names.group_prefix).await?;
     let ids = cli::commands::schemas::ids(&system.config).await?;
     let oracle = Oracle::read(&system.config, ids).await?;
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
-    let audit =
-        tokio::task::spawn_blocking(move || cli::audit::audit(&kafka, &topic, |_, _, _| {})).await??;
+    let log = adapter_kafka::read_topic(&system.config.kafka, system.topic()).await?;
+    let audit = log.audit(|_, _, _| {}).await?;
     let verdict = check(&oracle, &recorded);
     let (rows, differences) = expected::differences(&oracle, &rows::rows(&system.config).await?)?;
     Ok(Report {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use cli::audit::Audit;
+use event_reader::Audit;
 use testkit::Oracle;
 use testkit::history::Verdict;
 use testkit::kafka_proxy::{ApiKey, Attack, Counts};

@@ -18,7 +18,6 @@ pub(super) struct Dependency {
     pub(super) name: String,
     pub(super) normal: bool,
     pub(super) dev: bool,
-    pub(super) features: Vec<String>,
 }
 
 /// The crates of this workspace by name, as cargo understands their manifests.
@@ -37,7 +36,6 @@ pub(super) fn packages() -> BTreeMap<String, Package> {
         name: text(&value["name"]),
         normal: value["kind"].is_null(),
         dev: value["kind"] == "dev",
-        features: list(&value["features"]).iter().map(text).collect(),
     };
     list(&metadata["packages"])
         .iter()

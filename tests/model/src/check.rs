@@ -77,8 +77,9 @@ fn holds(condition: bool, promise: Promise, otherwise: impl FnOnce() -> String) 
 fn read(log: &[Landed], until: Offset) -> Result<Truth, Broken> {
     let mut truth = Truth::new();
     for Landed { offset, record } in log.iter().take_while(|landed| landed.offset < until) {
-        let key = RecordKey::parse(record.key.as_bytes())
-            .map_err(|error| (Promise::NoAlarm, format!("a writer wrote the key {}: {error}", record.key)))?;
+        let key = RecordKey::parse(&record.key).map_err(|error| {
+            (Promise::NoAlarm, format!("a writer wrote the key {:?}: {error}", record.key))
+        })?;
         let facts = truth.entry(key.subject.clone()).or_default();
         let current = facts.last().map_or(0, |fact| fact.key.version);
         if rule::judge(*offset, key.basis, key.version, current) != Verdict::Effective {
@@ -133,11 +134,11 @@ fn reader_without_state(state: &State, truth: &Truth, start: usize) -> Result<()
     let from = state.log.get(start).map_or(state.end, |landed| landed.offset);
     let mut reader = Reader::new(P, 1, from);
     for landed in &state.log[start..] {
-        let key = landed.record.key.as_bytes();
-        if let Some(needed) = reader.needs([(landed.offset, key)]) {
+        let key = &landed.record.key;
+        if let Some(needed) = reader.needs([(landed.offset, &**key)]) {
             let floor = reader.floor();
             for earlier in state.log.iter().filter(|l| (needed..floor).contains(&l.offset)) {
-                reader.look_back(earlier.offset, earlier.record.key.as_bytes());
+                reader.look_back(earlier.offset, &earlier.record.key);
             }
             reader.looked_back_to(needed);
         }
@@ -161,10 +162,14 @@ fn reader_without_state(state: &State, truth: &Truth, start: usize) -> Result<()
 }
 
 /// A writer has heard something: it has the state that the log has below its `next`.
-pub(crate) fn writer(state: &State, writer: usize, sequencer: &Sequencer<Shelf>) -> Result<(), Broken> {
+pub(crate) fn writer(
+    state: &State,
+    writer: usize,
+    sequencer: &Sequencer<Shelf, u64, ledger_sim::Broken>,
+) -> Result<(), Broken> {
     let next = sequencer.next();
     let truth = read(&state.log, next)?;
-    for subject in state.log.iter().filter_map(|landed| RecordKey::parse(landed.record.key.as_bytes()).ok()) {
+    for subject in state.log.iter().filter_map(|landed| RecordKey::parse(&landed.record.key).ok()) {
         let subject = subject.subject;
         let last = truth.get(&subject).and_then(|facts| facts.last());
         let version = last.map_or(0, |fact| fact.key.version);

@@ -227,14 +227,14 @@ impl Scene {
         state.writers[writer].heard.push(heard);
         // A broken law may trip an assertion: that is found, too.
         let heard = catch_unwind(AssertUnwindSafe(|| listen(self, state, writer)));
-        let Ok((sequencer, outputs)) = heard else {
+        let Ok((driver, outputs)) = heard else {
             state.wrong = Some((Promise::NoAlarm, format!("an assertion of writer {writer} failed")));
             return;
         };
         let carried_out = outputs
             .iter()
-            .try_for_each(|output| self.carry_out(state, writer, output))
-            .and_then(|()| check::writer(state, writer, &sequencer));
+            .try_for_each(|(output, ticket)| self.carry_out(state, writer, output, *ticket))
+            .and_then(|()| check::writer(state, writer, driver.sequencer()));
         if let Err(broken) = carried_out {
             state.wrong = Some(broken);
         }
@@ -245,11 +245,15 @@ impl Scene {
         state: &mut State,
         writer: usize,
         output: &Output<Shelf>,
+        ticket: Option<u64>,
     ) -> Result<(), (Promise, String)> {
         match output {
             Output::Append(append) => {
+                let ticket = ticket.ok_or_else(|| {
+                    (Promise::AnswersAreTrue, "an append for a command that is answered".to_owned())
+                })?;
                 let name = Name { writer, life: state.writers[writer].life, append: append.append_id };
-                let (key, event, ticket) = (append.key.to_string(), append.event, append.ticket);
+                let (key, event) = (append.key.to_string().into(), append.event);
                 let record = Arc::new(Record { key, event, ticket });
                 state.flying.insert(name, Flying { record, is_orphan: false });
                 Ok(())
@@ -259,7 +263,7 @@ impl Scene {
                 state.writers[writer].ends.insert(*request, state.end);
                 Ok(())
             }
-            Output::Answer { ticket, answer } => {
+            Output::Answer { context: ticket, answer } => {
                 let asked = state.tickets[ticket];
                 if asked.fate != Fate::Waits {
                     return Err((Promise::AnswersAreTrue, format!("a second answer: {answer:?}")));

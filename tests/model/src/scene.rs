@@ -1,7 +1,7 @@
 //! A scene: who writes, what clients want, what may go wrong and how often. All its runs are one model.
 
-use ledger::sim::Law;
 use ledger::{CommandId, Limits, Subject, Submission};
+use ledger_sim::Law;
 use uuid::Uuid;
 
 use crate::product::Order;
@@ -76,7 +76,7 @@ impl Scene {
     pub(crate) fn submission(&self, ticket: u64) -> Submission<Order> {
         let wish = self.wish(ticket);
         Submission {
-            ticket,
+            context: ticket,
             subject: wish.subject(),
             command_id: wish.command_id(),
             command_hash: Some(wish.order.hash()),

@@ -1,10 +1,11 @@
 //! What the model remembers: the log, what is under way to it, what each writer has heard, and what became of each
-//! command. A writer's sequencer is not in it: it is what the real one makes of `heard`.
+//! command. A writer's driver is not in it: it is what the real one makes of `heard`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ledger::{AppendId, Offset};
+use bytes::Bytes;
+use ledger::{AppendId, Headers, LogRecord, Offset};
 
 use crate::check::Promise;
 use crate::product::Changed;
@@ -53,9 +54,17 @@ pub struct Name {
 /// A record.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Record {
-    pub(crate) key: String,
+    pub(crate) key: Bytes,
     pub(crate) event: Changed,
     pub(crate) ticket: u64,
+}
+
+impl Record {
+    /// As the log shows it.
+    pub(crate) fn at(&self, offset: Offset) -> LogRecord {
+        let (key, value, headers) = (self.key.clone(), None, Headers::new());
+        LogRecord { offset, timestamp_ms: 0, key, value, headers }
+    }
 }
 
 /// A record under way to the log.

@@ -2,7 +2,7 @@
 
 mod scenes;
 
-use ledger::sim::Law;
+use ledger_sim::Law;
 use stateright::{Checker, HasDiscoveries, Model};
 
 use super::*;

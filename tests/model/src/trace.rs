@@ -104,6 +104,7 @@ fn wanted(scene: &Scene, ticket: u64) -> String {
 }
 
 /// A key without its event id: product, version and basis tell what matters.
-fn short(key: &str) -> &str {
+fn short(key: &[u8]) -> &str {
+    let key = std::str::from_utf8(key).unwrap_or("not text");
     key.rsplit_once('/').map_or(key, |(short, _)| short)
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Stage {
     UnitTests,
-    /// Simulation, model and random histories.
+    /// Simulation and model.
     Simulation,
     RealServers,
 }

@@ -15,8 +15,6 @@ use crate::report::Fate;
 use crate::run::{Ran, run};
 use crate::servers::{STACK_VARIABLE, Servers, end_services};
 
-/// The module of the ledger's unit tests that is a simulation.
-const HISTORIES: &str = "histories::";
 const SIMULATIONS: [&str; 2] = ["tests/sim", "tests/model"];
 
 /// Everything a run needs to try a defect.
@@ -155,21 +153,15 @@ fn tasks(mutant: &Mutant, stage: Stage, programs: &[Program]) -> anyhow::Result<
     match stage {
         Stage::UnitTests => {
             let of_touched = programs.iter().filter(|program| program.is_unit && touches(&program.crate_dir));
-            let tasks: Vec<Task> = of_touched.map(|program| task(program, &["--skip", HISTORIES])).collect();
+            let tasks: Vec<Task> = of_touched.map(|program| task(program, &[])).collect();
             ensure!(!tasks.is_empty(), "{}: no unit tests hold what it changes", mutant.name);
             Ok(tasks)
         }
         Stage::Simulation if selection_for(mutant, stage) == Selection::Whole => Ok(Vec::new()),
         Stage::Simulation => {
-            let simulations = programs
-                .iter()
-                .filter(|program| SIMULATIONS.iter().any(|folder| program.crate_dir == Path::new(folder)))
-                .map(|program| task(program, &[]));
-            let histories = programs
-                .iter()
-                .filter(|program| program.is_unit && program.crate_dir == Path::new("services/ledger"))
-                .map(|program| task(program, &[HISTORIES]));
-            Ok(simulations.chain(histories).collect())
+            let is_one =
+                |program: &&Program| SIMULATIONS.iter().any(|folder| program.crate_dir == Path::new(folder));
+            Ok(programs.iter().filter(is_one).map(|program| task(program, &[])).collect())
         }
         Stage::RealServers => {
             let Some((name, filter)) = &mutant.test else { return Ok(Vec::new()) };

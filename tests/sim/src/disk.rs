@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use domain::Product;
-use ledger::sim::{SimCold, StateCodec};
+use ledger_sim::{SimCold, StateCodec};
 
 /// Where a writer saves its products. It outlives the writer.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! The log decides, simulated: real sequencers of several writers, the real domain, the simulated log with every fault it
+//! The log decides, simulated: the drivers that ship, of several writers, the real domain, the simulated log with every fault it
 //! has, crashes, readers and stubborn clients. Single-threaded, everything from one seed: the same seed, the same run.
 //!
 //! What the design promises is checked after every step against a model that shares no code with the ledger (`truth`).
@@ -10,6 +10,7 @@ mod disk;
 mod node;
 mod plan;
 mod readers;
+mod schemas;
 mod trace;
 mod truth;
 mod violation;
@@ -18,7 +19,7 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use ledger::sim::Law;
+use ledger_sim::Law;
 
 pub use counts::{Counts, What};
 pub use trace::Trace;

@@ -1,24 +1,25 @@
-//! One writer: a real sequencer, its log, and the driver between them, which does what the engine's does.
+//! One writer: the driver that ships, its log, and the host between them, which does what the engine's does.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Event, Product};
-use ledger::sim::{SimLog, SimTopic};
 use ledger::{
-    AppendId, CommandHash, CommandId, EventLog, Headers, Inbox, Limits, NewRecord, Offset, Output, Partition,
-    RecordKey, Recorded, Sequencer, Signal, Snapshot, Unreadable, WINDOW,
+    AppendId, CommandHash, CommandId, EventLog, Headers, Held, Inbox, Limits, NewRecord, Offset, Partition,
+    PartitionDriver, RecordKey, Recorded, SavePolicy, Sequencer, Signal, Snapshot, TailError,
 };
+use ledger_sim::{Broken, SimLog, SimTopic};
 
 use crate::Weakening;
 use crate::catalog::Catalog;
 use crate::disk::Disk;
+use crate::schemas::{Known, Reading};
 
 pub(crate) const P: Partition = Partition(0);
 /// Of the topic: one is simulated, the other is where keys may be that do not belong here.
 pub(crate) const PARTITIONS: i32 = 2;
-/// The number of the driver's own question: where to catch up to.
-const CATCH_UP: u64 = u64::MAX;
+/// Commands are answered within so many milliseconds, or sooner if they ask for it.
+pub(crate) const DEADLINE_MS: u64 = 3_000;
 
 /// What records hold: a record's value is a place in this list.
 #[derive(Debug, Default)]
@@ -30,15 +31,13 @@ impl Written {
         event: Event,
         command_id: CommandId,
         command_hash: Option<CommandHash>,
-    ) -> [u8; 8] {
+    ) -> u64 {
         self.0.push(Recorded { event, command_id: Some(command_id), command_hash });
-        (self.0.len() as u64 - 1).to_be_bytes()
+        self.0.len() as u64 - 1
     }
 
-    fn decode(&self, value: Option<&[u8]>) -> Result<Recorded<Event>, Unreadable> {
-        let at = value.and_then(|value| value.try_into().ok()).map(u64::from_be_bytes);
-        let recorded = at.and_then(|at| self.0.get(usize::try_from(at).ok()?));
-        recorded.cloned().ok_or_else(|| Unreadable("the simulation did not write it".into()))
+    pub(crate) fn at(&self, place: u64) -> Option<&Recorded<Event>> {
+        self.0.get(usize::try_from(place).ok()?)
     }
 }
 
@@ -55,11 +54,13 @@ pub(crate) struct Node {
     number: usize,
     /// How many there were in its place.
     life: u64,
-    pub(crate) sequencer: Sequencer<Catalog>,
+    pub(crate) driver: PartitionDriver<Catalog, u64, Broken>,
     /// Its number with the simulated log.
     pub(crate) writer: usize,
-    log: SimLog,
+    pub(crate) log: SimLog,
     inbox: Arc<Queue>,
+    /// What it knows of schemas.
+    pub(crate) known: Known,
     /// Its clock is ahead by this.
     skew_ms: u64,
     pub(crate) paused_until_ms: u64,
@@ -76,8 +77,10 @@ pub(crate) struct Node {
     pub(crate) disk: Option<Disk>,
     /// Snapshots on their way to the disk, oldest first.
     unwritten: Vec<Snapshot<Product>>,
-    /// Where the snapshot it starts from has its last record, until the tail has come there.
-    resumes_at: Option<Offset>,
+    /// Its state is thrown away for a good reason.
+    pub(crate) expects_discard: bool,
+    /// Its tail has failed and was not started again.
+    pub(crate) tail_failed: bool,
 }
 
 /// Who a node is, and where the log is.
@@ -90,36 +93,35 @@ pub(crate) struct Birth<'a> {
     pub(crate) nonce: u64,
     pub(crate) skew_ms: u64,
     pub(crate) limits: Limits,
+    pub(crate) held: Held,
     pub(crate) weakened: Option<Weakening>,
     pub(crate) step: u64,
     pub(crate) disk: Option<Disk>,
+    /// How many changed products are saved, and how often.
+    pub(crate) saving: (usize, u64),
 }
 
 impl Node {
-    pub(crate) fn start(birth: Birth<'_>) -> Self {
+    /// It has yet to be told to start.
+    pub(crate) fn new(birth: Birth<'_>) -> Self {
         let inbox = Arc::new(Queue::default());
         let log = birth.topic.open(Arc::clone(&inbox) as Arc<dyn Inbox>);
-        let mut sequencer = match birth.weakened.and_then(Weakening::law) {
-            None => Sequencer::new(P, PARTITIONS, birth.nonce, birth.limits),
-            broken => Sequencer::for_tests(P, PARTITIONS, birth.nonce, birth.limits, WINDOW, broken),
-        };
-        let mut resumes_at = None;
+        let laws = Broken(birth.weakened.and_then(Weakening::law));
+        let sequencer = Sequencer::under(laws, P, PARTITIONS, birth.nonce, birth.limits);
+        let mut driver = PartitionDriver::new(sequencer, birth.held, DEADLINE_MS);
         if let Some(disk) = &birth.disk {
-            sequencer = sequencer.with_cold(Box::new(disk.cold.clone()), disk.hot);
-            if let Some(mark) = disk.cold.mark() {
-                resumes_at = Some(mark.last);
-                sequencer.resume(mark);
-            }
+            let (most_changed, save_ms) = birth.saving;
+            let policy = SavePolicy { hot: disk.hot, hot_bytes: usize::MAX / 4, most_changed, save_ms };
+            driver = driver.keeping(Box::new(disk.cold.clone()), policy, disk.cold.mark());
         }
-        log.ask_end_offset(P, CATCH_UP);
-        log.tail_from(P, resumes_at.unwrap_or(0));
         Self {
             number: birth.number,
             life: birth.life,
-            sequencer,
+            driver,
             writer: birth.writer,
             log,
             inbox,
+            known: Known::default(),
             skew_ms: birth.skew_ms,
             paused_until_ms: 0,
             open: Vec::new(),
@@ -129,8 +131,13 @@ impl Node {
             reported: Vec::new(),
             disk: birth.disk,
             unwritten: Vec::new(),
-            resumes_at,
+            expects_discard: false,
+            tail_failed: false,
         }
+    }
+
+    pub(crate) fn next(&self) -> Offset {
+        self.driver.sequencer().next()
     }
 
     /// The process dies, with everything it had in flight.
@@ -138,30 +145,34 @@ impl Node {
         self.log.close();
     }
 
-    /// The state is thrown away while old signals are still in the inbox.
-    pub(crate) fn reset(&mut self) {
-        self.sequencer.reset();
+    /// The log says that its tail is worth nothing, while old signals are still in the inbox.
+    pub(crate) fn lose_tail(&mut self, now_ms: u64, written: &Written) {
+        self.expects_discard = true;
+        self.feed(now_ms, Signal::TailFailed { partition: P, error: TailError::OutOfRange }, written);
+    }
+
+    /// The state is thrown away.
+    pub(crate) fn discarded(&mut self) {
         self.compared = -1;
         self.first_append = None;
         self.reported.clear();
+        // What was taken before is written where nobody finds it.
         self.unwritten.clear();
-        self.resumes_at = None;
+        self.expects_discard = false;
         if let Some(disk) = &mut self.disk {
             // It is empty now.
             disk.is_false = false;
         }
-        self.log.ask_end_offset(P, CATCH_UP);
-        self.log.tail_from(P, 0);
     }
 
     /// The tail starts again where the state stands, while the old one's signals are still in the inbox.
     pub(crate) fn follow_again(&self) {
-        self.log.tail_from(P, self.resumes_at.unwrap_or(self.sequencer.next()));
+        self.log.tail_from(P, self.driver.sequencer().tail_from());
     }
 
-    /// Takes a snapshot, which is not on the disk yet. False if there is nothing to save, or nowhere.
-    pub(crate) fn take_snapshot(&mut self) -> bool {
-        let snapshot = self.disk.as_ref().and_then(|_| self.sequencer.snapshot());
+    /// Saves what the driver wants saved. It is not on the disk yet.
+    pub(crate) fn save(&mut self, now_ms: u64) -> bool {
+        let snapshot = self.driver.save(self.clock(now_ms));
         let is_taken = snapshot.is_some();
         self.unwritten.extend(snapshot);
         is_taken
@@ -172,8 +183,18 @@ impl Node {
         let Some(disk) = self.disk.as_ref().filter(|_| !self.unwritten.is_empty()) else { return false };
         let snapshot = self.unwritten.remove(0);
         disk.cold.write(&snapshot);
-        self.sequencer.saved(snapshot.number);
+        self.driver.saved(snapshot.number);
         true
+    }
+
+    /// The oldest of the snapshots under way cannot be written, nor can those behind it. False if there is none.
+    pub(crate) fn fail_to_write(&mut self) -> bool {
+        let fails = !self.unwritten.is_empty();
+        if fails {
+            self.unwritten.clear();
+            self.driver.save_failed("the disk is full".to_owned());
+        }
+        fails
     }
 
     /// Its states may be of another log, which it does not know yet.
@@ -190,55 +211,31 @@ impl Node {
     }
 
     pub(crate) fn feed(&mut self, now_ms: u64, signal: Signal, written: &Written) {
-        let now_ms = self.clock(now_ms);
-        match signal {
-            Signal::Appended { append_id, outcome, .. } => {
-                if let (Some(first), Ok(offset)) = (self.first_append, &outcome)
-                    && append_id >= first
-                {
-                    self.reported.push(*offset);
-                }
-                self.sequencer.appended(now_ms, append_id, outcome);
-            }
-            Signal::EndOffset { request: CATCH_UP, outcome, .. } => match outcome {
-                Ok(end) => self.sequencer.catch_up_to(end),
-                Err(_) => self.log.ask_end_offset(P, CATCH_UP),
-            },
-            Signal::EndOffset { request, outcome, .. } => self.sequencer.end_offset(now_ms, request, outcome),
-            Signal::Records { records, .. } => {
-                self.resumes_at = None;
-                for record in records {
-                    let decode = || written.decode(record.value.as_deref());
-                    self.sequencer.record(now_ms, record.offset, &record.key, decode);
-                }
-            }
-            Signal::Position { position, .. } => {
-                self.resumes_at = self.resumes_at.filter(|at| position <= *at);
-                self.sequencer.position(now_ms, position);
-            }
-            Signal::TailFailed { error, .. } => unreachable!("the simulated tail does not fail: {error}"),
+        if let Signal::Appended { append_id, outcome: Ok(offset), .. } = &signal
+            && self.first_append.is_some_and(|first| *append_id >= first)
+        {
+            self.reported.push(*offset);
         }
+        let now_ms = self.clock(now_ms);
+        self.driver.signal(now_ms, signal, &Reading { written, known: &self.known });
     }
 
-    pub(crate) fn outputs(&mut self) -> Vec<Output<Catalog>> {
-        let mut outputs = Vec::new();
-        self.sequencer.take_outputs(&mut outputs);
-        outputs
+    /// The registry answers the oldest of its questions: this schema, if there was one.
+    pub(crate) fn hear_of_schema(&mut self, now_ms: u64, written: &Written) -> Option<u32> {
+        let schema = self.known.answer()?;
+        let now_ms = self.clock(now_ms);
+        self.driver.schemas_changed(now_ms, &Reading { written, known: &self.known });
+        Some(schema)
     }
 
     /// Whether it knows that a record of its own stands there, and has not read so far: it will miss it.
     pub(crate) fn awaits(&self, offset: Offset) -> bool {
-        self.sequencer.next() <= offset && self.reported.contains(&offset)
+        self.next() <= offset && self.reported.contains(&offset)
     }
 
-    pub(crate) fn append(&mut self, append_id: AppendId, key: RecordKey, value: [u8; 8]) {
+    pub(crate) fn append(&mut self, append_id: AppendId, key: RecordKey, value: Vec<u8>) {
         self.first_append.get_or_insert(append_id);
-        let value = bytes::Bytes::copy_from_slice(&value);
-        self.log.append(P, append_id, NewRecord { key, value, headers: Headers::new() });
-    }
-
-    pub(crate) fn ask_end(&self, request: u64) {
-        self.log.ask_end_offset(P, request);
+        self.log.append(P, append_id, NewRecord { key, value: value.into(), headers: Headers::new() });
     }
 
     pub(crate) fn life(&self) -> u64 {

@@ -1,8 +1,8 @@
 //! What may happen in a run, drawn from its seed: each run has some of the faults, seldom all, so that each is also seen
 //! without the others hiding what it does.
 
-use ledger::Limits;
-use ledger::sim::{Dice, Faults};
+use ledger::{Held, Limits};
+use ledger_sim::{Dice, Faults};
 
 /// One turn of the simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +17,12 @@ pub(crate) enum Act {
     Tick,
     /// A writer dies, and another takes its place that knows nothing.
     Crash,
-    /// A writer throws its state away.
+    /// A writer is told that its tail is worth nothing: it throws its state away.
     Reset,
+    /// A writer's tail fails.
+    FailTail,
+    /// The registry answers a writer.
+    Registry,
     /// A writer starts its tail again where it stands.
     Retail,
     /// A writer stands still for a while.
@@ -44,6 +48,13 @@ pub(crate) struct Plan {
     pub(crate) steps: u64,
     pub(crate) faults: Faults,
     pub(crate) limits: Limits,
+    /// How much a writer keeps while it waits for a schema.
+    pub(crate) held: Held,
+    /// How often a record has a schema of its own, and how often nobody knows that, in percent.
+    pub(crate) newer: u64,
+    pub(crate) strange: u64,
+    /// How often a disk that is to be written to is full, in percent.
+    pub(crate) full_disks: u64,
     pub(crate) acts: Vec<(Act, u64)>,
     /// How often a writer leaves a signal in its inbox, in percent.
     pub(crate) lazy: u64,
@@ -86,6 +97,8 @@ impl Plan {
             (Act::Tick, 4 + often(10)),
             (Act::Crash, often(3)),
             (Act::Reset, often(2)),
+            (Act::FailTail, often(3)),
+            (Act::Registry, 4 + often(20)),
             (Act::Retail, often(2)),
             (Act::Pause, often(3)),
             (Act::Save, 1 + often(15)),
@@ -96,6 +109,7 @@ impl Plan {
             (Act::Garbage, often(2)),
         ];
         let (lazy, refused, reusing) = (often(60), often(3), often(25));
+        let (newer, strange, full_disks) = (often(25), often(15), often(20));
         let (expecting, retrying, hasty, compacting) = (often(50), often(40), often(15), often(80));
         Self {
             writers: 1 + dice.index(4),
@@ -107,6 +121,13 @@ impl Plan {
                 max_attempts: if dice.percent(30) { 2 } else { 8 },
                 ..Limits::default()
             },
+            held: Held {
+                records: if dice.percent(40) { 1 + dice.index(12) } else { 10_000 },
+                bytes: if dice.percent(10) { 2_000 } else { usize::MAX },
+            },
+            newer: if dice.percent(50) { newer } else { 0 },
+            strange,
+            full_disks,
             acts,
             lazy,
             refused,

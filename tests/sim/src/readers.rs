@@ -1,8 +1,8 @@
 //! Readers: the real ones, started at any offset without state, reading on in batches of any size. Each verdict is
 //! compared with the truth's.
 
-use ledger::sim::{Dice, SimTopic};
 use ledger::{Judgement, LogRecord, Offset, Reader, VoidReason};
+use ledger_sim::{Dice, SimTopic};
 
 use crate::counts::{Counts, What};
 use crate::node::{P, PARTITIONS};

@@ -5,7 +5,7 @@ mod answers;
 mod holes;
 mod tickets;
 
-pub(crate) use tickets::{Standing, Ticket, Wish};
+pub(crate) use tickets::{Expecting, Standing, Ticket, Wish};
 
 use std::rc::Rc;
 
@@ -61,6 +61,8 @@ pub(crate) struct Fact {
     command_id: CommandId,
     command_hash: CommandHash,
     after: Rc<Product>,
+    /// Nobody but its writer can read it.
+    is_strange: bool,
 }
 
 struct Appended {
@@ -68,6 +70,7 @@ struct Appended {
     writer: usize,
     append_id: u64,
     append: Append<Catalog>,
+    is_strange: bool,
     landed: bool,
 }
 
@@ -100,11 +103,11 @@ impl Truth {
     pub(crate) fn appended(
         &mut self,
         writer: usize,
-        append: Append<Catalog>,
+        (ticket, append): (u64, Append<Catalog>),
+        is_strange: bool,
         max_attempts: usize,
     ) -> Checked {
         let event_id = append.key.event_id;
-        let ticket = append.ticket;
         let asked = &mut self.tickets[ticket as usize];
         OneAnswerInTime.holds(asked.standing == Standing::Open, || {
             format!("an append for ticket {ticket}, which is {:?}: {append:?}", asked.standing)
@@ -116,7 +119,8 @@ impl Truth {
                 asked.unknowns
             )
         })?;
-        let appended = Appended { ticket, writer, append_id: append.append_id.0, append, landed: false };
+        let append_id = append.append_id.0;
+        let appended = Appended { ticket, writer, append_id, append, is_strange, landed: false };
         let before = self.appends.insert(event_id, appended);
         KeysAreUnique.holds(before.is_none(), || format!("event id {event_id} was used before"))
     }
@@ -188,7 +192,7 @@ impl Truth {
 
     /// An effective record: decided on exactly the state before it, and the only one of its command.
     fn count(&mut self, offset: Offset, product: usize, version: u64, event_id: Uuid) -> Checked {
-        let Appended { ticket, append, .. } = &self.appends[&event_id];
+        let Appended { ticket, append, is_strange, .. } = &self.appends[&event_id];
         let asked = &self.tickets[*ticket as usize];
         let wish = &*asked.wish;
         AnswersAreTrue.holds(asked.standing != Standing::WroteNothing, || {
@@ -203,15 +207,9 @@ impl Truth {
                 append.event
             )
         })?;
-        DecidedOnTheStateBefore.holds(
-            wish.expected.is_none_or(|expected| expected + 1 == version),
-            || {
-                format!(
-                    "offset {offset} gives version {version}, the client expected {:?} before",
-                    wish.expected
-                )
-            },
-        )?;
+        DecidedOnTheStateBefore.holds(wish.expected.allows(version - 1), || {
+            format!("offset {offset} gives version {version}, the client expected {:?} before", wish.expected)
+        })?;
         DecidedOnTheStateBefore.holds(append.before.as_deref() == before, || {
             format!("offset {offset} was decided on another state than the one before it")
         })?;
@@ -235,8 +233,8 @@ impl Truth {
         }
         facts.push((product, self.facts[product].len()));
         let after = Rc::new(after);
-        let command_hash = wish.command_hash;
-        let fact = Fact { offset, stands: offset, event_id, command_id, command_hash, after };
+        let (command_hash, is_strange) = (wish.command_hash, *is_strange);
+        let fact = Fact { offset, stands: offset, event_id, command_id, command_hash, after, is_strange };
         self.facts[product].push(fact);
         Ok(())
     }
@@ -274,6 +272,16 @@ impl Truth {
     pub(crate) fn state(&self, product: usize, version: u64) -> Option<&Product> {
         let at = usize::try_from(version).ok()?.checked_sub(1)?;
         self.facts[product].get(at).map(|fact| &*fact.after)
+    }
+
+    /// Whether a writer may be unable to read a product of that version.
+    pub(crate) fn may_be_unreadable(&self, product: usize, version: u64) -> bool {
+        self.facts[product].iter().take(version as usize).any(|fact| fact.is_strange)
+    }
+
+    /// Whether an effective record stands there that nobody but its writer can read.
+    pub(crate) fn is_strange_at(&self, offset: Offset) -> bool {
+        self.entry(offset).and_then(|entry| self.appends.get(&entry.event_id)).is_some_and(|it| it.is_strange)
     }
 
     /// The versions a product may have for one who has applied everything below `next`: after compaction the lower one,

@@ -8,7 +8,7 @@ use domain::{
     DetailChanges, DiscontinueProduct, InitialStatus, Money, MoveToCategory, Name, Reason, ReviseDetails,
     Sku, Tags,
 };
-use ledger::sim::Dice;
+use ledger_sim::Dice;
 
 /// Commands to draw from, made once.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ mod disks;
 mod faults;
 mod work;
 
-use ledger::sim::{Dice, Faults, SimTopic};
 use ledger::{Offset, Subject, partition_of};
+use ledger_sim::{Dice, Faults, SimTopic};
 
 use crate::Weakening;
 use crate::counts::{Counts, What};
@@ -34,6 +34,8 @@ use say;
 
 /// How many turns everything has to come to rest once the faults stop, of 50 ms each.
 const TURNS_TO_REST: u64 = 400;
+/// And how many until every tail follows again: the longest rest of a failed one is five seconds.
+const TURNS_TO_FOLLOW: u64 = 110;
 
 pub(crate) struct World {
     dice: Dice,
@@ -93,11 +95,6 @@ impl World {
             trace,
         };
         world.trace.line(format_args!("seed {seed}: {:?}", world.plan));
-        for number in 0..world.plan.writers {
-            let disk = world.new_disk();
-            let node = world.start_node(number, 1, disk);
-            world.nodes.push(node);
-        }
         world.readers.push(Following::start(0, world.plan.products, &mut world.counts));
         world
     }
@@ -108,6 +105,12 @@ impl World {
     }
 
     pub(crate) fn play(&mut self) -> Checked {
+        for number in 0..self.plan.writers {
+            let disk = self.new_disk();
+            let node = self.new_node(number, 1, disk);
+            self.nodes.push(node);
+            self.start(number)?;
+        }
         for _ in 0..self.plan.steps {
             self.next_step();
             let act = self.plan.act(&mut self.dice);
@@ -132,9 +135,11 @@ impl World {
             Act::Tick => return self.tick(),
             Act::Crash => return self.crash(node),
             Act::Reset => return self.reset(node),
+            Act::FailTail => self.fail_tail(node),
+            Act::Registry => return self.registry(node, true),
             Act::Retail => self.follow_again(node),
             Act::Pause => self.pause(node),
-            Act::Save => self.save(node),
+            Act::Save => return self.spin(node),
             Act::Spawn => self.spawn_reader(),
             Act::Read => return self.read(),
             Act::PassOver => self.pass_over(),
@@ -166,8 +171,13 @@ impl World {
 
     fn tick_node(&mut self, node: usize) -> Checked {
         let clock = self.nodes[node].clock(self.now_ms);
-        self.nodes[node].sequencer.tick(clock);
+        let life = self.nodes[node].life();
+        self.nodes[node].driver.tick(clock);
         self.carry_out(node, usize::MAX)?;
+        if self.nodes[node].life() != life {
+            return Ok(());
+        }
+        self.save(node);
         let late =
             self.nodes[node].open.iter().find(|t| self.truth.tickets[**t as usize].deadline_ms <= clock);
         OneAnswerInTime.holds(late.is_none(), || format!("ticket {late:?} has no answer at its deadline"))
@@ -207,11 +217,17 @@ impl World {
         say!(self, "faults", "stop");
         self.topic.set_faults(Faults::NONE);
         (self.plan.lazy, self.plan.refused, self.plan.hasty) = (0, 0, 0);
-        self.asked_under_faults = self.truth.tickets.len() as u64;
+        (self.plan.newer, self.plan.full_disks) = (0, 0);
         for node in 0..self.nodes.len() {
             self.nodes[node].paused_until_ms = 0;
             self.work(node)?;
         }
+        // Tails that failed are started again, and schemas are told.
+        for _ in 0..TURNS_TO_FOLLOW {
+            self.quieten()?;
+            self.turn_at_rest()?;
+        }
+        self.asked_under_faults = self.truth.tickets.len() as u64;
         for _ in 0..TURNS_TO_REST {
             self.quieten()?;
             if self.all_are_settled() {
@@ -236,7 +252,10 @@ impl World {
     fn turn_at_rest(&mut self) -> Checked {
         self.now_ms += 50;
         self.next_step();
-        (0..self.nodes.len()).try_for_each(|node| self.tick_node(node))
+        (0..self.nodes.len()).try_for_each(|node| {
+            self.registry(node, false)?;
+            self.tick_node(node)
+        })
     }
 
     /// Everybody has read everything, and it is what was acknowledged.
@@ -244,8 +263,8 @@ impl World {
         self.next_step();
         let end = self.end_offset();
         for node in &self.nodes {
-            WritersAgree.holds(node.sequencer.next() == end, || {
-                format!("{node} stands at {} at rest, the log ends at {end}", node.sequencer.next())
+            WritersAgree.holds(node.next() == end, || {
+                format!("{node} stands at {} at rest, the log ends at {end}", node.next())
             })?;
         }
         self.readers.push(Following::start(0, self.plan.products, &mut self.counts));

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod eventually;
 pub mod expected;
+pub mod feed_suite;
 pub mod gate;
 pub mod history;
 pub mod kafka_proxy;

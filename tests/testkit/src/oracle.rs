@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use adapter_kafka::read_topic;
 use anyhow::ensure;
 use cli::config::Config;
 use contract::avro::SchemaIds;
@@ -45,38 +46,35 @@ impl Oracle {
     /// # Errors
     /// If the broker does not answer, an effective record cannot be decoded, or two are the same event.
     pub async fn read(config: &Config, ids: SchemaIds) -> anyhow::Result<Self> {
-        let (kafka, topic) = (config.kafka.clone(), config.topic.clone());
-        tokio::task::spawn_blocking(move || {
-            let mut oracle = Self::default();
-            let mut current: HashMap<(Partition, String), u64> = HashMap::new();
-            let mut keys = HashSet::new();
-            let mut ends = BTreeMap::new();
-            let mut problem = Ok(());
-            cli::audit::read(&kafka, &topic, &mut ends, |_, partition, record| {
-                oracle.repeated_keys += u64::from(!keys.insert(record.key.clone()));
-                let Some((id, version, basis, event_id)) = parse(&record.key) else {
-                    oracle.void += 1;
-                    return;
-                };
-                let head = current.entry((partition, id.to_owned())).or_insert(0);
-                let lag = record.offset - basis;
-                if !(0..=WINDOW).contains(&lag) || version != *head + 1 {
-                    oracle.void += 1;
-                    return;
-                }
-                *head = version;
-                let place = (partition.0, record.offset, version, event_id);
-                if let Err(error) = oracle.add(id, place, record, &ids)
-                    && problem.is_ok()
-                {
-                    problem = Err(error);
-                }
-            })?;
-            problem?;
-            oracle.ends = ends.into_iter().map(|(partition, end)| (partition.0, end)).collect();
-            Ok(oracle)
-        })
-        .await?
+        let mut oracle = Self::default();
+        let mut current: HashMap<(Partition, String), u64> = HashMap::new();
+        let mut keys = HashSet::new();
+        let mut problem = Ok(());
+        let log = read_topic(&config.kafka, &config.topic).await?;
+        let read = log.read(|partition, record| {
+            oracle.repeated_keys += u64::from(!keys.insert(record.key.clone()));
+            let Some((id, version, basis, event_id)) = parse(&record.key) else {
+                oracle.void += 1;
+                return;
+            };
+            let head = current.entry((partition, id.to_owned())).or_insert(0);
+            let lag = record.offset - basis;
+            if !(0..=WINDOW).contains(&lag) || version != *head + 1 {
+                oracle.void += 1;
+                return;
+            }
+            *head = version;
+            let place = (partition.0, record.offset, version, event_id);
+            if let Err(error) = oracle.add(id, place, &record, &ids)
+                && problem.is_ok()
+            {
+                problem = Err(error);
+            }
+        });
+        let ends = read.await?;
+        problem?;
+        oracle.ends = ends.into_iter().map(|(partition, end)| (partition.0, end)).collect();
+        Ok(oracle)
     }
 
     fn add(

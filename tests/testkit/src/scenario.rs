@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use adapter_cql::Cql;
+use adapter_kafka::read_topic;
 use adapter_search::Search;
 use anyhow::ensure;
 use read_models::positions::AllPositions;
@@ -66,23 +67,20 @@ pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()
     let cql = Cql::connect(&system.config.cql).await?;
     let search = Search::connect(&system.config.search).await?;
     let stored = AllPositions::open(&cql, &search).await?;
-    let (kafka, topic) = (system.config.kafka.clone(), system.topic().to_owned());
-    let audit =
-        tokio::task::spawn_blocking(move || cli::audit::audit(&kafka, &topic, |_, _, _| {})).await??;
+    let log = read_topic(&system.config.kafka, system.topic()).await?;
+    let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
     for read_model in read_models::ALL {
         let group = read_models::group_id(group_prefix, read_model);
         let positions = async || {
             let mut positions = BTreeMap::new();
-            for partition in audit.ends.keys() {
-                let position = stored.read(read_model, &group, partition.0).await;
+            for partition in ends.keys() {
+                let position = stored.read(read_model, &group, *partition).await;
                 positions.insert(*partition, position.unwrap_or_default().applied);
             }
             positions
         };
-        eventually(&format!("{group} catches up"), positions, |it| {
-            it.iter().all(|(p, at)| at >= &audit.ends[p])
-        })
-        .await;
+        eventually(&format!("{group} catches up"), positions, |it| it.iter().all(|(p, at)| at >= &ends[p]))
+            .await;
     }
     Ok(())
 }

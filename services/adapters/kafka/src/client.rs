@@ -41,6 +41,19 @@ pub(super) fn settings(
     client
 }
 
+/// What every consumer of records relies on: it starts where it is told, resets nothing, commits nothing by itself, sees every
+/// record at once, and hears of the end.
+pub(super) const READS: [(&str, &str); 8] = [
+    ("allow.auto.create.topics", "false"),
+    ("enable.auto.commit", "false"),
+    ("enable.auto.offset.store", "false"),
+    ("auto.offset.reset", "error"),
+    ("isolation.level", "read_uncommitted"),
+    ("enable.partition.eof", "true"),
+    ("check.crcs", "true"),
+    ("fetch.min.bytes", "1"),
+];
+
 pub(super) fn refused(config: &KafkaConfig, error: &KafkaError) -> Error {
     Error::Client { servers: config.bootstrap_servers.clone(), problem: error.to_string() }
 }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use event_reader::feed::{EndOffsets, EndQuestion};
 use ledger::{Offset, Partition};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -22,8 +23,6 @@ use super::confirm::{Confirmation, Said};
 use crate::config::KafkaConfig;
 use toolkit::lifecycle::Dependency;
 
-/// Questions that may wait; a sequencer has at most one or two under way per partition.
-const QUESTIONS: usize = 4_096;
 /// How long nobody may ask before the leaders are asked to see whether they are there.
 const IDLE: Duration = Duration::from_secs(1);
 /// Clients that ask in turn, so that a question need not wait for the round trip of the one before it.
@@ -45,113 +44,39 @@ const ALONE_FOR: Duration = Duration::from_mins(1);
 /// How often the brokers have shown, to whoever else talks to them, that they are there.
 pub(super) type Heard = Arc<AtomicU64>;
 
-type Reply = Box<dyn FnOnce(Result<Offset, String>) + Send>;
-
-/// Asks for end offsets of one topic. Cheap to clone; the threads end with the last clone.
-#[derive(Clone, Debug)]
-pub struct EndOffsets {
-    questions: Sender<Question>,
-    topic: Arc<str>,
-}
-
-struct Question {
-    partition: Partition,
-    reply: Reply,
-}
-
-impl EndOffsets {
-    /// Starts asking threads for `topic`, whose partitions are `0..partitions`. Does not wait for a connection.
-    pub fn open(
-        config: &KafkaConfig,
-        topic: &str,
-        partitions: i32,
-        dependency: Option<Dependency>,
-    ) -> Result<Self, Error> {
-        Self::open_hearing(config, topic, partitions, dependency, &Heard::default())
-    }
-
-    /// The same, beside others who talk to the leaders: a question without an answer is no bad news for readiness if
-    /// `heard` has grown meanwhile. On a machine that has too much to do, answers may be late while appends go on.
-    pub(super) fn open_hearing(
-        config: &KafkaConfig,
-        topic: &str,
-        partitions: i32,
-        mut dependency: Option<Dependency>,
-        heard: &Heard,
-    ) -> Result<Self, Error> {
-        let (questions, waiting) = bounded(QUESTIONS);
-        let topic: Arc<str> = topic.into();
-        for number in 0..CLIENTS {
-            let connection = Connection::new("end-offsets", dependency.take());
-            let consumer: BaseConsumer<Connection> = end_settings(config)
-                .create_with_context(connection.clone())
-                .map_err(|error| refused(config, &error))?;
-            let asker = Asker {
-                consumer,
-                connection,
-                topic: Arc::clone(&topic),
-                partitions,
-                timeout: config.request_timeout().min(PATIENCE),
-                probes: number == 0,
-                heard: Arc::clone(heard),
-                alone_until: Cell::new(None),
-            };
-            let waiting = waiting.clone();
-            std::thread::Builder::new()
-                .name("kafka-end-offsets".to_owned())
-                .spawn(move || asker.run(&waiting))?;
-        }
-        Ok(Self { questions, topic })
-    }
-
-    /// Asks where `partition` ends; `reply` gets the answer on another thread, exactly once. Never blocks.
-    pub fn ask(&self, partition: Partition, reply: impl FnOnce(Result<Offset, String>) + Send + 'static) {
-        let question = Question { partition, reply: Box::new(reply) };
-        if let Err(TrySendError::Full(question) | TrySendError::Disconnected(question)) =
-            self.questions.try_send(question)
-        {
-            // On a thread of its own: the caller may be the one who empties what `reply` fills.
-            let tell = move || (question.reply)(Err("too many questions wait for an end offset".to_owned()));
-            if let Err(error) = std::thread::Builder::new().name("kafka-refusal".to_owned()).spawn(tell) {
-                tracing::error!(%error, "cannot start a thread to refuse a question");
-            }
-        }
-    }
-
-    /// Where `partition` ends now.
-    pub async fn of(&self, partition: Partition) -> Result<Offset, Error> {
-        let (sender, answer) = tokio::sync::oneshot::channel();
-        self.ask(partition, move |outcome| drop(sender.send(outcome)));
-        let failed = |problem| Error::Unreachable {
-            tried: format!("ask for the end of partition {} of {}", partition.0, self.topic),
-            servers: "its leader".to_owned(),
-            problem,
+/// Opens a handle with which to ask for ends of `topic`, whose partitions are `0..partitions`, and the threads that ask.
+/// Does not wait for a connection. A question without an answer is no bad news for readiness if `heard` has grown meanwhile:
+/// on a machine that has too much to do, answers may be late while appends go on.
+pub(super) fn open_ends(
+    config: &KafkaConfig,
+    topic: &str,
+    partitions: i32,
+    mut dependency: Option<Dependency>,
+    heard: &Heard,
+) -> Result<EndOffsets, Error> {
+    let (ends, waiting) = EndOffsets::channel(topic);
+    let topic: Arc<str> = topic.into();
+    for number in 0..CLIENTS {
+        let connection = Connection::new("end-offsets", dependency.take());
+        let consumer: BaseConsumer<Connection> = end_settings(config)
+            .create_with_context(connection.clone())
+            .map_err(|error| refused(config, &error))?;
+        let asker = Asker {
+            consumer,
+            connection,
+            topic: Arc::clone(&topic),
+            partitions,
+            timeout: config.request_timeout().min(PATIENCE),
+            probes: number == 0,
+            heard: Arc::clone(heard),
+            alone_until: Cell::new(None),
         };
-        match answer.await {
-            Ok(outcome) => outcome.map_err(failed),
-            Err(_closed) => Err(failed("the client is closed".to_owned())),
-        }
+        let waiting = waiting.clone();
+        std::thread::Builder::new()
+            .name("kafka-end-offsets".to_owned())
+            .spawn(move || asker.run(&waiting))?;
     }
-
-    /// Where the first `partitions` partitions end now.
-    pub async fn of_all(&self, partitions: i32) -> Result<Vec<Offset>, Error> {
-        let mut answers = Vec::new();
-        for partition in 0..partitions {
-            let (sender, answer) = tokio::sync::oneshot::channel();
-            self.ask(Partition(partition), move |outcome| drop(sender.send(outcome)));
-            answers.push(answer);
-        }
-        let mut ends = Vec::with_capacity(answers.len());
-        for (partition, answer) in answers.into_iter().enumerate() {
-            let outcome = answer.await.unwrap_or_else(|_| Err("the client is closed".to_owned()));
-            ends.push(outcome.map_err(|problem| Error::Unreachable {
-                tried: format!("ask for the end of partition {partition} of {}", self.topic),
-                servers: "its leader".to_owned(),
-                problem,
-            })?);
-        }
-        Ok(ends)
-    }
+    Ok(ends)
 }
 
 /// No group: this client never reads, so that nothing delays its answers (Kafka answers the requests of a connection one
@@ -177,8 +102,8 @@ struct Asker {
 }
 
 impl Asker {
-    fn run(&self, asked: &Receiver<Question>) {
-        let mut waiting: Vec<Question> = Vec::new();
+    fn run(&self, asked: &Receiver<EndQuestion>) {
+        let mut waiting: Vec<EndQuestion> = Vec::new();
         loop {
             let first = asked.recv_timeout(IDLE);
             // Serves librdkafka's error and log events (there are no messages), all of them and before the leaders are
@@ -196,13 +121,14 @@ impl Asker {
         }
     }
 
-    fn answer(&self, waiting: &mut Vec<Question>) {
+    fn answer(&self, waiting: &mut Vec<EndQuestion>) {
         let mut wanted: Vec<Partition> = waiting.iter().map(|question| question.partition).collect();
         wanted.sort_unstable_by_key(|partition| partition.0);
         wanted.dedup();
         let ends = self.confirm(&wanted).and_then(|()| self.ask_leaders(&wanted));
-        for Question { partition, reply } in waiting.drain(..) {
-            reply(match &ends {
+        for question in waiting.drain(..) {
+            let partition = question.partition;
+            question.answer(match &ends {
                 Ok(ends) => end_of(ends, &self.topic, partition),
                 Err(problem) => Err(problem.clone()),
             });

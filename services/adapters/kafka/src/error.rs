@@ -25,9 +25,6 @@ pub enum Error {
     /// The thread that would do it has ended.
     #[error("cannot {0}: the client is closed")]
     Closed(String),
-    /// The partition was revoked, or claimed anew, since the claim was given.
-    #[error("partition {0} is no longer claimed by this consumer")]
-    Revoked(i32),
     /// A thread could not be started.
     #[error("cannot start a thread for Kafka: {0}")]
     Thread(#[from] std::io::Error),

@@ -1,4 +1,4 @@
-//! Kafka: the log's adapter for writers, the group consumer for projectors, and the topics' administration.
+//! Kafka: the log's adapter for writers, the threads behind `event_reader::feed` for readers, and the topics' administration.
 //!
 //! Promises: whatever of librdkafka blocks, blocks a thread of its own here, never a caller and never a tokio worker;
 //! progress is the consumer's position, never "last offset plus one"; and no offset is ever chosen silently.
@@ -11,7 +11,6 @@ mod config;
 mod confirm;
 mod end_offset;
 mod error;
-mod follow;
 mod group;
 mod log;
 mod producer;
@@ -23,14 +22,11 @@ mod topics;
 
 pub use admin::{Difference, Expectation, TopicFacts, describe_topic, verify_topic};
 pub use config::KafkaConfig;
-pub use end_offset::EndOffsets;
 pub use error::Error;
-pub use follow::{Followed, follow};
-pub use group::{Claim, Group, GroupEvent, GroupHandle, GroupOptions, RevokeAck};
-pub use log::KafkaEventLog;
+pub use group::open_group;
+pub use log::{KafkaEventLog, open_reader, read_topic};
 pub use producer::{NewMessage, RecordProducer};
-pub use range::RangeReader;
+pub use range::open_ranges;
 pub use record::WantedHeaders;
 pub use replicas::{ReplicaWatch, Replicas};
-pub use tail::Tail;
 pub use topics::{Applied, Profile, Topics};

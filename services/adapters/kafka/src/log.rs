@@ -1,20 +1,40 @@
-//! [`ledger::EventLog`] on a Kafka topic.
+//! [`ledger::EventLog`] on a Kafka topic, and the topic for those who read it beside.
 //!
-//! Promises what the port promises (`ledger::sim::conformance` checks it): no call blocks, exactly one outcome per
+//! Promises what the port promises (`ledger_sim::conformance` checks it): no call blocks, exactly one outcome per
 //! append, end offsets from the leaders, tails in order. Three clients with a connection each, so that a waiting fetch
 //! delays neither appends nor end offsets.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use event_reader::LogReader;
+use event_reader::feed::EndOffsets;
 use ledger::{AppendId, EventLog, Inbox, LogError, NewRecord, Offset, Partition, Signal};
 
 use super::client::Connection;
-use super::end_offset::Heard;
+use super::end_offset::{Heard, open_ends};
 use super::producer::{RawProducer, Report};
-use super::{EndOffsets, Error, Tail, WantedHeaders, describe_topic};
+use super::tail::Tail;
+use super::{Error, WantedHeaders, describe_topic, open_ranges};
 use crate::config::KafkaConfig;
 use toolkit::lifecycle::Dependency;
+
+/// Opens a reader of `topic`, whose partitions are known (see [`super::verify_topic`]), beside those who follow it. Does not
+/// wait for a connection. `dependency` learns whether the partitions' leaders answer.
+pub fn open_reader(
+    config: &KafkaConfig,
+    topic: &str,
+    partitions: i32,
+    dependency: Option<Dependency>,
+) -> Result<LogReader, Error> {
+    let ends = open_ends(config, topic, partitions, dependency, &Heard::default())?;
+    Ok(LogReader { partitions, ranges: open_ranges(config, topic)?, ends })
+}
+
+/// Opens a reader of `topic`, whose partitions are asked for.
+pub async fn read_topic(config: &KafkaConfig, topic: &str) -> Result<LogReader, Error> {
+    open_reader(config, topic, describe_topic(config, topic).await?.partitions, None)
+}
 
 /// A topic as a log.
 pub struct KafkaEventLog {
@@ -70,7 +90,7 @@ impl KafkaEventLog {
             partitions,
             producer: RawProducer::open(config, topic, partitions, connection, report)?,
             tail: Tail::open(config, topic, partitions, wanted, Arc::clone(&inbox), None)?,
-            ends: EndOffsets::open_hearing(config, topic, partitions, dependency, &heard)?,
+            ends: open_ends(config, topic, partitions, dependency, &heard)?,
             inbox,
         })
     }

@@ -1,17 +1,13 @@
-//! Reading a stretch of a partition: for looking back, redriving and history.
-//!
-//! Promises: every record from `from` on and below `to` (or the end, if that comes first), in order, in batches, and
-//! no more memory than a few batches whatever the length; an error instead of a silent gap.
+//! Reading stretches of partitions, as `event_reader::feed` promises it.
 
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use ledger::{LogRecord, Offset, Partition};
+use crossbeam_channel::Receiver;
+use event_reader::feed::{Error as FeedError, RangeReader, RangeRequest};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
-use tokio::sync::mpsc;
 
 use super::Error;
 use super::client::Connection;
@@ -19,79 +15,20 @@ use super::record::{WantedHeaders, log_record};
 use super::tail::consumer;
 use crate::config::KafkaConfig;
 
-/// Reads that may wait.
-const WAITING: usize = 256;
 const BATCH: usize = 1_000;
-const BATCHES: usize = 4;
 const POLL: Duration = Duration::from_millis(20);
 
-/// Reads stretches of one topic, one after another. Cheap to clone; its thread ends with the last clone.
-#[derive(Clone, Debug)]
-pub struct RangeReader {
-    topic: String,
-    reads: Sender<Read>,
-}
-
-#[derive(Debug)]
-struct Read {
-    partition: Partition,
-    from: Offset,
-    to: Offset,
-    batches: mpsc::Sender<Result<Vec<LogRecord>, Error>>,
-}
-
-impl RangeReader {
-    /// Does not wait for a connection.
-    pub fn open(config: &KafkaConfig, topic: &str) -> Result<Self, Error> {
-        let consumer = consumer(config, "range", None)?;
-        let (reads, asked) = bounded(WAITING);
-        let reader = Reader {
-            consumer,
-            topic: topic.to_owned(),
-            servers: config.bootstrap_servers.clone(),
-            patience: config.request_timeout(),
-        };
-        std::thread::Builder::new().name("kafka-range".to_owned()).spawn(move || reader.run(&asked))?;
-        Ok(Self { topic: topic.to_owned(), reads })
-    }
-
-    /// The records at `from..to`, in batches. The channel closes after the last batch; dropping it ends the read.
-    pub fn read(
-        &self,
-        partition: Partition,
-        from: Offset,
-        to: Offset,
-    ) -> Result<mpsc::Receiver<Result<Vec<LogRecord>, Error>>, Error> {
-        let (batches, records) = mpsc::channel(BATCHES);
-        if from >= to {
-            return Ok(records);
-        }
-        let tried = || format!("read {}..{to} of partition {} of {}", from, partition.0, self.topic);
-        match self.reads.try_send(Read { partition, from, to, batches }) {
-            Ok(()) => Ok(records),
-            Err(TrySendError::Disconnected(_)) => Err(Error::Closed(tried())),
-            Err(TrySendError::Full(_)) => Err(Error::Unreachable {
-                tried: tried(),
-                servers: "its leader".to_owned(),
-                problem: format!("{WAITING} other reads wait"),
-            }),
-        }
-    }
-
-    /// The records at `from..to` at once: for stretches whose length the caller bounds.
-    pub async fn read_all(
-        &self,
-        partition: Partition,
-        from: Offset,
-        to: Offset,
-    ) -> Result<Vec<LogRecord>, Error> {
-        let mut batches = self.read(partition, from, to)?;
-        let mut records = Vec::new();
-        while let Some(batch) = batches.recv().await {
-            records.extend(batch?);
-        }
-        Ok(records)
-    }
+/// Opens a reader of stretches of `topic`. Does not wait for a connection.
+pub fn open_ranges(config: &KafkaConfig, topic: &str) -> Result<RangeReader, Error> {
+    let (ranges, asked) = RangeReader::channel(topic);
+    let reader = Reader {
+        consumer: consumer(config, "range", None)?,
+        topic: topic.to_owned(),
+        servers: config.bootstrap_servers.clone(),
+        patience: config.request_timeout(),
+    };
+    std::thread::Builder::new().name("kafka-range".to_owned()).spawn(move || reader.run(&asked))?;
+    Ok(ranges)
 }
 
 struct Reader {
@@ -102,11 +39,11 @@ struct Reader {
 }
 
 impl Reader {
-    fn run(&self, asked: &Receiver<Read>) {
+    fn run(&self, asked: &Receiver<RangeRequest>) {
         for read in asked {
             if let Err(error) = self.read(&read) {
                 // Nobody may be waiting any more.
-                drop(read.batches.blocking_send(Err(error)));
+                read.give(Err(error));
             }
             if let Err(error) = self.consumer.unassign() {
                 tracing::warn!(%error, "cannot stop reading a stretch");
@@ -114,13 +51,11 @@ impl Reader {
         }
     }
 
-    fn read(&self, read: &Read) -> Result<(), Error> {
-        let failed = |error: KafkaError| {
-            let tried = format!(
-                "read {}..{} of partition {} of {}",
-                read.from, read.to, read.partition.0, self.topic
-            );
-            Error::unreachable(tried, &self.servers, &error)
+    fn read(&self, read: &RangeRequest) -> Result<(), FeedError> {
+        let failed = |error: KafkaError| FeedError::Unreachable {
+            tried: read.tried(&self.topic),
+            servers: self.servers.clone(),
+            problem: error.to_string(),
         };
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&self.topic, read.partition.0, KafkaOffset::Offset(read.from))
@@ -149,7 +84,7 @@ impl Reader {
                 None => false,
             };
             if batch.len() >= BATCH || (ended && !batch.is_empty()) {
-                if read.batches.blocking_send(Ok(std::mem::take(&mut batch))).is_err() {
+                if !read.give(Ok(std::mem::take(&mut batch))) {
                     return Ok(());
                 }
                 heard = Instant::now();

@@ -1,254 +1,96 @@
-//! The schema registry, by Confluent's API (Apicurio speaks it under `/apis/ccompat/v7`).
+//! The schema registry: a server ([`HttpRegistry`]), or schemas in this process ([`LocalRegistry`]), for readers alike.
 //!
-//! Promises: every call is bounded in time; an error says whether trying again can help; nothing is registered except
-//! by [`Registry::register`], which only `folio schemas register` calls.
+//! Promises: an error says whether trying again can help; a schema that is not registered yet may come.
 
 mod config;
 mod error;
+mod http;
+mod local;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
-use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-
-use toolkit::config::Secret;
+use contract::avro::{KnownSchema, known_schemas, subject};
+use event_reader::{SchemaSource, SourceError};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
 pub use config::RegistryConfig;
 pub use error::Error;
+pub use http::{BACKWARD_TRANSITIVE, Compatibility, HttpRegistry};
+pub use local::LocalRegistry;
 
-const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
-/// Confluent's error codes under a 404.
-const SUBJECT_NOT_FOUND: i64 = 40401;
-const VERSION_NOT_FOUND: i64 = 40402;
-const SCHEMA_NOT_FOUND: i64 = 40403;
-const LEVEL_NOT_FOUND: i64 = 40408;
-
-/// A client of the registry. Cheap to clone.
+/// Where schemas are registered. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Registry {
-    http: Client,
-    base: Url,
-    user: Option<(String, Option<Secret>)>,
-}
-
-/// A schema as the registry holds it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct RegisteredSchema {
-    #[serde(rename = "schema")]
-    pub text: String,
-    /// AVRO where none is named.
-    #[serde(rename = "schemaType", default = "avro")]
-    pub kind: String,
-}
-
-/// What changes between versions of a subject the registry lets pass.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// A reader of the newest version reads all older ones: what an event store needs.
-    BackwardTransitive,
-    FullTransitive,
-    None,
-}
-
-/// Whether a schema may become the next version of its subject.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Compatibility {
-    Compatible,
-    /// With the registry's reasons.
-    Incompatible(Vec<String>),
+pub enum Registry {
+    Http(HttpRegistry),
+    Local(LocalRegistry),
 }
 
 impl Registry {
+    /// A server's client; connects to nothing yet.
     pub fn new(config: &RegistryConfig) -> Result<Self, Error> {
-        let unusable = |problem: String| Error::Configuration { url: config.url.clone(), problem };
-        let mut base = Url::parse(&config.url).map_err(|error| unusable(error.to_string()))?;
-        // Without the slash, the last part of the path would be replaced instead of continued.
-        base.path_segments_mut().map_err(|()| unusable("it cannot have a path".to_owned()))?.pop_if_empty();
-        let timeout = Duration::from_millis(config.timeout_ms);
-        let http = Client::builder()
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
-        let user = config.username.clone().map(|name| (name, config.password.clone()));
-        Ok(Self { http, base, user })
+        HttpRegistry::new(config).map(Self::Http)
+    }
+
+    /// The schemas of a topic's events, as its readers and writers need them.
+    pub fn of_topic(self, topic: impl Into<String>) -> TopicSchemas {
+        TopicSchemas { registry: self, topic: topic.into() }
     }
 
     /// The id of `schema` under `subject`; [`Error::NotRegistered`] if it is not there.
     pub async fn id_of(&self, subject: &str, schema: &str) -> Result<u32, Error> {
-        let tried = format!("look up the schema of subject {subject}");
-        let found: Identified = self
-            .call(Method::POST, &["subjects", subject], Some(json!({"schema": schema})), &tried)
-            .await
-            .map_err(|error| match error {
-                Error::Refused { code: SUBJECT_NOT_FOUND | VERSION_NOT_FOUND | SCHEMA_NOT_FOUND, .. } => {
-                    Error::NotRegistered { subjects: vec![subject.to_owned()] }
-                }
-                error => error,
-            })?;
-        Ok(found.id)
+        match self {
+            Self::Http(http) => http.id_of(subject, schema).await,
+            Self::Local(local) => local.id_of(subject, schema),
+        }
     }
 
-    /// The ids of schemas, given as `(subject, schema text)`, in their order. All that are not registered are told at
-    /// once, in [`Error::NotRegistered`].
-    pub async fn ids_of<S: AsRef<str>>(&self, schemas: &[(S, &str)]) -> Result<Vec<u32>, Error> {
-        let mut ids = Vec::with_capacity(schemas.len());
+    /// The text of the schema with this id, if there is one.
+    pub async fn fetch(&self, id: u32) -> Result<Option<String>, Error> {
+        match self {
+            Self::Http(http) => http.fetch(id).await,
+            Self::Local(local) => Ok(local.fetch(id)),
+        }
+    }
+}
+
+/// What a registry holds for the events of one topic.
+#[derive(Clone, Debug)]
+pub struct TopicSchemas {
+    registry: Registry,
+    topic: String,
+}
+
+impl TopicSchemas {
+    /// The ids of this build's schemas. All that are not registered are named at once, in [`Error::NotRegistered`].
+    async fn known(&self) -> Result<Vec<(KnownSchema, u32)>, Error> {
+        let mut ids = Vec::new();
         let mut missing = Vec::new();
-        for (subject, schema) in schemas {
-            match self.id_of(subject.as_ref(), schema).await {
-                Ok(id) => ids.push(id),
+        for known in known_schemas() {
+            match self.registry.id_of(&subject(&self.topic, known.fqn), known.text).await {
+                Ok(id) => ids.push((*known, id)),
                 Err(Error::NotRegistered { subjects }) => missing.extend(subjects),
                 Err(error) => return Err(error),
             }
         }
         if missing.is_empty() { Ok(ids) } else { Err(Error::NotRegistered { subjects: missing }) }
     }
+}
 
-    /// The schema of an id.
-    pub async fn fetch(&self, id: u32) -> Result<RegisteredSchema, Error> {
-        let tried = format!("fetch schema {id}");
-        self.call(Method::GET, &["schemas", "ids", &id.to_string()], None, &tried).await
+impl SchemaSource for TopicSchemas {
+    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
+        async move { Ok(self.known().await?) }.boxed()
     }
 
-    /// Registers `schema` as the newest version of `subject`, or finds it there; its id.
-    pub async fn register(&self, subject: &str, schema: &str) -> Result<u32, Error> {
-        let tried = format!("register the schema of subject {subject}");
-        let body = json!({"schema": schema, "schemaType": "AVRO"});
-        let registered: Identified =
-            self.call(Method::POST, &["subjects", subject, "versions"], Some(body), &tried).await?;
-        Ok(registered.id)
-    }
-
-    /// Whether `schema` may become the next version of `subject`, judged against all versions there are. A subject that
-    /// is not there takes any schema.
-    pub async fn check_compatibility(&self, subject: &str, schema: &str) -> Result<Compatibility, Error> {
-        let tried = format!("check a schema against subject {subject}");
-        let body = json!({"schema": schema, "schemaType": "AVRO"});
-        let path = ["compatibility", "subjects", subject, "versions"];
-        let mut url = self.url(&path);
-        url.set_query(Some("verbose=true"));
-        let answer: Result<Judged, Error> = self.send(self.http.post(url).json(&body), &tried).await;
-        match answer {
-            Ok(Judged { is_compatible: true, .. }) => Ok(Compatibility::Compatible),
-            Ok(Judged { messages, .. }) => Ok(Compatibility::Incompatible(messages.unwrap_or_default())),
-            Err(Error::Refused { code: SUBJECT_NOT_FOUND | VERSION_NOT_FOUND, .. }) => {
-                Ok(Compatibility::Compatible)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The compatibility level set for `subject` itself, as the registry calls it; none: the registry's default.
-    pub async fn compatibility(&self, subject: &str) -> Result<Option<String>, Error> {
-        let tried = format!("read the compatibility level of subject {subject}");
-        let answer: Result<Configured, Error> =
-            self.call(Method::GET, &["config", subject], None, &tried).await;
-        match answer {
-            Ok(configured) => Ok(Some(configured.level)),
-            Err(Error::Refused { code: SUBJECT_NOT_FOUND | LEVEL_NOT_FOUND, .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    pub async fn set_compatibility(&self, subject: &str, level: Level) -> Result<(), Error> {
-        let tried = format!("set the compatibility level of subject {subject}");
-        let body = json!({"compatibility": level.name()});
-        let _echo: Value = self.call(Method::PUT, &["config", subject], Some(body), &tried).await?;
-        Ok(())
-    }
-
-    /// Whether the registry answers.
-    pub async fn ping(&self) -> Result<(), Error> {
-        let _subjects: Value = self.call(Method::GET, &["subjects"], None, "list the subjects").await?;
-        Ok(())
-    }
-
-    fn url(&self, path: &[&str]) -> Url {
-        let mut url = self.base.clone();
-        if let Ok(mut segments) = url.path_segments_mut() {
-            segments.extend(path);
-        }
-        url
-    }
-
-    async fn call<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &[&str],
-        body: Option<Value>,
-        tried: &str,
-    ) -> Result<T, Error> {
-        let mut request = self.http.request(method, self.url(path));
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        self.send(request, tried).await
-    }
-
-    async fn send<T: DeserializeOwned>(&self, mut request: RequestBuilder, tried: &str) -> Result<T, Error> {
-        if let Some((name, password)) = &self.user {
-            request = request.basic_auth(name, password.as_ref().map(Secret::expose));
-        }
-        let transient = |problem: String| Error::Transient {
-            tried: tried.to_owned(),
-            url: self.base.to_string(),
-            problem,
-        };
-        let response = request
-            .header(reqwest::header::ACCEPT, MEDIA_TYPE)
-            .header(reqwest::header::CONTENT_TYPE, MEDIA_TYPE)
-            .send()
-            .await
-            .map_err(|error| transient(error::chain(&error)))?;
-        let status = response.status();
-        let text = response.text().await.map_err(|error| transient(error::chain(&error)))?;
-        if status.is_success() {
-            return serde_json::from_str(&text).map_err(|error| Error::Nonsense {
-                tried: tried.to_owned(),
-                url: self.base.to_string(),
-                problem: error.to_string(),
-            });
-        }
-        if status.is_server_error()
-            || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
-        {
-            return Err(transient(format!("status {status}: {}", error::message(&text))));
-        }
-        Err(Error::refused(tried, self.base.as_str(), status.as_u16(), &text))
+    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
+        async move { Ok(self.registry.fetch(id).await?) }.boxed()
     }
 }
 
-impl Level {
-    fn name(self) -> &'static str {
-        match self {
-            Self::BackwardTransitive => "BACKWARD_TRANSITIVE",
-            Self::FullTransitive => "FULL_TRANSITIVE",
-            Self::None => "NONE",
-        }
+impl From<Error> for SourceError {
+    fn from(error: Error) -> Self {
+        // Schemas may be registered while we wait.
+        let transient = error.is_transient() || matches!(error, Error::NotRegistered { .. });
+        Self { problem: error.to_string(), transient }
     }
-}
-
-fn avro() -> String {
-    "AVRO".to_owned()
-}
-
-#[derive(Deserialize)]
-struct Identified {
-    id: u32,
-}
-
-#[derive(Deserialize)]
-struct Judged {
-    is_compatible: bool,
-    messages: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-struct Configured {
-    #[serde(rename = "compatibilityLevel", alias = "compatibility")]
-    level: String,
 }

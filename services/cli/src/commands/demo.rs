@@ -1,15 +1,16 @@
 //! `folio demo`: everything up, the real catalog in, and a look at what one can ask.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use adapter_kafka::read_topic;
 use anyhow::{Context, bail};
 use read_models::positions::AllPositions;
 use reqwest::Client;
 use serde_json::{Value, json};
 
 use super::{import, stores, up, verify};
-use crate::audit;
 use crate::say::say;
 
 /// All of an import must be visible in every store this long after it began, even on a slow machine.
@@ -51,9 +52,8 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
     let config = system.config();
     let (cql, search) = stores::connect(&config).await?;
     let positions = AllPositions::open(&cql, &search).await?;
-    let ends = tokio::task::spawn_blocking(move || audit::audit(&config.kafka, &config.topic, |_, _, _| {}))
-        .await??
-        .ends;
+    let log = read_topic(&config.kafka, &config.topic).await?;
+    let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
     let all: i64 = ends.values().sum();
     for read_model in read_models::ALL {
         let group = read_models::group_id(&system.names.group_prefix, read_model);
@@ -61,7 +61,7 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
         loop {
             let mut applied = 0;
             for (partition, end) in &ends {
-                applied += positions.read(read_model, &group, partition.0).await?.applied.min(*end);
+                applied += positions.read(read_model, &group, *partition).await?.applied.min(*end);
             }
             bar.set_position(applied as u64);
             if applied >= all {

@@ -1,8 +1,9 @@
 //! `folio schemas`: the event schemas in the registry. Services never register: a schema is there before its first event.
 
-use adapter_registry::{Compatibility, Level, Registry};
+use adapter_registry::{Compatibility, HttpRegistry, Registry};
 use anyhow::{Context, bail};
 use contract::avro::{KnownSchema, SchemaIds, known_schemas, subject};
+use event_reader::SchemaSource as _;
 
 use crate::config::Config;
 use crate::say::say;
@@ -12,10 +13,10 @@ use crate::say::say;
 /// # Errors
 /// If the registry cannot be reached, or refuses a schema: why.
 pub async fn register(config: &Config) -> anyhow::Result<()> {
-    let registry = Registry::new(&config.registry)?;
+    let registry = HttpRegistry::new(&config.registry)?;
     for schema in known_schemas() {
         let subject = subject(&config.topic, schema.fqn);
-        registry.set_compatibility(&subject, Level::BackwardTransitive).await?;
+        registry.set_compatibility(&subject).await?;
         let id = registry.register(&subject, schema.text).await?;
         say!("schema {} v{}: id {id}, subject {subject}", schema.event_type, schema.version);
     }
@@ -27,7 +28,7 @@ pub async fn register(config: &Config) -> anyhow::Result<()> {
 /// # Errors
 /// If a schema is not registered, or could not be because it breaks an earlier version: what breaks.
 pub async fn check(config: &Config) -> anyhow::Result<()> {
-    let registry = Registry::new(&config.registry)?;
+    let registry = HttpRegistry::new(&config.registry)?;
     let mut wrong = 0;
     for schema in known_schemas() {
         let subject = subject(&config.topic, schema.fqn);
@@ -53,7 +54,7 @@ pub async fn check(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn could(registry: &Registry, subject: &str, schema: &KnownSchema) -> anyhow::Result<String> {
+async fn could(registry: &HttpRegistry, subject: &str, schema: &KnownSchema) -> anyhow::Result<String> {
     Ok(match registry.check_compatibility(subject, schema.text).await? {
         Compatibility::Compatible => "not registered, and compatible with what is".to_owned(),
         Compatibility::Incompatible(problems) => {
@@ -67,11 +68,6 @@ async fn could(registry: &Registry, subject: &str, schema: &KnownSchema) -> anyh
 /// # Errors
 /// If one is not registered.
 pub async fn ids(config: &Config) -> anyhow::Result<SchemaIds> {
-    let registry = Registry::new(&config.registry)?;
-    let mut ids = Vec::new();
-    for schema in known_schemas() {
-        let subject = subject(&config.topic, schema.fqn);
-        ids.push((*schema, registry.id_of(&subject, schema.text).await?));
-    }
+    let ids = Registry::new(&config.registry)?.of_topic(&config.topic).ids().await?;
     SchemaIds::new(ids).context("making the table of schema ids")
 }

@@ -1,11 +1,12 @@
 //! `folio verify`: are there as many products in every store as the log says? Changes nothing.
 
 use adapter_cql::{Cql, PageState};
+use adapter_kafka::read_topic;
 use adapter_search::Search;
 use anyhow::bail;
+use event_reader::Audit;
 
 use super::stores;
-use crate::audit::{Audit, audit};
 use crate::config::Config;
 use crate::say::say;
 
@@ -53,8 +54,7 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 /// If a server cannot be reached.
 pub async fn count(config: &Config) -> anyhow::Result<Counts> {
     let (cql, search) = stores::connect(config).await?;
-    let (kafka, topic) = (config.kafka.clone(), config.topic.clone());
-    let log = tokio::task::spawn_blocking(move || audit(&kafka, &topic, |_, _, _| {})).await??;
+    let log = read_topic(&config.kafka, &config.topic).await?.audit(|_, _, _| {}).await?;
     Ok(Counts {
         log,
         products: rows(&cql, "products").await?,

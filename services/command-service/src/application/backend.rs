@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
+use event_reader::SchemaSource;
 use futures::future::BoxFuture;
 use ledger::{EventLog, Inbox};
 use toolkit::lifecycle::Dependency;
 use toolkit::retry::Transient;
-
-use crate::engine::SchemaSource;
 
 /// A log that is open.
 pub struct OpenLog {
@@ -24,7 +23,10 @@ impl std::fmt::Debug for OpenLog {
 }
 
 /// Opens a log.
-pub trait Backend: SchemaSource {
+pub trait Backend: Send + Sync + 'static {
+    /// The schemas of what is in it.
+    fn schemas(&self) -> Arc<dyn SchemaSource>;
+
     /// Checks that the log is what it has to be and opens it. `dependency` is told for as long as it is open whether it
     /// can be reached. A transient error is tried again; any other ends the process.
     fn open(

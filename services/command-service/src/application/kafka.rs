@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use adapter_kafka::KafkaConfig;
 use adapter_kafka::{Error, Expectation, KafkaEventLog, WantedHeaders, verify_topic};
-use adapter_registry::Registry;
+use adapter_registry::{Registry, TopicSchemas};
 use anyhow::Context;
-use contract::avro::{KnownSchema, known_schemas, subject};
 use contract::envelope::COMMAND_HEADERS;
+use event_reader::SchemaSource;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
@@ -15,10 +15,6 @@ use toolkit::lifecycle::Dependency;
 
 use super::{Backend, BackendError, OpenLog};
 use crate::config::Config;
-use crate::engine::{SchemaSource, SourceError};
-
-/// The registry's code for an id it does not have.
-const SCHEMA_NOT_FOUND: i64 = 40403;
 
 /// A topic of Kafka.
 #[derive(Debug, Clone)]
@@ -26,7 +22,7 @@ pub struct KafkaBackend {
     kafka: KafkaConfig,
     topic: String,
     expected: Expectation,
-    registry: Registry,
+    schemas: TopicSchemas,
 }
 
 impl KafkaBackend {
@@ -41,12 +37,18 @@ impl KafkaBackend {
             kafka: config.kafka.clone(),
             topic: config.topic.clone(),
             expected,
-            registry: Registry::new(&config.registry).context("cannot use the schema registry")?,
+            schemas: Registry::new(&config.registry)
+                .context("cannot use the schema registry")?
+                .of_topic(&config.topic),
         })
     }
 }
 
 impl Backend for KafkaBackend {
+    fn schemas(&self) -> Arc<dyn SchemaSource> {
+        Arc::new(self.schemas.clone())
+    }
+
     fn open(
         &self,
         inbox: Arc<dyn Inbox>,
@@ -74,38 +76,6 @@ impl Backend for KafkaBackend {
                 self.topic, facts.partitions, facts.cluster
             );
             Ok(OpenLog { log: Arc::new(log.map_err(failed)?), identity })
-        }
-        .boxed()
-    }
-}
-
-impl SchemaSource for KafkaBackend {
-    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
-        async move {
-            let wanted: Vec<_> = known_schemas()
-                .iter()
-                .map(|schema| (subject(&self.topic, schema.fqn), schema.text))
-                .collect();
-            let ids = self.registry.ids_of(&wanted).await.map_err(|error| SourceError {
-                // Schemas may be registered while we wait.
-                transient: error.is_transient()
-                    || matches!(error, adapter_registry::Error::NotRegistered { .. }),
-                problem: error.to_string(),
-            })?;
-            Ok(known_schemas().iter().copied().zip(ids).collect())
-        }
-        .boxed()
-    }
-
-    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
-        async move {
-            match self.registry.fetch(id).await {
-                Ok(schema) => Ok(Some(schema.text)),
-                Err(adapter_registry::Error::Refused { code: SCHEMA_NOT_FOUND, .. }) => Ok(None),
-                Err(error) => {
-                    Err(SourceError { transient: error.is_transient(), problem: error.to_string() })
-                }
-            }
         }
         .boxed()
     }

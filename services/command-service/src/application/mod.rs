@@ -20,7 +20,7 @@ use toolkit::telemetry::{self, Telemetry};
 
 use crate::config::{CacheConfig, Config, SERVICE, mib};
 use crate::door::Door;
-use crate::engine::{Cache, Encoder, Engine, Instruments, SchemaSource, Schemas, refresh};
+use crate::engine::{Cache, Encoder, Engine, Instruments, Schemas, refresh};
 use crate::{grpc, http};
 use toolkit::memory::Memory;
 
@@ -164,6 +164,7 @@ async fn follow<B: Backend>(
     let drained = lifecycle.drained();
     let retry = Retry::until(drained.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
     needs.events.down("the log is not open yet");
+    let source = backend.schemas();
     let opened = async {
         // Up is told by the log itself, once it is heard from.
         let watched = watch_failures(&retry, &needs.kafka);
@@ -174,7 +175,7 @@ async fn follow<B: Backend>(
     };
     let learned = async {
         let watched = watch_failures(&retry, &needs.registry);
-        watched.run("ask for the ids of this build's schemas", || backend.ids()).await.map_err(gave_up)
+        watched.run("ask for the ids of this build's schemas", || source.ids()).await.map_err(gave_up)
     };
     let (OpenLog { log, identity }, base) = match tokio::try_join!(opened, learned) {
         Ok(both) => both,
@@ -188,7 +189,8 @@ async fn follow<B: Backend>(
     engine.start(&log, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
     drop(cache);
     drop(log);
-    let refreshing = refresh(questions, backend as Arc<dyn SchemaSource>, engine, needs.registry, retry);
+    let changed = move || engine.schemas_changed();
+    let refreshing = refresh(questions, source, changed, needs.registry, retry);
     tokio::select! {
         refreshed = refreshing => refreshed?,
         () = drained.cancelled() => {}

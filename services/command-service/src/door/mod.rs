@@ -20,7 +20,7 @@ use contract::AddressedCommand;
 use contract::code::Code;
 use domain::{Command, ProductId};
 use edge::problem::Problem;
-use ledger::CommandId;
+use ledger::{CommandId, Subject};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 use toolkit::lifecycle::Dependency;
@@ -28,7 +28,7 @@ use toolkit::telemetry::{TRACES_ONLY, names};
 use tracing::Span;
 
 use crate::config::OverloadConfig;
-use crate::engine::{Engine, Order, Origin, Pending, Refusal, Transport};
+use crate::engine::{CommandRequest, Engine, Origin, Pending, Refusal, Transport};
 use admission::{Admission, Permit};
 
 pub use outcome::{Kind, Outcome};
@@ -155,15 +155,15 @@ impl Door {
         caller: &Caller,
         transport: Transport,
     ) -> Result<Submitted, Problem> {
-        let (order, beside) = self.order(wish.into(), caller, transport)?;
+        let (request, beside) = self.request(wish.into(), caller, transport)?;
         let permit = match transport {
             Transport::Local => None,
             _ => match self.shared.admission.enter(Instant::now()) {
                 Some(permit) => Some(permit),
-                None => return Err(self.turned_away(order.command.name(), transport)),
+                None => return Err(self.turned_away(request.command.name(), transport)),
             },
         };
-        let pending = self.shared.engine.submit(order).map_err(|refusal| refused(&refusal))?;
+        let pending = self.shared.engine.submit(request).map_err(|refusal| refused(&refusal))?;
         Ok(Submitted { pending, permit, beside })
     }
 
@@ -174,14 +174,14 @@ impl Door {
         caller: &Caller,
         transport: Transport,
     ) -> Result<Submitted, Problem> {
-        let (mut order, beside) = self.order(wish.into(), caller, transport)?;
-        order.room = self.shared.admission.wait().await;
-        let command = order.command.name();
-        let until = tokio::time::Instant::now() + order.deadline;
+        let (mut request, beside) = self.request(wish.into(), caller, transport)?;
+        request.room = self.shared.admission.wait().await;
+        let command = request.command.name();
+        let until = tokio::time::Instant::now() + request.deadline;
         loop {
-            order = match self.shared.engine.try_submit(order) {
+            request = match self.shared.engine.try_submit(request) {
                 Ok(pending) => return Ok(Submitted { pending, permit: None, beside }),
-                Err((Refusal::Full, order)) if tokio::time::Instant::now() < until => *order,
+                Err((Refusal::Full, request)) if tokio::time::Instant::now() < until => *request,
                 Err((refusal, _)) => {
                     self.shared.engine.count_refused(command, transport, &refusal);
                     return Err(refused(&refusal));
@@ -192,12 +192,12 @@ impl Door {
         }
     }
 
-    fn order(
+    fn request(
         &self,
         Wish { addressed: wish, expected }: Wish,
         caller: &Caller,
         transport: Transport,
-    ) -> Result<(Order, Beside), Problem> {
+    ) -> Result<(CommandRequest, Beside), Problem> {
         let creates = matches!(wish.command, Command::CreateProduct(_));
         let product = match (wish.product_id, &wish.idempotency_key) {
             (Some(product), _) => product,
@@ -217,6 +217,9 @@ impl Door {
         if !self.shared.kafka.is_up() {
             return Err(refused(&Refusal::NotReady("Kafka cannot be reached".to_owned())));
         }
+        // Both types have the same character rule.
+        let subject = Subject::parse(product.as_str())
+            .map_err(|error| refused(&Refusal::NotReady(error.to_string())))?;
         let command_id = match &wish.idempotency_key {
             Some(key) => contract::command_id(caller.principal, key),
             None => CommandId(uuid::Uuid::new_v4()),
@@ -231,8 +234,8 @@ impl Door {
             outcome = tracing::field::Empty
         );
         let trace = caller.trace.adopt(&span).if_known_elsewhere();
-        let order = Order {
-            product: product.clone(),
+        let request = CommandRequest {
+            subject,
             command_id,
             command_hash: wish.idempotency_key.is_some().then(|| contract::command_hash(&wish.command)),
             command: wish.command,
@@ -246,7 +249,7 @@ impl Door {
             transport,
             room: None,
         };
-        Ok((order, Beside { product, creates, span }))
+        Ok((request, Beside { product, creates, span }))
     }
 }
 

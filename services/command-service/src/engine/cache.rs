@@ -12,10 +12,10 @@ use adapter_embedded::Store;
 use anyhow::Context;
 use contract::avro::{STATE_FORMAT, decode_state, encode_state};
 use domain::Product;
-use ledger::{ColdError, ColdProducts, Mark, Partition, SAVED_FORMAT, Saved, Snapshot, Subject};
+use ledger::{ColdError, ColdProducts, Mark, Partition, SAVED_FORMAT, SavePolicy, Saved, Snapshot, Subject};
 
 use super::instruments::Instruments;
-use super::mailbox::{Mail, Mailbox};
+use super::mailbox::{Mail, Mailboxes};
 use crate::config::{CacheConfig, mib};
 
 /// Snapshots that may wait to be written; whoever has one more waits.
@@ -144,7 +144,7 @@ pub(super) struct Saver {
 impl Saver {
     /// The way to the thread, and what it runs.
     pub(super) fn new(
-        mailboxes: Arc<[Mailbox]>,
+        mailboxes: Mailboxes,
         instruments: Instruments,
     ) -> (Self, impl FnOnce() -> anyhow::Result<()> + Send + 'static) {
         let (jobs, taken) = sync_channel(WAITING);
@@ -160,16 +160,17 @@ impl Saver {
     }
 }
 
-fn write_all(jobs: &Receiver<Job>, mailboxes: &[Mailbox], instruments: &Instruments) -> anyhow::Result<()> {
-    for job in jobs {
+/// Ends with the first failure: a snapshot says what has changed since the one before it.
+fn write_all(jobs: &Receiver<Job>, mailboxes: &Mailboxes, instruments: &Instruments) -> anyhow::Result<()> {
+    for Job { shelf, generation, snapshot } in jobs {
         let start = Instant::now();
-        let Job { shelf, generation, snapshot } = job;
-        write(&shelf, generation, &snapshot)
-            .context("the cache cannot be written: free its disk, or give another cache.dir")?;
-        instruments.cache_saved(start.elapsed());
+        let written = write(&shelf, generation, &snapshot)
+            .context("the cache cannot be written: free its disk, or give another cache.dir");
         let partition = Partition(i32::from(shelf.partition));
-        let mailbox = &mailboxes[super::thread_of(partition, mailboxes.len())];
-        mailbox.saved(Mail::Saved { partition, generation, number: snapshot.number });
+        let outcome = written.as_ref().map(|()| snapshot.number).map_err(|problem| format!("{problem:#}"));
+        mailboxes.of(partition).saved(Mail::Saved { partition, outcome });
+        written?;
+        instruments.cache_saved(start.elapsed());
     }
     Ok(())
 }
@@ -185,28 +186,13 @@ fn write(shelf: &Shelf, generation: u32, snapshot: &Snapshot<Product>) -> anyhow
 }
 
 impl Shelf {
-    /// Whether a snapshot of this generation is one of what lies here now.
-    pub(super) fn is_current(&self, generation: u32) -> bool {
-        self.generation() == generation
-    }
-
-    /// How many products of each of so many partitions stay in memory.
-    pub(super) fn hot(&self, partitions: i32) -> usize {
-        (self.cache.config.hot_products / partitions.max(1) as usize).max(1)
-    }
-
-    /// How many bytes of each of so many partitions' products stay in memory.
-    pub(super) fn hot_bytes(&self, partitions: i32) -> usize {
-        mib(self.cache.config.hot_mib) / partitions.max(1) as usize
-    }
-
-    /// How many changed products a partition may have before they are saved.
-    pub(super) fn most_changed(&self, partitions: i32) -> usize {
-        (self.hot(partitions) / 2).max(100)
-    }
-
-    pub(super) fn save_ms(&self) -> u64 {
-        self.cache.config.save_ms
+    /// Its share of the memory, if there are so many partitions.
+    pub(super) fn policy(&self, partitions: i32) -> SavePolicy {
+        let config = &self.cache.config;
+        let partitions = partitions.max(1) as usize;
+        let hot = (config.hot_products / partitions).max(1);
+        let (hot_bytes, most_changed) = (mib(config.hot_mib) / partitions, (hot / 2).max(100));
+        SavePolicy { hot, hot_bytes, most_changed, save_ms: config.save_ms }
     }
 
     /// Removes what lies under other generations than the current one.

@@ -5,7 +5,7 @@ use contract::envelope::{self, EventMeta};
 use domain::Event;
 use ledger::{Append, LogRecord, NewRecord, Recorded, Unreadable};
 
-use super::Origin;
+use super::command::Origin;
 use crate::catalog::Catalog;
 
 /// Makes records. Cheap to clone.

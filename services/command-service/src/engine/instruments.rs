@@ -1,6 +1,5 @@
 //! What the engine counts. Names are `toolkit::telemetry::names`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ledger::{Partition, VoidReason};
@@ -8,31 +7,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 use toolkit::telemetry::names;
 
+use super::command::Transport;
 use super::health::Board;
-use super::mailbox::Mailbox;
-
-/// The door a command came through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transport {
-    Http,
-    HttpBulk,
-    Grpc,
-    GrpcBulk,
-    /// From the process itself.
-    Local,
-}
-
-impl Transport {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::HttpBulk => "http_bulk",
-            Self::Grpc => "grpc",
-            Self::GrpcBulk => "grpc_bulk",
-            Self::Local => "local",
-        }
-    }
-}
+use super::mailbox::Mailboxes;
 
 /// The engine's instruments. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -93,10 +70,12 @@ impl Tally {
         }
     }
 
-    /// An append was reported, so long after it was sent.
-    pub(super) fn appended(&mut self, known: bool, after: Duration) {
+    /// An append was reported, so long after it was sent; `None`: its command was answered before.
+    pub(super) fn appended(&mut self, known: bool, after: Option<Duration>) {
         *(if known { &mut self.appended } else { &mut self.unknown }) += 1;
-        self.instruments.append_seconds.record(after.as_secs_f64(), &[]);
+        if let Some(after) = after {
+            self.instruments.append_seconds.record(after.as_secs_f64(), &[]);
+        }
     }
 
     /// Tells what was counted.
@@ -132,18 +111,17 @@ impl Instruments {
     }
 
     /// Shows what is on the board and in the inboxes whenever metrics are read.
-    pub(super) fn watch(&self, board: &Board, mailboxes: &Arc<[Mailbox]>) {
+    pub(super) fn watch(&self, board: &Board, mailboxes: &Mailboxes) {
         let watched = board.clone();
         let next = self.meter.i64_observable_gauge(names::NEXT_OFFSET).with_callback(move |observer| {
             for (partition, next) in watched.next_offsets() {
                 observer.observe(next, &[KeyValue::new("partition", i64::from(partition))]);
             }
         });
-        let (watched, mailboxes) = (board.clone(), Arc::clone(mailboxes));
+        let (watched, mailboxes) = (board.clone(), mailboxes.clone());
         let waiting =
             self.meter.u64_observable_gauge(names::COMMANDS_WAITING).with_callback(move |observer| {
-                let in_inboxes: usize = mailboxes.iter().map(Mailbox::depth).sum();
-                observer.observe(watched.waiting() + in_inboxes as u64, &[]);
+                observer.observe(watched.waiting() + mailboxes.depth() as u64, &[]);
             });
         let watched = board.clone();
         let hot = self.meter.u64_observable_gauge(names::HOT_PRODUCTS).with_callback(move |observer| {

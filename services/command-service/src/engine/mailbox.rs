@@ -5,12 +5,13 @@
 //! the owner takes everything at once and delivers nothing that blocks.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ledger::{Partition, Signal};
+use ledger::{Inbox, Partition, Signal};
 
-use super::worker::Submitted;
+use super::command::Submitted;
+use crate::config::EngineConfig;
 
 /// Commands taken at once: enough to make it cheap, few enough that signals, which answer earlier commands, wait a few
 /// milliseconds at most.
@@ -19,16 +20,61 @@ const COMMANDS_AT_ONCE: usize = 256;
 /// What a thread gets.
 #[derive(Debug)]
 pub(super) enum Mail {
-    Command(Box<Submitted>),
+    Command(Submitted),
     Signal(Signal),
     /// More schema ids are known than before.
     SchemasChanged,
-    /// A snapshot is written.
+    /// The snapshot of this number is written, or none will be any more.
     Saved {
         partition: Partition,
-        generation: u32,
-        number: u64,
+        outcome: Result<u64, String>,
     },
+}
+
+/// The inboxes of all threads: partitions are dealt to them in turn. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Mailboxes(Arc<[Mailbox]>);
+
+impl Mailboxes {
+    pub(super) fn new(config: &EngineConfig) -> Self {
+        let mailbox = |_| Mailbox::new(config.inbox, config.tail_records, config.tail_bytes());
+        Self((0..config.threads).map(mailbox).collect())
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn thread_of(&self, partition: Partition) -> usize {
+        partition.0.unsigned_abs() as usize % self.threads()
+    }
+
+    pub(super) fn of(&self, partition: Partition) -> &Mailbox {
+        self.of_thread(self.thread_of(partition))
+    }
+
+    pub(super) fn of_thread(&self, thread: usize) -> &Mailbox {
+        &self.0[thread]
+    }
+
+    pub(super) fn schemas_changed(&self) {
+        self.0.iter().for_each(|mailbox| mailbox.push(mailbox.lock(), Mail::SchemasChanged));
+    }
+
+    pub(super) fn close(&self) {
+        self.0.iter().for_each(Mailbox::close);
+    }
+
+    /// Commands that no thread has taken yet.
+    pub(super) fn depth(&self) -> usize {
+        self.0.iter().map(Mailbox::depth).sum()
+    }
+}
+
+impl Inbox for Mailboxes {
+    fn deliver(&self, signal: Signal) {
+        self.of(signal.partition()).deliver(signal);
+    }
 }
 
 #[derive(Debug)]
@@ -46,7 +92,7 @@ struct State {
     // Commands and records of the tail are bounded below. The other signals are bounded by what they answer: one per
     // append and per request, and a position per batch of the tail.
     signals: Vec<Mail>,
-    commands: VecDeque<Box<Submitted>>,
+    commands: VecDeque<Submitted>,
     tail_records: usize,
     tail_bytes: usize,
     /// The owner sleeps: only then is it worth a system call to wake it.
@@ -56,7 +102,7 @@ struct State {
 }
 
 impl Mailbox {
-    pub(super) fn new(max_commands: usize, max_tail_records: usize, max_tail_bytes: usize) -> Self {
+    fn new(max_commands: usize, max_tail_records: usize, max_tail_bytes: usize) -> Self {
         Self {
             max_commands,
             max_tail_records,
@@ -68,7 +114,7 @@ impl Mailbox {
     }
 
     /// Leaves a command; gives it back if there are too many, or if the owner has ended.
-    pub(super) fn submit(&self, command: Box<Submitted>) -> Result<(), Box<Submitted>> {
+    pub(super) fn submit(&self, command: Submitted) -> Result<(), Submitted> {
         let mut state = self.lock();
         if state.commands.len() >= self.max_commands || state.closed {
             return Err(command);
@@ -79,7 +125,7 @@ impl Mailbox {
     }
 
     /// Leaves a signal. Waits for room only with records of the tail.
-    pub(super) fn deliver(&self, signal: Signal) {
+    fn deliver(&self, signal: Signal) {
         let bytes = signal.size();
         let mut state = self.lock();
         if let Signal::Records { records, .. } = &signal {
@@ -95,11 +141,6 @@ impl Mailbox {
             state.tail_bytes += bytes;
         }
         self.push(state, Mail::Signal(signal));
-    }
-
-    pub(super) fn schemas_changed(&self) {
-        let state = self.lock();
-        self.push(state, Mail::SchemasChanged);
     }
 
     /// Leaves word of a snapshot. There are as many as snapshots on their way, which are few.
@@ -130,14 +171,14 @@ impl Mailbox {
     }
 
     /// No commands from now on; the owner ends when it has taken what is there.
-    pub(super) fn close(&self) {
+    fn close(&self) {
         self.lock().closed = true;
         self.arrived.notify_all();
         self.room.notify_all();
     }
 
     /// Commands not yet taken.
-    pub(super) fn depth(&self) -> usize {
+    fn depth(&self) -> usize {
         self.lock().commands.len()
     }
 
@@ -165,8 +206,6 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     fn records(partition: i32, n: usize) -> Signal {
@@ -188,15 +227,15 @@ mod tests {
     fn a_full_inbox_refuses_commands_but_takes_signals() {
         let mailbox = Mailbox::new(2, 10, 10_000);
         for _ in 0..2 {
-            mailbox.submit(Box::new(Submitted::for_test())).unwrap();
+            mailbox.submit(Submitted::for_test()).unwrap();
         }
-        assert!(mailbox.submit(Box::new(Submitted::for_test())).is_err());
+        assert!(mailbox.submit(Submitted::for_test()).is_err());
         assert_eq!(mailbox.depth(), 2);
         mailbox.deliver(position(1));
         let mut mail = Vec::new();
         assert!(mailbox.take(&mut mail, Duration::ZERO));
         assert!(matches!(mail[..], [Mail::Signal(_), Mail::Command(_), Mail::Command(_)]));
-        mailbox.submit(Box::new(Submitted::for_test())).unwrap();
+        mailbox.submit(Submitted::for_test()).unwrap();
     }
 
     #[test]

@@ -10,13 +10,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use contract::avro::{KnownSchema, SchemaError, SchemaIds};
-use futures::future::BoxFuture;
+use contract::avro::{KnownSchema, SchemaError, SchemaIds, schema_id};
+use domain::Event;
+use event_reader::SchemaSource;
+use ledger::{Decoder, LogRecord, Recorded, SchemaStanding, Unreadable};
 use tokio::sync::mpsc;
 use toolkit::lifecycle::Dependency;
-use toolkit::retry::{GaveUp, Retry, Transient};
+use toolkit::retry::{GaveUp, Retry};
 
-use super::Engine;
+use super::encode;
+use crate::catalog::Catalog;
 
 /// Ids whose schema is kept; the one learned first is forgotten for the next, and asked for again if it is met again.
 const MAX_LEARNED: usize = 1_000;
@@ -25,30 +28,6 @@ const MAX_REFUSED: usize = 1_000;
 const REFUSED_FOR: Duration = Duration::from_mins(1);
 /// Ids that may wait to be asked for; who finds no room asks again at the next tick.
 const QUESTIONS: usize = 64;
-
-/// Where schemas come from: the registry, or a fixed table for logs that have none.
-pub trait SchemaSource: Send + Sync + 'static {
-    /// The ids of this build's schemas.
-    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>>;
-
-    /// The text of the schema with this id; `None` if there is none.
-    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>>;
-}
-
-/// A source that did not answer, or will not.
-#[derive(Debug, thiserror::Error)]
-#[error("{problem}")]
-pub struct SourceError {
-    pub problem: String,
-    /// Whether the same question may be answered later.
-    pub transient: bool,
-}
-
-impl Transient for SourceError {
-    fn is_transient(&self) -> bool {
-        self.transient
-    }
-}
 
 /// The ids known now, for the engine's threads. Cheap to clone.
 #[derive(Clone)]
@@ -85,6 +64,26 @@ impl Known {
     /// Whether the registry said, not long ago, that it has no such schema.
     pub(super) fn refuses(&self, id: u32) -> bool {
         self.answers.refuses(id, Instant::now())
+    }
+}
+
+impl Decoder<Catalog> for Known {
+    fn schema_of(&self, record: &LogRecord) -> Option<u32> {
+        record.value.as_deref().and_then(schema_id)
+    }
+
+    fn standing(&self, schema: u32) -> SchemaStanding {
+        if self.knows(schema) {
+            SchemaStanding::Known
+        } else if self.refuses(schema) {
+            SchemaStanding::Refused
+        } else {
+            SchemaStanding::Unknown
+        }
+    }
+
+    fn decode(&self, record: &LogRecord) -> Result<Recorded<Event>, Unreadable> {
+        encode::recorded(record, &self.ids)
     }
 }
 
@@ -144,18 +143,18 @@ impl Schemas {
     }
 }
 
-/// Answers the questions of the engine's threads until `retry`'s token is cancelled.
+/// Answers the questions of the engine's threads until `retry`'s token is cancelled. `changed` is called after each answer.
 pub async fn refresh(
     mut questions: Questions,
     source: Arc<dyn SchemaSource>,
-    engine: Engine,
+    changed: impl Fn() + Send + 'static,
     registry: Dependency,
     retry: Retry,
 ) -> anyhow::Result<()> {
     while let Some(id) = questions.asked.recv().await {
         let known = questions.known.known();
         if known.settles(id) {
-            engine.schemas_changed();
+            changed();
             continue;
         }
         let watched = registry.clone();
@@ -174,7 +173,7 @@ pub async fn refresh(
         let mut answers = known.answers.clone();
         let ids = learn(&questions.base, &mut answers, id, text)?;
         questions.known.known.store(Arc::new(Known { ids, answers }));
-        engine.schemas_changed();
+        changed();
     }
     Ok(())
 }

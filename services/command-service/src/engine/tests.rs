@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use contract::avro::SchemaIds;
 use edge::problem::Problem;
-use ledger::sim::Faults;
 use ledger::{Partition, RecordKey, Signal, TailError};
+use ledger_sim::Faults;
 use uuid::Uuid;
 
 use super::Transport;

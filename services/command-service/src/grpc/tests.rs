@@ -86,7 +86,7 @@ async fn errors_are_statuses_with_their_code_and_details() {
 #[tokio::test]
 async fn overload_says_when_to_come_back() {
     let config = EngineConfig { max_waiting: 1, deadline_ms: 300, ..EngineConfig::default() };
-    let world = World::start_on(LiveTopic::new(1, ledger::sim::Faults::NONE), config).await;
+    let world = World::start_on(LiveTopic::new(1, ledger_sim::Faults::NONE), config).await;
     let service = service(&world);
     world.live.stand_still(true);
     let first = execute(&service, CommandRequest::from(&create("p1")));

@@ -7,10 +7,10 @@ use super::pending::InFlight;
 use super::product::{Product, Remembered};
 use super::{Answer, Output, Recorded, Sequencer, Unreadable, backoff};
 use crate::key::KeyRef;
-use crate::laws::Law;
+use crate::laws::Laws;
 use crate::{Aggregate, AppendId, Offset, RecordKey, Subject, Verdict, VoidReason, partition_of};
 
-impl<A: Aggregate> Sequencer<A> {
+impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     /// Whether the tail says something new with this offset. An offset ahead of `next` means a gap in the log, except
     /// after a reset: then it is the old tail speaking, until offset 0 comes.
     pub(super) fn is_news(&self, offset: Offset) -> bool {
@@ -72,7 +72,7 @@ impl<A: Aggregate> Sequencer<A> {
         match offset.cmp(&self.next) {
             Ordering::Less => self.contradiction(offset),
             Ordering::Equal => {
-                let unjudged = !self.laws.keeps(Law::JudgedReports);
+                let unjudged = !self.laws.judges_reports();
                 self.apply_own(offset, append_id, unjudged);
             }
             Ordering::Greater => {
@@ -88,10 +88,11 @@ impl<A: Aggregate> Sequencer<A> {
     pub(super) fn outcome_unknown(&mut self, append_id: AppendId) {
         let Some(append) = self.in_flight.remove(&append_id) else { return };
         self.free(&append.subject, append_id);
-        if let Some(waiting) = self.waiting.get_mut(&append.command) {
-            waiting.not_before_ms = self.now_ms + backoff(waiting.unknowns);
+        if let Some(waiting) = self.commands.get_mut(append.command) {
+            let not_before_ms = self.now_ms + backoff(waiting.unknowns);
+            waiting.not_before_ms = not_before_ms;
             waiting.unknowns += 1;
-            self.timers.set(waiting.not_before_ms, append.command, &self.waiting);
+            self.timers.set(not_before_ms, append.command, &self.commands);
             self.first_in_line(&append.subject, append.command);
         }
         self.advance(&append.subject);
@@ -123,7 +124,7 @@ impl<A: Aggregate> Sequencer<A> {
             self.pass_barrier(command);
         }
         if let Some(request) = self.barrier.ask(self.now_ms) {
-            self.outputs.push(Output::AskEndOffset { request });
+            self.outputs.push_back(Output::AskEndOffset { request });
         }
         self.products.evict(|subject| self.lines.contains_key(subject));
     }
@@ -144,7 +145,7 @@ impl<A: Aggregate> Sequencer<A> {
         match verdict {
             Verdict::Void(reason) if !unjudged => {
                 self.count_void(offset, append.subject.as_str(), append.version, current, reason);
-                if let Some(waiting) = self.waiting.get_mut(&append.command) {
+                if let Some(waiting) = self.commands.get_mut(append.command) {
                     waiting.voids += 1;
                     self.first_in_line(&append.subject, append.command);
                 }
@@ -198,7 +199,7 @@ impl<A: Aggregate> Sequencer<A> {
                     Ok(command_id) => self.settle_relatives(key.subject, command_id),
                     Err(reason) => {
                         let subject = Subject::of_checked(key.subject);
-                        self.outputs.push(Output::UnreadableRecord {
+                        self.outputs.push_back(Output::UnreadableRecord {
                             offset,
                             subject,
                             version: key.version,
@@ -211,18 +212,18 @@ impl<A: Aggregate> Sequencer<A> {
     }
 
     fn count_void(&mut self, offset: Offset, subject: &str, version: u64, current: u64, reason: VoidReason) {
-        self.outputs.push(Output::VoidRecord { offset, reason });
+        self.outputs.push_back(Output::VoidRecord { offset, reason });
         if reason == VoidReason::Ahead {
             self.products.change(subject, |product| product.quarantined = true);
             let subject = Subject::of_checked(subject);
-            self.outputs.push(Output::Violation { offset, subject, version, current });
+            self.outputs.push_back(Output::Violation { offset, subject, version, current });
         }
     }
 
     fn pass_over(&mut self, offset: Offset, key: &[u8], reason: VoidReason) {
         self.next = offset + 1;
         self.last.is(offset, key);
-        self.outputs.push(Output::VoidRecord { offset, reason });
+        self.outputs.push_back(Output::VoidRecord { offset, reason });
     }
 
     fn contradiction(&mut self, reported: Offset) {
@@ -232,6 +233,6 @@ impl<A: Aggregate> Sequencer<A> {
     pub(super) fn discard(&mut self, reason: String) {
         self.is_discarded = true;
         self.is_ready = false;
-        self.outputs.push(Output::Discard { reason });
+        self.outputs.push_back(Output::Discard { reason });
     }
 }

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::backoff;
+use super::{CommandKey, backoff};
 use crate::Offset;
 
 /// A request without an answer for this long is asked again, in case the answer was lost.
@@ -16,11 +16,11 @@ pub(super) struct Barrier {
     sent: u64,
     outstanding: Option<Outstanding>,
     /// Commands that came too late for the outstanding request.
-    waiting: Vec<u64>,
+    waiting: Vec<CommandKey>,
     /// The newest answer: a bound for every command that came before its request was sent.
     answered: Option<(u64, Offset)>,
     /// Commands whose bound is known and not yet reached.
-    bounds: BinaryHeap<Reverse<(Offset, u64)>>,
+    bounds: BinaryHeap<Reverse<(Offset, CommandKey)>>,
     failures: u32,
     retry_at: Option<u64>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Barrier {
 struct Outstanding {
     request: u64,
     asked_ms: u64,
-    commands: Vec<u64>,
+    commands: Vec<CommandKey>,
 }
 
 impl Barrier {
@@ -44,7 +44,7 @@ impl Barrier {
     }
 
     /// Lets a command wait for its bound.
-    pub(super) fn join(&mut self, command: u64, arrived: u64) {
+    pub(super) fn join(&mut self, command: CommandKey, arrived: u64) {
         if let Some(end) = self.bound(arrived) {
             self.bounds.push(Reverse((end, command)));
             return;
@@ -87,7 +87,7 @@ impl Barrier {
     }
 
     /// The next command whose bound is reached.
-    pub(super) fn reached(&mut self, next: Offset) -> Option<u64> {
+    pub(super) fn reached(&mut self, next: Offset) -> Option<CommandKey> {
         let Reverse((bound, _)) = self.bounds.peek()?;
         if *bound > next {
             return None;
@@ -113,30 +113,37 @@ impl Barrier {
 mod tests {
     use super::*;
 
+    fn command(arrival: u64) -> CommandKey {
+        CommandKey { arrival, slot: 0 }
+    }
+
     #[test]
     fn commands_that_come_meanwhile_go_into_the_next_request() {
         let mut barrier = Barrier::default();
         let first = barrier.sent();
-        barrier.join(1, first);
+        barrier.join(command(1), first);
         assert_eq!(barrier.ask(0), Some(1));
         let late = barrier.sent();
-        barrier.join(2, late);
-        barrier.join(3, first);
+        barrier.join(command(2), late);
+        barrier.join(command(3), first);
         assert_eq!(barrier.ask(1), None, "one request at a time");
         barrier.answer(2, 1, Some(10));
         assert_eq!(barrier.bound(first), Some(10));
         assert_eq!(barrier.bound(late), None);
         assert_eq!(barrier.ask(3), Some(2));
         assert_eq!(barrier.reached(9), None);
-        assert_eq!([barrier.reached(10), barrier.reached(10), barrier.reached(10)], [Some(1), Some(3), None]);
+        assert_eq!(
+            [barrier.reached(10), barrier.reached(10), barrier.reached(10)],
+            [Some(command(1)), Some(command(3)), None]
+        );
         barrier.answer(4, 2, Some(12));
-        assert_eq!(barrier.reached(12), Some(2));
+        assert_eq!(barrier.reached(12), Some(command(2)));
     }
 
     #[test]
     fn a_failed_or_lost_request_is_asked_again_with_back_off() {
         let mut barrier = Barrier::default();
-        barrier.join(1, 0);
+        barrier.join(command(1), 0);
         let mut now = 0;
         for (n, delay) in (1..).zip([20, 40, 80, 160, 320, 640, 1000, 1000]) {
             assert_eq!(barrier.ask(now), Some(n));
@@ -153,6 +160,6 @@ mod tests {
         barrier.answer(now, 9, Some(1));
         assert_eq!(barrier.reached(100), None, "an answer given up is no answer");
         barrier.answer(now, 10, Some(1));
-        assert_eq!(barrier.reached(1), Some(1));
+        assert_eq!(barrier.reached(1), Some(command(1)));
     }
 }

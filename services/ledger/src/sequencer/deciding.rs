@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::pending::{InFlight, Passage, Waiting};
 use super::product::Product;
-use super::{Answer, Append, Output, Sequencer};
-use crate::laws::Law;
+use super::{Answer, Append, CommandKey, Output, Sequencer};
+use crate::laws::Laws;
 use crate::{Aggregate, AppendId, CommandId, Decision, RecordKey, Subject};
 
 /// What a look at a command came to.
@@ -16,12 +16,12 @@ enum Step<A: Aggregate> {
     Wait,
 }
 
-impl<A: Aggregate> Sequencer<A> {
+impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     /// Decides the product's next commands, until one is in flight or has to wait.
     pub(super) fn advance(&mut self, subject: &Subject) {
         while self.is_ready {
             let Some(line) = self.lines.get_mut(subject) else { return };
-            if line.in_flight.is_some() && self.laws.keeps(Law::EffectiveStateOnly) {
+            if line.in_flight.is_some() && self.laws.decides_on_effective_state_only() {
                 return;
             }
             let undecided = line.in_flight;
@@ -59,8 +59,8 @@ impl<A: Aggregate> Sequencer<A> {
     }
 
     /// A timer of the command has come up: its deadline, or the end of a back-off.
-    pub(super) fn look_again(&mut self, command: u64) {
-        let Some(waiting) = self.waiting.get(&command) else { return };
+    pub(super) fn look_again(&mut self, command: CommandKey) {
+        let Some(waiting) = self.commands.get(command) else { return };
         let subject = waiting.submission.subject.clone();
         if self.now_ms >= waiting.submission.deadline_ms {
             let written = !waiting.appends.is_empty();
@@ -74,8 +74,8 @@ impl<A: Aggregate> Sequencer<A> {
     }
 
     /// The partition is applied up to the command's bound.
-    pub(super) fn pass_barrier(&mut self, command: u64) {
-        let Some(waiting) = self.waiting.get_mut(&command) else { return };
+    pub(super) fn pass_barrier(&mut self, command: CommandKey) {
+        let Some(waiting) = self.commands.get_mut(command) else { return };
         waiting.barrier = Passage::Passed;
         let subject = waiting.submission.subject.clone();
         self.advance(&subject);
@@ -85,9 +85,8 @@ impl<A: Aggregate> Sequencer<A> {
     /// remembers only its last commands, and whoever comes after that would be decided as a new one.
     pub(super) fn settle_relatives(&mut self, subject: &str, record: Option<CommandId>) {
         let Some(record) = record else { return };
-        let relatives = self.relatives.range((record, 0)..=(record, u64::MAX));
-        for command in relatives.map(|(_, command)| *command).collect::<Vec<_>>() {
-            let Some(waiting) = self.waiting.get(&command) else { continue };
+        for command in self.relatives.of(record) {
+            let Some(waiting) = self.commands.get(command) else { continue };
             let subject = match &waiting.submission.subject {
                 it if it.as_str() == subject => it.clone(),
                 _ => continue,
@@ -110,26 +109,26 @@ impl<A: Aggregate> Sequencer<A> {
     }
 
     /// Puts a command back where it was: it came before the others.
-    pub(super) fn first_in_line(&mut self, subject: &Subject, command: u64) {
+    pub(super) fn first_in_line(&mut self, subject: &Subject, command: CommandKey) {
         self.lines.entry(subject.clone()).or_default().queue.push_front(command);
     }
 
     /// Answers a command, once.
-    pub(super) fn answer(&mut self, command: u64, answer: Answer<A::Rejection>) {
-        if let Some(waiting) = self.waiting.remove(&command) {
-            self.relatives.remove(&(waiting.submission.command_id, command));
-            self.outputs.push(Output::Answer { ticket: waiting.submission.ticket, answer });
+    pub(super) fn answer(&mut self, command: CommandKey, answer: Answer<A::Rejection>) {
+        if let Some(command_id) = self.commands.answered(command) {
+            self.relatives.remove(command_id, command);
+            self.outputs.push_back(Output::Answer { context: command, answer });
         }
     }
 
-    fn leave_line(&mut self, subject: &Subject, command: u64) {
+    fn leave_line(&mut self, subject: &Subject, command: CommandKey) {
         if let Some(line) = self.lines.get_mut(subject) {
             line.remove(command);
         }
     }
 
-    fn look_at(&mut self, command: u64, subject: &Subject, undecided: Option<AppendId>) -> Step<A> {
-        let Some(waiting) = self.waiting.get(&command) else {
+    fn look_at(&mut self, command: CommandKey, subject: &Subject, undecided: Option<AppendId>) -> Step<A> {
+        let Some(waiting) = self.commands.get(command) else {
             debug_assert!(false, "a command leaves its line when it is answered");
             self.leave_line(subject, command);
             return Step::Wait;
@@ -183,7 +182,7 @@ impl<A: Aggregate> Sequencer<A> {
         }
         if waiting.barrier == Passage::NotAsked {
             self.barrier.join(command, waiting.arrived_request);
-            if let Some(waiting) = self.waiting.get_mut(&command) {
+            if let Some(waiting) = self.commands.get_mut(command) {
                 waiting.barrier = Passage::Asked;
             }
         }
@@ -192,38 +191,38 @@ impl<A: Aggregate> Sequencer<A> {
 
     /// Whether everything is applied that was in the log when the command came: so say its bound, an answer to a request
     /// sent after it, or an own record appended after it.
-    fn is_behind_barrier(&self, waiting: &Waiting<A::Command>) -> bool {
+    fn is_behind_barrier(&self, waiting: &Waiting<A::Command, X>) -> bool {
         waiting.barrier == Passage::Passed
             || self.newest_applied.is_some_and(|append| append >= waiting.arrived_append)
             || self.barrier.bound(waiting.arrived_request).is_some_and(|bound| bound <= self.next)
-            || !self.laws.keeps(Law::ReadBarrier)
+            || !self.laws.waits_for_the_read_barrier()
     }
 
     /// The answer to a command whose id is in the log: the record is a fact, no barrier is needed.
     fn known(
         &self,
         product: &Product<A::State>,
-        waiting: &Waiting<A::Command>,
+        waiting: &Waiting<A::Command, X>,
     ) -> Option<Answer<A::Rejection>> {
         let record = product.find(waiting.submission.command_id)?;
         let (version, event_id, offset) = (record.version, record.event_id, record.offset);
         if record.command_hash.zip(waiting.submission.command_hash).is_some_and(|(a, b)| a != b) {
             return Some(Answer::KeyReused { version, event_id, offset });
         }
-        let is_own = self.ids.append_of(event_id).is_some_and(|id| waiting.appends.contains(&id));
+        let is_own = self.ids.append_of(event_id).is_some_and(|id| waiting.appends.contains(id));
         Some(Answer::Accepted { version, event_id, offset, replayed: !is_own })
     }
 
     fn append(
         &mut self,
-        command: u64,
+        command: CommandKey,
         version: u64,
         event: A::Event,
         before: Option<Arc<A::State>>,
         after: A::State,
     ) -> AppendId {
         let (append_id, event_id) = self.ids.issue();
-        let waiting = self.waiting.get_mut(&command).expect("a command is decided while it waits");
+        let waiting = self.commands.get_mut(command).expect("a command is decided while it waits");
         waiting.appends.push(append_id);
         let submission = &waiting.submission;
         let subject = submission.subject.clone();
@@ -241,9 +240,8 @@ impl<A: Aggregate> Sequencer<A> {
             reported: None,
         };
         self.in_flight.insert(append_id, in_flight);
-        let ticket = submission.ticket;
         let key = RecordKey { subject, version, basis: self.next, event_id };
-        self.outputs.push(Output::Append(Append {
+        self.outputs.push_back(Output::Append(Append {
             append_id,
             key,
             event,
@@ -251,7 +249,7 @@ impl<A: Aggregate> Sequencer<A> {
             after,
             command_id,
             command_hash,
-            ticket,
+            command,
         }));
         append_id
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::CommandKey;
 use crate::{Aggregate, AppendId, CommandHash, CommandId, Expected, Offset, RecordKey, Subject, VoidReason};
 
 /// How much a sequencer takes on.
@@ -30,11 +31,11 @@ impl Default for Limits {
     }
 }
 
-/// A command of a client.
+/// A command of a client, with whatever its caller will need when it is appended and answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Submission<C> {
-    /// The caller's name for this command; its one answer carries it. Never used twice.
-    pub ticket: u64,
+pub struct Submission<C, X = u64> {
+    /// The command's one answer gives it back.
+    pub context: X,
     pub subject: Subject,
     pub command_id: CommandId,
     /// Of a command that may be given twice; none: its id is its own.
@@ -61,15 +62,15 @@ pub struct Unreadable(pub String);
 
 /// What the driver has to do, in this order.
 #[derive(Debug)]
-pub enum Output<A: Aggregate> {
+pub enum Output<A: Aggregate, X = u64> {
     /// Encode the event and append it; `refused` if it cannot be written.
     Append(Append<A>),
     /// Ask for the partition's end offset.
     AskEndOffset { request: u64 },
-    /// The one answer to a ticket.
-    Answer { ticket: u64, answer: Answer<A::Rejection> },
-    /// The state is worth nothing: call `reset`, tail from 0, and `catch_up_to` the end offset again. Until `reset`
-    /// every input but commands is ignored.
+    /// The one answer to a command.
+    Answer { context: X, answer: Answer<A::Rejection> },
+    /// The state is worth nothing. A driver builds it again, and this is to be told; from a sequencer it is a demand: call
+    /// `reset`, tail from 0, and `catch_up_to` the end offset again. Until `reset` every input but commands is ignored.
     Discard { reason: String },
     /// A record that no correct writer wrote. Its product takes no more commands here.
     Violation { offset: Offset, subject: Subject, version: u64, current: u64 },
@@ -77,6 +78,38 @@ pub enum Output<A: Aggregate> {
     UnreadableRecord { offset: Offset, subject: Subject, version: u64, reason: String },
     /// A void record was met: for counters.
     VoidRecord { offset: Offset, reason: VoidReason },
+    /// From a driver: follow the partition from here on.
+    TailFrom(Offset),
+    /// From a driver: the tail failed and is started again later. To be told.
+    TailFailed { problem: String, again_in_ms: u64 },
+    /// From a driver: ask for a schema, and say `schemas_changed` when there is an answer. `again`: there was none so far.
+    AskSchema { schema: u32, again: bool },
+    /// From a driver: what has changed cannot be saved, and memory alone may not hold all. The process must end.
+    GiveUp { reason: String },
+}
+
+impl<A: Aggregate, X> Output<A, X> {
+    /// The same, with what the context stands for.
+    #[inline]
+    pub(super) fn resolve<Y>(self, context: impl FnOnce(X) -> Option<Y>) -> Option<Output<A, Y>> {
+        Some(match self {
+            Self::Append(append) => Output::Append(append),
+            Self::AskEndOffset { request } => Output::AskEndOffset { request },
+            Self::Answer { context: it, answer } => Output::Answer { context: context(it)?, answer },
+            Self::Discard { reason } => Output::Discard { reason },
+            Self::Violation { offset, subject, version, current } => {
+                Output::Violation { offset, subject, version, current }
+            }
+            Self::UnreadableRecord { offset, subject, version, reason } => {
+                Output::UnreadableRecord { offset, subject, version, reason }
+            }
+            Self::VoidRecord { offset, reason } => Output::VoidRecord { offset, reason },
+            Self::TailFrom(from) => Output::TailFrom(from),
+            Self::TailFailed { problem, again_in_ms } => Output::TailFailed { problem, again_in_ms },
+            Self::AskSchema { schema, again } => Output::AskSchema { schema, again },
+            Self::GiveUp { reason } => Output::GiveUp { reason },
+        })
+    }
 }
 
 /// An event to append.
@@ -88,8 +121,8 @@ pub struct Append<A: Aggregate> {
     pub after: Arc<A::State>,
     pub command_id: CommandId,
     pub command_hash: Option<CommandHash>,
-    /// The ticket it answers: its trace and actor go into the headers.
-    pub ticket: u64,
+    /// The command it comes of. [`Sequencer::context`](super::Sequencer::context) knows its caller's context.
+    pub command: CommandKey,
 }
 
 /// Names the record and leaves out what it says.
@@ -99,7 +132,7 @@ impl<A: Aggregate> fmt::Debug for Append<A> {
             .field("append_id", &self.append_id)
             .field("key", &self.key)
             .field("command_id", &self.command_id)
-            .field("ticket", &self.ticket)
+            .field("command", &self.command)
             .finish_non_exhaustive()
     }
 }

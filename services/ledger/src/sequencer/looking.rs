@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Sequencer;
+use crate::laws::Laws;
 use crate::{Aggregate, Offset, Partition, Subject};
 
-impl<A: Aggregate> Sequencer<A> {
+impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     pub fn partition(&self) -> Partition {
         self.partition
     }
@@ -39,7 +40,7 @@ impl<A: Aggregate> Sequencer<A> {
 
     /// Commands without an answer.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.commands.waiting()
     }
 
     /// Products changed since the last snapshot: they cannot leave memory.
@@ -63,13 +64,13 @@ impl<A: Aggregate> Sequencer<A> {
     }
 }
 
-impl<A: Aggregate> fmt::Debug for Sequencer<A> {
+impl<A: Aggregate, X, L> fmt::Debug for Sequencer<A, X, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sequencer")
             .field("partition", &self.partition)
             .field("next", &self.next)
             .field("is_ready", &self.is_ready)
-            .field("waiting", &self.waiting.len())
+            .field("waiting", &self.commands.waiting())
             .field("in_flight", &self.in_flight.len())
             .finish_non_exhaustive()
     }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::Sequencer;
-use crate::laws::Law;
+use crate::laws::Laws;
 use crate::{Aggregate, ColdProducts, Mark, Offset, RecordKey, Snapshot};
 
 /// The last record that was applied. Its key is made into text only when it is asked for.
@@ -39,7 +39,7 @@ impl Last {
     }
 }
 
-impl<A: Aggregate> Sequencer<A> {
+impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     /// Keeps about `hot` products in memory and looks for the others in `cold`. Products leave memory only when they are
     /// saved: whoever drives the sequencer takes a [`Sequencer::snapshot`] before too many have changed, writes it
     /// into `cold` as a whole, and says [`Sequencer::saved`]. If that fails, `reset` is the only way on.
@@ -62,7 +62,7 @@ impl<A: Aggregate> Sequencer<A> {
     pub fn resume(&mut self, mark: Mark) {
         self.next = mark.next;
         self.last.is(mark.last, &mark.key);
-        if self.laws.keeps(Law::ProvenSnapshot) {
+        if self.laws.proves_snapshots() {
             self.unproven = Some(mark);
         }
     }

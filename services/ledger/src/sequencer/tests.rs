@@ -1,4 +1,4 @@
-//! One promise per test, on a counter as the product. The random histories check how they work together.
+//! One promise per test, on a counter as the product. The simulation (`tests/sim`) checks how they work together.
 
 mod barrier;
 mod bench;
@@ -81,14 +81,20 @@ impl Rig {
     }
 
     pub(super) fn submit(&mut self, submission: Submission<Ask>) -> u64 {
-        self.tickets = self.tickets.max(submission.ticket);
-        let ticket = submission.ticket;
+        self.tickets = self.tickets.max(submission.context);
+        let ticket = submission.context;
         self.s.command(self.now, submission);
         ticket
     }
 
     pub(super) fn out(&mut self) -> Vec<Out> {
-        self.s.drain().collect()
+        all(&mut self.s)
+    }
+
+    /// The ticket of the command that the append answers, which has no answer yet.
+    #[track_caller]
+    pub(super) fn ticket(&mut self, append: &Append<Counter>) -> u64 {
+        *self.s.context(append.command).expect("its command has no answer yet")
     }
 
     /// The one append that comes out, and nothing else.
@@ -109,7 +115,7 @@ impl Rig {
             .into_iter()
             .filter(|output| !matches!(output, Output::VoidRecord { .. }))
             .map(|output| match output {
-                Output::Answer { ticket, answer } => (ticket, answer),
+                Output::Answer { context, answer } => (context, answer),
                 other => panic!("no answer but {other:?}"),
             })
             .collect()
@@ -183,6 +189,10 @@ impl Rig {
     }
 }
 
+pub(super) fn all(s: &mut Sequencer<Counter>) -> Vec<Out> {
+    std::iter::from_fn(|| s.next_output()).collect()
+}
+
 pub(super) fn id(n: u64) -> CommandId {
     CommandId(Uuid::from_u128(u128::from(n)))
 }
@@ -193,7 +203,7 @@ pub(super) fn hash(n: u8) -> CommandHash {
 
 pub(super) fn submission(ticket: u64, subject: &str, command: Ask) -> Submission<Ask> {
     Submission {
-        ticket,
+        context: ticket,
         subject: Subject::parse(subject).unwrap(),
         command_id: id(ticket),
         command_hash: Some(hash(0)),

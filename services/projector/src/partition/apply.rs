@@ -6,15 +6,13 @@ use read_models::projection::Outcome;
 use read_models::{ProductId, Version};
 
 use super::Task;
+use super::repair::Misfit;
 use super::stop::{End, Stop};
 
 /// About how many bytes of states may be loaded before they are folded and written.
 const LOADED_BYTES: usize = 16 << 20;
 /// How large a state is taken to be while none was loaded: careful, as the first load teaches better.
 pub(super) const UNKNOWN_STATE_BYTES: usize = 64 << 10;
-
-const REBUILD: &str = "the rows are not what this log made of them: stop the read model's projectors, drop its tables or index, \
-                       run `folio stores apply`, and start them again to build it anew";
 
 impl<M: ReadModel, S: Store<M>> Task<M, S> {
     /// Loads the missing states of the first events; of how many: of all, unless the states are large.
@@ -38,9 +36,10 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         batch_end: Offset,
     ) -> Result<(usize, Option<Stop>), End> {
         let mut applied = 0;
-        let mut misfits: Vec<ProductId> = Vec::new();
+        let mut misfits: Vec<Misfit<'_>> = Vec::new();
         for event in events {
-            if misfits.contains(&event.product) || self.repaired.contains(&event.product) {
+            if misfits.iter().any(|it| it.product == event.product) || self.repaired.contains(&event.product)
+            {
                 continue;
             }
             let mut outcome = self.projection.apply(event);
@@ -49,20 +48,16 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
                 self.load(vec![event.into()], event.place.offset).await?;
                 outcome = self.projection.apply(event);
             }
-            match outcome {
-                Ok(Outcome::Applied) => applied += 1,
-                Ok(Outcome::AlreadyApplied) => {}
-                Ok(Outcome::Diverged { there }) if self.is_of_the_log(event, there, batch_end).await? => {
-                    // The record is forged, and hides from the reader what correct writers wrote.
-                    misfits.push(event.product.clone());
+            let diverged = match outcome {
+                Ok(Outcome::Applied) => {
+                    applied += 1;
+                    continue;
                 }
-                Ok(Outcome::Diverged { there }) => {
-                    self.context.metrics.violation();
-                    let reason = format!("the store holds version {} of event {there}", event.version);
-                    return Ok((applied, Some(Stop::new(event.place.offset, reason, REBUILD).at(event))));
-                }
-                Ok(Outcome::Gap { .. }) | Err(_) => misfits.push(event.product.clone()),
-            }
+                Ok(Outcome::AlreadyApplied) => continue,
+                Ok(Outcome::Diverged { there }) => Some((event, there)),
+                Ok(Outcome::Gap { .. }) | Err(_) => None,
+            };
+            misfits.push(Misfit { product: event.product.clone(), at: event.place.offset, diverged });
         }
         let stop = if misfits.is_empty() { None } else { self.repair(&misfits, batch_end).await? };
         Ok((applied, stop))
@@ -85,7 +80,8 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             return Ok(version == there.next());
         }
         // It counts if nothing can be made of it there either.
-        Ok(self.repair(&[product], batch_end).await?.is_some())
+        let misfit = Misfit { product, at: offset, diverged: None };
+        Ok(self.repair(&[misfit], batch_end).await?.is_some())
     }
 
     /// What a record means that skips versions by what the reader knows: if the state says that it is the next one, a forged
@@ -101,7 +97,8 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
                 return Ok(None);
             }
             if Version(key.version) == self.stored_version(key, &product, offset).await?.next() {
-                return self.repair(&[product], batch_end).await;
+                let misfit = Misfit { product, at: offset, diverged: None };
+                return self.repair(&[misfit], batch_end).await;
             }
         }
         self.context.metrics.violation();

@@ -15,9 +15,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use adapter_kafka::{Claim, GroupHandle, RangeReader};
+use event_reader::feed::{Claim, GroupHandle, RangeReader};
+use event_reader::{Decoder, PartitionReader};
 use jiff::Timestamp;
-use ledger::{LogRecord, Offset, Reader};
+use ledger::{LogRecord, Offset};
 use read_models::ProductId;
 use read_models::model::{Position, ReadModel, Store};
 use read_models::projection::Projection;
@@ -28,7 +29,6 @@ use toolkit::retry::{GaveUp, Retry};
 
 use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
-use crate::schemas::Schemas;
 use crate::watch::Progress;
 use stop::{End, Stop};
 
@@ -47,7 +47,7 @@ pub(crate) struct Context<M, S> {
     pub(crate) handle: GroupHandle,
     /// For repairs, which read long stretches: looking back must not wait for them.
     pub(crate) repairs: RangeReader,
-    pub(crate) schemas: Arc<Schemas>,
+    pub(crate) decoder: Decoder,
     pub(crate) store: S,
     pub(crate) store_health: Dependency,
     pub(crate) registry_health: Dependency,
@@ -73,7 +73,7 @@ pub(crate) struct Task<M: ReadModel, S: Store<M>> {
     store_retry: Retry,
     registry_retry: Retry,
     kafka_retry: Retry,
-    reader: Reader,
+    reader: PartitionReader,
     projection: Projection<M>,
     /// Tells when the partition has to be taken over again,
     takeovers: watch::Receiver<u64>,
@@ -87,8 +87,6 @@ pub(crate) struct Task<M: ReadModel, S: Store<M>> {
     repairs: u32,
     /// and which of them up to the end of this batch.
     repaired: BTreeSet<ProductId>,
-    /// When garbage was last told of in the log.
-    told_garbage: Option<Instant>,
 }
 
 impl<M: ReadModel, S: Store<M>> Task<M, S> {
@@ -114,7 +112,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             store_retry: watched(&context.store_health, Some(Arc::clone(&context.durability))),
             registry_retry: watched(&context.registry_health, None),
             kafka_retry: retry.clone(),
-            reader: Reader::new(claim.partition, context.partitions, 0),
+            reader: PartitionReader::new(claim.partition, context.partitions, 0),
             projection: Projection::new(context.states, context.states_bytes),
             takeovers: context.durability.subscribe(),
             trail: Trail::new(0),
@@ -122,7 +120,6 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
             start: 0,
             repairs: 0,
             repaired: BTreeSet::new(),
-            told_garbage: None,
             context,
         }
     }
@@ -145,7 +142,7 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         if !self.take_over(committed).await? {
             return Ok(());
         }
-        self.reader = Reader::new(partition, self.context.partitions, committed);
+        self.reader = PartitionReader::new(partition, self.context.partitions, committed);
         self.start = committed;
         self.context.progress.reached(partition.0, committed);
         while !self.stop.is_cancelled() && self.context.handle.next(self.claim).is_ok() {
@@ -167,9 +164,8 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
         let (mut applied, mut rows, mut newest) = (0, 0, None);
         self.projection.begin();
         self.repaired.clear();
-        self.look_back(&records).await?;
-        let effective = self.effective(&records);
-        let mut rest = &effective[..];
+        let judged = self.judged(&records).await?;
+        let mut rest = &judged[..];
         while let Some((first, others)) = rest.split_first() {
             let events = self.decoded(rest).await?;
             if events.is_empty() {

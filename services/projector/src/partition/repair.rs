@@ -1,20 +1,21 @@
 //! Products whose events do not fit on what the store holds of them: their rows were lost, or a forged record skips versions.
 //! The log decides: it is read again from offset zero, and their rows are built anew.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
-use ledger::{Judgement, LogRecord, Offset, Reader, Subject};
+use event_reader::feed::{Error, RangeBatch};
+use event_reader::{Judged, PartitionReader, Undecoded};
+use ledger::{LogRecord, Offset, Subject};
 use read_models::ProductId;
 use read_models::model::{ReadModel, Recorded, Store};
 use read_models::projection::Outcome;
-use toolkit::retry::GaveUp;
+use tokio::sync::mpsc::Receiver;
+use toolkit::retry::{GaveUp, Transient};
 use uuid::Uuid;
 
 use super::Task;
 use super::decode::poison;
 use super::stop::{End, Stop};
-use crate::schemas::Undecoded;
 
 /// After this many repairs of a partition so much is lost that all of it is applied again.
 const MAX_REPAIRS: u32 = 8;
@@ -23,32 +24,45 @@ const TOGETHER: usize = 1_000;
 
 const UNREPAIRABLE: &str = "its events from offset zero on do not fit on one another: the log is not what correct writers \
                             make of it; find out who writes to the topic";
+const REBUILD: &str = "the rows are not what this log made of them: stop the read model's projectors, drop its tables or index, \
+                       run `folio stores apply`, and start them again to build it anew";
+
+/// A product to be built again.
+#[derive(Debug)]
+pub(super) struct Misfit<'e> {
+    pub(super) product: ProductId,
+    /// Where its event stands that does not fit.
+    pub(super) at: Offset,
+    /// The store says that another event gave it this event's version. If the log says so too, this one is forged, and hid
+    /// from the reader what correct writers wrote; else the rows are of another log.
+    pub(super) diverged: Option<(&'e Recorded, Uuid)>,
+}
 
 impl<M: ReadModel, S: Store<M>> Task<M, S> {
-    /// Builds the rows of these products anew from all their events below `to`, the end of the batch, and judges their records
-    /// as a writer does from then on. An event that cannot be applied is the end.
-    pub(super) async fn repair(&mut self, products: &[ProductId], to: Offset) -> Result<Option<Stop>, End> {
-        self.context.metrics.repaired(products.len());
+    /// Builds the rows of these products, in the order of the log, anew from all their events below `to`, the end of the batch, and judges their records
+    /// as a writer does from then on. An event that cannot be applied is the end; so are rows of another log, which stay.
+    pub(super) async fn repair(&mut self, misfits: &[Misfit<'_>], to: Offset) -> Result<Option<Stop>, End> {
         let (group, partition) = (&self.context.group, self.claim.partition.0);
-        let first = products.first().map_or("", ProductId::as_str);
+        let first = misfits.first().map_or("", |it| it.product.as_str());
         tracing::warn!(
             group,
             "kafka.partition" = partition,
             to,
-            products = products.len(),
+            products = misfits.len(),
             "product.id" = first,
             "events do not fit on what the store holds of their products: rows were lost, or a record is forged; building them \
              again from the log"
         );
-        let before: Vec<u64> =
-            products.iter().map(|product| self.projection.version(product).get()).collect();
+        // What others changed must not be held back with what is to be proven.
+        self.write(to).await?;
+        let before: Vec<u64> = misfits.iter().map(|it| self.projection.version(&it.product).get()).collect();
         let retry = self.kafka_retry.clone();
         let mut waits = retry.waits();
         loop {
-            match self.build_again(products, to).await {
+            match self.build_again(misfits, to).await {
                 Ok(outcome) => {
                     // Where nothing was lost a record was forged: however many there are, they are no reason to begin anew.
-                    let after = products.iter().map(|product| self.projection.version(product).get());
+                    let after = misfits.iter().map(|it| self.projection.version(&it.product).get());
                     self.repairs += u32::from(after.zip(before).any(|(after, before)| after > before + 1));
                     if self.repairs > MAX_REPAIRS && self.start > 0 {
                         return Err(End::TakeOver(Some(0)));
@@ -56,66 +70,78 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
                     return Ok(outcome);
                 }
                 Err(Failed::End(end)) => return Err(end),
-                Err(Failed::Kafka(error)) if error.is_transient() => {
+                Err(Failed::Log(error)) if error.is_transient() => {
                     let waited = waits.wait("read the log from the beginning", error).await;
                     waited.map_err(|e| End::of(e, to))?;
                 }
-                Err(Failed::Kafka(error)) => return Err(End::of(GaveUp::Final(error), to)),
+                Err(Failed::Log(error)) => return Err(End::of(GaveUp::Final(error), to)),
             }
         }
     }
 
-    async fn build_again(&mut self, products: &[ProductId], to: Offset) -> Result<Option<Stop>, Failed> {
+    async fn build_again(&mut self, misfits: &[Misfit<'_>], to: Offset) -> Result<Option<Stop>, Failed> {
         let begun = Instant::now();
-        let wanted: BTreeSet<&str> = products.iter().map(ProductId::as_str).collect();
-        let mut versions = vec![0; products.len()];
-        for product in products {
-            self.projection.loaded(product.clone(), None);
+        let mut versions = vec![0; misfits.len()];
+        for misfit in misfits {
+            self.projection.loaded(misfit.product.clone(), None);
         }
+        // Nothing is written before it is empty.
+        let mut unproven: Vec<_> = misfits.iter().filter_map(|it| it.diverged).collect();
         let (partition, mut pending) = (self.claim.partition, 0);
-        let mut reader = Reader::complete(partition, self.context.partitions);
-        let mut batches = self.context.repairs.read(partition, 0, to).map_err(Failed::Kafka)?;
-        while let Some(batch) = self.next_batch(&mut batches).await.map_err(Failed::End)? {
-            for record in &batch.map_err(Failed::Kafka)? {
+        let mut reader = PartitionReader::complete(partition, self.context.partitions);
+        let mut batches = self.context.repairs.read(partition, 0, to)?;
+        while let Some(batch) = self.next_batch(&mut batches).await? {
+            for record in &batch? {
                 let subject = record.key.split(|byte| *byte == b'/').next().unwrap_or_default();
-                if !std::str::from_utf8(subject).is_ok_and(|subject| wanted.contains(subject)) {
+                let Some(at) = misfits.iter().position(|it| it.product.as_str().as_bytes() == subject) else {
                     continue;
-                }
-                let key = match reader.judge(record.offset, &record.key) {
-                    Judgement::Effective(key) => key,
-                    Judgement::Violation(key) => {
+                };
+                let key = match reader.judge(record) {
+                    Some(Judged { key, skips: false, .. }) => key,
+                    Some(Judged { key, .. }) => {
                         self.context.metrics.violation();
                         let problem =
                             "a forged record skips versions: it is void; find out who writes to the topic";
                         tracing::error!("kafka.partition" = partition.0, "kafka.offset" = record.offset, %key, "{problem}");
                         continue;
                     }
-                    _ => continue,
+                    None => continue,
                 };
-                let at = products.iter().position(|it| it.as_str() == key.subject.as_str());
-                if let Some(version) = at.and_then(|at| versions.get_mut(at)) {
-                    *version = key.version;
-                }
-                if let Some(stop) = self.apply_again(&key, record).await.map_err(Failed::End)? {
+                versions[at] = key.version;
+                unproven.retain(|(event, there)| {
+                    let is_it = event.product == misfits[at].product && event.version.get() == key.version;
+                    !(is_it && key.event_id == *there)
+                });
+                if let Some(stop) = self.apply_again(&key, record).await? {
+                    if !unproven.is_empty() {
+                        drop(self.projection.take_writes());
+                    }
                     return Ok(Some(stop));
                 }
                 pending += 1;
-                if pending == TOGETHER {
-                    self.write(record.offset).await.map_err(Failed::End)?;
+                if pending >= TOGETHER && unproven.is_empty() {
+                    self.write(record.offset).await?;
                     pending = 0;
                 }
             }
         }
-        self.repaired.extend(products.iter().cloned());
-        for (product, version) in products.iter().zip(versions) {
-            if let Ok(subject) = Subject::parse(product.as_str()) {
+        if let Some((event, there)) = unproven.first() {
+            drop(self.projection.take_writes());
+            self.context.metrics.violation();
+            let reason = format!("the store holds version {} of event {there}", event.version);
+            return Ok(Some(Stop::new(misfits[0].at, reason, REBUILD).at(event)));
+        }
+        self.repaired.extend(misfits.iter().map(|it| it.product.clone()));
+        for (misfit, version) in misfits.iter().zip(versions) {
+            if let Ok(subject) = Subject::parse(misfit.product.as_str()) {
                 self.reader.corrected(&subject, version);
             }
         }
+        self.context.metrics.repaired(misfits.len());
         tracing::info!(
             group = self.context.group,
             "kafka.partition" = partition.0,
-            products = products.len(),
+            products = misfits.len(),
             took_ms = begun.elapsed().as_millis() as u64,
             "products are built again"
         );
@@ -123,37 +149,11 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
     }
 
     /// The next part of the log, unless told to stop.
-    async fn next_batch(&self, batches: &mut Batches) -> Result<Option<RangeBatch>, End> {
+    async fn next_batch(&self, batches: &mut Receiver<RangeBatch>) -> Result<Option<RangeBatch>, End> {
         tokio::select! {
             batch = batches.recv() => Ok(batch),
             () = self.stop.cancelled() => Err(End::GivenBack),
         }
-    }
-
-    /// Whether the log itself says that `there` gave the product this version, and not the record.
-    pub(super) async fn is_of_the_log(
-        &mut self,
-        record: &Recorded,
-        there: Uuid,
-        to: Offset,
-    ) -> Result<bool, End> {
-        let retry = self.kafka_retry.clone();
-        let (partition, prefix) = (self.claim.partition, format!("{}/", record.product.as_str()));
-        let look = || async {
-            let mut reader = Reader::complete(partition, self.context.partitions);
-            let mut batches = self.context.repairs.read(partition, 0, to)?;
-            while let Some(batch) = batches.recv().await {
-                for one in batch?.iter().filter(|one| one.key.starts_with(prefix.as_bytes())) {
-                    if let Judgement::Effective(key) = reader.judge(one.offset, &one.key)
-                        && key.version == record.version.get()
-                    {
-                        return Ok(key.event_id == there);
-                    }
-                }
-            }
-            Ok::<_, adapter_kafka::Error>(false)
-        };
-        retry.run("read the log from the beginning", look).await.map_err(|e| End::of(e, to))
     }
 
     async fn apply_again(
@@ -175,10 +175,19 @@ impl<M: ReadModel, S: Store<M>> Task<M, S> {
     }
 }
 
-type RangeBatch = Result<Vec<LogRecord>, adapter_kafka::Error>;
-type Batches = tokio::sync::mpsc::Receiver<RangeBatch>;
-
 enum Failed {
-    Kafka(adapter_kafka::Error),
+    Log(Error),
     End(End),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Log(error)
+    }
+}
+
+impl From<End> for Failed {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
 }

@@ -4,12 +4,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use adapter_kafka::EndOffsets;
 use adapter_kafka::bare::consume;
+use adapter_kafka::read_topic;
 use anyhow::{Context, ensure};
-use command_service::engine::{SchemaSource, SourceError};
 use command_service::{Application, Backend, BackendError, KafkaBackend, OpenLog};
-use contract::avro::KnownSchema;
+use event_reader::SchemaSource;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use ledger::{Inbox, Signal};
@@ -38,7 +37,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     catalog.check()?;
     let (kafka, topic) = (&catalog.config.kafka, &catalog.config.topic);
     let ends = bench.runtime.block_on(async {
-        EndOffsets::open(kafka, topic, catalog.partitions(), None)?.of_all(catalog.partitions()).await
+        anyhow::Ok(read_topic(kafka, topic).await?.ends.of_all(catalog.partitions()).await?)
     })?;
     let total: i64 = ends.iter().sum();
     let bare = || {
@@ -81,6 +80,10 @@ struct Watched {
 }
 
 impl Backend for Watched {
+    fn schemas(&self) -> Arc<dyn SchemaSource> {
+        self.kafka.schemas()
+    }
+
     fn open(
         &self,
         inbox: Arc<dyn Inbox>,
@@ -88,16 +91,6 @@ impl Backend for Watched {
     ) -> BoxFuture<'_, Result<OpenLog, BackendError>> {
         let inbox = Arc::new(WatchedInbox { inbox, first: Arc::clone(&self.first) });
         async move { self.kafka.open(inbox, dependency).await }.boxed()
-    }
-}
-
-impl SchemaSource for Watched {
-    fn ids(&self) -> BoxFuture<'_, Result<Vec<(KnownSchema, u32)>, SourceError>> {
-        self.kafka.ids()
-    }
-
-    fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
-        self.kafka.schema(id)
     }
 }
 

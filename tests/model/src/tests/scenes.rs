@@ -120,7 +120,7 @@ fn has(state: &State, fate: Fate) -> bool {
 fn verdicts(state: &State) -> impl Iterator<Item = (i64, rule::Verdict)> + '_ {
     let mut opened = BTreeSet::new();
     state.log.iter().filter_map(move |landed| {
-        let key = RecordKey::parse(landed.record.key.as_bytes()).ok()?;
+        let key = RecordKey::parse(&landed.record.key).ok()?;
         let current = u64::from(opened.contains(&key.subject));
         let verdict = rule::judge(landed.offset, key.basis, key.version, current);
         if verdict == rule::Verdict::Effective {

@@ -113,7 +113,13 @@ impl Truth {
                 holds(asked.is_refused, "nothing was refused")?;
                 self.nothing_counts(asked)
             }
-            Answer::Unreadable | Answer::Quarantined | Answer::Defect(_) => {
+            Answer::Unreadable => {
+                counts.count(What::Unreadable);
+                let product = asked.wish.product;
+                holds(self.may_be_unreadable(product, u64::MAX), "everyone can read the product")?;
+                self.nothing_counts(asked)
+            }
+            Answer::Quarantined | Answer::Defect(_) => {
                 Err(NoFalseAlarm.broken("nothing in the simulation can cause it"))
             }
         }
@@ -142,10 +148,7 @@ impl Truth {
         let is_known = remembered.iter().any(|fact| fact.command_id == asked.wish.command_id);
         holds(!is_known, "the command is in the log there")?;
         if let Some(decision) = said.decision {
-            holds(
-                asked.wish.expected.is_none_or(|expected| expected == said.version),
-                "it is a conflict there",
-            )?;
+            holds(asked.wish.expected.allows(said.version), "it is a conflict there")?;
             let state: Option<&Product> = below.last().map(|fact| &*fact.after);
             holds(
                 domain::decide(state, &asked.wish.command) == *decision,

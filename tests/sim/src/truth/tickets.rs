@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use domain::Command;
-use ledger::{CommandHash, CommandId, Offset};
+use ledger::{CommandHash, CommandId, Expected, Offset};
 use uuid::Uuid;
 
 /// What a client wants, however often it has to ask.
@@ -13,7 +13,41 @@ pub(crate) struct Wish {
     pub(crate) command_id: CommandId,
     pub(crate) command_hash: CommandHash,
     pub(crate) command: Rc<Command>,
-    pub(crate) expected: Option<u64>,
+    pub(crate) expected: Expecting,
+}
+
+/// The versions a client wants the product to have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expecting {
+    Anything,
+    Existing,
+    Version(u64),
+    ThisOrNext(u64),
+    Not(u64),
+}
+
+impl Expecting {
+    pub(crate) fn allows(self, version: u64) -> bool {
+        match self {
+            Self::Anything => true,
+            Self::Existing => version > 0,
+            Self::Version(this) => version == this,
+            Self::ThisOrNext(this) => version == this || version == this + 1,
+            Self::Not(this) => version != this,
+        }
+    }
+}
+
+impl From<Expecting> for Expected {
+    fn from(expecting: Expecting) -> Self {
+        match expecting {
+            Expecting::Anything => Self::default(),
+            Expecting::Existing => Self::existing(),
+            Expecting::Version(version) => Self::version(version),
+            Expecting::ThisOrNext(version) => Self::one_of([version, version + 1]),
+            Expecting::Not(version) => Self::none_of([version]),
+        }
+    }
 }
 
 /// A wish as a client gave it to a writer.

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{World, say};
 use crate::counts::What;
-use crate::truth::{REMEMBERED, Ticket, Wish};
+use crate::node::DEADLINE_MS;
+use crate::truth::{Expecting, REMEMBERED, Ticket, Wish};
 use crate::violation::Checked;
 use crate::violation::Invariant::EveryCommandIsAnswered;
 
@@ -56,7 +57,7 @@ impl World {
         for node in 0..self.nodes.len() {
             for product in 0..self.plan.products {
                 let command = self.wishes.draw(&mut self.dice, true);
-                let intent = self.add_intent(product, None, command, None);
+                let intent = self.add_intent(product, None, command, Expecting::Anything);
                 self.submit(node, intent)?;
                 for _ in 0..TURNS_OF_BACK_OFF {
                     self.quieten()?;
@@ -92,7 +93,7 @@ impl World {
             let Wish { product, command_id, .. } = *self.intents[intent].wish;
             let command = self.wishes.draw(&mut self.dice, true);
             self.counts.count(What::OtherPayload);
-            return self.add_intent(product, Some(command_id), command, None);
+            return self.add_intent(product, Some(command_id), command, Expecting::Anything);
         }
         let is_open = self.intents[intent].open > 0;
         self.counts.count(if is_open { What::RetriedElsewhere } else { What::Retried });
@@ -111,13 +112,22 @@ impl World {
 
     fn new_intent(&mut self) -> usize {
         let product = self.dice.index(self.plan.products);
-        let shown =
-            self.nodes[self.dice.index(self.nodes.len())].sequencer.version(&self.truth.subjects[product]);
+        let shown = self.nodes[self.dice.index(self.nodes.len())]
+            .driver
+            .sequencer()
+            .version(&self.truth.subjects[product]);
         let command = self.wishes.draw(&mut self.dice, shown > 0);
-        let expected = self.dice.percent(self.plan.expecting).then(|| {
+        let mut expected = Expecting::Anything;
+        if self.dice.percent(self.plan.expecting) {
             // What some writer shows, and now and then anything.
-            if self.dice.percent(80) { shown } else { self.dice.below(6) }
-        });
+            let version = if self.dice.percent(80) { shown } else { self.dice.below(6) };
+            expected = match self.dice.below(8) {
+                0 => Expecting::Existing,
+                1 => Expecting::ThisOrNext(version),
+                2 => Expecting::Not(version),
+                _ => Expecting::Version(version),
+            };
+        }
         self.add_intent(product, None, command, expected)
     }
 
@@ -126,7 +136,7 @@ impl World {
         product: usize,
         command_id: Option<CommandId>,
         command: Rc<Command>,
-        expected: Option<u64>,
+        expected: Expecting,
     ) -> usize {
         let number = self.intents.len() as u128 + 1;
         self.counts.count(What::Asked);
@@ -144,7 +154,7 @@ impl World {
     fn submit(&mut self, node: usize, number: usize) -> Checked {
         let ticket = self.truth.tickets.len() as u64;
         let clock = self.nodes[node].clock(self.now_ms);
-        let deadline_ms = clock + if self.dice.percent(self.plan.hasty) { 20 } else { 3_000 };
+        let deadline_ms = clock + if self.dice.percent(self.plan.hasty) { 20 } else { DEADLINE_MS };
         let intent = &mut self.intents[number];
         intent.open += 1;
         let wish = Rc::clone(&intent.wish);
@@ -152,13 +162,13 @@ impl World {
         say!(
             self,
             format_args!("c{number}"),
-            "asks {} to {} {subject}, expecting version {:?} (ticket {ticket})",
+            "asks {} to {} {subject}, expecting {:?} (ticket {ticket})",
             self.nodes[node],
             wish.command.name(),
             wish.expected
         );
         let submission = Submission {
-            ticket,
+            context: ticket,
             subject,
             command_id: wish.command_id,
             command_hash: Some(wish.command_hash),
@@ -169,7 +179,7 @@ impl World {
         let arrived = self.end_offset();
         self.truth.tickets.push(Ticket::new(wish, number, arrived, deadline_ms));
         self.nodes[node].open.push(ticket);
-        self.nodes[node].sequencer.command(clock, submission);
+        self.nodes[node].driver.command(clock, submission);
         self.carry_out(node, usize::MAX)
     }
 }

@@ -4,6 +4,7 @@
 use super::{World, say};
 use crate::counts::What;
 use crate::disk::Disk;
+use crate::violation::Checked;
 
 impl World {
     /// An empty disk, if writers have any.
@@ -11,21 +12,29 @@ impl World {
         self.plan.has_disks.then(|| Disk::empty(self.dice.index(4)))
     }
 
-    /// A writer takes a snapshot, or one that it took reaches its disk, or the disk is copied.
+    /// A writer saves what it wants saved.
     pub(super) fn save(&mut self, node: usize) {
         let saves = &mut self.nodes[node];
-        match self.dice.below(10) {
-            0..4 if saves.take_snapshot() => {
-                self.counts.count(What::Snapshots);
-                say!(self, saves, "takes a snapshot at {}", saves.sequencer.next());
-            }
-            4..8 if saves.write_snapshot() => {
-                self.counts.count(What::SnapshotsWritten);
-                say!(self, saves, "has written a snapshot");
-            }
-            8 => self.backup = saves.disk.as_ref().filter(|disk| !disk.is_false).map(Disk::copy),
-            _ => {}
+        if saves.save(self.now_ms) {
+            self.counts.count(What::Snapshots);
+            say!(self, saves, "takes a snapshot at {}", saves.next());
         }
+    }
+
+    /// A snapshot reaches the disk of its writer, or cannot be written, or the disk is copied.
+    pub(super) fn spin(&mut self, node: usize) -> Checked {
+        let saves = &mut self.nodes[node];
+        if self.dice.percent(10) {
+            self.backup = saves.disk.as_ref().filter(|disk| !disk.is_false).map(Disk::copy);
+        } else if self.dice.percent(self.plan.full_disks) && saves.fail_to_write() {
+            self.counts.count(What::SavesFailed);
+            say!(self, saves, "cannot write a snapshot");
+            return self.carry_out(node, usize::MAX);
+        } else if saves.write_snapshot() {
+            self.counts.count(What::SnapshotsWritten);
+            say!(self, saves, "has written a snapshot");
+        }
+        Ok(())
     }
 
     /// What the next writer in its place finds.

@@ -11,15 +11,16 @@ use crate::counts::What;
 use crate::disk::Disk;
 use crate::node::{Birth, Node, P, PARTITIONS};
 use crate::readers::Following;
+use crate::schemas::is_strange;
 use crate::truth::{Standing, Verdict, WINDOW};
 use crate::violation::Checked;
 use crate::violation::Invariant::KeysAreUnique;
 
 impl World {
-    pub(super) fn start_node(&mut self, number: usize, life: u64, disk: Option<Disk>) -> Node {
+    pub(super) fn new_node(&mut self, number: usize, life: u64, disk: Option<Disk>) -> Node {
         self.nonces += 1;
         self.born += 1;
-        Node::start(Birth {
+        Node::new(Birth {
             topic: &self.topic,
             number,
             life,
@@ -27,6 +28,8 @@ impl World {
             nonce: self.nonces,
             skew_ms: self.dice.below(100),
             limits: self.plan.limits,
+            held: self.plan.held,
+            saving: (1 + self.dice.index(4), 1 + self.dice.below(100)),
             weakened: self.weakened,
             step: self.step,
             disk,
@@ -53,27 +56,55 @@ impl World {
         }
         let (number, life) = (node, self.nodes[node].life() + 1);
         let disk = self.disk_after_crash(node);
-        self.nodes[node] = self.start_node(number, life, disk);
-        say!(self, self.nodes[node], "starts from {}", self.nodes[node].sequencer.next());
-        Ok(())
+        self.nodes[node] = self.new_node(number, life, disk);
+        self.start(node)
     }
 
-    /// The state is thrown away. One that was there before a compaction dies instead: it may hold answers of the time
-    /// before, which is what the compaction lag is for.
+    pub(super) fn start(&mut self, node: usize) -> Checked {
+        say!(self, self.nodes[node], "starts from {}", self.nodes[node].next());
+        self.nodes[node].driver.start();
+        self.carry_out(node, usize::MAX)
+    }
+
+    /// The state is thrown away.
     pub(super) fn reset(&mut self, node: usize) -> Checked {
-        if self.nodes[node].born < self.compacted_at {
-            return self.crash(node);
-        }
         self.counts.count(What::Resets);
-        say!(self, self.nodes[node], "throws its state away");
-        self.nodes[node].reset();
+        say!(self, self.nodes[node], "hears that its tail is worth nothing");
+        self.nodes[node].lose_tail(self.now_ms, &self.written);
         self.carry_out(node, usize::MAX)
     }
 
     pub(super) fn follow_again(&mut self, node: usize) {
+        if self.nodes[node].tail_failed {
+            return;
+        }
         self.counts.count(What::TailsRestarted);
-        say!(self, self.nodes[node], "starts its tail again at {}", self.nodes[node].sequencer.next());
+        say!(self, self.nodes[node], "starts its tail again at {}", self.nodes[node].next());
         self.nodes[node].follow_again();
+    }
+
+    pub(super) fn fail_tail(&mut self, node: usize) {
+        if self.nodes[node].log.fail_tail(P, "simulated") {
+            self.counts.count(What::TailsFailed);
+            self.nodes[node].tail_failed = true;
+            say!(self, self.nodes[node], "loses its tail");
+        }
+    }
+
+    /// The registry answers a writer's questions: one of them, or, where nothing goes wrong any more, all.
+    pub(super) fn registry(&mut self, node: usize, is_faulty: bool) -> Checked {
+        if is_faulty && self.dice.percent(20) {
+            self.nodes[node].known.forget();
+        }
+        while let Some(schema) = self.nodes[node].hear_of_schema(self.now_ms, &self.written) {
+            self.counts.count(if is_strange(schema) { What::SchemasRefused } else { What::SchemasLearned });
+            say!(self, self.nodes[node], "hears of schema {schema}");
+            self.carry_out(node, usize::MAX)?;
+            if is_faulty {
+                break;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn pause(&mut self, node: usize) {
@@ -123,9 +154,8 @@ impl World {
                 self.truth.condition_is_exact(offset)?;
                 // A writer that has not come there yet may hold an end offset of before the copy landed, and would answer
                 // those who wait without the record, unless it knows of it; and a reset waits for offset 0.
-                let misses_it = |node: &Node| {
-                    node.sequencer.next() <= offset && !node.open.is_empty() && !node.awaits(offset)
-                };
+                let misses_it =
+                    |node: &Node| node.next() <= offset && !node.open.is_empty() && !node.awaits(offset);
                 let is_early = counts && self.nodes.iter().any(misses_it) || offset == 0;
                 if is_early || !self.truth.is_harmless(offset) {
                     self.counts.count(What::CompactionSpared);

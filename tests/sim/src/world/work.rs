@@ -1,13 +1,14 @@
 //! Writers at work: signals go in, outputs come out and are carried out, and after each the state is compared with the
 //! truth.
 
-use ledger::sim::Happening;
-use ledger::{Answer, Append, Output, Signal, VoidReason};
+use ledger::{Answer, Append, EventLog, Output, Signal, VoidReason};
+use ledger_sim::Happening;
 
 use super::{World, say};
 use crate::catalog::Catalog;
 use crate::counts::What;
 use crate::node::P;
+use crate::schemas::{is_strange, newer, value};
 use crate::truth::Verdict;
 use crate::violation::Checked;
 use crate::violation::Invariant::{
@@ -71,6 +72,7 @@ impl World {
             self.feed(node, signal)?;
             self.carry_out(node, usize::MAX)?;
         }
+        self.save(node);
         Ok(())
     }
 
@@ -87,7 +89,7 @@ impl World {
                 say!(self, hears, "hears of append {}: {outcome:?}", append_id.0);
             }
             Signal::EndOffset { outcome, .. } => say!(self, hears, "hears of the end: {outcome:?}"),
-            Signal::TailFailed { .. } => {}
+            Signal::TailFailed { error, .. } => say!(self, hears, "hears: {error}"),
         }
         if let Signal::Appended { append_id, outcome: Err(_), .. } = &signal {
             self.truth.outcome_unknown(hears.writer, *append_id);
@@ -98,27 +100,25 @@ impl World {
 
     /// Carries out what the writer wants, up to so many outputs.
     pub(super) fn carry_out(&mut self, node: usize, most: usize) -> Checked {
-        let mut left = most;
-        let mut is_discarded = false;
-        loop {
-            let outputs = self.nodes[node].outputs();
-            if outputs.is_empty() {
-                break;
-            }
-            for output in outputs {
-                if left == 0 {
-                    return Ok(());
-                }
-                left -= 1;
-                is_discarded |= matches!(output, Output::Discard { .. });
-                self.carry_out_one(node, output)?;
-            }
+        let mut dies = false;
+        for _ in 0..most {
+            let Some(output) = self.nodes[node].driver.next_output() else { break };
+            dies |= match output {
+                // It may hold answers of the time before, which is what the compaction lag is for.
+                Output::Discard { .. } => self.nodes[node].born < self.compacted_at,
+                Output::GiveUp { .. } => self.dice.percent(50),
+                _ => false,
+            };
+            self.carry_out_one(node, output)?;
         }
-        if is_discarded {
-            return self.reset(node);
+        if most < usize::MAX {
+            return Ok(());
+        }
+        if dies {
+            return self.crash(node);
         }
         self.compare(node)?;
-        let (waiting, open) = (self.nodes[node].sequencer.waiting(), self.nodes[node].open.len());
+        let (waiting, open) = (self.nodes[node].driver.sequencer().waiting(), self.nodes[node].open.len());
         OneAnswerInTime.holds(waiting == open, || {
             format!("{} says that {waiting} commands wait, but {open} have no answer", self.nodes[node])
         })
@@ -129,10 +129,10 @@ impl World {
             Output::Append(append) => self.append(node, append),
             Output::AskEndOffset { request } => {
                 say!(self, self.nodes[node], "asks for the end");
-                self.nodes[node].ask_end(request);
+                self.nodes[node].log.ask_end_offset(P, request);
                 Ok(())
             }
-            Output::Answer { ticket, answer } => {
+            Output::Answer { context: ticket, answer } => {
                 say!(self, self.nodes[node], "answers ticket {ticket}: {answer:?}");
                 let end = self.end_offset();
                 let settles = self.truth.answered(ticket, &answer, end, &mut self.counts)?;
@@ -148,11 +148,38 @@ impl World {
             Output::Discard { reason } => {
                 say!(self, self.nodes[node], "discards its state: {reason}");
                 // Only a hole makes log and reports contradict each other, and only another log refutes a snapshot.
-                let is_misled = self.nodes[node].is_misled();
-                NoFalseAlarm.holds(self.has_holes || is_misled, || {
-                    format!("{} discards its state: {reason}", self.nodes[node])
-                })?;
-                self.counts.count(if is_misled { What::Refuted } else { What::Discards });
+                let discards = &mut self.nodes[node];
+                let is_misled = discards.is_misled();
+                let overflowed = reason.contains("wait for a schema");
+                let is_right = self.has_holes || is_misled || overflowed || discards.expects_discard;
+                NoFalseAlarm.holds(is_right, || format!("{discards} discards its state: {reason}"))?;
+                if overflowed {
+                    self.counts.count(What::Overflowed);
+                } else if !discards.expects_discard {
+                    self.counts.count(if is_misled { What::Refuted } else { What::Discards });
+                }
+                discards.discarded();
+                Ok(())
+            }
+            Output::TailFrom(from) => {
+                say!(self, self.nodes[node], "follows from {from}");
+                self.nodes[node].tail_failed = false;
+                self.nodes[node].log.tail_from(P, from);
+                Ok(())
+            }
+            Output::TailFailed { .. } => Ok(()),
+            Output::AskSchema { schema, .. } => {
+                say!(self, self.nodes[node], "asks for schema {schema}");
+                self.counts.count(What::SchemasAsked);
+                self.nodes[node].known.ask(schema);
+                Ok(())
+            }
+            Output::GiveUp { reason } => {
+                say!(self, self.nodes[node], "gives up: {reason}");
+                Ok(())
+            }
+            Output::UnreadableRecord { offset, .. } if self.truth.is_strange_at(offset) => {
+                self.counts.count(What::StrangeRecords);
                 Ok(())
             }
             Output::Violation { .. } | Output::UnreadableRecord { .. } => {
@@ -178,12 +205,16 @@ impl World {
     }
 
     fn append(&mut self, node: usize, append: Append<Catalog>) -> Checked {
-        let Append { append_id, ticket, .. } = append;
+        let Append { append_id, command, .. } = append;
+        let context = self.nodes[node].driver.context(command).copied();
+        let ticket = context.ok_or_else(|| {
+            OneAnswerInTime.broken(format!("{} appends for a command it has answered", self.nodes[node]))
+        })?;
         if self.dice.percent(self.plan.refused) {
             say!(self, self.nodes[node], "cannot write {} for ticket {ticket}: too large", append.key);
             self.counts.count(What::Refused);
             self.truth.tickets[ticket as usize].is_refused = true;
-            self.nodes[node].sequencer.refused(append_id, "too large".to_owned());
+            self.nodes[node].driver.refused(append_id, "too large".to_owned());
             return Ok(());
         }
         say!(
@@ -194,16 +225,18 @@ impl World {
             append_id.0,
             append.event.type_name()
         );
-        let value = self.written.push(append.event.clone(), append.command_id, append.command_hash);
-        self.nodes[node].append(append_id, append.key.clone(), value);
-        let writer = self.nodes[node].writer;
-        self.truth.appended(writer, append, self.plan.limits.max_attempts as usize)
+        let schema = self.dice.percent(self.plan.newer).then(|| newer(&mut self.dice, self.plan.strange));
+        let place = self.written.push(append.event.clone(), append.command_id, append.command_hash);
+        self.nodes[node].append(append_id, append.key.clone(), value(schema, place));
+        let (writer, max_attempts) = (self.nodes[node].writer, self.plan.limits.max_attempts as usize);
+        self.truth.appended(writer, (ticket, append), schema.is_some_and(is_strange), max_attempts)
     }
 
     /// The writer's states are those of the log where it stands.
     fn compare(&mut self, node: usize) -> Checked {
         let node = &mut self.nodes[node];
-        let next = node.sequencer.next();
+        let sequencer = node.driver.sequencer();
+        let next = sequencer.next();
         if next == node.compared || node.is_misled() {
             return Ok(());
         }
@@ -212,15 +245,16 @@ impl World {
         WritersAgree.holds(next <= end, || format!("{node} stands at {next}, the log ends at {end}"))?;
         for (product, subject) in self.truth.subjects.iter().enumerate() {
             self.counts.count(What::States);
-            let version = node.sequencer.version(subject);
+            let version = sequencer.version(subject);
             let (least, most) = self.truth.versions_at(product, next);
             WritersAgree.holds(least <= version && version <= most, || {
                 format!("{node} has version {version} of {subject} at {next}, the log has {most}")
             })?;
-            let state = node.sequencer.state(subject);
-            WritersAgree.holds(state.as_deref() == self.truth.state(product, version), || {
-                format!("{node} has another state of {subject} at {next}: {state:?}")
-            })?;
+            let state = sequencer.state(subject);
+            let is_right = state.as_deref() == self.truth.state(product, version)
+                || state.is_none() && self.truth.may_be_unreadable(product, version);
+            WritersAgree
+                .holds(is_right, || format!("{node} has another state of {subject} at {next}: {state:?}"))?;
         }
         Ok(())
     }

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, TryRecvError};
+use event_reader::feed::{GroupEvent, RevokeAck};
 use ledger::Offset;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
 
+use super::Claim;
 use super::owned::Owned;
 use super::polling::{End, Polling};
-use super::{Claim, GroupEvent, RevokeAck};
 
 /// How often the brokers are asked for committed positions before the member gives up.
 const ATTEMPTS: u32 = 20;
@@ -120,8 +121,8 @@ impl Polling {
     fn take_back(&mut self, partitions: &[i32]) -> (Vec<Claim>, RevokeAck, Receiver<()>) {
         let taken = partitions.iter().filter_map(|partition| self.owned.remove(partition));
         let claims = taken.map(|owned| owned.claim).collect();
-        let (sender, settled) = bounded(0);
-        (claims, RevokeAck { _settled: sender }, settled)
+        let (ack, settled) = RevokeAck::channel();
+        (claims, ack, settled)
     }
 
     pub(super) fn finish_revoking(&mut self) -> Result<bool, End> {

@@ -4,23 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use crossbeam_channel::Receiver;
+use event_reader::feed::{Commit, Error};
 use ledger::Offset;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset as KafkaOffset, TopicPartitionList};
-use tokio::sync::oneshot;
 
-use super::Claim;
 use super::membership::{Claims, Membership};
-use crate::Error;
-
-#[derive(Debug)]
-pub(super) struct CommitRequest {
-    pub(super) claim: Claim,
-    pub(super) position: Offset,
-    pub(super) reply: oneshot::Sender<Result<(), Error>>,
-}
 
 pub(super) struct Committer {
     /// Weak: a handle that outlives the group must not keep its member in the group.
@@ -40,14 +31,15 @@ impl Committer {
         Self { consumer, topic: topic.to_owned(), servers: servers.to_owned(), claims }
     }
 
-    pub(super) fn run(&self, requests: &Receiver<CommitRequest>) {
+    pub(super) fn run(&self, requests: &Receiver<Commit>) {
         while let Ok(first) = requests.recv() {
             let mut together = Vec::new();
             let mut positions = BTreeMap::new();
             for request in std::iter::once(first).chain(requests.try_iter()) {
                 // A commit of a partition that another member has would set that member back.
                 if !self.claims.holds(request.claim) {
-                    reply(request.reply, Err(Error::Revoked(request.claim.partition.0)));
+                    let partition = request.claim.partition.0;
+                    request.reply(Err(Error::Revoked(partition)));
                     continue;
                 }
                 // The last request speaks: a seek may go back.
@@ -67,7 +59,7 @@ impl Committer {
                     servers: self.servers.clone(),
                     problem,
                 });
-                reply(request.reply, outcome);
+                request.reply(outcome);
             }
         }
     }
@@ -82,9 +74,4 @@ impl Committer {
         }
         consumer.commit(&list, CommitMode::Sync)
     }
-}
-
-fn reply(reply: oneshot::Sender<Result<(), Error>>, outcome: Result<(), Error>) {
-    // Whoever asked may have stopped waiting.
-    drop(reply.send(outcome));
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, TryRecvError};
+use event_reader::feed::{Command, GroupEvent};
 use ledger::{Offset, TailError};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -15,23 +16,13 @@ use tokio::sync::mpsc;
 use super::assignment::Revoking;
 use super::membership::{Change, Claims, Membership};
 use super::owned::{Owned, Taken};
-use super::{Claim, GroupEvent, GroupOptions};
+use super::{Claim, GroupOptions};
 use crate::record::{WantedHeaders, log_record};
 use crate::tail::fault::{self, Fault};
 
 /// How long nothing may happen before the group's own events (assignments, errors) are looked at again. Records and
 /// commands wake the thread at once.
 const IDLE: Duration = Duration::from_millis(20);
-
-#[derive(Debug)]
-pub(super) enum Command {
-    Next(Claim),
-    Seek(Claim, Offset),
-    /// Leave the group in order.
-    Close,
-    /// Leave the group at once: nobody listens any more.
-    Abandon,
-}
 
 pub(super) struct Polling {
     pub(super) consumer: Arc<BaseConsumer<Membership>>,

@@ -16,7 +16,7 @@ use ledger::{Inbox, Offset, Partition, Signal, TailError};
 use rdkafka::consumer::BaseConsumer;
 use uuid::Uuid;
 
-use super::client::{Connection, refused, settings};
+use super::client::{Connection, READS, refused, settings};
 use super::{Error, WantedHeaders};
 use crate::config::KafkaConfig;
 use reading::Reading;
@@ -27,7 +27,7 @@ const COMMANDS: usize = 4_096;
 
 /// The tail of one topic. Its thread ends when this is dropped.
 #[derive(Debug)]
-pub struct Tail {
+pub(super) struct Tail {
     commands: Sender<Start>,
     inbox: InboxRef,
     known: Known,
@@ -62,7 +62,7 @@ impl std::fmt::Debug for InboxRef {
 
 impl Tail {
     /// Opens a tail that reads nothing yet, and later records with the `wanted` headers. Does not wait for a connection.
-    pub fn open(
+    pub(super) fn open(
         config: &KafkaConfig,
         topic: &str,
         partitions: i32,
@@ -80,7 +80,7 @@ impl Tail {
     }
 
     /// Reads `partition` from `from` on; the other partitions go on undisturbed. Never blocks.
-    pub fn start(&self, partition: Partition, from: Offset) {
+    pub(super) fn start(&self, partition: Partition, from: Offset) {
         self.applied(partition, from);
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
             self.commands.try_send(Start { partition, from })
@@ -96,7 +96,7 @@ impl Tail {
     }
 
     /// Records below `next` need not be delivered any more, until the partition is started again.
-    pub fn applied(&self, partition: Partition, next: Offset) {
+    pub(super) fn applied(&self, partition: Partition, next: Offset) {
         if let Some(lane) = self.lane(partition) {
             lane.applied.store(next, Ordering::Relaxed);
         }
@@ -134,17 +134,7 @@ pub(super) fn consumer(
             ("fetch.queue.backoff.ms", "1"),
             ("fetch.error.backoff.ms", "50"),
         ],
-        &[
-            ("group.id", &group),
-            ("allow.auto.create.topics", "false"),
-            ("enable.auto.commit", "false"),
-            ("enable.auto.offset.store", "false"),
-            ("auto.offset.reset", "error"),
-            ("isolation.level", "read_uncommitted"),
-            ("enable.partition.eof", "true"),
-            ("check.crcs", "true"),
-            ("fetch.min.bytes", "1"),
-        ],
+        &[&READS[..], &[("group.id", &group)]].concat(),
     );
     settings.create_with_context(Connection::new(role, dependency)).map_err(|error| refused(config, &error))
 }

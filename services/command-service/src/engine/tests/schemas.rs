@@ -49,7 +49,7 @@ fn asked(world: &World) -> usize {
 async fn a_schema_id_not_met_before_is_learnt_and_meanwhile_only_its_partition_waits() {
     let world = World::start().await;
     let created = contract::avro::known_schemas()[0];
-    world.registry.texts.lock().unwrap().insert(77, created.text.to_owned());
+    world.registry.local.hold(77, "newer", created.text);
     world.registry.away.store(true, Ordering::Relaxed);
     foreign(&world, [("newer".to_owned(), 77)]).await;
     eventually("readiness says so", || !world.lifecycle.readiness().is_ready()).await;
@@ -90,7 +90,7 @@ async fn ids_that_nobody_knows_do_not_keep_a_real_one_from_being_learnt() {
     let config = EngineConfig { deadline_ms: 60_000, ..EngineConfig::default() };
     let world = World::start_on(LiveTopic::new(1, Faults::NONE), config).await;
     let created = contract::avro::known_schemas()[0];
-    world.registry.texts.lock().unwrap().insert(77, created.text.to_owned());
+    world.registry.local.hold(77, "newer", created.text);
     foreign(&world, (0..2_000).map(|n| (format!("strange-{n}"), 1_000 + n))).await;
     foreign(&world, [("newer".to_owned(), 77)]).await;
     eventually_async("the real one is learnt", async || {
@@ -123,7 +123,7 @@ async fn what_waits_for_a_schema_is_bounded_in_bytes_and_then_built_again() {
     let config = EngineConfig { tail_mib: 1, ..EngineConfig::default() };
     let world = World::start_on(LiveTopic::new(1, Faults::NONE), config).await;
     let created = contract::avro::known_schemas()[0];
-    world.registry.texts.lock().unwrap().insert(77, created.text.to_owned());
+    world.registry.local.hold(77, "newer", created.text);
     world.registry.away.store(true, Ordering::Relaxed);
     foreign(&world, [("newer".to_owned(), 77)]).await;
     eventually("readiness says so", || !world.lifecycle.readiness().is_ready()).await;

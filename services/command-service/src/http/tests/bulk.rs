@@ -151,7 +151,7 @@ async fn the_same_upload_again_changes_nothing() {
 #[actix_web::test]
 async fn a_full_inbox_slows_an_upload_down_and_refuses_nothing() {
     let config = crate::config::EngineConfig { inbox: 2, ..Default::default() };
-    let live = crate::testing::LiveTopic::new(4, ledger::sim::Faults::NONE);
+    let live = crate::testing::LiveTopic::new(4, ledger_sim::Faults::NONE);
     let world = World::start_on(live, config).await;
     let door = door_of(&world).await;
     let lines: Vec<String> = (0..300).map(|n| create(&format!("p{n}"))).collect();

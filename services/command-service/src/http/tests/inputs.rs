@@ -292,7 +292,7 @@ async fn a_line_and_a_message_full_of_faults_get_bounded_answers() {
 
 #[actix_web::test]
 async fn an_instance_that_is_not_ready_says_so() {
-    let live = crate::testing::LiveTopic::new(1, ledger::sim::Faults::NONE);
+    let live = crate::testing::LiveTopic::new(1, ledger_sim::Faults::NONE);
     live.stand_still(true);
     let world = World::start_unready(live, crate::config::EngineConfig::default());
     let door = door_of(&world).await;

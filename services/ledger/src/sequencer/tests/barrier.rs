@@ -36,7 +36,7 @@ fn no_effects_and_conflicts_wait_too() {
     // The second came after the request: the next one is its own.
     let outputs = rig.out();
     let [
-        Output::Answer { ticket: 1, answer: Answer::NoEffect { version: 1, at: 1 } },
+        Output::Answer { context: 1, answer: Answer::NoEffect { version: 1, at: 1 } },
         Output::AskEndOffset { request },
     ] = outputs[..]
     else {
@@ -70,7 +70,7 @@ fn an_own_record_appended_later_is_a_bound_as_well() {
     // Ticket 3 came after the append of ticket 1: that one proves nothing.
     let outputs = rig.out();
     assert!(
-        matches!(outputs[..], [Output::Answer { ticket: 1, .. }, Output::AskEndOffset { .. }]),
+        matches!(outputs[..], [Output::Answer { context: 1, .. }, Output::AskEndOffset { .. }]),
         "{outputs:?}"
     );
 }

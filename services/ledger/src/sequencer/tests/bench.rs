@@ -16,7 +16,7 @@ fn speed_of_commands_with_contiguous_reports() {
 #[test]
 #[ignore = "a measurement, not a promise"]
 fn speed_of_commands_on_products_that_are_saved_now_and_then() {
-    let cold = super::cold::cold();
+    let cold = super::cold::Stored::default();
     let mut rig = Rig::keeping(cold.clone(), PRODUCTS as usize);
     rig.s.catch_up_to(0);
     let mut saving = std::time::Duration::ZERO;
@@ -32,7 +32,6 @@ fn speed_of_commands_on_products_that_are_saved_now_and_then() {
 
 fn commands(mut rig: Rig, how: &str, mut after: impl FnMut(&mut Rig)) {
     let subjects: Vec<_> = (0..PRODUCTS).map(|n| format!("product-{n:08}")).collect();
-    let mut outputs = Vec::new();
     let submissions: Vec<_> = (0..COMMANDS)
         .map(|n| {
             let ask = if n < PRODUCTS { Ask::Create } else { Ask::Add(1) };
@@ -43,8 +42,7 @@ fn commands(mut rig: Rig, how: &str, mut after: impl FnMut(&mut Rig)) {
     let mut offset = 0;
     for submission in submissions {
         rig.s.command(1, submission);
-        rig.s.take_outputs(&mut outputs);
-        for output in outputs.drain(..) {
+        while let Some(output) = rig.s.next_output() {
             if let Output::Append(append) = output {
                 rig.s.appended(1, append.append_id, Ok(offset));
                 offset += 1;

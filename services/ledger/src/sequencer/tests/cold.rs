@@ -1,17 +1,51 @@
 //! Products that are not in memory, and starts from a snapshot.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::sim::{SimCold, StateCodec};
-use crate::{ColdError, ColdProducts, Mark, Saved};
+use crate::{ColdError, ColdProducts, Mark, Saved, Snapshot};
 
-pub(super) fn cold() -> SimCold<u64> {
-    SimCold::new(StateCodec {
-        encode: |state, into| into.extend(state.to_be_bytes()),
-        decode: |bytes| bytes.try_into().ok().map(u64::from_be_bytes),
-    })
+/// Saved products in memory, which outlive the sequencers that use them. Clones are the same place.
+#[derive(Clone, Default)]
+pub(super) struct Stored(Arc<Mutex<Content>>);
+
+type Content = (Option<Mark>, BTreeMap<Subject, Vec<u8>>);
+
+impl Stored {
+    fn write(&self, snapshot: &Snapshot<u64>) {
+        let (mark, products) = &mut *self.0.lock().unwrap();
+        for saved in &snapshot.products {
+            let state = |state: &u64, into: &mut Vec<u8>| {
+                into.extend(state.to_be_bytes());
+                Ok::<_, std::convert::Infallible>(())
+            };
+            products.insert(saved.subject().clone(), saved.encode(state).unwrap());
+        }
+        *mark = Some(snapshot.mark.clone());
+    }
+
+    fn mark(&self) -> Option<Mark> {
+        self.0.lock().unwrap().0.clone()
+    }
+
+    /// Another place with the same content.
+    fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.0.lock().unwrap().clone())))
+    }
+}
+
+impl ColdProducts<u64> for Stored {
+    fn load(&self, subject: &Subject) -> Result<Option<Saved<u64>>, ColdError> {
+        let Some(bytes) = self.0.lock().unwrap().1.get(subject).cloned() else { return Ok(None) };
+        let state = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes);
+        Saved::decode(subject.clone(), &bytes, state).map(Some)
+    }
+
+    fn clear(&mut self) {
+        *self.0.lock().unwrap() = Default::default();
+    }
 }
 
 impl Rig {
@@ -21,7 +55,7 @@ impl Rig {
     }
 
     /// Takes and writes a snapshot.
-    pub(super) fn save(&mut self, cold: &SimCold<u64>) {
+    pub(super) fn save(&mut self, cold: &Stored) {
         let snapshot = self.s.snapshot().expect("something to save");
         cold.write(&snapshot);
         self.s.saved(snapshot.number);
@@ -33,8 +67,8 @@ impl Rig {
 }
 
 /// Three products with one record each, saved, and the key of the last record.
-fn three_saved() -> (Rig, SimCold<u64>, String) {
-    let cold = cold();
+fn three_saved() -> (Rig, Stored, String) {
+    let cold = Stored::default();
     let mut rig = Rig::keeping(cold.clone(), 0);
     for (offset, subject) in (0..).zip(["a", "b"]) {
         rig.other(offset, subject, 1, 5, Some(offset as u64 + 100));
@@ -48,7 +82,7 @@ fn three_saved() -> (Rig, SimCold<u64>, String) {
 
 #[test]
 fn products_leave_memory_when_they_are_saved_and_not_before() {
-    let cold = cold();
+    let cold = Stored::default();
     let mut rig = Rig::keeping(cold.clone(), 1);
     for n in 0..20 {
         rig.other(n, &format!("p{n}"), 1, 5, None);
@@ -95,7 +129,7 @@ fn a_cold_product_is_decided_on_its_saved_state_and_stays_while_it_is_needed() {
 
 #[test]
 fn what_closes_a_product_and_its_commands_are_saved_too() {
-    let cold = cold();
+    let cold = Stored::default();
     let mut rig = Rig::keeping(cold.clone(), 0);
     rig.other(0, "known", 1, 5, Some(77));
     rig.other(1, "closed", 2, 5, None);
@@ -156,7 +190,7 @@ fn a_snapshot_of_another_log_is_thrown_away() {
 }
 
 /// A place that can be told to fail.
-struct Failing(SimCold<u64>, Arc<AtomicBool>);
+struct Failing(Stored, Arc<AtomicBool>);
 
 impl ColdProducts<u64> for Failing {
     fn load(&self, subject: &Subject) -> Result<Option<Saved<u64>>, ColdError> {
@@ -201,7 +235,7 @@ fn a_saved_product_that_cannot_be_read_is_never_taken_for_a_new_one() {
 
 #[test]
 fn large_products_leave_memory_though_they_are_few() {
-    let cold = cold();
+    let cold = Stored::default();
     let one = {
         let mut rig = Rig::keeping(cold.copy(), 1_000);
         rig.other(0, "p0", 1, 5, None);
@@ -225,7 +259,7 @@ fn large_products_leave_memory_though_they_are_few() {
 
 #[test]
 fn a_smaller_memory_forgets_what_a_larger_one_saved() {
-    let cold = cold();
+    let cold = Stored::default();
     let mut rig = Rig::keeping(cold.clone(), 0);
     for n in 0..10 {
         rig.other(n, "p", n as u64 + 1, 5, Some(100 + n as u64));

@@ -1,0 +1,75 @@
+//! A topic as a whole: every record that is there now, and what the rule makes of it.
+
+use std::collections::BTreeMap;
+
+use ledger::{LogRecord, Offset, Partition, RecordKey};
+
+use crate::PartitionReader;
+use crate::feed::{EndOffsets, Error, RangeReader};
+
+/// Reads a topic beside those who follow it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LogReader {
+    pub partitions: i32,
+    pub ranges: RangeReader,
+    pub ends: EndOffsets,
+}
+
+/// What a topic holds.
+#[derive(Clone, Debug, Default)]
+pub struct Audit {
+    /// The end offset of each partition.
+    pub ends: BTreeMap<Partition, Offset>,
+    pub records: u64,
+    pub effective: u64,
+    /// Lost races.
+    pub void: u64,
+    /// Keys that are not keys.
+    pub garbage: u64,
+    /// Versions no correct writer would write.
+    pub violations: u64,
+    /// Products with at least one effective record.
+    pub products: u64,
+}
+
+impl LogReader {
+    /// Shows `each` every record that is there now, partition after partition; where the partitions ended.
+    pub async fn read(
+        &self,
+        mut each: impl FnMut(Partition, LogRecord),
+    ) -> Result<BTreeMap<Partition, Offset>, Error> {
+        let ends = self.ends.of_all(self.partitions).await?;
+        let ends: BTreeMap<Partition, Offset> = (0..).map(Partition).zip(ends).collect();
+        for (&partition, &end) in &ends {
+            self.ranges.each(partition, 0, end, |record| each(partition, record)).await?;
+        }
+        Ok(ends)
+    }
+
+    /// Judges every record that is there now; `each` sees the effective ones.
+    pub async fn audit(
+        &self,
+        mut each: impl FnMut(Partition, &RecordKey, &LogRecord),
+    ) -> Result<Audit, Error> {
+        let mut audit = Audit::default();
+        let mut readers: BTreeMap<Partition, PartitionReader> = BTreeMap::new();
+        let read = self.read(|partition, record| {
+            let reader = || PartitionReader::complete(partition, self.partitions);
+            if let Some(judged) = readers.entry(partition).or_insert_with(reader).judge(&record)
+                && !judged.skips
+            {
+                audit.products += u64::from(judged.key.version == 1);
+                each(partition, &judged.key, &record);
+            }
+        });
+        audit.ends = read.await?;
+        for tally in readers.values_mut().map(PartitionReader::take_tally) {
+            audit.records += tally.records;
+            audit.effective += tally.effective;
+            audit.void += tally.void.values().sum::<u64>();
+            audit.garbage += tally.garbage;
+            audit.violations += tally.violations;
+        }
+        Ok(audit)
+    }
+}
