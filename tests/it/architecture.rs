@@ -285,7 +285,9 @@ fn every_error_code_is_in_the_document_of_a_door() {
     };
     let missing = contract::code::Code::ALL.iter().filter(|code| !has(code));
     report(missing.map(|code| {
-        format!("no document in schemas/openapi has `{code}`: add it to the codes of its door's http/openapi.rs")
+        format!(
+            "no document in schemas/openapi has `{code}`: add it to the codes of its door's http/openapi.rs"
+        )
     }));
 }
 

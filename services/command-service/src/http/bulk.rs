@@ -230,7 +230,12 @@ async fn told(line: u64, named: Named, submitted: Result<Submitted, Problem>, ca
     answer(line, &named, &outcome, caller)
 }
 
-fn answer(line: u64, named: &Named, outcome: &Result<Outcome, Problem>, caller: &Caller) -> Vec<u8> {
+pub(super) fn answer(
+    line: u64,
+    named: &Named,
+    outcome: &Result<Outcome, Problem>,
+    caller: &Caller,
+) -> Vec<u8> {
     let idempotency_key = named.idempotency_key.as_deref();
     let text = match outcome {
         Ok(outcome) => serde_json::to_vec(&BulkAnswer::Success(BulkSuccess {

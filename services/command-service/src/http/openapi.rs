@@ -3,10 +3,13 @@
 
 use std::path::Path;
 
+use contract::Named;
 use contract::code::Code;
 use contract::json::{BulkLine, CommandPayload, expected_version, schemas};
+use domain::ProductId;
 use edge::openapi::{Document, free, hold, of_every_request, parameter, shared, text};
 use serde_json::{Value, json};
+use toolkit::telemetry::TraceContext;
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterIn};
@@ -16,10 +19,11 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, HttpMethod, OpenApi, Ref, RefOr, Required, Schema};
 
 use super::answer::Success;
-use super::bulk::{BulkAnswer, BulkProblem, BulkSuccess, NDJSON};
+use super::bulk::{self, BulkAnswer, BulkProblem, BulkSuccess, NDJSON};
 use super::headers::READ;
 use super::products::{ACTIONS, CREATE};
 use super::tests::{Answer, door_of};
+use crate::door::{Caller, Kind, Outcome};
 use crate::testing::World;
 
 const DESCRIPTION: &str = "Changes products. Every answer that is not a success is a problem (RFC 9457) with a code of docs/errors. \
@@ -205,7 +209,9 @@ fn requires_fields(schema: &RefOr<Schema>) -> bool {
 }
 
 fn done(says: &str) -> ResponseBuilder {
-    let answer = ContentBuilder::new().schema(Some(Ref::from_schema_name(Success::name())));
+    let outcome = outcome();
+    let example = serde_json::to_value(Success::of(&outcome)).ok();
+    let answer = ContentBuilder::new().schema(Some(Ref::from_schema_name(Success::name()))).example(example);
     let response = ResponseBuilder::new().description(says).content("application/json", answer.build());
     let replayed = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["true"]));
     let replayed = HeaderBuilder::new()
@@ -218,6 +224,22 @@ fn done(says: &str) -> ResponseBuilder {
         .header("Idempotency-Replayed", replayed)
 }
 
+/// What the examples are answered with.
+fn outcome() -> Outcome {
+    let Some(Value::String(token)) = schemas::consistency_token().examples.pop() else {
+        panic!("no example")
+    };
+    Outcome {
+        kind: Kind::Accepted,
+        product: ProductId::parse("lamp-1").unwrap(),
+        version: 1,
+        event_id: Some(uuid::Uuid::from_u128(0x0199_d1f3_8a00_8000_a000_0400_0000_0000)),
+        token,
+        replayed: false,
+        creates: true,
+    }
+}
+
 fn upload(document: &mut Document) {
     let example = "{\"command\":\"list_product\",\"product_id\":\"lamp-1\",\"idempotency_key\":\"i-1\"}\n";
     let lines =
@@ -226,7 +248,12 @@ fn upload(document: &mut Document) {
         .description(Some("A command a line, each of this schema. Any number of lines."))
         .content(NDJSON, lines.build())
         .required(Some(Required::True));
-    let answers = ContentBuilder::new().schema(Some(Ref::from_schema_name("BulkAnswer")));
+    let (outcome, caller) = (outcome(), Caller::new(None, TraceContext::new(), None).unwrap());
+    let answered = bulk::answer(1, &Named::default(), &Ok(outcome), &caller);
+    let answered = String::from_utf8(answered).unwrap();
+    let answers = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("BulkAnswer")))
+        .example(Some(answered.into()));
     let answers = ResponseBuilder::new()
         .description("An answer a line, each of this schema, in the order of the lines. A line that is wrong stops no other.")
         .content(NDJSON, answers.build())

@@ -6,15 +6,23 @@ use std::path::Path;
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use contract::code::Code;
-use contract::json::{EventData, schemas};
+use contract::json::{EventData, ProductView, schemas};
+use domain::Product;
 use edge::openapi::{Document, free, hold, number, of_every_request, parameter, shared, text};
-use read_models::search::{MAX_PRICE, MAX_TEXT_BYTES};
-use serde_json::Value;
+use jiff::Timestamp;
+use read_models::history::HistoryEntry;
+use read_models::products::CategoryItem;
+use read_models::search::{
+    Bucket, FacetCounts, Hit, MAX_PRICE, MAX_TEXT_BYTES, Matched, SearchResponse, Suggestion,
+};
+use read_models::{Page, ProductId, StoredProduct, Version};
+use serde_json::{Value, json};
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{ContentBuilder, HttpMethod, OpenApi, Ref, RefOr, Required, Schema};
+use uuid::Uuid;
 
 use super::search::SORTS;
 use super::tests::{EVERY_QUESTION, ask, get};
@@ -22,6 +30,7 @@ use super::views::{BatchView, CategoryView, HistoryView, SearchView, StoredView,
 use crate::ask::limits::{
     MAX_FACET_SIZE, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_SUGGESTIONS, MAX_VALUES, MAX_VERSION,
 };
+use crate::ask::{Batch, Found};
 
 const DESCRIPTION: &str = "Answers questions about products. Every answer that is not a success is a problem (RFC 9457) with a \
     code of docs/errors. A blank value is no value, of every parameter; one that nobody asked for is an error. `HEAD` is \
@@ -54,7 +63,7 @@ fn query(name: &str, says: &str, schema: impl Into<RefOr<Schema>>) -> Parameter 
 }
 
 /// One that must be there, with an example.
-fn required(parameter: Parameter, example: &str) -> Parameter {
+fn required(parameter: Parameter, example: impl Into<Value>) -> Parameter {
     ParameterBuilder::from(parameter).required(Required::True).example(Some(example.into())).build()
 }
 
@@ -84,9 +93,19 @@ fn pages() -> [Parameter; 2] {
     ]
 }
 
-/// The questions: path, id, summary, parameters, the answer's type, and which codes of [`SOME`] it has.
-fn questions()
--> Vec<(&'static str, &'static str, &'static str, Vec<Parameter>, &'static str, &'static [Code])> {
+/// One question.
+struct Question {
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    parameters: Vec<Parameter>,
+    /// The schema of what it is answered with.
+    answer: &'static str,
+    /// Which of [`SOME`] it has.
+    codes: &'static [Code],
+}
+
+fn questions() -> [Question; 6] {
     let ids = several("ids", "Which products; each counts once.", schemas::product_id(), MAX_IDS, true);
     let orders = schemas::one_of(["asc", "desc"], "The oldest event first, or the newest.");
     let version = number(1, MAX_VERSION, 2);
@@ -96,62 +115,67 @@ fn questions()
         .examples(["2026-11-24T12:00:00Z"]);
     let typed = || free(MAX_TEXT_BYTES, "angstrom lamps").pattern(Some("\\S"));
     let category = || query("category", "The category.", schemas::category());
-    vec![
-        (
-            "/v1/products/{product_id}",
-            "getProduct",
-            "A product as it is, or as it was",
-            vec![
+    [
+        Question {
+            path: "/v1/products/{product_id}",
+            id: "getProduct",
+            summary: "A product as it is, or as it was",
+            parameters: vec![
                 query("version", "As the event of this version left it. Not with `as_of`.", version),
                 query("as_of", "As the last event appended at or before this time left it.", time),
             ],
-            "StoredProduct",
-            &[Code::ProductNotFound, Code::ProductGone, Code::VersionConflict, Code::ReadModelIncomplete],
-        ),
-        (
-            "/v1/products:batchGet",
-            "batchGetProducts",
-            "Several products, in the order asked for",
-            vec![required(ids, "lamp-1,lamp-2")],
-            "Products",
-            &[],
-        ),
-        (
-            "/v1/products",
-            "listProducts",
-            "The products of a category alone, page by page",
-            [required(category(), "Home & Garden/Lamps")]
+            answer: "StoredProduct",
+            codes: &[
+                Code::ProductNotFound,
+                Code::ProductGone,
+                Code::VersionConflict,
+                Code::ReadModelIncomplete,
+            ],
+        },
+        Question {
+            path: "/v1/products:batchGet",
+            id: "batchGetProducts",
+            summary: "Several products, in the order asked for",
+            parameters: vec![required(ids, vec!["lamp-1", "lamp-2"])],
+            answer: "Products",
+            codes: &[],
+        },
+        Question {
+            path: "/v1/products",
+            id: "listProducts",
+            summary: "The products of a category alone, page by page",
+            parameters: [required(category(), "Home & Garden/Lamps")]
                 .into_iter()
                 .chain([statuses("Any of these; left out: all but deleted ones, which no list has.")])
                 .chain(pages())
                 .collect(),
-            "Category",
-            &[Code::BadPageToken],
-        ),
-        (
-            "/v1/products/{product_id}/history",
-            "getHistory",
-            "Everything that happened to a product, page by page",
-            [query("order", "The newest first, unless it is said.", orders)]
+            answer: "Category",
+            codes: &[Code::BadPageToken, Code::ReadModelIncomplete],
+        },
+        Question {
+            path: "/v1/products/{product_id}/history",
+            id: "getHistory",
+            summary: "Everything that happened to a product, page by page",
+            parameters: [query("order", "The newest first, unless it is said.", orders)]
                 .into_iter()
                 .chain(pages())
                 .collect(),
-            "History",
-            &[Code::ProductNotFound, Code::BadPageToken, Code::ReadModelIncomplete],
-        ),
-        (
-            "/v1/search",
-            "search",
-            "Full text with filters and facets",
-            searching(typed(), category()),
-            "SearchResults",
-            &[Code::BadPageToken],
-        ),
-        (
-            "/v1/suggest",
-            "suggest",
-            "Completions of what someone is typing",
-            vec![
+            answer: "History",
+            codes: &[Code::ProductNotFound, Code::BadPageToken, Code::ReadModelIncomplete],
+        },
+        Question {
+            path: "/v1/search",
+            id: "search",
+            summary: "Full text with filters and facets",
+            parameters: searching(typed(), category()),
+            answer: "SearchResults",
+            codes: &[Code::BadPageToken, Code::ReadModelIncomplete],
+        },
+        Question {
+            path: "/v1/suggest",
+            id: "suggest",
+            summary: "Completions of what someone is typing",
+            parameters: vec![
                 required(query("q", "The beginning of a name or a SKU.", typed()), "angstr"),
                 statuses("Any of these; left out: what is listed."),
                 query(
@@ -160,9 +184,9 @@ fn questions()
                     number(0, u64::from(u32::MAX), 5),
                 ),
             ],
-            "Suggestions",
-            &[],
-        ),
+            answer: "Suggestions",
+            codes: &[],
+        },
     ]
 }
 
@@ -241,7 +265,7 @@ fn document() -> OpenApi {
     document.add::<SearchView<'_>>();
     document.add::<SuggestionsView<'_>>();
     document.add::<EventData>();
-    for (path, id, summary, own, answer, codes) in questions() {
+    for Question { path, id, summary, parameters: own, answer, codes } in questions() {
         let mut operation = OperationBuilder::new().operation_id(Some(id)).summary(Some(summary));
         if path.contains("{product_id}") {
             let id = parameter(ParameterIn::Path, "product_id", "The product.", schemas::product_id());
@@ -268,11 +292,87 @@ fn document() -> OpenApi {
     document.build("Folio: query gateway", DESCRIPTION)
 }
 
+/// What the examples of questions are answered with.
+fn example(answer: &str) -> Value {
+    let (event_id, updated_at) =
+        (Uuid::from_u128(0x0199_d1f3_8a00_8000_a000_0400_0000_0000), Timestamp::UNIX_EPOCH);
+    let view: ProductView = serde_json::from_value(json!({
+        "product_id": "lamp-1", "sku": "LAMP 01/b", "name": "\u{c5}ngstr\u{f6}m desk lamp", "description": "",
+        "category": "Home & Garden/Lamps", "brand": "Lumi\u{e8}re",
+        "price": {"minor_units": 24900, "currency": "EUR"}, "attributes": {"Farbe": "wei\u{df}"}, "tags": ["LED"],
+        "status": "listed", "version": 1,
+    }))
+    .unwrap();
+    let stored = StoredProduct { product: Product::from(view), event_id, updated_at };
+    let Product { id, sku, name, brand, category, price, status, version, .. } = stored.product.clone();
+    let shown = match answer {
+        "StoredProduct" => serde_json::to_value(StoredView::from(&stored)),
+        "Products" => serde_json::to_value(BatchView::from(Batch {
+            found: vec![Found::Here(Box::new(stored)), Found::Missing(ProductId::parse("lamp-2").unwrap())],
+            remaining: Vec::new(),
+        })),
+        "Category" => {
+            let item = CategoryItem {
+                product_id: id,
+                sku,
+                name,
+                brand,
+                price,
+                status,
+                version,
+                event_id,
+                updated_at,
+            };
+            serde_json::to_value(CategoryView::from(&Page { items: vec![item], next: None }))
+        }
+        "History" => {
+            let entry = HistoryEntry {
+                version: Version(2),
+                event_id,
+                event_type: "PriceChanged".to_owned(),
+                event: json!({"price": {"minor_units": 19900, "currency": "EUR"}}),
+                actor: Some("ada".to_owned()),
+                command_id: None,
+                correlation_id: Some("checkout-4711".to_owned()),
+                partition: 5,
+                offset: 41,
+                appended_at: updated_at,
+                occurred_at: None,
+            };
+            serde_json::to_value(HistoryView::new(&id, &Page { items: vec![entry], next: None }))
+        }
+        "SearchResults" => {
+            let bucket = Bucket { value: brand.to_string(), count: 1, from: None, to: None };
+            let facet = "brand".to_owned();
+            serde_json::to_value(SearchView::from(&SearchResponse {
+                hits: vec![Hit { found: stored, score: Some(1.5) }],
+                total: 1,
+                matched: Matched::Exact,
+                facets: vec![FacetCounts {
+                    facet,
+                    buckets: vec![bucket],
+                    other_values: Some(0),
+                    other_count: 0,
+                }],
+                next: None,
+            }))
+        }
+        "Suggestions" => {
+            let (sku, name) = (sku.to_string(), name.to_string());
+            let suggestion = Suggestion { product_id: id, sku, name, category, status };
+            serde_json::to_value(SuggestionsView::from(&vec![suggestion]))
+        }
+        _ => panic!("say here what {answer} looks like"),
+    };
+    shown.unwrap()
+}
+
 fn found(answer: &str, has_tag: bool, is_page: bool) -> ResponseBuilder {
     let header = |says: &str, example: &str| {
         HeaderBuilder::new().schema(Some(free(4_096, example))).description(Some(says)).build()
     };
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(answer)));
+    let content =
+        ContentBuilder::new().schema(Some(Ref::from_schema_name(answer))).example(Some(example(answer)));
     let mut response = ResponseBuilder::new()
         .description("What was asked for.")
         .content("application/json", content.build())
@@ -330,11 +430,11 @@ async fn every_question_takes_its_examples_and_answers_as_documented() {
         let examples: Vec<String> = parameters_of(&document, operation)
             .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
             .map(|parameter| {
-                format!(
-                    "{}={}",
-                    parameter["name"].as_str().unwrap(),
-                    parameter["example"].as_str().unwrap().replace([' ', '&'], "+")
-                )
+                let example = match &parameter["example"] {
+                    Value::Array(all) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+                    one => one.as_str().unwrap().replace(' ', "+").replace('&', "%26"),
+                };
+                format!("{}={example}", parameter["name"].as_str().unwrap())
             })
             .collect();
         let uri = format!("{}?{}", path.replace("{product_id}", "lamp-1"), examples.join("&"));
