@@ -1,8 +1,11 @@
 # Targets are short: the logic lives in the CLI (services/cli) and in the tests.
 .DEFAULT_GOAL := help
-.PHONY: api-check mutations help build demo up down status test lint fmt sim chaos bench
+.PHONY: api-check mutations help build demo up down status test lint advisories fmt sim chaos bench
 # `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
 PROFILE ?= dev
+# Not part of the toolchain: built once, in this version.
+DENY_VERSION := 0.20.2
+DENY := .folio/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 FOLIO := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio
 
 help: ## list the targets
@@ -45,10 +48,17 @@ bench: ## the write side against bare librdkafka, on a Kafka of its own; ONLY=an
 	cargo build --release --workspace --bins --locked
 	target/release/folio-bench $(if $(ONLY),--only $(ONLY)) $(if $(PAIRS),--pairs $(PAIRS))
 
-lint: ## formatting, clippy and docs, all warnings are errors
+lint: $(DENY) ## formatting, clippy, docs, and what dependencies may be (deny.toml); all warnings are errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	$(DENY) --locked check bans licenses sources
+
+advisories: $(DENY) ## are there known weaknesses in dependencies? Asks the RustSec database on GitHub, so no other target needs it
+	$(DENY) --locked check advisories
+
+$(DENY):
+	cargo install --locked cargo-deny --version $(DENY_VERSION) --root $(abspath $(@D)/..)
 
 fmt: ## format everything
 	cargo fmt --all

@@ -11,6 +11,7 @@ use anyhow::{Context as _, ensure};
 use apache_avro::types::Value as Avro;
 use serde_json::Value;
 use testkit::scenario::live;
+use testkit::tools::require;
 use testkit::{Client, System};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,17 +170,15 @@ async fn audited(system: &System) -> anyhow::Result<(BTreeSet<(i64, i64)>, u64)>
     Ok((effective, void))
 }
 
-/// The same by `deploy/sample/consumer.py`, which is shown what kcat writes, byte for byte.
+/// The same by `examples/consumer.py`, which is shown what kcat writes, byte for byte.
 fn consumed(lines: Vec<u8>) -> anyhow::Result<BTreeSet<(i64, i64)>> {
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/sample/consumer.py");
+    require(&["python3"])?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/consumer.py");
     let mut consumer = Command::new("python3")
         .args([script, "-", "6"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .spawn()
-        .context(
-            "this test runs the consumer of docs/topic.md: install Python 3 (`apt-get install python3`)",
-        )?;
+        .spawn()?;
     let mut input = consumer.stdin.take().context("its input")?;
     let writing = std::thread::spawn(move || input.write_all(&lines));
     let out = consumer.wait_with_output()?;
@@ -201,7 +200,7 @@ async fn produce(system: &System, keys: &[&str]) -> anyhow::Result<()> {
     let lines: Vec<String> = keys.iter().map(|key| format!("{key}|{{}}\n")).collect();
     let lines = lines.concat();
     tokio::task::spawn_blocking(move || {
-        install()?;
+        require(&["kcat"])?;
         let mut kcat = Command::new("kcat")
             .args(["-b", &servers, "-P", "-t", &topic, "-p", "1", "-K", "|"])
             .stdin(Stdio::piped())
@@ -227,30 +226,13 @@ fn records_of(lines: &[u8]) -> anyhow::Result<Vec<Value>> {
 async fn kcat_lines(system: &System) -> anyhow::Result<Vec<u8>> {
     let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());
     tokio::task::spawn_blocking(move || {
-        install()?;
+        require(&["kcat"])?;
         let out =
             Command::new("kcat").args(["-b", &servers, "-C", "-t", &topic, "-e", "-q", "-J"]).output()?;
         ensure!(out.status.success(), "kcat: {}", String::from_utf8_lossy(&out.stderr));
         Ok(out.stdout)
     })
     .await?
-}
-
-/// Fetches Debian's kcat where it is not there.
-fn install() -> anyhow::Result<()> {
-    if Command::new("kcat").arg("-V").output().is_ok() {
-        return Ok(());
-    }
-    let script = "apt-get update -qq && apt-get install -y -qq kcat";
-    let sudo = Command::new("id").arg("-u").output().is_ok_and(|it| it.stdout != b"0\n");
-    let shell = if sudo { vec!["sudo", "-n", "sh", "-c", script] } else { vec!["sh", "-c", script] };
-    let out = Command::new(shell[0]).args(&shell[1..]).output()?;
-    ensure!(
-        out.status.success(),
-        "this test reads the topic with kcat; install it (`apt-get install kcat`): {}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    Ok(())
 }
 
 fn headers_of(record: &Value) -> BTreeMap<String, String> {

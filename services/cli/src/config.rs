@@ -4,10 +4,10 @@ use adapter_cql::CqlConfig;
 use adapter_kafka::KafkaConfig;
 use adapter_registry::RegistryConfig;
 use adapter_search::SearchConfig;
+use local_servers::Addresses;
 use serde::{Deserialize, Serialize};
 use toolkit::config::TelemetryConfig;
 
-use crate::local::Addresses;
 use crate::system::Names;
 
 /// The tool's name in configuration errors.
@@ -40,7 +40,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The configuration for servers started by [`crate::local`], with one replica of everything.
+    /// The configuration for servers started by [`local_servers`], with one replica of everything.
     pub fn local(addresses: &Addresses, names: &Names) -> Self {
         Self::default().at(addresses, names)
     }

@@ -4,6 +4,8 @@
 //! ([`code`]), the consistency token and the identities made of an idempotency key. It promises that both ways agree:
 //! what one function writes its counterpart reads back unchanged, and input from outside gives a value or an error that
 //! names every fault, never a panic.
+//!
+//! Start at [`AddressedCommand`], what every door reads, and at [`avro`], what is kept for ever.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod avro;

@@ -3,6 +3,8 @@
 //! It is pure: no clock, no randomness, no I/O. [`decide`] turns a state and a command into a [`Decision`];
 //! [`evolve`] folds an [`Event`] into the next state. The same inputs give the same outputs, for ever.
 //! A value that exists is valid: every type here parses its input, and no other way leads in.
+//!
+//! Start at [`Command`], what can be asked, and [`Event`], what can have happened.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod product;
@@ -16,5 +18,5 @@ pub use product::{
 };
 pub use values::{
     AttributeName, AttributeValue, Attributes, Brand, CategoryPath, Currency, Description, InitialStatus,
-    Money, Name, ProductId, Reason, Sku, Status, Tag, Tags, ValueError, Version,
+    Money, Name, ProductId, Reason, Sku, Status, Tag, Tags, ValueError, Version, clean_line, clean_lines,
 };

@@ -2,6 +2,8 @@
 //!
 //! Promises: connections, bodies and calls in flight are bounded, and a client that stalls is turned away in bounded time;
 //! one shape of error for both protocols; the ops port serves health and metrics while the doors are full.
+//!
+//! Start at [`problem`], what a client is told when something goes wrong, and [`connections`], how a door is served.
 
 pub mod bodies;
 pub mod calls;

@@ -7,6 +7,8 @@
 //! Promises: at-least-once delivery has exactly-once effect; what a store acknowledged and lost is written again by itself; a partition that waits or has stopped delays no other; a void
 //! record stops nothing, an effective one that cannot be applied stops its partition and says so; told to stop, it finishes
 //! its batches, commits, and leaves the group.
+//!
+//! Start at [`run`], which is the whole process for a [`Config`].
 
 mod application;
 mod config;

@@ -2,6 +2,8 @@
 //!
 //! Promises: nothing in here can write; a read with a consistency token sees the write it names or says how far the read
 //! model is; a store that is away costs only the questions that need it, and those are answered in bounded time.
+//!
+//! Start at [`Application`], which builds all of it from a [`Config`], and follow a question from `http/` over `ask/`.
 
 mod ask;
 mod config;

@@ -5,6 +5,8 @@
 //! that make at-least-once delivery have exactly-once effect.
 //!
 //! Promises: rows depend on the effective events only, never on clocks, batch boundaries, restarts or redelivery.
+//!
+//! Start at `products/`; CONTRIBUTING.md walks through a new one.
 
 mod cql_time;
 pub mod error;

@@ -1,6 +1,8 @@
 //! Tools without a domain and without a driver: what every service of an event-sourced system needs.
 //!
 //! Promises: nothing here blocks an async worker, no queue is unbounded, and every error says what was tried on what.
+//!
+//! Start at [`config`] and [`lifecycle`]: what a `main` calls first and last.
 
 pub mod config;
 pub mod lifecycle;

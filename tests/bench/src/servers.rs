@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
-use cli::local::{Addresses, Installation, Kind, Running, Watchdog, project_root};
+use local_servers::{Addresses, Installation, Kind, Running, Watchdog, project_root};
 
 const READY: Duration = Duration::from_mins(3);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use cli::local::Running;
+use local_servers::Running;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use testkit::kafka_proxy::{ApiKey, Attack, Whose};

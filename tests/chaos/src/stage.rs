@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use cli::local::free_port;
+use local_servers::free_port;
 use testkit::history::{Catalog, Load, Recorded, Writer};
 use testkit::kafka_proxy::{KafkaProxies, Route};
 use testkit::servers::{Kind as Server, PrivateKafka, PrivateServer, servers};

@@ -16,7 +16,7 @@ pub(super) fn read(file: &Path) -> String {
 /// Every Rust source of the crates, relative to the root. Not by `git ls-files`: an unpacked archive is held too.
 pub(super) fn rust_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![root().join("services"), root().join("tests")];
+    let mut folders = ["deploy", "services", "tests"].map(|folder| root().join(folder)).to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("folders of sources can be listed").flatten() {
             let path = entry.path();

@@ -10,6 +10,8 @@
 //!
 //! The window is the log format's own 100,000 offsets. The log may jump by a whole window, as if other products had
 //! filled it, so both sides of the edge are reached. All products share one partition: partitions never meet.
+//!
+//! Start with `cargo test -p folio-model -- --nocapture`; `scene.rs` says what is played.
 
 mod check;
 mod model;

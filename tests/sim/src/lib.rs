@@ -3,6 +3,8 @@
 //!
 //! What the design promises is checked after every step against a model that shares no code with the ledger (`truth`).
 //! `Weakening` breaks one rule of the design, to show that the checks would find it.
+//!
+//! Start with `make sim SEED=7`, which shows a whole history, and at [`run`].
 
 mod catalog;
 mod counts;

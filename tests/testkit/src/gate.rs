@@ -20,7 +20,7 @@ impl Gate {
     /// # Errors
     /// If there is no free port.
     pub async fn to(target: &str, is_open: bool) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", cli::local::free_port()?)).await?;
+        let listener = TcpListener::bind(("127.0.0.1", local_servers::free_port()?)).await?;
         let address = listener.local_addr()?;
         let (open, state) = watch::channel(is_open);
         tokio::spawn(forward(listener, target.to_owned(), state));

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
-pub use cli::local::Kind;
-use cli::local::{Door, Installation, KafkaCluster, Running, Stack, Watchdog, project_root};
+pub use local_servers::Kind;
+use local_servers::{Door, Installation, KafkaCluster, Running, Stack, Watchdog, project_root};
 
 use crate::kafka_proxy::Route;
 
@@ -151,12 +151,15 @@ impl PrivateKafka {
 
 impl Drop for PrivateKafka {
     fn drop(&mut self) {
-        // The watchdog catches what this misses.
-        let removed =
-            self.kill().and_then(|()| std::fs::remove_dir_all(&self.dir).context("removing a test's Kafka"));
-        if let Err(error) = removed {
-            tracing::warn!("cleaning up after a test: {error:#}");
-        }
+        remove(self.kill(), &self.dir);
+    }
+}
+
+/// Removes the folder of a test's server that was killed. The watchdog catches what this misses.
+fn remove(killed: anyhow::Result<()>, dir: &Path) {
+    let removed = killed.and_then(|()| std::fs::remove_dir_all(dir).context("removing a test's server"));
+    if let Err(error) = removed {
+        tracing::warn!("cleaning up after a test: {error:#}");
     }
 }
 
@@ -212,13 +215,7 @@ impl PrivateServer {
 
 impl Drop for PrivateServer {
     fn drop(&mut self) {
-        let dir = self.running.dir().to_owned();
-        // The watchdog catches what this misses.
-        let removed =
-            self.kill().and_then(|()| std::fs::remove_dir_all(dir).context("removing a test's server"));
-        if let Err(error) = removed {
-            tracing::warn!("cleaning up after a test: {error:#}");
-        }
+        remove(self.kill(), self.running.dir());
     }
 }
 

@@ -8,8 +8,8 @@ use adapter_kafka::{Profile, Topics};
 use anyhow::Context;
 use cli::commands::{schemas, stores, topics};
 use cli::config::Config;
-use cli::local::Addresses;
 use cli::system::{Listens, Names, Plan, Planner, Service};
+use local_servers::Addresses;
 
 use crate::servers::{servers, test_prefix};
 

@@ -2,6 +2,8 @@
 //!
 //! Promises: every call is bounded in time; reads and writes are `LOCAL_QUORUM`; what is prepared here is idempotent, so the
 //! driver and [`Cql::write_all`] may repeat it; an error says which statement was tried.
+//!
+//! Start at [`Cql::connect`].
 
 mod config;
 mod error;

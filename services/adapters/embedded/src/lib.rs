@@ -3,6 +3,8 @@
 //! Promises: what one [`Store::write`] brings is there as a whole or not at all, also after `kill -9`; a directory serves
 //! one process at a time; a store that cannot be read, or that was made for something else, is thrown away with its
 //! reason, and nothing else in the file system ever is; nothing here panics on damaged files.
+//!
+//! Start at [`Store::open`].
 
 mod error;
 

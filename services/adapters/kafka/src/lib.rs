@@ -2,6 +2,8 @@
 //!
 //! Promises: whatever of librdkafka blocks, blocks a thread of its own here, never a caller and never a tokio worker;
 //! progress is the consumer's position, never "last offset plus one"; and no offset is ever chosen silently.
+//!
+//! Start at [`KafkaEventLog`] for a writer, [`Group`] for a projector, [`Topics`] for `deploy/topics.yaml`.
 
 mod admin;
 #[cfg(feature = "bare")]

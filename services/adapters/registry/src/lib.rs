@@ -1,6 +1,8 @@
 //! The schema registry: a server ([`HttpRegistry`]), or schemas in this process ([`LocalRegistry`]), for readers alike.
 //!
 //! Promises: an error says whether trying again can help; a schema that is not registered yet may come.
+//!
+//! Start at [`Registry::new`].
 
 mod config;
 mod error;

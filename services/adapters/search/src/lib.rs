@@ -2,6 +2,8 @@
 //!
 //! Promises: every request is bounded in time; plain JSON that Elasticsearch 7.17 to 9 and `OpenSearch` understand; a document
 //! never gets older (`version_type=external`); an answer that is not whole is an error.
+//!
+//! Start at [`Search::connect`].
 
 mod bounded;
 mod bulk;

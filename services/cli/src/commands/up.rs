@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use adapter_kafka::Profile;
 use anyhow::{Context, bail};
+use local_servers::{Addresses, Stack, down_servers, up_servers};
 use serde::{Deserialize, Serialize};
 
 use super::{schemas, stores, topics};
 use crate::config::Config;
-use crate::local::{self, Addresses, Stack};
 use crate::say::say;
 use crate::system::{Listens, Names, Plan, Planner, Service};
 
@@ -54,7 +54,7 @@ pub async fn up(dir: &Path) -> anyhow::Result<System> {
     refuse_strangers(dir)?;
     let known = load(dir)?;
     let servers = servers_dir(dir);
-    let stack: Stack = tokio::task::spawn_blocking(move || local::up_servers(&servers)).await??;
+    let stack: Stack = tokio::task::spawn_blocking(move || up_servers(&servers)).await??;
     let mut system = match known {
         Some(system) if system.addresses == stack.addresses => system,
         _ => plan(&stack.addresses, dir)?,
@@ -100,7 +100,7 @@ pub async fn down(dir: &Path) -> anyhow::Result<()> {
         }
     }
     let servers = servers_dir(dir);
-    tokio::task::spawn_blocking(move || local::down_servers(&servers)).await??;
+    tokio::task::spawn_blocking(move || down_servers(&servers)).await??;
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", dir.display()))

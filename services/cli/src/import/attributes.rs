@@ -1,8 +1,8 @@
 //! The attributes of a row: from columns of their own, or from pairs of columns with name and value.
 
+use domain::clean_line;
 use serde_json::{Map as Json, Value as JsonValue};
 
-use super::clean;
 use super::map::{Attribute, PairAttribute};
 use super::problem::{Problem, quoted};
 use super::reading::{Reading, plain};
@@ -40,10 +40,8 @@ impl Reading<'_> {
 
     fn attribute(&mut self, attributes: &mut Json<String, JsonValue>, name: &str, value: &str, column: &str) {
         let value = value.split(ITEMS).collect::<Vec<_>>().join(", ");
-        let (name, value) = (
-            self.cleaned("attributes", name, clean::one_line),
-            self.cleaned("attributes", &value, clean::one_line),
-        );
+        let (name, value) =
+            (self.cleaned("attributes", name, clean_line), self.cleaned("attributes", &value, clean_line));
         if value.is_empty() || Self::is_blank(self.map, &value) || attributes.contains_key(&name) {
             return;
         }

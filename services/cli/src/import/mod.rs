@@ -2,7 +2,6 @@
 
 mod attributes;
 mod catalog;
-mod clean;
 pub mod diamonds;
 mod html;
 mod ids;

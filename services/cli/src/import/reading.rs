@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use contract::AddressedCommand;
-use domain::Currency;
+use domain::{Currency, clean_line, clean_lines};
 use serde_json::{Map as Json, Value as JsonValue, json};
 
-use super::clean::{self, Cleaned};
 use super::html;
 use super::ids;
 use super::map::{Field, Map, OneOrMany, Unit};
@@ -15,6 +14,9 @@ use super::problem::{Problem, quoted};
 use super::product::{Notes, Wishes, addressed, kind_of};
 use super::row::{ITEMS, Row, folded};
 use super::template::{Template, Value};
+
+/// Makes a text one that the catalog takes, and says how many characters that changed.
+type Clean = fn(&str) -> (String, usize);
 
 /// A row that is being read.
 pub(super) struct Reading<'a> {
@@ -80,7 +82,7 @@ impl Reading<'_> {
     }
 
     /// The text of a field, cleaned, or its default.
-    fn text(&mut self, name: &'static str, field: &Field, clean: fn(&str) -> Cleaned) -> Option<String> {
+    fn text(&mut self, name: &'static str, field: &Field, clean: Clean) -> Option<String> {
         let value = self.first(&field.from);
         let column = value.as_ref().map_or_else(|| wanted(field), |value| value.column.clone());
         self.columns.insert(format!("/{name}"), column);
@@ -98,8 +100,8 @@ impl Reading<'_> {
         Some(default)
     }
 
-    pub(super) fn cleaned(&mut self, name: &'static str, text: &str, clean: fn(&str) -> Cleaned) -> String {
-        let Cleaned { text, changes } = clean(text);
+    pub(super) fn cleaned(&mut self, name: &'static str, text: &str, clean: Clean) -> String {
+        let (text, changes) = clean(text);
         if changes > 0 {
             *self.notes.cleaned.entry(name).or_default() += 1;
         }
@@ -109,9 +111,9 @@ impl Reading<'_> {
     pub(super) fn payload(&mut self, id: Option<&str>, parent: Option<&Row>, wishes: &Wishes) -> JsonValue {
         let map = self.map;
         let mut payload = Json::new();
-        let sku = self.text("sku", &map.sku, clean::one_line).or_else(|| id.map(str::to_owned));
-        let name = self.text("name", &map.name, clean::one_line);
-        let brand = self.text("brand", &map.brand, clean::one_line);
+        let sku = self.text("sku", &map.sku, clean_line).or_else(|| id.map(str::to_owned));
+        let name = self.text("name", &map.name, clean_line);
+        let brand = self.text("brand", &map.brand, clean_line);
         let category = self.category();
         for (field, text) in [("sku", sku), ("name", name), ("category", category), ("brand", brand)] {
             match text {
@@ -119,7 +121,7 @@ impl Reading<'_> {
                 None => self.blank(&format!("/{field}"), field),
             }
         }
-        if let Some(text) = self.text("description", &map.description, clean::lines) {
+        if let Some(text) = self.text("description", &map.description, clean_lines) {
             payload.insert("description".to_owned(), text.into());
         }
         if let Some(price) = self.price(wishes) {
@@ -168,7 +170,7 @@ impl Reading<'_> {
 
     /// A level of a category: `/` divides levels in the catalog, and cannot stand in one.
     fn level(&mut self, level: &str) -> String {
-        let level = self.cleaned("category", level, clean::one_line);
+        let level = self.cleaned("category", level, clean_line);
         if self.map.category.levels.trim() != "/" && level.contains('/') {
             *self.notes.cleaned.entry("category").or_default() += 1;
             return level.replace('/', "-");
@@ -252,7 +254,7 @@ impl Reading<'_> {
         for value in values {
             self.columns.insert("/tags".to_owned(), value.column.clone());
             for tag in items(&value.text, Some(&rule.separator)) {
-                let tag = self.cleaned("tags", &plain(&tag, rule.html), clean::one_line);
+                let tag = self.cleaned("tags", &plain(&tag, rule.html), clean_line);
                 if !tag.is_empty() && !tags.contains(&tag) {
                     tags.push(tag);
                 }

@@ -4,11 +4,10 @@ mod service;
 
 use std::path::{Path, PathBuf};
 
+use local_servers::{Addresses, free_port};
 use serde::{Deserialize, Serialize};
 
 pub use service::{Plan, Service, binaries};
-
-use crate::local::{Addresses, free_port};
 
 /// The names that keep one catalog apart from another on the same servers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,17 +1,15 @@
 //! One service of Folio as a process of its own: started with an environment, watched until ready, stopped by its pid.
 //! Promises never to signal a process it did not start: the command line of the pid must still be ours.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use local_servers::detached::{self, Stat, command_line, last_words, reap};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
-
-use crate::processes::{Stat, command_line};
 
 /// What to start: the binary beside our own, its arguments and its environment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,27 +42,14 @@ impl Plan {
     /// # Errors
     /// If the log file cannot be made or the binary cannot be started (is it built?).
     pub fn start(self) -> anyhow::Result<Service> {
-        use std::os::unix::process::CommandExt as _;
         std::fs::create_dir_all(&self.dir).with_context(|| format!("making {}", self.dir.display()))?;
-        let log = File::options().create(true).append(true).open(self.log_path())?;
-        let child = Command::new(&self.binary)
-            .args(&self.arguments)
-            .envs(self.environment.iter().cloned())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("starting {} (is it built?)", self.binary.display()))?;
+        let mut command = Command::new(&self.binary);
+        command.args(&self.arguments).envs(self.environment.iter().cloned());
+        let child = detached::start(&mut command, &self.log_path())?;
         let pid = i32::try_from(child.id()).context("a pid that fits")?;
         reap(child);
         Ok(Service { plan: self, pid })
     }
-}
-
-/// Waits for the child on a thread, so that a service that ended is gone from the process table at once.
-fn reap(mut child: std::process::Child) {
-    std::thread::spawn(move || child.wait());
 }
 
 impl Service {
@@ -134,11 +119,7 @@ impl Service {
     }
 
     fn last_words(&self) -> String {
-        let path = self.plan.log_path();
-        let log = std::fs::read_to_string(&path).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        let last = &lines[lines.len().saturating_sub(20)..];
-        format!("{} ends with:\n{}", path.display(), last.join("\n"))
+        last_words(&self.plan.log_path())
     }
 }
 

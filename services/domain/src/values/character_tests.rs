@@ -268,3 +268,38 @@ fn lengths_are_those_of_the_text_as_it_is_kept() {
     // One that composition takes apart.
     assert!(Tag::parse(&"\u{958}".repeat(64)).unwrap_err().problem.contains("but has 128"));
 }
+
+#[test]
+fn what_is_cleaned_loses_only_what_is_refused() {
+    for (text, expected, changes) in [
+        ("\u{feff}Tee", "Tee", 0),
+        ("T\u{200b}ee", "Tee", 1),
+        ("two\nlines", "two lines", 1),
+        ("two\r\nlines", "two lines", 2),
+        ("a\u{202e}b\u{202c}", "ab", 1),
+        ("a\u{2028}b", "a b", 1),
+        ("Crème  Brûlée", "Crème  Brûlée", 0),
+        ("Kaffee\u{ad}maschine", "Kaffeemaschine", 1),
+        ("a\u{34f}b\u{3164}", "ab", 2),
+        ("\u{ad} \u{115f}", "", 2),
+        ("100\u{a0}% \u{2009}wool\u{3000}x", "100 %  wool x", 3),
+        ("family 👨\u{200d}👩\u{200d}👧", "family 👨\u{200d}👩\u{200d}👧", 0),
+        ("می\u{200c}خواهم", "می\u{200c}خواهم", 0),
+        ("Donau\u{ad}dampf\u{fffc}", "Donaudampf", 1),
+        ("a\u{200e}b", "ab", 1),
+        ("שלום \u{200e}iPhone", "שלום \u{200e}iPhone", 0),
+        ("ไทย\u{200b}ไทย", "ไทย\u{200b}ไทย", 0),
+    ] {
+        assert_eq!(characters::clean_line(text), (expected.to_owned(), changes), "{text:?}");
+    }
+    assert_eq!(characters::clean_lines(" a\n\tb\u{0}c\u{ad}d ").0, "a\n\tb c\u{ad}d");
+    assert_eq!(characters::clean_lines("soft\u{ad}ly 5\u{a0}cm").0, "soft\u{ad}ly 5\u{a0}cm");
+    for (what, text) in GOOD {
+        assert_eq!(characters::clean_line(text).0, text.replace('\u{3000}', " "), "{what}");
+    }
+    // However it was spoilt, what is left is taken.
+    for (what, text, _) in BAD {
+        let cleaned = characters::clean_line(text).0;
+        assert!(characters::check(&cleaned, false).is_ok(), "{what}: {cleaned:?}");
+    }
+}

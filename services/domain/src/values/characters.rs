@@ -228,6 +228,8 @@ const ZWSP: char = '\u{200B}';
 const ZWNJ: char = '\u{200C}';
 const ZWJ: char = '\u{200D}';
 const VOWEL_SEPARATOR: char = '\u{180E}';
+/// Stands for a picture or the like.
+const OBJECT: char = '\u{FFFC}';
 const BLACK_FLAG: char = '\u{1F3F4}';
 /// The most letters and digits that name a region.
 const LONGEST_REGION: usize = 6;
@@ -235,27 +237,62 @@ const LAST_TAG: char = '\u{E007F}';
 
 /// Says which character of the text is not allowed, and why. `lines`: new lines and tabs are, and what typesetting needs.
 pub(super) fn check(text: &str, lines: bool) -> Result<(), String> {
-    let control = |c: char| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'));
     // Most texts hold nothing that needs a look at its neighbours.
     if text.is_ascii() {
-        return text.chars().find(|c| control(*c)).map_or(Ok(()), |c| Err(refusal(c, CONTROL)));
+        return text.chars().find(|c| is_control(*c, lines)).map_or(Ok(()), |c| Err(refusal(c, CONTROL)));
     }
-    let right_to_left = LazyCell::new(|| text.chars().any(|c| c.is_alphabetic() && is_in(c, RIGHT_TO_LEFT)));
+    let right_to_left = LazyCell::new(|| is_right_to_left(text));
     for (at, c) in text.char_indices() {
         let (before, after) = (&text[..at], &text[at + c.len_utf8()..]);
-        let why = match c {
-            _ if control(c) => Some(CONTROL),
-            '\u{200E}' | '\u{200F}' | '\u{61C}' => {
-                (!*right_to_left).then_some("a mark of direction that only texts from right to left need")
-            }
-            _ if !lines && is_filler(c, before, after) => Some("which cannot be seen"),
-            _ => refused(c, before, after),
-        };
-        if let Some(why) = why {
+        if let Some(why) = refused(c, before, after, lines, || *right_to_left) {
             return Err(refusal(c, why));
         }
     }
     Ok(())
+}
+
+/// The text of one line as [`Name`](super::Name) and the like take it, and how many characters that changed: what is refused
+/// goes, or leaves a blank where it separated words; every kind of space becomes the plain one. For texts that were not
+/// written for the catalog: what is given to it by hand is refused, not corrected.
+pub fn clean_line(text: &str) -> (String, usize) {
+    clean(text, false)
+}
+
+/// The same for a text of many lines: new lines, tabs and what typesetting needs stay.
+pub fn clean_lines(text: &str) -> (String, usize) {
+    clean(text, true)
+}
+
+fn clean(text: &str, lines: bool) -> (String, usize) {
+    let mut cleaned = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c)).to_owned();
+    let mut changes = 0;
+    // Until nothing changes: what stands because of its neighbours may lose them.
+    loop {
+        let (next, more) = without_refused(&cleaned, lines);
+        if more == 0 {
+            return (cleaned.trim().to_owned(), changes);
+        }
+        (cleaned, changes) = (next, changes + more);
+    }
+}
+
+fn without_refused(text: &str, lines: bool) -> (String, usize) {
+    let right_to_left = LazyCell::new(|| is_right_to_left(text));
+    let (mut cleaned, mut changes) = (String::with_capacity(text.len()), 0);
+    for (at, c) in text.char_indices() {
+        if !lines && is_other_space(c) {
+            changes += 1;
+            cleaned.push(' ');
+        } else if refused(c, &cleaned, &text[at + c.len_utf8()..], lines, || *right_to_left).is_none() {
+            cleaned.push(c);
+        } else {
+            changes += 1;
+            if (c.is_control() || is_separator(c)) && !cleaned.ends_with(' ') {
+                cleaned.push(' ');
+            }
+        }
+    }
+    (cleaned, changes)
 }
 
 /// Whether anything of the text can be seen.
@@ -265,15 +302,37 @@ pub(super) fn shows_something(text: &str) -> bool {
 
 /// Space at the ends of a text is not part of it. What separates lines or pages in a way of its own is no space.
 pub(super) fn trim(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() && !matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}'))
+    text.trim_matches(|c: char| c.is_whitespace() && c != '\u{85}' && !is_separator(c))
 }
 
 /// The text with one kind of space. All others look like it.
 pub(super) fn one_space(text: Cow<'_, str>) -> Cow<'_, str> {
-    let other = |c: char| {
-        matches!(c, '\u{A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}')
-    };
-    if text.is_ascii() || !text.contains(other) { text } else { Cow::Owned(text.replace(other, " ")) }
+    if text.is_ascii() || !text.contains(is_other_space) {
+        text
+    } else {
+        Cow::Owned(text.replace(is_other_space, " "))
+    }
+}
+
+fn is_other_space(c: char) -> bool {
+    matches!(c, '\u{A0}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{205F}' | '\u{3000}')
+}
+
+fn is_control(c: char, lines: bool) -> bool {
+    c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'))
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Of no use at the ends of any text.
+fn is_invisible(c: char) -> bool {
+    matches!(c, ZWSP | VOWEL_SEPARATOR | OBJECT) || is_in(c, REORDERING) || is_in(c, INVISIBLE)
+}
+
+fn is_right_to_left(text: &str) -> bool {
+    text.chars().any(|c| c.is_alphabetic() && is_in(c, RIGHT_TO_LEFT))
 }
 
 const CONTROL: &str = "a control character";
@@ -293,11 +352,23 @@ fn is_filler(c: char, before: &str, after: &str) -> bool {
     }
 }
 
-fn refused(c: char, before: &str, after: &str) -> Option<&'static str> {
+/// Why a character may not stand here.
+fn refused(
+    c: char,
+    before: &str,
+    after: &str,
+    lines: bool,
+    right_to_left: impl FnOnce() -> bool,
+) -> Option<&'static str> {
     let last = before.chars().next_back();
     match c {
-        '\u{2028}' | '\u{2029}' => Some("a line separator"),
-        '\u{FFFC}' => Some("which stands for what is not in the text"),
+        _ if is_control(c, lines) => Some(CONTROL),
+        '\u{200E}' | '\u{200F}' | '\u{61C}' => {
+            (!right_to_left()).then_some("a mark of direction that only texts from right to left need")
+        }
+        _ if !lines && is_filler(c, before, after) => Some("which cannot be seen"),
+        _ if is_separator(c) => Some("a line separator"),
+        OBJECT => Some("which stands for what is not in the text"),
         ZWSP => {
             let has_none = |c: Option<char>| c.is_some_and(|c| is_in(c, WITHOUT_SPACES));
             (!has_none(last) && !has_none(after.chars().next()))

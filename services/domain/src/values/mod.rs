@@ -18,6 +18,7 @@ mod character_tests;
 mod tests;
 
 pub use category::CategoryPath;
+pub use characters::{clean_line, clean_lines};
 pub use collections::{Attributes, Tags};
 pub use currency::Currency;
 pub use money::Money;

@@ -27,7 +27,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> anyhow::Result<()> {
-    let root = cli::local::project_root()?;
+    let root = local_servers::project_root()?;
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let found = Command::new(&python).args(["-m", "schemathesis.cli", "--version"]).output();
     if !found.is_ok_and(|found| found.status.success()) {

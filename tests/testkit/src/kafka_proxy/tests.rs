@@ -35,7 +35,7 @@ async fn broker() -> (u16, mpsc::Receiver<RequestHeader>) {
 
 /// Proxies before as many brokers as there are ports.
 async fn proxies(brokers: &[u16]) -> (KafkaProxies, Vec<Route>) {
-    let route = |(node, &broker)| Route { node, proxy: cli::local::free_port().unwrap(), broker };
+    let route = |(node, &broker)| Route { node, proxy: local_servers::free_port().unwrap(), broker };
     let routes: Vec<Route> = (1..).zip(brokers).map(route).collect();
     (KafkaProxies::start(&routes).await.unwrap(), routes)
 }
@@ -165,7 +165,7 @@ async fn a_cut_ends_the_connection_before_or_after_the_broker_has_the_request() 
 #[tokio::test]
 async fn one_broker_alone_is_attacked_and_one_that_is_away_takes_no_connection() {
     let ((first, _first_got), (second, _second_got)) = (broker().await, broker().await);
-    let (proxies, routes) = proxies(&[first, second, cli::local::free_port().unwrap()]).await;
+    let (proxies, routes) = proxies(&[first, second, local_servers::free_port().unwrap()]).await;
     let _attack = proxies.attack(Whose { node: Some(1), ..Whose::default() }, Attack::DropAnswer);
     let (mut one, mut two) = (Client::to(routes[0]).await, Client::to(routes[1]).await);
     one.ask(ApiKey::PRODUCE, 1, "any").await;

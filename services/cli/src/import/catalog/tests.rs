@@ -140,30 +140,20 @@ fn reading_again_gives_the_same() {
 
 #[test]
 fn what_is_left_out_can_be_mended_and_imported_again() {
-    let dir = tempfile::tempdir().unwrap();
-    let input = dir.path().join("products.csv");
     let rows = "Handle;Title;Vendor;Type;Option1 Name;Option1 Value;Variant SKU;Variant Price\n\
         tee;Tee;Acme;Shirts;Size;S;a;12.50\n\
         tee;;;;;M;b;twelve\n\
         tee;;;;;M;c;13.00\n\
         cap;Caf\u{e9} \"x\";Acme;Hats;;;d;1;too;many\n\
         bag;Bag;Acme;Bags;;;e;-1\n";
-    std::fs::write(&input, rows).unwrap();
+    let (_dir, input) = written("products.csv", rows.as_bytes());
     let catalog = open(Source::File(input.clone()), wishes("USD", None));
-    let mut rejected = Rejected::open(Rejected::path_beside(&input), &catalog, 0).unwrap();
-    let mut told = Vec::new();
-    for entry in catalog.entries().unwrap() {
-        let entry = entry.unwrap();
-        if let Err(problems) = &entry.command {
-            told.push(problems[0].to_string());
-            rejected.add(&entry, &problems[0].reason()).unwrap();
-        }
-    }
+    let told: Vec<String> = told(&catalog).into_iter().flatten().collect();
     assert_eq!(told.len(), 3, "{told:?}");
     assert!(told[0].starts_with("line 3, column \"Variant Price\""), "{told:?}");
     assert!(told[1].starts_with("line 5:") && told[1].contains("10 cells"), "{told:?}");
     assert!(told[2].starts_with("line 6, column \"Variant Price\": \"-1\" must not be negative"), "{told:?}");
-    let path = rejected.path().unwrap().to_owned();
+    let path = left_out(&input, &catalog);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.starts_with("import_line;import_reason;Handle;Title"), "{text}");
     assert!(text.contains(";tee;Tee;Acme;Shirts;Size;M;b;twelve"), "what it took is filled in: {text}");
@@ -176,19 +166,9 @@ fn what_is_left_out_can_be_mended_and_imported_again() {
 
 #[test]
 fn parents_come_along_with_what_is_left_out() {
-    let dir = tempfile::tempdir().unwrap();
-    let input = dir.path().join("woo.csv");
-    let text = std::fs::read_to_string(match data("woocommerce.csv") {
-        Source::File(path) => path,
-        Source::Sample => unreachable!("a file"),
-    });
-    std::fs::write(&input, text.unwrap().replace("\"20,00\"", "n/a")).unwrap();
-    let catalog = open(Source::File(input.clone()), wishes("EUR", None));
-    let mut rejected = Rejected::open(Rejected::path_beside(&input), &catalog, 0).unwrap();
-    for entry in catalog.entries().unwrap().map(Result::unwrap).filter(|entry| entry.command.is_err()) {
-        rejected.add(&entry, "no price").unwrap();
-    }
-    let path = rejected.path().unwrap().to_owned();
+    let text = include_str!("../../../tests/data/woocommerce.csv").replace("\"20,00\"", "n/a");
+    let (_dir, input) = written("woo.csv", text.as_bytes());
+    let path = left_out(&input, &open(Source::File(input.clone()), wishes("EUR", None)));
     let mended = std::fs::read_to_string(&path).unwrap().replace("n/a", "\"20,00\"");
     std::fs::write(&path, mended).unwrap();
     let again = products(&open(Source::File(path), wishes("EUR", None)));
@@ -199,10 +179,8 @@ fn parents_come_along_with_what_is_left_out() {
 
 #[test]
 fn a_product_comes_once_in_a_file() {
-    let dir = tempfile::tempdir().unwrap();
-    let input = dir.path().join("a.csv");
-    std::fs::write(&input, "sku,name,price\na,A,1.00\nb,B,1.00\na,A again,2.00\n").unwrap();
-    let catalog = open(Source::File(input), wishes("USD", None));
+    let (_dir, path) = written("a.csv", b"sku,name,price\na,A,1.00\nb,B,1.00\na,A again,2.00\n");
+    let catalog = open(Source::File(path), wishes("USD", None));
     let entries: Vec<Entry> = catalog.entries().unwrap().map(Result::unwrap).collect();
     let problems = entries[2].command.as_ref().unwrap_err();
     assert_eq!(
@@ -226,6 +204,17 @@ fn told(catalog: &Catalog) -> Vec<Option<String>> {
         Some(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     };
     catalog.entries().unwrap().map(|entry| told(entry.unwrap())).collect()
+}
+
+/// The file of what cannot go in, written beside `input`.
+fn left_out(input: &std::path::Path, catalog: &Catalog) -> std::path::PathBuf {
+    let mut rejected = Rejected::open(Rejected::path_beside(input), catalog, 0).unwrap();
+    for entry in catalog.entries().unwrap().map(Result::unwrap) {
+        if let Err(problems) = &entry.command {
+            rejected.add(&entry, &problems[0].reason()).unwrap();
+        }
+    }
+    rejected.path().unwrap().to_owned()
 }
 
 fn mapped(path: std::path::PathBuf, yaml: &str) -> Catalog {
@@ -272,11 +261,7 @@ fn a_parent_that_cannot_be_read_or_is_missing_is_told() {
     );
     assert_eq!(told[3], None);
     // The parent is in the file of what was left out, once.
-    let mut rejected = Rejected::open(Rejected::path_beside(&path), &catalog, 0).unwrap();
-    for entry in catalog.entries().unwrap().map(Result::unwrap).filter(|entry| entry.command.is_err()) {
-        rejected.add(&entry, "x").unwrap();
-    }
-    let text = std::fs::read(rejected.path().unwrap()).unwrap();
+    let text = std::fs::read(left_out(&path, &catalog)).unwrap();
     assert_eq!(String::from_utf8_lossy(&text).matches(",1,variable,tee").count(), 1);
 }
 
@@ -288,11 +273,7 @@ fn a_row_whose_quotes_are_wrong_is_kept_and_no_row_before_it_is_mended() {
     let all = told(&catalog);
     assert_eq!(all.len(), 3, "{all:?}");
     assert!(all[2].as_ref().unwrap().contains("lines 4 to 5 were taken for this row"), "{all:?}");
-    let mut rejected = Rejected::open(Rejected::path_beside(&path), &catalog, 0).unwrap();
-    for entry in catalog.entries().unwrap().map(Result::unwrap).filter(|entry| entry.command.is_err()) {
-        rejected.add(&entry, "x").unwrap();
-    }
-    let path = rejected.path().unwrap().to_owned();
+    let path = left_out(&path, &catalog);
     let kept = std::fs::read_to_string(&path).unwrap();
     assert!(kept.contains("\"a,\"\"A 12\"\" pipe\"\",1.00\"") && kept.contains("d,D,1.00"), "{kept}");
     let again = told(&open(Source::File(path), wishes("EUR", None)));
@@ -308,9 +289,7 @@ fn a_line_that_says_a_field_twice_is_refused_and_kept_as_it_was() {
     let entry = catalog.entries().unwrap().next().unwrap().unwrap();
     let problems = entry.command.as_ref().unwrap_err();
     assert!(problems[0].to_string().contains("name"), "{problems:?}");
-    let mut rejected = Rejected::open(Rejected::path_beside(&path), &catalog, 0).unwrap();
-    rejected.add(&entry, "x").unwrap();
-    let kept: JsonValue = serde_json::from_slice(&std::fs::read(rejected.path().unwrap()).unwrap()).unwrap();
+    let kept: JsonValue = serde_json::from_slice(&std::fs::read(left_out(&path, &catalog)).unwrap()).unwrap();
     assert_eq!(kept["import_text"], line);
 }
 
@@ -325,20 +304,12 @@ fn lines_of_json_take_from_each_other_by_name() {
 "#;
     let (_dir, path) = written("a.ndjson", text);
     let catalog = mapped(path.clone(), GROUPED);
-    let entries: Vec<Entry> = catalog.entries().unwrap().map(Result::unwrap).collect();
-    let problems: Vec<String> = entries
-        .iter()
-        .filter_map(|it| it.command.as_ref().err())
-        .flatten()
-        .map(ToString::to_string)
-        .collect();
+    let problems: Vec<String> = told(&catalog).into_iter().flatten().collect();
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems[0].contains("\"x\" is not a price"), "{problems:?}");
     // A JSON number has a point, and nothing else: it cannot be read in two ways.
     assert!(problems[1].contains("1.299") && problems[1].contains("has 3 decimals"), "{problems:?}");
-    let mut rejected = Rejected::open(Rejected::path_beside(&path), &catalog, 0).unwrap();
-    rejected.add(&entries[1], "x").unwrap();
-    let kept = std::fs::read_to_string(rejected.path().unwrap()).unwrap();
+    let kept = std::fs::read_to_string(left_out(&path, &catalog)).unwrap();
     assert!(kept.contains(r#""title":"Tee""#) && kept.contains(r#""maker":{"name":"Acme"}"#), "{kept}");
 }
 

@@ -45,14 +45,6 @@ pub(super) fn is_file_at(file: &File, path: &Path) -> bool {
     (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
-/// The last `count` lines of a log, as much of it as can be read.
-pub(super) fn last_lines(path: &Path, count: usize) -> String {
-    let bytes = std::fs::read(path).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
-}
-
 /// Replaces each `{{name}}` of a template.
 ///
 /// # Errors

@@ -41,12 +41,23 @@ fn wait_until(state: impl Fn() -> bool) {
 }
 
 #[test]
-fn the_versions_in_the_code_are_those_of_the_poms() {
-    let pom = files::read(&project_root().unwrap().join("deploy/local/pom.xml")).unwrap();
+fn the_versions_in_the_code_are_those_of_the_poms_and_of_the_compose_file() {
+    let deploy = project_root().unwrap().join("deploy");
+    let pom = files::read(&deploy.join("local/pom.xml")).unwrap();
+    let compose = files::read(&deploy.join("compose.yaml")).unwrap();
     for kind in Kind::ALL {
         let property = format!("<{0}.version>{1}</{0}.version>", kind.name(), kind.version());
         assert!(pom.contains(&property), "deploy/local/pom.xml does not say {property}");
+        let image = match kind {
+            Kind::Kafka => "apache/kafka",
+            Kind::Cassandra => "cassandra",
+            Kind::Elasticsearch => "docker.elastic.co/elasticsearch/elasticsearch",
+            Kind::Registry => "apicurio/apicurio-registry",
+        };
+        let image = format!("image: {image}:{}", kind.version());
+        assert!(compose.lines().any(|line| line.trim() == image), "deploy/compose.yaml does not say {image}");
     }
+    assert_eq!(compose.matches("image: ").count(), Kind::ALL.len(), "servers that do not run here");
 }
 
 #[test]

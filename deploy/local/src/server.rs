@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
+use super::detached::last_words;
 use super::installation::Installation;
 use super::kafka::KafkaCluster;
 use super::process::{self, Launch};
@@ -49,7 +50,7 @@ impl Kind {
         }
     }
 
-    /// The version in `deploy/local/pom.xml`.
+    /// The version in `deploy/local/pom.xml` and `deploy/compose.yaml`.
     pub const fn version(self) -> &'static str {
         match self {
             Self::Kafka => "4.3.1",
@@ -143,9 +144,7 @@ impl Running {
                     continue;
                 }
             };
-            let log = self.log_path();
-            let said = files::last_lines(&log, 20);
-            bail!("{} {problem}; {} ends with:\n{said}", self.kind.title(), log.display());
+            bail!("{} {problem}; {}", self.kind.title(), last_words(&self.log_path()));
         }
     }
 

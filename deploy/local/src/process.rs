@@ -2,7 +2,6 @@
 //! instance folder, which every server gets as a system property: pids are reused, folders of instances are not.
 
 use std::fs::File;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,8 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use super::detached::{self, Identity, command_line, last_words, reap};
 use super::files;
-use crate::processes::{Identity, command_line};
 
 const MARK: &str = "-Dfolio.instance=";
 
@@ -31,29 +30,18 @@ impl Launch {
         self.dir.join("server.log")
     }
 
-    /// Starts the process in its own group, so that neither our end nor the terminal's Ctrl-C ends it.
+    /// Starts the process.
     pub(super) fn spawn(&self) -> anyhow::Result<i32> {
-        let log = self.log_path();
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .with_context(|| format!("opening {}", log.display()))?;
         // Servers unpack native libraries into their temporary folder and leave them there when they are killed.
         let temporary = files::make_dir(&self.dir.join("tmp"))?;
-        let child = Command::new("java")
-            .arg(format!("{MARK}{}", self.dir.display()))
+        let mut java = Command::new("java");
+        java.arg(format!("{MARK}{}", self.dir.display()))
             .arg(format!("-Djava.io.tmpdir={}", temporary.display()))
             .arg(format!("-Djna.tmpdir={}", temporary.display()))
             .arg("-XX:-UsePerfData")
             .args(&self.arguments)
-            .current_dir(&self.dir)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().context("sharing the log file")?)
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("starting java in {}", self.dir.display()))?;
+            .current_dir(&self.dir);
+        let child = detached::start(&mut java, &self.log_path())?;
         let pid = i32::try_from(child.id()).context("a pid that fits")?;
         wait_for_mark(child, &self.dir)?;
         Ok(pid)
@@ -71,11 +59,6 @@ fn wait_for_mark(mut child: Child, dir: &Path) -> anyhow::Result<()> {
     }
     reap(child);
     Ok(())
-}
-
-/// Takes the child's exit status when it ends, however long that is, so that it leaves the process table.
-fn reap(mut child: Child) {
-    std::thread::spawn(move || child.wait());
 }
 
 /// Whether `pid` is a live process that was started for the instance folder `dir`.
@@ -164,7 +147,7 @@ pub(super) fn run(command: &mut Command, log: &Path) -> anyhow::Result<()> {
         .status()
         .with_context(|| format!("running {name} (is it installed?)"))?;
     if !status.success() {
-        bail!("{name} failed with {status}; {} ends with:\n{}", log.display(), files::last_lines(log, 20));
+        bail!("{name} failed with {status}; {}", last_words(log));
     }
     Ok(())
 }

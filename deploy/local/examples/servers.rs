@@ -1,10 +1,10 @@
-//! Starts, shows and stops the local servers alone: `cargo run -p cli --example servers -- up|status|down [folder]`.
+//! Starts, shows and stops the local servers alone: `cargo run -p local-servers --example servers -- up|status|down [folder]`.
 #![expect(clippy::print_stdout, reason = "a command line tool")]
 
 use std::path::PathBuf;
 
 use anyhow::bail;
-use cli::local::{Stack, down_servers, processes_under, up_servers};
+use local_servers::{Stack, down_servers, processes_under, up_servers};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
