@@ -1,6 +1,6 @@
 # Targets are short: the logic lives in the CLI (services/cli) and in the tests.
 .DEFAULT_GOAL := help
-.PHONY: mutations help build demo up down status test lint advisories fmt sim chaos bench
+.PHONY: api-check mutations help build demo up down status test lint advisories fmt sim chaos bench
 # `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
 PROFILE ?= dev
 # Not part of the toolchain: built once, in this version.
@@ -30,6 +30,10 @@ test: ## every test, the promises on the real servers included (README's second 
 	cargo fmt --all --check
 	cargo build --workspace --bins --tests --locked
 	target/debug/with-servers cargo test --workspace --locked --no-fail-fast
+
+api-check: ## both doors held to their OpenAPI documents with schemathesis (PYTHON=venv/bin/python SEED=; docs/api.md)
+	cargo build --workspace --bins --locked
+	target/debug/api-check
 
 sim: ## run SEEDS simulated histories of the write side, from seed FROM on (one with its trace: SEED=7)
 	cargo run --release --locked -p folio-sim -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000) --from $(or $(FROM),0))

@@ -268,6 +268,30 @@ fn every_error_code_has_its_page_and_every_page_its_code() {
     report(missing.chain(stale));
 }
 
+#[test]
+fn every_error_code_is_in_the_document_of_a_door() {
+    let doors = ["command-service", "query-gateway"];
+    let documents = doors.map(|door| {
+        let text = read(&root().join(format!("schemas/openapi/{door}.json")));
+        serde_json::from_str::<serde_json::Value>(&text).expect("a document is JSON")
+    });
+    let has = |code: &contract::code::Code| {
+        documents.iter().any(|document| {
+            let place = format!(
+                "/components/responses/Problem{}/content/application~1problem+json/examples/{code}",
+                code.http()
+            );
+            document.pointer(&place).is_some()
+        })
+    };
+    let missing = contract::code::Code::ALL.iter().filter(|code| !has(code));
+    report(missing.map(|code| {
+        format!(
+            "no document in schemas/openapi has `{code}`: add it to the codes of its door's http/openapi.rs"
+        )
+    }));
+}
+
 fn allowed<'a>(name: &str, row: &'a str) -> BTreeSet<&'a str> {
     match row {
         "nothing of ours" => BTreeSet::new(),

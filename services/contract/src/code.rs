@@ -6,6 +6,9 @@ use std::fmt;
 use std::time::Duration;
 
 use domain::Rejection;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// gRPC's status codes, by number (`tonic::Code` has the same).
 mod grpc {
@@ -126,6 +129,17 @@ impl Code {
         self.retry_after_seconds().map(Duration::from_secs)
     }
 }
+
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        let names = Code::ALL.iter().map(|code| code.name());
+        let description = "What went wrong, for programs. Each has its page in docs/errors.";
+        let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+        schema.description(Some(description)).into()
+    }
+}
+
+impl ToSchema for Code {}
 
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,8 +13,6 @@ const FORMAT: u8 = 1;
 const CHECK_BYTES: usize = 4;
 /// Format, partition, offset, version.
 const FIXED_BYTES: usize = 1 + 4 + 8 + 8;
-/// Longer texts are not looked at.
-const LONGEST_TEXT: usize = 160;
 /// What a place in a log can be, generously: a check is no signature, so a token may say anything, and whoever uses one
 /// computes with these numbers (`offset + 1`) and hands them to stores that know only signed ones.
 const MAX_PARTITION: i32 = 65_535;
@@ -49,6 +47,9 @@ pub enum TokenError {
 }
 
 impl ConsistencyToken {
+    /// Longer texts are not looked at.
+    pub const LONGEST_TEXT: usize = 160;
+
     /// Whether a reader that has applied everything below `position` of the partition sees the write.
     pub fn is_reached_at(&self, position: i64) -> bool {
         position > self.offset
@@ -72,7 +73,7 @@ impl ConsistencyToken {
     /// # Errors
     /// If the text is anything else.
     pub fn decode(text: &str) -> Result<Self, TokenError> {
-        if text.len() > LONGEST_TEXT {
+        if text.len() > Self::LONGEST_TEXT {
             return Err(TokenError::Damaged);
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Damaged)?;

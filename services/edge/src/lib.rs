@@ -14,6 +14,7 @@ pub mod entity_tags;
 pub mod fields;
 pub mod grpc;
 pub mod http;
+pub mod openapi;
 mod ops;
 pub mod problem;
 pub mod process;

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use actix_web::web;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
@@ -76,15 +77,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts telemetry and opens the operators' port, under a lifecycle that nothing else runs in.
+    /// Starts telemetry and opens the operators' port, under a lifecycle that nothing else runs in. `shows` adds what the
+    /// service itself shows there.
     pub fn start(
         service: &str,
         config: &TelemetryConfig,
         ops: SocketAddr,
         lifecycle: Lifecycle,
+        shows: fn(&mut web::ServiceConfig),
     ) -> anyhow::Result<Self> {
         let telemetry = telemetry::init(service, config)?;
-        let ops = ops::serve(ops, &lifecycle, &telemetry)?;
+        let ops = ops::serve(ops, &lifecycle, &telemetry, shows)?;
         Ok(Self { lifecycle, telemetry, ops })
     }
 

@@ -106,7 +106,7 @@ impl Application {
     ) -> anyhow::Result<Self> {
         config.check()?;
         let read_model = config.read_model()?;
-        let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
+        let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle, |_| ())?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         let metrics = Metrics::new(telemetry, &config.read_model);
         let dependencies = Dependencies::new(lifecycle.readiness(), read_model);

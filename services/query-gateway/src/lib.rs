@@ -40,7 +40,8 @@ impl Application {
     pub async fn build_on(config: &Config, stores: Stores) -> anyhow::Result<Self> {
         config.check()?;
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
-        let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
+        let process =
+            Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle, http::document)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         zeros::show(telemetry);
         let metrics = ask::Metrics::new(&telemetry.meter());

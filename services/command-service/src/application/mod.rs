@@ -51,7 +51,8 @@ impl Application {
         lifecycle: Lifecycle,
     ) -> anyhow::Result<Self> {
         config.check()?;
-        let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle)?;
+        let process =
+            Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle, http::document)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         zeros::show(telemetry);
         let meter = telemetry.meter();

@@ -44,7 +44,7 @@ pub(crate) enum Wire {
 
 impl Wire {
     /// Names that are read, or that the wire's standard wants ignored beside a command.
-    fn read(self) -> &'static [&'static str] {
+    pub(crate) fn read(self) -> &'static [&'static str] {
         const HTTP: [&str; 8] = [
             ACTORS[0],
             IDEMPOTENCY_KEY,

@@ -2,20 +2,40 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::{StatusCode, header};
+use contract::json::schemas;
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use super::headers::{CONSISTENCY_TOKEN, IDEMPOTENCY_REPLAYED};
-use crate::door::Outcome;
+use crate::door::{Kind, Outcome};
 
-/// The body of a success, alone or in a bulk answer.
-#[derive(Serialize)]
+/// A command that was accepted; it may have had nothing to change.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Success<'a> {
+    #[schema(schema_with = outcome_name)]
     outcome: &'static str,
+    /// The product.
+    #[schema(example = "lamp-1")]
     product_id: &'a str,
+    /// The product's version after the command.
+    #[schema(example = 2)]
     version: u64,
+    /// The event that was appended; null if there was none.
+    #[schema(required)]
     event_id: Option<uuid::Uuid>,
+    /// Give it to a read to see this write.
+    #[schema(schema_with = schemas::consistency_token)]
     consistency_token: &'a str,
+    /// The command was executed before, under the same idempotency key: this is the first answer.
     replayed: bool,
+}
+
+fn outcome_name() -> Object {
+    schemas::one_of(
+        [Kind::Accepted, Kind::NoEffect].map(Kind::name),
+        "`no_effect`: what the command asks for was true already, and nothing was written.",
+    )
 }
 
 impl<'a> Success<'a> {

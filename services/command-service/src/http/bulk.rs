@@ -15,9 +15,10 @@ use bytes::Bytes;
 use contract::Named;
 use contract::code::Code;
 use edge::connections::Handle;
-use edge::problem::Problem;
+use edge::problem::{Body, Problem};
 use futures::{Stream, StreamExt};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::answer::Success;
 use super::lines::{Line, lines};
@@ -26,7 +27,7 @@ use crate::door::{Caller, Outcome, Stalled, Submitted, faults, malformed, proble
 use crate::engine::Transport;
 use crate::spool::{Ended, Reader, Writer, discard, spool};
 
-const NDJSON: &str = "application/x-ndjson";
+pub(super) const NDJSON: &str = "application/x-ndjson";
 const MEDIA_TYPES: &[&str] = &[NDJSON, "application/ndjson", "application/jsonl", "application/json-lines"];
 /// Answers that are ready are written together, up to this many.
 const TOGETHER: usize = 256;
@@ -34,19 +35,46 @@ const TOGETHER: usize = 256;
 const PIECE: usize = 64 * 1024;
 
 /// The answer to a line. It names the key the line had, and the product, also if nothing came of it.
-#[derive(Serialize)]
-struct Answer<'a> {
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum BulkAnswer<'a> {
+    Success(BulkSuccess<'a>),
+    Problem(BulkProblem<'a>),
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct BulkSuccess<'a> {
+    /// Which line of the upload this answers, from 1.
+    #[schema(minimum = 1)]
     line: u64,
+    /// What the command alone would have been answered with.
+    #[schema(example = 201)]
     status: u16,
+    /// The key the line had.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     idempotency_key: Option<&'a str>,
-    /// Of a success it stands there.
+    #[serde(flatten)]
+    success: Success<'a>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct BulkProblem<'a> {
+    /// Which line of the upload this answers, from 1.
+    #[schema(minimum = 1)]
+    line: u64,
+    /// What the command alone would have been answered with.
+    #[schema(example = 422)]
+    status: u16,
+    /// The key the line had, as far as it could be read.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    idempotency_key: Option<&'a str>,
+    /// The product the line named, as far as it could be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     product_id: Option<&'a str>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    success: Option<Success<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<serde_json::Value>,
+    problem: Body<'a>,
 }
 
 /// `POST /v1/commands:bulk`
@@ -202,27 +230,31 @@ async fn told(line: u64, named: Named, submitted: Result<Submitted, Problem>, ca
     answer(line, &named, &outcome, caller)
 }
 
-fn answer(line: u64, named: &Named, outcome: &Result<Outcome, Problem>, caller: &Caller) -> Vec<u8> {
+pub(super) fn answer(
+    line: u64,
+    named: &Named,
+    outcome: &Result<Outcome, Problem>,
+    caller: &Caller,
+) -> Vec<u8> {
     let idempotency_key = named.idempotency_key.as_deref();
-    let answer = match outcome {
-        Ok(outcome) => Answer {
+    let text = match outcome {
+        Ok(outcome) => serde_json::to_vec(&BulkAnswer::Success(BulkSuccess {
             line,
             status: outcome.http_status(),
             idempotency_key,
-            product_id: None,
-            success: Some(Success::of(outcome)),
-            problem: None,
-        },
-        Err(problem) => Answer {
-            line,
-            status: problem.status,
-            idempotency_key,
-            product_id: named.product_id.as_deref(),
-            success: None,
-            problem: Some(traced(problem.clone(), caller).to_json()),
-        },
+            success: Success::of(outcome),
+        })),
+        Err(problem) => {
+            let problem = traced(problem.clone(), caller);
+            serde_json::to_vec(&BulkAnswer::Problem(BulkProblem {
+                line,
+                status: problem.status,
+                idempotency_key,
+                product_id: named.product_id.as_deref(),
+                problem: problem.body(),
+            }))
+        }
     };
-    let text = serde_json::to_vec(&answer);
     // Writing plain data into memory does not fail.
     let mut text = text.unwrap_or_default();
     text.push(b'\n');

@@ -15,6 +15,8 @@ mod body;
 mod bulk;
 mod headers;
 mod lines;
+#[cfg(test)]
+mod openapi;
 mod products;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,14 @@ use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
 
 use crate::door::{State, problem};
+
+/// What the door takes and answers, as it is committed; `openapi` makes it from the code, and holds it.
+const OPENAPI: &str = include_str!("../../../../schemas/openapi/command-service.json");
+
+/// Shows the document on the ops port.
+pub(crate) fn document(app: &mut web::ServiceConfig) {
+    edge::openapi::show(app, OPENAPI);
+}
 
 /// Adds the routes of the door to an app whose data hold a [`State`].
 fn routes(app: &mut web::ServiceConfig) {

@@ -20,7 +20,7 @@ pub(super) const ACTIONS: [(&str, &str); 7] = [
     ("delete", "delete_product"),
     ("restore", "restore_product"),
 ];
-const CREATE: &str = "create_product";
+pub(super) const CREATE: &str = "create_product";
 const JSON: &[&str] = &["application/json"];
 
 /// `POST /v1/products`

@@ -21,27 +21,27 @@ use crate::testing::World;
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// The door of a world, as the server builds it, without a network.
-struct Door(Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, Answer>>);
+pub(super) struct Door(Box<dyn Fn(TestRequest) -> LocalBoxFuture<'static, Answer>>);
 
 /// An answer, read.
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     headers: HeaderMap,
     text: Bytes,
-    body: Value,
+    pub(super) body: Value,
 }
 
 impl Answer {
-    fn code(&self) -> &str {
+    pub(super) fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
-async fn door_of(world: &World) -> Door {
+pub(super) async fn door_of(world: &World) -> Door {
     let requests = Requests::new(&world.telemetry, Spans::TracesOnly);
     let app = edge::http::app(&requests).app_data(web::Data::new(world.state())).configure(routes);
     let service = Rc::new(test::init_service(app).await);
@@ -58,7 +58,13 @@ async fn door_of(world: &World) -> Door {
 }
 
 impl Door {
-    async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    pub(super) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let mut request = TestRequest::with_uri(path).method(Method::from_bytes(method.as_bytes()).unwrap());
         for header in headers {
             request = request.append_header(*header);
@@ -70,7 +76,13 @@ impl Door {
     }
 
     /// Sends JSON.
-    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    pub(super) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Answer {
         let headers: Vec<_> = headers.iter().copied().chain([JSON]).collect();
         self.ask(method, path, &headers, body.to_string().as_bytes()).await
     }

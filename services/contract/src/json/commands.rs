@@ -1,11 +1,11 @@
-//! The commands' fields, in both directions.
+//! The commands' fields, read.
 
 use domain::{
     Attributes, Brand, CategoryPath, ChangePrice, Command, CreateProduct, DeleteProduct, Description,
     DetailChanges, DiscontinueProduct, InitialStatus, Money, MoveToCategory, Name, ProductId, Reason,
     ReviseDetails, Sku, Tags, Version,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::reader::{self, Object};
 use crate::IdempotencyKey;
@@ -162,56 +162,4 @@ fn revise_details(object: &mut Object<'_>, path: &Path<'_>, faults: &mut Faults)
 fn price(object: &mut Object<'_>, faults: &mut Faults) -> Option<Money> {
     let value = object.required("price", faults)?;
     reader::money(value, &object.at("price"), faults)
-}
-
-/// The command's fields as JSON: what [`super::parse_command`] reads.
-pub fn command_payload(command: &Command) -> Value {
-    match command {
-        Command::CreateProduct(create) => json!({
-            "sku": create.sku.as_str(),
-            "name": create.name.as_str(),
-            "description": create.description.as_str(),
-            "category": create.category.as_str(),
-            "brand": create.brand.as_str(),
-            "price": money_json(create.price),
-            "attributes": attributes_json(&create.attributes),
-            "tags": tags_json(&create.tags),
-            "status": create.status.as_str(),
-        }),
-        Command::ReviseDetails(revise) => {
-            let changes = revise.changes();
-            let fields = [
-                ("sku", changes.sku.as_ref().map(|sku| sku.as_str().into())),
-                ("name", changes.name.as_ref().map(|name| name.as_str().into())),
-                ("description", changes.description.as_ref().map(|description| description.as_str().into())),
-                ("brand", changes.brand.as_ref().map(|brand| brand.as_str().into())),
-                ("attributes", changes.attributes.as_ref().map(attributes_json)),
-                ("tags", changes.tags.as_ref().map(tags_json)),
-            ];
-            Value::Object(
-                fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
-            )
-        }
-        Command::ChangePrice(change) => json!({ "price": money_json(change.price) }),
-        Command::MoveToCategory(to) => json!({ "category": to.category.as_str() }),
-        Command::DiscontinueProduct(discontinue) => reason_json(discontinue.reason.as_ref()),
-        Command::DeleteProduct(delete) => reason_json(delete.reason.as_ref()),
-        Command::ListProduct | Command::RestoreProduct => json!({}),
-    }
-}
-
-fn money_json(money: Money) -> Value {
-    json!({ "minor_units": money.minor_units(), "currency": money.currency().as_str() })
-}
-
-fn attributes_json(attributes: &Attributes) -> Value {
-    Value::Object(attributes.iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
-}
-
-fn tags_json(tags: &Tags) -> Value {
-    Value::Array(tags.iter().map(Value::from).collect())
-}
-
-fn reason_json(reason: Option<&Reason>) -> Value {
-    reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason.as_str() }))
 }

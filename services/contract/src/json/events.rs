@@ -7,8 +7,12 @@ use domain::{
 };
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::as_json::{attributes, optional_text, tags, text};
+use super::schemas;
 use super::views::MoneyView;
 
 /// What an event says, without its type: the type stands beside it.
@@ -27,40 +31,58 @@ enum Data {
     Status(StatusData),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A product came to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProductCreated)]
 struct CreatedData {
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     sku: Sku,
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     name: Name,
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     description: Description,
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     category: CategoryPath,
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     brand: Brand,
     price: MoneyView,
     #[serde(with = "attributes")]
+    #[schema(value_type = BTreeMap<String, String>)]
     attributes: Attributes,
     #[serde(with = "tags")]
+    #[schema(value_type = Vec<String>)]
     tags: Tags,
     #[serde(with = "text")]
+    #[schema(schema_with = schemas::initial_status)]
     status: InitialStatus,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What is not there did not change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DetailsRevised)]
 struct RevisedData {
     #[serde(with = "optional_text", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
     sku: Option<Sku>,
     #[serde(with = "optional_text", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
     name: Option<Name>,
     #[serde(with = "optional_text", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
     description: Option<Description>,
     #[serde(with = "optional_text", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
     brand: Option<Brand>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<BTreeMap<String, String>>, nullable = false)]
     attributes: Option<AttributesData>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>, nullable = false)]
     tags: Option<TagsData>,
 }
 
@@ -70,27 +92,54 @@ struct AttributesData(#[serde(with = "attributes")] Attributes);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct TagsData(#[serde(with = "tags")] Tags);
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The new price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = PriceChanged)]
 struct PriceData {
     price: MoneyView,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The new category.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProductMoved)]
 struct MovedData {
     #[serde(with = "text")]
+    #[schema(value_type = String)]
     category: CategoryPath,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Of `ProductDiscontinued` and `ProductDeleted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProductEnded)]
 struct ReasonData {
     #[serde(with = "optional_text", default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, nullable = false)]
     reason: Option<Reason>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Of `ProductListed` and `ProductRestored`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StatusGiven)]
 struct StatusData {
     #[serde(with = "text")]
+    #[schema(schema_with = schemas::status)]
     status: Status,
+}
+
+/// Any of them: which one, the event's type says beside it.
+impl PartialSchema for EventData {
+    fn schema() -> RefOr<Schema> {
+        let any = AnyOfBuilder::new().item(CreatedData::schema()).item(RevisedData::schema());
+        let any = any.item(PriceData::schema()).item(MovedData::schema());
+        let any = any.item(ReasonData::schema()).item(StatusData::schema());
+        any.description(Some("What the event says; `event_type` says which of these it is.")).into()
+    }
+}
+
+impl ToSchema for EventData {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((MoneyView::name().into_owned(), MoneyView::schema()));
+    }
 }
 
 /// What the event says, to be written as JSON: `{"price": {"minor_units": 1999, "currency": "EUR"}}`.

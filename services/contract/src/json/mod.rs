@@ -6,7 +6,9 @@
 mod as_json;
 mod commands;
 mod events;
+mod payload;
 mod reader;
+pub mod schemas;
 mod strict;
 mod views;
 
@@ -20,8 +22,8 @@ use serde_json::{Map, Value};
 
 use crate::fields::{AddressedCommand, Faults, FieldErrors, Path};
 
-pub use commands::command_payload;
 pub use events::{EventData, event_data, event_from_data};
+pub use payload::{BulkLine, CommandPayload, bulk_line, command_payload, expected_version};
 pub use views::{MoneyView, ProductView};
 
 /// Reads the body of the command called `name` (one of [`Command::ALL_NAMES`]). An empty body is an empty object.
@@ -65,23 +67,6 @@ pub fn parse_bulk_line(line: &[u8]) -> Result<AddressedCommand, FieldErrors> {
     let mut faults = Faults::default();
     let addressed = commands::read_bulk_line(&line, &mut faults);
     faults.into_result(addressed)
-}
-
-/// Writes what [`parse_bulk_line`] reads, on one line.
-pub fn bulk_line(addressed: &AddressedCommand) -> String {
-    let mut line = Map::new();
-    line.insert("command".to_owned(), addressed.command.name().into());
-    if let Some(product_id) = &addressed.product_id {
-        line.insert("product_id".to_owned(), product_id.as_str().into());
-    }
-    if let Some(key) = &addressed.idempotency_key {
-        line.insert("idempotency_key".to_owned(), key.as_str().into());
-    }
-    if let Some(version) = addressed.expected_version {
-        line.insert("expected_version".to_owned(), version.get().into());
-    }
-    line.insert("payload".to_owned(), command_payload(&addressed.command));
-    Value::Object(line).to_string()
 }
 
 /// Reads one JSON value as strictly as all that is read here: a field that comes twice is an error.

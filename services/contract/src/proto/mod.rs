@@ -4,6 +4,8 @@ mod parse;
 mod views;
 
 #[cfg(test)]
+mod compatible;
+#[cfg(test)]
 mod tests;
 
 /// The package `catalog`.

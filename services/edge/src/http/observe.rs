@@ -8,7 +8,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
-use actix_web::{App, Error, HttpMessage};
+use actix_web::{App, Error, HttpMessage, ResponseError};
 use contract::code::Code;
 use futures::FutureExt;
 use opentelemetry::KeyValue;
@@ -123,8 +123,8 @@ fn named(response: ServiceResponse, context: &Context) -> ServiceResponse<Either
     match problem {
         None => response.map_into_left_body(),
         Some(problem) => {
-            let body = context.name(problem).to_json().to_string();
-            response.map_body(|_, _| EitherBody::right(BoxBody::new(body)))
+            let body = context.name(problem).error_response().into_body();
+            response.map_body(|_, _| EitherBody::right(body))
         }
     }
 }

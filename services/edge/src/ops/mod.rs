@@ -1,4 +1,4 @@
-//! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`. Not for clients.
+//! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`, and what a service adds. Not for clients.
 //!
 //! Promises: it answers from the start of the process until its work is finished, also while the process drains
 //! (not ready, alive), an answer never waits for a dependency, and connections that do nothing are closed.
@@ -27,6 +27,7 @@ pub(crate) fn serve(
     address: SocketAddr,
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
+    own: fn(&mut web::ServiceConfig),
 ) -> anyhow::Result<SocketAddr> {
     let (readiness, telemetry) = (lifecycle.readiness().clone(), telemetry.clone());
     show(&readiness, &telemetry);
@@ -40,6 +41,7 @@ pub(crate) fn serve(
             .route("/startupz", web::get().to(started))
             .route("/readyz", web::get().to(ready))
             .route("/metrics", web::get().to(metrics))
+            .configure(own)
     })?;
     lifecycle.spawn_support("ops", http::until(server, lifecycle.drained()));
     tracing::info!(address = %bound, "operators' port is open");

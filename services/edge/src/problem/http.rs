@@ -23,6 +23,6 @@ impl ResponseError for Problem {
         if let Some(token) = self.extensions.get(CONSISTENCY_TOKEN).and_then(|token| token.as_str()) {
             response.insert_header((CONSISTENCY_TOKEN_HEADER, token));
         }
-        response.body(self.to_json().to_string())
+        response.json(self.body())
     }
 }

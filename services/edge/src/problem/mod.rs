@@ -3,6 +3,7 @@
 //! Promises: both tell the same code, detail, field errors and retry advice; `type` is a stable address whose document
 //! exists in `docs/errors`; an internal cause is logged, never sent.
 
+mod body;
 mod grpc;
 mod http;
 #[cfg(test)]
@@ -14,6 +15,9 @@ use std::time::Duration;
 use contract::code::Code;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+pub use body::{Body, EXTENSIONS};
 
 /// What every problem's `type` begins with; the code follows.
 pub const TYPE_BASE: &str = "https://folio.dev/errors/";
@@ -42,15 +46,18 @@ pub struct Problem {
     pub detail: String,
     /// What is wrong where in the request.
     pub errors: Vec<FieldError>,
-    /// Further members: names as clients see them.
+    /// Further members, of [`EXTENSIONS`]: names as clients see them.
     pub extensions: Map<String, Value>,
 }
 
 /// What is wrong with one part of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// A JSON pointer (RFC 6901) into the request; empty is the whole.
+    #[schema(example = "/price/minor_units")]
     pub pointer: String,
+    /// What is wrong, and what would be right.
+    #[schema(example = "must not be negative")]
     pub detail: String,
 }
 
@@ -76,8 +83,10 @@ impl Problem {
         self
     }
 
+    /// Adds one of [`EXTENSIONS`]: clients are told of no others.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        debug_assert!(EXTENSIONS.iter().any(|(known, ..)| *known == name), "{name} is not among EXTENSIONS");
         self.extensions.insert(name.to_owned(), value.into());
         self
     }
@@ -85,30 +94,6 @@ impl Problem {
     /// The address of the document that explains the code.
     pub fn type_uri(&self) -> String {
         format!("{TYPE_BASE}{}", self.code)
-    }
-
-    /// The body over HTTP.
-    pub fn to_json(&self) -> Value {
-        let mut body = Map::new();
-        body.insert("type".to_owned(), self.type_uri().into());
-        body.insert("title".to_owned(), self.title.into());
-        body.insert("status".to_owned(), self.status.into());
-        body.insert("detail".to_owned(), self.detail.clone().into());
-        body.insert("code".to_owned(), self.code.into());
-        body.insert("retryable".to_owned(), self.retryable.into());
-        // Over HTTP it is also a header, which the answers inside a bulk answer do not have.
-        if let Some(seconds) = self.retry_after_seconds() {
-            body.insert("retry_after".to_owned(), seconds.into());
-        }
-        if !self.errors.is_empty() {
-            let error =
-                |error: &FieldError| serde_json::json!({"pointer": error.pointer, "detail": error.detail});
-            body.insert("errors".to_owned(), self.errors.iter().map(error).collect());
-        }
-        for (name, value) in &self.extensions {
-            body.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-        Value::Object(body)
     }
 
     /// What `Retry-After` says.

@@ -7,7 +7,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use edge::problem::Problem;
 use read_models::{PageRequest, ProductId};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::headers::{self, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
 use super::params::Params;
@@ -84,7 +84,7 @@ pub(super) fn page_answer(
     request: &HttpRequest,
     asked: &AskedFreshness,
     next: Option<&str>,
-    body: &Value,
+    body: &impl Serialize,
 ) -> HttpResponse {
     let mut answer = head(asked);
     if let Some(next) = next {

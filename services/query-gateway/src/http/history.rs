@@ -2,12 +2,11 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use read_models::history::Order;
-use serde_json::json;
 
 use super::asked::{answer, freshness, page, page_answer, product_id};
 use super::conditions::Conditions;
 use super::params::Params;
-use super::views;
+use super::views::HistoryView;
 use crate::ask::Questions;
 
 /// `GET /v1/products/{product_id}/history?order=asc|desc`
@@ -22,9 +21,7 @@ pub(super) async fn history(request: HttpRequest, questions: web::Data<Questions
         params.finish()?;
         Conditions::none_apply(&request)?;
         let found = questions.history(&id, order, &page, &asked.freshness).await?;
-        let items: Vec<_> = found.items.iter().map(views::history_entry).collect();
-        let body = json!({ "product_id": id.as_str(), "items": items, "next_page_token": found.next });
-        Ok(page_answer(&request, &asked, found.next.as_deref(), &body))
+        Ok(page_answer(&request, &asked, found.next.as_deref(), &HistoryView::new(&id, &found)))
     })
     .await
 }

@@ -7,6 +7,8 @@ mod asked;
 mod conditions;
 mod headers;
 mod history;
+#[cfg(test)]
+mod openapi;
 mod params;
 mod products;
 mod search;
@@ -41,6 +43,14 @@ pub(crate) fn serve(
     let door = Door { address: config.listen.http, config: &config.http, grace, handles: false };
     let requests = Requests::new(telemetry, Spans::Logs);
     edge::http::serve(door, lifecycle, move || app(questions.clone(), &requests))
+}
+
+/// What the door takes and answers, as it is committed; `openapi` makes it from the code, and holds it.
+const OPENAPI: &str = include_str!("../../../../schemas/openapi/query-gateway.json");
+
+/// Shows the document on the ops port.
+pub(crate) fn document(app: &mut web::ServiceConfig) {
+    edge::openapi::show(app, OPENAPI);
 }
 
 /// The whole application, for a server or a test.

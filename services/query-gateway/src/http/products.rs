@@ -5,14 +5,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use edge::entity_tags::EntityTag;
 use read_models::history::Past;
 use read_models::{CategoryPath, ProductId, Status, Version};
-use serde_json::json;
 
 use super::asked::{answer, freshness, head, page, page_answer, product_id};
 use super::conditions::{Conditions, Validators, coding, last_modified};
 use super::params::Params;
-use super::views;
+use super::views::{BatchView, CategoryView, StoredView};
 use crate::ask::limits::{self, MAX_IDS, MAX_VALUES};
-use crate::ask::{Found, Moment, Questions};
+use crate::ask::{Moment, Questions};
 
 /// `GET /v1/products/{product_id}`
 pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
@@ -37,7 +36,7 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions
         if held.is_some() {
             return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
         }
-        Ok(answer.json(views::product(&found)))
+        Ok(answer.json(StoredView::from(&found)))
     })
     .await
 }
@@ -50,18 +49,8 @@ pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>)
         let ids = ids(&mut params);
         params.finish()?;
         Conditions::none_apply(&request)?;
-        let (mut items, mut gone, mut missing) = (Vec::new(), Vec::new(), Vec::new());
         let batch = questions.products(&ids, &asked.freshness).await?;
-        for found in batch.found {
-            match found {
-                Found::Here(found) => items.push(views::product(&found)),
-                Found::Gone(id) => gone.push(id.to_string()),
-                Found::Missing(id) => missing.push(id.to_string()),
-            }
-        }
-        let remaining: Vec<_> = batch.remaining.iter().map(ProductId::as_str).collect();
-        let body = json!({ "items": items, "gone": gone, "missing": missing, "remaining": remaining });
-        Ok(head(&asked).json(body))
+        Ok(head(&asked).json(BatchView::from(batch)))
     })
     .await
 }
@@ -81,9 +70,7 @@ pub(super) async fn category(request: HttpRequest, questions: web::Data<Question
         let category = params.finish_with(category)?;
         Conditions::none_apply(&request)?;
         let found = questions.category(&category, &statuses, &page, &asked.freshness).await?;
-        let items: Vec<_> = found.items.iter().map(views::category_item).collect();
-        let body = json!({ "items": items, "next_page_token": found.next });
-        Ok(page_answer(&request, &asked, found.next.as_deref(), &body))
+        Ok(page_answer(&request, &asked, found.next.as_deref(), &CategoryView::from(&found)))
     })
     .await
 }

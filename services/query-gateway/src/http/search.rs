@@ -6,16 +6,15 @@ use read_models::search::{
     check_text, currency_needed,
 };
 use read_models::{CategoryPath, Currency, Status};
-use serde_json::json;
 
 use super::asked::{answer, freshness, head, page, page_answer};
 use super::conditions::Conditions;
 use super::params::Params;
-use super::views;
+use super::views::{SearchView, SuggestionsView};
 use crate::ask::limits::{self, MAX_FACETS, MAX_VALUES, shown};
 use crate::ask::{Questions, facets};
 
-const SORTS: [(&str, Sort); 5] = [
+pub(super) const SORTS: [(&str, Sort); 5] = [
     ("relevance", Sort::Relevance),
     ("price_asc", Sort::PriceAscending),
     ("price_desc", Sort::PriceDescending),
@@ -43,14 +42,7 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>
         params.finish()?;
         Conditions::none_apply(&request)?;
         let found = questions.search(&wanted, &asked.freshness).await?;
-        let body = json!({
-            "total": found.total,
-            "matched": found.matched.as_str(),
-            "items": found.hits.iter().map(views::hit).collect::<Vec<_>>(),
-            "facets": found.facets.iter().map(views::facet).collect::<Vec<_>>(),
-            "next_page_token": found.next,
-        });
-        Ok(page_answer(&request, &asked, found.next.as_deref(), &body))
+        Ok(page_answer(&request, &asked, found.next.as_deref(), &SearchView::from(&found)))
     })
     .await
 }
@@ -67,8 +59,7 @@ pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Questions
         let prefix = params.finish_with(prefix)?;
         Conditions::none_apply(&request)?;
         let found = questions.suggest(SuggestRequest { prefix, size, statuses }, &asked.freshness).await?;
-        let items: Vec<_> = found.iter().map(views::suggestion).collect();
-        Ok(head(&asked).json(json!({ "items": items })))
+        Ok(head(&asked).json(SuggestionsView::from(&found)))
     })
     .await
 }

@@ -18,10 +18,10 @@ use super::*;
 use crate::ask::{self, Stores};
 use crate::config::Config;
 
-struct Answer {
+pub(super) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
-    body: Value,
+    pub(super) body: Value,
 }
 
 impl Answer {
@@ -30,7 +30,7 @@ impl Answer {
     }
 
     /// Checks all that every problem has; returns the pointers of its errors.
-    fn problem(&self, code: Code) -> Vec<&str> {
+    pub(super) fn problem(&self, code: Code) -> Vec<&str> {
         assert_eq!(self.body["code"], code.name(), "{}", self.body);
         assert_eq!(self.status.as_u16(), code.http());
         assert_eq!(self.header("content-type"), "application/problem+json");
@@ -45,7 +45,7 @@ impl Answer {
     }
 }
 
-async fn ask(request: TestRequest) -> Answer {
+pub(super) async fn ask(request: TestRequest) -> Answer {
     ask_all([request]).await.remove(0)
 }
 
@@ -66,7 +66,7 @@ async fn ask_all(requests: impl IntoIterator<Item = TestRequest>) -> Vec<Answer>
     answers
 }
 
-async fn get(uri: &str) -> Answer {
+pub(super) async fn get(uri: &str) -> Answer {
     ask(TestRequest::get().uri(uri)).await
 }
 
@@ -75,7 +75,7 @@ fn token_of(product: &str) -> String {
         .encode()
 }
 
-const EVERY_QUESTION: [&str; 6] = [
+pub(super) const EVERY_QUESTION: [&str; 6] = [
     "/v1/products/p-1",
     "/v1/products:batchGet?ids=p-1,p-2",
     "/v1/products?category=a/b",

@@ -1,83 +1,241 @@
 //! What answers look like in JSON.
 
-use contract::json::{MoneyView, ProductView};
-use read_models::StoredProduct;
+use contract::json::{EventData, MoneyView, ProductView, schemas};
 use read_models::history::HistoryEntry;
 use read_models::products::CategoryItem;
-use read_models::search::{FacetCounts, Hit, Suggestion};
+use read_models::search::{Bucket, FacetCounts, Hit, Matched, SearchResponse, Suggestion};
+use read_models::{Page, ProductId, StoredProduct};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 use uuid::Uuid;
 
-pub(super) fn product(stored: &StoredProduct) -> Value {
-    json!(Stored {
-        product: ProductView::from(&stored.product),
-        event_id: stored.event_id,
-        updated_at: stored.updated_at.to_string(),
-    })
-}
+use crate::ask::{Batch, Found};
 
-#[derive(Serialize)]
-struct Stored {
+/// A product, with the event that made it so.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredProduct)]
+pub(super) struct StoredView {
     #[serde(flatten)]
     product: ProductView,
+    /// The event that gave the product this version.
     event_id: Uuid,
+    /// When that event was appended, by the broker's clock.
+    #[schema(format = DateTime)]
     updated_at: String,
 }
 
-pub(super) fn history_entry(entry: &HistoryEntry) -> Value {
-    json!({
-        "version": entry.version.get(),
-        "event_id": entry.event_id,
-        "event_type": entry.event_type,
-        "event": entry.event,
-        "actor": entry.actor,
-        "command_id": entry.command_id,
-        "correlation_id": entry.correlation_id,
-        "partition": entry.partition,
-        "offset": entry.offset,
-        "appended_at": entry.appended_at.to_string(),
-        "occurred_at": entry.occurred_at.map(|time| time.to_string()),
-    })
-}
-
-pub(super) fn category_item(item: &CategoryItem) -> Value {
-    json!({
-        "product_id": item.product_id.as_str(),
-        "sku": item.sku.as_str(),
-        "name": item.name.as_str(),
-        "brand": item.brand.as_str(),
-        "price": MoneyView(item.price),
-        "status": item.status.as_str(),
-        "version": item.version.get(),
-        "updated_at": item.updated_at.to_string(),
-    })
-}
-
-pub(super) fn hit(hit: &Hit) -> Value {
-    let mut view = product(&hit.found);
-    if let (Some(score), Value::Object(view)) = (hit.score, &mut view) {
-        view.insert("score".to_owned(), score.into());
+impl From<&StoredProduct> for StoredView {
+    fn from(stored: &StoredProduct) -> Self {
+        Self {
+            product: ProductView::from(&stored.product),
+            event_id: stored.event_id,
+            updated_at: stored.updated_at.to_string(),
+        }
     }
-    view
 }
 
-pub(super) fn facet(counts: &FacetCounts) -> Value {
-    let bucket = |bucket: &read_models::search::Bucket| {
-        let mut view = json!({ "value": bucket.value, "count": bucket.count });
-        for (name, bound) in [("from", bucket.from), ("to", bucket.to)] {
-            if let Some(bound) = bound {
-                view[name] = bound.into();
+/// Several products.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = Products)]
+pub(super) struct BatchView {
+    items: Vec<StoredView>,
+    /// Those that were deleted.
+    gone: Vec<String>,
+    /// Those that never were.
+    missing: Vec<String>,
+    /// Those that the answer had no room for: ask for them again.
+    remaining: Vec<String>,
+}
+
+impl From<Batch> for BatchView {
+    fn from(batch: Batch) -> Self {
+        let mut view = Self::default();
+        for found in batch.found {
+            match found {
+                Found::Here(found) => view.items.push(StoredView::from(&*found)),
+                Found::Gone(id) => view.gone.push(id.to_string()),
+                Found::Missing(id) => view.missing.push(id.to_string()),
             }
         }
+        view.remaining = batch.remaining.iter().map(ProductId::to_string).collect();
         view
-    };
-    json!({
-        "facet": facet_name(&counts.facet),
-        "buckets": counts.buckets.iter().map(bucket).collect::<Vec<_>>(),
-        "other_values": counts.other_values,
-        "other_count": counts.other_count,
-    })
+    }
+}
+
+/// One event of a product.
+#[derive(Serialize, ToSchema)]
+#[schema(as = HistoryEntry)]
+pub(super) struct EntryView<'a> {
+    /// The version the event gave the product.
+    version: u64,
+    event_id: Uuid,
+    /// What happened.
+    #[schema(example = "PriceChanged")]
+    event_type: &'a str,
+    #[schema(value_type = EventData)]
+    event: &'a Value,
+    /// Who did it, as the client said.
+    #[schema(required)]
+    actor: Option<&'a str>,
+    #[schema(required)]
+    command_id: Option<Uuid>,
+    /// What the client calls the work it belongs to.
+    #[schema(required)]
+    correlation_id: Option<&'a str>,
+    partition: i32,
+    offset: i64,
+    /// The broker's append time.
+    #[schema(format = DateTime)]
+    appended_at: String,
+    /// The writer's clock; information only.
+    #[schema(required, format = DateTime)]
+    occurred_at: Option<String>,
+}
+
+impl<'a> From<&'a HistoryEntry> for EntryView<'a> {
+    fn from(entry: &'a HistoryEntry) -> Self {
+        Self {
+            version: entry.version.get(),
+            event_id: entry.event_id,
+            event_type: &entry.event_type,
+            event: &entry.event,
+            actor: entry.actor.as_deref(),
+            command_id: entry.command_id,
+            correlation_id: entry.correlation_id.as_deref(),
+            partition: entry.partition,
+            offset: entry.offset,
+            appended_at: entry.appended_at.to_string(),
+            occurred_at: entry.occurred_at.map(|time| time.to_string()),
+        }
+    }
+}
+
+/// A page of a product's history.
+#[derive(Serialize, ToSchema)]
+#[schema(as = History)]
+pub(super) struct HistoryView<'a> {
+    product_id: &'a str,
+    items: Vec<EntryView<'a>>,
+    /// Null after the last page.
+    #[schema(required)]
+    next_page_token: Option<&'a str>,
+}
+
+impl<'a> HistoryView<'a> {
+    pub(super) fn new(product: &'a ProductId, page: &'a Page<HistoryEntry>) -> Self {
+        let items = page.items.iter().map(EntryView::from).collect();
+        Self { product_id: product.as_str(), items, next_page_token: page.next.as_deref() }
+    }
+}
+
+/// A product as a category's list shows it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CategoryItem)]
+pub(super) struct ItemView<'a> {
+    product_id: &'a str,
+    sku: &'a str,
+    name: &'a str,
+    brand: &'a str,
+    price: MoneyView,
+    #[schema(schema_with = schemas::status)]
+    status: &'a str,
+    version: u64,
+    /// When its last event was appended, by the broker's clock.
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+impl<'a> From<&'a CategoryItem> for ItemView<'a> {
+    fn from(item: &'a CategoryItem) -> Self {
+        Self {
+            product_id: item.product_id.as_str(),
+            sku: item.sku.as_str(),
+            name: item.name.as_str(),
+            brand: item.brand.as_str(),
+            price: MoneyView(item.price),
+            status: item.status.as_str(),
+            version: item.version.get(),
+            updated_at: item.updated_at.to_string(),
+        }
+    }
+}
+
+/// A page of a category: it may have fewer items than asked for, and yet a next one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Category)]
+pub(super) struct CategoryView<'a> {
+    items: Vec<ItemView<'a>>,
+    /// Null after the last page.
+    #[schema(required)]
+    next_page_token: Option<&'a str>,
+}
+
+impl<'a> From<&'a Page<CategoryItem>> for CategoryView<'a> {
+    fn from(page: &'a Page<CategoryItem>) -> Self {
+        let items = page.items.iter().map(ItemView::from).collect();
+        Self { items, next_page_token: page.next.as_deref() }
+    }
+}
+
+/// A product that was found.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Hit)]
+pub(super) struct HitView {
+    #[serde(flatten)]
+    found: StoredView,
+    /// Its relevance; not there if sorted by something else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    score: Option<f64>,
+}
+
+/// The values of one facet that count most, and those that are filtered by.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FacetCounts)]
+pub(super) struct FacetView<'a> {
+    #[schema(example = "attr.color")]
+    facet: String,
+    buckets: Vec<BucketView<'a>>,
+    /// Values that are not shown; null: not counted, because there are more than 1,000 in all or they are too long.
+    #[schema(required)]
+    other_values: Option<u64>,
+    /// The products that have those; one that has several counts as often.
+    other_count: u64,
+}
+
+/// A value, or a range of prices.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Bucket)]
+pub(super) struct BucketView<'a> {
+    value: &'a str,
+    count: u64,
+    /// Of a price range: inclusive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    from: Option<u64>,
+    /// Of a price range: exclusive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    to: Option<u64>,
+}
+
+impl<'a> From<&'a FacetCounts> for FacetView<'a> {
+    fn from(counts: &'a FacetCounts) -> Self {
+        let bucket = |Bucket { value, count, from, to }: &'a Bucket| BucketView {
+            value,
+            count: *count,
+            from: *from,
+            to: *to,
+        };
+        Self {
+            facet: facet_name(&counts.facet),
+            buckets: counts.buckets.iter().map(bucket).collect(),
+            other_values: counts.other_values,
+            other_count: counts.other_count,
+        }
+    }
 }
 
 /// As callers ask for it: `attributes.color` of the read model is `attr.color` here.
@@ -88,12 +246,68 @@ fn facet_name(name: &str) -> String {
     }
 }
 
-pub(super) fn suggestion(suggestion: &Suggestion) -> Value {
-    json!({
-        "product_id": suggestion.product_id.as_str(),
-        "sku": suggestion.sku,
-        "name": suggestion.name,
-        "category": suggestion.category.as_str(),
-        "status": suggestion.status.as_str(),
-    })
+/// A page of what was found.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SearchResults)]
+pub(super) struct SearchView<'a> {
+    /// How many products match in all.
+    total: u64,
+    #[schema(schema_with = matched)]
+    matched: &'static str,
+    items: Vec<HitView>,
+    /// In the order asked for.
+    facets: Vec<FacetView<'a>>,
+    /// Null after the last page.
+    #[schema(required)]
+    next_page_token: Option<&'a str>,
+}
+
+fn matched() -> Object {
+    let says = "`similar`: a word that no product has was taken for one that is written nearly so.";
+    schemas::one_of([Matched::Exact, Matched::Similar].map(Matched::as_str), says)
+}
+
+impl<'a> From<&'a SearchResponse> for SearchView<'a> {
+    fn from(found: &'a SearchResponse) -> Self {
+        let hit = |hit: &Hit| HitView { found: StoredView::from(&hit.found), score: hit.score };
+        Self {
+            total: found.total,
+            matched: found.matched.as_str(),
+            items: found.hits.iter().map(hit).collect(),
+            facets: found.facets.iter().map(FacetView::from).collect(),
+            next_page_token: found.next.as_deref(),
+        }
+    }
+}
+
+/// A completion.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suggestion)]
+pub(super) struct SuggestionView<'a> {
+    product_id: &'a str,
+    sku: &'a str,
+    name: &'a str,
+    category: &'a str,
+    #[schema(schema_with = schemas::status)]
+    status: &'a str,
+}
+
+/// Completions of what someone is typing.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Suggestions)]
+pub(super) struct SuggestionsView<'a> {
+    items: Vec<SuggestionView<'a>>,
+}
+
+impl<'a> From<&'a Vec<Suggestion>> for SuggestionsView<'a> {
+    fn from(found: &'a Vec<Suggestion>) -> Self {
+        let item = |it: &'a Suggestion| SuggestionView {
+            product_id: it.product_id.as_str(),
+            sku: &it.sku,
+            name: &it.name,
+            category: it.category.as_str(),
+            status: it.status.as_str(),
+        };
+        Self { items: found.iter().map(item).collect() }
+    }
 }
