@@ -15,7 +15,7 @@ use ledger::{AppendId, EventLog as _, Headers, Inbox, NewRecord, Partition, Reco
 use testkit::{Client, System};
 
 const ROUNDS: usize = 400;
-const MOST: Duration = Duration::from_millis(3);
+const MAX: Duration = Duration::from_millis(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_median_answer_is_within_3_ms_of_the_bare_acknowledgement() -> anyhow::Result<()> {
@@ -42,7 +42,7 @@ async fn the_median_answer_is_within_3_ms_of_the_bare_acknowledgement() -> anyho
     }
     let (answer, bare) = (median(&mut answers[50..]), median(&mut acknowledgements[50..]));
     println!("median of {ROUNDS}: answer {answer:?}, bare acknowledgement {bare:?}");
-    assert!(answer <= bare + MOST, "the answer takes {answer:?}, the bare acknowledgement {bare:?}");
+    assert!(answer <= bare + MAX, "the answer takes {answer:?}, the bare acknowledgement {bare:?}");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! P18 Overload is turned away at once, and what is accepted goes on as before.
 //!
-//! Ten times as many clients as may be under way at once, over HTTP and gRPC, beside an upload: who is turned away is told
+//! Ten times as many clients as may be in flight at once, over HTTP and gRPC, beside an upload: who is turned away is told
 //! when to come back, everything accepted is in the log once, memory stays flat, and afterwards all is as before.
 
 use std::sync::Arc;

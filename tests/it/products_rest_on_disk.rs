@@ -102,7 +102,7 @@ async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_a
         one.service.kill();
         assert!(one.service.wait_ended(PATIENCE).await);
         one = system.again(&one).await?;
-        assert!(!one.log().contains("thrown away"), "what kill -9 leaves is used:\n{}", one.log());
+        assert!(!one.log().contains("discarded"), "what kill -9 leaves is used:\n{}", one.log());
         // What was answered, and what was not, once each: the same keys on the cache that was left.
         all_have_version(&change_all(&Client::new(&one.url()), round).await?, round as u64 + 1);
     }
@@ -146,14 +146,14 @@ async fn a_cache_of_another_topic_or_a_damaged_one_is_thrown_away_and_a_used_one
     std::fs::remove_dir_all(cache(&two))?;
     copy(&cache(&one), &cache(&two))?;
     let two = other.again(&two).await?;
-    assert!(two.log().contains("the cache was thrown away"), "{}", two.log());
+    assert!(two.log().contains("the cache was discarded"), "{}", two.log());
     assert_eq!(Client::new(&two.url()).change_price(&name(1), 5, &[]).await?.status, StatusCode::NOT_FOUND);
 
     // And its own, with every table damaged.
     damage(&cache(&one).join("data"))?;
     let one = system.again(&one).await?;
     all_have_version(&change_all(&Client::new(&one.url()), 2).await?, 3);
-    let gone = one.log().contains("thrown away");
+    let gone = one.log().contains("discarded");
     assert!(gone, "the damage was met:\n{}", one.log());
     let replayed = change_all(&Client::new(&one.url()), 1).await?;
     assert!(replayed.iter().all(|reply| reply.body["replayed"] == Value::Bool(true)));

@@ -11,7 +11,7 @@ async fn a_command_service_answers_what_it_took_before_it_ends() -> anyhow::Resu
     let mut system = System::prepare().await?;
     let service = system.command_service().await?;
     let client = Client::new(&service.url());
-    // Uploads and single commands are under way when SIGTERM comes.
+    // Uploads and single commands are in flight when SIGTERM comes.
     let lines = diamonds::lines()?;
     let uploads: Vec<_> = (0..4)
         .map(|number| {
@@ -24,7 +24,7 @@ async fn a_command_service_answers_what_it_took_before_it_ends() -> anyhow::Resu
         .collect();
     let ops = Client::new(&service.ops());
     eventually(
-        "commands are under way",
+        "commands are in flight",
         async || ops.get("/metrics").await.map(|it| it.body.to_string()).unwrap_or_default(),
         |metrics| metrics.contains("folio_commands_total"),
     )
@@ -57,7 +57,7 @@ async fn a_command_service_answers_what_it_took_before_it_ends() -> anyhow::Resu
             }
         }
     }
-    assert!(accepted > 0, "nothing was under way");
+    assert!(accepted > 0, "nothing was in flight");
     assert_eq!(oracle.effective(), accepted, "every effective record was answered");
     println!("{accepted} commands were answered before the end, {told_to_retry} were told to try again");
     Ok(())

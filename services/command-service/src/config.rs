@@ -56,7 +56,7 @@ impl Default for Config {
     }
 }
 
-/// The longest a record may be under way.
+/// The longest a record may be in flight.
 const MAX_MESSAGE_TIMEOUT_MS: u64 = 120_000;
 
 /// What the topic has to be beyond what the design relies on anyway.
@@ -158,13 +158,13 @@ pub(crate) fn mib(mib: usize) -> usize {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct OverloadConfig {
-    /// Single commands (HTTP and gRPC) that may be under way at once, at most. More are answered `overloaded`.
+    /// Single commands (HTTP and gRPC) that may be in flight at once, at most. More are answered `overloaded`.
     pub max_in_flight: usize,
-    /// However slow the answers are, so many may be under way.
+    /// However slow the answers are, so many may be in flight.
     pub min_in_flight: usize,
     /// Answers slower than this lower the limit, in milliseconds. Give several times what an answer takes without load.
     pub target_ms: u64,
-    /// Commands of all uploads together (HTTP and gRPC) that may be under way at once. More wait in their connection.
+    /// Commands of all uploads together (HTTP and gRPC) that may be in flight at once. More wait in their connection.
     pub bulk_in_flight: usize,
 }
 

@@ -21,7 +21,7 @@ use toolkit::telemetry::Telemetry;
 
 use crate::application::{Backend, BackendError, OpenLog};
 use crate::config::{CacheConfig, EngineConfig, OverloadConfig, UploadsConfig};
-use crate::door::{Door, State};
+use crate::door::{CommandHandler, State};
 use crate::engine::{Cache, Encoder, Engine, Instruments, Schemas, refresh};
 
 const TOPIC: &str = "simulated";
@@ -149,7 +149,7 @@ pub(crate) struct World {
     pub(crate) live: LiveTopic,
     pub(crate) log: Arc<SimLog>,
     pub(crate) engine: Engine,
-    pub(crate) door: Door,
+    pub(crate) door: CommandHandler,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) registry: Arc<Registry>,
     pub(crate) http: DoorConfig,
@@ -208,7 +208,7 @@ impl World {
         let kafka = dependency("kafka");
         kafka.up();
         let meter = telemetry.meter();
-        let door = Door::new(engine.clone(), kafka.clone(), deadline, overload, &meter);
+        let door = CommandHandler::new(engine.clone(), kafka.clone(), deadline, overload, &meter);
         let log = Arc::new(live.topic.open(engine.inbox()));
         let (schemas, questions) = Schemas::new(base_ids()).unwrap();
         let registry = Arc::new(Registry::default());

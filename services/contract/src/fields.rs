@@ -10,7 +10,7 @@ use crate::code::Code;
 
 /// The most tags that are looked at: a tag that is sent twice counts once, so that a list may be longer than a product's
 /// tags, but not by any length.
-pub const MAX_TAGS_SENT: usize = 16 * Tags::MOST;
+pub const MAX_TAGS_SENT: usize = 16 * Tags::MAX;
 
 /// A command with what stands beside it in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,16 +18,16 @@ pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
     /// The most characters of a key.
-    pub const LONGEST: usize = 255;
+    pub const MAX_LEN: usize = 255;
 
     /// Parses a key, or says what is wrong with it.
     pub fn parse(key: &str) -> Result<Self, ValueError> {
         let problem = match key.len() {
             0 => "must not be empty",
-            1..=Self::LONGEST if key.bytes().all(|b| b.is_ascii_graphic()) => {
+            1..=Self::MAX_LEN if key.bytes().all(|b| b.is_ascii_graphic()) => {
                 return Ok(Self(key.to_owned()));
             }
-            1..=Self::LONGEST => "may contain only visible ASCII characters",
+            1..=Self::MAX_LEN => "may contain only visible ASCII characters",
             _ => "must have at most 255 characters",
         };
         Err(ValueError { field: "idempotency_key", problem: problem.to_owned() })

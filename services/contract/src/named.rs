@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{AddressedCommand, IdempotencyKey};
 
 /// A client's text comes back no longer than this, in characters.
-const LONGEST: usize = IdempotencyKey::LONGEST;
+const MAX_LEN: usize = IdempotencyKey::MAX_LEN;
 
 /// The product and the idempotency key a command came with, as it wrote them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,7 +90,7 @@ fn text_length(json: &[u8]) -> Option<usize> {
 }
 
 fn bounded(text: &str) -> String {
-    text.chars().take(LONGEST).collect()
+    text.chars().take(MAX_LEN).collect()
 }
 
 #[cfg(test)]
@@ -143,7 +143,7 @@ mod tests {
         let broken = b"{\"product_id\": \"p\", \"idempotency_key\": \"k\", \"x\": \"\xff\"}";
         assert_eq!(Named::by_line(broken).product_id.as_deref(), Some("p"));
         let long = format!(r#"{{"product_id": "{}"}}"#, "x".repeat(100_000));
-        assert_eq!(named(&long).0.unwrap().len(), LONGEST);
+        assert_eq!(named(&long).0.unwrap().len(), MAX_LEN);
         assert_eq!(Named::by_fields("p", ""), Named { product_id: Some("p".to_owned()), ..Named::default() });
     }
 }

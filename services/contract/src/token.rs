@@ -48,7 +48,7 @@ pub enum TokenError {
 
 impl ConsistencyToken {
     /// Longer texts are not looked at.
-    pub const LONGEST_TEXT: usize = 160;
+    pub const MAX_TEXT: usize = 160;
 
     /// Whether a reader that has applied everything below `position` of the partition sees the write.
     pub fn is_reached_at(&self, position: i64) -> bool {
@@ -73,7 +73,7 @@ impl ConsistencyToken {
     /// # Errors
     /// If the text is anything else.
     pub fn decode(text: &str) -> Result<Self, TokenError> {
-        if text.len() > Self::LONGEST_TEXT {
+        if text.len() > Self::MAX_TEXT {
             return Err(TokenError::Damaged);
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TokenError::Damaged)?;

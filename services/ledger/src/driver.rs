@@ -17,7 +17,7 @@ pub use saving::SavePolicy;
 
 use crate::laws::{Kept, Laws};
 use crate::{
-    Aggregate, AppendId, ColdProducts, CommandKey, LogRecord, Mark, Offset, Output, Recorded, Sequencer,
+    Aggregate, AppendId, ColdProducts, CommandKey, DecodedRecord, LogRecord, Mark, Offset, Output, Sequencer,
     Signal, Submission, TailError, Unreadable,
 };
 use holding::{Holding, Refused};
@@ -39,7 +39,7 @@ pub trait Decoder<A: Aggregate> {
 
     fn standing(&self, schema: u32) -> SchemaStanding;
 
-    fn decode(&self, record: &LogRecord) -> Result<Recorded<A::Event>, Unreadable>;
+    fn decode(&self, record: &LogRecord) -> Result<DecodedRecord<A::Event>, Unreadable>;
 }
 
 /// What is known of a schema.

@@ -40,7 +40,7 @@ pub use reader::{Judgement, Reader};
 pub use record::{AppendId, CommandHash, CommandId, LogRecord, NewRecord, Offset};
 pub use rule::{Verdict, VoidReason, WINDOW};
 pub use sequencer::{
-    Answer, Append, CommandKey, Limits, Output, Recorded, Sequencer, Submission, Unreadable,
+    Answer, Append, CommandKey, DecodedRecord, Limits, Output, Sequencer, Submission, Unreadable,
 };
 pub use snapshot::{ColdError, ColdProducts, Mark, SAVED_FORMAT, Saved, Snapshot};
 pub use subject::{Subject, SubjectError};

@@ -18,7 +18,7 @@ mod resuming;
 #[cfg(test)]
 mod tests;
 
-pub use io::{Answer, Append, Limits, Output, Recorded, Submission, Unreadable};
+pub use io::{Answer, Append, DecodedRecord, Limits, Output, Submission, Unreadable};
 pub use pending::CommandKey;
 pub(crate) use product::{Product, Remembered};
 
@@ -177,7 +177,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
         now_ms: u64,
         offset: Offset,
         key: &[u8],
-        decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
+        decode: impl FnOnce() -> Result<DecodedRecord<A::Event>, Unreadable>,
     ) {
         self.now_ms = self.now_ms.max(now_ms);
         if let Some(mark) = self.unproven.take_if(|_| !self.is_discarded) {

@@ -171,21 +171,21 @@ impl Opening {
 
 /// Any error, to be tried again.
 #[derive(Debug)]
-struct Whatever(String);
+struct AlwaysTransient(String);
 
-impl<E: Into<anyhow::Error>> From<E> for Whatever {
+impl<E: Into<anyhow::Error>> From<E> for AlwaysTransient {
     fn from(error: E) -> Self {
         Self(format!("{:#}", error.into()))
     }
 }
 
-impl std::fmt::Display for Whatever {
+impl std::fmt::Display for AlwaysTransient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl toolkit::retry::Transient for Whatever {
+impl toolkit::retry::Transient for AlwaysTransient {
     fn is_transient(&self) -> bool {
         true
     }
@@ -213,7 +213,7 @@ impl<A: Adapter> Visitor<A> for Build<A> {
             let what = format!("open what holds {}", opening.config.read_model);
             let opened =
                 retry.run(&what, || async { Ok(Opens::<M>::open(&stores, GENERATION).await?) }).await;
-            let store = opened.map_err(|gave_up: GaveUp<Whatever>| anyhow::anyhow!("{gave_up}"))?;
+            let store = opened.map_err(|gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}"))?;
             let log = log(opening.clone()).await?;
             project::<M, _>(opening, store, schemas, log, metrics, &lifecycle).await
         }

@@ -102,12 +102,12 @@ impl<P: Positions> Watch<P> {
                 Ok(()) => self.store_health.up(),
                 Err(error) => self.store_health.down(error.to_string()),
             }
-            self.tell_stopped(&held);
+            self.report_stopped(&held);
             if tick % REMINDER_TICKS == REMINDER_TICKS - 1 {
                 remind(&self.group, &held);
             }
             if tick % LAG_TICKS == 0 {
-                tell_lag(&self.handle, &held, &self.metrics).await;
+                report_lag(&self.handle, &held, &self.metrics).await;
             }
         }
         Ok(())
@@ -130,7 +130,7 @@ impl<P: Positions> Watch<P> {
         Ok(())
     }
 
-    fn tell_stopped(&self, held: &BTreeMap<i32, Reached>) {
+    fn report_stopped(&self, held: &BTreeMap<i32, Reached>) {
         let stopped: Vec<(&i32, &String)> =
             held.iter().filter_map(|(partition, it)| Some((partition, it.stopped.as_ref()?))).collect();
         self.metrics.stopped(stopped.len());
@@ -157,7 +157,7 @@ fn remind(group: &str, held: &BTreeMap<i32, Reached>) {
     }
 }
 
-async fn tell_lag(handle: &GroupHandle, held: &BTreeMap<i32, Reached>, metrics: &Metrics) {
+async fn report_lag(handle: &GroupHandle, held: &BTreeMap<i32, Reached>, metrics: &Metrics) {
     for (partition, reached) in held {
         match handle.end_offsets().of(ledger::Partition(*partition)).await {
             Ok(end) => metrics.lag(*partition, (end - reached.position).max(0) as u64),

@@ -38,9 +38,9 @@ pub struct QueriesConfig {
     pub store_timeout_ms: u64,
     /// How often a store is asked whether it is there, in milliseconds.
     pub probe_interval_ms: u64,
-    /// Questions under way at once, without those that wait for a read model. More are answered `overloaded`.
+    /// Queries in flight at once, without those that wait for a read model. More are answered `overloaded`.
     pub max_in_flight: usize,
-    /// Questions that wait for a read model at once. More are answered `overloaded`.
+    /// Queries that wait for a read model at once. More are answered `overloaded`.
     pub max_waiting: usize,
 }
 

@@ -16,7 +16,7 @@ mod zeros;
 use edge::process::{Addresses, Process};
 use toolkit::lifecycle::Lifecycle;
 
-use ask::Questions;
+use ask::Queries;
 pub use ask::{ReadModelHandle, Stores};
 pub use config::{Config, QueriesConfig, SERVICE};
 
@@ -45,7 +45,7 @@ impl Application {
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         zeros::show(telemetry);
         let metrics = ask::Metrics::new(&telemetry.meter());
-        let questions = Questions::new(stores, config.queries.clone(), metrics);
+        let questions = Queries::new(stores, config.queries.clone(), metrics);
         let addresses = Addresses {
             ops: process.ops,
             http: http::serve(config, questions.clone(), lifecycle, telemetry)?,

@@ -15,7 +15,7 @@ use crate::declared::Declared;
 use crate::{Error, Generation};
 
 /// What a read model sees.
-pub use contract::effective::{EffectiveEvent as Recorded, LogPosition as Place, Meta};
+pub use contract::effective::{EffectiveEvent, LogPosition, Meta};
 
 /// The last event a state has seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +43,10 @@ pub trait Fold: Clone + Debug + Send + Sync + Sized + 'static {
     type Row: Clone + Debug + PartialEq + Send + Sync;
 
     /// Folds a record into the state of its product, whose next version it is.
-    fn fold(state: Option<Self::State>, record: &Recorded) -> Result<Folded<Self>, FoldError>;
+    fn fold(state: Option<Self::State>, record: &EffectiveEvent) -> Result<Folded<Self>, FoldError>;
 
     /// The rows to write again because of a record whose version `state` has seen already.
-    fn again(state: &Self::State, record: &Recorded) -> Vec<RowChange<Self>>;
+    fn again(state: &Self::State, record: &EffectiveEvent) -> Vec<RowChange<Self>>;
 
     /// The state as a further row tells it, of when that row's event was the newest; see [`rewound`].
     #[cfg(test)]
@@ -105,8 +105,8 @@ pub(crate) fn rewound<S: State>(wanted: &Wanted, before: Option<S>, same: Option
     same.filter(|same| same.head().event_id != wanted.event_id).or(before)
 }
 
-impl From<&Recorded> for Wanted {
-    fn from(record: &Recorded) -> Self {
+impl From<&EffectiveEvent> for Wanted {
+    fn from(record: &EffectiveEvent) -> Self {
         Self { product: record.product.clone(), version: record.version, event_id: record.event_id }
     }
 }

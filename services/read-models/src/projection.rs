@@ -1,7 +1,7 @@
 //! The rules that make at-least-once delivery have exactly-once effect, without any I/O.
 //!
 //! Promises: a record is applied if and only if its version is the next one of the product's state; changes are coalesced per
-//! row key and never dropped, whatever came between; states are never forgotten while their writes may be under way.
+//! row key and never dropped, whatever came between; states are never forgotten while their writes may be in flight.
 
 use std::collections::hash_map::Entry;
 
@@ -9,7 +9,7 @@ use ahash::{AHashMap, AHashSet};
 use domain::{FoldError, ProductId, Version};
 use uuid::Uuid;
 
-use crate::model::{Fold, Head, Recorded, RowChange, State, Wanted, Writes};
+use crate::model::{EffectiveEvent, Fold, Head, RowChange, State, Wanted, Writes};
 
 /// One partition's states and what the current batch changes. It dies when the partition is revoked.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl<M: Fold> Projection<M> {
     }
 
     /// Of the products of these records, in the order of the log, those whose states must be loaded first, each once.
-    pub fn missing<'a>(&mut self, records: impl IntoIterator<Item = &'a Recorded>) -> Vec<Wanted> {
+    pub fn missing<'a>(&mut self, records: impl IntoIterator<Item = &'a EffectiveEvent>) -> Vec<Wanted> {
         let mut asked = AHashSet::new();
         let mut missing = Vec::new();
         for record in records {
@@ -69,7 +69,7 @@ impl<M: Fold> Projection<M> {
     }
 
     /// Applies a record whose product's state is known.
-    pub fn apply(&mut self, record: &Recorded) -> Result<Outcome, FoldError> {
+    pub fn apply(&mut self, record: &EffectiveEvent) -> Result<Outcome, FoldError> {
         let state = self.states.get(&record.product);
         let head = state.map_or(Head { version: Version::NONE, event_id: Uuid::nil() }, State::head);
         if record.version <= head.version {

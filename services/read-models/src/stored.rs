@@ -4,7 +4,7 @@ use domain::{FoldError, Product, ProductId};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::model::{Head, Recorded, State};
+use crate::model::{EffectiveEvent, Head, State};
 
 /// A product with what its row says about the event that made it so. Deleted products are here too: see `product.status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub struct StoredProduct {
 
 impl StoredProduct {
     /// Folds a record into what was stored before; the time never runs backwards, whichever broker wrote it.
-    pub(crate) fn fold(before: Option<Self>, record: &Recorded) -> Result<Self, FoldError> {
+    pub(crate) fn fold(before: Option<Self>, record: &EffectiveEvent) -> Result<Self, FoldError> {
         let (product, before) = match before {
             Some(stored) => (Some(stored.product), stored.updated_at),
             None => (None, record.place.appended_at),

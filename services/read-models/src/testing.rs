@@ -7,7 +7,7 @@ use domain::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::model::{Meta, Place, Recorded};
+use crate::model::{EffectiveEvent, LogPosition, Meta};
 
 pub(crate) fn category(path: &str) -> CategoryPath {
     CategoryPath::parse(path).unwrap()
@@ -44,13 +44,13 @@ pub(crate) fn restored() -> Event {
 }
 
 /// The record that gives product `p` this version.
-pub(crate) fn recorded(version: u64, appended_ms: i64, event: Event) -> Recorded {
-    Recorded {
+pub(crate) fn recorded(version: u64, appended_ms: i64, event: Event) -> EffectiveEvent {
+    EffectiveEvent {
         product: ProductId::parse("p").unwrap(),
         version: Version(version),
         event_id: Uuid::from_u128(u128::from(version)),
         event,
-        place: Place {
+        place: LogPosition {
             partition: 3,
             offset: 10 + version as i64,
             appended_at: Timestamp::from_millisecond(appended_ms).unwrap(),

@@ -87,7 +87,7 @@ impl Retry {
         loop {
             match attempt().await {
                 Ok(done) => {
-                    self.tell(Ok(()));
+                    self.report(Ok(()));
                     return Ok(done);
                 }
                 Err(error) if !error.is_transient() => return Err(GaveUp::Final(error)),
@@ -102,7 +102,7 @@ impl Retry {
     }
 
     /// Tells the watcher that an attempt succeeded or failed.
-    pub fn tell(&self, outcome: Result<(), &str>) {
+    pub fn report(&self, outcome: Result<(), &str>) {
         if let Some(watcher) = &self.watcher {
             watcher(outcome);
         }
@@ -120,7 +120,7 @@ impl Waits<'_> {
     /// Waits after a transient `error`; an error means the token was cancelled meanwhile.
     pub async fn wait<E: fmt::Display>(&mut self, what: &str, error: E) -> Result<(), GaveUp<E>> {
         let text = error.to_string();
-        self.retry.tell(Err(&text));
+        self.retry.report(Err(&text));
         let longest = self.retry.first.saturating_mul(1 << self.attempts.min(16)).min(self.retry.longest);
         self.attempts += 1;
         // Half of it is jitter, so that those who failed together do not come back together.

@@ -157,7 +157,7 @@ impl Stage {
         for broker in &frozen {
             signal(broker, Signal::SIGSTOP)?;
         }
-        // What was under way may still end well.
+        // What was in flight may still end well.
         sleep(Duration::from_millis(200)).await;
         let since = self.catalog.now();
         sleep(fault.lasts).await;

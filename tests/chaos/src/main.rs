@@ -94,7 +94,7 @@ async fn run(seed: u64, minutes: f64, only: &str) -> anyhow::Result<()> {
 
 async fn act(stage: &mut Stage, seed: u64, minutes: f64, only: &str) -> anyhow::Result<()> {
     let doing = Arc::new(Mutex::new(String::from("no fault yet")));
-    let telling = tokio::spawn(tell(Arc::clone(&stage.catalog), Arc::clone(&doing)));
+    let telling = tokio::spawn(report(Arc::clone(&stage.catalog), Arc::clone(&doing)));
     let writing = stage.write(seed);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let until = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
@@ -125,7 +125,7 @@ async fn act(stage: &mut Stage, seed: u64, minutes: f64, only: &str) -> anyhow::
 }
 
 /// Every few seconds, how it goes.
-async fn tell(catalog: Arc<Catalog>, doing: Arc<Mutex<String>>) {
+async fn report(catalog: Arc<Catalog>, doing: Arc<Mutex<String>>) {
     const EVERY: Duration = Duration::from_secs(5);
     let mut before = 0;
     loop {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Dice;
+use super::SeededRng;
 use super::records::Records;
 use ledger::{AppendError, AppendId, Inbox, LogError, LogRecord, Offset, Partition, Signal};
 
@@ -19,7 +19,7 @@ pub struct Faults {
     pub late_copy: u64,
     /// A question for the end offset is not answered.
     pub unanswered: u64,
-    /// Whatever could arrive does so later: far below 100, or it never will.
+    /// AlwaysTransient could arrive does so later: far below 100, or it never will.
     pub delayed: u64,
     /// The next thing to happen is any one, not the oldest: appends overtake each other, reports and answers are late.
     pub reordered: u64,
@@ -45,14 +45,14 @@ impl Faults {
 pub struct Step {
     /// Whose message or tail it was: writers are numbered in the order they were opened.
     pub writer: usize,
-    pub what: Happening,
+    pub what: SimEvent,
     /// What landed by it.
     pub landed: Vec<LogRecord>,
 }
 
 /// What can happen in one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Happening {
+pub enum SimEvent {
     /// An append landed and will be reported at this offset.
     Landed { append_id: AppendId, reported: Offset },
     /// An append landed, and its outcome will be unknown.
@@ -77,7 +77,7 @@ pub enum Happening {
 type Told = Vec<(Arc<dyn Inbox>, Signal)>;
 
 pub(super) struct Broker {
-    dice: Dice,
+    dice: SeededRng,
     pub(super) faults: Faults,
     clock_ms: i64,
     pub(super) partitions: Vec<Records>,
@@ -108,7 +108,7 @@ pub(super) enum Message {
 impl Broker {
     pub(super) fn new(partitions: i32, seed: u64, faults: Faults) -> Self {
         Self {
-            dice: Dice::new(seed),
+            dice: SeededRng::new(seed),
             faults,
             clock_ms: 0,
             partitions: (0..partitions).map(|_| Records::default()).collect(),
@@ -137,7 +137,7 @@ impl Broker {
         let mut told = Vec::new();
         let what = if self.dice.percent(self.faults.delayed) {
             self.messages.push((writer, message));
-            Happening::Delayed
+            SimEvent::Delayed
         } else {
             match message {
                 Message::Append { partition, append_id, record, is_copy } => {
@@ -147,12 +147,12 @@ impl Broker {
                     let end = self.partitions[partition.0 as usize].end();
                     let end = (!self.dice.percent(self.faults.unanswered)).then_some(end);
                     let outcome = end.ok_or_else(|| LogError("simulated".into()));
-                    self.tell(writer, Signal::EndOffset { partition, request, outcome });
-                    Happening::EndRead { request, end }
+                    self.report(writer, Signal::EndOffset { partition, request, outcome });
+                    SimEvent::EndRead { request, end }
                 }
                 Message::Tell(signal) => {
                     told.extend(self.writers[writer].inbox.clone().map(|inbox| (inbox, signal)));
-                    Happening::Delivered
+                    SimEvent::Delivered
                 }
             }
         };
@@ -167,29 +167,29 @@ impl Broker {
         record: LogRecord,
         is_copy: bool,
         landed: &mut Vec<LogRecord>,
-    ) -> Happening {
+    ) -> SimEvent {
         let copy = |record| (writer, Message::Append { partition, append_id, record, is_copy: true });
         if is_copy {
             // A zombie takes its time: others overtake it.
             if self.dice.percent(self.faults.late_copy) {
                 self.messages.push(copy(record));
-                return Happening::Delayed;
+                return SimEvent::Delayed;
             }
             self.land_as(partition, record, landed);
-            return Happening::CopyLanded { append_id };
+            return SimEvent::CopyLanded { append_id };
         }
         let roll = self.dice.below(100);
         let Faults { lost, unknown, twice, .. } = self.faults;
         let unknown_for = |reason: &str| Err(AppendError::Unknown(format!("simulated: {reason}")));
         let (what, outcome) = if roll < lost {
-            (Happening::Lost { append_id }, unknown_for("lost"))
+            (SimEvent::Lost { append_id }, unknown_for("lost"))
         } else if roll < lost + unknown {
             let what = if self.dice.percent(50) {
                 self.land_as(partition, record, landed);
-                Happening::LandedUnknown { append_id }
+                SimEvent::LandedUnknown { append_id }
             } else {
                 self.messages.push(copy(record));
-                Happening::HeldBack { append_id }
+                SimEvent::HeldBack { append_id }
             };
             (what, unknown_for("landed, or will"))
         } else {
@@ -202,9 +202,9 @@ impl Broker {
                     self.messages.push(copy(record));
                 }
             }
-            (Happening::Landed { append_id, reported }, Ok(reported))
+            (SimEvent::Landed { append_id, reported }, Ok(reported))
         };
-        self.tell(writer, Signal::Appended { partition, append_id, outcome });
+        self.report(writer, Signal::Appended { partition, append_id, outcome });
         what
     }
 
@@ -227,7 +227,7 @@ impl Broker {
         self.partitions[partition.0 as usize].push(record)
     }
 
-    fn tell(&mut self, writer: usize, signal: Signal) {
+    fn report(&mut self, writer: usize, signal: Signal) {
         if self.writers[writer].inbox.is_some() {
             self.messages.push((writer, Message::Tell(signal)));
         }
@@ -269,7 +269,7 @@ impl Broker {
             tail.told = Some(tail.position);
             told.push(Signal::Position { partition, position: tail.position });
         }
-        let what = Happening::Followed { from, to: tail.position };
+        let what = SimEvent::Followed { from, to: tail.position };
         let told = match inbox {
             Some(inbox) => told.into_iter().map(|signal| (Arc::clone(inbox), signal)).collect(),
             None => Vec::new(),

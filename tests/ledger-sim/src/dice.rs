@@ -2,9 +2,9 @@
 
 /// A seeded source of random numbers.
 #[derive(Debug, Clone)]
-pub struct Dice(u64);
+pub struct SeededRng(u64);
 
-impl Dice {
+impl SeededRng {
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }

@@ -11,9 +11,9 @@ mod laws;
 mod log;
 mod records;
 
-pub use broker::{Faults, Happening, Step};
+pub use broker::{Faults, SimEvent, Step};
 pub use cold::{SimCold, StateCodec};
-pub use dice::Dice;
+pub use dice::SeededRng;
 pub use laws::{Broken, Law};
 pub use log::{SimLog, SimTopic};
 

@@ -114,7 +114,7 @@ pub(crate) fn log(scene: &Scene, state: &State) -> Result<(), Broken> {
     let mut commands = BTreeSet::new();
     for fact in truth.values().flatten() {
         let ticket = fact.record.ticket;
-        let command = scene.wish(ticket).command;
+        let command = scene.request(ticket).command;
         holds(commands.insert(command), Promise::OneEffect, || {
             format!("command {command} has a second effective record at offset {}", fact.offset)
         })?;
@@ -203,13 +203,13 @@ pub(crate) fn answer(
     asked: Ticket,
     answer: &Answer<No>,
 ) -> Result<Fate, Broken> {
-    let wish = scene.wish(ticket);
+    let request = scene.request(ticket);
     let truth = read(&state.log, Offset::MAX)?;
-    let facts = truth.get(&wish.subject()).map_or(&[][..], Vec::as_slice);
+    let facts = truth.get(&request.subject()).map_or(&[][..], Vec::as_slice);
     let fact = |event_id, offset, version| {
         facts.iter().find(|fact| {
             (fact.key.event_id, fact.offset, fact.key.version) == (event_id, offset, version)
-                && scene.wish(fact.record.ticket).command == wish.command
+                && scene.request(fact.record.ticket).command == request.command
         })
     };
     let is_own_effective = || facts.iter().any(|fact| fact.record.ticket == ticket);
@@ -220,10 +220,10 @@ pub(crate) fn answer(
         let is_true = asked.arrived <= at
             && at <= state.end
             && below.last().map_or(0, |fact| fact.key.version) == version
-            && below.iter().all(|fact| scene.wish(fact.record.ticket).command != wish.command)
+            && below.iter().all(|fact| scene.request(fact.record.ticket).command != request.command)
             && decision.is_none_or(|decision| {
-                wish.expected.is_none_or(|expected| expected == version)
-                    && Shelf::decide(stock.as_ref(), &wish.order) == *decision
+                request.expected.is_none_or(|expected| expected == version)
+                    && Shelf::decide(stock.as_ref(), &request.order) == *decision
             });
         holds(is_true && !is_own_effective(), Promise::AnswersAreTrue, || claim)
     };
@@ -231,7 +231,7 @@ pub(crate) fn answer(
         Answer::Accepted { version, event_id, offset, replayed } => {
             let fact = fact(*event_id, *offset, *version);
             let is_true = fact.is_some_and(|fact| {
-                scene.wish(fact.record.ticket).order == wish.order
+                scene.request(fact.record.ticket).order == request.order
                     && *replayed == (fact.record.ticket != ticket)
             });
             holds(is_true, Promise::AcknowledgedIsEffective, || {
@@ -243,7 +243,7 @@ pub(crate) fn answer(
         }
         Answer::KeyReused { version, event_id, offset } => {
             let is_true = fact(*event_id, *offset, *version)
-                .is_some_and(|fact| scene.wish(fact.record.ticket).order != wish.order);
+                .is_some_and(|fact| scene.request(fact.record.ticket).order != request.order);
             holds(is_true, Promise::AnswersAreTrue, || format!("answered {answer:?}"))?;
             Ok(Fate::KeyReused)
         }
@@ -254,7 +254,7 @@ pub(crate) fn answer(
             decided(*at, *version, Some(&Decision::Rejected(*rejection))).map(|()| Fate::Rejected)
         }
         Answer::Conflict { expected, actual, at } => {
-            let is_conflict = *expected == wish.expected.into() && !expected.is_met_by(*actual);
+            let is_conflict = *expected == request.expected.into() && !expected.is_met_by(*actual);
             holds(is_conflict, Promise::AnswersAreTrue, || format!("answered {answer:?}"))?;
             decided(*at, *actual, None).map(|()| Fate::Conflict)
         }

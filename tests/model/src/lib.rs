@@ -24,7 +24,7 @@ mod writer;
 pub use check::Promise;
 pub use model::Action;
 pub use product::Order;
-pub use scene::{Scene, Sight, Wish};
+pub use scene::{CommandRequest, Scene, Sight};
 pub use state::Bounds;
 pub use trace::trace;
 

@@ -15,14 +15,14 @@ use crate::writer::listen;
 /// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// A client asks for its wish, the first time or again.
+    /// A client asks for its request, the first time or again.
     Ask {
-        wish: usize,
+        request: usize,
         writer: usize,
     },
-    /// A record lands, and its report is under way.
+    /// A record lands, and its report is in flight.
     Land(Name),
-    /// It lands and its report is under way; a copy of it is still on its way, too.
+    /// It lands and its report is in flight; a copy of it is still on its way, too.
     LandAndStay(Name),
     /// It lands, but the producer does not learn it and sends it again.
     LandUnheard(Name),
@@ -74,11 +74,11 @@ impl Model for Scene {
             return;
         }
         let (spent, bounds) = (&state.spent, &self.bounds);
-        for (wish, wanted) in self.wishes.iter().enumerate() {
-            if Self::submissions(state, wish) == 0 {
-                actions.push(Action::Ask { wish, writer: wanted.at });
+        for (request, wanted) in self.requests.iter().enumerate() {
+            if Self::submissions(state, request) == 0 {
+                actions.push(Action::Ask { request, writer: wanted.at });
             } else if spent.retries < bounds.retries {
-                actions.extend((0..self.writers).map(|writer| Action::Ask { wish, writer }));
+                actions.extend((0..self.writers).map(|writer| Action::Ask { request, writer }));
             }
         }
         for (name, flying) in &state.flying {
@@ -113,7 +113,7 @@ impl Model for Scene {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut state = last.clone();
         match action {
-            Action::Ask { wish, writer } => self.ask(&mut state, wish, writer),
+            Action::Ask { request, writer } => self.ask(&mut state, request, writer),
             Action::Land(name) => {
                 let flying = state.flying.remove(&name)?;
                 self.land(&mut state, name, &flying.record, !flying.is_orphan);
@@ -138,27 +138,27 @@ impl Model for Scene {
             Action::Report { writer, append } => {
                 let offset = state.writers[writer].reports.remove(&append)?;
                 state.writers[writer].is_backing_off |= offset.is_none();
-                self.tell(&mut state, writer, Heard::Report(append, offset));
+                self.report(&mut state, writer, Heard::Report(append, offset));
             }
             Action::End { writer, request } => {
                 let end = state.writers[writer].ends.remove(&request)?;
-                self.tell(&mut state, writer, Heard::End(request, end));
+                self.report(&mut state, writer, Heard::End(request, end));
             }
             Action::Tail { writer } => self.show(&mut state, writer),
             Action::Second { writer } => {
                 state.writers[writer].is_backing_off = false;
-                self.tell(&mut state, writer, Heard::Second);
+                self.report(&mut state, writer, Heard::Second);
             }
             Action::Deadline { writer } => {
                 state.spent.deadlines += 1;
-                self.tell(&mut state, writer, Heard::Deadline);
+                self.report(&mut state, writer, Heard::Deadline);
             }
             Action::Crash { writer } => crash(&mut state, writer),
             Action::Reset { writer } => {
                 state.spent.resets += 1;
                 state.writers[writer].tail = 0;
                 let end = state.end;
-                self.tell(&mut state, writer, Heard::Reset(end));
+                self.report(&mut state, writer, Heard::Reset(end));
             }
             Action::Jump => {
                 state.spent.jumps += 1;
@@ -191,12 +191,12 @@ impl Model for Scene {
 }
 
 impl Scene {
-    fn ask(&self, state: &mut State, wish: usize, writer: usize) {
-        let nth = Self::submissions(state, wish);
+    fn ask(&self, state: &mut State, request: usize, writer: usize) {
+        let nth = Self::submissions(state, request);
         state.spent.retries += u8::from(nth > 0);
-        let ticket = Self::ticket(wish, nth);
+        let ticket = Self::ticket(request, nth);
         state.tickets.insert(ticket, Ticket { writer, arrived: state.end, fate: Fate::Waits });
-        self.tell(state, writer, Heard::Command(ticket));
+        self.report(state, writer, Heard::Command(ticket));
     }
 
     fn land(&self, state: &mut State, name: Name, record: &Arc<Record>, is_reported: bool) {
@@ -219,11 +219,11 @@ impl Scene {
             None => (Heard::Position(state.end), state.end),
         };
         state.writers[writer].tail = tail;
-        self.tell(state, writer, heard);
+        self.report(state, writer, heard);
     }
 
     /// A writer hears something and acts on it.
-    fn tell(&self, state: &mut State, writer: usize, heard: Heard) {
+    fn report(&self, state: &mut State, writer: usize, heard: Heard) {
         state.writers[writer].heard.push(heard);
         // A broken law may trip an assertion: that is found, too.
         let heard = catch_unwind(AssertUnwindSafe(|| listen(self, state, writer)));

@@ -9,7 +9,7 @@ use crate::state::{Bounds, State};
 
 /// Behind every command's deadline.
 pub(crate) const DEADLINE_MS: u64 = 1_000_000;
-/// Tickets of one wish: the first submission and its retries.
+/// Tickets of one request: the first submission and its retries.
 const SUBMISSIONS: u64 = 16;
 
 /// What all runs of one model have in common.
@@ -17,7 +17,7 @@ const SUBMISSIONS: u64 = 16;
 pub struct Scene {
     pub name: &'static str,
     pub writers: usize,
-    pub wishes: Vec<Wish>,
+    pub requests: Vec<CommandRequest>,
     /// Commands may lose this many races.
     pub max_attempts: u32,
     pub bounds: Bounds,
@@ -32,7 +32,7 @@ pub type Sight = (&'static str, fn(&Scene, &State) -> bool);
 
 /// A command that a client wants done.
 #[derive(Debug, Clone, Copy)]
-pub struct Wish {
+pub struct CommandRequest {
     pub product: &'static str,
     /// Wishes with the same number have the same command id.
     pub command: u8,
@@ -42,7 +42,7 @@ pub struct Wish {
     pub at: usize,
 }
 
-impl Wish {
+impl CommandRequest {
     /// A command with its own id that expects nothing.
     pub const fn new(command: u8, at: usize, product: &'static str, order: Order) -> Self {
         Self { product, command, order, expected: None, at }
@@ -59,35 +59,35 @@ impl Scene {
         Limits { max_attempts: self.max_attempts, ..Limits::default() }
     }
 
-    /// The ticket of the wish's `nth` submission.
-    pub(crate) fn ticket(wish: usize, nth: usize) -> u64 {
-        wish as u64 * SUBMISSIONS + nth as u64
+    /// The ticket of the request's `nth` submission.
+    pub(crate) fn ticket(request: usize, nth: usize) -> u64 {
+        request as u64 * SUBMISSIONS + nth as u64
     }
 
-    pub(crate) fn wish(&self, ticket: u64) -> &Wish {
-        &self.wishes[(ticket / SUBMISSIONS) as usize]
+    pub(crate) fn request(&self, ticket: u64) -> &CommandRequest {
+        &self.requests[(ticket / SUBMISSIONS) as usize]
     }
 
-    /// How often the wish was submitted.
-    pub(crate) fn submissions(state: &State, wish: usize) -> usize {
-        state.tickets.range(Self::ticket(wish, 0)..Self::ticket(wish + 1, 0)).count()
+    /// How often the request was submitted.
+    pub(crate) fn submissions(state: &State, request: usize) -> usize {
+        state.tickets.range(Self::ticket(request, 0)..Self::ticket(request + 1, 0)).count()
     }
 
     pub(crate) fn submission(&self, ticket: u64) -> Submission<Order> {
-        let wish = self.wish(ticket);
+        let request = self.request(ticket);
         Submission {
             context: ticket,
-            subject: wish.subject(),
-            command_id: wish.command_id(),
-            command_hash: Some(wish.order.hash()),
-            expected: wish.expected.into(),
-            command: wish.order,
+            subject: request.subject(),
+            command_id: request.command_id(),
+            command_hash: Some(request.order.hash()),
+            expected: request.expected.into(),
+            command: request.order,
             deadline_ms: DEADLINE_MS,
         }
     }
 }
 
-impl Wish {
+impl CommandRequest {
     pub(crate) fn subject(&self) -> Subject {
         Subject::parse(self.product).expect("scenes name products with plain text")
     }

@@ -1,4 +1,4 @@
-//! What the model remembers: the log, what is under way to it, what each writer has heard, and what became of each
+//! What the model remembers: the log, what is in flight to it, what each writer has heard, and what became of each
 //! command. A writer's driver is not in it: it is what the real one makes of `heard`.
 
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ impl Record {
     }
 }
 
-/// A record under way to the log.
+/// A record in flight to the log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Flying {
     pub(crate) record: Arc<Record>,
@@ -82,16 +82,16 @@ pub(crate) struct Landed {
     pub(crate) record: Arc<Record>,
 }
 
-/// What a writer was told, and what is under way to it.
+/// What a writer was told, and what is in flight to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Writer {
     pub(crate) life: u8,
     pub(crate) heard: Vec<Heard>,
     /// The tail has shown it everything below.
     pub(crate) tail: Offset,
-    /// Delivery reports under way: an offset, or nothing known.
+    /// Delivery reports in flight: an offset, or nothing known.
     pub(crate) reports: BTreeMap<AppendId, Option<Offset>>,
-    /// Answers to its questions for the log's end, under way.
+    /// Answers to its questions for the log's end, in flight.
     pub(crate) ends: BTreeMap<u64, Offset>,
     /// Something waits for the clock.
     pub(crate) is_backing_off: bool,

@@ -67,8 +67,8 @@ fn without_the_read_barrier_an_answer_speaks_of_a_time_before_the_question() {
 
 #[test]
 fn deciding_on_an_undecided_record_makes_an_event_of_a_state_that_never_was() {
-    let wishes = vec![open(0, 0, "a"), set(1, 0, "a", 1), open(2, 1, "a")];
-    let scene = scene("two commands and a rival", 2, wishes);
+    let requests = vec![open(0, 0, "a"), set(1, 0, "a", 1), open(2, 1, "a")];
+    let scene = scene("two commands and a rival", 2, requests);
     falls_without(Law::EffectiveStateOnly, Promise::DecidedOnTheStateBefore, scene);
 }
 

@@ -38,18 +38,18 @@ fn says(scene: &Scene, state: &State, action: Action) -> String {
         })
     };
     match action {
-        Action::Ask { wish, writer } => {
-            let again = if Scene::submissions(state, wish) > 0 { " again" } else { "" };
-            format!("writer {writer} is asked{again}: {}", wanted(scene, Scene::ticket(wish, 0)))
+        Action::Ask { request, writer } => {
+            let again = if Scene::submissions(state, request) > 0 { " again" } else { "" };
+            format!("writer {writer} is asked{again}: {}", wanted(scene, Scene::ticket(request, 0)))
         }
         Action::Land(name) => format!("{} lands at offset {}", record(&name), state.end),
         Action::LandAndStay(name) => {
-            format!("{} lands at offset {}, and a copy of it is under way", record(&name), state.end)
+            format!("{} lands at offset {}, and a copy of it is in flight", record(&name), state.end)
         }
         Action::LandUnheard(name) => {
             format!("{} lands at offset {}, and is sent again", record(&name), state.end)
         }
-        Action::TimeOut(name) => format!("{} times out, still under way", record(&name)),
+        Action::TimeOut(name) => format!("{} times out, still in flight", record(&name)),
         Action::Report { writer, append } => {
             match state.writers[writer].reports.get(&append).copied().flatten() {
                 Some(offset) => format!("writer {writer} hears that its record stands at offset {offset}"),
@@ -98,9 +98,9 @@ fn consequences(scene: &Scene, before: &State, after: &State) -> String {
 }
 
 fn wanted(scene: &Scene, ticket: u64) -> String {
-    let wish = scene.wish(ticket);
-    let expecting = wish.expected.map_or_else(String::new, |version| format!(" at version {version}"));
-    format!("{:?} {}{expecting}", wish.order, wish.product).to_lowercase()
+    let request = scene.request(ticket);
+    let expecting = request.expected.map_or_else(String::new, |version| format!(" at version {version}"));
+    format!("{:?} {}{expecting}", request.order, request.product).to_lowercase()
 }
 
 /// A key without its event id: product, version and basis tell what matters.

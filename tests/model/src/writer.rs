@@ -2,7 +2,7 @@
 //! has heard is its state.
 
 use ledger::{
-    AppendError, Decoder, Held, LogRecord, Output, Partition, PartitionDriver, Recorded, SchemaStanding,
+    AppendError, DecodedRecord, Decoder, Held, LogRecord, Output, Partition, PartitionDriver, SchemaStanding,
     Sequencer, Signal, TailError, Unreadable,
 };
 use ledger_sim::Broken;
@@ -33,14 +33,14 @@ impl Decoder<Shelf> for Reading<'_> {
         SchemaStanding::Known
     }
 
-    fn decode(&self, record: &LogRecord) -> Result<Recorded<Changed>, Unreadable> {
+    fn decode(&self, record: &LogRecord) -> Result<DecodedRecord<Changed>, Unreadable> {
         let at = self.log.binary_search_by_key(&record.offset, |landed| landed.offset);
         let landed = &self.log[at.map_err(|_| Unreadable("the log does not hold it".into()))?];
-        let wish = self.scene.wish(landed.record.ticket);
-        Ok(Recorded {
+        let request = self.scene.request(landed.record.ticket);
+        Ok(DecodedRecord {
             event: landed.record.event,
-            command_id: Some(wish.command_id()),
-            command_hash: Some(wish.order.hash()),
+            command_id: Some(request.command_id()),
+            command_hash: Some(request.order.hash()),
         })
     }
 }

@@ -16,7 +16,7 @@ pub(crate) struct Disk {
 }
 
 thread_local! {
-    /// The states of the run that is under way. What a disk holds of a state is its place here.
+    /// The states of the run that is in flight. What a disk holds of a state is its place here.
     static STATES: RefCell<Vec<Product>> = const { RefCell::new(Vec::new()) };
 }
 

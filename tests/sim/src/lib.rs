@@ -1,7 +1,7 @@
 //! The log decides, simulated: the drivers that ship, of several writers, the real domain, the simulated log with every fault it
 //! has, crashes, readers and stubborn clients. Single-threaded, everything from one seed: the same seed, the same run.
 //!
-//! What the design promises is checked after every step against a model that shares no code with the ledger (`truth`).
+//! What the design promises is checked after every step against a model that shares no code with the ledger (`oracle`).
 //! `Weakening` breaks one rule of the design, to show that the checks would find it.
 //!
 //! Start with `make sim SEED=7`, which shows a whole history, and at [`run`].
@@ -10,13 +10,13 @@ mod catalog;
 mod counts;
 mod disk;
 mod node;
+mod oracle;
 mod plan;
 mod readers;
+mod requests;
 mod schemas;
 mod trace;
-mod truth;
 mod violation;
-mod wishes;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -82,11 +82,11 @@ fn many(seeds: Range<u64>, weaken: Option<Weakening>) -> ExitCode {
         let Run { counts, outcome, .. } = run(seed, weaken, Trace::Off);
         sum.add(&counts);
         if let Err(violation) = outcome {
-            progress.tell(seed + 1, true);
+            progress.report(seed + 1, true);
             println!("{}", explain(seed, weaken, &violation));
             return ExitCode::FAILURE;
         }
-        progress.tell(seed + 1, seed + 1 == seeds.end);
+        progress.report(seed + 1, seed + 1 == seeds.end);
     }
     println!("{sum}\nseeds {}..{}: every promise holds", seeds.start, seeds.end);
     ExitCode::SUCCESS
@@ -107,7 +107,7 @@ impl Progress {
         Self { first: seeds.start, end: seeds.end, since: Instant::now(), told: Instant::now(), pause }
     }
 
-    fn tell(&mut self, next: u64, now: bool) {
+    fn report(&mut self, next: u64, now: bool) {
         if now || self.told.elapsed() >= self.pause {
             self.told = Instant::now();
             let (done, all) = (next - self.first, self.end - self.first);

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Event, Product};
 use ledger::{
-    AppendId, CommandHash, CommandId, EventLog, Headers, Held, Inbox, Limits, NewRecord, Offset, Partition,
-    PartitionDriver, RecordKey, Recorded, SavePolicy, Sequencer, Signal, Snapshot, TailError,
+    AppendId, CommandHash, CommandId, DecodedRecord, EventLog, Headers, Held, Inbox, Limits, NewRecord,
+    Offset, Partition, PartitionDriver, RecordKey, SavePolicy, Sequencer, Signal, Snapshot, TailError,
 };
 use ledger_sim::{Broken, SimLog, SimTopic};
 
@@ -23,7 +23,7 @@ pub(crate) const DEADLINE_MS: u64 = 3_000;
 
 /// What records hold: a record's value is a place in this list.
 #[derive(Debug, Default)]
-pub(crate) struct Written(Vec<Recorded<Event>>);
+pub(crate) struct Written(Vec<DecodedRecord<Event>>);
 
 impl Written {
     pub(crate) fn push(
@@ -32,11 +32,11 @@ impl Written {
         command_id: CommandId,
         command_hash: Option<CommandHash>,
     ) -> u64 {
-        self.0.push(Recorded { event, command_id: Some(command_id), command_hash });
+        self.0.push(DecodedRecord { event, command_id: Some(command_id), command_hash });
         self.0.len() as u64 - 1
     }
 
-    pub(crate) fn at(&self, place: u64) -> Option<&Recorded<Event>> {
+    pub(crate) fn at(&self, place: u64) -> Option<&DecodedRecord<Event>> {
         self.0.get(usize::try_from(place).ok()?)
     }
 }
@@ -151,7 +151,7 @@ impl Node {
         self.feed(now_ms, Signal::TailFailed { partition: P, error: TailError::OutOfRange }, written);
     }
 
-    /// The state is thrown away.
+    /// The state is discarded.
     pub(crate) fn discarded(&mut self) {
         self.compared = -1;
         self.first_append = None;
@@ -178,7 +178,7 @@ impl Node {
         is_taken
     }
 
-    /// The oldest of the snapshots under way reaches the disk. False if there is none.
+    /// The oldest of the snapshots in flight reaches the disk. False if there is none.
     pub(crate) fn write_snapshot(&mut self) -> bool {
         let Some(disk) = self.disk.as_ref().filter(|_| !self.unwritten.is_empty()) else { return false };
         let snapshot = self.unwritten.remove(0);
@@ -187,7 +187,7 @@ impl Node {
         true
     }
 
-    /// The oldest of the snapshots under way cannot be written, nor can those behind it. False if there is none.
+    /// The oldest of the snapshots in flight cannot be written, nor can those behind it. False if there is none.
     pub(crate) fn fail_to_write(&mut self) -> bool {
         let fails = !self.unwritten.is_empty();
         if fails {

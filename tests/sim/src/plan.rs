@@ -2,7 +2,7 @@
 //! without the others hiding what it does.
 
 use ledger::{Held, Limits};
-use ledger_sim::{Dice, Faults};
+use ledger_sim::{Faults, SeededRng};
 
 /// One turn of the simulation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn draw(dice: &mut Dice) -> Self {
+    pub(crate) fn draw(dice: &mut SeededRng) -> Self {
         let is_long = dice.percent(2);
         let mut often = |percent: u64| if dice.percent(55) { 1 + dice.below(percent) } else { 0 };
         let faults = Faults {
@@ -141,7 +141,7 @@ impl Plan {
         }
     }
 
-    pub(crate) fn act(&self, dice: &mut Dice) -> Act {
+    pub(crate) fn act(&self, dice: &mut SeededRng) -> Act {
         let sum: u64 = self.acts.iter().map(|(_, weight)| weight).sum();
         let mut at = dice.below(sum);
         for (act, weight) in &self.acts {

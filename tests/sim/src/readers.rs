@@ -1,12 +1,12 @@
 //! Readers: the real ones, started at any offset without state, reading on in batches of any size. Each verdict is
-//! compared with the truth's.
+//! compared with the oracle's.
 
 use ledger::{Judgement, LogRecord, Offset, Reader, VoidReason};
-use ledger_sim::{Dice, SimTopic};
+use ledger_sim::{SeededRng, SimTopic};
 
 use crate::counts::{Counts, What};
 use crate::node::{P, PARTITIONS};
-use crate::truth::{Truth, Verdict, WINDOW};
+use crate::oracle::{Truth, Verdict, WINDOW};
 use crate::violation::Checked;
 use crate::violation::Invariant::ReadersAgree;
 
@@ -38,8 +38,8 @@ impl Following {
         &mut self,
         topic: &SimTopic,
         most: usize,
-        truth: &Truth,
-        dice: &mut Dice,
+        oracle: &Truth,
+        dice: &mut SeededRng,
         counts: &mut Counts,
     ) -> Checked {
         let mut batch = topic.read(P, self.position, Offset::MAX);
@@ -50,7 +50,7 @@ impl Following {
         batch.truncate(most);
         self.look_back(topic, &batch, counts)?;
         for record in &batch {
-            self.judge(record, truth, counts)?;
+            self.judge(record, oracle, counts)?;
         }
         self.position = to;
         if dice.percent(70) {
@@ -73,14 +73,14 @@ impl Following {
         Ok(())
     }
 
-    fn judge(&mut self, record: &LogRecord, truth: &Truth, counts: &mut Counts) -> Checked {
+    fn judge(&mut self, record: &LogRecord, oracle: &Truth, counts: &mut Counts) -> Checked {
         counts.count(What::Verdicts);
         let judgement = self.reader.judge(record.offset, &record.key);
         let start = self.start;
         let differs = |what: &str| {
             ReadersAgree.broken(format!("a reader from {start} at offset {}: {what}", record.offset))
         };
-        let Some(entry) = truth.entry(record.offset) else { return Err(differs("a record nobody wrote")) };
+        let Some(entry) = oracle.entry(record.offset) else { return Err(differs("a record nobody wrote")) };
         let says = match &judgement {
             Judgement::Effective(_) => Verdict::Effective,
             Judgement::Void(VoidReason::Stale) => Verdict::Stale,
@@ -90,7 +90,7 @@ impl Following {
             other => return Err(differs(&format!("{other:?}, the log says {:?}", entry.verdict))),
         };
         // Who comes after compaction takes the copy for the first.
-        let may_differ = says == Verdict::Effective && truth.is_second_of_removed(record.offset);
+        let may_differ = says == Verdict::Effective && oracle.is_second_of_removed(record.offset);
         if says != entry.verdict && !may_differ {
             return Err(differs(&format!("{says:?}, the log says {:?}", entry.verdict)));
         }

@@ -4,8 +4,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use domain::Event;
-use ledger::{Decoder, LogRecord, Recorded, SchemaStanding, Unreadable};
-use ledger_sim::Dice;
+use ledger::{DecodedRecord, Decoder, LogRecord, SchemaStanding, Unreadable};
+use ledger_sim::SeededRng;
 
 use crate::catalog::Catalog;
 use crate::node::Written;
@@ -16,7 +16,7 @@ const EVERYONES: u32 = 0;
 const NOBODYS: u32 = 1_000;
 
 /// The schema of a newer writer's record.
-pub(crate) fn newer(dice: &mut Dice, nobodys: u64) -> u32 {
+pub(crate) fn newer(dice: &mut SeededRng, nobodys: u64) -> u32 {
     let first = if dice.percent(nobodys) { NOBODYS } else { EVERYONES + 1 };
     first + dice.below(5) as u32
 }
@@ -80,7 +80,7 @@ impl Decoder<Catalog> for Reading<'_> {
         }
     }
 
-    fn decode(&self, record: &LogRecord) -> Result<Recorded<Event>, Unreadable> {
+    fn decode(&self, record: &LogRecord) -> Result<DecodedRecord<Event>, Unreadable> {
         let schema = self.schema_of(record).filter(|schema| self.standing(*schema) == SchemaStanding::Known);
         let read = || {
             let (_, place) = schema.and(record.value.as_deref())?.split_last_chunk()?;

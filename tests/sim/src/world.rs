@@ -7,19 +7,19 @@ mod faults;
 mod work;
 
 use ledger::{Offset, Subject, partition_of};
-use ledger_sim::{Dice, Faults, SimTopic};
+use ledger_sim::{Faults, SeededRng, SimTopic};
 
 use crate::Weakening;
 use crate::counts::{Counts, What};
 use crate::disk::{self, Disk};
 use crate::node::{Node, P, PARTITIONS, Written};
+use crate::oracle::Truth;
 use crate::plan::{Act, Plan};
 use crate::readers::Following;
+use crate::requests::Requests;
 use crate::trace::Trace;
-use crate::truth::Truth;
 use crate::violation::Checked;
 use crate::violation::Invariant::{EveryCommandIsAnswered, OneAnswerInTime, WritersAgree};
-use crate::wishes::Wishes;
 use clients::Intent;
 
 /// One line of the trace: step, time, who, what.
@@ -38,10 +38,10 @@ const TURNS_TO_REST: u64 = 400;
 const TURNS_TO_FOLLOW: u64 = 110;
 
 pub(crate) struct World {
-    dice: Dice,
+    dice: SeededRng,
     plan: Plan,
     weakened: Option<Weakening>,
-    wishes: Wishes,
+    requests: Requests,
     step: u64,
     now_ms: u64,
     topic: SimTopic,
@@ -49,7 +49,7 @@ pub(crate) struct World {
     /// How many writers there ever were.
     born: usize,
     nonces: u64,
-    truth: Truth,
+    oracle: Truth,
     written: Written,
     intents: Vec<Intent>,
     readers: Vec<Following>,
@@ -67,18 +67,18 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, weakened: Option<Weakening>, trace: Trace) -> Self {
         disk::forget();
-        let mut dice = Dice::new(seed);
+        let mut dice = SeededRng::new(seed);
         let plan = Plan::draw(&mut dice);
         let names = (0..).map(|n| Subject::parse(&format!("p{n}")).expect("a subject"));
         let here = names.filter(|subject| partition_of(subject.as_str(), PARTITIONS) == P);
         let subjects: Vec<_> = here.take(plan.products).collect();
         let mut world = Self {
             topic: SimTopic::new(PARTITIONS, dice.next(), plan.faults),
-            truth: Truth::new(subjects),
+            oracle: Truth::new(subjects),
             dice,
             plan,
             weakened,
-            wishes: Wishes::new(),
+            requests: Requests::new(),
             step: 0,
             now_ms: 0,
             nodes: Vec::new(),
@@ -179,7 +179,7 @@ impl World {
         }
         self.save(node);
         let late =
-            self.nodes[node].open.iter().find(|t| self.truth.tickets[**t as usize].deadline_ms <= clock);
+            self.nodes[node].open.iter().find(|t| self.oracle.tickets[**t as usize].deadline_ms <= clock);
         OneAnswerInTime.holds(late.is_none(), || format!("ticket {late:?} has no answer at its deadline"))
     }
 
@@ -200,7 +200,7 @@ impl World {
     fn read_on(&mut self, at: usize, most: usize) -> Checked {
         let reader = &mut self.readers[at];
         let from = reader.position();
-        reader.read(&self.topic, most, &self.truth, &mut self.dice, &mut self.counts)?;
+        reader.read(&self.topic, most, &self.oracle, &mut self.dice, &mut self.counts)?;
         say!(
             self,
             format_args!("r{at}"),
@@ -227,7 +227,7 @@ impl World {
             self.quieten()?;
             self.turn_at_rest()?;
         }
-        self.asked_under_faults = self.truth.tickets.len() as u64;
+        self.asked_under_faults = self.oracle.tickets.len() as u64;
         for _ in 0..TURNS_TO_REST {
             self.quieten()?;
             if self.all_are_settled() {
@@ -278,7 +278,7 @@ impl World {
                 self.read_on(at, most)?;
             }
         }
-        self.truth.is_what_the_log_says(&self.topic.records(P))?;
+        self.oracle.is_what_the_log_says(&self.topic.records(P))?;
         let commands = self.intents.len();
         say!(self, "end", "{commands} commands, all answered; the log ends at {end}; all agree");
         Ok(())

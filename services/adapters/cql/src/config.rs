@@ -21,7 +21,7 @@ pub struct CqlConfig {
     pub replication: String,
     /// How long one statement may take, in milliseconds.
     pub timeout_ms: u64,
-    /// How many writes may be under way at once.
+    /// How many writes may be in flight at once.
     pub concurrency: usize,
 }
 

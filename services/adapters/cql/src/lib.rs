@@ -175,7 +175,7 @@ impl Cql {
         Ok(rows)
     }
 
-    /// The right to have one more request under way. Nobody closes the semaphore; if somebody did, nothing would be bounded.
+    /// The right to have one more request in flight. Nobody closes the semaphore; if somebody did, nothing would be bounded.
     async fn permit(&self) -> Option<SemaphorePermit<'_>> {
         self.permits.acquire().await.ok()
     }

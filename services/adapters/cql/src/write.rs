@@ -54,7 +54,7 @@ impl Cql {
             pending = left;
             match error {
                 Some(error) => waits.wait("write rows", error).await?,
-                None => retry.tell(Ok(())),
+                None => retry.report(Ok(())),
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
-//! A key-value store on local disk, in this process: for caches, which may be thrown away at any time.
+//! A key-value store on local disk, in this process: for caches, which may be discarded at any time.
 //!
 //! Promises: what one [`Store::write`] brings is there as a whole or not at all, also after `kill -9`; a directory serves
-//! one process at a time; a store that cannot be read, or that was made for something else, is thrown away with its
+//! one process at a time; a store that cannot be read, or that was made for something else, is discarded with its
 //! reason, and nothing else in the file system ever is; nothing here panics on damaged files.
 //!
 //! Start at [`Store::open`].
@@ -52,7 +52,7 @@ impl std::fmt::Debug for Store {
 
 impl Store {
     /// Opens the store in `dir`, made if it is missing. `identity` says what it is for: a store of another identity, or
-    /// one that cannot be read, is thrown away, and the reason is returned beside the new one. `cache_bytes`: memory
+    /// one that cannot be read, is discarded, and the reason is returned beside the new one. `cache_bytes`: memory
     /// for what was read.
     pub fn open(dir: &Path, identity: &str, cache_bytes: u64) -> Result<(Self, Option<String>), Error> {
         let io = |tried: &'static str| {
@@ -84,7 +84,7 @@ impl Store {
                 Ok(store) => return Ok((store, None)),
                 Err(reason) => thrown_away = Some(reason),
             }
-            fs::remove_dir_all(dir.join(DATA)).map_err(io("throw away what is in the directory"))?;
+            fs::remove_dir_all(dir.join(DATA)).map_err(io("discard what is in the directory"))?;
         }
         let store = open(lock).map_err(|problem| Error::Unusable {
             tried: "make a store in the directory",

@@ -1,4 +1,4 @@
-//! On a real disk: what is kept, what is thrown away, and what is refused.
+//! On a real disk: what is kept, what is discarded, and what is refused.
 
 use super::*;
 
@@ -84,7 +84,7 @@ fn entry(key: u32, round: u32) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// Every file of the store, in turn, is damaged in one of several ways: then what is read is what the mark's round left,
-/// or an error, or everything is thrown away; never something older, newer or missing.
+/// or an error, or everything is discarded; never something older, newer or missing.
 #[test]
 fn damaged_files_are_an_error_or_thrown_away_and_never_wrong_values() {
     let made = Dir::new();
@@ -106,15 +106,15 @@ fn damaged_files_are_an_error_or_thrown_away_and_never_wrong_values() {
             damage(&dir.0.join(name));
             let found =
                 after_damage(&dir).unwrap_or_else(|wrong| panic!("{} {how}: {wrong}", name.display()));
-            println!("{} {how}: {}", name.display(), ["thrown away", "errors", "kept"][found]);
+            println!("{} {how}: {}", name.display(), ["discarded", "errors", "kept"][found]);
             seen[found] += 1;
         }
     }
-    println!("{} files: {seen:?} thrown away, with errors, kept", files.len());
+    println!("{} files: {seen:?} discarded, with errors, kept", files.len());
     assert!(seen[0] > 10 && seen[1] > 0, "the damage shows");
 }
 
-/// 0: thrown away, 1: some errors, 2: all is as the mark says.
+/// 0: discarded, 1: some errors, 2: all is as the mark says.
 fn after_damage(dir: &Dir) -> Result<usize, String> {
     let (store, reason) = dir.open("a");
     let mark = match store.get(b"mark") {

@@ -27,7 +27,7 @@ const DOCUMENTS: usize = 1_000;
 /// and about this many bytes.
 const BYTES: usize = 5 * 1024 * 1024;
 
-/// Bulk requests under way at once: more only make each take longer.
+/// Bulk requests in flight at once: more only make each take longer.
 pub(super) const AT_ONCE: usize = 2;
 /// A bulk request is a thousand requests' work: it may take this many times as long as one of them.
 const PATIENCE: u32 = 6;
@@ -47,7 +47,7 @@ impl Search {
             let take = first_request(&pending);
             match self.bulk(alias, &pending[..take]).await {
                 Ok(None) => {
-                    retry.tell(Ok(()));
+                    retry.report(Ok(()));
                     pending.drain(..take);
                 }
                 Ok(Some(rejected)) => {

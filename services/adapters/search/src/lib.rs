@@ -41,7 +41,7 @@ pub struct Search {
     bounded: bounded::Client,
     prefix: Arc<str>,
     timeout: Duration,
-    /// One for each bulk request under way, of all clones together.
+    /// One for each bulk request in flight, of all clones together.
     bulks: Arc<Semaphore>,
 }
 

@@ -10,7 +10,7 @@ use contract::AddressedCommand;
 
 use super::map::{Map, RowRules};
 use super::problem::{Problem, quoted};
-use super::product::{self, Notes, Wishes};
+use super::product::{self, Notes, Requested};
 use super::row::{Columns, Row, folded};
 use super::source::{Format, Source};
 use super::table::Rows;
@@ -30,7 +30,7 @@ pub struct Catalog {
     pub source: Source,
     pub format: Format,
     pub shape: Shape,
-    pub wishes: Wishes,
+    pub requested: Requested,
     index: Arc<Index>,
 }
 
@@ -60,8 +60,8 @@ impl Catalog {
     ///
     /// # Errors
     /// If it cannot be read at all; a row that is wrong is no error here.
-    pub fn open(source: Source, format: Format, shape: Shape, wishes: Wishes) -> anyhow::Result<Self> {
-        let mut catalog = Self { source, format, shape, wishes, index: Arc::default() };
+    pub fn open(source: Source, format: Format, shape: Shape, requested: Requested) -> anyhow::Result<Self> {
+        let mut catalog = Self { source, format, shape, requested, index: Arc::default() };
         let mut index = Index::default();
         let mut hash = DefaultHasher::new();
         let rows = catalog.rows()?;
@@ -217,7 +217,7 @@ impl Entries<'_> {
             _ => {}
         }
         let command = if problems.is_empty() || row.is_broken() {
-            product::command(&row, parent.as_deref(), map, &catalog.wishes, &mut self.notes)
+            product::command(&row, parent.as_deref(), map, &catalog.requested, &mut self.notes)
         } else {
             // What else it lacks is what it would have taken.
             Err(problems)

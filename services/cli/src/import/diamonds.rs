@@ -4,7 +4,7 @@
 use anyhow::{Context, anyhow, bail};
 use contract::json::bulk_line;
 
-use super::{Catalog, Map, Problem, Shape, Source, Wishes};
+use super::{Catalog, Map, Problem, Requested, Shape, Source};
 
 /// The product id of the diamond in row `number` (from 1).
 pub fn product_id(number: usize) -> String {
@@ -18,7 +18,7 @@ pub fn product_id(number: usize) -> String {
 pub fn lines() -> anyhow::Result<Vec<String>> {
     let source = Source::Sample;
     let (format, map) = (source.format()?, Map::preset("diamonds")?);
-    let catalog = Catalog::open(source, format, Shape::Mapped(Box::new(map)), Wishes::default())?;
+    let catalog = Catalog::open(source, format, Shape::Mapped(Box::new(map)), Requested::default())?;
     let told = |problems: Vec<Problem>| {
         anyhow!(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     };

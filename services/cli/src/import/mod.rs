@@ -25,7 +25,7 @@ pub use catalog::{Catalog, Entries, Entry, Shape};
 pub use map::Map;
 pub use price::DecimalMark;
 pub use problem::Problem;
-pub use product::{Notes, Wishes};
+pub use product::{Notes, Requested};
 pub use rejected::Rejected;
 pub use source::{Format, Source};
 pub use state::State;

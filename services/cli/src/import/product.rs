@@ -27,7 +27,7 @@ static SCHEMAS: LazyLock<SchemaIds> = LazyLock::new(SchemaIds::without_registry)
 
 /// What is said on the command line rather than in the map.
 #[derive(Clone, Debug, Default)]
-pub struct Wishes {
+pub struct Requested {
     /// The currency of prices that name none.
     pub currency: Option<Currency>,
     /// The file's decimal mark.
@@ -51,7 +51,7 @@ pub(crate) fn command(
     row: &Row,
     parent: Option<&Row>,
     map: &Map,
-    wishes: &Wishes,
+    requested: &Requested,
     notes: &mut Notes,
 ) -> Result<AddressedCommand, Vec<Problem>> {
     let mut with_this = notes.clone();
@@ -62,7 +62,7 @@ pub(crate) fn command(
         return Err(reading.problems);
     }
     let id = reading.id();
-    let payload = reading.payload(id.as_deref(), parent, wishes);
+    let payload = reading.payload(id.as_deref(), parent, requested);
     let command = reading.checked(id.as_deref(), &payload)?;
     *notes = with_this;
     Ok(command)

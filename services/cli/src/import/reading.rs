@@ -11,7 +11,7 @@ use super::ids;
 use super::map::{Field, Map, OneOrMany, Unit};
 use super::price::{self, DecimalMark};
 use super::problem::{Problem, quoted};
-use super::product::{Notes, Wishes, addressed, kind_of};
+use super::product::{Notes, Requested, addressed, kind_of};
 use super::row::{ITEMS, Row, folded};
 use super::template::{Template, Value};
 
@@ -108,7 +108,12 @@ impl Reading<'_> {
         text
     }
 
-    pub(super) fn payload(&mut self, id: Option<&str>, parent: Option<&Row>, wishes: &Wishes) -> JsonValue {
+    pub(super) fn payload(
+        &mut self,
+        id: Option<&str>,
+        parent: Option<&Row>,
+        requested: &Requested,
+    ) -> JsonValue {
         let map = self.map;
         let mut payload = Json::new();
         let sku = self.text("sku", &map.sku, clean_line).or_else(|| id.map(str::to_owned));
@@ -124,7 +129,7 @@ impl Reading<'_> {
         if let Some(text) = self.text("description", &map.description, clean_lines) {
             payload.insert("description".to_owned(), text.into());
         }
-        if let Some(price) = self.price(wishes) {
+        if let Some(price) = self.price(requested) {
             let price = json!({ "minor_units": price.minor_units(), "currency": price.currency().as_str() });
             payload.insert("price".to_owned(), price);
         }
@@ -178,14 +183,15 @@ impl Reading<'_> {
         level
     }
 
-    fn price(&mut self, wishes: &Wishes) -> Option<domain::Money> {
+    fn price(&mut self, requested: &Requested) -> Option<domain::Money> {
         let rule = &self.map.price;
-        let mark = wishes.decimal.or_else(|| DecimalMark::parse(&self.map.decimal?.to_string()).ok());
+        let mark = requested.decimal.or_else(|| DecimalMark::parse(&self.map.decimal?.to_string()).ok());
         let values = self.values(&rule.from);
         self.columns.insert("/price".to_owned(), wanted_of(&rule.from));
-        let currencies: Vec<_> = values.iter().map(|value| self.currency(value, wishes)).collect();
+        let currencies: Vec<_> = values.iter().map(|value| self.currency(value, requested)).collect();
         // Of several prices (one per channel) that in the wished currency, else the first.
-        let chosen = currencies.iter().position(|it| it.is_ok() && *it == Ok(wishes.currency)).unwrap_or(0);
+        let chosen =
+            currencies.iter().position(|it| it.is_ok() && *it == Ok(requested.currency)).unwrap_or(0);
         let Some((value, currency)) = values.get(chosen).zip(currencies.get(chosen)) else {
             self.blank("/price", "price");
             return None;
@@ -208,7 +214,7 @@ impl Reading<'_> {
     }
 
     /// The currency of a price: its own column's, else the wished, else the map's.
-    fn currency(&self, price: &Value, wishes: &Wishes) -> Result<Option<Currency>, String> {
+    fn currency(&self, price: &Value, requested: &Requested) -> Result<Option<Currency>, String> {
         let columns = self.map.price.currency.iter().filter_map(|template| match &price.caught {
             Some(caught) => template.with(caught),
             None => template.with(""),
@@ -221,7 +227,7 @@ impl Reading<'_> {
         };
         match cells.next() {
             Some(code) => parse(code).map(Some),
-            None if wishes.currency.is_some() => Ok(wishes.currency),
+            None if requested.currency.is_some() => Ok(requested.currency),
             None => self.map.currency.as_deref().map(parse).transpose(),
         }
     }

@@ -7,7 +7,7 @@ use std::io::BufRead;
 use anyhow::Context;
 
 /// No row of a catalog is as long as this: a quote that nothing closes makes one of all the rest.
-pub(super) const LONGEST: usize = 4 << 20;
+pub(super) const MAX_LEN: usize = 4 << 20;
 
 /// Reads records one after another.
 pub(super) struct Records {
@@ -58,7 +58,7 @@ impl Records {
         }
     }
 
-    /// Reads up to the end of a line that is in no quotes. What is beyond [`LONGEST`] is passed over up to the end of its line.
+    /// Reads up to the end of a line that is in no quotes. What is beyond [`MAX_LEN`] is passed over up to the end of its line.
     fn read(&mut self) -> std::io::Result<Option<Record>> {
         self.raw.clear();
         let mut record = Record { line: self.line + 1, ..Record::default() };
@@ -81,8 +81,8 @@ impl Records {
                 let ends_line = matches!(byte, b'\r' | b'\n');
                 self.line += u64::from(ends_line && !is_second);
                 self.raw.push(byte);
-                if self.raw.len() > LONGEST {
-                    self.raw.truncate(LONGEST + 1);
+                if self.raw.len() > MAX_LEN {
+                    self.raw.truncate(MAX_LEN + 1);
                     is_done = ends_line;
                 } else {
                     match state {
@@ -117,9 +117,9 @@ impl Records {
         let Some(last) = last else { return Ok(None) };
         record.cells.push(cell);
         let end = self.line + u64::from(!matches!(last, b'\r' | b'\n'));
-        let why = if self.raw.len() > LONGEST && matches!(state, State::Quoted) {
+        let why = if self.raw.len() > MAX_LEN && matches!(state, State::Quoted) {
             format!("has more than 4 MiB: nothing closes the quote that opens in line {opened}")
-        } else if self.raw.len() > LONGEST {
+        } else if self.raw.len() > MAX_LEN {
             "has more than 4 MiB".to_owned()
         } else if state == State::Quoted {
             format!("nothing closes the quote that opens in line {opened}, up to the end of the file")
@@ -204,13 +204,13 @@ mod tests {
 
     #[test]
     fn a_row_that_is_too_long_costs_no_memory_and_no_more_than_its_line() {
-        let filler = format!("{}\n", "x".repeat(1_000)).repeat(LONGEST / 1_000 + 10);
+        let filler = format!("{}\n", "x".repeat(1_000)).repeat(MAX_LEN / 1_000 + 10);
         let all = records(&format!("a,b\n1,\"open\n{filler}3,c\n"));
         assert!(fault(&all[1]).contains("quote that opens in line 2"), "{}", fault(&all[1]));
         assert_eq!(all.last().unwrap().1, ["3", "c"]);
-        let all = records(&format!("a,b\r{}\r3,c\r", "x".repeat(3 * LONGEST)));
+        let all = records(&format!("a,b\r{}\r3,c\r", "x".repeat(3 * MAX_LEN)));
         assert!(all.len() == 3 && fault(&all[1]) == "has more than 4 MiB", "{}", fault(&all[1]));
-        assert!(all[1].1.concat().len() <= LONGEST);
+        assert!(all[1].1.concat().len() <= MAX_LEN);
         assert_eq!((all[2].0, all[2].1.len()), (3, 2));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use super::records::{LONGEST, Record, Records};
+use super::records::{MAX_LEN, Record, Records};
 use super::row::{Columns, Row};
 use super::source::Format;
 
@@ -134,13 +134,13 @@ fn first_line(text: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
         first.extend_from_slice(&some[..used]);
         text.consume(used);
         let is_whole = end.is_some() && !first.trim_ascii().is_empty();
-        if used == 0 || is_whole || first.len() > LONGEST {
+        if used == 0 || is_whole || first.len() > MAX_LEN {
             return Ok(first);
         }
     }
 }
 
-/// Reads a line; of one that is too long, [`LONGEST`] bytes and one more. False at the end.
+/// Reads a line; of one that is too long, [`MAX_LEN`] bytes and one more. False at the end.
 fn read_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
     loop {
         let some = text.fill_buf()?;
@@ -149,7 +149,7 @@ fn read_line(text: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<boo
         }
         let end = memchr::memchr(b'\n', some);
         let used = end.map_or(some.len(), |at| at + 1);
-        let room = (LONGEST + 1).saturating_sub(line.len());
+        let room = (MAX_LEN + 1).saturating_sub(line.len());
         line.extend_from_slice(&some[..used.min(room)]);
         text.consume(used);
         if end.is_some() {
@@ -186,8 +186,8 @@ fn of_record(record: Record, columns: &Arc<Columns>) -> Row {
 /// A line of NDJSON: its fields are the columns, those of objects in it with a dot between.
 fn of_json(line: u64, bytes: &[u8]) -> Row {
     let mut row = Row { line, ..Row::default() };
-    if bytes.len() > LONGEST {
-        row.json = Some(String::from_utf8_lossy(&bytes[..LONGEST / 1_024]).into_owned());
+    if bytes.len() > MAX_LEN {
+        row.json = Some(String::from_utf8_lossy(&bytes[..MAX_LEN / 1_024]).into_owned());
         row.fault = Some("has more than 4 MiB".to_owned());
         return row;
     }
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_json_line_that_is_too_long_or_says_a_field_twice_costs_its_row_only() {
-        let mut text = vec![b'x'; 2 * LONGEST];
+        let mut text = vec![b'x'; 2 * MAX_LEN];
         text.extend_from_slice(b"\n{\"a\": 1, \"a\": 2}\n{\"a\": {\"b\": 1, \"b\": 1}}\n{\"a\": 1}");
         let rows = Rows::open(Box::new(std::io::Cursor::new(text)), Format::Ndjson).unwrap();
         let rows: Vec<Row> = rows.map(Result::unwrap).collect();

@@ -72,7 +72,7 @@ impl Created {
 }
 
 /// The commands that bring an existing product to what a row says; each does nothing if it is so already. `run` names the
-/// import: sent again within it they are recognised, in a later one they are new wishes.
+/// import: sent again within it they are recognised, in a later one they are new requests.
 pub(crate) fn updates(addressed: &AddressedCommand, run: Uuid) -> Vec<String> {
     let Command::CreateProduct(create) = &addressed.command else { return Vec::new() };
     let CreateProduct { sku, name, description, category, brand, price, attributes, tags, status } =

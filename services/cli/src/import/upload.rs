@@ -73,7 +73,7 @@ impl Answer {
     }
 }
 
-/// An upload under way: several requests may go on at once, and share what they learn.
+/// An upload in flight: several requests may go on at once, and share what they learn.
 #[derive(Debug)]
 pub struct Uploading<'a> {
     upload: &'a Upload,

@@ -15,7 +15,7 @@ use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::retry::{GaveUp, Retry, Transient};
 
 use crate::config::{CacheConfig, Config, SERVICE};
-use crate::door::{Door, State};
+use crate::door::{CommandHandler, State};
 use crate::engine::{Cache, Encoder, Engine, Instruments, Schemas, refresh};
 use crate::{grpc, http};
 
@@ -33,7 +33,7 @@ pub struct Application {
     pub process: Process,
     pub addresses: Addresses,
     /// The way in without a network, for processes that run the service inside.
-    pub door: Door,
+    pub door: CommandHandler,
 }
 
 impl Application {
@@ -57,7 +57,7 @@ impl Application {
         zeros::show(telemetry);
         let meter = telemetry.meter();
         let readiness = lifecycle.readiness();
-        let needs = Needs {
+        let needs = Dependencies {
             kafka: readiness.dependency("kafka"),
             registry: readiness.dependency("registry"),
             events: readiness.dependency("events"),
@@ -65,7 +65,13 @@ impl Application {
         let instruments = Instruments::new(&meter);
         let engine = Engine::new(config.engine.clone(), instruments.clone(), needs.events.clone());
         let deadline = config.engine.deadline();
-        let door = Door::new(engine.clone(), needs.kafka.clone(), deadline, config.overload.clone(), &meter);
+        let door = CommandHandler::new(
+            engine.clone(),
+            needs.kafka.clone(),
+            deadline,
+            config.overload.clone(),
+            &meter,
+        );
         let state = State::new(door.clone(), config.http, config.uploads, lifecycle.shutdown());
         let grace = Duration::from_millis(config.shutdown.grace_ms);
         let addresses = Addresses {
@@ -82,7 +88,7 @@ impl Application {
 }
 
 /// What the service needs, as readiness names it.
-struct Needs {
+struct Dependencies {
     kafka: Dependency,
     registry: Dependency,
     events: Dependency,
@@ -92,7 +98,7 @@ struct Needs {
 async fn follow<B: Backend>(
     backend: Arc<B>,
     engine: Engine,
-    needs: Needs,
+    needs: Dependencies,
     cache: CacheConfig,
     instruments: Instruments,
     lifecycle: Lifecycle,

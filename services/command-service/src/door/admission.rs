@@ -1,4 +1,4 @@
-//! How many commands may be under way at once: a limit that follows what the service and its brokers can take.
+//! How many commands may be in flight at once: a limit that follows what the service and its brokers can take.
 //!
 //! Promises: who is turned away is told at once, before anything costs much; those let in are answered in about the time
 //! they would take without the others; nothing grows with the number of clients. The limit falls when a window's answers
@@ -34,7 +34,7 @@ struct Shared {
 struct State {
     limit: usize,
     in_flight: usize,
-    /// The window under way: since when, its answers, how many of them were slow, the most in flight, whether someone was turned away.
+    /// The window in flight: since when, its answers, how many of them were slow, the most in flight, whether someone was turned away.
     since: Option<Instant>,
     answered: u32,
     slow: u32,

@@ -10,7 +10,7 @@ use edge::fields::{misspelt, one};
 use edge::problem::Problem;
 
 use super::request::{consistency_token, idempotency_key};
-use super::{Caller, Wish, preconditions, problem};
+use super::{Caller, RequestedCommand, preconditions, problem};
 
 /// Who it is for: the name both wires have, and a shorter one over gRPC.
 const ACTORS: [&str; 2] = ["x-folio-actor", "folio-actor"];
@@ -103,7 +103,7 @@ impl<'r, F: edge::fields::Fields> CommandFields<'r, F> {
     }
 
     /// The command with what stands beside its own fields.
-    pub(crate) fn wish(&self, mut command: AddressedCommand) -> Result<Wish, Problem> {
+    pub(crate) fn requested(&self, mut command: AddressedCommand) -> Result<RequestedCommand, Problem> {
         if let Some(text) = self.one(IDEMPOTENCY_KEY)? {
             let key = idempotency_key(text).map_err(|problem| self.at(IDEMPOTENCY_KEY, problem))?;
             if command.idempotency_key.as_ref().is_some_and(|field| *field != key) {
@@ -120,7 +120,7 @@ impl<'r, F: edge::fields::Fields> CommandFields<'r, F> {
             Wire::Http => "/expected_version",
             Wire::Grpc => "expected_version",
         };
-        preconditions::wish(command, if_match.as_ref(), if_none_match.as_ref(), field)
+        preconditions::requested(command, if_match.as_ref(), if_none_match.as_ref(), field)
             .map_err(|problem| self.at(at_fault, problem))
     }
 

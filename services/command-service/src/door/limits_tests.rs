@@ -14,7 +14,7 @@ use domain::{
 use edge::config::DoorConfig;
 use edge::entity_tags::MAX_TAGS;
 
-use super::request::LONGEST_ACTOR;
+use super::request::MAX_ACTOR;
 use crate::config::UploadsConfig;
 
 /// The first and the last column of the table.
@@ -36,25 +36,25 @@ fn told() -> BTreeMap<String, u64> {
 fn the_page_tells_the_limit_of_every_field() {
     let (http, uploads) = (DoorConfig::default(), UploadsConfig::default());
     let limits = [
-        ("`product_id`", ProductId::LONGEST),
-        ("`sku`", Sku::LONGEST),
-        ("`name`", Name::LONGEST),
-        ("`description`", Description::LONGEST),
-        ("`brand`", Brand::LONGEST),
-        ("`category`", CategoryPath::DEEPEST),
-        ("segment of `category`", CategoryPath::LONGEST_SEGMENT),
-        ("`price.minor_units`", Money::MOST as usize),
+        ("`product_id`", ProductId::MAX_LEN),
+        ("`sku`", Sku::MAX_LEN),
+        ("`name`", Name::MAX_LEN),
+        ("`description`", Description::MAX_LEN),
+        ("`brand`", Brand::MAX_LEN),
+        ("`category`", CategoryPath::MAX_DEPTH),
+        ("segment of `category`", CategoryPath::MAX_SEGMENT_LEN),
+        ("`price.minor_units`", Money::MAX as usize),
         ("`price.currency`", Currency::all().map(|it| it.as_str().len()).max().unwrap()),
-        ("`attributes`", Attributes::MOST),
-        ("name of an attribute", AttributeName::LONGEST),
-        ("value of an attribute", AttributeValue::LONGEST),
-        ("`tags`", Tags::MOST),
+        ("`attributes`", Attributes::MAX),
+        ("name of an attribute", AttributeName::MAX_LEN),
+        ("value of an attribute", AttributeValue::MAX_LEN),
+        ("`tags`", Tags::MAX),
         ("`tags`, as they are sent", MAX_TAGS_SENT),
-        ("a tag", Tag::LONGEST),
-        ("`reason`", Reason::LONGEST),
+        ("a tag", Tag::MAX_LEN),
+        ("`reason`", Reason::MAX_LEN),
         ("`expected_version`", usize::MAX),
-        ("`idempotency_key`, `Idempotency-Key`", IdempotencyKey::LONGEST),
-        ("`X-Folio-Actor`", LONGEST_ACTOR),
+        ("`idempotency_key`, `Idempotency-Key`", IdempotencyKey::MAX_LEN),
+        ("`X-Folio-Actor`", MAX_ACTOR),
         ("tags of `If-Match` or `If-None-Match`", MAX_TAGS),
         ("body of a command, message of gRPC", http.max_body_bytes),
         ("line of an upload", uploads.max_line_bytes),

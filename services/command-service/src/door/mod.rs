@@ -35,14 +35,14 @@ use admission::{Admission, Permit};
 
 pub(crate) use fields::{CONSISTENCY_TOKEN, CommandFields, Wire};
 pub use outcome::{Kind, Outcome};
-pub use preconditions::Wish;
+pub use preconditions::RequestedCommand;
 pub(crate) use request::faults_at;
 pub use request::{Caller, faults, malformed, problem, traced};
 pub(crate) use state::State;
 
 /// The way in, behind both doors. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct CommandHandler {
     shared: Arc<Shared>,
 }
 
@@ -99,7 +99,7 @@ impl Submitted {
     }
 }
 
-impl Door {
+impl CommandHandler {
     pub fn new(
         engine: Engine,
         kafka: Dependency,
@@ -156,11 +156,11 @@ impl Door {
     /// Hands a command over, or says at once why not. Never waits.
     pub fn submit(
         &self,
-        wish: impl Into<Wish>,
+        requested: impl Into<RequestedCommand>,
         caller: &Caller,
         transport: Transport,
     ) -> Result<Submitted, Problem> {
-        let (request, beside) = self.request(wish.into(), caller, transport)?;
+        let (request, beside) = self.request(requested.into(), caller, transport)?;
         let permit = match transport {
             Transport::Local => None,
             _ => match self.shared.admission.enter(Instant::now()) {
@@ -172,14 +172,14 @@ impl Door {
         Ok(Submitted { pending, permit, beside })
     }
 
-    /// Like [`Door::submit`], but waits for room: an upload is slowed down, not refused.
+    /// Like [`CommandHandler::submit`], but waits for room: an upload is slowed down, not refused.
     pub async fn submit_when_there_is_room(
         &self,
-        wish: AddressedCommand,
+        requested: AddressedCommand,
         caller: &Caller,
         transport: Transport,
     ) -> Result<Submitted, Problem> {
-        let (mut request, beside) = self.request(wish.into(), caller, transport)?;
+        let (mut request, beside) = self.request(requested.into(), caller, transport)?;
         request.room = self.shared.admission.wait().await;
         let command = request.command.name();
         let until = tokio::time::Instant::now() + request.deadline;
@@ -199,12 +199,12 @@ impl Door {
 
     fn request(
         &self,
-        Wish { addressed: wish, expected }: Wish,
+        RequestedCommand { addressed: requested, expected }: RequestedCommand,
         caller: &Caller,
         transport: Transport,
     ) -> Result<(CommandRequest, Beside), Problem> {
-        let creates = matches!(wish.command, Command::CreateProduct(_));
-        let product = match (wish.product_id, &wish.idempotency_key) {
+        let creates = matches!(requested.command, Command::CreateProduct(_));
+        let product = match (requested.product_id, &requested.idempotency_key) {
             (Some(product), _) => product,
             (None, Some(key)) if creates => contract::product_id_for_key(caller.principal, key),
             (None, None) if creates => {
@@ -225,7 +225,7 @@ impl Door {
         // Both types have the same character rule.
         let subject = Subject::parse(product.as_str())
             .map_err(|error| refused(&Refusal::NotReady(error.to_string())))?;
-        let command_id = match &wish.idempotency_key {
+        let command_id = match &requested.idempotency_key {
             Some(key) => contract::command_id(caller.principal, key),
             None => CommandId(uuid::Uuid::new_v4()),
         };
@@ -233,7 +233,7 @@ impl Door {
         let span = tracing::info_span!(
             target: TRACES_ONLY,
             "command",
-            command = wish.command.name(),
+            command = requested.command.name(),
             product.id = %product,
             transport = transport.name(),
             outcome = tracing::field::Empty
@@ -242,8 +242,11 @@ impl Door {
         let request = CommandRequest {
             subject,
             command_id,
-            command_hash: wish.idempotency_key.is_some().then(|| contract::command_hash(&wish.command)),
-            command: wish.command,
+            command_hash: requested
+                .idempotency_key
+                .is_some()
+                .then(|| contract::command_hash(&requested.command)),
+            command: requested.command,
             expected,
             deadline: caller.deadline.map_or(self.shared.deadline, |asked| asked.min(self.shared.deadline)),
             origin: Origin {

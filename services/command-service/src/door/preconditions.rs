@@ -13,12 +13,12 @@ use super::malformed;
 
 /// A command and what it asks of its product.
 #[derive(Debug)]
-pub struct Wish {
+pub struct RequestedCommand {
     pub addressed: AddressedCommand,
     pub expected: Expected,
 }
 
-impl From<AddressedCommand> for Wish {
+impl From<AddressedCommand> for RequestedCommand {
     fn from(addressed: AddressedCommand) -> Self {
         let expected = addressed.expected_version.map(Version::get).into();
         Self { addressed, expected }
@@ -30,24 +30,24 @@ impl From<AddressedCommand> for Wish {
 /// # Errors
 /// If the field and the headers cannot hold at once. `field` is how the client's language writes
 /// the field's place.
-pub(super) fn wish(
+pub(super) fn requested(
     addressed: AddressedCommand,
     if_match: Option<&Tags>,
     if_none_match: Option<&Tags>,
     field: &str,
-) -> Result<Wish, Problem> {
+) -> Result<RequestedCommand, Problem> {
     let asked =
         if_match.map(matched).unwrap_or_default().and(if_none_match.map(not_matched).unwrap_or_default());
-    let wish = Wish::from(addressed);
-    let expected = asked.clone().and(wish.expected.clone());
-    if expected.is_never_met() && !asked.is_never_met() && wish.addressed.expected_version.is_some() {
+    let requested = RequestedCommand::from(addressed);
+    let expected = asked.clone().and(requested.expected.clone());
+    if expected.is_never_met() && !asked.is_never_met() && requested.addressed.expected_version.is_some() {
         return Err(malformed(format!(
             "the headers ask for {asked}, and {field} for {}: give one of them, or the same",
-            wish.expected
+            requested.expected
         ))
         .field(field, "differs from If-Match or If-None-Match"));
     }
-    Ok(Wish { expected, ..wish })
+    Ok(RequestedCommand { expected, ..requested })
 }
 
 /// By the strong comparison, so that a weak tag matches nothing.
@@ -85,8 +85,8 @@ mod tests {
         let addressed = AddressedCommand { expected_version, ..crate::testing::create("p") };
         let tags = |text: Option<&str>| text.map(|text| Tags::parse([text.as_bytes()]).unwrap());
         let (if_match, if_none_match) = (tags(if_match), tags(if_none_match));
-        wish(addressed, if_match.as_ref(), if_none_match.as_ref(), "/expected_version")
-            .map(|wish| wish.expected)
+        requested(addressed, if_match.as_ref(), if_none_match.as_ref(), "/expected_version")
+            .map(|requested| requested.expected)
     }
 
     /// Which of the versions 0 (there is no product) to 3 are as asked.

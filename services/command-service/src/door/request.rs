@@ -10,7 +10,7 @@ use edge::problem::Problem;
 /// The principal of every caller, until there is authentication.
 const ANONYMOUS: &str = "anonymous";
 /// The most bytes of an actor.
-pub(super) const LONGEST_ACTOR: usize = 200;
+pub(super) const MAX_ACTOR: usize = 200;
 
 /// Who calls, and in which context.
 #[derive(Debug, Clone)]
@@ -36,10 +36,8 @@ impl Caller {
     /// Reads what the caller says of itself.
     pub fn new(actor: Option<&str>, context: Context) -> Result<Self, Problem> {
         let actor = actor.map(str::trim).filter(|actor| !actor.is_empty()).map(str::to_owned);
-        if actor.as_ref().is_some_and(|actor| actor.len() > LONGEST_ACTOR || actor.contains(char::is_control))
-        {
-            let detail =
-                format!("the actor must have at most {LONGEST_ACTOR} bytes and no control characters");
+        if actor.as_ref().is_some_and(|actor| actor.len() > MAX_ACTOR || actor.contains(char::is_control)) {
+            let detail = format!("the actor must have at most {MAX_ACTOR} bytes and no control characters");
             return Err(problem(Code::InvalidHeader, detail));
         }
         Ok(Self { actor, context, ..Self::default() })

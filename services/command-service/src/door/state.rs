@@ -4,14 +4,14 @@ use edge::config::DoorConfig;
 use tokio_util::sync::CancellationToken;
 use toolkit::memory::Memory;
 
-use super::Door;
+use super::CommandHandler;
 use crate::config::UploadsConfig;
 use crate::spool;
 
 /// The door behind both, and what requests may take of memory, disk and time. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
-    pub(crate) door: Door,
+    pub(crate) door: CommandHandler,
     pub(crate) config: DoorConfig,
     pub(crate) uploads: UploadsConfig,
     /// What bodies and messages take that are arriving.
@@ -24,7 +24,7 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(
-        door: Door,
+        door: CommandHandler,
         config: DoorConfig,
         uploads: UploadsConfig,
         shutdown: CancellationToken,

@@ -1,6 +1,6 @@
 //! Where products lie that are not in memory: a store on local disk that several threads read and one writes.
 //!
-//! Promises: a snapshot is written as a whole or not at all; a partition that is thrown away is found empty at once,
+//! Promises: a snapshot is written as a whole or not at all; a partition that is discarded is found empty at once,
 //! whatever the disk says; a disk that cannot be used any more ends the process, for memory alone may not hold all.
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::config::{CacheConfig, mib};
 /// Snapshots that may wait to be written; whoever has one more waits.
 const WAITING: usize = 2;
 /// How often saved products of a partition may be unreadable before the disk is given up.
-const MOST_FAILURES: u32 = 3;
+const MAX_FAILURES: u32 = 3;
 /// Keys of entries begin with their partition, and topics have fewer partitions than this.
 const MARKS: u16 = u16::MAX;
 
@@ -34,7 +34,7 @@ pub struct Cache {
 
 impl Cache {
     /// Opens the cache in the configured directory for a log: `None` if none is configured. One of another log, or
-    /// that cannot be read, is thrown away. Blocks on the disk.
+    /// that cannot be read, is discarded. Blocks on the disk.
     pub fn open(config: &CacheConfig, log: &str, instruments: &Instruments) -> anyhow::Result<Option<Self>> {
         let Some(dir) = &config.dir else { return Ok(None) };
         let start = Instant::now();
@@ -44,7 +44,7 @@ impl Cache {
             instruments.cache_thrown_away("opened");
             tracing::warn!(
                 dir = %dir.display(), reason,
-                "the cache was thrown away: products are built again from the log"
+                "the cache was discarded: products are built again from the log"
             );
         }
         tracing::info!(dir = %dir.display(), duration_ms = start.elapsed().as_millis() as u64, "the cache is open");
@@ -52,17 +52,21 @@ impl Cache {
     }
 
     /// The shelf of one partition, and where its last snapshot stands.
-    pub(super) fn shelf(&self, partition: Partition, instruments: &Instruments) -> (Shelf, Option<Mark>) {
+    pub(super) fn shelf(
+        &self,
+        partition: Partition,
+        instruments: &Instruments,
+    ) -> (PartitionCache, Option<Mark>) {
         let (generation, mark) = match self.mark(partition) {
             Ok(found) => found.map_or((0, None), |(generation, mark)| (generation, Some(mark))),
             // Then nothing of this process may be taken for what lies there: no generation is that high by itself.
             Err(problem) => {
                 instruments.cache_thrown_away("opened");
-                tracing::warn!(partition = partition.0, problem, "the cache of a partition is thrown away");
+                tracing::warn!(partition = partition.0, problem, "the cache of a partition is discarded");
                 (uuid::Uuid::new_v4().as_u128() as u32 | 1 << 31, None)
             }
         };
-        let made = Shelf {
+        let made = PartitionCache {
             cache: self.clone(),
             partition: partition.0 as u16,
             generation: Arc::new(AtomicU32::new(generation)),
@@ -87,7 +91,7 @@ impl Cache {
 
 /// The saved products of one partition. Clones are the same shelf.
 #[derive(Clone, Debug)]
-pub(super) struct Shelf {
+pub(super) struct PartitionCache {
     cache: Cache,
     partition: u16,
     /// Part of every key: what was written under another does not exist.
@@ -97,18 +101,18 @@ pub(super) struct Shelf {
     instruments: Instruments,
 }
 
-impl Shelf {
+impl PartitionCache {
     fn generation(&self) -> u32 {
         self.generation.load(Ordering::Relaxed)
     }
 
     /// Whether the disk is to be given up.
     pub(super) fn is_broken(&self) -> bool {
-        self.failures.load(Ordering::Relaxed) >= MOST_FAILURES
+        self.failures.load(Ordering::Relaxed) >= MAX_FAILURES
     }
 }
 
-impl ColdProducts<Product> for Shelf {
+impl ColdProducts<Product> for PartitionCache {
     fn load(&self, subject: &Subject) -> Result<Option<Saved<Product>>, ColdError> {
         let failed = |problem: ColdError| {
             self.failures.fetch_add(1, Ordering::Relaxed);
@@ -130,7 +134,7 @@ impl ColdProducts<Product> for Shelf {
 
 /// A snapshot on its way to the disk.
 struct Job {
-    shelf: Shelf,
+    shelf: PartitionCache,
     generation: u32,
     snapshot: Snapshot<Product>,
 }
@@ -152,7 +156,7 @@ impl Saver {
     }
 
     /// Waits while too many are on their way. Does nothing once the thread has failed: then the process ends.
-    pub(super) fn save(&self, of: &Shelf, snapshot: Snapshot<Product>) {
+    pub(super) fn save(&self, of: &PartitionCache, snapshot: Snapshot<Product>) {
         let job = Job { shelf: of.clone(), generation: of.generation(), snapshot };
         if self.jobs.send(job).is_err() {
             tracing::debug!("a snapshot is not written: the cache has failed");
@@ -175,7 +179,7 @@ fn write_all(jobs: &Receiver<Job>, mailboxes: &Mailboxes, instruments: &Instrume
     Ok(())
 }
 
-fn write(shelf: &Shelf, generation: u32, snapshot: &Snapshot<Product>) -> anyhow::Result<()> {
+fn write(shelf: &PartitionCache, generation: u32, snapshot: &Snapshot<Product>) -> anyhow::Result<()> {
     let mut entries = Vec::with_capacity(snapshot.products.len() + 1);
     for saved in &snapshot.products {
         entries.push((entry_key(shelf.partition, generation, saved.subject()), saved.encode(encode_state)?));
@@ -185,7 +189,7 @@ fn write(shelf: &Shelf, generation: u32, snapshot: &Snapshot<Product>) -> anyhow
     Ok(shelf.cache.store.write(entries)?)
 }
 
-impl Shelf {
+impl PartitionCache {
     /// Its share of the memory, if there are so many partitions.
     pub(super) fn policy(&self, partitions: i32) -> SavePolicy {
         let config = &self.cache.config;

@@ -3,7 +3,7 @@
 use contract::avro::{self, SchemaIds};
 use contract::envelope::{self, EventMeta};
 use domain::Event;
-use ledger::{Append, LogRecord, NewRecord, Recorded, Unreadable};
+use ledger::{Append, DecodedRecord, LogRecord, NewRecord, Unreadable};
 
 use super::command::Origin;
 use crate::catalog::Catalog;
@@ -49,9 +49,9 @@ impl Encoder {
 }
 
 /// What a record of the log holds.
-pub(super) fn recorded(record: &LogRecord, ids: &SchemaIds) -> Result<Recorded<Event>, Unreadable> {
+pub(super) fn recorded(record: &LogRecord, ids: &SchemaIds) -> Result<DecodedRecord<Event>, Unreadable> {
     let Some(value) = &record.value else { return Err(Unreadable("it is a tombstone".to_owned())) };
     let event = avro::decode(value, ids).map_err(|error| Unreadable(error.to_string()))?;
     let (command_id, command_hash) = envelope::read_command(&record.headers);
-    Ok(Recorded { event, command_id, command_hash })
+    Ok(DecodedRecord { event, command_id, command_hash })
 }

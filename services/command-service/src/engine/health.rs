@@ -10,7 +10,7 @@ use toolkit::lifecycle::Dependency;
 
 /// What the partitions' owners write and others read. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Board {
+pub struct PartitionStatus {
     shared: Arc<Shared>,
 }
 
@@ -30,7 +30,7 @@ struct Place {
     hot_bytes: AtomicU64,
 }
 
-impl Board {
+impl PartitionStatus {
     pub(super) fn new(events: Dependency) -> Self {
         let shared = Shared { events, behind: Mutex::default(), partitions: OnceLock::new() };
         Self { shared: Arc::new(shared) }

@@ -12,10 +12,10 @@ use ledger::{
     Signal,
 };
 
-use super::cache::{Saver, Shelf};
+use super::cache::{PartitionCache, Saver};
 use super::command::{Refusal, Submitted, Ticket};
 use super::encode::Encoder;
-use super::health::Board;
+use super::health::PartitionStatus;
 use super::instruments::{Instruments, Tally};
 use super::schemas::{Known, Schemas};
 use crate::catalog::Catalog;
@@ -34,7 +34,7 @@ pub(super) struct Tools {
     max_record_bytes: usize,
     instruments: Instruments,
     pub(super) tally: Tally,
-    board: Board,
+    board: PartitionStatus,
 }
 
 impl Tools {
@@ -44,7 +44,7 @@ impl Tools {
         schemas: Schemas,
         config: &EngineConfig,
         instruments: Instruments,
-        board: Board,
+        board: PartitionStatus,
     ) -> Self {
         let (known, tally) = (schemas.known(), Tally::new(instruments.clone()));
         let max_record_bytes = config.max_record_bytes;
@@ -70,7 +70,7 @@ impl Tools {
 pub(super) struct PartitionHost {
     partition: Partition,
     driver: PartitionDriver<Catalog, Ticket>,
-    cold: Option<Shelf>,
+    cold: Option<PartitionCache>,
     given_up: Option<String>,
     /// What was told to the board, and when to tell more.
     told_caught_up: bool,
@@ -86,7 +86,7 @@ impl PartitionHost {
         partition: Partition,
         partitions: i32,
         config: &EngineConfig,
-        cold: Option<(Shelf, Option<Mark>)>,
+        cold: Option<(PartitionCache, Option<Mark>)>,
     ) -> Self {
         let limits = Limits {
             max_waiting: config.max_waiting,
@@ -216,7 +216,7 @@ impl PartitionHost {
                 tools.schemas.ask(schema);
             }
             Output::Discard { reason } => {
-                tracing::error!(partition, reason, "the state of a partition is thrown away and built again");
+                tracing::error!(partition, reason, "the state of a partition is discarded and built again");
                 tools.instruments.discarded(self.partition);
                 (self.seen, self.voids) = (0, 0);
             }
@@ -257,7 +257,7 @@ impl PartitionHost {
     }
 
     /// Tells others how far it is: once for all the mail of a round, for each telling has its price.
-    pub(super) fn tell(&mut self, tools: &Tools) {
+    pub(super) fn report(&mut self, tools: &Tools) {
         let sequencer = self.driver.sequencer();
         let next = sequencer.next();
         if next > self.seen {

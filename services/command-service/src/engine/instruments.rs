@@ -8,7 +8,7 @@ use opentelemetry::metrics::{Counter, Histogram, Meter};
 use toolkit::telemetry::names;
 
 use super::command::Transport;
-use super::health::Board;
+use super::health::PartitionStatus;
 use super::mailbox::Mailboxes;
 
 /// The engine's instruments. Cheap to clone.
@@ -79,7 +79,7 @@ impl Tally {
     }
 
     /// Tells what was counted.
-    pub(super) fn tell(&mut self) {
+    pub(super) fn report(&mut self) {
         for answers in self.answers.drain(..) {
             self.instruments.commands_answered(&answers);
         }
@@ -111,7 +111,7 @@ impl Instruments {
     }
 
     /// Shows what is on the board and in the inboxes whenever metrics are read.
-    pub(super) fn watch(&self, board: &Board, mailboxes: &Mailboxes) {
+    pub(super) fn watch(&self, board: &PartitionStatus, mailboxes: &Mailboxes) {
         let watched = board.clone();
         let next = self.meter.i64_observable_gauge(names::NEXT_OFFSET).with_callback(move |observer| {
             for (partition, next) in watched.next_offsets() {

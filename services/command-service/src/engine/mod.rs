@@ -35,7 +35,7 @@ use mailbox::Mailboxes;
 pub use cache::Cache;
 pub use command::{CommandRequest, Origin, Refusal, Transport};
 pub use encode::Encoder;
-pub use health::Board;
+pub use health::PartitionStatus;
 pub use instruments::Instruments;
 pub use schemas::{Schemas, refresh};
 
@@ -71,7 +71,7 @@ struct Shared {
     memory: Memory,
     config: EngineConfig,
     instruments: Instruments,
-    board: Board,
+    board: PartitionStatus,
 }
 
 impl Engine {
@@ -84,7 +84,7 @@ impl Engine {
             memory: Memory::new(config.command_bytes()),
             config,
             instruments,
-            board: Board::new(events),
+            board: PartitionStatus::new(events),
         };
         Self { shared: Arc::new(shared) }
     }

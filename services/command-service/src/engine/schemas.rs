@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use contract::avro::{KnownSchema, SchemaError, SchemaIds, schema_id};
 use domain::Event;
 use event_reader::SchemaSource;
-use ledger::{Decoder, LogRecord, Recorded, SchemaStanding, Unreadable};
+use ledger::{DecodedRecord, Decoder, LogRecord, SchemaStanding, Unreadable};
 use tokio::sync::mpsc;
 use toolkit::lifecycle::Dependency;
 use toolkit::retry::{GaveUp, Retry};
@@ -82,7 +82,7 @@ impl Decoder<Catalog> for Known {
         }
     }
 
-    fn decode(&self, record: &LogRecord) -> Result<Recorded<Event>, Unreadable> {
+    fn decode(&self, record: &LogRecord) -> Result<DecodedRecord<Event>, Unreadable> {
         encode::recorded(record, &self.ids)
     }
 }
@@ -116,7 +116,7 @@ impl fmt::Debug for Schemas {
 
 /// The questions the engine's threads have; [`refresh`] answers them.
 #[derive(Debug)]
-pub struct Questions {
+pub struct SchemaRequests {
     base: Vec<(KnownSchema, u32)>,
     known: Schemas,
     asked: mpsc::Receiver<u32>,
@@ -124,11 +124,11 @@ pub struct Questions {
 
 impl Schemas {
     /// Begins with the ids of this build's schemas.
-    pub fn new(base: Vec<(KnownSchema, u32)>) -> Result<(Self, Questions), SchemaError> {
+    pub fn new(base: Vec<(KnownSchema, u32)>) -> Result<(Self, SchemaRequests), SchemaError> {
         let known = Known { ids: SchemaIds::new(base.iter().copied())?, answers: Answers::default() };
         let (questions, asked) = mpsc::channel(QUESTIONS);
         let schemas = Self { known: Arc::new(ArcSwap::from_pointee(known)), questions };
-        Ok((schemas.clone(), Questions { base, known: schemas, asked }))
+        Ok((schemas.clone(), SchemaRequests { base, known: schemas, asked }))
     }
 
     pub(super) fn known(&self) -> Arc<Known> {
@@ -145,7 +145,7 @@ impl Schemas {
 
 /// Answers the questions of the engine's threads until `retry`'s token is cancelled. `changed` is called after each answer.
 pub async fn refresh(
-    mut questions: Questions,
+    mut questions: SchemaRequests,
     source: Arc<dyn SchemaSource>,
     changed: impl Fn() + Send + 'static,
     registry: Dependency,

@@ -16,8 +16,8 @@ use crate::door::Caller;
 use crate::door::{Kind, Outcome};
 use crate::testing::{LiveTopic, World, create, eventually, eventually_async, price};
 
-async fn execute(world: &World, wish: contract::AddressedCommand) -> Result<Outcome, Problem> {
-    world.door.submit(wish, &Caller::default(), Transport::Local)?.outcome().await
+async fn execute(world: &World, requested: contract::AddressedCommand) -> Result<Outcome, Problem> {
+    world.door.submit(requested, &Caller::default(), Transport::Local)?.outcome().await
 }
 
 #[tokio::test]
@@ -79,9 +79,9 @@ async fn every_answer_is_true_however_the_log_behaves() {
     let mut pending = Vec::new();
     for n in 0..600_u64 {
         let id = format!("p{}", n % 9);
-        let wish = if n < 27 { create(&id) } else { price(&id, 1 + n) };
+        let requested = if n < 27 { create(&id) } else { price(&id, 1 + n) };
         let world = &worlds[(n / 2 % 2) as usize];
-        pending.push((id, world.door.submit(wish, &Caller::default(), Transport::Local).unwrap()));
+        pending.push((id, world.door.submit(requested, &Caller::default(), Transport::Local).unwrap()));
         if n % 40 == 39 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

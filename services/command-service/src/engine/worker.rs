@@ -59,12 +59,12 @@ impl Worker {
                     host.tick(&mut self.tools, now_ms);
                 }
                 host.carry_out(&mut self.tools);
-                host.tell(&self.tools);
+                host.report(&self.tools);
                 if let Some(saver) = &self.saver {
                     host.save(saver, now_ms)?;
                 }
             }
-            self.tools.tally.tell();
+            self.tools.tally.report();
         }
         if let Some(saver) = &self.saver {
             self.hosts.iter_mut().for_each(|host| host.save_now(saver));

@@ -12,7 +12,7 @@ use crate::door::{Caller, CommandFields, Wire};
 const TIMEOUT: &str = "grpc-timeout";
 /// The part of a caller's time that our answer needs to reach it.
 const ON_THE_WAY: u32 = 10;
-const LEAST_ON_THE_WAY: Duration = Duration::from_millis(20);
+const MIN_ON_THE_WAY: Duration = Duration::from_millis(20);
 
 /// What stands beside the message.
 pub(super) fn fields<T>(request: &Request<T>) -> CommandFields<'_, MetadataMap> {
@@ -30,7 +30,7 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Problem> {
 
 /// What of the caller's time is left for the command, so that our own answer comes before the caller gives up.
 fn time_left(asked: Duration) -> Duration {
-    asked.saturating_sub((asked / ON_THE_WAY).max(LEAST_ON_THE_WAY))
+    asked.saturating_sub((asked / ON_THE_WAY).max(MIN_ON_THE_WAY))
 }
 
 /// `grpc-timeout`: up to eight digits and a unit.
@@ -72,9 +72,9 @@ mod tests {
         let both = with(&[("x-folio-actor", "ann"), ("folio-actor", "ann")]);
         assert_eq!(caller(&both).unwrap().actor.as_deref(), Some("ann"));
         let asked = with(&[("idempotency-key", "\"k\""), ("if-match", "\"1\""), ("if-match", "\"2\"")]);
-        let wish = fields(&asked).wish(create("p")).unwrap();
-        assert_eq!(wish.addressed.idempotency_key.unwrap().as_str(), "k");
-        assert_eq!(wish.expected, ledger::Expected::one_of([1, 2]));
+        let requested = fields(&asked).requested(create("p")).unwrap();
+        assert_eq!(requested.addressed.idempotency_key.unwrap().as_str(), "k");
+        assert_eq!(requested.expected, ledger::Expected::one_of([1, 2]));
         let token = contract::ConsistencyToken {
             partition: 0,
             offset: 7,
@@ -88,7 +88,7 @@ mod tests {
     fn what_cannot_be_kept_is_refused_and_named() {
         let refused = |pairs: &[(&'static str, &str)]| {
             let request = with(pairs);
-            caller(&request).and_then(|_| fields(&request).wish(create("p"))).expect_err(pairs[0].0)
+            caller(&request).and_then(|_| fields(&request).requested(create("p"))).expect_err(pairs[0].0)
         };
         for name in [
             "actor",
@@ -142,11 +142,11 @@ mod tests {
         keyed.idempotency_key = Some(contract::IdempotencyKey::parse("k").unwrap());
         keyed.expected_version = Some(domain::Version(0));
         assert_eq!(
-            fields(&with(&[("idempotency-key", "other")])).wish(keyed.clone()).unwrap_err().status,
+            fields(&with(&[("idempotency-key", "other")])).requested(keyed.clone()).unwrap_err().status,
             400
         );
-        assert_eq!(fields(&with(&[("if-match", "\"3\"")])).wish(keyed.clone()).unwrap_err().status, 400);
-        assert!(fields(&with(&[("idempotency-key", "k"), ("if-none-match", "*")])).wish(keyed).is_ok());
+        assert_eq!(fields(&with(&[("if-match", "\"3\"")])).requested(keyed.clone()).unwrap_err().status, 400);
+        assert!(fields(&with(&[("idempotency-key", "k"), ("if-none-match", "*")])).requested(keyed).is_ok());
         for name in ["idempotency-key", "if-match", "if-none-match"] {
             let problem = fields(&with(&[(name, "*")])).each_has_its_own().unwrap_err();
             assert!(problem.detail.contains(name) && problem.detail.contains("of each request"));

@@ -47,8 +47,8 @@ impl CommandService for Service {
     async fn execute(&self, request: Request<CommandRequest>) -> Result<Response<CommandResponse>, Status> {
         let caller = calls::caller(&request)?;
         let command = parse_request(request.get_ref()).map_err(results::faults)?;
-        let wish = calls::fields(&request).wish(command)?;
-        let outcome = self.state.door.submit(wish, &caller, Transport::Grpc)?.outcome().await?;
+        let requested = calls::fields(&request).requested(command)?;
+        let outcome = self.state.door.submit(requested, &caller, Transport::Grpc)?.outcome().await?;
         Ok(Response::new(results::response(outcome)))
     }
 
@@ -64,7 +64,7 @@ impl CommandService for Service {
     }
 }
 
-/// One result per request, in order, at most a window of them under way. When the service shuts down, one last result
+/// One result per request, in order, at most a window of them in flight. When the service shuts down, one last result
 /// says from which request on nothing was read. Requests are read whether their results are or not, up to `uploads.spool_mib` of
 /// results; a stream whose client does nothing ends in bounded time, and its status says why.
 pub(super) fn bulk<S>(
@@ -227,7 +227,7 @@ async fn handed_over(
     };
     let named = Named::by_fields(&request.product_id, &request.idempotency_key);
     let submitted = match parse_request(&request).map_err(results::faults) {
-        Ok(wish) => door.submit_when_there_is_room(wish, caller, Transport::GrpcBulk).await,
+        Ok(requested) => door.submit_when_there_is_room(requested, caller, Transport::GrpcBulk).await,
         Err(problem) => Err(problem),
     };
     Ok((index, named, submitted))

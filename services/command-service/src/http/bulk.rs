@@ -1,7 +1,7 @@
 //! Many commands in one request: a line in, a line out, in the same order, as fast as they come.
 //!
 //! Promises: one answer line per line, in order; a line that cannot be read gets its own problem and the others go on;
-//! commands on one product keep their order; at most `uploads.window` are under way, and then no more is read, so that an
+//! commands on one product keep their order; at most `uploads.window` are in flight, and then no more is read, so that an
 //! upload of any length takes bounded memory. Lines are read whether the client reads their answers meanwhile or not, up to
 //! `uploads.spool_mib` of answers: most clients send everything before they read anything. One that stands still ends in bounded
 //! time: the last answer says why, and from which line on nothing was read; if that is not taken either, the connection is
@@ -94,7 +94,7 @@ pub(super) async fn upload(
         let turn = connection.upgrade().map(|connection| connection.be_patient());
         let last_stall = state.spool_limits().last_stall();
         answer_all(payload, state.into_inner(), caller, writer, &connection).await;
-        // What is under way to the client now has had time to arrive.
+        // What is in flight to the client now has had time to arrive.
         tokio::time::sleep(last_stall).await;
         if let Some((connection, turn)) = connection.upgrade().zip(turn) {
             connection.hurry(turn, last_stall);
@@ -191,9 +191,9 @@ async fn handed_over(line: Line, state: &State, caller: &Caller) -> (u64, Named,
     let mut named = Named::default();
     let submitted = match line {
         Line::Text(_, text) => match contract::json::parse_bulk_line(&text).map_err(faults) {
-            Ok(wish) => {
-                named = Named::by(&wish);
-                state.door.submit_when_there_is_room(wish, caller, Transport::HttpBulk).await
+            Ok(requested) => {
+                named = Named::by(&requested);
+                state.door.submit_when_there_is_room(requested, caller, Transport::HttpBulk).await
             }
             Err(problem) => {
                 named = Named::by_line(&text);

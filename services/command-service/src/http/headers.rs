@@ -8,7 +8,7 @@ use contract::code::Code;
 use edge::context::Context;
 use edge::problem::Problem;
 
-use crate::door::{Caller, CommandFields, Wire, Wish, malformed, problem};
+use crate::door::{Caller, CommandFields, RequestedCommand, Wire, malformed, problem};
 
 pub(super) const IDEMPOTENCY_REPLAYED: &str = "idempotency-replayed";
 pub(super) use crate::door::CONSISTENCY_TOKEN;
@@ -24,8 +24,11 @@ pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
 }
 
 /// The command with what the headers ask of its product.
-pub(super) fn wish(request: &HttpRequest, addressed: AddressedCommand) -> Result<Wish, Problem> {
-    fields(request).wish(addressed)
+pub(super) fn requested(
+    request: &HttpRequest,
+    addressed: AddressedCommand,
+) -> Result<RequestedCommand, Problem> {
+    fields(request).requested(addressed)
 }
 
 /// Refuses what would be passed over though its sender relies on it. `If-Modified-Since`, `Range` and `If-Range` are not

@@ -163,7 +163,7 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
             if std::mem::take(&mut self.skipping) {
                 continue;
             }
-            if let Some(line) = self.tell(number, &line) {
+            if let Some(line) = self.report(number, &line) {
                 return Some(line);
             }
         }
@@ -173,10 +173,10 @@ impl<S: Stream<Item = Result<Bytes, PayloadError>> + Unpin> Reader<S> {
     fn last(&mut self) -> Option<Line> {
         let line = self.buffer.split().freeze();
         self.searched = 0;
-        if std::mem::take(&mut self.skipping) { None } else { self.tell(self.number, &line) }
+        if std::mem::take(&mut self.skipping) { None } else { self.report(self.number, &line) }
     }
 
-    fn tell(&self, number: u64, line: &Bytes) -> Option<Line> {
+    fn report(&self, number: u64, line: &Bytes) -> Option<Line> {
         let line = &if number == 1 { without_mark(line.clone()) } else { line.clone() };
         let line = line.strip_suffix(b"\r").map_or_else(|| line.clone(), |text| line.slice_ref(text));
         if line.iter().all(u8::is_ascii_whitespace) {

@@ -7,7 +7,7 @@ use domain::ProductId;
 use edge::problem::Problem;
 
 use super::{State, answer, body, headers};
-use crate::door::{Wish, faults, malformed, problem};
+use crate::door::{RequestedCommand, faults, malformed, problem};
 use crate::engine::Transport;
 
 /// The last part of a path, and the command it stands for.
@@ -67,12 +67,12 @@ async fn answer_to(
         return Err(turned_away);
     }
     let body = body::read(request, payload, state).await?;
-    let wish = wish(request, command, &body)?;
-    let outcome = state.door.submit(wish, &caller, Transport::Http)?.outcome().await?;
+    let requested = requested(request, command, &body)?;
+    let outcome = state.door.submit(requested, &caller, Transport::Http)?.outcome().await?;
     Ok(answer::success(&outcome))
 }
 
-fn wish(request: &HttpRequest, command: &str, body: &Bytes) -> Result<Wish, Problem> {
+fn requested(request: &HttpRequest, command: &str, body: &Bytes) -> Result<RequestedCommand, Problem> {
     // Also without a body: a browser sends an empty form to any origin, but JSON only where it is allowed to.
     headers::media_type(request, JSON)?;
     headers::unkept(request)?;
@@ -80,7 +80,7 @@ fn wish(request: &HttpRequest, command: &str, body: &Bytes) -> Result<Wish, Prob
     if let Some(id) = request.match_info().get("id") {
         addressed.product_id = Some(product_of(id, addressed.product_id)?);
     }
-    headers::wish(request, addressed)
+    headers::requested(request, addressed)
 }
 
 /// The product of the path, if the body does not name another.

@@ -44,15 +44,15 @@ fn no_event_is_shorter_than_common_clients_take() {
 #[test]
 fn what_cannot_be_shortened_by_leaving_out_attributes_always_fits() {
     let gem = |n: usize| "\u{1f48e}".repeat(n);
-    let category = vec![gem(CategoryPath::LONGEST_SEGMENT); CategoryPath::DEEPEST].join("/");
-    let tags: Vec<String> = (0..Tags::MOST).map(|n| format!("{n:02}{}", gem(Tag::LONGEST - 2))).collect();
+    let category = vec![gem(CategoryPath::MAX_SEGMENT_LEN); CategoryPath::MAX_DEPTH].join("/");
+    let tags: Vec<String> = (0..Tags::MAX).map(|n| format!("{n:02}{}", gem(Tag::MAX_LEN - 2))).collect();
     let created = Event::ProductCreated(ProductCreated {
-        sku: Sku::parse(&gem(Sku::LONGEST)).unwrap(),
-        name: Name::parse(&gem(Name::LONGEST)).unwrap(),
-        description: Description::parse(&gem(Description::LONGEST)).unwrap(),
+        sku: Sku::parse(&gem(Sku::MAX_LEN)).unwrap(),
+        name: Name::parse(&gem(Name::MAX_LEN)).unwrap(),
+        description: Description::parse(&gem(Description::MAX_LEN)).unwrap(),
         category: CategoryPath::parse(&category).unwrap(),
-        brand: Brand::parse(&gem(Brand::LONGEST)).unwrap(),
-        price: Money::new(Money::MOST.cast_signed(), "EUR").unwrap(),
+        brand: Brand::parse(&gem(Brand::MAX_LEN)).unwrap(),
+        price: Money::new(Money::MAX.cast_signed(), "EUR").unwrap(),
         attributes: Attributes::default(),
         tags: Tags::parse(tags.iter().map(String::as_str)).unwrap(),
         status: InitialStatus::Draft,

@@ -154,7 +154,7 @@ pub(super) fn attributes(value: &Value, path: &Path<'_>, faults: &mut Faults) ->
         faults.form(path, format!("must be an object of strings, not {}", kind(value)));
         return None;
     };
-    if fields.len() > Attributes::MOST {
+    if fields.len() > Attributes::MAX {
         faults.value(path, Attributes::too_many(fields.len()).problem);
         return None;
     }

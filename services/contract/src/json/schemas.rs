@@ -10,8 +10,8 @@ use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, Type}
 use crate::{ConsistencyToken, IdempotencyKey, MAX_TAGS_SENT};
 
 /// Characters of a tag, and of an attribute's name and value.
-const LONGEST_TAG: usize = 64;
-const LONGEST_VALUE: usize = 1_000;
+const MAX_TAG: usize = 64;
+const MAX_VALUE: usize = 1_000;
 
 /// One of a few texts.
 pub fn one_of(values: impl IntoIterator<Item = &'static str>, description: &str) -> Object {
@@ -30,7 +30,7 @@ pub fn product_id() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some("^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"))
-        .max_length(Some(ProductId::LONGEST))
+        .max_length(Some(ProductId::MAX_LEN))
         .description(Some("The identity of the product."))
         .examples(["lamp-1"])
         .build()
@@ -51,7 +51,7 @@ pub fn idempotency_key() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some("^[!-~]+$"))
-        .max_length(Some(IdempotencyKey::LONGEST))
+        .max_length(Some(IdempotencyKey::MAX_LEN))
         .description(Some("Makes a repetition recognisable: the first answer is given again."))
         .examples(["sale-7"])
         .build()
@@ -69,7 +69,7 @@ pub fn consistency_token() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .pattern(Some("^[A-Za-z0-9_-]*$"))
-        .max_length(Some(ConsistencyToken::LONGEST_TEXT))
+        .max_length(Some(ConsistencyToken::MAX_TEXT))
         .description(Some("Opaque: what a write returned. Give it to a read to see that write."))
         .examples(first.map(|token| token.encode()))
         .build()
@@ -87,18 +87,18 @@ pub fn currency() -> Object {
 
 /// The category a product stands in.
 pub fn category() -> Object {
-    let longest = CategoryPath::DEEPEST * (CategoryPath::LONGEST_SEGMENT + 1) - 1;
+    let longest = CategoryPath::MAX_DEPTH * (CategoryPath::MAX_SEGMENT_LEN + 1) - 1;
     line(longest, "1 to 8 segments, joined by `/`, each of 1 to 64 characters.", "Home & Garden/Lamps")
 }
 
 /// The maker of a product.
 pub fn brand() -> Object {
-    line(Brand::LONGEST, "Who makes it.", "Lumi\u{e8}re")
+    line(Brand::MAX_LEN, "Who makes it.", "Lumi\u{e8}re")
 }
 
 /// A label of a product.
 pub fn tag() -> Object {
-    line(LONGEST_TAG, "A label.", "LED")
+    line(MAX_TAG, "A label.", "LED")
 }
 
 pub(super) fn initial_status() -> Object {
@@ -108,27 +108,27 @@ pub(super) fn initial_status() -> Object {
 }
 
 pub(super) fn sku() -> Object {
-    line(Sku::LONGEST, "The stock keeping unit. Keeps its case; need not be unique.", "LAMP 01/b")
+    line(Sku::MAX_LEN, "The stock keeping unit. Keeps its case; need not be unique.", "LAMP 01/b")
 }
 
 pub(super) fn name() -> Object {
-    line(Name::LONGEST, "The name shown to people.", "\u{c5}ngstr\u{f6}m desk lamp")
+    line(Name::MAX_LEN, "The name shown to people.", "\u{c5}ngstr\u{f6}m desk lamp")
 }
 
 pub(super) fn description() -> Object {
-    let schema = ObjectBuilder::new().schema_type(Type::String).max_length(Some(Description::LONGEST));
+    let schema = ObjectBuilder::new().schema_type(Type::String).max_length(Some(Description::MAX_LEN));
     schema.description(Some("The description shown to people: lines and tabs; may be empty.")).build()
 }
 
 pub(super) fn reason() -> Object {
-    line(Reason::LONGEST, "Why, for people.", "sold out")
+    line(Reason::MAX_LEN, "Why, for people.", "sold out")
 }
 
 pub(super) fn attributes() -> Object {
     ObjectBuilder::new()
-        .property_names(Some(line(LONGEST_TAG, "The name of an attribute.", "Farbe")))
-        .additional_properties(Some(Schema::from(line(LONGEST_VALUE, "Its value.", "wei\u{df}"))))
-        .max_properties(Some(Attributes::MOST))
+        .property_names(Some(line(MAX_TAG, "The name of an attribute.", "Farbe")))
+        .additional_properties(Some(Schema::from(line(MAX_VALUE, "Its value.", "wei\u{df}"))))
+        .max_properties(Some(Attributes::MAX))
         .description(Some("Further properties."))
         .examples([serde_json::json!({"Farbe": "wei\u{df}", "Watt": "7.5"})])
         .build()

@@ -139,7 +139,7 @@ fn money(money: Option<&v1::Money>, path: &Path<'_>, faults: &mut Faults) -> Opt
 }
 
 fn attributes(sent: &BTreeMap<String, String>, path: &Path<'_>, faults: &mut Faults) -> Option<Attributes> {
-    if sent.len() > Attributes::MOST {
+    if sent.len() > Attributes::MAX {
         faults.value(path, Attributes::too_many(sent.len()).problem);
         return None;
     }

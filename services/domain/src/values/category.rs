@@ -15,9 +15,9 @@ pub struct CategoryPath(Arc<str>);
 
 impl CategoryPath {
     /// The most segments of a path.
-    pub const DEEPEST: usize = 8;
+    pub const MAX_DEPTH: usize = 8;
     /// The most characters of a segment.
-    pub const LONGEST_SEGMENT: usize = 64;
+    pub const MAX_SEGMENT_LEN: usize = 64;
 
     /// Parses a path, or says what is wrong with it.
     pub fn parse(input: &str) -> Result<Self, ValueError> {
@@ -25,13 +25,13 @@ impl CategoryPath {
             return Err(ValueError::new(FIELD, "must not be empty"));
         }
         // Bounded before anything else, so that a hostile input is not walked segment by segment.
-        let deepest = Self::DEEPEST;
+        let deepest = Self::MAX_DEPTH;
         if input.bytes().filter(|b| *b == b'/').take(deepest).count() == deepest {
             return Err(ValueError::new(FIELD, format!("must have at most {deepest} segments")));
         }
         let mut path = String::with_capacity(input.len());
         for segment in input.split('/') {
-            let segment = text::one_line(segment, Self::LONGEST_SEGMENT)
+            let segment = text::one_line(segment, Self::MAX_SEGMENT_LEN)
                 .map_err(|problem| ValueError::new(FIELD, format!("has a segment that {problem}")))?;
             if !path.is_empty() {
                 path.push('/');
@@ -43,7 +43,7 @@ impl CategoryPath {
 
     /// Takes a path as it was written once: only its length is bounded, see [`Name::stored`](super::Name::stored).
     pub fn stored(path: &str) -> Result<Self, ValueError> {
-        let longest = Self::DEEPEST * (Self::LONGEST_SEGMENT + 1) - 1;
+        let longest = Self::MAX_DEPTH * (Self::MAX_SEGMENT_LEN + 1) - 1;
         text::at_most(path, longest).map_err(|problem| ValueError::new(FIELD, problem))?;
         Ok(Self(Arc::from(path)))
     }

@@ -232,7 +232,7 @@ const VOWEL_SEPARATOR: char = '\u{180E}';
 const OBJECT: char = '\u{FFFC}';
 const BLACK_FLAG: char = '\u{1F3F4}';
 /// The most letters and digits that name a region.
-const LONGEST_REGION: usize = 6;
+const MAX_REGION: usize = 6;
 const LAST_TAG: char = '\u{E007F}';
 
 /// Says which character of the text is not allowed, and why. `lines`: new lines and tabs are, and what typesetting needs.
@@ -436,10 +436,10 @@ fn ends_with_picture(before: &str) -> bool {
 fn is_of_a_flag(tag: char, before: &str, after: &str) -> bool {
     let is_name = |c: &char| matches!(c, '\u{E0030}'..='\u{E0039}' | '\u{E0061}'..='\u{E007A}');
     // Looked at from each of its tags: what is longer than any name is not walked to its end.
-    let named = before.chars().rev().take(LONGEST_REGION + 1).take_while(is_name).count();
+    let named = before.chars().rev().take(MAX_REGION + 1).take_while(is_name).count();
     let follows_flag = before.chars().rev().nth(named) == Some(BLACK_FLAG);
     match tag {
-        LAST_TAG => follows_flag && (1..=LONGEST_REGION).contains(&named),
+        LAST_TAG => follows_flag && (1..=MAX_REGION).contains(&named),
         tag => {
             let next = after.chars().next();
             follows_flag && is_name(&tag) && next.is_some_and(|c| c == LAST_TAG || is_name(&c))

@@ -11,11 +11,11 @@ pub struct Attributes(Arc<BTreeMap<AttributeName, AttributeValue>>);
 
 impl Attributes {
     /// The most attributes a product can have.
-    pub const MOST: usize = 64;
+    pub const MAX: usize = 64;
 
     /// Makes attributes of parsed pairs.
     pub fn new(pairs: BTreeMap<AttributeName, AttributeValue>) -> Result<Self, ValueError> {
-        if pairs.len() > Self::MOST {
+        if pairs.len() > Self::MAX {
             return Err(Self::too_many(pairs.len()));
         }
         Ok(Self(Arc::new(pairs)))
@@ -23,7 +23,7 @@ impl Attributes {
 
     /// What is wrong with so many pairs: to refuse them before each is looked at.
     pub fn too_many(count: usize) -> ValueError {
-        ValueError::new("attributes", format!("must be at most {}, but are {count}", Self::MOST))
+        ValueError::new("attributes", format!("must be at most {}, but are {count}", Self::MAX))
     }
 
     /// What is wrong with a name that comes twice, perhaps written differently.
@@ -51,8 +51,8 @@ impl Attributes {
             let name = read_name(name).map_err(|error| {
                 ValueError::new("attributes", format!("have a name that {}", error.problem))
             })?;
-            if parsed.len() == Self::MOST {
-                return Err(ValueError::new("attributes", format!("must be at most {}", Self::MOST)));
+            if parsed.len() == Self::MAX {
+                return Err(ValueError::new("attributes", format!("must be at most {}", Self::MAX)));
             }
             let value = read_value(value).map_err(|error| {
                 ValueError::new(
@@ -95,11 +95,11 @@ pub struct Tags(Arc<BTreeSet<Tag>>);
 
 impl Tags {
     /// The most tags a product can have.
-    pub const MOST: usize = 64;
+    pub const MAX: usize = 64;
 
     /// Makes tags of parsed ones.
     pub fn new(tags: BTreeSet<Tag>) -> Result<Self, ValueError> {
-        if tags.len() > Self::MOST {
+        if tags.len() > Self::MAX {
             return Err(Self::too_many(tags.len()));
         }
         Ok(Self(Arc::new(tags)))
@@ -107,7 +107,7 @@ impl Tags {
 
     /// What is wrong with so many tags: to refuse them before each is looked at.
     pub fn too_many(count: usize) -> ValueError {
-        ValueError::new("tags", format!("must be at most {}, but are {count}", Self::MOST))
+        ValueError::new("tags", format!("must be at most {}, but are {count}", Self::MAX))
     }
 
     /// Parses tags; one that comes twice counts once. Stops at the first error.
@@ -127,8 +127,8 @@ impl Tags {
         let mut parsed = BTreeSet::new();
         for tag in tags {
             parsed.insert(read(tag)?);
-            if parsed.len() > Self::MOST {
-                return Err(ValueError::new("tags", format!("must be at most {}", Self::MOST)));
+            if parsed.len() > Self::MAX {
+                return Err(ValueError::new("tags", format!("must be at most {}", Self::MAX)));
             }
         }
         Ok(Self(Arc::new(parsed)))

@@ -13,7 +13,7 @@ pub struct Money {
 
 impl Money {
     /// The largest amount, in minor units.
-    pub const MOST: u64 = 1_000_000_000_000_000;
+    pub const MAX: u64 = 1_000_000_000_000_000;
 
     /// Makes an amount of `minor_units` and a currency code.
     pub fn new(minor_units: i64, currency: &str) -> Result<Self, ValueError> {
@@ -24,8 +24,8 @@ impl Money {
     pub fn of(minor_units: i64, currency: Currency) -> Result<Self, ValueError> {
         match u64::try_from(minor_units) {
             Err(_) => Err(ValueError::new("minor_units", "must not be negative")),
-            Ok(units) if units > Self::MOST => {
-                Err(ValueError::new("minor_units", format!("must be at most {}", Self::MOST)))
+            Ok(units) if units > Self::MAX => {
+                Err(ValueError::new("minor_units", format!("must be at most {}", Self::MAX)))
             }
             Ok(minor_units) => Ok(Self { minor_units, currency }),
         }

@@ -19,7 +19,7 @@ macro_rules! text_value {
 
         impl $name {
             /// The most characters there can be.
-            pub const LONGEST: usize = $longest;
+            pub const MAX_LEN: usize = $longest;
 
             /// Parses the value, or says what is wrong with it.
             pub fn parse(input: &str) -> Result<Self, ValueError> {

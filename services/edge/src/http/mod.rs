@@ -34,7 +34,7 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Door<'c> {
     pub address: SocketAddr,
     pub config: &'c DoorConfig,
-    /// How long requests may take that are under way when the door closes.
+    /// How long requests may take that are in flight when the door closes.
     pub grace: Duration,
     /// Whether requests get a [`connections::Handle`]: for those whose client may rightly take nothing for long.
     pub handles: bool,

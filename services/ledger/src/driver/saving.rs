@@ -7,7 +7,7 @@ use crate::laws::Laws;
 use crate::{Aggregate, Output, Snapshot};
 
 /// Snapshots of one partition on their way to the disk before its owner waits for them.
-const MOST_UNDER_WAY: u64 = 1;
+const MAX_IN_FLIGHT: u64 = 1;
 
 /// What stays in memory, and when the rest is saved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl Saving {
 }
 
 impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
-    /// What has changed, if it is time to save it. While another snapshot is under way only if twice as much has changed
+    /// What has changed, if it is time to save it. While another snapshot is in flight only if twice as much has changed
     /// as is saved at once: then whoever saves should wait for the disk.
     pub fn save(&mut self, now_ms: u64) -> Option<Snapshot<A::State>> {
         self.passes(now_ms);
@@ -47,7 +47,7 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
         let SavePolicy { hot_bytes, most_changed, save_ms, .. } = saving.policy;
         let has = |times: usize| changed >= times * most_changed || bytes >= times * (hot_bytes / 2).max(1);
         let is_due = has(1) || self.now_ms >= saving.due_ms;
-        let must_wait = saving.handed - saving.written >= MOST_UNDER_WAY;
+        let must_wait = saving.handed - saving.written >= MAX_IN_FLIGHT;
         if !is_due || must_wait && !has(2) {
             return None;
         }

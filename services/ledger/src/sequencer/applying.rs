@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use super::pending::InFlight;
 use super::product::{Product, Remembered};
-use super::{Answer, Output, Recorded, Sequencer, Unreadable, backoff};
+use super::{Answer, DecodedRecord, Output, Sequencer, Unreadable, backoff};
 use crate::key::KeyRef;
 use crate::laws::Laws;
 use crate::{Aggregate, AppendId, Offset, RecordKey, Subject, Verdict, VoidReason, partition_of};
@@ -40,7 +40,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
         &mut self,
         offset: Offset,
         key: &[u8],
-        decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
+        decode: impl FnOnce() -> Result<DecodedRecord<A::Event>, Unreadable>,
     ) {
         let text = key;
         let key = KeyRef::parse(key);
@@ -178,7 +178,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
         offset: Offset,
         text: &[u8],
         key: KeyRef<'_>,
-        decode: impl FnOnce() -> Result<Recorded<A::Event>, Unreadable>,
+        decode: impl FnOnce() -> Result<DecodedRecord<A::Event>, Unreadable>,
     ) {
         let current = match self.products.current(key.subject) {
             Ok(current) => current,

@@ -49,7 +49,7 @@ pub struct Submission<C, X = u64> {
 
 /// What a record's value and headers hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded<E> {
+pub struct DecodedRecord<E> {
     pub event: E,
     pub command_id: Option<CommandId>,
     pub command_hash: Option<CommandHash>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Recorded, Unreadable};
+use super::{DecodedRecord, Unreadable};
 use crate::key::KeyRef;
 use crate::{Aggregate, CommandHash, CommandId, Offset, Subject};
 
@@ -57,13 +57,13 @@ impl<S> Product<S> {
         }
     }
 
-    /// Folds an effective record of another writer. Whatever its value is, the version counts: an error says why the
+    /// Folds an effective record of another writer. AlwaysTransient its value is, the version counts: an error says why the
     /// product cannot be read any more.
     pub(crate) fn fold<A: Aggregate<State = S>>(
         &mut self,
         offset: Offset,
         key: KeyRef<'_>,
-        decoded: Result<Recorded<A::Event>, Unreadable>,
+        decoded: Result<DecodedRecord<A::Event>, Unreadable>,
         remembered: usize,
     ) -> Result<Option<CommandId>, String>
     where
@@ -73,7 +73,7 @@ impl<S> Product<S> {
         self.version = version;
         let before = self.state.take();
         let folded = decoded.map_err(|Unreadable(problem)| problem).and_then(|recorded| {
-            let Recorded { event, command_id, command_hash } = recorded;
+            let DecodedRecord { event, command_id, command_hash } = recorded;
             if let Some(command_id) = command_id {
                 self.remember(Remembered { command_id, command_hash, version, event_id, offset }, remembered);
             }

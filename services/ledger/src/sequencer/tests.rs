@@ -146,7 +146,7 @@ impl Rig {
 
     /// The tail shows an own record whose append is given up: its value is needed.
     pub(super) fn shows_again(&mut self, append: &Append<Counter>, offset: Offset) {
-        let recorded = Recorded {
+        let recorded = DecodedRecord {
             event: append.event,
             command_id: Some(append.command_id),
             command_hash: append.command_hash,
@@ -165,7 +165,7 @@ impl Rig {
     ) {
         let key = self.key(offset, subject, version);
         let recorded =
-            Recorded { event, command_id: command.map(id), command_hash: command.map(|_| hash(0)) };
+            DecodedRecord { event, command_id: command.map(id), command_hash: command.map(|_| hash(0)) };
         self.s.record(self.now, offset, key.as_bytes(), || Ok(recorded));
     }
 

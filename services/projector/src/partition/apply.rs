@@ -1,7 +1,7 @@
 //! From events to changed states: load, fold; and what does not fit is put right.
 
 use ledger::{Offset, RecordKey};
-use read_models::model::{Fold, Recorded, State, Store, Wanted};
+use read_models::model::{EffectiveEvent, Fold, State, Store, Wanted};
 use read_models::projection::Outcome;
 use read_models::{ProductId, Version};
 
@@ -16,7 +16,7 @@ pub(super) const UNKNOWN_STATE_BYTES: usize = 64 << 10;
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
     /// Loads the missing states of the first events; of how many: of all, unless the states are large.
-    pub(super) async fn load_first(&mut self, events: &[Recorded]) -> Result<usize, End> {
+    pub(super) async fn load_first(&mut self, events: &[EffectiveEvent]) -> Result<usize, End> {
         let (mut events_done, mut bytes) = (0, 0);
         while events_done < events.len() && bytes < LOADED_BYTES {
             let at_once = (LOADED_BYTES / 4 / self.state_bytes).clamp(16, 2_000);
@@ -32,7 +32,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     /// event does not fit are built again, up to `batch_end`.
     pub(super) async fn apply(
         &mut self,
-        events: &[Recorded],
+        events: &[EffectiveEvent],
         batch_end: Offset,
     ) -> Result<(usize, Option<Stop>), End> {
         let mut applied = 0;

@@ -2,7 +2,7 @@
 
 use event_reader::{Judged, Undecoded};
 use ledger::{LogRecord, Offset, RecordKey};
-use read_models::model::{Fold, Recorded, Store};
+use read_models::model::{EffectiveEvent, Fold, Store};
 
 use super::Task;
 use super::stop::{End, Stop};
@@ -25,7 +25,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     }
 
     /// The events of the first records, up to the first that cannot be decoded or skips versions.
-    pub(super) async fn decoded(&self, records: &[Judged<'_>]) -> Result<Vec<Recorded>, End> {
+    pub(super) async fn decoded(&self, records: &[Judged<'_>]) -> Result<Vec<EffectiveEvent>, End> {
         let mut events = Vec::new();
         for Judged { key, record, .. } in records.iter().take(TOGETHER).take_while(|it| !it.skips) {
             match self.decode(key, record).await {
@@ -58,7 +58,11 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         }
     }
 
-    pub(super) async fn decode(&self, key: &RecordKey, record: &LogRecord) -> Result<Recorded, Undecoded> {
+    pub(super) async fn decode(
+        &self,
+        key: &RecordKey,
+        record: &LogRecord,
+    ) -> Result<EffectiveEvent, Undecoded> {
         self.context.decoder.decode(self.claim.partition, key, record, &self.registry_retry).await
     }
 }

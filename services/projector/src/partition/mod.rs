@@ -132,7 +132,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             end = self.take_over_again(from).await;
         }
         if let Err(End::Stopped(stop)) = end {
-            stop.tell(&self.context.group, self.claim.partition.0);
+            stop.report(&self.context.group, self.claim.partition.0);
             self.context.progress.stopped(self.claim.partition.0, stop.to_string());
         }
     }

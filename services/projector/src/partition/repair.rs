@@ -7,7 +7,7 @@ use event_reader::feed::{Error, RangeBatch};
 use event_reader::{Judged, PartitionReader, Undecoded};
 use ledger::{LogRecord, Offset, Subject};
 use read_models::ProductId;
-use read_models::model::{Fold, Recorded, Store};
+use read_models::model::{EffectiveEvent, Fold, Store};
 use read_models::projection::Outcome;
 use tokio::sync::mpsc::Receiver;
 use toolkit::retry::{GaveUp, Transient};
@@ -35,7 +35,7 @@ pub(super) struct Misfit<'e> {
     pub(super) at: Offset,
     /// The store says that another event gave it this event's version. If the log says so too, this one is forged, and hid
     /// from the reader what correct writers wrote; else the rows are of another log.
-    pub(super) diverged: Option<(&'e Recorded, Uuid)>,
+    pub(super) diverged: Option<(&'e EffectiveEvent, Uuid)>,
 }
 
 impl<M: Fold, S: Store<M>> Task<M, S> {

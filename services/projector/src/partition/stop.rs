@@ -4,7 +4,7 @@ use std::fmt;
 
 use ledger::Offset;
 use read_models::Error;
-use read_models::model::Recorded;
+use read_models::model::EffectiveEvent;
 use toolkit::retry::{GaveUp, Transient};
 use uuid::Uuid;
 
@@ -62,7 +62,7 @@ impl Stop {
         self
     }
 
-    pub(super) fn at(self, record: &Recorded) -> Self {
+    pub(super) fn at(self, record: &EffectiveEvent) -> Self {
         self.at_event(record.product.as_str(), record.event_id)
     }
 
@@ -72,7 +72,7 @@ impl Stop {
     }
 
     /// Says it loudly.
-    pub(super) fn tell(&self, group: &str, partition: i32) {
+    pub(super) fn report(&self, group: &str, partition: i32) {
         tracing::error!(
             group,
             "kafka.partition" = partition,

@@ -6,7 +6,7 @@
 use read_models::page::Budget;
 use read_models::{ProductId, Status, StoredProduct};
 
-use super::AskError;
+use super::ApiError;
 
 /// Products read at once: as large as products can be, these are a few megabytes.
 const READ_AT_ONCE: usize = 16;
@@ -33,9 +33,9 @@ impl Batch {
     pub(super) async fn read<'a, F>(
         ids: &'a [ProductId],
         read: impl Fn(&'a [ProductId]) -> F,
-    ) -> Result<Self, AskError>
+    ) -> Result<Self, ApiError>
     where
-        F: Future<Output = Result<Vec<Option<StoredProduct>>, AskError>>,
+        F: Future<Output = Result<Vec<Option<StoredProduct>>, ApiError>>,
     {
         let mut budget = Budget::of_a_page();
         let mut found = Vec::new();

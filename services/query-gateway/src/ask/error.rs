@@ -24,7 +24,7 @@ pub(crate) enum Unit {
 
 /// Can be cloned: one look at a store may answer many questions.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum AskError {
+pub(crate) enum ApiError {
     #[error("{}", told(.0))]
     Malformed(Vec<Fault>),
     #[error("header {}: {}", .0.field, .0.detail)]
@@ -84,7 +84,7 @@ impl Unit {
 impl Crowd {
     fn name(self) -> &'static str {
         match self {
-            Self::Active => "are under way (queries.max_in_flight)",
+            Self::Active => "are in flight (queries.max_in_flight)",
             Self::Waiting => "wait for a read model (queries.max_waiting)",
         }
     }
@@ -95,7 +95,7 @@ fn told(faults: &[Fault]) -> String {
     told.join("; ")
 }
 
-impl AskError {
+impl ApiError {
     pub(crate) fn malformed(field: &str, detail: impl Into<String>) -> Self {
         Self::Malformed(vec![Fault::new(field, detail)])
     }
@@ -135,16 +135,16 @@ impl AskError {
     }
 }
 
-impl From<AskError> for Problem {
-    fn from(error: AskError) -> Self {
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
         let code = error.code();
         let detail = match &error {
-            AskError::Internal(why) => {
+            ApiError::Internal(why) => {
                 tracing::error!(why, "a query failed");
                 "the query failed for a reason that is ours; it is logged with this answer's request id"
                     .to_owned()
             }
-            AskError::Unavailable { store, why } => {
+            ApiError::Unavailable { store, why } => {
                 tracing::debug!(store, why, "a query was not answered");
                 format!("{store} does not answer; try again later")
             }
@@ -152,32 +152,32 @@ impl From<AskError> for Problem {
         };
         let problem = Problem::new(code, detail);
         match error {
-            AskError::Malformed(faults) => faults
+            ApiError::Malformed(faults) => faults
                 .into_iter()
                 .fold(problem, |problem, fault| problem.field(pointer(&fault.field), fault.detail)),
-            AskError::Metadata(fault) => problem.with(METADATA_KEY, fault.field),
-            AskError::BadTokenInMetadata(_) => problem.with(METADATA_KEY, "consistency-token"),
-            AskError::Header(fault) => problem.field(pointer(&fault.field), fault.detail),
-            AskError::NotFound { product, .. } => problem.with("product_id", product),
-            AskError::Gone { product, version } | AskError::Precondition { product, version, .. } => {
+            ApiError::Metadata(fault) => problem.with(METADATA_KEY, fault.field),
+            ApiError::BadTokenInMetadata(_) => problem.with(METADATA_KEY, "consistency-token"),
+            ApiError::Header(fault) => problem.field(pointer(&fault.field), fault.detail),
+            ApiError::NotFound { product, .. } => problem.with("product_id", product),
+            ApiError::Gone { product, version } | ApiError::Precondition { product, version, .. } => {
                 problem.with("product_id", product).with("current_version", version)
             }
-            AskError::Behind { model, unit, at, asked } => problem
+            ApiError::Behind { model, unit, at, asked } => problem
                 .with("read_model", model)
                 .with(&format!("current_{}", unit.name()), at)
                 .with(&format!("asked_{}", unit.name()), asked),
-            AskError::Lost { model, product, version } => {
+            ApiError::Lost { model, product, version } => {
                 problem.with("read_model", model).with("product_id", product).with("asked_version", version)
             }
-            AskError::Incomplete { store, .. } | AskError::Unavailable { store, .. } => {
+            ApiError::Incomplete { store, .. } | ApiError::Unavailable { store, .. } => {
                 problem.with("store", store)
             }
-            AskError::BadConsistencyToken(_)
-            | AskError::BadPageToken(_)
-            | AskError::Overloaded { .. }
-            | AskError::Internal(_)
-            | AskError::NoRoute(_)
-            | AskError::NoMethod(_) => problem,
+            ApiError::BadConsistencyToken(_)
+            | ApiError::BadPageToken(_)
+            | ApiError::Overloaded { .. }
+            | ApiError::Internal(_)
+            | ApiError::NoRoute(_)
+            | ApiError::NoMethod(_) => problem,
         }
     }
 }
@@ -195,23 +195,23 @@ mod tests {
     fn what_is_worth_another_try_says_when_and_nothing_else_does() {
         let product = || "p-1".to_owned();
         for error in [
-            AskError::malformed("q", "is missing"),
-            AskError::Header(Fault::new("Prefer", "is no text")),
-            AskError::metadata("prefer", "means nothing"),
-            AskError::BadConsistencyToken(String::new()),
-            AskError::BadTokenInMetadata(String::new()),
-            AskError::BadPageToken(String::new()),
-            AskError::NotFound { product: product(), version: None },
-            AskError::Gone { product: product(), version: 1 },
-            AskError::Precondition { header: "if-match".to_owned(), product: product(), version: 1 },
-            AskError::Behind { model: "products", unit: Unit::Version, at: 1, asked: 2 },
-            AskError::Lost { model: "products", product: product(), version: 1 },
-            AskError::Unavailable { store: "cql", why: String::new() },
-            AskError::Overloaded { crowd: Crowd::Active, max: 1 },
-            AskError::Overloaded { crowd: Crowd::Waiting, max: 1 },
-            AskError::Internal(String::new()),
-            AskError::NoRoute("/".to_owned()),
-            AskError::NoMethod("PUT".to_owned()),
+            ApiError::malformed("q", "is missing"),
+            ApiError::Header(Fault::new("Prefer", "is no text")),
+            ApiError::metadata("prefer", "means nothing"),
+            ApiError::BadConsistencyToken(String::new()),
+            ApiError::BadTokenInMetadata(String::new()),
+            ApiError::BadPageToken(String::new()),
+            ApiError::NotFound { product: product(), version: None },
+            ApiError::Gone { product: product(), version: 1 },
+            ApiError::Precondition { header: "if-match".to_owned(), product: product(), version: 1 },
+            ApiError::Behind { model: "products", unit: Unit::Version, at: 1, asked: 2 },
+            ApiError::Lost { model: "products", product: product(), version: 1 },
+            ApiError::Unavailable { store: "cql", why: String::new() },
+            ApiError::Overloaded { crowd: Crowd::Active, max: 1 },
+            ApiError::Overloaded { crowd: Crowd::Waiting, max: 1 },
+            ApiError::Internal(String::new()),
+            ApiError::NoRoute("/".to_owned()),
+            ApiError::NoMethod("PUT".to_owned()),
         ] {
             let problem = Problem::from(error.clone());
             assert_eq!(problem.retryable, error.code().retryable(), "{error}");
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn an_overload_names_the_limit_that_was_reached() {
-        let told = |crowd| AskError::Overloaded { crowd, max: 7 }.to_string();
+        let told = |crowd| ApiError::Overloaded { crowd, max: 7 }.to_string();
         assert!(told(Crowd::Active).contains("queries.max_in_flight"));
         assert!(told(Crowd::Waiting).contains("queries.max_waiting"));
     }

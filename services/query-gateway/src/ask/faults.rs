@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::AskError;
+use super::ApiError;
 use super::limits::{MAX_FAULTS, shown};
 
 /// What is wrong with one part of a question.
@@ -43,7 +43,7 @@ impl Faults {
     }
 
     /// An error if there was any fault.
-    pub(crate) fn finish(self) -> Result<(), AskError> {
+    pub(crate) fn finish(self) -> Result<(), ApiError> {
         let Self { mut first, more } = self;
         if first.is_empty() {
             return Ok(());
@@ -51,7 +51,7 @@ impl Faults {
         if more > 0 {
             first.push(Fault::new("", format!("and {more} more faults")));
         }
-        Err(AskError::Malformed(first))
+        Err(ApiError::Malformed(first))
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
         for n in 0..400_000 {
             faults.add("statuses", format!("{n} is unknown"));
         }
-        let Err(AskError::Malformed(told)) = faults.finish() else { panic!("no faults") };
+        let Err(ApiError::Malformed(told)) = faults.finish() else { panic!("no faults") };
         assert_eq!(told.len(), MAX_FAULTS + 1);
         assert_eq!(told[MAX_FAULTS], Fault::new("", "and 399980 more faults"));
         assert_eq!(told[0].detail, "0 is unknown");
@@ -76,7 +76,7 @@ mod tests {
     fn a_fields_name_that_a_caller_made_up_is_told_shortened() {
         let mut faults = Faults::default();
         faults.add(&"x".repeat(100_000), "there is no such parameter");
-        let Err(AskError::Malformed(told)) = faults.finish() else { panic!("no faults") };
+        let Err(ApiError::Malformed(told)) = faults.finish() else { panic!("no faults") };
         assert!(told[0].field.len() < 100, "{}", told[0].field.len());
     }
 }

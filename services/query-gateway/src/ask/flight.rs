@@ -1,7 +1,7 @@
 //! One flight for many: something slow that serves all who need it, such as a refresh of the search index.
 //!
-//! Promises: who needs a flight is served by one that STARTS after the need arose, never by one under way already; at most
-//! one is under way and one is waited for, however many need one; an error is shared by those of its flight, and the next
+//! Promises: who needs a flight is served by one that STARTS after the need arose, never by one in flight already; at most
+//! one is in flight and one is waited for, however many need one; an error is shared by those of its flight, and the next
 //! need starts a new one; a flight that nobody waits for any more does not start, and one who leaves takes nobody along.
 
 use std::fmt;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use contract::ConsistencyToken;
 use tokio::time::{Instant, sleep_until};
 
-use super::AskError;
+use super::ApiError;
 use super::error::Unit;
 use super::quota::Place;
 use super::watcher::{Waited, Watcher};
@@ -59,11 +59,11 @@ impl<'a> Wait<'a> {
     pub(super) async fn for_row<T, F>(
         &mut self,
         model: &'static str,
-        watcher: &Watcher<AskError>,
+        watcher: &Watcher<ApiError>,
         look: impl Fn() -> F,
-    ) -> Result<T, AskError>
+    ) -> Result<T, ApiError>
     where
-        F: Future<Output = Result<Look<T>, AskError>>,
+        F: Future<Output = Result<Look<T>, ApiError>>,
     {
         match look().await? {
             Look::Reached(row) => return Ok(row),
@@ -78,8 +78,8 @@ impl<'a> Wait<'a> {
     pub(super) async fn for_position(
         &mut self,
         model: &'static str,
-        watcher: &Watcher<AskError>,
-    ) -> Result<i64, AskError> {
+        watcher: &Watcher<ApiError>,
+    ) -> Result<i64, ApiError> {
         let ConsistencyToken { partition, offset, .. } = *self.token;
         if let Some(position) = watcher.known_past(partition, offset) {
             return Ok(position);
@@ -88,7 +88,7 @@ impl<'a> Wait<'a> {
             Waited::Reached(position) => Ok(position),
             Waited::StillAt(at) => {
                 let asked = offset.saturating_add(1);
-                Err(AskError::Behind { model, unit: Unit::Position, at, asked })
+                Err(ApiError::Behind { model, unit: Unit::Position, at, asked })
             }
         };
         if self.budget.is_zero() {
@@ -111,9 +111,9 @@ impl<'a> Wait<'a> {
         &mut self,
         model: &'static str,
         look: impl Fn() -> F,
-    ) -> Result<(T, bool), AskError>
+    ) -> Result<(T, bool), ApiError>
     where
-        F: Future<Output = Result<Look<T>, AskError>>,
+        F: Future<Output = Result<Look<T>, ApiError>>,
     {
         let mut is_first = true;
         loop {
@@ -134,13 +134,13 @@ impl<'a> Wait<'a> {
         }
     }
 
-    fn behind<T>(&self, model: &'static str, look: &Look<T>) -> AskError {
+    fn behind<T>(&self, model: &'static str, look: &Look<T>) -> ApiError {
         let asked = self.token.version.get();
         match look {
             Look::At(Some(at)) => {
-                AskError::Behind { model, unit: Unit::Version, at: *at as i64, asked: asked as i64 }
+                ApiError::Behind { model, unit: Unit::Version, at: *at as i64, asked: asked as i64 }
             }
-            _ => AskError::Lost { model, product: self.token.product.to_string(), version: asked },
+            _ => ApiError::Lost { model, product: self.token.product.to_string(), version: asked },
         }
     }
 }

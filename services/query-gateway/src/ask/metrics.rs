@@ -7,7 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 use toolkit::telemetry::names;
 
-use super::AskError;
+use super::ApiError;
 
 /// The instruments of the questions, whichever API they came by.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Metrics {
     }
 
     /// Counts a question that was answered with `answer`.
-    pub(super) fn answered<T>(&self, query: &'static str, started: Instant, answer: &Result<T, AskError>) {
+    pub(super) fn answered<T>(&self, query: &'static str, started: Instant, answer: &Result<T, ApiError>) {
         let outcome = answer.as_ref().map_or_else(|error| error.code().name(), |_| "answered");
         let query = KeyValue::new("query", query);
         if let Err(error) = answer

@@ -26,7 +26,7 @@ use read_models::search::{SearchRequest, SearchResponse, SuggestRequest, Suggest
 use read_models::{CategoryPath, Page, PageRequest, ProductId, QueryError, Status, StoredProduct};
 
 pub(crate) use batch::{Batch, Found};
-pub(crate) use error::AskError;
+pub(crate) use error::ApiError;
 pub(crate) use faults::{Fault, Faults};
 pub(crate) use freshness::Freshness;
 pub(crate) use metrics::Metrics;
@@ -43,7 +43,7 @@ const SUGGESTIONS: u32 = 10;
 
 /// Asks the read models. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct Questions {
+pub(crate) struct Queries {
     stores: Stores,
     config: QueriesConfig,
     metrics: Metrics,
@@ -51,7 +51,7 @@ pub(crate) struct Questions {
     progress: Progress,
 }
 
-impl Questions {
+impl Queries {
     /// Must be called on the runtime of the process.
     pub(crate) fn new(stores: Stores, config: QueriesConfig, metrics: Metrics) -> Self {
         let quotas = Quotas::new(&config);
@@ -64,9 +64,9 @@ impl Questions {
         &self,
         token: Option<&str>,
         wait: Option<Duration>,
-    ) -> Result<Freshness, AskError> {
+    ) -> Result<Freshness, ApiError> {
         let token = token.map(ConsistencyToken::decode).transpose().map_err(|error| {
-            AskError::BadConsistencyToken(format!("the consistency token cannot be read: {error}"))
+            ApiError::BadConsistencyToken(format!("the consistency token cannot be read: {error}"))
         })?;
         let wait = wait.unwrap_or_else(|| self.config.default_wait()).min(self.config.longest_wait());
         Ok(Freshness { token, wait })
@@ -77,12 +77,12 @@ impl Questions {
         &self,
         id: &ProductId,
         freshness: &Freshness,
-    ) -> Result<StoredProduct, AskError> {
+    ) -> Result<StoredProduct, ApiError> {
         self.counted("product", async |place| {
             let found = self.product_reached(id, freshness, place).await?;
-            let found = found.ok_or_else(|| AskError::NotFound { product: id.to_string(), version: None })?;
+            let found = found.ok_or_else(|| ApiError::NotFound { product: id.to_string(), version: None })?;
             if found.product.status == Status::Deleted {
-                return Err(AskError::Gone { product: id.to_string(), version: found.product.version.get() });
+                return Err(ApiError::Gone { product: id.to_string(), version: found.product.version.get() });
             }
             Ok(found)
         })
@@ -95,7 +95,7 @@ impl Questions {
         id: &ProductId,
         past: Past,
         freshness: &Freshness,
-    ) -> Result<StoredProduct, AskError> {
+    ) -> Result<StoredProduct, ApiError> {
         self.counted("product_at", async |place| {
             self.history_reached(id, freshness, place).await?;
             let version = match past {
@@ -103,13 +103,13 @@ impl Questions {
                 Past::Time(_) => None,
             };
             let found = self.stores.history.ask(|q| q.product_at(id, past)).await?;
-            found.ok_or_else(|| AskError::NotFound { product: id.to_string(), version })
+            found.ok_or_else(|| ApiError::NotFound { product: id.to_string(), version })
         })
         .await
     }
 
     /// Several products, in the order asked for, as many as an answer has room for.
-    pub(crate) async fn products(&self, ids: &[ProductId], freshness: &Freshness) -> Result<Batch, AskError> {
+    pub(crate) async fn products(&self, ids: &[ProductId], freshness: &Freshness) -> Result<Batch, ApiError> {
         self.counted("products", async |place| {
             self.products_reached(freshness, place).await?;
             Batch::read(ids, |ids| self.stores.products.ask(move |q| q.products(ids))).await
@@ -124,7 +124,7 @@ impl Questions {
         statuses: &[Status],
         page: &PageRequest,
         freshness: &Freshness,
-    ) -> Result<Page<CategoryItem>, AskError> {
+    ) -> Result<Page<CategoryItem>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted("category", async |place| {
             self.products_reached(freshness, place).await?;
@@ -140,13 +140,13 @@ impl Questions {
         order: Order,
         page: &PageRequest,
         freshness: &Freshness,
-    ) -> Result<Page<HistoryEntry>, AskError> {
+    ) -> Result<Page<HistoryEntry>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted("history", async |place| {
             self.history_reached(id, freshness, place).await?;
             let found = self.stores.history.ask(|q| q.history(id, order, page)).await?;
             if found.items.is_empty() && page.token.is_none() {
-                return Err(AskError::NotFound { product: id.to_string(), version: None });
+                return Err(ApiError::NotFound { product: id.to_string(), version: None });
             }
             Ok(found)
         })
@@ -157,7 +157,7 @@ impl Questions {
         &self,
         request: &SearchRequest,
         freshness: &Freshness,
-    ) -> Result<SearchResponse, AskError> {
+    ) -> Result<SearchResponse, ApiError> {
         request.check().map_err(of_the_request)?;
         self.counted("search", async |place| {
             self.search_reached(freshness, place).await?;
@@ -172,7 +172,7 @@ impl Questions {
         &self,
         mut request: SuggestRequest,
         freshness: &Freshness,
-    ) -> Result<Vec<Suggestion>, AskError> {
+    ) -> Result<Vec<Suggestion>, ApiError> {
         request.size = if request.size == 0 { SUGGESTIONS } else { request.size.min(MAX_SUGGESTIONS) };
         let request = &request;
         self.counted("suggest", async |place| {
@@ -186,8 +186,8 @@ impl Questions {
     async fn counted<T>(
         &self,
         query: &'static str,
-        answer: impl AsyncFnOnce(&mut Place) -> Result<T, AskError>,
-    ) -> Result<T, AskError> {
+        answer: impl AsyncFnOnce(&mut Place) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         let started = Instant::now();
         let answer = match self.quotas.enter() {
             Ok(mut place) => answer(&mut place).await,
@@ -199,6 +199,6 @@ impl Questions {
 }
 
 /// What a read model finds wrong with a question before any store is asked.
-fn of_the_request(error: QueryError) -> AskError {
-    AskError::of_query("request", error)
+fn of_the_request(error: QueryError) -> ApiError {
+    ApiError::of_query("request", error)
 }

@@ -12,13 +12,13 @@ use super::flight::Flights;
 use super::freshness::{Look, Wait};
 use super::stores::ReadModelHandle;
 use super::watcher::Watcher;
-use super::{AskError, Stores};
+use super::{ApiError, Stores};
 
 /// The watchers of all read models. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Progress {
-    pub(super) products: Watcher<AskError>,
-    pub(super) history: Watcher<AskError>,
+    pub(super) products: Watcher<ApiError>,
+    pub(super) history: Watcher<ApiError>,
     pub(super) search: SearchProgress,
 }
 
@@ -38,7 +38,7 @@ impl Progress {
     }
 }
 
-fn watcher<Q: Asked>(handle: &ReadModelHandle<Q>) -> Watcher<AskError> {
+fn watcher<Q: Asked>(handle: &ReadModelHandle<Q>) -> Watcher<ApiError> {
     let handle = handle.clone();
     Watcher::new(move |partition| {
         let handle = handle.clone();
@@ -49,13 +49,13 @@ fn watcher<Q: Asked>(handle: &ReadModelHandle<Q>) -> Watcher<AskError> {
 /// How far `search` has come: what is applied, and what of it can be found.
 #[derive(Clone, Debug)]
 pub(super) struct SearchProgress {
-    watcher: Watcher<AskError>,
-    refreshes: Flights<Result<(), AskError>>,
+    watcher: Watcher<ApiError>,
+    refreshes: Flights<Result<(), ApiError>>,
     searchable: Searchable,
 }
 
 impl SearchProgress {
-    fn new(watcher: Watcher<AskError>, refreshes: Flights<Result<(), AskError>>) -> Self {
+    fn new(watcher: Watcher<ApiError>, refreshes: Flights<Result<(), ApiError>>) -> Self {
         Self { watcher, refreshes, searchable: Searchable::default() }
     }
 
@@ -64,9 +64,9 @@ impl SearchProgress {
         &self,
         wait: &mut Wait<'_>,
         version_of: impl Fn() -> F,
-    ) -> Result<(), AskError>
+    ) -> Result<(), ApiError>
     where
-        F: Future<Output = Result<Version, AskError>>,
+        F: Future<Output = Result<Version, ApiError>>,
     {
         let token = wait.token();
         // Read before the refresh starts: only what was applied then is searchable after it.
@@ -87,7 +87,7 @@ impl SearchProgress {
             // The store lost documents, and with them what could be found.
             self.searchable.forget_all();
         }
-        let crashed = || AskError::Internal("a refresh of the search index crashed".to_owned());
+        let crashed = || ApiError::Internal("a refresh of the search index crashed".to_owned());
         self.refreshes.join().await.ok_or_else(crashed)??;
         if let Some(position) = position.filter(|_| was_there) {
             self.searchable.reached(token.partition, position);
@@ -96,8 +96,8 @@ impl SearchProgress {
     }
 
     /// A store that was away may have lost what was not on its disk.
-    pub(super) fn notice(&self, error: &AskError) {
-        if matches!(error, AskError::Unavailable { .. }) {
+    pub(super) fn notice(&self, error: &ApiError) {
+        if matches!(error, ApiError::Unavailable { .. }) {
             self.searchable.forget_all();
         }
     }

@@ -1,4 +1,4 @@
-//! How many questions are under way, and how many of them only wait.
+//! How many questions are in flight, and how many of them only wait.
 //!
 //! Promises: never more than `max_in_flight` are active; those that wait for a read model hold none of these places, so they
 //! cannot make others `overloaded`, and are bounded by a quota of their own.
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-use super::AskError;
+use super::ApiError;
 use crate::config::QueriesConfig;
 
 /// The places of all questions.
@@ -46,25 +46,25 @@ impl Quotas {
     }
 
     /// A place for a question that begins.
-    pub(super) fn enter(&self) -> Result<Place, AskError> {
+    pub(super) fn enter(&self) -> Result<Place, ApiError> {
         match self.active.clone().try_acquire_owned() {
             Ok(active) => Ok(Place { quotas: self.clone(), active: Some(active), waiting: None }),
             Err(_) => Err(self.full(Crowd::Active)),
         }
     }
 
-    fn full(&self, crowd: Crowd) -> AskError {
+    fn full(&self, crowd: Crowd) -> ApiError {
         let max = match crowd {
             Crowd::Active => self.max_active,
             Crowd::Waiting => self.max_waiting,
         };
-        AskError::Overloaded { crowd, max }
+        ApiError::Overloaded { crowd, max }
     }
 }
 
 impl Place {
     /// Takes a place to wait, which is kept until [`Self::end_to_wait`].
-    pub(super) fn begin_to_wait(&mut self) -> Result<(), AskError> {
+    pub(super) fn begin_to_wait(&mut self) -> Result<(), ApiError> {
         if self.waiting.is_none() {
             let place = self.quotas.waiting.clone().try_acquire_owned();
             self.waiting = Some(place.map_err(|_| self.quotas.full(Crowd::Waiting))?);
@@ -76,8 +76,8 @@ impl Place {
     pub(super) async fn while_waiting<T>(
         &mut self,
         end: Instant,
-        wait: impl Future<Output = Result<T, AskError>>,
-    ) -> Result<T, AskError> {
+        wait: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
         drop(self.active.take());
         let waited = wait.await?;
         // After the end, too, a place that is free is taken.
@@ -113,7 +113,7 @@ mod tests {
         Instant::now() + Duration::from_millis(20)
     }
 
-    async fn forever() -> Result<(), AskError> {
+    async fn forever() -> Result<(), ApiError> {
         std::future::pending().await
     }
 
@@ -133,7 +133,7 @@ mod tests {
         }
         let mut place = quotas.enter().unwrap();
         let third = place.begin_to_wait();
-        assert!(matches!(third, Err(AskError::Overloaded { crowd: Crowd::Waiting, max: 2 })), "{third:?}");
+        assert!(matches!(third, Err(ApiError::Overloaded { crowd: Crowd::Waiting, max: 2 })), "{third:?}");
         drop(place);
         for task in waiting {
             task.abort();
@@ -155,7 +155,7 @@ mod tests {
             Ok(())
         };
         let waited = place.while_waiting(soon(), wait).await;
-        assert!(matches!(waited, Err(AskError::Overloaded { crowd: Crowd::Active, max: 1 })), "{waited:?}");
+        assert!(matches!(waited, Err(ApiError::Overloaded { crowd: Crowd::Active, max: 1 })), "{waited:?}");
         drop(other);
         place.while_waiting(soon(), async { Ok(()) }).await.unwrap();
         assert!(quotas.enter().is_err(), "it is active again");

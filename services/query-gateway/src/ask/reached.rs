@@ -4,16 +4,16 @@ use read_models::{ProductId, ReadModel, StoredProduct, Version};
 
 use super::freshness::{Freshness, Look, Wait};
 use super::quota::Place;
-use super::{AskError, Questions};
+use super::{ApiError, Queries};
 
-impl Questions {
+impl Queries {
     /// The product's row, once it has the token's version of this product.
     pub(super) async fn product_reached(
         &self,
         id: &ProductId,
         freshness: &Freshness,
         place: &mut Place,
-    ) -> Result<Option<StoredProduct>, AskError> {
+    ) -> Result<Option<StoredProduct>, ApiError> {
         let asked = version_of(id, freshness)?;
         let Some(mut wait) = wait(freshness, place) else {
             return self.stores.products.ask(|q| q.product(id)).await;
@@ -32,7 +32,7 @@ impl Questions {
         id: &ProductId,
         freshness: &Freshness,
         place: &mut Place,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), ApiError> {
         let asked = version_of(id, freshness)?;
         let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
         let look = || async {
@@ -47,7 +47,7 @@ impl Questions {
         &self,
         freshness: &Freshness,
         place: &mut Place,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), ApiError> {
         let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
         let token = wait.token();
         let look = || async {
@@ -67,7 +67,7 @@ impl Questions {
         &self,
         freshness: &Freshness,
         place: &mut Place,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), ApiError> {
         let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
         let token = wait.token();
         let version_of = || async {
@@ -87,11 +87,11 @@ fn wait<'a>(freshness: &'a Freshness, place: &'a mut Place) -> Option<Wait<'a>> 
 }
 
 /// The version of product `id` that the token asks for; 0 without a token.
-fn version_of(id: &ProductId, freshness: &Freshness) -> Result<Version, AskError> {
+fn version_of(id: &ProductId, freshness: &Freshness) -> Result<Version, ApiError> {
     match &freshness.token {
         None => Ok(Version(0)),
         Some(token) if token.product == *id => Ok(token.version),
-        Some(token) => Err(AskError::BadConsistencyToken(format!(
+        Some(token) => Err(ApiError::BadConsistencyToken(format!(
             "the consistency token is of product {}, the question of {id}: send the token of a write to {id}, or none",
             token.product
         ))),

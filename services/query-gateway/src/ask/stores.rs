@@ -12,14 +12,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 
-use super::AskError;
+use super::ApiError;
 use crate::config::Config;
 
 /// The generation that is read.
 const GENERATION: Generation = Generation::FIRST;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_secs(5);
 
 /// The parts that the gateway stands on: every read model's questions.
 #[derive(Clone, Debug)]
@@ -115,20 +115,20 @@ impl<Q: Asked> ReadModelHandle<Q> {
     }
 
     /// Asks, for as long as a store may take.
-    pub(crate) async fn ask<'a, T, F>(&'a self, question: impl FnOnce(&'a Q) -> F) -> Result<T, AskError>
+    pub(crate) async fn ask<'a, T, F>(&'a self, question: impl FnOnce(&'a Q) -> F) -> Result<T, ApiError>
     where
         F: Future<Output = Result<T, QueryError>> + 'a,
     {
-        let unavailable = |why: String| AskError::Unavailable { store: self.store, why };
+        let unavailable = |why: String| ApiError::Unavailable { store: self.store, why };
         let queries = self.queries.get().ok_or_else(|| unavailable("not connected yet".to_owned()))?;
         match timeout(self.limit, question(queries)).await {
-            Ok(answer) => answer.map_err(|error| AskError::of_query(self.store, error)),
+            Ok(answer) => answer.map_err(|error| ApiError::of_query(self.store, error)),
             Err(_) => Err(unavailable(format!("no answer within {} ms", self.limit.as_millis()))),
         }
     }
 
     /// Everything of the partition below this offset is applied.
-    pub(crate) async fn position(&self, partition: i32) -> Result<i64, AskError> {
+    pub(crate) async fn position(&self, partition: i32) -> Result<i64, ApiError> {
         self.ask(|queries| queries.position(&self.group, partition)).await
     }
 }
@@ -178,7 +178,7 @@ impl Connector {
                 Err(error) => self.down(format!("{:#}", anyhow::Error::from(error))),
             }
             self.pause(pause).await?;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 

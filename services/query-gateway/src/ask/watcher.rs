@@ -24,9 +24,9 @@ pub(super) enum Waited {
     StillAt(i64),
 }
 
-/// The first pause between two looks; each next one is twice as long, up to [`LONGEST_PAUSE`], until there is progress.
+/// The first pause between two looks; each next one is twice as long, up to [`MAX_PAUSE`], until there is progress.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+const MAX_PAUSE: Duration = Duration::from_millis(50);
 /// With many partitions watched no loop pauses for less than this times their number: a token can name any partition.
 const SHARE: Duration = Duration::from_micros(500);
 
@@ -147,7 +147,7 @@ impl<E: Clone + Send + Sync + 'static> Loop<E> {
             }
             last = position;
             tokio::select! {
-                () = sleep(pause.max(SHARE * loops)) => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = sleep(pause.max(SHARE * loops)) => pause = (pause * 2).min(MAX_PAUSE),
                 () = self.seen.closed() => if self.is_left_alone() { return },
             }
         }

@@ -17,7 +17,7 @@ use read_models::{CategoryPath, Currency, PageRequest, ProductId, Status, Versio
 use tonic::metadata::MetadataMap;
 
 use crate::ask::limits::{self, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_VALUES};
-use crate::ask::{AskError, Faults, Freshness, Moment, Questions, facets};
+use crate::ask::{ApiError, Faults, Freshness, Moment, Queries, facets};
 
 /// The token as metadata.
 const CONSISTENCY_TOKEN: &str = "consistency-token";
@@ -41,9 +41,9 @@ impl Reading {
     }
 
     /// The value, if nothing was wrong; where it is none, a fault was told.
-    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, AskError> {
+    pub(super) fn finish<T>(self, value: Option<T>) -> Result<T, ApiError> {
         self.faults.finish()?;
-        value.ok_or_else(|| AskError::malformed("", "a required field is missing"))
+        value.ok_or_else(|| ApiError::malformed("", "a required field is missing"))
     }
 
     /// Every value of a list, read one by one; too many is a fault, and none of them is looked at.
@@ -237,12 +237,12 @@ const MEANINGS: [(&str, &str); 9] = [
 /// Reads how fresh the answer must be: a field of the request. The token may stand in the metadata instead, under the name that
 /// it has over HTTP, where interceptors can put it.
 pub(super) fn freshness(
-    questions: &Questions,
+    questions: &Queries,
     metadata: &MetadataMap,
     asked: Option<v1::Freshness>,
-) -> Result<Freshness, AskError> {
+) -> Result<Freshness, ApiError> {
     if let Some((name, advice)) = misspelt(metadata, &READ, &MEANINGS) {
-        return Err(AskError::metadata(name, format!("means nothing as metadata: {advice}")));
+        return Err(ApiError::metadata(name, format!("means nothing as metadata: {advice}")));
     }
     let sent = token(metadata)?;
     let mut reading = Reading::default();
@@ -261,17 +261,17 @@ pub(super) fn freshness(
         && sent != field
     {
         let detail = "differs from freshness.consistency_token: give one of them";
-        return Err(AskError::metadata(CONSISTENCY_TOKEN, detail));
+        return Err(ApiError::metadata(CONSISTENCY_TOKEN, detail));
     }
     let freshness = questions.freshness(sent.or(field.as_deref()), wait.flatten());
     freshness.map_err(|error| match error {
-        AskError::BadConsistencyToken(detail) if sent.is_some() => AskError::BadTokenInMetadata(detail),
+        ApiError::BadConsistencyToken(detail) if sent.is_some() => ApiError::BadTokenInMetadata(detail),
         other => other,
     })
 }
 
 /// The token that the metadata holds.
-fn token(metadata: &MetadataMap) -> Result<Option<&str>, AskError> {
-    let token = one(metadata, CONSISTENCY_TOKEN).map_err(|why| AskError::metadata(CONSISTENCY_TOKEN, why))?;
+fn token(metadata: &MetadataMap) -> Result<Option<&str>, ApiError> {
+    let token = one(metadata, CONSISTENCY_TOKEN).map_err(|why| ApiError::metadata(CONSISTENCY_TOKEN, why))?;
     Ok(token.filter(|text| !is_blank(text)))
 }

@@ -15,14 +15,14 @@ use tonic::codec::CompressionEncoding;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
 
-use crate::ask::Questions;
+use crate::ask::Queries;
 use crate::config::Config;
 use service::Service;
 
 /// Serves under `lifecycle`. Returns where it listens.
 pub(crate) async fn serve(
     config: &Config,
-    questions: Questions,
+    questions: Queries,
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {

@@ -8,20 +8,20 @@ use tonic::{Request, Response, Status};
 
 use super::asked::{Reading, freshness, page};
 use super::views;
-use crate::ask::{AskError, Found, Questions};
+use crate::ask::{ApiError, Found, Queries};
 
 #[derive(Clone, Debug)]
 pub(super) struct Service {
-    questions: Questions,
+    questions: Queries,
 }
 
 impl Service {
-    pub(super) fn new(questions: Questions) -> Self {
+    pub(super) fn new(questions: Queries) -> Self {
         Self { questions }
     }
 }
 
-async fn answer<T>(call: impl Future<Output = Result<T, AskError>>) -> Result<Response<T>, Status> {
+async fn answer<T>(call: impl Future<Output = Result<T, ApiError>>) -> Result<Response<T>, Status> {
     call.await.map(Response::new).map_err(|error| Problem::from(error).into())
 }
 

@@ -10,14 +10,14 @@ use tonic_types::StatusExt;
 use toolkit::telemetry::Telemetry;
 
 use super::service::Service;
-use crate::ask::{self, Questions, Stores};
+use crate::ask::{self, Queries, Stores};
 use crate::config::Config;
 
 fn service() -> Service {
     let telemetry = Telemetry::detached("tester").unwrap();
     let config = Config::default();
     let metrics = ask::Metrics::new(&telemetry.meter());
-    let questions = Questions::new(Stores::new(&config), config.queries, metrics);
+    let questions = Queries::new(Stores::new(&config), config.queries, metrics);
     Service::new(questions)
 }
 

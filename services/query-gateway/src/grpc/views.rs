@@ -9,7 +9,7 @@ use read_models::history::HistoryEntry;
 use read_models::products::CategoryItem;
 use read_models::search::{FacetCounts, Hit, Matched, SearchResponse, Suggestion};
 
-use crate::ask::AskError;
+use crate::ask::ApiError;
 
 pub(super) fn time(time: Timestamp) -> ProtoTimestamp {
     ProtoTimestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
@@ -38,9 +38,9 @@ pub(super) fn category_item(item: &CategoryItem) -> v1::CategoryItem {
 }
 
 /// An error if the stored event is not one this build knows.
-pub(super) fn history_entry(entry: HistoryEntry) -> Result<v1::HistoryEntry, AskError> {
+pub(super) fn history_entry(entry: HistoryEntry) -> Result<v1::HistoryEntry, ApiError> {
     let event = json::event_from_data(&entry.event_type, &entry.event.to_string()).map_err(|error| {
-        AskError::Internal(format!("cannot read the stored {} {}: {error}", entry.event_type, entry.event_id))
+        ApiError::Internal(format!("cannot read the stored {} {}: {error}", entry.event_type, entry.event_id))
     })?;
     Ok(v1::HistoryEntry {
         version: entry.version.get(),

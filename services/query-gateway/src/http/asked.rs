@@ -12,17 +12,17 @@ use serde::Serialize;
 use super::headers::{self, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
 use super::params::Params;
 use crate::ask::limits::MAX_PAGE_SIZE;
-use crate::ask::{AskError, Fault, Freshness, Questions};
+use crate::ask::{ApiError, Fault, Freshness, Queries};
 
 /// Runs a handler; an error becomes a problem, which the server names the request in.
-pub(super) async fn answer(handler: impl Future<Output = Result<HttpResponse, AskError>>) -> HttpResponse {
+pub(super) async fn answer(handler: impl Future<Output = Result<HttpResponse, ApiError>>) -> HttpResponse {
     handler.await.unwrap_or_else(|error| HttpResponse::from_error(Problem::from(error)))
 }
 
 /// The product in the path.
-pub(super) fn product_id(request: &HttpRequest) -> Result<ProductId, AskError> {
+pub(super) fn product_id(request: &HttpRequest) -> Result<ProductId, ApiError> {
     let id = request.match_info().query("product_id");
-    ProductId::parse(id).map_err(|error| AskError::malformed("product_id", error.to_string()))
+    ProductId::parse(id).map_err(|error| ApiError::malformed("product_id", error.to_string()))
 }
 
 /// How fresh the answer must be, and which wait was preferred.
@@ -37,8 +37,8 @@ pub(super) struct AskedFreshness {
 pub(super) fn freshness(
     request: &HttpRequest,
     params: &mut Params,
-    questions: &Questions,
-) -> Result<AskedFreshness, AskError> {
+    questions: &Queries,
+) -> Result<AskedFreshness, ApiError> {
     headers::check_length(request.headers(), &headers::PREFER)?;
     let header = headers::consistency_token(request.headers())?;
     let parameter = params.one("consistency_token");
@@ -50,7 +50,7 @@ pub(super) fn freshness(
     }
     let token = header.or(parameter);
     let wait = headers::preferred_wait(request.headers())
-        .map_err(|detail| AskError::Header(Fault::new("Prefer", detail)))?;
+        .map_err(|detail| ApiError::Header(Fault::new("Prefer", detail)))?;
     let freshness = questions.freshness(token.as_deref(), wait)?;
     Ok(AskedFreshness { freshness, token, preferred: wait.is_some() })
 }

@@ -16,7 +16,7 @@ use edge::entity_tags::{EntityTag, Tags};
 use jiff::Timestamp;
 
 use super::headers::check_length;
-use crate::ask::{AskError, Fault};
+use crate::ask::{ApiError, Fault};
 
 /// What an answer can be compared by.
 #[derive(Debug, Clone)]
@@ -39,7 +39,7 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    pub(super) fn read(request: &HttpRequest) -> Result<Self, AskError> {
+    pub(super) fn read(request: &HttpRequest) -> Result<Self, ApiError> {
         // A date that is none is passed over, as the standard wants: it only ever saves an answer.
         let seconds = |date: header::HttpDate| {
             let since = std::time::SystemTime::from(date).duration_since(std::time::UNIX_EPOCH);
@@ -56,12 +56,12 @@ impl Conditions {
     }
 
     /// The conditions of a read whose answer has no tag and no date: those that could only mean one are an error.
-    pub(super) fn none_apply(request: &HttpRequest) -> Result<(), AskError> {
+    pub(super) fn none_apply(request: &HttpRequest) -> Result<(), ApiError> {
         let Self { if_match, if_none_match, .. } = Self::read(request)?;
         let given = [(header::IF_MATCH, if_match), (header::IF_NONE_MATCH, if_none_match)];
         match given.into_iter().find(|(_, tags)| tags.is_some()) {
             None => Ok(()),
-            Some((name, _)) => Err(AskError::Header(Fault::new(
+            Some((name, _)) => Err(ApiError::Header(Fault::new(
                 name.as_str(),
                 "means nothing here: this answer has no entity tag; leave it out",
             ))),
@@ -69,9 +69,9 @@ impl Conditions {
     }
 
     /// The tag to answer 304 with, if the caller has the answer already; an error if a condition does not hold.
-    pub(super) fn judge(&self, found: &Validators) -> Result<Option<EntityTag>, AskError> {
+    pub(super) fn judge(&self, found: &Validators) -> Result<Option<EntityTag>, ApiError> {
         let current = found.version.to_string();
-        let failed = |name: HeaderName| AskError::Precondition {
+        let failed = |name: HeaderName| ApiError::Precondition {
             header: name.to_string(),
             product: found.product.clone(),
             version: found.version,
@@ -112,9 +112,9 @@ pub(super) fn coding(request: &HttpRequest) -> Option<&'static str> {
     }
 }
 
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, AskError> {
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, ApiError> {
     check_length(headers, name)?;
-    Tags::of(headers, name.as_str()).map_err(|why| AskError::Header(Fault::new(name.as_str(), why)))
+    Tags::of(headers, name.as_str()).map_err(|why| ApiError::Header(Fault::new(name.as_str(), why)))
 }
 
 /// Tells the tag of a compressed answer from the tag of the plain one, once the coding is chosen.
@@ -154,7 +154,7 @@ mod tests {
         Validators { product: "p-1".to_owned(), version: 3, changed, coding: None }
     }
 
-    fn judged(headers: &[(&str, &str)]) -> Result<Option<String>, AskError> {
+    fn judged(headers: &[(&str, &str)]) -> Result<Option<String>, ApiError> {
         let mut request = TestRequest::default();
         for header in headers {
             request = request.append_header(*header);
@@ -172,10 +172,10 @@ mod tests {
             assert!(matches!(judged(&[("If-Match", holds)]), Ok(None)), "{holds}");
         }
         for fails in ["\"2\"", "W/\"3\"", "\"2\", \"4\"", "\"3-x\"", "\"03\""] {
-            assert!(matches!(judged(&[("If-Match", fails)]), Err(AskError::Precondition { .. })), "{fails}");
+            assert!(matches!(judged(&[("If-Match", fails)]), Err(ApiError::Precondition { .. })), "{fails}");
         }
         let both = [("If-Match", "\"2\""), ("If-None-Match", "\"3\"")];
-        assert!(matches!(judged(&both), Err(AskError::Precondition { .. })));
+        assert!(matches!(judged(&both), Err(ApiError::Precondition { .. })));
         // Where tags are given, dates do not count.
         assert!(matches!(judged(&[("If-Match", "\"3\""), ("If-Unmodified-Since", BEFORE)]), Ok(None)));
     }
@@ -195,17 +195,17 @@ mod tests {
         assert!(judged(&[("If-Modified-Since", NOON)]).unwrap().is_some());
         assert!(judged(&[("If-Modified-Since", BEFORE)]).unwrap().is_none());
         assert!(judged(&[("If-Unmodified-Since", NOON)]).unwrap().is_none());
-        assert!(matches!(judged(&[("If-Unmodified-Since", BEFORE)]), Err(AskError::Precondition { .. })));
+        assert!(matches!(judged(&[("If-Unmodified-Since", BEFORE)]), Err(ApiError::Precondition { .. })));
         assert!(judged(&[("If-Unmodified-Since", "soon")]).unwrap().is_none());
     }
 
     #[test]
     fn tags_that_cannot_be_read_are_refused() {
         for (name, value) in [("If-Match", "3"), ("If-None-Match", "\"3"), ("If-Match", "*, \"3\"")] {
-            assert!(matches!(judged(&[(name, value)]), Err(AskError::Header(_))), "{name}: {value}");
+            assert!(matches!(judged(&[(name, value)]), Err(ApiError::Header(_))), "{name}: {value}");
         }
         let request = TestRequest::default().insert_header(("If-None-Match", "\"x\"")).to_http_request();
-        assert!(matches!(Conditions::none_apply(&request), Err(AskError::Header(_))));
+        assert!(matches!(Conditions::none_apply(&request), Err(ApiError::Header(_))));
         Conditions::none_apply(&TestRequest::default().to_http_request()).unwrap();
     }
 

@@ -8,20 +8,20 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use edge::fields::one;
 
 use crate::ask::limits::{MAX_HEADER_BYTES, shown};
-use crate::ask::{AskError, Fault};
+use crate::ask::{ApiError, Fault};
 
 pub(super) static CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 pub(super) static PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(super) static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 
 /// Refuses a header that is longer than what it is for.
-pub(super) fn check_length(headers: &HeaderMap, name: &HeaderName) -> Result<(), AskError> {
+pub(super) fn check_length(headers: &HeaderMap, name: &HeaderName) -> Result<(), ApiError> {
     let bytes: usize = headers.get_all(name).map(HeaderValue::len).sum();
     if bytes <= MAX_HEADER_BYTES {
         return Ok(());
     }
     let detail = format!("has {bytes} bytes: give at most {MAX_HEADER_BYTES}");
-    Err(AskError::Header(Fault::new(name.as_str(), detail)))
+    Err(ApiError::Header(Fault::new(name.as_str(), detail)))
 }
 
 /// The seconds of `Prefer: wait=N`, if it was preferred. The first one counts, as RFC 7240 says.
@@ -45,9 +45,9 @@ pub(super) fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, St
 }
 
 /// The consistency token; a blank one is none, as of every parameter.
-pub(super) fn consistency_token(headers: &HeaderMap) -> Result<Option<String>, AskError> {
+pub(super) fn consistency_token(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let name = CONSISTENCY_TOKEN.as_str();
-    let token = one(headers, name).map_err(|why| AskError::Header(Fault::new(name, why)))?;
+    let token = one(headers, name).map_err(|why| ApiError::Header(Fault::new(name, why)))?;
     Ok(token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()))
 }
 

@@ -7,10 +7,10 @@ use super::asked::{answer, freshness, page, page_answer, product_id};
 use super::conditions::Conditions;
 use super::params::Params;
 use super::views::HistoryView;
-use crate::ask::Questions;
+use crate::ask::Queries;
 
 /// `GET /v1/products/{product_id}/history?order=asc|desc`
-pub(super) async fn history(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+pub(super) async fn history(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let id = product_id(&request)?;
         let mut params = Params::parse(request.query_string())?;

@@ -28,13 +28,13 @@ use edge::http::{Door, Requests};
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
 
-use crate::ask::{AskError, Questions};
+use crate::ask::{ApiError, Queries};
 use crate::config::Config;
 
 /// Serves under `lifecycle`. Returns where it listens.
 pub(crate) fn serve(
     config: &Config,
-    questions: Questions,
+    questions: Queries,
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {
@@ -55,7 +55,7 @@ pub(crate) fn document(app: &mut web::ServiceConfig) {
 
 /// The whole application, for a server or a test.
 fn app(
-    questions: Questions,
+    questions: Queries,
     requests: &Requests,
 ) -> App<
     impl ServiceFactory<
@@ -89,12 +89,12 @@ fn read() -> Route {
 }
 
 async fn no_route(request: HttpRequest) -> HttpResponse {
-    asked::answer(async { Err(AskError::NoRoute(request.path().to_owned())) }).await
+    asked::answer(async { Err(ApiError::NoRoute(request.path().to_owned())) }).await
 }
 
 async fn no_method(request: HttpRequest) -> HttpResponse {
     let method: &Method = request.method();
-    let mut answer = asked::answer(async { Err(AskError::NoMethod(method.to_string())) }).await;
+    let mut answer = asked::answer(async { Err(ApiError::NoMethod(method.to_string())) }).await;
     answer.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
     answer
 }

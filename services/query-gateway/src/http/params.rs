@@ -12,7 +12,7 @@ use std::str::FromStr;
 use percent_encoding::percent_decode;
 
 use crate::ask::limits::{self, MAX_PARAMETERS, MAX_QUERY_BYTES, shown};
-use crate::ask::{AskError, Faults};
+use crate::ask::{ApiError, Faults};
 
 /// The parameters that nobody has taken yet, and what was wrong with those taken.
 #[derive(Debug)]
@@ -25,15 +25,15 @@ pub(super) struct Params {
 }
 
 impl Params {
-    pub(super) fn parse(query: &str) -> Result<Self, AskError> {
+    pub(super) fn parse(query: &str) -> Result<Self, ApiError> {
         if query.len() > MAX_QUERY_BYTES {
             let detail = format!("has {} bytes: give at most {MAX_QUERY_BYTES}", query.len());
-            return Err(AskError::malformed("query", detail));
+            return Err(ApiError::malformed("query", detail));
         }
         let count = query.split('&').count();
         if count > MAX_PARAMETERS {
             let detail = format!("has {count} parameters: give at most {MAX_PARAMETERS}");
-            return Err(AskError::malformed("query", detail));
+            return Err(ApiError::malformed("query", detail));
         }
         let mut params =
             Self { pairs: Vec::new(), known: Vec::new(), unreadable: Vec::new(), faults: Faults::default() };
@@ -131,7 +131,7 @@ impl Params {
     }
 
     /// Ends the reading: every fault, and every parameter that is left, is an error.
-    pub(super) fn finish(mut self) -> Result<(), AskError> {
+    pub(super) fn finish(mut self) -> Result<(), ApiError> {
         let mut left: Vec<_> = std::mem::take(&mut self.pairs).into_iter().map(|(name, _)| name).collect();
         left.sort();
         left.dedup();
@@ -150,9 +150,9 @@ impl Params {
     }
 
     /// Ends the reading with a value that must be there: where it is none, a fault was told.
-    pub(super) fn finish_with<T>(self, value: Option<T>) -> Result<T, AskError> {
+    pub(super) fn finish_with<T>(self, value: Option<T>) -> Result<T, ApiError> {
         self.finish()?;
-        value.ok_or_else(|| AskError::malformed("", "a required parameter is missing"))
+        value.ok_or_else(|| ApiError::malformed("", "a required parameter is missing"))
     }
 
     fn take(&mut self, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
@@ -191,7 +191,7 @@ mod tests {
 
     fn faults(params: Params) -> Vec<(String, String)> {
         match params.finish() {
-            Err(AskError::Malformed(faults)) => {
+            Err(ApiError::Malformed(faults)) => {
                 faults.into_iter().map(|fault| (fault.field, fault.detail)).collect()
             }
             other => panic!("{other:?}"),

@@ -11,10 +11,10 @@ use super::conditions::{Conditions, Validators, coding, last_modified};
 use super::params::Params;
 use super::views::{BatchView, CategoryView, StoredView};
 use crate::ask::limits::{self, MAX_IDS, MAX_VALUES};
-use crate::ask::{Moment, Questions};
+use crate::ask::{Moment, Queries};
 
 /// `GET /v1/products/{product_id}`
-pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+pub(super) async fn product(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let id = product_id(&request)?;
         let mut params = Params::parse(request.query_string())?;
@@ -42,7 +42,7 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Questions
 }
 
 /// `GET /v1/products:batchGet?ids=a,b`
-pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+pub(super) async fn batch(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
@@ -56,7 +56,7 @@ pub(super) async fn batch(request: HttpRequest, questions: web::Data<Questions>)
 }
 
 /// `GET /v1/products?category=a/b&status=listed`
-pub(super) async fn category(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+pub(super) async fn category(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;

@@ -12,7 +12,7 @@ use super::conditions::Conditions;
 use super::params::Params;
 use super::views::{SearchView, SuggestionsView};
 use crate::ask::limits::{self, MAX_FACETS, MAX_VALUES, shown};
-use crate::ask::{Questions, facets};
+use crate::ask::{Queries, facets};
 
 pub(super) const SORTS: [(&str, Sort); 5] = [
     ("relevance", Sort::Relevance),
@@ -23,7 +23,7 @@ pub(super) const SORTS: [(&str, Sort); 5] = [
 ];
 
 /// `GET /v1/search?q=...`
-pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+pub(super) async fn search(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;
@@ -48,7 +48,7 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Questions>
 }
 
 /// `GET /v1/suggest?q=dia`
-pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Questions>) -> HttpResponse {
+pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let mut params = Params::parse(request.query_string())?;
         let asked = freshness(&request, &mut params, &questions)?;

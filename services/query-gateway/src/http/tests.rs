@@ -54,7 +54,7 @@ async fn ask_all(requests: impl IntoIterator<Item = TestRequest>) -> Vec<Answer>
     let telemetry = Telemetry::detached("tester").unwrap();
     let config = Config::default();
     let metrics = ask::Metrics::new(&telemetry.meter());
-    let questions = Questions::new(Stores::new(&config), config.queries, metrics);
+    let questions = Queries::new(Stores::new(&config), config.queries, metrics);
     let service = init_service(app(questions, &Requests::new(&telemetry, Spans::Logs))).await;
     let mut answers = Vec::new();
     for request in requests {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{HISTORY, SCHEMA};
 use crate::declared::{Declared, On};
-use crate::model::{Fold, Folded, Head, Meta, Place, Recorded, RowChange, State};
+use crate::model::{EffectiveEvent, Fold, Folded, Head, LogPosition, Meta, RowChange, State};
 
 /// The read model `history`.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +35,7 @@ pub struct Entry {
     pub event_id: Uuid,
     pub event: Event,
     /// `appended_at` is at least that of the event before: brokers' clocks may differ, histories must not run backwards.
-    pub place: Place,
+    pub place: LogPosition,
     pub meta: Meta,
 }
 
@@ -68,7 +68,7 @@ impl Fold for HistoryModel {
     type Row = Entry;
 
     /// Every event is kept, whatever it says: history does not judge.
-    fn fold(state: Option<HistoryHead>, record: &Recorded) -> Result<Folded<Self>, FoldError> {
+    fn fold(state: Option<HistoryHead>, record: &EffectiveEvent) -> Result<Folded<Self>, FoldError> {
         let expected = state.as_ref().map_or(Version::FIRST, |head| head.version.next());
         if record.version != expected {
             return Err(FoldError::OutOfTurn { expected, actual: record.version });
@@ -79,7 +79,7 @@ impl Fold for HistoryModel {
         let entry = Entry {
             event_id: record.event_id,
             event: record.event.clone(),
-            place: Place { appended_at, ..record.place },
+            place: LogPosition { appended_at, ..record.place },
             meta: record.meta.clone(),
         };
         let state = HistoryHead {
@@ -92,7 +92,7 @@ impl Fold for HistoryModel {
     }
 
     /// None: the store gives the state before a record, so that a record that comes again is folded again.
-    fn again(_state: &HistoryHead, _record: &Recorded) -> Vec<RowChange<Self>> {
+    fn again(_state: &HistoryHead, _record: &EffectiveEvent) -> Vec<RowChange<Self>> {
         Vec::new()
     }
 }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::row::event;
 use super::stretch::Stretch;
-use crate::model::{Head, Meta, Place, Recorded};
+use crate::model::{EffectiveEvent, Head, LogPosition, Meta};
 use crate::page::{self, Page, PageRequest};
 use crate::{Answer, Asked, Error, QueryError, ReadModel, StoredProduct};
 
@@ -166,12 +166,16 @@ fn fold_entry(
     state: Option<StoredProduct>,
     entry: &HistoryEntry,
 ) -> Result<StoredProduct, QueryError> {
-    let record = Recorded {
+    let record = EffectiveEvent {
         product: id.clone(),
         version: entry.version,
         event_id: entry.event_id,
         event: event(id, entry)?,
-        place: Place { partition: entry.partition, offset: entry.offset, appended_at: entry.appended_at },
+        place: LogPosition {
+            partition: entry.partition,
+            offset: entry.offset,
+            appended_at: entry.appended_at,
+        },
         meta: Meta::default(),
     };
     StoredProduct::fold(state, &record).map_err(|e| {

@@ -1,7 +1,7 @@
 use domain::{FoldError, Version};
 
 use super::*;
-use crate::model::{Fold, Place};
+use crate::model::{Fold, LogPosition};
 use crate::testing::{created, priced, recorded};
 
 #[test]
@@ -20,7 +20,7 @@ fn every_event_is_one_row_and_the_head_is_the_last() {
 fn a_history_does_not_run_backwards() {
     let head = HistoryModel::fold(None, &recorded(1, 1_000, created("a"))).unwrap().state;
     let folded = HistoryModel::fold(Some(head), &recorded(2, 900, priced(5))).unwrap();
-    let Place { appended_at, offset, .. } = folded.changes[0].1.as_ref().unwrap().place;
+    let LogPosition { appended_at, offset, .. } = folded.changes[0].1.as_ref().unwrap().place;
     assert_eq!((appended_at.as_millisecond(), offset), (1_000, 12));
 }
 

@@ -5,7 +5,7 @@ use domain::{CategoryPath, FoldError, ProductId, Status, Version};
 use super::{BUCKETS, BY_CATEGORY, PRODUCTS, SCHEMA};
 use crate::StoredProduct;
 use crate::declared::{Declared, On};
-use crate::model::{Fold, Folded, Head, Recorded, RowChange, State};
+use crate::model::{EffectiveEvent, Fold, Folded, Head, RowChange, State};
 use crate::page::stable_hash;
 
 /// The read model `products`.
@@ -78,7 +78,7 @@ impl Fold for Products {
     type Key = CategoryKey;
     type Row = StoredProduct;
 
-    fn fold(state: Option<ProductState>, record: &Recorded) -> Result<Folded<Self>, FoldError> {
+    fn fold(state: Option<ProductState>, record: &EffectiveEvent) -> Result<Folded<Self>, FoldError> {
         let (before, mut left) = match state {
             Some(state) => (Some(state.stored), state.left),
             None => (None, Vec::new()),
@@ -98,7 +98,7 @@ impl Fold for Products {
         Ok(Folded { state, changes })
     }
 
-    fn again(state: &ProductState, record: &Recorded) -> Vec<RowChange<Self>> {
+    fn again(state: &ProductState, record: &EffectiveEvent) -> Vec<RowChange<Self>> {
         let left = state.left.iter().filter(|(_, version)| *version == record.version);
         let left = left.map(|(category, version)| state.change(category.clone(), *version, false));
         left.chain([state.listing()]).collect()

@@ -14,7 +14,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::model::{Meta, Opens, Place, rewound};
+use crate::model::{LogPosition, Meta, Opens, rewound};
 use crate::products::Products;
 use crate::{ReadModel, Servers, Visitor};
 
@@ -123,7 +123,7 @@ fn created(rng: &mut StdRng) -> Event {
 }
 
 /// A random history of one or two products in one partition.
-fn history(rng: &mut StdRng) -> Vec<Recorded> {
+fn history(rng: &mut StdRng) -> Vec<EffectiveEvent> {
     let mut states: BTreeMap<usize, domain::Product> = BTreeMap::new();
     let products = rng.random_range(1..=2);
     (0..rng.random_range(2..=9_i64))
@@ -144,12 +144,12 @@ fn history(rng: &mut StdRng) -> Vec<Recorded> {
             let version = state.as_ref().map_or(Version::FIRST, |p| p.version.next());
             let product = domain::evolve(state, &id(n), version, &event).unwrap();
             states.insert(n, product);
-            Recorded {
+            EffectiveEvent {
                 product: id(n),
                 version,
                 event_id: Uuid::from_u128(offset as u128 + 1),
                 event,
-                place: Place {
+                place: LogPosition {
                     partition: 0,
                     offset,
                     appended_at: Timestamp::from_millisecond(rng.random_range(0..1_000)).unwrap(),
@@ -165,7 +165,7 @@ fn history(rng: &mut StdRng) -> Vec<Recorded> {
 fn batch<M: Fold>(
     projection: &mut Projection<M>,
     rows: &Rows<M>,
-    records: &[Recorded],
+    records: &[EffectiveEvent],
     rules: Rules,
     rng: &mut StdRng,
 ) -> Option<Vec<Op<M>>> {
@@ -322,12 +322,12 @@ fn the_check_finds_rows_that_are_not_written_again() {
 #[test]
 fn a_gap_and_a_divergence_are_told() {
     let mut rng = StdRng::seed_from_u64(1);
-    let first = Recorded {
+    let first = EffectiveEvent {
         product: id(0),
         version: Version(1),
         event_id: Uuid::from_u128(1),
         event: created(&mut rng),
-        place: Place { partition: 0, offset: 0, appended_at: Timestamp::UNIX_EPOCH },
+        place: LogPosition { partition: 0, offset: 0, appended_at: Timestamp::UNIX_EPOCH },
         meta: Meta::default(),
     };
     let mut projection = new::<Products>(10);
@@ -335,29 +335,29 @@ fn a_gap_and_a_divergence_are_told() {
     assert_eq!(missing, [Wanted::from(&first)], "each product is loaded once");
     projection.loaded(id(0), None);
     for later in [2, 3] {
-        let later = Recorded { version: Version(later), ..first.clone() };
+        let later = EffectiveEvent { version: Version(later), ..first.clone() };
         assert_eq!(projection.apply(&later).unwrap(), Outcome::Gap { there: Version(0) });
     }
     assert_eq!(projection.apply(&first).unwrap(), Outcome::Applied);
     assert_eq!(projection.apply(&first).unwrap(), Outcome::AlreadyApplied);
-    let other = Recorded { event_id: Uuid::from_u128(9), ..first };
+    let other = EffectiveEvent { event_id: Uuid::from_u128(9), ..first };
     assert_eq!(projection.apply(&other).unwrap(), Outcome::Diverged { there: Uuid::from_u128(1) });
 }
 
 #[test]
 fn states_of_the_last_batch_are_never_forgotten() {
     let mut rng = StdRng::seed_from_u64(1);
-    let created = Recorded { event: created(&mut rng), ..record(0) };
+    let created = EffectiveEvent { event: created(&mut rng), ..record(0) };
     for (capacity, max_bytes) in [(2, usize::MAX), (usize::MAX, 2_000)] {
         let mut projection = Projection::<Products>::new(capacity, max_bytes);
         for n in 0..100 {
-            let records: Vec<Recorded> = (n * 10..n * 10 + 10).map(record).collect();
+            let records: Vec<EffectiveEvent> = (n * 10..n * 10 + 10).map(record).collect();
             for round in 0..2 {
                 projection.begin();
                 let missing = projection.missing(&records);
                 assert_eq!(missing.len(), if round == 0 { 10 } else { 0 });
                 for wanted in missing {
-                    let created = Recorded { product: wanted.product.clone(), ..created.clone() };
+                    let created = EffectiveEvent { product: wanted.product.clone(), ..created.clone() };
                     let state = Products::fold(None, &created).unwrap().state;
                     projection.loaded(wanted.product, Some(state));
                 }
@@ -368,13 +368,13 @@ fn states_of_the_last_batch_are_never_forgotten() {
 }
 
 /// A record of product `n` that says nothing.
-fn record(n: usize) -> Recorded {
-    Recorded {
+fn record(n: usize) -> EffectiveEvent {
+    EffectiveEvent {
         product: id(n),
         version: Version(1),
         event_id: Uuid::from_u128(1),
         event: Event::ProductDeleted(ProductDeleted { reason: None }),
-        place: Place { partition: 0, offset: 0, appended_at: Timestamp::UNIX_EPOCH },
+        place: LogPosition { partition: 0, offset: 0, appended_at: Timestamp::UNIX_EPOCH },
         meta: Meta::default(),
     }
 }

@@ -7,7 +7,7 @@ use domain::FoldError;
 use super::{INDEX, POSITIONS};
 use crate::StoredProduct;
 use crate::declared::{Declared, Holds, On, Table};
-use crate::model::{Fold, Folded, Recorded, RowChange};
+use crate::model::{EffectiveEvent, Fold, Folded, RowChange};
 
 /// The read model `search`.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +24,12 @@ impl Fold for SearchModel {
     type Key = Infallible;
     type Row = Infallible;
 
-    fn fold(state: Option<StoredProduct>, record: &Recorded) -> Result<Folded<Self>, FoldError> {
+    fn fold(state: Option<StoredProduct>, record: &EffectiveEvent) -> Result<Folded<Self>, FoldError> {
         Ok(Folded { state: StoredProduct::fold(state, record)?, changes: Vec::new() })
     }
 
     /// None: a document that is there is whole.
-    fn again(_state: &StoredProduct, _record: &Recorded) -> Vec<RowChange<Self>> {
+    fn again(_state: &StoredProduct, _record: &EffectiveEvent) -> Vec<RowChange<Self>> {
         Vec::new()
     }
 }

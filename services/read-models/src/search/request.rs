@@ -25,7 +25,7 @@ const MAX_SUGGESTIONS: u32 = 50;
 /// The highest price that a filter can name: what the index can hold.
 pub const MAX_PRICE: u64 = i64::MAX as u64;
 /// The highest bound of a price facet: the highest price of a product, which a server's floating point still counts exactly.
-pub const MAX_PRICE_BOUND: u64 = domain::Money::MOST;
+pub const MAX_PRICE_BOUND: u64 = domain::Money::MAX;
 
 /// A search. The default finds everything that is not deleted, best first.
 #[derive(Debug, Clone, Default)]
@@ -108,7 +108,7 @@ impl SearchRequest {
             }
         }
         match &self.page.token {
-            Some(token) => cursor::Place::decode(&body::question(self), self.sort, token).map(drop),
+            Some(token) => cursor::LogPosition::decode(&body::question(self), self.sort, token).map(drop),
             None => Ok(()),
         }
     }

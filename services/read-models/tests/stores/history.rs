@@ -3,7 +3,7 @@
 use domain::{CategoryPath, Version};
 use jiff::Timestamp;
 use read_models::history::{HistoryModel, Order, Past};
-use read_models::model::{Recorded, Store, Wanted};
+use read_models::model::{EffectiveEvent, Store, Wanted};
 use read_models::products::Products;
 use read_models::{PageRequest, QueryError, ReadModel};
 
@@ -62,11 +62,11 @@ pub(crate) async fn a_history_that_comes_again_is_folded_from_just_before_it<A: 
     let store = open::<HistoryModel, A>(&parts).await;
     let events = records(0, vec![created(0, "rings"), priced(5), priced(6)]);
     project::<HistoryModel, _>(&store, &events).await;
-    let loaded = async |record: &Recorded| store.load(&[record.into()]).await.unwrap().remove(0);
+    let loaded = async |record: &EffectiveEvent| store.load(&[record.into()]).await.unwrap().remove(0);
     assert_eq!(loaded(&events[0]).await, None);
     assert_eq!(loaded(&events[2]).await.map(|head| head.version), Some(Version(2)));
     // An event of another log is seen as it is there.
-    let other = Recorded { event_id: uuid::Uuid::from_u128(99), ..events[1].clone() };
+    let other = EffectiveEvent { event_id: uuid::Uuid::from_u128(99), ..events[1].clone() };
     assert_eq!(
         loaded(&other).await.map(|head| (head.version, head.event_id)),
         Some((Version(2), events[1].event_id))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::{CategoryPath, Event, ProductDiscontinued, ProductId, Status, Version};
-use read_models::model::{Recorded, Store};
+use read_models::model::{EffectiveEvent, Store};
 use read_models::products::Products;
 use read_models::{Asked, PageRequest, QueryError, ReadModel};
 
@@ -13,7 +13,8 @@ use super::{GROUP, Parts, open, positions_never_go_back};
 pub(crate) async fn products_are_found_by_id_and_listed_by_category<A: Parts>() {
     let parts = A::fresh(&[ReadModel::Products]).await;
     let (store, queries) = (open::<Products, A>(&parts).await, parts.product_queries().await);
-    let many: Vec<Recorded> = (0..100).flat_map(|n| records(n, vec![created(n, "rings/gold")])).collect();
+    let many: Vec<EffectiveEvent> =
+        (0..100).flat_map(|n| records(n, vec![created(n, "rings/gold")])).collect();
     project::<Products, _>(&store, &many).await;
     let first = records(0, vec![created(0, "rings/gold"), moved("rings/old"), priced(5)]);
     let old = fold::<Products, _>(&store, &first[..2]).await;

@@ -5,7 +5,7 @@ use domain::{
     ProductCreated, ProductDeleted, ProductId, ProductMoved, Sku, Tags, Version,
 };
 use jiff::Timestamp;
-use read_models::model::{Fold, Meta, Place, Recorded, Store, Writes};
+use read_models::model::{EffectiveEvent, Fold, LogPosition, Meta, Store, Writes};
 use read_models::projection::{Outcome, Projection};
 use tokio_util::sync::CancellationToken;
 use toolkit::retry::Retry;
@@ -46,13 +46,13 @@ pub(crate) fn deleted() -> Event {
 }
 
 /// The records that give product `n` these events, a second apart.
-pub(crate) fn records(n: usize, events: Vec<Event>) -> Vec<Recorded> {
-    let recorded = |(i, event): (usize, Event)| Recorded {
+pub(crate) fn records(n: usize, events: Vec<Event>) -> Vec<EffectiveEvent> {
+    let recorded = |(i, event): (usize, Event)| EffectiveEvent {
         product: id(n),
         version: Version(i as u64 + 1),
         event_id: Uuid::from_u128((n * 1_000 + i) as u128),
         event,
-        place: Place {
+        place: LogPosition {
             partition: 0,
             offset: (n * 1_000 + i) as i64,
             appended_at: Timestamp::from_second(i as i64 + 1).unwrap(),
@@ -63,7 +63,7 @@ pub(crate) fn records(n: usize, events: Vec<Event>) -> Vec<Recorded> {
 }
 
 /// Folds records as a projector does, on what the store holds.
-pub(crate) async fn fold<M: Fold, S: Store<M>>(store: &S, records: &[Recorded]) -> Writes<M> {
+pub(crate) async fn fold<M: Fold, S: Store<M>>(store: &S, records: &[EffectiveEvent]) -> Writes<M> {
     let mut projection = Projection::<M>::new(1_000, 1 << 20);
     projection.begin();
     let missing = projection.missing(records);
@@ -78,6 +78,6 @@ pub(crate) async fn fold<M: Fold, S: Store<M>>(store: &S, records: &[Recorded]) 
     projection.take_writes()
 }
 
-pub(crate) async fn project<M: Fold, S: Store<M>>(store: &S, records: &[Recorded]) {
+pub(crate) async fn project<M: Fold, S: Store<M>>(store: &S, records: &[EffectiveEvent]) {
     store.write(fold(store, records).await, &retry()).await.unwrap();
 }

@@ -10,7 +10,7 @@ use contract::json::parse_bulk_line;
 use domain::{Decision, Product, ProductId, Version};
 use jiff::Timestamp;
 use read_models::PageRequest;
-use read_models::model::{Meta, Place, Recorded};
+use read_models::model::{EffectiveEvent, LogPosition, Meta};
 use read_models::search::{Filters, Matched, Queries, SearchModel, SearchRequest, SuggestRequest};
 use read_models::{Currency, ReadModel, Status};
 use uuid::Uuid;
@@ -24,7 +24,7 @@ const QUESTIONS: &str = include_str!("../relevance/questions.tsv");
 const BATCH: usize = 1_000;
 
 /// Lines of the bulk API as the records that they become.
-fn recorded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Recorded> {
+fn recorded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<EffectiveEvent> {
     let mut products: BTreeMap<ProductId, Product> = BTreeMap::new();
     let record = |(offset, line): (usize, &str)| {
         let addressed = parse_bulk_line(line.as_bytes()).unwrap_or_else(|error| panic!("{line}: {error:?}"));
@@ -36,12 +36,12 @@ fn recorded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Recorded> {
         let version = before.as_ref().map_or(Version(1), |product| product.version.next());
         let after = domain::evolve(before, &id, version, &event).unwrap();
         products.insert(id.clone(), after);
-        Recorded {
+        EffectiveEvent {
             product: id,
             version,
             event_id: Uuid::from_u128(offset as u128),
             event,
-            place: Place { partition: 0, offset: offset as i64, appended_at: Timestamp::UNIX_EPOCH },
+            place: LogPosition { partition: 0, offset: offset as i64, appended_at: Timestamp::UNIX_EPOCH },
             meta: Meta::default(),
         }
     };

@@ -1,7 +1,7 @@
 //! `search`: texts with typos, filters, facets, orders and pages.
 
 use domain::{CategoryPath, Currency, Version};
-use read_models::model::{Recorded, Store};
+use read_models::model::{EffectiveEvent, Store};
 use read_models::search::{
     AttributeName, AttributeValue, Brand, Facet, Filters, SearchModel, SearchRequest, Sort, SuggestRequest,
     Tag,
@@ -15,7 +15,7 @@ pub(crate) async fn products_are_searched_with_typos_filters_and_facets<A: Parts
     let parts = A::fresh(&[ReadModel::Search]).await;
     let (store, queries) = (open::<SearchModel, A>(&parts).await, parts.search_queries().await);
     let category = |n: usize| if n < 10 { "rings/gold" } else { "rings/silver" };
-    let many: Vec<Recorded> = (0..30).flat_map(|n| records(n, vec![created(n, category(n))])).collect();
+    let many: Vec<EffectiveEvent> = (0..30).flat_map(|n| records(n, vec![created(n, category(n))])).collect();
     project::<SearchModel, _>(&store, &many).await;
     let old = fold::<SearchModel, _>(&store, &records(0, vec![created(0, "rings/gold"), priced(7)])).await;
     project::<SearchModel, _>(&store, &records(0, vec![created(0, "rings/gold"), priced(5), deleted()]))

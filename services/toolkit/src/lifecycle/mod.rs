@@ -36,7 +36,7 @@ struct Shared {
     readiness: Readiness,
     shutdown: CancellationToken,
     drained: CancellationToken,
-    /// Tasks under way that take or finish work, and tasks that the work needs.
+    /// Tasks in flight that take or finish work, and tasks that the work needs.
     working: AtomicUsize,
     supporting: AtomicUsize,
     ended: mpsc::Sender<Ended>,

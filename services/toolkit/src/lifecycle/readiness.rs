@@ -119,11 +119,11 @@ pub struct Dependency {
 
 impl Dependency {
     pub fn up(&self) {
-        self.tell(true, None);
+        self.report(true, None);
     }
 
     pub fn down(&self, reason: impl Into<String>) {
-        self.tell(false, Some(reason.into()));
+        self.report(false, Some(reason.into()));
     }
 
     pub fn is_up(&self) -> bool {
@@ -131,7 +131,7 @@ impl Dependency {
         dependencies.get(&self.name).is_some_and(|state| state.up)
     }
 
-    fn tell(&self, up: bool, reason: Option<String>) {
+    fn report(&self, up: bool, reason: Option<String>) {
         let state = State { up, is_part: self.is_part, reason };
         let known = {
             let dependencies =

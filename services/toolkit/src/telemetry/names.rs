@@ -41,9 +41,9 @@ metrics! {
     COMMANDS_WAITING = "folio_commands_waiting", Kind::Gauge,
         "Commands waiting for an answer now.";
     ADMISSION_LIMIT = "folio_admission_limit", Kind::Gauge,
-        "Single commands that may be under way at once: falls when answers are slow.";
+        "Single commands that may be in flight at once: falls when answers are slow.";
     ADMISSION_IN_FLIGHT = "folio_admission_in_flight", Kind::Gauge,
-        "Single commands under way.";
+        "Single commands in flight.";
     UPLOADS_STALLED_TOTAL = "folio_uploads_stalled_total", Kind::Counter,
         "Uploads that ended because their client sent nothing (sending) or took no answers (reading) for too long, by transport and reason.";
     COMMAND_ATTEMPTS_TOTAL = "folio_command_attempts_total", Kind::Counter,
@@ -61,7 +61,7 @@ metrics! {
     VIOLATIONS_TOTAL = "ledger_violations_total", Kind::Counter,
         "Records no correct writer can have written: someone must look.";
     DISCARDS_TOTAL = "ledger_discards_total", Kind::Counter,
-        "Times the state of a partition was thrown away and built again, by partition.";
+        "Times the state of a partition was discarded and built again, by partition.";
     NEXT_OFFSET = "ledger_next_offset", Kind::Gauge,
         "The first offset not applied, by partition.";
     HOT_PRODUCTS = "folio_hot_products", Kind::Gauge,
@@ -73,7 +73,7 @@ metrics! {
     CACHE_SAVE_SECONDS = "folio_cache_save_seconds", Kind::Histogram(SECONDS),
         "Seconds to write one snapshot of a partition into the cache.";
     CACHE_THROWN_AWAY_TOTAL = "folio_cache_thrown_away_total", Kind::Counter,
-        "Times the cache, or a partition's part of it, was thrown away, by reason (opened, rebuilt).";
+        "Times the cache, or a partition's part of it, was discarded, by reason (opened, rebuilt).";
     PROJECTOR_LAG_RECORDS = "folio_projector_lag_records", Kind::Gauge,
         "Records between a projector's position and the end of the log, by model and partition.";
     PROJECTOR_DELAY_SECONDS = "folio_projector_delay_seconds", Kind::Histogram(SECONDS),

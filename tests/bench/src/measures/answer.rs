@@ -21,7 +21,7 @@ const ROUNDS: usize = 2_000;
 const WARM: usize = 4_000;
 
 /// Commands that a client beside may send at most; it ends with the measure.
-const MOST: usize = 200_000;
+const MAX: usize = 200_000;
 
 /// One instance, one client.
 pub(crate) fn alone(bench: &Bench) -> anyhow::Result<Vec<Row>> {
@@ -62,7 +62,7 @@ fn measure(bench: &Bench, name: &str, others: usize, row: &str, target: f64) -> 
     }
     let mut prepared = Vec::new();
     for address in addresses {
-        prepared.push((address, commands(&mut workload, MOST)?));
+        prepared.push((address, commands(&mut workload, MAX)?));
     }
     for (address, requests) in prepared {
         beside.push(std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Single commands over HTTP, 64 connections, against bare produces with 64 under way; and the latency of an open loop
+//! Single commands over HTTP, 64 connections, against bare produces with 64 in flight; and the latency of an open loop
 //! at half that rate.
 
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use command_service::door::{Caller, Door, Submitted};
+use command_service::door::{Caller, CommandHandler, Submitted};
 use command_service::engine::Transport;
 use command_service::{Application, Config};
 use contract::AddressedCommand;
@@ -71,7 +71,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
 }
 
 /// Hands all commands over, at most a window of them without an answer; their events, and the time to the last answer.
-fn drive(door: &Door, commands: Vec<AddressedCommand>) -> anyhow::Result<(Vec<Uuid>, Duration)> {
+fn drive(door: &CommandHandler, commands: Vec<AddressedCommand>) -> anyhow::Result<(Vec<Uuid>, Duration)> {
     let caller = Caller::default();
     let mut events = Vec::with_capacity(commands.len());
     let mut waiting: VecDeque<Submitted> = VecDeque::with_capacity(WINDOW);

@@ -45,7 +45,7 @@ pub(crate) fn names() -> clap::builder::PossibleValuesParser {
     ALL.map(|(name, _)| name).into()
 }
 
-/// Records a bare producer may have under way where throughput is measured: librdkafka's queue is never empty, and the
+/// Records a bare producer may have in flight where throughput is measured: librdkafka's queue is never empty, and the
 /// broker's answer never waited for.
 pub(crate) const OUTSTANDING: usize = 20_000;
 

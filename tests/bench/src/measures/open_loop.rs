@@ -19,7 +19,7 @@ use crate::pairs;
 use crate::report::Row;
 use crate::workload::{Workload, request};
 
-/// Enough that one is free when a command is due, unless the service has very many under way.
+/// Enough that one is free when a command is due, unless the service has very many in flight.
 const CONNECTIONS: usize = 1_500;
 /// The status of a command that was turned away.
 const TURNED_AWAY: u16 = 429;

@@ -21,8 +21,8 @@ const TIME: Duration = Duration::from_secs(6);
 /// The shares of the peak that are tried, and what a sustained one keeps: of a hundred commands at most one is turned away,
 /// and the 99th percentile stays within what the service calls slow (`overload.target_ms`).
 const SHARES: [f64; 5] = [0.4, 0.5, 0.6, 0.7, 0.8];
-const MOST_TURNED_AWAY: f64 = 0.01;
-const MOST_MS: f64 = 100.0;
+const MAX_TURNED_AWAY: f64 = 0.01;
+const MAX_MS: f64 = 100.0;
 /// Products in the catalog beforehand: more than stay in memory.
 const WARM: usize = 60_000;
 /// How much memory may grow, in MB: what the allocator keeps of the burst.
@@ -52,7 +52,7 @@ pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
         let told = offer(share * peak)?;
         let of_all = told.turned_away as f64 / (told.turned_away + told.events.len()) as f64;
         eprintln!("  {:.0}/s: p99 {:.0} ms, {} turned away", share * peak, told.at(0.99), told.turned_away);
-        if of_all > MOST_TURNED_AWAY || told.at(0.99) > MOST_MS {
+        if of_all > MAX_TURNED_AWAY || told.at(0.99) > MAX_MS {
             break;
         }
         sustained = Some(share * peak);

@@ -38,7 +38,7 @@ pub(crate) trait Client {
     fn events(&self, answers: Self::Answers) -> anyhow::Result<Vec<Uuid>>;
 }
 
-/// Measures `number` commands at a time, and bare records with `outstanding` of them under way.
+/// Measures `number` commands at a time, and bare records with `outstanding` of them in flight.
 pub(crate) fn measure<C: Client>(
     bench: &Bench,
     name: &str,

@@ -5,21 +5,21 @@ use std::collections::BTreeSet;
 use ledger::{RecordKey, VoidReason, WINDOW, rule};
 
 use crate::state::{Fate, State};
-use crate::{Bounds, Order, Scene, Sight, Wish};
+use crate::{Bounds, CommandRequest, Order, Scene, Sight};
 
 /// Opened at a level that tells who did it.
-pub(super) const fn open(command: u8, at: usize, product: &'static str) -> Wish {
-    Wish::new(command, at, product, Order::Open(command))
+pub(super) const fn open(command: u8, at: usize, product: &'static str) -> CommandRequest {
+    CommandRequest::new(command, at, product, Order::Open(command))
 }
 
-pub(super) const fn set(command: u8, at: usize, product: &'static str, level: u8) -> Wish {
-    Wish::new(command, at, product, Order::Set(level))
+pub(super) const fn set(command: u8, at: usize, product: &'static str, level: u8) -> CommandRequest {
+    CommandRequest::new(command, at, product, Order::Set(level))
 }
 
 /// A scene in which nothing goes wrong.
-pub(super) fn scene(name: &'static str, writers: usize, wishes: Vec<Wish>) -> Scene {
+pub(super) fn scene(name: &'static str, writers: usize, requests: Vec<CommandRequest>) -> Scene {
     let bounds = Bounds::default();
-    Scene { name, writers, wishes, max_attempts: 8, bounds, broken: None, sights: Vec::new() }
+    Scene { name, writers, requests, max_attempts: 8, bounds, broken: None, sights: Vec::new() }
 }
 
 pub(super) fn all() -> Vec<Scene> {
@@ -73,11 +73,11 @@ pub(super) fn all() -> Vec<Scene> {
     ]
 }
 
-fn three_sets() -> Vec<Wish> {
+fn three_sets() -> Vec<CommandRequest> {
     vec![open(0, 0, "a"), set(1, 1, "a", 1), set(2, 2, "a", 2)]
 }
 
-fn conditions() -> Vec<Wish> {
+fn conditions() -> Vec<CommandRequest> {
     vec![open(0, 0, "a"), set(1, 1, "a", 1).expecting(1), set(2, 0, "a", 1), set(0, 1, "a", 0)]
 }
 

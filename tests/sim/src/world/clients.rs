@@ -9,16 +9,16 @@ use uuid::Uuid;
 use super::{World, say};
 use crate::counts::What;
 use crate::node::DEADLINE_MS;
-use crate::truth::{Expecting, REMEMBERED, Ticket, Wish};
+use crate::oracle::{Expecting, REMEMBERED, Request, Ticket};
 use crate::violation::Checked;
 use crate::violation::Invariant::EveryCommandIsAnswered;
 
 /// How many turns a writer may still hold back for what went wrong before: its longest back-off is a second.
 const TURNS_OF_BACK_OFF: u64 = 22;
 
-/// A client with a wish.
+/// A client with a request.
 pub(super) struct Intent {
-    wish: Rc<Wish>,
+    request: Rc<Request>,
     /// It has an answer that needs no retry.
     pub(super) is_settled: bool,
     /// How many of its tickets have no answer yet.
@@ -56,7 +56,7 @@ impl World {
     pub(super) fn ask_everyone(&mut self) -> Checked {
         for node in 0..self.nodes.len() {
             for product in 0..self.plan.products {
-                let command = self.wishes.draw(&mut self.dice, true);
+                let command = self.requests.draw(&mut self.dice, true);
                 let intent = self.add_intent(product, None, command, Expecting::Anything);
                 self.submit(node, intent)?;
                 for _ in 0..TURNS_OF_BACK_OFF {
@@ -79,7 +79,7 @@ impl World {
 
     /// The ticket's client has its answer, or will never get one.
     pub(super) fn closed(&mut self, ticket: u64, settles: bool) {
-        let intent = &mut self.intents[self.truth.tickets[ticket as usize].intent];
+        let intent = &mut self.intents[self.oracle.tickets[ticket as usize].intent];
         intent.open -= 1;
         intent.is_settled |= settles;
     }
@@ -90,8 +90,8 @@ impl World {
             intent = self.nearly_forgotten().unwrap_or(intent);
         }
         if self.dice.percent(self.plan.reusing) {
-            let Wish { product, command_id, .. } = *self.intents[intent].wish;
-            let command = self.wishes.draw(&mut self.dice, true);
+            let Request { product, command_id, .. } = *self.intents[intent].request;
+            let command = self.requests.draw(&mut self.dice, true);
             self.counts.count(What::OtherPayload);
             return self.add_intent(product, Some(command_id), command, Expecting::Anything);
         }
@@ -102,12 +102,12 @@ impl World {
 
     /// A command at the edge of what the product remembers.
     fn nearly_forgotten(&mut self) -> Option<usize> {
-        let facts = self.truth.facts(0);
+        let facts = self.oracle.facts(0);
         let edge = (facts.len() + 1).checked_sub(REMEMBERED as usize)?;
         let at = (edge + self.dice.index(3)).checked_sub(1)?;
-        let ticket = self.truth.ticket_of(facts.get(at)?.event_id)?;
+        let ticket = self.oracle.ticket_of(facts.get(at)?.event_id)?;
         self.counts.count(What::OldRetries);
-        Some(self.truth.tickets[ticket as usize].intent)
+        Some(self.oracle.tickets[ticket as usize].intent)
     }
 
     fn new_intent(&mut self) -> usize {
@@ -115,8 +115,8 @@ impl World {
         let shown = self.nodes[self.dice.index(self.nodes.len())]
             .driver
             .sequencer()
-            .version(&self.truth.subjects[product]);
-        let command = self.wishes.draw(&mut self.dice, shown > 0);
+            .version(&self.oracle.subjects[product]);
+        let command = self.requests.draw(&mut self.dice, shown > 0);
         let mut expected = Expecting::Anything;
         if self.dice.percent(self.plan.expecting) {
             // What some writer shows, and now and then anything.
@@ -140,44 +140,44 @@ impl World {
     ) -> usize {
         let number = self.intents.len() as u128 + 1;
         self.counts.count(What::Asked);
-        let wish = Rc::new(Wish {
+        let request = Rc::new(Request {
             product,
             command_id: command_id.unwrap_or(CommandId(Uuid::from_u128(number))),
             command_hash: CommandHash(number.to_be_bytes()),
             command,
             expected,
         });
-        self.intents.push(Intent { wish, is_settled: false, open: 0 });
+        self.intents.push(Intent { request, is_settled: false, open: 0 });
         self.intents.len() - 1
     }
 
     fn submit(&mut self, node: usize, number: usize) -> Checked {
-        let ticket = self.truth.tickets.len() as u64;
+        let ticket = self.oracle.tickets.len() as u64;
         let clock = self.nodes[node].clock(self.now_ms);
         let deadline_ms = clock + if self.dice.percent(self.plan.hasty) { 20 } else { DEADLINE_MS };
         let intent = &mut self.intents[number];
         intent.open += 1;
-        let wish = Rc::clone(&intent.wish);
-        let subject = self.truth.subjects[wish.product].clone();
+        let request = Rc::clone(&intent.request);
+        let subject = self.oracle.subjects[request.product].clone();
         say!(
             self,
             format_args!("c{number}"),
             "asks {} to {} {subject}, expecting {:?} (ticket {ticket})",
             self.nodes[node],
-            wish.command.name(),
-            wish.expected
+            request.command.name(),
+            request.expected
         );
         let submission = Submission {
             context: ticket,
             subject,
-            command_id: wish.command_id,
-            command_hash: Some(wish.command_hash),
-            expected: wish.expected.into(),
-            command: Rc::clone(&wish.command),
+            command_id: request.command_id,
+            command_hash: Some(request.command_hash),
+            expected: request.expected.into(),
+            command: Rc::clone(&request.command),
             deadline_ms,
         };
         let arrived = self.end_offset();
-        self.truth.tickets.push(Ticket::new(wish, number, arrived, deadline_ms));
+        self.oracle.tickets.push(Ticket::new(request, number, arrived, deadline_ms));
         self.nodes[node].open.push(ticket);
         self.nodes[node].driver.command(clock, submission);
         self.carry_out(node, usize::MAX)

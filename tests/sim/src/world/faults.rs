@@ -10,9 +10,9 @@ use crate::Weakening;
 use crate::counts::What;
 use crate::disk::Disk;
 use crate::node::{Birth, Node, P, PARTITIONS};
+use crate::oracle::{Standing, Verdict, WINDOW};
 use crate::readers::Following;
 use crate::schemas::is_strange;
-use crate::truth::{Standing, Verdict, WINDOW};
 use crate::violation::Checked;
 use crate::violation::Invariant::KeysAreUnique;
 
@@ -51,7 +51,7 @@ impl World {
         self.nodes[node].kill();
         for ticket in std::mem::take(&mut self.nodes[node].open) {
             self.counts.count(What::NeverAnswered);
-            self.truth.tickets[ticket as usize].standing = Standing::Dead;
+            self.oracle.tickets[ticket as usize].standing = Standing::Dead;
             self.closed(ticket, false);
         }
         let (number, life) = (node, self.nodes[node].life() + 1);
@@ -66,7 +66,7 @@ impl World {
         self.carry_out(node, usize::MAX)
     }
 
-    /// The state is thrown away.
+    /// The state is discarded.
     pub(super) fn reset(&mut self, node: usize) -> Checked {
         self.counts.count(What::Resets);
         say!(self, self.nodes[node], "hears that its tail is worth nothing");
@@ -145,19 +145,19 @@ impl World {
         self.counts.count(What::Compactions);
         let mut found = 0;
         for (offset, last) in self.topic.copies(P) {
-            if self.truth.entry(offset).is_none_or(|entry| entry.verdict == Verdict::Garbage) {
+            if self.oracle.entry(offset).is_none_or(|entry| entry.verdict == Verdict::Garbage) {
                 continue;
             }
             found += 1;
-            let counts = self.truth.counts_at(offset);
+            let counts = self.oracle.counts_at(offset);
             if self.weakened != Some(Weakening::Compaction) {
-                self.truth.condition_is_exact(offset)?;
+                self.oracle.condition_is_exact(offset)?;
                 // A writer that has not come there yet may hold an end offset of before the copy landed, and would answer
                 // those who wait without the record, unless it knows of it; and a reset waits for offset 0.
                 let misses_it =
                     |node: &Node| node.next() <= offset && !node.open.is_empty() && !node.awaits(offset);
                 let is_early = counts && self.nodes.iter().any(misses_it) || offset == 0;
-                if is_early || !self.truth.is_harmless(offset) {
+                if is_early || !self.oracle.is_harmless(offset) {
                     self.counts.count(What::CompactionSpared);
                     continue;
                 }
@@ -165,7 +165,7 @@ impl World {
             self.counts.count(What::CompactedAway);
             say!(self, "log", "compaction takes offset {offset} away, its copy stands at {last}");
             self.topic.remove(P, offset);
-            self.truth.removed(offset);
+            self.oracle.removed(offset);
             self.has_holes = true;
             if counts {
                 self.compacted_at = self.step;
@@ -204,7 +204,7 @@ impl World {
         };
         let offset = self.topic.write(P, key.clone(), None);
         say!(self, "someone", "writes {:?} at {offset}", String::from_utf8_lossy(&key));
-        self.truth.foreign(offset, verdict, &mut self.counts);
+        self.oracle.foreign(offset, verdict, &mut self.counts);
     }
 }
 

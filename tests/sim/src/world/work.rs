@@ -1,15 +1,15 @@
 //! Writers at work: signals go in, outputs come out and are carried out, and after each the state is compared with the
-//! truth.
+//! oracle.
 
 use ledger::{Answer, Append, EventLog, Output, Signal, VoidReason};
-use ledger_sim::Happening;
+use ledger_sim::SimEvent;
 
 use super::{World, say};
 use crate::catalog::Catalog;
 use crate::counts::What;
 use crate::node::P;
+use crate::oracle::Verdict;
 use crate::schemas::{is_strange, newer, value};
-use crate::truth::Verdict;
 use crate::violation::Checked;
 use crate::violation::Invariant::{
     EveryCommandIsAnswered, NoFalseAlarm, OneAnswerInTime, ReadersAgree, WritersAgree,
@@ -21,36 +21,36 @@ impl World {
         let Some(step) = self.topic.take_step() else { return Ok(false) };
         let node = self.nodes.iter().position(|node| node.writer == step.writer);
         let counted = match step.what {
-            Happening::Lost { .. } => Some(What::AppendsLost),
-            Happening::LandedUnknown { .. } => Some(What::LandedUnknown),
-            Happening::HeldBack { .. } => Some(What::HeldBack),
-            Happening::Delayed => Some(What::Delayed),
-            Happening::EndRead { end: None, .. } => Some(What::EndLost),
-            Happening::Landed { .. }
-            | Happening::CopyLanded { .. }
-            | Happening::EndRead { .. }
-            | Happening::Delivered
-            | Happening::Followed { .. } => None,
+            SimEvent::Lost { .. } => Some(What::AppendsLost),
+            SimEvent::LandedUnknown { .. } => Some(What::LandedUnknown),
+            SimEvent::HeldBack { .. } => Some(What::HeldBack),
+            SimEvent::Delayed => Some(What::Delayed),
+            SimEvent::EndRead { end: None, .. } => Some(What::EndLost),
+            SimEvent::Landed { .. }
+            | SimEvent::CopyLanded { .. }
+            | SimEvent::EndRead { .. }
+            | SimEvent::Delivered
+            | SimEvent::Followed { .. } => None,
         };
         if let Some(what) = counted {
             self.counts.count(what);
         }
-        if !matches!(step.what, Happening::Delivered | Happening::Followed { .. }) {
+        if !matches!(step.what, SimEvent::Delivered | SimEvent::Followed { .. }) {
             match node {
                 Some(node) => say!(self, "log", "{:?} of {}", step.what, self.nodes[node]),
                 None => say!(self, "log", "{:?} of a dead writer", step.what),
             }
         }
         for record in &step.landed {
-            let entry = self.truth.landed(record, &mut self.counts)?;
+            let entry = self.oracle.landed(record, &mut self.counts)?;
             let key = String::from_utf8_lossy(&record.key);
             say!(self, "log", "offset {} is {key}: {:?}", record.offset, entry.verdict);
         }
         // Compaction is most awkward right behind a copy: then writers still wait for the first.
-        if matches!(step.what, Happening::CopyLanded { .. }) && self.dice.percent(self.plan.compacting) {
+        if matches!(step.what, SimEvent::CopyLanded { .. }) && self.dice.percent(self.plan.compacting) {
             self.compact()?;
         }
-        let is_told = matches!(step.what, Happening::Delivered | Happening::Followed { .. });
+        let is_told = matches!(step.what, SimEvent::Delivered | SimEvent::Followed { .. });
         if let Some(node) = node
             && is_told
             && self.is_awake(node)
@@ -92,7 +92,7 @@ impl World {
             Signal::TailFailed { error, .. } => say!(self, hears, "hears: {error}"),
         }
         if let Signal::Appended { append_id, outcome: Err(_), .. } = &signal {
-            self.truth.outcome_unknown(hears.writer, *append_id);
+            self.oracle.outcome_unknown(hears.writer, *append_id);
         }
         hears.feed(self.now_ms, signal, &self.written);
         self.compare(node)
@@ -135,7 +135,7 @@ impl World {
             Output::Answer { context: ticket, answer } => {
                 say!(self, self.nodes[node], "answers ticket {ticket}: {answer:?}");
                 let end = self.end_offset();
-                let settles = self.truth.answered(ticket, &answer, end, &mut self.counts)?;
+                let settles = self.oracle.answered(ticket, &answer, end, &mut self.counts)?;
                 let is_late = ticket >= self.asked_under_faults && !self.has_holes;
                 let gives_up = matches!(answer, Answer::OutcomeUnknown | Answer::DeadlineExceeded);
                 EveryCommandIsAnswered.holds(!(is_late && gives_up), || {
@@ -178,7 +178,7 @@ impl World {
                 say!(self, self.nodes[node], "gives up: {reason}");
                 Ok(())
             }
-            Output::UnreadableRecord { offset, .. } if self.truth.is_strange_at(offset) => {
+            Output::UnreadableRecord { offset, .. } if self.oracle.is_strange_at(offset) => {
                 self.counts.count(What::StrangeRecords);
                 Ok(())
             }
@@ -186,7 +186,7 @@ impl World {
                 Err(NoFalseAlarm.broken(format!("{}: {output:?}", self.nodes[node])))
             }
             Output::VoidRecord { offset, reason } => {
-                let verdict = self.truth.entry(offset).map(|entry| entry.verdict);
+                let verdict = self.oracle.entry(offset).map(|entry| entry.verdict);
                 let agrees = match reason {
                     VoidReason::Stale => verdict == Some(Verdict::Stale),
                     VoidReason::OutsideWindow => verdict == Some(Verdict::OutsideWindow),
@@ -213,7 +213,7 @@ impl World {
         if self.dice.percent(self.plan.refused) {
             say!(self, self.nodes[node], "cannot write {} for ticket {ticket}: too large", append.key);
             self.counts.count(What::Refused);
-            self.truth.tickets[ticket as usize].is_refused = true;
+            self.oracle.tickets[ticket as usize].is_refused = true;
             self.nodes[node].driver.refused(append_id, "too large".to_owned());
             return Ok(());
         }
@@ -229,7 +229,7 @@ impl World {
         let place = self.written.push(append.event.clone(), append.command_id, append.command_hash);
         self.nodes[node].append(append_id, append.key.clone(), value(schema, place));
         let (writer, max_attempts) = (self.nodes[node].writer, self.plan.limits.max_attempts as usize);
-        self.truth.appended(writer, (ticket, append), schema.is_some_and(is_strange), max_attempts)
+        self.oracle.appended(writer, (ticket, append), schema.is_some_and(is_strange), max_attempts)
     }
 
     /// The writer's states are those of the log where it stands.
@@ -243,16 +243,16 @@ impl World {
         node.compared = next;
         let end = self.topic.end(P);
         WritersAgree.holds(next <= end, || format!("{node} stands at {next}, the log ends at {end}"))?;
-        for (product, subject) in self.truth.subjects.iter().enumerate() {
+        for (product, subject) in self.oracle.subjects.iter().enumerate() {
             self.counts.count(What::States);
             let version = sequencer.version(subject);
-            let (least, most) = self.truth.versions_at(product, next);
+            let (least, most) = self.oracle.versions_at(product, next);
             WritersAgree.holds(least <= version && version <= most, || {
                 format!("{node} has version {version} of {subject} at {next}, the log has {most}")
             })?;
             let state = sequencer.state(subject);
-            let is_right = state.as_deref() == self.truth.state(product, version)
-                || state.is_none() && self.truth.may_be_unreadable(product, version);
+            let is_right = state.as_deref() == self.oracle.state(product, version)
+                || state.is_none() && self.oracle.may_be_unreadable(product, version);
             WritersAgree
                 .holds(is_right, || format!("{node} has another state of {subject} at {next}: {state:?}"))?;
         }

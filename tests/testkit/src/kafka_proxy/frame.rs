@@ -5,7 +5,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Frames larger than this are no frames: brokers refuse requests above 100 MiB.
-const LARGEST: usize = 128 << 20;
+const MAX_LEN: usize = 128 << 20;
 
 /// Which request it is. The numbers are the protocol's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,7 +57,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Op
         return Ok(None);
     }
     stream.read_exact(&mut size[1..]).await?;
-    let size = usize::try_from(i32::from_be_bytes(size)).ok().filter(|size| *size <= LARGEST);
+    let size = usize::try_from(i32::from_be_bytes(size)).ok().filter(|size| *size <= MAX_LEN);
     let size = size.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no frame of Kafka's"))?;
     let mut frame = vec![0; size];
     stream.read_exact(&mut frame).await?;

@@ -1,7 +1,7 @@
 //! Bare clients with the settings of the log's own: what librdkafka and the brokers can do, to measure Folio against.
 //!
 //! Promises: the same settings, keys, headers and values as the log's adapter, and nothing beside librdkafka's own
-//! work but counting; what is under way is bounded; every delivery is awaited, and an error ends the measurement.
+//! work but counting; what is in flight is bounded; every delivery is awaited, and an error ends the measurement.
 
 mod consumer;
 mod ends;

@@ -86,7 +86,7 @@ impl Polling {
             queue.set_nonempty_callback(move || thread.unpark());
             let claim = self.claims.claim(partition);
             self.owned.insert(partition, Owned::new(claim, queue, position));
-            self.tell(GroupEvent::Assigned { claim, position });
+            self.report(GroupEvent::Assigned { claim, position });
         }
     }
 
@@ -99,7 +99,7 @@ impl Polling {
             self.revoking.push(Revoking { partitions, asked_by_group: true, settled, until });
         }
         if !claims.is_empty() {
-            self.tell(GroupEvent::Revoked { claims, lost, ack });
+            self.report(GroupEvent::Revoked { claims, lost, ack });
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Polling {
         let until = Instant::now() + self.options.revoke_timeout;
         self.revoking.push(Revoking { partitions, asked_by_group: false, settled, until });
         if !claims.is_empty() {
-            self.tell(GroupEvent::Revoked { claims, lost: false, ack });
+            self.report(GroupEvent::Revoked { claims, lost: false, ack });
         }
     }
 

@@ -1,4 +1,4 @@
-//! One partition of a member: its own queue, and what of it is under way.
+//! One partition of a member: its own queue, and what of it is in flight.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -77,7 +77,7 @@ impl Polling {
         };
         if let End::Failed(reason) = end {
             tracing::error!(group = self.options.group, reason, "the consumer group's member stopped");
-            self.tell(GroupEvent::Stopped { reason });
+            self.report(GroupEvent::Stopped { reason });
         }
         for partition in self.owned.keys() {
             self.claims.release(*partition);
@@ -103,8 +103,8 @@ impl Polling {
         Ok(())
     }
 
-    /// Blocks only while the receiver is far behind: every partition has at most a few events under way.
-    pub(super) fn tell(&self, event: GroupEvent) {
+    /// Blocks only while the receiver is far behind: every partition has at most a few events in flight.
+    pub(super) fn report(&self, event: GroupEvent) {
         drop(self.events.blocking_send(event));
     }
 
@@ -206,7 +206,7 @@ impl Polling {
             owned.next = position;
             owned.wanted = false;
             let claim = owned.claim;
-            self.tell(GroupEvent::Batch { claim, records, position });
+            self.report(GroupEvent::Batch { claim, records, position });
         }
         for (partition, fault) in faults {
             self.failed(partition, &fault);
@@ -234,6 +234,6 @@ impl Polling {
         if let Some(owned) = self.owned.get_mut(&partition) {
             owned.wanted = false;
         }
-        self.tell(GroupEvent::Failed { claim, error });
+        self.report(GroupEvent::Failed { claim, error });
     }
 }

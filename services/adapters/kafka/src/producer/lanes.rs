@@ -1,4 +1,4 @@
-//! Which partitions have records under way, and since when they report nothing.
+//! Which partitions have records in flight, and since when they report nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -43,7 +43,7 @@ impl Lanes {
         })
     }
 
-    /// A record is under way from now on.
+    /// A record is in flight from now on.
     pub(super) fn sent(&self, partition: Partition) {
         if let Some(lane) = self.of(partition) {
             lane.sent.fetch_add(1, Ordering::Release);
@@ -61,12 +61,12 @@ impl Lanes {
 }
 
 impl Watch {
-    /// Whether a partition with records under way has reported nothing for so long; true once in that time.
+    /// Whether a partition with records in flight has reported nothing for so long; true once in that time.
     pub(super) fn is_one_stalled(&mut self, after: Duration) -> bool {
         let now = Instant::now();
         let mut is_stalled = false;
         for (lane, (seen, since)) in self.lanes.0.iter().zip(&mut self.seen) {
-            // A record that passes meanwhile looks like one under way; the next look puts that right.
+            // A record that passes meanwhile looks like one in flight; the next look puts that right.
             let reported = lane.reported.load(Ordering::Acquire);
             let is_idle = lane.sent.load(Ordering::Acquire) == reported;
             if is_idle || reported != *seen {
@@ -92,7 +92,7 @@ mod tests {
         let lanes = Lanes::new(2);
         let mut watch = lanes.watch();
         let report = lanes.counting(Arc::new(|_, _, _| {}));
-        assert!(!watch.is_one_stalled(Duration::ZERO), "nothing is under way");
+        assert!(!watch.is_one_stalled(Duration::ZERO), "nothing is in flight");
         lanes.sent(Partition(1));
         lanes.sent(Partition(1));
         assert!(!watch.is_one_stalled(Duration::from_mins(1)));

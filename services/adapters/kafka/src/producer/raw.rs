@@ -46,7 +46,7 @@ struct Shared {
     report: Report,
     current: ArcSwap<BaseProducer<Deliveries>>,
     /// Records that librdkafka did not take, reported by the polling thread: `send` runs on a thread that may be the
-    /// only one to empty the inbox. At most as many as a caller has appends under way.
+    /// only one to empty the inbox. At most as many as a caller has appends in flight.
     refused: Mutex<Vec<(Partition, AppendId, String)>>,
     lanes: Lanes,
     stop: AtomicBool,
@@ -187,7 +187,7 @@ impl Shared {
     }
 }
 
-/// Polls until everything under way is reported; what is left after `within` is reported by the producer's end.
+/// Polls until everything in flight is reported; what is left after `within` is reported by the producer's end.
 fn settle(producer: &BaseProducer<Deliveries>, within: Duration) {
     let until = Instant::now() + within;
     while producer.in_flight_count() > 0 && Instant::now() < until {

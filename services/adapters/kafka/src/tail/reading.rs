@@ -159,7 +159,7 @@ impl Reading {
         }
         if !touched.is_empty() {
             self.consumer.context().up();
-            self.tell_positions(&touched);
+            self.report_positions(&touched);
         }
         for fault in faults {
             self.handle(fault);
@@ -168,7 +168,7 @@ impl Reading {
 
     /// Tells the positions of `touched` partitions. Of others the consumer may still remember where it stood before it
     /// was told to start elsewhere.
-    fn tell_positions(&mut self, touched: &BTreeSet<i32>) {
+    fn report_positions(&mut self, touched: &BTreeSet<i32>) {
         let positions = match self.consumer.position() {
             Ok(positions) => positions,
             // The records were delivered; the position is told after the next batch.

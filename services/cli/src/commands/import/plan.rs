@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use domain::Currency;
 
-use crate::import::{Catalog, DecimalMark, Format, Map, Shape, Source, Wishes};
+use crate::import::{Catalog, DecimalMark, Format, Map, Requested, Shape, Source};
 
 /// What the command line says about an import.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -67,8 +67,8 @@ impl Plan {
     pub(super) fn fingerprint(&self) -> String {
         use std::hash::{DefaultHasher, Hash as _, Hasher as _};
         let mut hash = DefaultHasher::new();
-        let Catalog { shape, wishes, .. } = &self.catalog;
-        (format!("{shape:?} {wishes:?}"), self.options.update, self.options.first).hash(&mut hash);
+        let Catalog { shape, requested, .. } = &self.catalog;
+        (format!("{shape:?} {requested:?}"), self.options.update, self.options.first).hash(&mut hash);
         format!("{:016x}-{:016x}", self.catalog.fingerprint(), hash.finish())
     }
 }
@@ -85,7 +85,7 @@ pub(super) fn plan(options: Options) -> anyhow::Result<Plan> {
             "give a file to import: folio import products.csv (or --preset diamonds for the sample catalog)"
         ),
     };
-    let wishes = Wishes {
+    let requested = Requested {
         currency: options.currency.as_deref().map(currency).transpose()?,
         decimal: options
             .decimal
@@ -99,7 +99,7 @@ pub(super) fn plan(options: Options) -> anyhow::Result<Plan> {
         (format, _) => format,
     };
     let (shape, understood) = shape(&options, &source, format)?;
-    let catalog = Catalog::open(source, format, shape, wishes)?;
+    let catalog = Catalog::open(source, format, shape, requested)?;
     if catalog.is_empty() {
         bail!("{} has no rows: there is nothing to import", catalog.source.name());
     }

@@ -125,7 +125,7 @@ impl Progress {
                     Some(done) => self.settle(done?)?,
                     None => return Ok(()),
                 },
-                _ = ticks.tick() => self.tell(),
+                _ = ticks.tick() => self.report(),
             }
         }
     }
@@ -156,7 +156,7 @@ impl Progress {
     }
 
     /// How far it is, for logs: a terminal has the bar.
-    fn tell(&self) {
+    fn report(&self) {
         let mut stderr = std::io::stderr();
         if stderr.is_terminal() {
             return;

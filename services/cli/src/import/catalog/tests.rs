@@ -11,16 +11,16 @@ fn data(name: &str) -> Source {
     Source::File(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name))
 }
 
-fn wishes(currency: &str, decimal: Option<DecimalMark>) -> Wishes {
-    Wishes { currency: Currency::parse(currency).ok(), decimal }
+fn requested(currency: &str, decimal: Option<DecimalMark>) -> Requested {
+    Requested { currency: Currency::parse(currency).ok(), decimal }
 }
 
 /// A file as the columns tell it, or as a preset says.
-fn open(source: Source, wishes: Wishes) -> Catalog {
+fn open(source: Source, requested: Requested) -> Catalog {
     let format = source.format().unwrap();
     let rows = super::super::rows(&source, format).unwrap();
     let (_, map) = Map::recognised(rows.columns()).unwrap();
-    Catalog::open(source, format, Shape::Mapped(Box::new(map)), wishes).unwrap()
+    Catalog::open(source, format, Shape::Mapped(Box::new(map)), requested).unwrap()
 }
 
 fn products(catalog: &Catalog) -> Vec<JsonValue> {
@@ -39,7 +39,7 @@ fn texts(products: &[JsonValue], pointer: &str) -> BTreeSet<String> {
 
 #[test]
 fn sixty_products_of_a_shopify_export_go_in_as_they_are() {
-    let catalog = open(data("shopify.csv"), wishes("USD", None));
+    let catalog = open(data("shopify.csv"), requested("USD", None));
     let products = products(&catalog);
     assert_eq!(products.len(), 60);
     assert_eq!(texts(&products, "/product_id").len(), 60);
@@ -75,7 +75,7 @@ fn variants(products: &[JsonValue]) -> usize {
 
 #[test]
 fn later_rows_take_from_the_first_of_their_product() {
-    let products = products(&open(data("shopify.csv"), wishes("USD", None)));
+    let products = products(&open(data("shopify.csv"), requested("USD", None)));
     let tees: Vec<_> = products.iter().filter(|it| it["payload"]["name"] == "Classic Tee").collect();
     assert_eq!(tees.len(), 3);
     for tee in &tees {
@@ -92,7 +92,7 @@ fn later_rows_take_from_the_first_of_their_product() {
 
 #[test]
 fn a_woocommerce_export_with_decimal_commas_goes_in() {
-    let catalog = open(data("woocommerce.csv"), wishes("EUR", None));
+    let catalog = open(data("woocommerce.csv"), requested("EUR", None));
     let products = products(&catalog);
     assert_eq!(products.len(), 20);
     let of = |id: &str| &products.iter().find(|it| it["product_id"] == id).unwrap()["payload"];
@@ -116,7 +116,7 @@ fn a_woocommerce_export_with_decimal_commas_goes_in() {
 
 #[test]
 fn a_saleor_export_with_semicolons_goes_in() {
-    let catalog = open(data("saleor.csv"), wishes("USD", None));
+    let catalog = open(data("saleor.csv"), requested("USD", None));
     let products = products(&catalog);
     assert_eq!(products.len(), 24);
     let first = &products[0];
@@ -132,10 +132,10 @@ fn a_saleor_export_with_semicolons_goes_in() {
 
 #[test]
 fn reading_again_gives_the_same() {
-    let catalog = open(data("shopify.csv"), wishes("USD", None));
+    let catalog = open(data("shopify.csv"), requested("USD", None));
     assert_eq!(products(&catalog), products(&catalog));
-    assert_eq!(catalog.fingerprint(), open(data("shopify.csv"), wishes("USD", None)).fingerprint());
-    assert_ne!(catalog.fingerprint(), open(data("saleor.csv"), wishes("USD", None)).fingerprint());
+    assert_eq!(catalog.fingerprint(), open(data("shopify.csv"), requested("USD", None)).fingerprint());
+    assert_ne!(catalog.fingerprint(), open(data("saleor.csv"), requested("USD", None)).fingerprint());
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn what_is_left_out_can_be_mended_and_imported_again() {
         cap;Caf\u{e9} \"x\";Acme;Hats;;;d;1;too;many\n\
         bag;Bag;Acme;Bags;;;e;-1\n";
     let (_dir, input) = written("products.csv", rows.as_bytes());
-    let catalog = open(Source::File(input.clone()), wishes("USD", None));
+    let catalog = open(Source::File(input.clone()), requested("USD", None));
     let told: Vec<String> = told(&catalog).into_iter().flatten().collect();
     assert_eq!(told.len(), 3, "{told:?}");
     assert!(told[0].starts_with("line 3, column \"Variant Price\""), "{told:?}");
@@ -159,7 +159,7 @@ fn what_is_left_out_can_be_mended_and_imported_again() {
     assert!(text.contains(";tee;Tee;Acme;Shirts;Size;M;b;twelve"), "what it took is filled in: {text}");
     std::fs::write(&path, text.replace("twelve", "12").replace(";too;many", "").replace(";-1", ";2"))
         .unwrap();
-    let mended = products(&open(Source::File(path), wishes("USD", None)));
+    let mended = products(&open(Source::File(path), requested("USD", None)));
     assert_eq!(mended.len(), 3);
     assert_eq!(mended[1]["payload"]["name"], "Café \"x\"");
 }
@@ -168,19 +168,19 @@ fn what_is_left_out_can_be_mended_and_imported_again() {
 fn parents_come_along_with_what_is_left_out() {
     let text = include_str!("../../../tests/data/woocommerce.csv").replace("\"20,00\"", "n/a");
     let (_dir, input) = written("woo.csv", text.as_bytes());
-    let path = left_out(&input, &open(Source::File(input.clone()), wishes("EUR", None)));
+    let path = left_out(&input, &open(Source::File(input.clone()), requested("EUR", None)));
     let mended = std::fs::read_to_string(&path).unwrap().replace("n/a", "\"20,00\"");
     std::fs::write(&path, mended).unwrap();
-    let again = products(&open(Source::File(path), wishes("EUR", None)));
+    let again = products(&open(Source::File(path), requested("EUR", None)));
     assert_eq!(again.len(), 6);
-    let whole = products(&open(data("woocommerce.csv"), wishes("EUR", None)));
+    let whole = products(&open(data("woocommerce.csv"), requested("EUR", None)));
     assert!(again.iter().all(|product| whole.contains(product)), "{again:#?}");
 }
 
 #[test]
 fn a_product_comes_once_in_a_file() {
     let (_dir, path) = written("a.csv", b"sku,name,price\na,A,1.00\nb,B,1.00\na,A again,2.00\n");
-    let catalog = open(Source::File(path), wishes("USD", None));
+    let catalog = open(Source::File(path), requested("USD", None));
     let entries: Vec<Entry> = catalog.entries().unwrap().map(Result::unwrap).collect();
     let problems = entries[2].command.as_ref().unwrap_err();
     assert_eq!(
@@ -221,7 +221,7 @@ fn mapped(path: std::path::PathBuf, yaml: &str) -> Catalog {
     let source = Source::File(path);
     let format = source.format().unwrap();
     let map = Map::parse(yaml).unwrap();
-    Catalog::open(source, format, Shape::Mapped(Box::new(map)), wishes("EUR", None)).unwrap()
+    Catalog::open(source, format, Shape::Mapped(Box::new(map)), requested("EUR", None)).unwrap()
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn what_takes_from_a_row_that_cannot_be_read_says_so() {
     ] {
         let rows = [names.as_bytes(), head, b"tee,,,,,M,b,2.50\ncap,Cap,Acme,Hats,,,c,3.50\n"].concat();
         let (_dir, path) = written("a.csv", &rows);
-        let told = told(&open(Source::File(path), wishes("EUR", None)));
+        let told = told(&open(Source::File(path), requested("EUR", None)));
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(told[0].as_ref().unwrap().contains(why), "{told:?}");
         let second = told[1].as_ref().unwrap();
@@ -250,7 +250,7 @@ fn a_parent_that_cannot_be_read_or_is_missing_is_told() {
         3,subscription_variation,cap-s,Cap S,1,Hats,2.50,cap\n4,variable-subscription,sub,Sub,1,Subs,,\n\
         5,subscription_variation,sub-m,Sub M,1,,2.50,sub\n";
     let (_dir, path) = written("woo.csv", rows);
-    let catalog = open(Source::File(path.clone()), wishes("EUR", None));
+    let catalog = open(Source::File(path.clone()), requested("EUR", None));
     let told = told(&catalog);
     assert_eq!(told.len(), 4, "{told:?}");
     assert!(told[0].as_ref().unwrap().starts_with("line 2, column \"Name\": is not UTF-8"), "{told:?}");
@@ -269,14 +269,14 @@ fn a_parent_that_cannot_be_read_or_is_missing_is_told() {
 fn a_row_whose_quotes_are_wrong_is_kept_and_no_row_before_it_is_mended() {
     let text = b"sku,name,price\na,\"A 12\" pipe\",1.00\nb,B,1.00\nc,\"open,1.00\nd,D,1.00\n";
     let (_dir, path) = written("a.csv", text);
-    let catalog = open(Source::File(path.clone()), wishes("EUR", None));
+    let catalog = open(Source::File(path.clone()), requested("EUR", None));
     let all = told(&catalog);
     assert_eq!(all.len(), 3, "{all:?}");
     assert!(all[2].as_ref().unwrap().contains("lines 4 to 5 were taken for this row"), "{all:?}");
     let path = left_out(&path, &catalog);
     let kept = std::fs::read_to_string(&path).unwrap();
     assert!(kept.contains("\"a,\"\"A 12\"\" pipe\"\",1.00\"") && kept.contains("d,D,1.00"), "{kept}");
-    let again = told(&open(Source::File(path), wishes("EUR", None)));
+    let again = told(&open(Source::File(path), requested("EUR", None)));
     assert_eq!(again.iter().filter(|it| it.is_some()).count(), 2, "{again:?}");
 }
 
@@ -285,7 +285,7 @@ fn a_line_that_says_a_field_twice_is_refused_and_kept_as_it_was() {
     let line = r#"{"sku": "a", "name": "A", "name": "B", "brand": "b", "category": "c", "price": {"minor_units": 1, "currency": "EUR"}}"#;
     let (_dir, path) = written("a.ndjson", format!("{line}\n").as_bytes());
     let source = Source::File(path.clone());
-    let catalog = Catalog::open(source, Format::Ndjson, Shape::Own, Wishes::default()).unwrap();
+    let catalog = Catalog::open(source, Format::Ndjson, Shape::Own, Requested::default()).unwrap();
     let entry = catalog.entries().unwrap().next().unwrap().unwrap();
     let problems = entry.command.as_ref().unwrap_err();
     assert!(problems[0].to_string().contains("name"), "{problems:?}");
@@ -326,7 +326,7 @@ fn numbers_of_rows_are_not_made_of_what_was_left_out() {
         let (_dir, path) = written(name, text);
         let source = Source::File(path);
         let format = source.format().unwrap();
-        let error = Catalog::open(source, format, shape.clone(), wishes("EUR", None)).unwrap_err();
+        let error = Catalog::open(source, format, shape.clone(), requested("EUR", None)).unwrap_err();
         assert!(error.to_string().contains("numbers of rows"), "{error}");
     }
     let (_dir, path) = written("a.csv", b"n,p\nTee,1.50\n");
@@ -336,7 +336,7 @@ fn numbers_of_rows_are_not_made_of_what_was_left_out() {
 #[test]
 fn a_file_that_changes_while_it_is_read_is_no_whole() {
     let (_dir, path) = written("a.csv", b"sku,name,price\na,A,1.00\nb,B,1.00\n");
-    let catalog = open(Source::File(path.clone()), wishes("EUR", None));
+    let catalog = open(Source::File(path.clone()), requested("EUR", None));
     for text in ["sku,name,price\na,A,1.00\n", "sku,name,price\na,A,1.00\nb,B,1.00\nc,C,1.00\n"] {
         std::fs::write(&path, text).unwrap();
         let all: Vec<_> = catalog.entries().unwrap().collect();
@@ -351,7 +351,7 @@ fn what_was_left_out_before_is_not_lost() {
     let (dir, path) = written("a.csv", b"sku,name,price\na,A,cheap\n");
     let (rejected_path, old) = (Rejected::path_beside(&path), dir.path().join("a.rejected.csv.old"));
     std::fs::write(&rejected_path, "mine").unwrap();
-    let catalog = open(Source::File(path), wishes("EUR", None));
+    let catalog = open(Source::File(path), requested("EUR", None));
     let entry = catalog.entries().unwrap().next().unwrap().unwrap();
     let mut rejected = Rejected::open(rejected_path.clone(), &catalog, 0).unwrap();
     assert_eq!(std::fs::read_to_string(&rejected_path).unwrap(), "mine", "nothing was answered yet");

@@ -4,8 +4,8 @@ use serde_json::Value as JsonValue;
 use super::*;
 
 /// What a row becomes, as JSON; or its problems as people read them.
-fn read(map: &Map, wishes: &Wishes, pairs: &[(&str, &str)]) -> Result<JsonValue, Vec<String>> {
-    let command = command(&Row::of(pairs), None, map, wishes, &mut Notes::default());
+fn read(map: &Map, requested: &Requested, pairs: &[(&str, &str)]) -> Result<JsonValue, Vec<String>> {
+    let command = command(&Row::of(pairs), None, map, requested, &mut Notes::default());
     command
         .map(|command| serde_json::from_str(&bulk_line(&command)).unwrap())
         .map_err(|problems| problems.iter().map(ToString::to_string).collect())
@@ -28,8 +28,8 @@ fn shopify(pairs: &[(&str, &str)]) -> Result<JsonValue, Vec<String>> {
     read(&Map::preset("shopify").unwrap(), &eur(), &all)
 }
 
-fn eur() -> Wishes {
-    Wishes { currency: Currency::parse("EUR").ok(), decimal: None }
+fn eur() -> Requested {
+    Requested { currency: Currency::parse("EUR").ok(), decimal: None }
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn what_the_command_service_would_refuse_is_refused_here() {
     assert!(shopify(&[("Variant Price", "0.00"), ("Status", "draft")]).is_ok());
     let map = Map::preset("shopify").unwrap();
     let row = [("Handle", "tee"), ("Title", "Tee"), ("Type", "a"), ("Variant Price", "1")];
-    let problems = read(&map, &Wishes::default(), &row).unwrap_err();
+    let problems = read(&map, &Requested::default(), &row).unwrap_err();
     assert!(problems[0].contains("--currency"), "{problems:?}");
 }
 
@@ -144,9 +144,9 @@ fn of_several_channels_that_in_the_wished_currency_counts() {
         ("material (product attribute)", "glass"),
         ("size (variant attribute)", "1l"),
     ];
-    let price = |wishes: &Wishes| read(&map, wishes, &row).unwrap()["payload"]["price"].clone();
-    assert_eq!(price(&Wishes::default()), json!({ "minor_units": 500, "currency": "USD" }));
-    let pln = Wishes { currency: Currency::parse("PLN").ok(), decimal: None };
+    let price = |requested: &Requested| read(&map, requested, &row).unwrap()["payload"]["price"].clone();
+    assert_eq!(price(&Requested::default()), json!({ "minor_units": 500, "currency": "USD" }));
+    let pln = Requested { currency: Currency::parse("PLN").ok(), decimal: None };
     assert_eq!(price(&pln), json!({ "minor_units": 2_000, "currency": "PLN" }));
     let line = read(&map, &pln, &row).unwrap();
     assert_eq!(line["payload"]["status"], "listed");

@@ -33,17 +33,18 @@ impl Drop for Dir {
     }
 }
 
-fn keyed(key: &str, mut wish: contract::AddressedCommand) -> contract::AddressedCommand {
-    wish.idempotency_key = Some(contract::IdempotencyKey::parse(key).unwrap());
-    wish
+fn keyed(key: &str, mut requested: contract::AddressedCommand) -> contract::AddressedCommand {
+    requested.idempotency_key = Some(contract::IdempotencyKey::parse(key).unwrap());
+    requested
 }
 
 async fn execute_all(
     world: &World,
     wishes: impl Iterator<Item = contract::AddressedCommand>,
 ) -> Vec<Outcome> {
-    let pending: Vec<_> =
-        wishes.map(|wish| world.door.submit(wish, &Caller::default(), Transport::Local).unwrap()).collect();
+    let pending: Vec<_> = wishes
+        .map(|requested| world.door.submit(requested, &Caller::default(), Transport::Local).unwrap())
+        .collect();
     let mut outcomes = Vec::new();
     for one in pending {
         outcomes.push(one.outcome().await.unwrap());

@@ -66,7 +66,7 @@ fn speed_of_the_tail() {
     for (offset, key) in (0..).zip(&keys) {
         let command = Some(id(offset as u64));
         rig.s.record(1, offset, key.as_bytes(), || {
-            Ok(Recorded { event: 1, command_id: command, command_hash: Some(hash(0)) })
+            Ok(DecodedRecord { event: 1, command_id: command, command_hash: Some(hash(0)) })
         });
     }
     println!("{} ns per record of the tail", start.elapsed().as_nanos() / u128::from(COMMANDS));

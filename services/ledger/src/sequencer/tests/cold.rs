@@ -74,7 +74,7 @@ fn three_saved() -> (Rig, Stored, String) {
         rig.other(offset, subject, 1, 5, Some(offset as u64 + 100));
     }
     let key = rig.key(2, "c", 1);
-    let recorded = Recorded { event: 5, command_id: None, command_hash: None };
+    let recorded = DecodedRecord { event: 5, command_id: None, command_hash: None };
     rig.s.record(1, 2, key.as_bytes(), || Ok(recorded));
     rig.save(&cold);
     (rig, cold, key)

@@ -20,7 +20,7 @@ fn place(max_waiting: usize) -> Place {
 }
 
 /// A partition at a position, and how often it was looked at.
-fn partition(position: i64) -> (Watcher<AskError>, Arc<AtomicI64>, Arc<AtomicUsize>) {
+fn partition(position: i64) -> (Watcher<ApiError>, Arc<AtomicI64>, Arc<AtomicUsize>) {
     let (position, looks) = (Arc::new(AtomicI64::new(position)), Arc::new(AtomicUsize::new(0)));
     let (at, counter) = (position.clone(), looks.clone());
     let watcher = Watcher::new(move |_| {
@@ -53,10 +53,10 @@ async fn without_budget_there_is_one_look_and_no_wait() {
         async { Ok(at(6)) }
     };
     let behind = wait.for_row(MODEL, &watcher, look).await.unwrap_err();
-    assert!(matches!(behind, AskError::Behind { unit: Unit::Version, at: 6, asked: 7, .. }), "{behind}");
+    assert!(matches!(behind, ApiError::Behind { unit: Unit::Version, at: 6, asked: 7, .. }), "{behind}");
     assert_eq!((rows.get(), looks.load(Ordering::SeqCst)), (1, 0));
     let behind = wait.for_position(MODEL, &watcher).await.unwrap_err();
-    assert!(matches!(behind, AskError::Behind { unit: Unit::Position, at: 0, asked: 42, .. }), "{behind}");
+    assert!(matches!(behind, ApiError::Behind { unit: Unit::Position, at: 0, asked: 42, .. }), "{behind}");
     assert_eq!(looks.load(Ordering::SeqCst), 1);
 }
 
@@ -86,14 +86,14 @@ async fn a_row_that_was_lost_is_waited_for_and_never_answered_as_it_is() {
         || async move { Ok(at(if started.elapsed() > Duration::from_millis(600) { 7 } else { 2 })) };
     let mut wait = Wait::new(&token, Duration::from_millis(300), &mut place);
     let behind = wait.for_row(MODEL, &watcher, restored).await.unwrap_err();
-    assert!(matches!(behind, AskError::Behind { unit: Unit::Version, at: 2, asked: 7, .. }), "{behind}");
+    assert!(matches!(behind, ApiError::Behind { unit: Unit::Version, at: 2, asked: 7, .. }), "{behind}");
     drop(wait);
     let mut wait = Wait::new(&token, Duration::from_secs(10), &mut place);
     assert_eq!(wait.for_row(MODEL, &watcher, restored).await.unwrap(), 7);
     drop(wait);
     let mut wait = Wait::new(&token, Duration::ZERO, &mut place);
     let lost = wait.until_there(MODEL, || async { Ok(Look::<()>::At(None)) }).await.unwrap_err();
-    assert!(matches!(lost, AskError::Lost { version: 7, .. }), "{lost}");
+    assert!(matches!(lost, ApiError::Lost { version: 7, .. }), "{lost}");
 }
 
 #[tokio::test]
@@ -110,5 +110,5 @@ async fn without_a_place_to_wait_what_need_not_wait_is_still_answered() {
     let later = ConsistencyToken { offset: 90, ..token.clone() };
     let mut wait = Wait::new(&later, Duration::from_mins(1), &mut place);
     let full = wait.for_position(MODEL, &watcher).await.unwrap_err();
-    assert!(matches!(full, AskError::Overloaded { crowd: Crowd::Waiting, max: 1 }), "{full}");
+    assert!(matches!(full, ApiError::Overloaded { crowd: Crowd::Waiting, max: 1 }), "{full}");
 }

@@ -35,7 +35,7 @@ impl Index {
             async move {
                 this.refreshes.fetch_add(1, Ordering::SeqCst);
                 if this.is_away.load(Ordering::SeqCst) {
-                    return Err(AskError::Unavailable { store: "search", why: "it is away".to_owned() });
+                    return Err(ApiError::Unavailable { store: "search", why: "it is away".to_owned() });
                 }
                 // A refresh shows what was applied when it began.
                 let applied = this.applied.load(Ordering::SeqCst);
@@ -49,7 +49,7 @@ impl Index {
     }
 
     /// A search with a token of this offset; checks that what answers it shows the write.
-    async fn search(&self, progress: &SearchProgress, offset: i64) -> Result<(), AskError> {
+    async fn search(&self, progress: &SearchProgress, offset: i64) -> Result<(), ApiError> {
         let product = "p-1".try_into().unwrap();
         let token = ConsistencyToken { partition: 0, offset, product, version: Version(7) };
         let mut place = Quotas::new(&QueriesConfig::default()).enter().unwrap();
@@ -119,9 +119,9 @@ async fn after_an_outage_nothing_is_taken_for_searchable() {
     let (index, progress) = Index::at(100);
     index.search(&progress, 10).await.unwrap();
     index.is_away.store(true, Ordering::SeqCst);
-    progress.notice(&AskError::Unavailable { store: "search", why: String::new() });
+    progress.notice(&ApiError::Unavailable { store: "search", why: String::new() });
     let all = join_all((0..10).map(|_| index.search(&progress, 10))).await;
-    assert!(all.iter().all(|one| matches!(one, Err(AskError::Unavailable { .. }))), "{all:?}");
+    assert!(all.iter().all(|one| matches!(one, Err(ApiError::Unavailable { .. }))), "{all:?}");
     index.is_away.store(false, Ordering::SeqCst);
     index.searchable.store(0, Ordering::SeqCst);
     index.search(&progress, 10).await.unwrap();

@@ -4,9 +4,9 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
 /// A word is written in at most so many ways with the letters of another keyboard; one of more has the first and the last.
-const MOST_SPELLINGS: usize = 4;
+const MAX_SPELLINGS: usize = 4;
 /// A key to compare or to sort by is cut here.
-const LONGEST_KEY: usize = 200;
+const MAX_KEY: usize = 200;
 
 /// The text in the one form that all further steps take: compatibility forms composed (full-width letters, ligatures), in
 /// lower case, with one kind of apostrophe, hyphen and digit. What only marks a trade, or shows nothing, goes.
@@ -77,7 +77,7 @@ pub(super) fn spellings(word: &str) -> Vec<String> {
     let letters: Vec<(String, &'static str)> = word.chars().map(plain).collect();
     let alternatives = letters.iter().filter(|(_, other)| !other.is_empty()).count();
     let mut all = vec![String::with_capacity(word.len())];
-    let takes_all = alternatives < 32 && 1_usize << alternatives <= MOST_SPELLINGS;
+    let takes_all = alternatives < 32 && 1_usize << alternatives <= MAX_SPELLINGS;
     if takes_all {
         for (first, other) in &letters {
             let longer = all.clone();
@@ -171,5 +171,5 @@ pub(in crate::search) fn sorted(text: &str) -> String {
 
 fn key(normal: &str) -> String {
     let words: Vec<&str> = normal.split_whitespace().collect();
-    words.join(" ").chars().take(LONGEST_KEY).collect()
+    words.join(" ").chars().take(MAX_KEY).collect()
 }

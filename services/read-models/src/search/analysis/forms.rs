@@ -1,6 +1,6 @@
 //! The terms that a word is found by.
 
-use super::LONGEST;
+use super::MAX_LEN;
 use super::fold::spellings;
 use super::plural::singulars;
 use super::split::{Part, PartKind, SIGNS};
@@ -20,7 +20,7 @@ const RUN: usize = 3;
 /// The same from its beginning, and up to its end: as many as a question has.
 const END_RUN: usize = 32;
 /// Two words that are longer together are not taken for one.
-const LONGEST_COMPOUND: usize = 40;
+const MAX_COMPOUND: usize = 40;
 
 /// A word's forms. A question meets a document in any of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -170,7 +170,7 @@ pub(super) fn compound(first: &[Part], second: &[Part]) -> Vec<String> {
     let two = first.iter().flat_map(|first| second.iter().map(move |second| (first, second)));
     let fit = two.filter(|(first, second)| {
         !(ends_with_digit(first) && begins_with_digit(second))
-            && first.chars().count() + second.chars().count() <= LONGEST_COMPOUND
+            && first.chars().count() + second.chars().count() <= MAX_COMPOUND
     });
     fit.map(|(first, second)| format!("{first}{second}")).collect()
 }
@@ -208,9 +208,9 @@ fn begins_with_digit(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// The first [`LONGEST`] characters.
+/// The first [`MAX_LEN`] characters.
 fn cut(mut text: String) -> String {
-    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+    if let Some((end, _)) = text.char_indices().nth(MAX_LEN) {
         text.truncate(end);
     }
     text

@@ -24,4 +24,4 @@ pub(super) use question::{Question, Word};
 pub(super) use split::count;
 
 /// No term is longer than this; a longer word is found by its beginning. (The engine would split it at 255.)
-const LONGEST: usize = 100;
+const MAX_LEN: usize = 100;

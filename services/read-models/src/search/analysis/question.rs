@@ -4,7 +4,7 @@ use super::forms::{Forms, adjoining, compound, has_digit, segments, whole};
 use super::split::{ChunkKind, Part, PartKind, chunks};
 
 /// A shorter word is not looked for with a typo: too many others are as near.
-const SHORTEST_WITH_TYPO: usize = 4;
+const MIN_LEN_WITH_TYPO: usize = 4;
 /// Elided words, which belong to no noun they stand before.
 const ELIDED: [&str; 9] = ["l", "d", "j", "m", "n", "s", "t", "c", "qu"];
 
@@ -83,7 +83,7 @@ impl Word {
         let fuzzy = forms.spellings.first().or(forms.words.first()).filter(|word| {
             parts.iter().all(|part| part.kind == PartKind::Letters)
                 && !has_digit(parts)
-                && word.chars().count() >= SHORTEST_WITH_TYPO
+                && word.chars().count() >= MIN_LEN_WITH_TYPO
         });
         Self {
             fuzzy: fuzzy.cloned(),

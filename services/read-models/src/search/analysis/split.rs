@@ -12,7 +12,7 @@ use super::number::{list, mixed_numbers, number};
 /// What ends a word as a part of it.
 pub(super) const SIGNS: [char; 2] = ['+', '#'];
 /// A character with its marks, or an emoji of several, is cut here.
-const LONGEST_CHARACTER: usize = 24;
+const MAX_CHARACTER: usize = 24;
 
 /// What stands between blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl Splitter {
             }
             Class::Sign => {
                 self.end_word();
-                self.push(ChunkKind::Sign(grapheme.chars().take(LONGEST_CHARACTER).collect()));
+                self.push(ChunkKind::Sign(grapheme.chars().take(MAX_CHARACTER).collect()));
             }
             Class::Blank => {
                 self.end_word();
@@ -241,7 +241,7 @@ fn is_single_letter(part: &Part) -> bool {
 }
 
 fn without_joiners(grapheme: &str) -> String {
-    grapheme.chars().filter(|c| *c != '\u{200d}').take(LONGEST_CHARACTER).collect()
+    grapheme.chars().filter(|c| *c != '\u{200d}').take(MAX_CHARACTER).collect()
 }
 
 fn class(grapheme: &str) -> Class {

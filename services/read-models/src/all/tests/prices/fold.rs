@@ -4,7 +4,7 @@ use adapter_cql::Schema;
 use domain::{Event, FoldError, Money, ProductId, Version};
 
 use crate::declared::{Declared, Holds, On, Table};
-use crate::model::{Fold, Folded, Head, Recorded, RowChange, State};
+use crate::model::{EffectiveEvent, Fold, Folded, Head, RowChange, State};
 
 /// The read model `prices`.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +60,7 @@ impl Fold for Prices {
     type Key = (ProductId, Version);
     type Row = Money;
 
-    fn fold(state: Option<Price>, record: &Recorded) -> Result<Folded<Self>, FoldError> {
+    fn fold(state: Option<Price>, record: &EffectiveEvent) -> Result<Folded<Self>, FoldError> {
         let new = price_in(&record.event);
         let now = new.or(state.map(|state| state.now));
         let now = now.ok_or(FoldError::NotCreated(record.event.type_name()))?;
@@ -70,8 +70,8 @@ impl Fold for Prices {
         Ok(Folded { state, changes: changes.into_iter().collect() })
     }
 
-    fn again(_state: &Price, record: &Recorded) -> Vec<RowChange<Self>> {
-        let Recorded { product, version, .. } = record.clone();
+    fn again(_state: &Price, record: &EffectiveEvent) -> Vec<RowChange<Self>> {
+        let EffectiveEvent { product, version, .. } = record.clone();
         let row = price_in(&record.event);
         let again =
             row.map(|row| RowChange { key: (product.clone(), version), product, version, row: Some(row) });

@@ -1,11 +1,11 @@
-//! The truth: the log folded record by record as it lands, by the rule written down anew. Shares no code with the
+//! The oracle: the log folded record by record as it lands, by the rule written down anew. Shares no code with the
 //! ledger's sequencer and reader, so that a mistake in theirs does not hide itself.
 
 mod answers;
 mod holes;
 mod tickets;
 
-pub(crate) use tickets::{Expecting, Standing, Ticket, Wish};
+pub(crate) use tickets::{Expecting, Request, Standing, Ticket};
 
 use std::rc::Rc;
 
@@ -194,21 +194,24 @@ impl Truth {
     fn count(&mut self, offset: Offset, product: usize, version: u64, event_id: Uuid) -> Checked {
         let Appended { ticket, append, is_strange, .. } = &self.appends[&event_id];
         let asked = &self.tickets[*ticket as usize];
-        let wish = &*asked.wish;
+        let request = &*asked.request;
         AnswersAreTrue.holds(asked.standing != Standing::WroteNothing, || {
             format!("offset {offset} counts, but ticket {ticket} was told that nothing is written")
         })?;
         let before = self.facts[product].last().map(|fact| &*fact.after);
         let subject = &self.subjects[product];
-        let decided = domain::decide(before, &wish.command);
+        let decided = domain::decide(before, &request.command);
         DecidedOnTheStateBefore.holds(decided == Decision::Event(append.event.clone()), || {
             format!(
                 "offset {offset}: on the state before it the domain decides {decided:?}, written is {:?}",
                 append.event
             )
         })?;
-        DecidedOnTheStateBefore.holds(wish.expected.allows(version - 1), || {
-            format!("offset {offset} gives version {version}, the client expected {:?} before", wish.expected)
+        DecidedOnTheStateBefore.holds(request.expected.allows(version - 1), || {
+            format!(
+                "offset {offset} gives version {version}, the client expected {:?} before",
+                request.expected
+            )
         })?;
         DecidedOnTheStateBefore.holds(append.before.as_deref() == before, || {
             format!("offset {offset} was decided on another state than the one before it")
@@ -221,7 +224,7 @@ impl Truth {
         })?;
         let (command_id, command_hash) = (append.command_id, append.command_hash);
         OneEffectPerCommand
-            .holds((command_id, command_hash) == (wish.command_id, Some(wish.command_hash)), || {
+            .holds((command_id, command_hash) == (request.command_id, Some(request.command_hash)), || {
                 format!("offset {offset} carries another command's id than ticket {ticket}'s")
             })?;
         let facts = self.commands.entry(command_id).or_default();
@@ -233,7 +236,7 @@ impl Truth {
         }
         facts.push((product, self.facts[product].len()));
         let after = Rc::new(after);
-        let (command_hash, is_strange) = (wish.command_hash, *is_strange);
+        let (command_hash, is_strange) = (request.command_hash, *is_strange);
         let fact = Fact { offset, stands: offset, event_id, command_id, command_hash, after, is_strange };
         self.facts[product].push(fact);
         Ok(())

@@ -8,16 +8,16 @@ use domain::{
     DetailChanges, DiscontinueProduct, InitialStatus, Money, MoveToCategory, Name, Reason, ReviseDetails,
     Sku, Tags,
 };
-use ledger_sim::Dice;
+use ledger_sim::SeededRng;
 
 /// Commands to draw from, made once.
 #[derive(Debug)]
-pub(crate) struct Wishes {
+pub(crate) struct Requests {
     creates: Vec<Rc<Command>>,
     changes: Vec<Rc<Command>>,
 }
 
-impl Wishes {
+impl Requests {
     pub(crate) fn new() -> Self {
         use InitialStatus::{Draft, Listed};
         let creates = [(0, Draft), (100, Draft), (200, Listed), (0, Listed)]
@@ -54,7 +54,7 @@ impl Wishes {
     }
 
     /// A command for a product that seems to exist, or not.
-    pub(crate) fn draw(&self, dice: &mut Dice, exists: bool) -> Rc<Command> {
+    pub(crate) fn draw(&self, dice: &mut SeededRng, exists: bool) -> Rc<Command> {
         let wants_create = dice.percent(if exists { 5 } else { 70 });
         let from = if wants_create { &self.creates } else { &self.changes };
         Rc::clone(&from[dice.index(from.len())])

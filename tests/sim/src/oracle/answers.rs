@@ -1,4 +1,4 @@
-//! Answers held against the truth.
+//! Answers held against the oracle.
 
 use domain::{Decision, Product, Rejection};
 use ledger::{Answer, Offset};
@@ -28,7 +28,7 @@ impl Truth {
     ) -> Checked<bool> {
         let asked = &self.tickets[ticket as usize];
         let about = |problem: String| {
-            format!("ticket {ticket} ({}): {problem}; the answer: {answer:?}", asked.wish.command.name())
+            format!("ticket {ticket} ({}): {problem}; the answer: {answer:?}", asked.request.command.name())
         };
         OneAnswerInTime.holds(asked.standing == Standing::Open, || about("a second answer".into()))?;
         let wrote_nothing = self.is_true(asked, answer, end, counts).map_err(|mut violation| {
@@ -62,7 +62,7 @@ impl Truth {
             Answer::Accepted { version, event_id, offset, replayed } => {
                 counts.count(if *replayed { What::Replayed } else { What::Accepted });
                 let fact = self.fact(asked, *version, *event_id, *offset)?;
-                holds(fact.command_hash == asked.wish.command_hash, "the record is of another command")?;
+                holds(fact.command_hash == asked.request.command_hash, "the record is of another command")?;
                 holds(
                     *replayed != asked.appends.contains(event_id),
                     "replayed means: by another submission",
@@ -73,7 +73,7 @@ impl Truth {
             Answer::KeyReused { version, event_id, offset } => {
                 counts.count(What::KeyReused);
                 let fact = self.fact(asked, *version, *event_id, *offset)?;
-                holds(fact.command_hash != asked.wish.command_hash, "the record is of the same command")?;
+                holds(fact.command_hash != asked.request.command_hash, "the record is of the same command")?;
                 Ok(true)
             }
             Answer::NoEffect { version, at } => {
@@ -88,7 +88,7 @@ impl Truth {
             }
             Answer::Conflict { expected, actual, at } => {
                 counts.count(What::Conflict);
-                let is_conflict = *expected == asked.wish.expected.into() && !expected.is_met_by(*actual);
+                let is_conflict = *expected == asked.request.expected.into() && !expected.is_met_by(*actual);
                 holds(is_conflict, "it is no conflict")?;
                 self.holds_at(asked, &Statement { version: *actual, at: *at, decision: None }, end)
             }
@@ -115,7 +115,7 @@ impl Truth {
             }
             Answer::Unreadable => {
                 counts.count(What::Unreadable);
-                let product = asked.wish.product;
+                let product = asked.request.product;
                 holds(self.may_be_unreadable(product, u64::MAX), "everyone can read the product")?;
                 self.nothing_counts(asked)
             }
@@ -127,11 +127,11 @@ impl Truth {
 
     /// The effective record that the answer names.
     fn fact(&self, asked: &Ticket, version: u64, event_id: Uuid, offset: Offset) -> Checked<&Fact> {
-        let fact = version.checked_sub(1).and_then(|at| self.facts[asked.wish.product].get(at as usize));
+        let fact = version.checked_sub(1).and_then(|at| self.facts[asked.request.product].get(at as usize));
         let named = fact.filter(|fact| {
             // After compaction a copy stands for the first.
             let stands_there = self.entry(offset).is_some_and(|entry| entry.event_id == event_id);
-            fact.event_id == event_id && fact.command_id == asked.wish.command_id && stands_there
+            fact.event_id == event_id && fact.command_id == asked.request.command_id && stands_there
         });
         named.ok_or_else(|| AcknowledgedIsKept.broken("no such record is effective"))
     }
@@ -141,17 +141,17 @@ impl Truth {
         let holds = |condition, otherwise: &str| AnswersAreTrue.holds(condition, || otherwise.to_owned());
         holds(asked.arrived <= said.at, "it speaks of a time before the question")?;
         holds(said.at <= end, "it speaks of a time after the answer")?;
-        let facts = &self.facts[asked.wish.product];
+        let facts = &self.facts[asked.request.product];
         let below = &facts[..facts.partition_point(|fact| fact.offset < said.at)];
         holds(below.len() as u64 == said.version, "the product has another version there")?;
         let remembered = &below[below.len().saturating_sub(REMEMBERED as usize)..];
-        let is_known = remembered.iter().any(|fact| fact.command_id == asked.wish.command_id);
+        let is_known = remembered.iter().any(|fact| fact.command_id == asked.request.command_id);
         holds(!is_known, "the command is in the log there")?;
         if let Some(decision) = said.decision {
-            holds(asked.wish.expected.allows(said.version), "it is a conflict there")?;
+            holds(asked.request.expected.allows(said.version), "it is a conflict there")?;
             let state: Option<&Product> = below.last().map(|fact| &*fact.after);
             holds(
-                domain::decide(state, &asked.wish.command) == *decision,
+                domain::decide(state, &asked.request.command) == *decision,
                 "the domain decides otherwise there",
             )?;
         }
@@ -159,7 +159,7 @@ impl Truth {
     }
 
     fn nothing_counts(&self, asked: &Ticket) -> Checked<bool> {
-        let facts = &self.facts[asked.wish.product];
+        let facts = &self.facts[asked.request.product];
         let counts = asked.appends.iter().any(|event_id| facts.iter().any(|fact| fact.event_id == *event_id));
         AnswersAreTrue.holds(!counts, || "its own record is effective".to_owned())?;
         Ok(true)

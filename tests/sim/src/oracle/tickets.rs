@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// What a client wants, however often it has to ask.
 #[derive(Debug)]
-pub(crate) struct Wish {
+pub(crate) struct Request {
     pub(crate) product: usize,
     pub(crate) command_id: CommandId,
     pub(crate) command_hash: CommandHash,
@@ -50,10 +50,10 @@ impl From<Expecting> for Expected {
     }
 }
 
-/// A wish as a client gave it to a writer.
+/// A request as a client gave it to a writer.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    pub(crate) wish: Rc<Wish>,
+    pub(crate) request: Rc<Request>,
     /// Which of the clients' commands it is.
     pub(crate) intent: usize,
     pub(crate) deadline_ms: u64,
@@ -81,9 +81,9 @@ pub(crate) enum Standing {
 }
 
 impl Ticket {
-    pub(crate) fn new(wish: Rc<Wish>, intent: usize, arrived: Offset, deadline_ms: u64) -> Self {
+    pub(crate) fn new(request: Rc<Request>, intent: usize, arrived: Offset, deadline_ms: u64) -> Self {
         Self {
-            wish,
+            request,
             intent,
             deadline_ms,
             arrived,
