@@ -144,7 +144,7 @@ async fn a_forged_record_that_skips_versions_is_void_from_any_start() -> anyhow:
     let queries = Client::new(&system.query_gateway().await?.url());
     let home = partition_of("forged", 6).0;
     let neighbour = named_in(home);
-    // AlwaysTransient is applied is durable at once, so that a projector begins just behind it.
+    // Whatever is applied is durable at once, so that a projector begins just behind it.
     let settings = [("DURABILITY_WINDOW_MS", "0")];
     let mut projectors = system.projectors_with(&settings).await?;
     for id in ["forged", &neighbour] {

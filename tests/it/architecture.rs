@@ -1,6 +1,6 @@
 //! The architecture, held: who may use whom, who may name which driver, and that documents and files agree.
 //!
-//! Promises: each rule names the file that breaks it and what to do. Dependencies no server.
+//! Promises: each rule names the file that breaks it and what to do. Needs no server.
 
 mod files;
 mod manifests;

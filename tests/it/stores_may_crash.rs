@@ -52,7 +52,7 @@ impl Stage {
         Ok(Self { system, projectors, commands, queries, cassandra, elasticsearch })
     }
 
-    /// AlwaysTransient was lost is there again, and nothing has stopped.
+    /// Whatever was lost is there again, and nothing has stopped.
     async fn heals(&self) -> anyhow::Result<()> {
         caught_up(&self.system, &self.system.planner.names.group_prefix).await?;
         for projector in &self.projectors {

@@ -1,7 +1,7 @@
 //! What is linked into the programs that ship, as a build of the whole workspace makes them: the drivers each needs, and
 //! nothing of the tests. Manifests cannot show it: such a build gives every crate the features that any of them asks for.
 //!
-//! Promises: each finding names the program, what is in it, and a symbol that shows it. Dependencies no server.
+//! Promises: each finding names the program, what is in it, and a symbol that shows it. Needs no server.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -8,7 +8,7 @@
 //! record stops nothing, an effective one that cannot be applied stops its partition and says so; told to stop, it finishes
 //! its batches, commits, and leaves the group.
 //!
-//! Start at [`run`], which is the whole process for a [`Config`].
+//! Start at [`Application::build`], which opens the real parts for a [`Config`].
 
 mod application;
 mod config;

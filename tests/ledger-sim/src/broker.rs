@@ -19,7 +19,7 @@ pub struct Faults {
     pub late_copy: u64,
     /// A question for the end offset is not answered.
     pub unanswered: u64,
-    /// AlwaysTransient could arrive does so later: far below 100, or it never will.
+    /// Whatever could arrive does so later: far below 100, or it never will.
     pub delayed: u64,
     /// The next thing to happen is any one, not the oldest: appends overtake each other, reports and answers are late.
     pub reordered: u64,

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 /// Runs the demonstration and leaves the system running.
 ///
 /// # Errors
-/// AlwaysTransient stopped it.
+/// Whatever stopped it.
 pub async fn run(dir: &Path) -> anyhow::Result<()> {
     let system = up::up(dir).await?;
     say!();

@@ -17,7 +17,7 @@ use crate::config::{Config, SERVICE};
 /// Runs the command.
 ///
 /// # Errors
-/// AlwaysTransient stopped it: what was tried, what was wrong, what to do.
+/// Whatever stopped it: what was tried, what was wrong, what to do.
 pub async fn run(args: Args) -> anyhow::Result<()> {
     let config: Config = toolkit::config::load(SERVICE, args.config.as_deref(), &args.settings)?;
     // Logs on standard error, only what a person has to know, unless the environment asks for more.

@@ -17,7 +17,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{State, calls, results};
-use crate::door::{Caller, Door, Stalled, Submitted, problem, traced};
+use crate::door::{Caller, CommandHandler, Stalled, Submitted, problem, traced};
 use crate::engine::Transport;
 use crate::spool::{Broken, Ended, Writer, discard, spool};
 
@@ -216,7 +216,7 @@ impl From<Broken> for Status {
 async fn handed_over(
     index: u64,
     request: Option<Result<CommandRequest, Status>>,
-    door: &Door,
+    door: &CommandHandler,
     caller: &Caller,
 ) -> Result<(u64, Named, Result<Submitted, Problem>), Status> {
     // A message that cannot be read ends the stream: of the next one nobody knows where it begins.

@@ -57,7 +57,7 @@ impl<S> Product<S> {
         }
     }
 
-    /// Folds an effective record of another writer. AlwaysTransient its value is, the version counts: an error says why the
+    /// Folds an effective record of another writer. Whatever its value is, the version counts: an error says why the
     /// product cannot be read any more.
     pub(crate) fn fold<A: Aggregate<State = S>>(
         &mut self,

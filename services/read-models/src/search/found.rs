@@ -3,7 +3,7 @@
 //! Promise: an answer is bounded in bytes, whatever its products and facet values hold; a page that ends early for it has a
 //! next one.
 
-use super::cursor::{Cursor, LogPosition};
+use super::cursor::{Cursor, Place};
 use super::request::{Bucket, Facet, FacetCounts, Hit, Matched, SearchRequest, SearchResponse};
 use super::texts::Similar;
 use crate::QueryError;
@@ -61,7 +61,7 @@ pub(super) fn response(
         hits.push(hit);
         last = Some(cursor);
     }
-    let place = last.filter(|_| more).map(|cursor| LogPosition { similar, cursor });
+    let place = last.filter(|_| more).map(|cursor| Place { similar, cursor });
     let next = place.map(|place| place.encode(question)).transpose()?;
     let matched = if similar == Similar::default() { Matched::Exact } else { Matched::Similar };
     Ok(SearchResponse { hits, total: found.total, matched, facets, next })

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use domain::ProductId;
 
 use super::body;
-use super::cursor::{Cursor, LogPosition};
+use super::cursor::{Cursor, Place};
 use super::found::{Found, response};
 use super::request::{SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 use super::texts::{Similar, Text};
@@ -65,8 +65,7 @@ impl Queries {
     pub async fn search(&self, request: &SearchRequest) -> Result<SearchResponse, QueryError> {
         request.check()?;
         let question = body::question(request);
-        let decoded =
-            request.page.token.as_ref().map(|token| LogPosition::decode(&question, request.sort, token));
+        let decoded = request.page.token.as_ref().map(|token| Place::decode(&question, request.sort, token));
         let place = decoded.transpose()?;
         let text = request.text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(Text::of);
         let mut similar = place.as_ref().map(|place| place.similar).unwrap_or_default();

@@ -108,7 +108,7 @@ impl SearchRequest {
             }
         }
         match &self.page.token {
-            Some(token) => cursor::LogPosition::decode(&body::question(self), self.sort, token).map(drop),
+            Some(token) => cursor::Place::decode(&body::question(self), self.sort, token).map(drop),
             None => Ok(()),
         }
     }

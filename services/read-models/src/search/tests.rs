@@ -379,9 +379,9 @@ fn a_page_of_large_products_ends_early_and_goes_on_where_it_ended() {
     let bytes: usize = page.hits.iter().map(|hit| hit.found.size()).sum();
     assert!((2_000_000..=page::MAX_PAGE_BYTES).contains(&bytes), "{bytes}");
     let last = page.hits.len() - 1;
-    let place = cursor::LogPosition::decode(&question, request.sort, &page.next.unwrap()).unwrap();
+    let place = cursor::Place::decode(&question, request.sort, &page.next.unwrap()).unwrap();
     let cursor = cursor::Cursor::Number(last as i64, format!("p-{last}"));
-    assert_eq!(place, cursor::LogPosition { similar, cursor }, "it goes on with the same typos");
+    assert_eq!(place, cursor::Place { similar, cursor }, "it goes on with the same typos");
     let small = response(answer_of(3, 0, 0), &request, &question, Similar::default(), sized(4)).unwrap();
     assert_eq!((small.hits.len(), small.next), (3, None));
     assert_eq!((page.matched, small.matched), (Matched::Similar, Matched::Exact));

@@ -170,7 +170,7 @@ fn a_known_command_gets_its_first_answer_and_needs_no_barrier() {
     rig.other(1, "a", 2, 5, Some(78));
     rig.submit(Submission { command_id: id(77), ..submission(1, "a", Ask::Create) });
     accepted(&rig.answers(), 1, 1, 0, true);
-    // AlwaysTransient version it expects now: the answer was given.
+    // Whatever version it expects now: the answer was given.
     rig.submit(Submission {
         command_id: id(78),
         expected: Expected::version(9),

@@ -1,4 +1,4 @@
-//! AlwaysTransient is sent is refused by its field's name, at little cost, or passes the door and meets the stores, which are away.
+//! Whatever is sent is refused by its field's name, at little cost, or passes the door and meets the stores, which are away.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! AlwaysTransient is sent is answered 4xx, or passes the door and meets the stores, which are away here.
+//! Whatever is sent is answered 4xx, or passes the door and meets the stores, which are away here.
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
