@@ -104,7 +104,7 @@ impl Lifecycle {
         self.shared.shutdown.clone()
     }
 
-    /// Cancelled when all work is finished, after every task of [`Lifecycle::spawn`] and [`Lifecycle::thread`] ended.
+    /// Cancelled when all work is finished, after every task of [`Lifecycle::spawn`] ended.
     pub fn drained(&self) -> CancellationToken {
         self.shared.drained.clone()
     }
