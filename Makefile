@@ -31,7 +31,7 @@ test: ## every test, the promises on the real servers included (README's second 
 	cargo build --workspace --bins --tests --locked
 	target/debug/with-servers cargo test --workspace --locked --no-fail-fast
 
-api-check: ## both doors held to their OpenAPI documents with schemathesis (PYTHON=venv/bin/python SEED=; docs/api.md)
+api-check: ## both doors held to their OpenAPI documents with schemathesis (PYTHON=venv/bin/python SEED=; CONTRIBUTING.md)
 	cargo build --workspace --bins --locked
 	target/debug/api-check
 

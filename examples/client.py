@@ -29,11 +29,11 @@ def main(commands, queries):
     product = f"example-{uuid.uuid4()}"
     path = f"/v1/products/{product}"
 
-    # The same `PUT` again is refused with 412, so it is safe to repeat.
+    # With the key the same request may be sent again, whatever became of the first: it gets the first answer.
     created = call("PUT", commands + path, {
         "sku": product, "name": "Ångström desk lamp", "brand": "Lumière", "category": "Home & Garden/Lamps",
         "price": {"minor_units": 24900, "currency": "EUR"}, "attributes": {"serial": product}, "status": "listed",
-    }, {"X-Folio-Actor": "ada", "If-None-Match": "*"})
+    }, {"X-Folio-Actor": "ada", "If-None-Match": "*", "Idempotency-Key": f"new-{product}"})
 
     # Only if it is still the version we know; with the key, however often it is sent, once.
     changed = call("POST", f"{commands}{path}:change-price", {"price": {"minor_units": 19900, "currency": "EUR"}},

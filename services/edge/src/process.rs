@@ -20,6 +20,8 @@ use crate::ops;
 
 /// The arguments that every service takes.
 #[derive(Debug, clap::Args)]
+// Services call theirs so too, and clap wants names of groups to differ.
+#[group(skip)]
 pub struct Arguments {
     /// A YAML file; variables such as `FOLIO__LISTEN__HTTP` and `--set` win over it.
     #[arg(long, env = "FOLIO_CONFIG")]

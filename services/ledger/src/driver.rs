@@ -128,7 +128,12 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
         self
     }
 
-    pub fn start(&mut self) {
+    /// Begins to read the log, at this time of the clock that all else is told.
+    pub fn start(&mut self, now_ms: u64) {
+        self.passes(now_ms);
+        if let Some(saving) = &mut self.saving {
+            saving.begin(now_ms);
+        }
         self.outputs.push_back(Output::TailFrom(self.sequencer.tail_from()));
         self.ask_end();
     }

@@ -237,6 +237,8 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
         self.is_ready = false;
         self.was_reset = true;
         self.is_discarded = false;
+        // What it asked for is done.
+        self.outputs.retain(|output| !matches!(output, Output::Discard { .. }));
         self.products.clear();
         self.in_flight.clear();
         self.reports.clear();

@@ -140,7 +140,7 @@ impl Opening {
         let Self { config: Config { kafka, topic, .. }, dependencies, .. } = self;
         Ok(Log {
             partitions,
-            repairs: open_ranges(&kafka, &topic)?,
+            repairs: open_ranges(&kafka, &topic, kafka.request_timeout())?,
             join: Box::new(move |options| {
                 Ok(open_group(&kafka, &topic, partitions, options, Some(dependencies.kafka))?)
             }),

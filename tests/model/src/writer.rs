@@ -87,7 +87,7 @@ pub(crate) fn listen(scene: &Scene, state: &State, writer: usize) -> (Driver, Do
 fn hear(reading: &Reading<'_>, driver: &mut Driver, now_ms: &mut u64, heard: Heard) {
     let partition = P;
     let signal = match heard {
-        Heard::CatchUp(_) => return driver.start(),
+        Heard::CatchUp(_) => return driver.start(*now_ms),
         Heard::Command(ticket) => return driver.command(*now_ms, reading.scene.submission(ticket)),
         Heard::Second => {
             *now_ms += 1_000;

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use event_reader::LogReader;
 use event_reader::feed::EndOffsets;
@@ -19,6 +20,9 @@ use super::{Error, WantedHeaders, describe_topic, open_ranges};
 use crate::config::KafkaConfig;
 use toolkit::lifecycle::Dependency;
 
+/// How long an audit waits for the next record: an election may take a while, and nobody tries again.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Opens a reader of `topic`, whose partitions are known (see [`super::verify_topic`]), beside those who follow it. Does not
 /// wait for a connection. `dependency` learns whether the partitions' leaders answer.
 pub fn open_reader(
@@ -28,7 +32,7 @@ pub fn open_reader(
     dependency: Option<Dependency>,
 ) -> Result<LogReader, Error> {
     let ends = open_ends(config, topic, partitions, dependency, &Heard::default())?;
-    Ok(LogReader { partitions, ranges: open_ranges(config, topic)?, ends })
+    Ok(LogReader { partitions, ranges: open_ranges(config, topic, PATIENCE)?, ends })
 }
 
 /// Opens a reader of `topic`, whose partitions are asked for.

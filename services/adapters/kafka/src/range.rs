@@ -18,14 +18,14 @@ use crate::config::KafkaConfig;
 const BATCH: usize = 1_000;
 const POLL: Duration = Duration::from_millis(20);
 
-/// Opens a reader of stretches of `topic`. Does not wait for a connection.
-pub fn open_ranges(config: &KafkaConfig, topic: &str) -> Result<RangeReader, Error> {
+/// Opens a reader of stretches of `topic`; a read fails after `patience` without a record. Does not wait for a connection.
+pub fn open_ranges(config: &KafkaConfig, topic: &str, patience: Duration) -> Result<RangeReader, Error> {
     let (ranges, asked) = RangeReader::channel(topic);
     let reader = Reader {
         consumer: consumer(config, "range", None)?,
         topic: topic.to_owned(),
         servers: config.bootstrap_servers.clone(),
-        patience: config.request_timeout(),
+        patience,
     };
     std::thread::Builder::new().name("kafka-range".to_owned()).spawn(move || reader.run(&asked))?;
     Ok(ranges)
@@ -62,19 +62,23 @@ impl Reader {
             .map_err(failed)?;
         self.consumer.assign(&list).map_err(failed)?;
         let mut batch = Vec::new();
-        let mut heard = Instant::now();
+        let (mut heard, mut next) = (Instant::now(), read.from);
         let mut last_error =
             KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut);
         loop {
             let ended = match self.consumer.poll(POLL) {
                 Some(Ok(message)) => {
-                    heard = Instant::now();
+                    (heard, next) = (Instant::now(), message.offset() + 1);
                     if message.offset() < read.to {
                         batch.push(log_record(&message, WantedHeaders::All));
                     }
-                    message.offset() + 1 >= read.to
+                    next >= read.to
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => true,
+                // The end that one broker sees. Who asks knows of records beyond it: another broker leads, or soon will.
+                Some(Err(error @ KafkaError::PartitionEOF(_))) => {
+                    last_error = error;
+                    next >= read.to
+                }
                 Some(Err(error)) if is_final(&error) => return Err(failed(error)),
                 Some(Err(error)) => {
                     last_error = error;

@@ -60,9 +60,9 @@ pub fn problem(code: Code, detail: impl Into<String>) -> Problem {
     Problem::new(code, detail)
 }
 
-/// The problem with the name of the caller's trace, so that a client's report leads to the logs.
+/// The problem with the names of the caller's request, so that a client's report leads to the logs.
 pub fn traced(problem: Problem, caller: &Caller) -> Problem {
-    problem.with("trace_id", caller.context.trace.trace_id())
+    caller.context.name(problem)
 }
 
 /// What could not be read at all.

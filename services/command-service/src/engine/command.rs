@@ -93,8 +93,8 @@ pub(super) struct Ticket {
     /// Held until the answer is given.
     room: Option<OwnedSemaphorePermit>,
     _share: Share,
-    /// When it was appended last; how often; and whether the last outcome was unknown.
-    pub(super) appended: Instant,
+    /// When it was appended last, until that is reported; how often; and whether the last outcome was unknown.
+    pub(super) appended: Option<Instant>,
     pub(super) appends: u32,
     pub(super) unknown: bool,
 }
@@ -154,7 +154,7 @@ impl Submitted {
             reply,
             room,
             _share: share,
-            appended: arrived,
+            appended: None,
             appends: 0,
             unknown: false,
         };

@@ -57,6 +57,8 @@ impl Tools {
 
     fn answer(&mut self, ticket: Ticket, answer: Answer<Rejection>) {
         self.tally.answered(ticket.command, outcome(&answer), ticket.transport, ticket.arrived.elapsed());
+        // An append that outlives its command is among the slow ones: it took at least so long.
+        self.tally.append_took(ticket.appended);
         // A client that went away needs no answer.
         drop(ticket.reply.send(Ok(answer)));
     }
@@ -71,7 +73,6 @@ pub(super) struct PartitionHost {
     partition: Partition,
     driver: PartitionDriver<Catalog, Ticket>,
     cold: Option<PartitionCache>,
-    given_up: Option<String>,
     /// What was told to the board, and when to tell more.
     told_caught_up: bool,
     tell_ms: u64,
@@ -106,11 +107,11 @@ impl PartitionHost {
             None => (driver, None),
         };
         let seen = driver.sequencer().next();
-        Self { partition, driver, cold, given_up: None, told_caught_up: false, tell_ms: 0, seen, voids: 0 }
+        Self { partition, driver, cold, told_caught_up: false, tell_ms: 0, seen, voids: 0 }
     }
 
-    pub(super) fn start(&mut self, tools: &mut Tools) {
-        self.driver.start();
+    pub(super) fn start(&mut self, tools: &mut Tools, now_ms: u64) {
+        self.driver.start(now_ms);
         self.carry_out(tools);
     }
 
@@ -125,11 +126,12 @@ impl PartitionHost {
 
     pub(super) fn signal(&mut self, tools: &mut Tools, now_ms: u64, signal: Signal) {
         if let Signal::Appended { append_id, outcome, .. } = &signal {
-            let after = self.driver.context_of(*append_id).map(|ticket| {
+            let since = self.driver.context_of(*append_id).and_then(|ticket| {
                 ticket.unknown = outcome.is_err();
-                ticket.appended.elapsed()
+                ticket.appended.take()
             });
-            tools.tally.appended(outcome.is_ok(), after);
+            tools.tally.appended(outcome.is_ok());
+            tools.tally.append_took(since);
         }
         self.driver.signal(now_ms, signal, &*tools.known);
         self.carry_out(tools);
@@ -164,9 +166,6 @@ impl PartitionHost {
     /// Saves what has changed, if it is time. Waits for the disk only when twice as much has changed as is saved at once.
     pub(super) fn save(&mut self, saver: &Saver, now_ms: u64) -> anyhow::Result<()> {
         let Some(cold) = &self.cold else { return Ok(()) };
-        if let Some(reason) = self.given_up.take() {
-            bail!(reason);
-        }
         if cold.is_broken() {
             bail!("the cache cannot be read again and again: delete it, or give another cache.dir");
         }
@@ -220,7 +219,10 @@ impl PartitionHost {
                 tools.instruments.discarded(self.partition);
                 (self.seen, self.voids) = (0, 0);
             }
-            Output::GiveUp { reason } => self.given_up = Some(reason),
+            // Who writes the cache ends the process, in order: until then commands are answered.
+            Output::GiveUp { reason } => {
+                tracing::error!(partition, reason, "nothing of a partition is saved any more");
+            }
             Output::Violation { offset, subject, version, current } => {
                 tools.instruments.violation();
                 tracing::error!(
@@ -247,7 +249,7 @@ impl PartitionHost {
                 tools.instruments.decided_again(if ticket.unknown { "outcome_unknown" } else { "void" });
             }
             ticket.appends += 1;
-            ticket.appended = Instant::now();
+            ticket.appended = Some(Instant::now());
             &ticket.origin
         });
         match tools.encoder.encode(append, origin, &tools.known.ids, tools.max_record_bytes) {

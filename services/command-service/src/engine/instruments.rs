@@ -1,6 +1,6 @@
 //! What the engine counts. Names are `toolkit::telemetry::names`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ledger::{Partition, VoidReason};
 use opentelemetry::KeyValue;
@@ -70,11 +70,15 @@ impl Tally {
         }
     }
 
-    /// An append was reported, so long after it was sent; `None`: its command was answered before.
-    pub(super) fn appended(&mut self, known: bool, after: Option<Duration>) {
+    /// An append was reported.
+    pub(super) fn appended(&mut self, known: bool) {
         *(if known { &mut self.appended } else { &mut self.unknown }) += 1;
-        if let Some(after) = after {
-            self.instruments.append_seconds.record(after.as_secs_f64(), &[]);
+    }
+
+    /// How long an append took that was sent then and is not measured yet.
+    pub(super) fn append_took(&mut self, since: Option<Instant>) {
+        if let Some(since) = since {
+            self.instruments.append_seconds.record(since.elapsed().as_secs_f64(), &[]);
         }
     }
 

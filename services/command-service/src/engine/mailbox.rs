@@ -177,6 +177,15 @@ impl Mailbox {
         self.room.notify_all();
     }
 
+    /// Nothing is taken any more: what is there is dropped, so that whoever waits for an answer learns that there is none.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let mut state = self.lock();
+        let dropped = (std::mem::take(&mut state.commands), std::mem::take(&mut state.signals));
+        drop(state);
+        drop(dropped);
+    }
+
     /// Commands not yet taken.
     fn depth(&self) -> usize {
         self.lock().commands.len()

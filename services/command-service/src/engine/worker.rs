@@ -39,10 +39,20 @@ impl Worker {
         Self { thread, mailboxes, clock, tools, hosts, saver, next_tick_ms: 0 }
     }
 
-    /// Works until the inbox is closed and empty; fails if the cache cannot be used any more.
+    /// Works until the inbox is closed and empty; fails if the cache cannot be used any more. Then nobody takes its mail:
+    /// whoever left some is told so.
     pub(super) fn run(mut self) -> anyhow::Result<()> {
+        let outcome = self.work();
+        if outcome.is_err() {
+            self.mailboxes.of_thread(self.thread).abandon();
+        }
+        outcome
+    }
+
+    fn work(&mut self) -> anyhow::Result<()> {
+        let now_ms = self.clock.now_ms();
         for host in &mut self.hosts {
-            host.start(&mut self.tools);
+            host.start(&mut self.tools, now_ms);
         }
         let mut mail = Vec::new();
         while self.mailboxes.of_thread(self.thread).take(&mut mail, self.patience()) {

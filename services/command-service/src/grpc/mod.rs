@@ -19,6 +19,9 @@ use toolkit::telemetry::Telemetry;
 
 use crate::door::State;
 
+/// Calls one connection may have in flight at once.
+const MAX_STREAMS: u32 = 1_024;
+
 pub(crate) use service::Service;
 
 /// Serves the door under `lifecycle`. Returns where it listens (port 0 is resolved).
@@ -30,7 +33,7 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<SocketAddr> {
     let config = state.config.clone();
     let (bodies, spans) = (state.bodies.clone(), Spans::TracesOnly);
-    let door = Door { address, config: &config, bodies, spans };
+    let door = Door { address, config: &config, bodies, max_streams: MAX_STREAMS, spans };
     let service = CommandServiceServer::new(Service::new(state))
         // Also of what a compressed message becomes: tonic bounds that by the same number.
         .max_decoding_message_size(config.max_body_bytes)

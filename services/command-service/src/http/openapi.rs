@@ -143,10 +143,9 @@ fn document() -> OpenApi {
     let mut command = |method: HttpMethod, path: &str, id: &str, name: &str, some: &[Code]| {
         let (summary, example, rejections) = about(name);
         let body = ContentBuilder::new().schema(Some(body_of(name))).example(Some(example));
-        let takes_fields = CommandPayload::schema_of(name).is_some_and(|schema| requires_fields(&schema));
-        let required = if takes_fields { Required::True } else { Required::False };
-        let body =
-            RequestBodyBuilder::new().content("application/json", body.build()).required(Some(required));
+        let body = RequestBodyBuilder::new()
+            .content("application/json", body.build())
+            .required(Some(Required::True));
         let mut operation = OperationBuilder::new()
             .operation_id(Some(id))
             .summary(Some(summary))
@@ -200,11 +199,6 @@ fn body_of(command: &str) -> RefOr<Schema> {
     object.properties.insert("product_id".to_owned(), schemas::product_id().into());
     object.properties.insert("expected_version".to_owned(), expected_version().into());
     RefOr::T(Schema::Object(object))
-}
-
-fn requires_fields(schema: &RefOr<Schema>) -> bool {
-    let RefOr::T(Schema::Object(object)) = schema else { return false };
-    !object.required.is_empty() || object.min_properties.is_some()
 }
 
 fn done(says: &str) -> ResponseBuilder {

@@ -72,7 +72,7 @@ impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Counted<S
         let share = arriving.memory.empty();
         let count = |body| {
             let unfinished = Unfinished::default();
-            Body::new(CountedBody { body, share, unfinished, stall, deadline, alarm: None })
+            Body::new(CountedBody { body, share, unfinished, stall, deadline, alarm: None, has_come: false })
         };
         self.inner.call(request.map(count))
     }
@@ -88,16 +88,19 @@ struct CountedBody {
     deadline: Option<Instant>,
     /// Made when something is waited for first.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// The one message has come of a call that has one. Its client might never end the call, and whoever reads the message
+    /// would keep it, whatever it was unpacked to, until then.
+    has_come: bool,
 }
 
 impl CountedBody {
     fn came(&mut self, data: &[u8]) -> bool {
         self.unfinished.add(data);
-        if let Some(stall) = self.stall {
-            let is_whole = self.unfinished.come == 0
-                && self.unfinished.header_bytes == 0
-                && self.unfinished.to_come == 0;
-            self.deadline = (!is_whole).then(|| Instant::now() + stall);
+        let is_whole =
+            self.unfinished.come == 0 && self.unfinished.header_bytes == 0 && self.unfinished.to_come == 0;
+        match self.stall {
+            Some(stall) => self.deadline = (!is_whole).then(|| Instant::now() + stall),
+            None => self.has_come = is_whole && !data.is_empty(),
         }
         self.share.set(self.unfinished.come)
     }
@@ -155,6 +158,9 @@ impl HttpBody for CountedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, Status>>> {
         let this = &mut *self;
+        if this.has_come {
+            return Poll::Ready(None);
+        }
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         let refused = match &polled {
             Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
@@ -172,7 +178,7 @@ impl HttpBody for CountedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.has_come || self.body.is_end_stream()
     }
 }
 
@@ -226,6 +232,7 @@ mod tests {
             stall,
             deadline: deadline.map(|within| Instant::now() + within),
             alarm: None,
+            has_come: false,
         }
     }
 
@@ -244,6 +251,11 @@ mod tests {
             assert_eq!(late.unwrap().unwrap_err().code(), tonic::Code::DeadlineExceeded);
             assert_eq!(memory.taken(), 0);
         }
+        // A call of one message is over with it, however long its client leaves it open.
+        let mut one = body([0; HEADER].to_vec(), None, Some(Duration::from_secs(60)), &memory);
+        assert!(next(&mut one).await.unwrap().is_ok());
+        let over = tokio::time::timeout(Duration::from_secs(10), next(&mut one)).await;
+        assert!(over.expect("it does not wait for the client").is_none());
         // Between its messages a stream may be silent.
         let mut whole = body([0; HEADER].to_vec(), short, None, &memory);
         assert!(next(&mut whole).await.unwrap().is_ok());

@@ -44,8 +44,6 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 /// Calls a client may give up before they were looked at; more end its connection.
 const MAX_RESET_STREAMS: usize = 64;
-/// Calls one connection may have in flight at once.
-const MAX_STREAMS: u32 = 1_024;
 /// The most a question for health or a description of the services may have.
 const MAX_QUESTION_BYTES: usize = 64 * 1024;
 /// Calls of every server whose client sends a stream.
@@ -63,6 +61,8 @@ pub struct Door<'c> {
     pub config: &'c DoorConfig,
     /// What messages may take that are arriving.
     pub bodies: Memory,
+    /// Calls one connection may have in flight at once.
+    pub max_streams: u32,
     pub spans: Spans,
 }
 
@@ -83,7 +83,7 @@ where
         + 'static,
     S::Future: Send,
 {
-    let Door { address, config, bodies, spans } = door;
+    let Door { address, config, bodies, max_streams, spans } = door;
     let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
     let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
     let bound = incoming.local_addr().with_context(why)?;
@@ -111,7 +111,7 @@ where
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
-        .max_concurrent_streams(MAX_STREAMS)
+        .max_concurrent_streams(max_streams)
         .layer(layer_fn(move |services| Observed::new(services, calls.clone())))
         .add_service(Counted::new(service, arriving.clone()))
         .add_service(Counted::new(health, arriving.clone()))
@@ -123,8 +123,14 @@ where
         let done = async {
             shutdown.cancelled().await;
             in_flight.close();
-            in_flight.wait().await;
-            tokio::time::sleep(FLUSH).await;
+            // A call may begin until its client has heard that none should.
+            loop {
+                in_flight.wait().await;
+                tokio::time::sleep(FLUSH).await;
+                if in_flight.is_empty() {
+                    break;
+                }
+            }
         };
         tokio::select! {
             outcome = server => Ok(outcome?),

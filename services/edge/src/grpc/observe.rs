@@ -123,6 +123,22 @@ impl Calls {
     }
 }
 
+/// A call until it is answered. Dropped before, it was given up: by its client, or because its client's time was over.
+struct Unanswered {
+    calls: Calls,
+    method: Option<StringValue>,
+    since: Instant,
+    is_answered: bool,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.calls.answered(self.method.take(), Code::Cancelled, self.since);
+        }
+    }
+}
+
 /// A server whose calls have a [`Context`] among their requests' extensions.
 #[derive(Clone, Debug)]
 pub(super) struct Observed<S> {
@@ -157,6 +173,8 @@ where
         let span = calls.span(method.as_ref(), &context);
         context.trace = context.trace.adopt(&span);
         request.extensions_mut().insert(context.clone());
+        let mut unanswered =
+            Unanswered { calls: calls.clone(), method: method.clone(), since, is_answered: false };
         let in_flight = method.is_some().then(|| calls.shared.in_flight.token());
         let call = AssertUnwindSafe(self.inner.call(request).instrument(span.clone())).catch_unwind();
         Box::pin(async move {
@@ -182,6 +200,7 @@ where
                 }
             }
             span.record("rpc.grpc.status_code", code as i32);
+            unanswered.is_answered = true;
             calls.answered(method, code, since);
             let Some(in_flight) = in_flight else { return Ok(response) };
             // In flight until its last answer has been taken.

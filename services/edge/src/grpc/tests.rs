@@ -92,7 +92,8 @@ async fn served() -> Served {
     let telemetry = Telemetry::detached("tester").unwrap();
     let config = DoorConfig::default();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let door = Door { address, config: &config, bodies: config.bodies(), spans: Spans::Logs };
+    let door =
+        Door { address, config: &config, bodies: config.bodies(), max_streams: 64, spans: Spans::Logs };
     let service = CommandServiceServer::new(Echo).max_decoding_message_size(10_000);
     let address = serve(door, service, &lifecycle, &telemetry).await.unwrap();
     Served { lifecycle, telemetry, address }

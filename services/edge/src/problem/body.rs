@@ -23,8 +23,8 @@ pub const EXTENSIONS: [(&str, Type, &str); 14] = [
     ("asked_version", Type::Integer, "The version that the token asks for."),
     ("store", Type::String, "Which store does not answer, or lost rows."),
     ("metadata_key", Type::String, "Over gRPC: which metadata is at fault."),
-    ("request_id", Type::String, "The request's `X-Request-Id`."),
-    ("trace_id", Type::String, "Where the logs tell more: the trace of the request."),
+    ("request_id", Type::String, "The request's `X-Request-Id`: logs name it."),
+    ("trace_id", Type::String, "The trace of the request, where traces are exported."),
 ];
 
 /// An answer that is not the one asked for (RFC 9457).

@@ -4,8 +4,12 @@ use actix_web::body::BoxBody;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, ResponseError};
 
+use crate::context::REQUEST_ID;
+
 use super::{CONSISTENCY_TOKEN, MEDIA_TYPE, Problem};
 
+/// The member that is also the header [`REQUEST_ID`].
+const REQUEST_ID_MEMBER: &str = "request_id";
 const CONSISTENCY_TOKEN_HEADER: &str = "consistency-token";
 
 impl ResponseError for Problem {
@@ -22,6 +26,9 @@ impl ResponseError for Problem {
         }
         if let Some(token) = self.extensions.get(CONSISTENCY_TOKEN).and_then(|token| token.as_str()) {
             response.insert_header((CONSISTENCY_TOKEN_HEADER, token));
+        }
+        if let Some(id) = self.extensions.get(REQUEST_ID_MEMBER).and_then(|id| id.as_str()) {
+            response.insert_header((REQUEST_ID, id));
         }
         response.json(self.body())
     }

@@ -1,7 +1,7 @@
 //! Reading a stretch of a partition: for looking back, repairs, audits.
 //!
-//! Promises: every record from `from` on and below `to` (or the end, if that comes first), in order, in batches, and no more
-//! memory than a few batches whatever the length; an error instead of a silent gap.
+//! Promises: every record from `from` on and below `to`, in order, in batches, and no more memory than a few batches whatever
+//! the length; an error instead of a silent gap, also if the log ends before `to`.
 
 use std::sync::Arc;
 

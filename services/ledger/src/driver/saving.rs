@@ -35,6 +35,10 @@ impl Saving {
     pub(super) fn new(policy: SavePolicy) -> Self {
         Self { policy, due_ms: policy.save_ms, handed: 0, written: 0, failed: false }
     }
+
+    pub(super) fn begin(&mut self, now_ms: u64) {
+        self.due_ms = now_ms + self.policy.save_ms;
+    }
 }
 
 impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {

@@ -1,6 +1,7 @@
 //! Products whose events do not fit on what the store holds of them: their rows were lost, or a forged record skips versions.
 //! The log decides: it is read again from offset zero, and their rows are built anew.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use event_reader::feed::{Error, RangeBatch};
@@ -90,13 +91,13 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let mut unproven: Vec<_> = misfits.iter().filter_map(|it| it.diverged).collect();
         let (partition, mut pending) = (self.claim.partition, 0);
         let mut reader = PartitionReader::complete(partition, self.context.partitions);
+        let names = misfits.iter().enumerate().map(|(at, it)| (it.product.as_str().as_bytes(), at));
+        let places: HashMap<&[u8], usize> = names.collect();
         let mut batches = self.context.repairs.read(partition, 0, to)?;
         while let Some(batch) = self.next_batch(&mut batches).await? {
             for record in &batch? {
                 let subject = record.key.split(|byte| *byte == b'/').next().unwrap_or_default();
-                let Some(at) = misfits.iter().position(|it| it.product.as_str().as_bytes() == subject) else {
-                    continue;
-                };
+                let Some(&at) = places.get(subject) else { continue };
                 let key = match reader.judge(record) {
                     Some(Judged { key, skips: false, .. }) => key,
                     Some(Judged { key, .. }) => {
@@ -117,7 +118,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                     if !unproven.is_empty() {
                         drop(self.projection.take_writes());
                     }
-                    return Ok(Some(stop));
+                    // The events that did not fit, and others behind them, are not applied.
+                    return Ok(Some(stop.before(misfits[0].at)));
                 }
                 pending += 1;
                 if pending >= TOGETHER && unproven.is_empty() {

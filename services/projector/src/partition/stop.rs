@@ -44,7 +44,10 @@ impl End {
 /// An effective record that cannot be applied, or a store that refuses.
 #[derive(Debug)]
 pub(super) struct Stop {
+    /// The record that cannot be applied.
     offset: Offset,
+    /// The first that is not applied.
+    applied: Offset,
     product: Option<String>,
     event_id: Option<Uuid>,
     reason: String,
@@ -53,7 +56,7 @@ pub(super) struct Stop {
 
 impl Stop {
     pub(super) fn new(offset: Offset, reason: impl Into<String>, remedy: &'static str) -> Self {
-        Self { offset, product: None, event_id: None, reason: reason.into(), remedy }
+        Self { offset, applied: offset, product: None, event_id: None, reason: reason.into(), remedy }
     }
 
     pub(super) fn at_event(mut self, product: &str, event_id: Uuid) -> Self {
@@ -66,9 +69,15 @@ impl Stop {
         self.at_event(record.product.as_str(), record.event_id)
     }
 
+    /// The same, where nothing from this offset on is applied.
+    pub(super) fn before(mut self, offset: Offset) -> Self {
+        self.applied = self.applied.min(offset);
+        self
+    }
+
     /// The first offset that is not applied.
     pub(super) fn offset(&self) -> Offset {
-        self.offset
+        self.applied
     }
 
     /// Says it loudly.

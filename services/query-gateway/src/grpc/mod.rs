@@ -19,6 +19,11 @@ use crate::ask::Queries;
 use crate::config::Config;
 use service::Service;
 
+/// Calls one connection may have in flight at once.
+const MAX_STREAMS: u32 = 256;
+/// The most a question may have, packed or not, whatever the configuration allows.
+const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+
 /// Serves under `lifecycle`. Returns where it listens.
 pub(crate) async fn serve(
     config: &Config,
@@ -27,10 +32,11 @@ pub(crate) async fn serve(
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {
     let (address, config) = (config.listen.grpc, &config.http);
-    let door = Door { address, config, bodies: config.bodies(), spans: Spans::Logs };
+    let door =
+        Door { address, config, bodies: config.bodies(), max_streams: MAX_STREAMS, spans: Spans::Logs };
     let service = QueryServiceServer::new(Service::new(questions))
         // Also of what a compressed message becomes: tonic bounds that by the same number.
-        .max_decoding_message_size(config.max_body_bytes)
+        .max_decoding_message_size(config.max_body_bytes.min(MAX_MESSAGE_BYTES))
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     edge::grpc::serve(door, service, lifecycle, telemetry).await

@@ -62,7 +62,8 @@ impl World {
 
     pub(super) fn start(&mut self, node: usize) -> Checked {
         say!(self, self.nodes[node], "starts from {}", self.nodes[node].next());
-        self.nodes[node].driver.start();
+        let clock = self.nodes[node].clock(self.now_ms);
+        self.nodes[node].driver.start(clock);
         self.carry_out(node, usize::MAX)
     }
 
