@@ -252,7 +252,7 @@ mod tests {
             assert_eq!(memory.taken(), 0);
         }
         // A call of one message is over with it, however long its client leaves it open.
-        let mut one = body([0; HEADER].to_vec(), None, Some(Duration::from_secs(60)), &memory);
+        let mut one = body([0; HEADER].to_vec(), None, Some(Duration::from_mins(1)), &memory);
         assert!(next(&mut one).await.unwrap().is_ok());
         let over = tokio::time::timeout(Duration::from_secs(10), next(&mut one)).await;
         assert!(over.expect("it does not wait for the client").is_none());

@@ -123,19 +123,24 @@ impl Calls {
     }
 }
 
-/// A call until it is answered. Dropped before, it was given up: by its client, or because its client's time was over.
-struct Unanswered {
+/// A call, counted when it is over. Dropped without an answer it was given up: by its client, or because its client's time
+/// was over.
+struct Counted {
     calls: Calls,
     method: Option<StringValue>,
     since: Instant,
-    is_answered: bool,
+    code: Code,
 }
 
-impl Drop for Unanswered {
+impl Counted {
+    fn answered(mut self, code: Code) {
+        self.code = code;
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        if !self.is_answered {
-            self.calls.answered(self.method.take(), Code::Cancelled, self.since);
-        }
+        self.calls.answered(self.method.take(), self.code, self.since);
     }
 }
 
@@ -173,8 +178,7 @@ where
         let span = calls.span(method.as_ref(), &context);
         context.trace = context.trace.adopt(&span);
         request.extensions_mut().insert(context.clone());
-        let mut unanswered =
-            Unanswered { calls: calls.clone(), method: method.clone(), since, is_answered: false };
+        let counted = Counted { calls: calls.clone(), method: method.clone(), since, code: Code::Cancelled };
         let in_flight = method.is_some().then(|| calls.shared.in_flight.token());
         let call = AssertUnwindSafe(self.inner.call(request).instrument(span.clone())).catch_unwind();
         Box::pin(async move {
@@ -200,8 +204,7 @@ where
                 }
             }
             span.record("rpc.grpc.status_code", code as i32);
-            unanswered.is_answered = true;
-            calls.answered(method, code, since);
+            counted.answered(code);
             let Some(in_flight) = in_flight else { return Ok(response) };
             // In flight until its last answer has been taken.
             Ok(response.map(|body| {
