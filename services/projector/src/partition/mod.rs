@@ -172,7 +172,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 let stop = self.doubtful(first, position).await?;
                 rows += self.write(stop.as_ref().map_or(position, Stop::offset)).await?;
                 if let Some(stop) = stop {
-                    self.settle(stop.offset()).await?;
+                    self.settle(stop.applied()).await?;
                     return Err(End::Stopped(stop));
                 }
                 rest = others;

@@ -76,7 +76,7 @@ impl Stop {
     }
 
     /// The first offset that is not applied.
-    pub(super) fn offset(&self) -> Offset {
+    pub(super) fn applied(&self) -> Offset {
         self.applied
     }
 
