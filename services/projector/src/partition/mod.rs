@@ -170,7 +170,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             let events = self.decoded(rest).await?;
             if events.is_empty() {
                 let stop = self.doubtful(first, position).await?;
-                rows += self.write(stop.as_ref().map_or(position, Stop::offset)).await?;
+                rows += self.write(stop.as_ref().map_or(position, Stop::applied)).await?;
                 if let Some(stop) = stop {
                     self.settle(stop.applied()).await?;
                     return Err(End::Stopped(stop));
@@ -189,7 +189,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 events = later;
                 let next =
                     later.first().map(|it| it.place.offset).or(rest.first().map(|it| it.record.offset));
-                let reached = stop.as_ref().map_or(next.unwrap_or(position), Stop::offset);
+                let reached = stop.as_ref().map_or(next.unwrap_or(position), Stop::applied);
                 rows += self.write(reached).await?;
                 // What is loaded next may push out what was loaded for these.
                 self.projection.begin();
