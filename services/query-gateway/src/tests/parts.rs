@@ -74,6 +74,8 @@ async fn a_gateway_stands_on_any_parts() {
     stores.products.opened(Queries::new(parts));
     let gateway = Application::build_on(&config, stores).await.unwrap();
     let Addresses { http, ops, .. } = gateway.addresses;
+    // Whoever brings the parts says what is needed of them, and when it is there.
+    gateway.process.lifecycle.readiness().dependency("parts").up();
     let stop = CancellationToken::new();
     let running = tokio::spawn(gateway.process.run_until_stopped(stop.clone()));
     assert_eq!(get(ops, "/readyz").await.0, 200);
