@@ -7,7 +7,7 @@ use contract::Named;
 use contract::code::Code;
 use contract::json::{BulkLine, CommandPayload, expected_version, schemas};
 use domain::ProductId;
-use edge::openapi::{Document, free, hold, of_every_request, parameter, shared, text};
+use edge::openapi::{Document, any, hold, of_every_request, parameter, shared, text};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
@@ -126,7 +126,7 @@ fn parameters() -> Vec<Parameter> {
         header(
             "traceparent",
             "W3C trace context: passed on into the event. One that is none starts a new trace.",
-            free(256, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            any("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
         ),
     ]);
     all
