@@ -107,7 +107,7 @@ pub fn shared(kind: &str, name: &str) -> Ref {
 
 /// A text without a form of its own.
 pub fn free(longest: usize, example: &str) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).max_length(Some(longest)).examples([example])
+    any(example).max_length(Some(longest))
 }
 
 /// A text that is passed over where it makes no sense, however long it is.

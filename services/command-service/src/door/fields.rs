@@ -10,7 +10,7 @@ use edge::fields::{misspelt, one};
 use edge::problem::Problem;
 
 use super::request::{consistency_token, idempotency_key};
-use super::{Caller, RequestedCommand, preconditions, problem};
+use super::{Caller, RequestedCommand, preconditions};
 
 /// Who it is for: the name both wires have, and a shorter one over gRPC.
 const ACTORS: [&str; 2] = ["x-folio-actor", "folio-actor"];
@@ -150,7 +150,7 @@ impl<'r, F: edge::fields::Fields> CommandFields<'r, F> {
             Wire::Http => "header",
             Wire::Grpc => "metadata",
         };
-        self.at(name, problem(Code::InvalidHeader, format!("the {what} {name} {why}")))
+        self.at(name, Problem::new(Code::InvalidHeader, format!("the {what} {name} {why}")))
     }
 
     /// Over gRPC a problem names the metadata it is about.

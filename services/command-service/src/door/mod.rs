@@ -37,7 +37,7 @@ pub(crate) use fields::{CONSISTENCY_TOKEN, CommandFields, Wire};
 pub use outcome::{Kind, Outcome};
 pub use preconditions::RequestedCommand;
 pub(crate) use request::faults_at;
-pub use request::{Caller, faults, malformed, problem, traced};
+pub use request::{Caller, faults, malformed, traced};
 pub(crate) use state::State;
 
 /// The way in, behind both doors. Cheap to clone.
@@ -137,7 +137,7 @@ impl CommandHandler {
             "{what} for {} ms: what comes from number {number} on was not read, send it again",
             after.as_millis()
         );
-        problem(Code::RequestTimeout, detail)
+        Problem::new(Code::RequestTimeout, detail)
     }
 
     /// Turns a single command away before its body is read, if there are too many.
@@ -208,7 +208,7 @@ impl CommandHandler {
             (Some(product), _) => product,
             (None, Some(key)) if creates => contract::product_id_for_key(caller.principal, key),
             (None, None) if creates => {
-                return Err(problem(
+                return Err(Problem::new(
                     Code::IdempotencyKeyRequired,
                     "a product without an id gets one made of the idempotency key, so that a retry meets its own \
                      product: give an Idempotency-Key, or a product_id",
@@ -265,11 +265,11 @@ fn refused(refusal: &Refusal) -> Problem {
     match refusal {
         Refusal::Full => overloaded(),
         Refusal::NotReady(reason) => {
-            problem(Code::NotReady, format!("this instance cannot decide the command now: {reason}"))
+            Problem::new(Code::NotReady, format!("this instance cannot decide the command now: {reason}"))
         }
     }
 }
 
 fn overloaded() -> Problem {
-    problem(Code::Overloaded, "too many commands wait already; nothing was written, try again later")
+    Problem::new(Code::Overloaded, "too many commands wait already; nothing was written, try again later")
 }

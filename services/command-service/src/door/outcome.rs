@@ -8,7 +8,7 @@ use edge::problem::Problem;
 use ledger::{Answer, Offset, Partition};
 use uuid::Uuid;
 
-use super::{overloaded, problem};
+use super::overloaded;
 
 /// A command that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) fn of(
     // An answer without a record is true of the records below `at`.
     let token_below = |at: Offset, version| token(at - 1, version);
     let with = |it: Problem| it.with("product_id", product.as_str());
-    let failed = |code, detail: &str| Err(with(problem(code, detail)));
+    let failed = |code, detail: &str| Err(with(Problem::new(code, detail)));
     match answer {
         Answer::Accepted { version, event_id, offset, replayed } => {
             let token = token(offset, version);
@@ -86,7 +86,7 @@ pub(super) fn of(
         }
         Answer::Rejected { rejection, version, at } => {
             let code = Code::from(&rejection);
-            Err(with(problem(code, rejection.to_string()))
+            Err(with(Problem::new(code, rejection.to_string()))
                 .with("current_version", version)
                 .with("consistency_token", token_below(at, version)))
         }
@@ -98,7 +98,7 @@ pub(super) fn of(
             let detail = format!(
                 "{has}, the request expects {expected}: read it again and decide whether the command still fits"
             );
-            let problem = with(problem(Code::VersionConflict, detail))
+            let problem = with(Problem::new(Code::VersionConflict, detail))
                 .with("current_version", actual)
                 .with("consistency_token", token_below(at, actual));
             Err(match expected.only() {
@@ -110,7 +110,7 @@ pub(super) fn of(
             let detail = format!(
                 "another command with this idempotency key made version {version}: use a new key for a new command"
             );
-            Err(with(problem(Code::IdempotencyKeyReused, detail))
+            Err(with(Problem::new(Code::IdempotencyKeyReused, detail))
                 .with("version", version)
                 .with("event_id", event_id.to_string())
                 .with("consistency_token", token(offset, version)))
@@ -118,7 +118,7 @@ pub(super) fn of(
         Answer::Contended { version, at } => {
             let detail =
                 "other commands on this product were faster every time; nothing was written, try again";
-            Err(with(problem(Code::Contended, detail))
+            Err(with(Problem::new(Code::Contended, detail))
                 .with("current_version", version)
                 .with("consistency_token", token_below(at, version)))
         }

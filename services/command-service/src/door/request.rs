@@ -38,7 +38,7 @@ impl Caller {
         let actor = actor.map(str::trim).filter(|actor| !actor.is_empty()).map(str::to_owned);
         if actor.as_ref().is_some_and(|actor| actor.len() > MAX_ACTOR || actor.contains(char::is_control)) {
             let detail = format!("the actor must have at most {MAX_ACTOR} bytes and no control characters");
-            return Err(problem(Code::InvalidHeader, detail));
+            return Err(Problem::new(Code::InvalidHeader, detail));
         }
         Ok(Self { actor, context, ..Self::default() })
     }
@@ -48,16 +48,11 @@ impl Caller {
 /// acknowledged before it. One that is none is refused.
 pub(super) fn consistency_token(token: &str) -> Result<(), Problem> {
     ConsistencyToken::decode(token.trim()).map(|_| ()).map_err(|error| {
-        problem(
+        Problem::new(
             Code::BadConsistencyToken,
             format!("the consistency token of the command cannot be understood: {error}"),
         )
     })
-}
-
-/// A problem of `code` with this detail. One that may be retried says after what time.
-pub fn problem(code: Code, detail: impl Into<String>) -> Problem {
-    Problem::new(code, detail)
 }
 
 /// The problem with the names of the caller's request, so that a client's report leads to the logs.
@@ -67,7 +62,7 @@ pub fn traced(problem: Problem, caller: &Caller) -> Problem {
 
 /// What could not be read at all.
 pub fn malformed(detail: impl Into<String>) -> Problem {
-    problem(Code::MalformedRequest, detail)
+    Problem::new(Code::MalformedRequest, detail)
 }
 
 /// The faults of a body, each with its place.
@@ -84,7 +79,7 @@ pub(crate) fn faults_at(errors: FieldErrors, place: impl Fn(&FieldError) -> Stri
         [(place, detail)] => format!("{place} {detail}"),
         [(place, detail), ..] => format!("{place} {detail} (and {more} more faults)"),
     };
-    let problem = problem(code, detail.trim_start());
+    let problem = Problem::new(code, detail.trim_start());
     told.into_iter().fold(problem, |it, (place, detail)| it.field(place, detail))
 }
 
@@ -96,10 +91,13 @@ pub(super) fn idempotency_key(text: &str) -> Result<IdempotencyKey, Problem> {
         None => Some(text.to_owned()),
     };
     let Some(key) = key else {
-        return Err(problem(Code::InvalidHeader, "the idempotency key is a quoted string that does not end"));
+        return Err(Problem::new(
+            Code::InvalidHeader,
+            "the idempotency key is a quoted string that does not end",
+        ));
     };
     IdempotencyKey::parse(&key)
-        .map_err(|error| problem(Code::InvalidHeader, format!("the idempotency key {}", error.problem)))
+        .map_err(|error| Problem::new(Code::InvalidHeader, format!("the idempotency key {}", error.problem)))
 }
 
 fn unquoted(rest: &str) -> Option<String> {

@@ -2,11 +2,12 @@ use actix_web::ResponseError;
 use contract::code::Code;
 use domain::{ProductId, Rejection};
 use edge::context::Context;
+use edge::problem::Problem;
 use ledger::{Answer, Expected, Partition};
 use tonic_types::StatusExt;
 
+use super::outcome;
 use super::request::{Caller, idempotency_key};
-use super::{outcome, problem};
 
 #[test]
 fn an_idempotency_key_is_read_quoted_or_not() {
@@ -30,7 +31,7 @@ fn an_actor_is_a_short_text_or_none() {
 #[test]
 fn every_problem_that_may_be_retried_says_after_what_time_over_http_and_grpc() {
     for code in Code::ALL {
-        let problem = problem(*code, "for a test");
+        let problem = Problem::new(*code, "for a test");
         assert_eq!(problem.retryable, code.retryable(), "{code}");
         let header = problem.error_response().headers().contains_key("retry-after");
         let member = serde_json::to_value(problem.body()).unwrap().get("retry_after").is_some();

@@ -17,7 +17,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{State, calls, results};
-use crate::door::{Caller, CommandHandler, Stalled, Submitted, problem, traced};
+use crate::door::{Caller, CommandHandler, Stalled, Submitted, traced};
 use crate::engine::Transport;
 use crate::spool::{Broken, Ended, Writer, discard, spool};
 
@@ -208,7 +208,7 @@ fn encoded(results: Vec<Result<CommandResult, Status>>) -> (Bytes, Option<Status
 
 impl From<Broken> for Status {
     fn from(broken: Broken) -> Self {
-        problem(FolioCode::Internal, broken.to_string()).into()
+        Problem::new(FolioCode::Internal, broken.to_string()).into()
     }
 }
 
@@ -223,7 +223,7 @@ async fn handed_over(
     let request = request.transpose().map_err(|status| explained(status, &caller.context))?;
     let Some(request) = request else {
         let detail = "this instance shuts down: the requests from here on were not read, send them again";
-        return Ok((index, Named::default(), Err(problem(FolioCode::NotReady, detail))));
+        return Ok((index, Named::default(), Err(Problem::new(FolioCode::NotReady, detail))));
     };
     let named = Named::by_fields(&request.product_id, &request.idempotency_key);
     let submitted = match parse_request(&request).map_err(results::faults) {

@@ -4,6 +4,7 @@ mod streams;
 use contract::proto::catalog::v1::command_result::Result as Told;
 use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResult, Outcome};
+use edge::problem::Problem;
 use futures::StreamExt;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
@@ -159,7 +160,7 @@ async fn at_shut_down_the_rest_of_a_stream_is_given_back() {
 #[test]
 fn in_a_stream_too_whatever_may_be_retried_says_after_what_time() {
     for code in contract::code::Code::ALL {
-        let problem = crate::door::problem(*code, "for a test").with("consistency_token", "AQ");
+        let problem = Problem::new(*code, "for a test").with("consistency_token", "AQ");
         let result = super::results::result(0, contract::Named::default(), Err(problem));
         let Some(Told::Error(error)) = result.result else { panic!("{code} is an error") };
         assert_eq!(

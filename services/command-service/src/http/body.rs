@@ -12,7 +12,7 @@ use futures::StreamExt;
 
 use super::State;
 use super::lines::without_mark;
-use crate::door::{malformed, problem};
+use crate::door::malformed;
 use toolkit::memory::Share;
 
 /// The most that is reserved for a body before it has come.
@@ -44,7 +44,8 @@ pub(super) async fn read(
 ) -> Result<Bytes, Problem> {
     let config = &state.config;
     let most = config.max_body_bytes;
-    let too_large = || problem(Code::BodyTooLarge, format!("the body of a command has at most {most} bytes"));
+    let too_large =
+        || Problem::new(Code::BodyTooLarge, format!("the body of a command has at most {most} bytes"));
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok()).unwrap_or(0);
     if announced > most as u64 {
@@ -56,14 +57,14 @@ pub(super) async fn read(
     match tokio::time::timeout(config.body_timeout(), reading).await {
         Ok(Ok(body)) => Ok(without_mark(body)),
         Ok(Err(Unread::TooLarge)) => Err(too_large()),
-        Ok(Err(Unread::NoMemory)) => Err(problem(
+        Ok(Err(Unread::NoMemory)) => Err(Problem::new(
             Code::Overloaded,
             "too many large bodies arrive already; nothing was written, try again later",
         )),
         Ok(Err(Unread::Broken(error))) => Err(malformed(format!("the body could not be read: {error}"))),
         Err(_elapsed) => {
             let within = config.body_timeout_ms;
-            Err(problem(
+            Err(Problem::new(
                 Code::RequestTimeout,
                 format!("the body did not arrive within {within} ms; nothing was written"),
             ))

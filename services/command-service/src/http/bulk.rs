@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 use super::answer::Success;
 use super::lines::{Line, lines};
 use super::{State, headers};
-use crate::door::{Caller, Outcome, Stalled, Submitted, faults, malformed, problem, traced};
+use crate::door::{Caller, Outcome, Stalled, Submitted, faults, malformed, traced};
 use crate::engine::Transport;
 use crate::spool::{Ended, Reader, Writer, discard, spool};
 
@@ -203,16 +203,16 @@ async fn handed_over(line: Line, state: &State, caller: &Caller) -> (u64, Named,
         Line::TooLong(_, beginning) => {
             named = Named::by_line(&beginning);
             let detail = format!("a line has at most {} bytes", state.uploads.max_line_bytes);
-            Err(problem(Code::BodyTooLarge, detail))
+            Err(Problem::new(Code::BodyTooLarge, detail))
         }
         Line::Broken(_, why) => Err(malformed(format!("the upload broke off here: {why}"))),
         Line::Stopped(_) => {
             let detail = "this instance shuts down: the lines from here on were not read, send them again";
-            Err(problem(Code::NotReady, detail))
+            Err(Problem::new(Code::NotReady, detail))
         }
         Line::NoMemory(_) => {
             let detail = "too many long lines arrive already: the lines from here on were not read, send them again later";
-            Err(problem(Code::Overloaded, detail))
+            Err(Problem::new(Code::Overloaded, detail))
         }
         Line::Stalled(_) => {
             Err(state.door.stalled(Stalled::Sending, Transport::HttpBulk, number, config.stall()))

@@ -8,7 +8,7 @@ use contract::code::Code;
 use edge::context::Context;
 use edge::problem::Problem;
 
-use crate::door::{Caller, CommandFields, RequestedCommand, Wire, malformed, problem};
+use crate::door::{Caller, CommandFields, RequestedCommand, Wire, malformed};
 
 pub(super) const IDEMPOTENCY_REPLAYED: &str = "idempotency-replayed";
 pub(super) use crate::door::CONSISTENCY_TOKEN;
@@ -38,7 +38,7 @@ pub(super) fn unkept(request: &HttpRequest) -> Result<(), Problem> {
         let given: String = request.query_string().chars().take(64).collect();
         return Err(malformed(format!("a command has no parameters: leave out ?{given}")));
     }
-    let refused = |detail: &str| Err(problem(Code::InvalidHeader, detail));
+    let refused = |detail: &str| Err(Problem::new(Code::InvalidHeader, detail));
     let has = |name: &HeaderName| request.headers().contains_key(name);
     // With If-Match beside it, the standard wants it ignored.
     if has(&header::IF_UNMODIFIED_SINCE) && !has(&header::IF_MATCH) {
@@ -58,7 +58,7 @@ pub(super) fn each_line_has_its_own(request: &HttpRequest) -> Result<(), Problem
 /// Refuses a request of another media type than one of `wanted`, or with an encoded body. None of `wanted` may be one that a
 /// browser sends to other origins unasked: form, multipart or plain text.
 pub(super) fn media_type(request: &HttpRequest, wanted: &[&str]) -> Result<(), Problem> {
-    let unsupported = |detail: String| Err(problem(Code::UnsupportedMediaType, detail));
+    let unsupported = |detail: String| Err(Problem::new(Code::UnsupportedMediaType, detail));
     let given = fields(request).one(header::CONTENT_TYPE.as_str())?.unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !wanted.contains(&essence.as_str()) {

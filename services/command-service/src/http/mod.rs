@@ -33,7 +33,7 @@ use edge::problem::Problem;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
 
-use crate::door::{State, problem};
+use crate::door::State;
 
 /// What the door takes and answers, as it is committed; `openapi` makes it from the code, and holds it.
 const OPENAPI: &str = include_str!("../../../../schemas/openapi/command-service.json");
@@ -78,7 +78,7 @@ async fn takes_put_only() -> HttpResponse {
 
 fn method_not_allowed(allowed: &'static str) -> HttpResponse {
     let detail = format!("this path takes {allowed} only; products are read at the query gateway");
-    let mut response = HttpResponse::from_error(problem(Code::MethodNotAllowed, detail));
+    let mut response = HttpResponse::from_error(Problem::new(Code::MethodNotAllowed, detail));
     response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     response
 }
@@ -88,7 +88,7 @@ async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
         "there is nothing at {}; commands go to /v1/products, /v1/products/{{id}}:<action> and /v1/commands:bulk",
         request.path().chars().take(200).collect::<String>()
     );
-    Err(problem(Code::NotFound, detail))
+    Err(Problem::new(Code::NotFound, detail))
 }
 
 /// Serves the door under `lifecycle`. Returns where it listens (port 0 is resolved).

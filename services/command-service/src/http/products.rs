@@ -7,7 +7,7 @@ use domain::ProductId;
 use edge::problem::Problem;
 
 use super::{State, answer, body, headers};
-use crate::door::{RequestedCommand, faults, malformed, problem};
+use crate::door::{RequestedCommand, faults, malformed};
 use crate::engine::Transport;
 
 /// The last part of a path, and the command it stands for.
@@ -50,7 +50,10 @@ pub(super) async fn act(
     let action = request.match_info().get("action").unwrap_or_default();
     let Some((_, command)) = ACTIONS.iter().find(|(name, _)| *name == action) else {
         let known = ACTIONS.map(|(name, _)| name).join(", ");
-        return Err(problem(Code::NotFound, format!("there is no such action; the actions are {known}")));
+        return Err(Problem::new(
+            Code::NotFound,
+            format!("there is no such action; the actions are {known}"),
+        ));
     };
     answer_to(&request, payload, &state, command).await
 }
@@ -86,7 +89,7 @@ fn requested(request: &HttpRequest, command: &str, body: &Bytes) -> Result<Reque
 /// The product of the path, if the body does not name another.
 fn product_of(path: &str, field: Option<ProductId>) -> Result<ProductId, Problem> {
     let id = ProductId::parse(path).map_err(|error| {
-        problem(Code::InvalidValue, format!("the product id in the path {}", error.problem))
+        Problem::new(Code::InvalidValue, format!("the product id in the path {}", error.problem))
     })?;
     match field {
         Some(field) if field != id => Err(malformed("the path and the body name different products")

@@ -125,20 +125,20 @@ impl Calls {
 
 /// A call, counted when it is over. Dropped without an answer it was given up: by its client, or because its client's time
 /// was over.
-struct Counted {
+struct ObservedCall {
     calls: Calls,
     method: Option<StringValue>,
     since: Instant,
     code: Code,
 }
 
-impl Counted {
+impl ObservedCall {
     fn answered(mut self, code: Code) {
         self.code = code;
     }
 }
 
-impl Drop for Counted {
+impl Drop for ObservedCall {
     fn drop(&mut self) {
         self.calls.answered(self.method.take(), self.code, self.since);
     }
@@ -178,7 +178,8 @@ where
         let span = calls.span(method.as_ref(), &context);
         context.trace = context.trace.adopt(&span);
         request.extensions_mut().insert(context.clone());
-        let counted = Counted { calls: calls.clone(), method: method.clone(), since, code: Code::Cancelled };
+        let observed =
+            ObservedCall { calls: calls.clone(), method: method.clone(), since, code: Code::Cancelled };
         let in_flight = method.is_some().then(|| calls.shared.in_flight.token());
         let call = AssertUnwindSafe(self.inner.call(request).instrument(span.clone())).catch_unwind();
         Box::pin(async move {
@@ -204,7 +205,7 @@ where
                 }
             }
             span.record("rpc.grpc.status_code", code as i32);
-            counted.answered(code);
+            observed.answered(code);
             let Some(in_flight) = in_flight else { return Ok(response) };
             // In flight until its last answer has been taken.
             Ok(response.map(|body| {
