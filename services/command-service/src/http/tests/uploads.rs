@@ -19,7 +19,8 @@ async fn served(http: DoorConfig) -> (World, SocketAddr) {
 async fn served_with(http: DoorConfig, uploads: UploadsConfig) -> (World, SocketAddr) {
     let mut world = World::start().await;
     (world.http, world.uploads) = (http, uploads);
-    let (local, state, grace) = (([127, 0, 0, 1], 0).into(), world.state(), Duration::from_secs(1));
+    // Long, for a client that still sends when the service stops may be slow on a machine that has other work.
+    let (local, state, grace) = (([127, 0, 0, 1], 0).into(), world.state(), Duration::from_secs(30));
     let address = crate::http::serve(local, state, &world.lifecycle, &world.telemetry, grace).unwrap();
     (world, address)
 }
