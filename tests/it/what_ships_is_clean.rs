@@ -14,14 +14,15 @@ const SHIPPED: [(&str, &[&str]); 4] = [
     ("command-service", &["rdkafka", "fjall"]),
     ("projector", &["rdkafka", "scylla", "elasticsearch"]),
     ("query-gateway", &["scylla", "elasticsearch"]),
-    ("folio", &["rdkafka", "scylla", "elasticsearch"]),
+    ("folio", &["rdkafka", "scylla", "elasticsearch", "fjall", "tantivy"]),
 ];
 /// A part of the symbols' names by which each driver is known: a crate's mangled name, or a function in C.
-const DRIVERS: [(&str, &str); 4] = [
+const DRIVERS: [(&str, &str); 5] = [
     ("rdkafka", "rd_kafka_new"),
     ("scylla", "6scylla"),
     ("elasticsearch", "13elasticsearch"),
     ("fjall", "5fjall"),
+    ("tantivy", "7tantivy"),
 ];
 /// The same of what only tests may have: their crates, and what they are made with.
 const OF_TESTS: [&str; 6] =

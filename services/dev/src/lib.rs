@@ -1,0 +1,1 @@
+//! All of Folio in one process, on local disk.
