@@ -13,10 +13,10 @@ pub(super) fn crc32c(pieces: &[&[u8]]) -> u32 {
 fn extend(mut crc: u32, bytes: &[u8]) -> u32 {
     let (words, rest) = bytes.as_chunks::<8>();
     for word in words {
-        let [a, b, c, d, e, f, g, h] = *word;
-        let low = (crc ^ u32::from_le_bytes([a, b, c, d])).to_le_bytes();
-        let folded = [low[0], low[1], low[2], low[3], e, f, g, h];
-        crc = (0..8).fold(0, |sum, i| sum ^ TABLES[7 - i][usize::from(folded[i])]);
+        // What has been summed up so far lies over the first four bytes.
+        let folded = u64::from_le_bytes(*word) ^ u64::from(crc);
+        let bytes = folded.to_le_bytes().into_iter().zip(TABLES.iter().rev());
+        crc = bytes.fold(0, |sum, (byte, table)| sum ^ table[usize::from(byte)]);
     }
     for byte in rest {
         crc = (crc >> 8) ^ TABLES[0][usize::from(crc as u8 ^ byte)];

@@ -220,8 +220,8 @@ fn is_group_behind(rest: &[u8]) -> bool {
 
 /// The first item that is not as it was written, in words.
 fn misfit(group: &[u8]) -> Option<String> {
-    let misfits = |(key, value): &(&[u8], &[u8])| form::fits(key, value).err().map(|problem| (*key, problem));
-    let (key, problem) = items(group)?.iter().find_map(misfits)?;
+    let misfits = |(key, value)| form::fits(key, value).err().map(|problem| (key, problem));
+    let (key, problem) = items(group)?.into_iter().find_map(misfits)?;
     Some(match form::place(key) {
         Some((partition, offset)) => format!("partition {partition}, offset {offset}: {problem}"),
         None => format!("a committed position: {problem}"),

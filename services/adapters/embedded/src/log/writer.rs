@@ -46,7 +46,8 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, requests: Vec<Request>, now_ms: i64) {
+    /// Writes `requests` in one group, at this time, and answers them.
+    pub(super) fn write(&mut self, requests: Vec<Request>, now_ms: i64) {
         let (mut group, mut waiting) = (Group::default(), Waiting::default());
         for request in requests {
             match request {

@@ -7,13 +7,21 @@ use super::*;
 /// Records of each of the groups that are written one after another.
 const GROUPS: [usize; 12] = [1, 40, 3, 3, 200, 1, 1, 60, 9, 150, 2, 80];
 
-/// A closed log of [`GROUPS`], and for each how long its journal was, and how many records there were, when it was acknowledged.
+/// A closed log of [`GROUPS`], and for each how long its journal was, and how many records there were, when it was written.
 fn written() -> (TempDir, Vec<(usize, usize)>) {
     let dir = tempfile::tempdir().unwrap();
-    let log = open(dir.path());
+    let (store, next) = Store::open(dir.path(), &options()).unwrap();
+    let ends = Arc::new(Ends::new(next.iter().map(|end| end.offset)));
+    let mut writer = Writer::new(Arc::new(store), ends, next);
     let (mut appended, mut acknowledged) = (0, vec![(0, 0)]);
     for records in GROUPS {
-        append(&log, appended, appended + records);
+        let request = |n: usize| {
+            let PlainRecord { key, value, headers } = plain(n);
+            let draft = Some(Draft::new(&key, value.as_deref(), &headers));
+            let partition = Partition(n as i32 % PARTITIONS);
+            Request::Append(Append { partition, draft, reply: Reply::Once(oneshot::channel().0) })
+        };
+        writer.write((appended..appended + records).map(request).collect(), 1_000);
         appended += records;
         acknowledged.push((journal(dir.path()).1, appended));
     }

@@ -12,8 +12,6 @@ fn after_a_write_that_failed_every_append_is_answered_and_what_was_acknowledged_
     writer.append(Partition(0), AppendId(0), event(0));
     let is_report = |signal: &Signal| matches!(signal, Signal::Appended { .. });
     inbox.wait_for("the first report", is_report, 1);
-    let mut files = Vec::new();
-    list(&dir.path().join("log"), &mut files);
     let keyspaces = dir.path().join("log/data/keyspaces");
     for keyspace in fs::read_dir(&keyspaces).unwrap() {
         fs::remove_dir_all(keyspace.unwrap().path().join("tables")).unwrap();
