@@ -19,6 +19,7 @@ use read_models::{Adapter, Generation, ReadModel, Servers, Visitor};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
+use toolkit::telemetry::Telemetry;
 
 use crate::config::{Config, SERVICE};
 use crate::durability::Durability;
@@ -105,21 +106,33 @@ impl Application {
         lifecycle: Lifecycle,
     ) -> anyhow::Result<Self> {
         config.check()?;
-        let read_model = config.read_model()?;
         let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle, |_| ())?;
-        let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
-        let metrics = Metrics::new(telemetry, &config.read_model);
-        let dependencies = Dependencies::new(lifecycle.readiness(), read_model);
-        let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
-        lifecycle.spawn("projector", async move {
-            let opening = Opening { config, dependencies, shutdown: shutdown.clone() };
-            match read_model.visit(Build { opening, parts, metrics, lifecycle: work }).await {
-                Err(_) if shutdown.is_cancelled() => Ok(()),
-                ended => ended,
-            }
-        });
+        start(config, parts, &process.lifecycle, &process.telemetry)?;
         Ok(Self { process })
     }
+}
+
+/// Starts to work on any parts under `lifecycle`: all of the projector but its port, for a process that does other things
+/// beside it.
+pub fn start<A: Adapter>(
+    config: Config,
+    parts: Parts<A>,
+    lifecycle: &Lifecycle,
+    telemetry: &Telemetry,
+) -> anyhow::Result<()> {
+    config.check()?;
+    let read_model = config.read_model()?;
+    let metrics = Metrics::new(telemetry, &config.read_model);
+    let dependencies = Dependencies::new(lifecycle.readiness(), read_model);
+    let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
+    lifecycle.spawn("projector", async move {
+        let opening = Opening { config, dependencies, shutdown: shutdown.clone() };
+        match read_model.visit(Build { opening, parts, metrics, lifecycle: work }).await {
+            Err(_) if shutdown.is_cancelled() => Ok(()),
+            ended => ended,
+        }
+    });
+    Ok(())
 }
 
 impl Dependencies {
