@@ -228,6 +228,19 @@ async fn what_it_cannot_have_is_named_with_what_to_do() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_test_in_python_can_start_it_and_use_it() -> anyhow::Result<()> {
+    let root = local_servers::project_root()?;
+    let out = Command::new("python3")
+        .arg(root.join("examples/with_folio_dev.py"))
+        .arg(binaries()?.join("folio"))
+        .output()?;
+    let told = String::from_utf8_lossy(&out.stdout);
+    assert!(out.status.success(), "{told}{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(told.trim(), "written, read, and found 1 time");
+    Ok(())
+}
+
 const KILLS: usize = 50;
 /// How long it works between two kills.
 const WORKS: Duration = Duration::from_millis(400);

@@ -24,6 +24,9 @@ use crate::directory::Directory;
 /// The generation that is built and read.
 const GENERATION: Generation = Generation::FIRST;
 
+/// What readiness calls the log.
+const LOG: &str = "log";
+
 /// The open storage. Cheap to clone; closed when the last clone and all that was made of it is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Storage {
@@ -62,8 +65,9 @@ impl Storage {
         Parts {
             stores: self.rows.clone(),
             schemas: Arc::new(self.schemas.clone()),
+            log_name: LOG,
             log: Box::new(move |opening| {
-                opening.dependencies.kafka.up();
+                opening.dependencies.log.up();
                 let opened = Log {
                     partitions: log.partitions(),
                     repairs: log.reader().ranges,
@@ -76,6 +80,10 @@ impl Storage {
 }
 
 impl Backend for Storage {
+    fn name(&self) -> &'static str {
+        LOG
+    }
+
     fn schemas(&self) -> Arc<dyn SchemaSource> {
         Arc::new(self.schemas.clone())
     }

@@ -94,20 +94,15 @@ impl Core {
         let meter = telemetry.meter();
         let readiness = lifecycle.readiness();
         let needs = Dependencies {
-            kafka: readiness.dependency("kafka"),
+            log: readiness.dependency(backend.name()),
             registry: readiness.dependency("registry"),
             events: readiness.dependency("events"),
         };
         let instruments = Instruments::new(&meter);
         let engine = Engine::new(config.engine.clone(), instruments.clone(), needs.events.clone());
         let deadline = config.engine.deadline();
-        let door = CommandHandler::new(
-            engine.clone(),
-            needs.kafka.clone(),
-            deadline,
-            config.overload.clone(),
-            &meter,
-        );
+        let door =
+            CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter);
         let state = State::new(door, config.http, config.uploads, lifecycle.shutdown());
         let (work, cache) = (lifecycle.clone(), config.cache);
         lifecycle.spawn_support("log", async move {
@@ -140,7 +135,7 @@ impl Core {
 
 /// What the service needs, as readiness names it.
 struct Dependencies {
-    kafka: Dependency,
+    log: Dependency,
     registry: Dependency,
     events: Dependency,
 }
@@ -160,11 +155,8 @@ async fn follow<B: Backend>(
     let source = backend.schemas();
     let opened = async {
         // Up is told by the log itself, once it is heard from.
-        let watched = watch_failures(&retry, &needs.kafka);
-        watched
-            .run("open the log", || backend.open(engine.inbox(), needs.kafka.clone()))
-            .await
-            .map_err(gave_up)
+        let watched = watch_failures(&retry, &needs.log);
+        watched.run("open the log", || backend.open(engine.inbox(), needs.log.clone())).await.map_err(gave_up)
     };
     let learned = async {
         let watched = watch_failures(&retry, &needs.registry);
