@@ -9,6 +9,7 @@ use cli::config::Config;
 use contract::avro::SchemaIds;
 use contract::envelope::read_meta;
 use domain::{Event, Product, ProductId, Version, evolve};
+use event_reader::LogReader;
 use ledger::Partition;
 
 /// How far a writer may lag, in offsets: a constant of the log's format.
@@ -46,11 +47,18 @@ impl Oracle {
     /// # Errors
     /// If the broker does not answer, an effective record cannot be decoded, or two are the same event.
     pub async fn read(config: &Config, ids: SchemaIds) -> anyhow::Result<Self> {
+        Self::of(&read_topic(&config.kafka, &config.topic).await?, &ids).await
+    }
+
+    /// Reads any log to its end and judges it.
+    ///
+    /// # Errors
+    /// If the log does not answer, an effective record cannot be decoded, or two are the same event.
+    pub async fn of(log: &LogReader, ids: &SchemaIds) -> anyhow::Result<Self> {
         let mut oracle = Self::default();
         let mut current: HashMap<(Partition, String), u64> = HashMap::new();
         let mut keys = HashSet::new();
         let mut problem = Ok(());
-        let log = read_topic(&config.kafka, &config.topic).await?;
         let read = log.read(|partition, record| {
             oracle.repeated_keys += u64::from(!keys.insert(record.key.clone()));
             let Some((id, version, basis, event_id)) = parse(&record.key) else {
@@ -65,7 +73,7 @@ impl Oracle {
             }
             *head = version;
             let place = (partition.0, record.offset, version, event_id);
-            if let Err(error) = oracle.add(id, place, &record, &ids)
+            if let Err(error) = oracle.add(id, place, &record, ids)
                 && problem.is_ok()
             {
                 problem = Err(error);
