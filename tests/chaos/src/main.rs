@@ -157,7 +157,7 @@ async fn judge(
     caught_up(system, &system.planner.names.group_prefix).await?;
     let log = adapter_kafka::read_topic(&system.config.kafka, system.topic()).await?;
     let ids = cli::commands::schemas::ids(&system.config).await?;
-    let oracle = Oracle::read(&log, &ids).await?;
+    let oracle = Oracle::of(&log, &ids).await?;
     let audit = log.audit(|_, _, _| {}).await?;
     let verdict = check(&oracle, &recorded);
     let (rows, differences) =

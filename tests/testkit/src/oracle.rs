@@ -44,7 +44,7 @@ impl Oracle {
     ///
     /// # Errors
     /// If the log does not answer, an effective record cannot be decoded, or two are the same event.
-    pub async fn read(log: &LogReader, ids: &SchemaIds) -> anyhow::Result<Self> {
+    pub async fn of(log: &LogReader, ids: &SchemaIds) -> anyhow::Result<Self> {
         let mut oracle = Self::default();
         let mut current: HashMap<(Partition, String), u64> = HashMap::new();
         let mut keys = HashSet::new();
@@ -78,9 +78,9 @@ impl Oracle {
     /// The same with the schemas that `registry` holds.
     ///
     /// # Errors
-    /// If the registry does not answer, and as for [`Self::read`].
+    /// If the registry does not answer, and as for [`Self::of`].
     pub async fn by(log: &LogReader, registry: &impl SchemaSource) -> anyhow::Result<Self> {
-        Self::read(log, &SchemaIds::new(registry.ids().await?)?).await
+        Self::of(log, &SchemaIds::new(registry.ids().await?)?).await
     }
 
     fn add(
