@@ -134,3 +134,6 @@ impl<M: Fold, S: Store<M>> Member<M, S> {
         self.context.progress.stopped(partition, reason);
     }
 }
+
+#[cfg(test)]
+mod tests;

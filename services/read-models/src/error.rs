@@ -13,6 +13,9 @@ pub enum Error {
     Cql(#[from] CqlError),
     #[error(transparent)]
     Search(#[from] SearchError),
+    /// Storage in this process failed, and will until the process is started again.
+    #[error("{0}")]
+    Embedded(String),
     /// A row that this build cannot have written.
     #[error("{table}: row {row} cannot be read: {problem}; if nobody else wrote it, rebuild the read model")]
     Corrupt { table: String, row: String, problem: String },
@@ -24,7 +27,7 @@ impl Error {
         match self {
             Self::Cql(e) => e.is_missing(),
             Self::Search(e) => e.is_missing(),
-            Self::Corrupt { .. } => false,
+            Self::Embedded(_) | Self::Corrupt { .. } => false,
         }
     }
 
@@ -33,7 +36,7 @@ impl Error {
         match self {
             Self::Cql(e) => e.is_transient(),
             Self::Search(e) => e.is_transient(),
-            Self::Corrupt { .. } => false,
+            Self::Embedded(_) | Self::Corrupt { .. } => false,
         }
     }
 }

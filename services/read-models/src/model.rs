@@ -100,8 +100,9 @@ pub struct Wanted {
 }
 
 /// The state to fold the wanted record on, where the product's state has passed its version and rows tell earlier ones: the
-/// one with the version before. Of another event with the same version the projection has to see that.
-pub(crate) fn rewound<S: State>(wanted: &Wanted, before: Option<S>, same: Option<S>) -> Option<S> {
+/// one with the version before. Of another event with the same version the projection has to see that. For stores: `before` and
+/// `same` are what the rows tell of the version before and of the wanted one.
+pub fn rewound<S: State>(wanted: &Wanted, before: Option<S>, same: Option<S>) -> Option<S> {
     same.filter(|same| same.head().event_id != wanted.event_id).or(before)
 }
 

@@ -1,6 +1,7 @@
 //! Storage on local disk, in this process, by fjall.
 //!
-//! - [`cache`]: key-value pairs that may be discarded at any time.
+//! - [`cache`]: key-value pairs that may be discarded at any time, because they can be made again.
+//! - [`tables`]: rows that have versions, on the same.
 //! - [`log`]: an event log that keeps what it has acknowledged, and feeds those who read it.
 //!
 //! Promises: a directory serves one process at a time; nothing here panics on damaged files; what is not a cache is never
@@ -8,5 +9,6 @@
 
 pub mod cache;
 pub mod log;
+pub mod tables;
 
 pub use cache::{Error, Store};

@@ -1,5 +1,6 @@
 //! The pure part of `history`.
 
+use contract::json::event_data;
 use domain::{Event, FoldError, ProductId, Version};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -37,6 +38,13 @@ pub struct Entry {
     /// `appended_at` is at least that of the event before: brokers' clocks may differ, histories must not run backwards.
     pub place: LogPosition,
     pub meta: Meta,
+}
+
+impl Entry {
+    /// The event's data as a row holds it: the contract's JSON view.
+    pub fn event_text(&self) -> serde_json::Result<String> {
+        serde_json::to_string(&event_data(&self.event))
+    }
 }
 
 impl State for HistoryHead {

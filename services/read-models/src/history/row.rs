@@ -2,7 +2,7 @@
 
 use adapter_cql::scylla::value::CqlTimestamp;
 use adapter_cql::scylla::{DeserializeRow, SerializeRow};
-use contract::json::{event_data, event_from_data};
+use contract::json::event_from_data;
 use domain::{Event, ProductId, Version};
 use uuid::Uuid;
 
@@ -71,7 +71,7 @@ impl EntryRow {
             version: key.version.get() as i64,
             event_id: entry.event_id,
             event_type: entry.event.type_name(),
-            event: serde_json::to_string(&event_data(&entry.event))?,
+            event: entry.event_text()?,
             actor: entry.meta.actor.clone().unwrap_or_default(),
             command_id: entry.meta.command_id,
             correlation_id: entry.meta.correlation_id.clone().unwrap_or_default(),
@@ -110,11 +110,12 @@ pub(super) const READ_COLUMNS: &str = "version, head_version, event_id, event_ty
 impl ReadRow {
     pub(super) fn parse(self, product: &ProductId) -> Row {
         let texts = [&self.event, &self.actor, &self.correlation_id];
+        let texts = texts.map(|text| text.as_deref().unwrap_or_default());
         let version = |version: i64| Version(version as u64);
         Row {
             version: version(self.version.unwrap_or_default()),
             head: self.head_version.map(version),
-            bytes: 400 + texts.into_iter().flatten().map(String::len).sum::<usize>(),
+            bytes: Row::size_of(texts),
             entry: self.entry(product),
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process has it.
-    #[error("the cache in {} is in use by another process: give each instance a directory of its own", dir.display())]
+    #[error("the store in {} is in use by another process: give each instance a directory of its own", dir.display())]
     InUse { dir: PathBuf },
     /// There are files that are not of a cache. Nothing was touched.
     #[error(
@@ -18,6 +18,6 @@ pub enum Error {
     #[error("cannot {tried} {}: {problem}", dir.display())]
     Unusable { tried: &'static str, dir: PathBuf, problem: String },
     /// An open store failed.
-    #[error("cannot {tried} the cache in {}: {problem}", dir.display())]
+    #[error("cannot {tried} the store in {}: {problem}", dir.display())]
     Failed { tried: &'static str, dir: PathBuf, problem: String },
 }

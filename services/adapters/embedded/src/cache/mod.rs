@@ -1,10 +1,11 @@
-//! A key-value store on local disk, in this process: for caches, which may be discarded at any time.
+//! A key-value store on local disk, in this process: for what may be discarded at any time, because it can be made again.
 //!
-//! Promises: what one [`Store::write`] brings is there as a whole or not at all, also after `kill -9`; a directory serves
-//! one process at a time; a store that cannot be read, or that was made for something else, is discarded with its
-//! reason, and nothing else in the file system ever is; nothing here panics on damaged files.
+//! Promises: what one [`Store::write`] brings is there as a whole or not at all, also after `kill -9`, and so is everything
+//! that was written before it; a directory serves one process at a time; a store that cannot be read, or that was made for
+//! something else, is discarded with its reason, and nothing else in the file system ever is; nothing here panics on damaged
+//! files.
 //!
-//! Start at [`Store::open`].
+//! Start at [`Store::open`]; [`crate::tables`] stand on it.
 
 mod error;
 
@@ -33,12 +34,14 @@ const TAG: (&str, &str) = (
 );
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
+/// Why what lies there is not to be used again.
+const DISTRUSTED: &str = "distrusted";
 const DATA: &str = "data";
 
 /// An open store. Everything on it may block on the disk.
 pub struct Store {
     database: Database,
-    entries: Keyspace,
+    pub(crate) entries: Keyspace,
     dir: PathBuf,
     /// Held until the last, so that nobody opens what is still being closed.
     _lock: File,
@@ -85,6 +88,8 @@ impl Store {
                 Err(reason) => thrown_away = Some(reason),
             }
             fs::remove_dir_all(dir.join(DATA)).map_err(io("discard what is in the directory"))?;
+            // It spoke of what is gone, and mostly is not there.
+            drop(fs::remove_file(dir.join(DISTRUSTED)));
         }
         let store = open(lock).map_err(|problem| Error::Unusable {
             tried: "make a store in the directory",
@@ -128,13 +133,19 @@ impl Store {
         })
     }
 
+    /// What lies there is discarded when it is opened next. Until then it goes on as it is.
+    pub(crate) fn distrust(&self, reason: &str) {
+        // On a disk that takes no file any more the same failure comes again after the next opening.
+        drop(fs::write(self.dir.join(DISTRUSTED), reason));
+    }
+
     /// Where it lies.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// The library asserts in places that its files are as it wrote them: that is an error here.
-    fn tried<T>(&self, tried: &'static str, work: impl FnOnce() -> fjall::Result<T>) -> Result<T, Error> {
+    pub(crate) fn tried<T>(&self, tried: &'static str, work: impl FnOnce() -> fjall::Result<T>) -> Result<T, Error> {
         let problem = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => error.to_string(),
@@ -146,6 +157,10 @@ impl Store {
 
 /// Whether the store was made for `identity`; the error says why not.
 fn is_of(dir: &Path, identity: &str) -> Result<(), String> {
+    if dir.join(DISTRUSTED).exists() {
+        let reason = fs::read_to_string(dir.join(DISTRUSTED)).unwrap_or_default();
+        return Err(format!("it failed in use: {reason}"));
+    }
     match fs::read_to_string(dir.join(IDENTITY)) {
         Ok(found) if found == identity => Ok(()),
         Ok(found) => Err(format!("it is of \"{found}\", not of \"{identity}\"")),

@@ -1,0 +1,163 @@
+//! `history` in tables: its store, and the rows that its questions ask for.
+//!
+//! Promise: the rows of a product and its head change as one.
+
+mod row;
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use adapter_embedded::tables::{self, Change, Table, Tables};
+use domain::{ProductId, Version};
+use futures::FutureExt;
+use read_models::history::{HistoryHead, HistoryModel, Order, Row, Rows};
+use read_models::model::{Fold, Head, State, Store, Wanted, Writes, rewound};
+use read_models::{Answer, Error, Generation};
+use toolkit::retry::{GaveUp, Retry};
+
+use crate::bytes::key_of;
+use crate::disk::{answer, blocking, failed};
+use crate::positions::TablePositions;
+
+/// The tables of `history`. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct HistoryTables {
+    tables: Tables,
+    /// By product and version.
+    entries: Table,
+    /// The state rows, by product.
+    heads: Table,
+    positions: TablePositions,
+}
+
+impl HistoryTables {
+    pub(crate) fn new(tables: &Tables, generation: Generation) -> Self {
+        Self {
+            tables: tables.clone(),
+            entries: tables.table(&format!("history_{generation}")),
+            heads: tables.table(&format!("history_heads_{generation}")),
+            positions: TablePositions::new(tables, HistoryModel::DECLARED.name, generation),
+        }
+    }
+
+    fn newest(&self, id: &ProductId) -> Result<Option<HistoryHead>, Error> {
+        let row = self.heads.get(id.as_str().as_bytes()).map_err(|error| failed(&error))?;
+        let head = row.map(|row| {
+            row::read_head(id, &row).map_err(|problem| problem.in_row("history_heads", id.as_str()))
+        });
+        head.transpose()
+    }
+
+    /// What the head was when this version was the newest.
+    fn past(&self, id: &ProductId, version: u64) -> Result<Option<HistoryHead>, Error> {
+        let row = self.entries.get(&entry_key(id, version)).map_err(|error| failed(&error))?;
+        let name = || format!("{id}/{version}");
+        let head =
+            row.map(|row| row::read_head(id, &row).map_err(|problem| problem.in_row("history", &name())));
+        head.transpose()
+    }
+
+    fn before(&self, wanted: &Wanted) -> Result<Option<HistoryHead>, Error> {
+        let head = self.newest(&wanted.product)?;
+        if head.as_ref().is_none_or(|head| head.version < wanted.version) {
+            return Ok(head);
+        }
+        let past = |version| self.past(&wanted.product, version);
+        let version = wanted.version.get();
+        Ok(rewound(wanted, past(version.saturating_sub(1))?, past(version)?))
+    }
+
+    fn rows(
+        &self,
+        id: &ProductId,
+        order: Order,
+        after: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<Row>, Error> {
+        // First: every row up to the head is there then, and what is written meanwhile is above it.
+        let head = self.newest(id)?.map(|head| head.version);
+        let (first, last) = (entry_key(id, 0), entry_key(id, u64::MAX));
+        let after = after.map(|version| entry_key(id, version.get()));
+        let after = after.as_deref();
+        let (bounds, order) = match order {
+            Order::OldestFirst => {
+                let from = after.map_or(Bound::Included(&first[..]), Bound::Excluded);
+                ((from, Bound::Included(&last[..])), tables::Order::Ascending)
+            }
+            Order::NewestFirst => {
+                let to = after.map_or(Bound::Included(&last[..]), Bound::Excluded);
+                ((Bound::Included(&first[..]), to), tables::Order::Descending)
+            }
+        };
+        let found = self.entries.range(bounds, order, limit).map_err(|error| failed(&error))?;
+        Ok(found.into_iter().map(|(_, row)| row::read_entry(id, head, &row)).collect())
+    }
+
+    fn changes(&self, writes: &Writes<HistoryModel>) -> Result<Vec<Change>, Error> {
+        let mut changes = Vec::with_capacity(writes.len());
+        for change in &writes.rows {
+            let Some(entry) = &change.row else { continue };
+            let (product, version) = (&change.key.product, change.key.version.get());
+            let row = row::entry(entry)
+                .map_err(|problem| problem.in_row("history", &format!("{product}/{version}")))?;
+            changes.push(self.entries.put(&entry_key(product, version), change.version.get(), row.bytes()));
+        }
+        for state in &writes.states {
+            let (key, version) = (state.product().as_str().as_bytes(), state.version.get());
+            changes.push(self.heads.put(key, version, row::head(state).bytes()));
+        }
+        Ok(changes)
+    }
+}
+
+/// In the order of versions.
+fn entry_key(id: &ProductId, version: u64) -> Vec<u8> {
+    [&key_of(id.as_str())[..], &version.to_be_bytes()].concat()
+}
+
+impl Store<HistoryModel> for HistoryTables {
+    type Positions = TablePositions;
+
+    /// Just before the wanted version: where the head has passed it, the row of the event before.
+    async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<HistoryHead>>, Error> {
+        let (this, wanted) = (self.clone(), wanted.to_vec());
+        blocking(move || wanted.iter().map(|wanted| this.before(wanted)).collect()).await
+    }
+
+    /// Rows and heads as one.
+    async fn write(&self, writes: Writes<HistoryModel>, retry: &Retry) -> Result<(), GaveUp<Error>> {
+        let writes = Arc::new(writes);
+        let write = || {
+            let (this, writes) = (self.clone(), Arc::clone(&writes));
+            blocking(move || this.tables.write(this.changes(&writes)?).map_err(|error| failed(&error)))
+        };
+        retry.run("write rows", write).await
+    }
+
+    fn positions(&self) -> &TablePositions {
+        &self.positions
+    }
+}
+
+impl Rows for HistoryTables {
+    fn head<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<Head>> {
+        let newest = move || Ok(self.newest(id)?.map(|head| head.head()));
+        async move { answer(newest()) }.boxed()
+    }
+
+    fn entries<'a>(
+        &'a self,
+        id: &'a ProductId,
+        order: Order,
+        after: Option<Version>,
+        limit: usize,
+    ) -> Answer<'a, Vec<Row>> {
+        let (this, id) = (self.clone(), id.clone());
+        blocking(move || answer(this.rows(&id, order, after, limit))).boxed()
+    }
+
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
+        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default().applied);
+        async move { answer(read()) }.boxed()
+    }
+}

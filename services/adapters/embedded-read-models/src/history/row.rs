@@ -1,0 +1,91 @@
+//! The rows of `history` as bytes. An entry begins with what a head says, so that it can be read as the head it was.
+
+use adapter_embedded::tables::Row as Stored;
+use domain::{ProductId, Version};
+use read_models::Error;
+use read_models::history::{Entry, HistoryEntry, HistoryHead, Row};
+use uuid::Uuid;
+
+use crate::bytes::{Reader, Unreadable, Writer, version};
+
+/// A state row.
+pub(super) fn head(head: &HistoryHead) -> Writer {
+    let mut row = Writer::default();
+    row.uuid(head.event_id).time(head.appended_at);
+    row
+}
+
+/// An event's row.
+pub(super) fn entry(entry: &Entry) -> Result<Writer, Unreadable> {
+    let Entry { event_id, event, place, meta } = entry;
+    let text = entry.event_text().map_err(|error| Unreadable::Json(error.to_string()))?;
+    let mut row = Writer::default();
+    row.uuid(*event_id).time(place.appended_at);
+    row.text(event.type_name()).text(&text);
+    // Empty is none, as on servers.
+    row.text(meta.actor.as_deref().unwrap_or_default());
+    row.text(meta.correlation_id.as_deref().unwrap_or_default());
+    row.number(i64::from(place.partition)).number(place.offset);
+    row.is_some(meta.command_id.as_ref()).uuid(meta.command_id.unwrap_or_default());
+    row.is_some(meta.occurred_at.as_ref()).time(meta.occurred_at.unwrap_or_default());
+    Ok(row)
+}
+
+/// The head in a state row or, as it was then, in an event's row.
+pub(super) fn read_head(id: &ProductId, row: &Stored) -> Result<HistoryHead, Unreadable> {
+    let mut fields = Reader::of(row);
+    let (event_id, appended_at) = (fields.uuid()?, fields.time()?);
+    Ok(HistoryHead { product: id.clone(), version: version(row), event_id, appended_at })
+}
+
+/// An event's row; `head`: see [`Row::head`].
+pub(super) fn read_entry(id: &ProductId, head: Option<Version>, row: &Stored) -> Row {
+    let version = version(row);
+    match read_texts(row) {
+        Ok((texts, entry)) => {
+            let entry = entry.map_err(|problem| in_row(id, version, &problem));
+            Row { version, head, bytes: Row::size_of(texts), entry }
+        }
+        Err(problem) => {
+            Row { version, head, bytes: row.bytes.len(), entry: Err(in_row(id, version, &problem)) }
+        }
+    }
+}
+
+fn in_row(id: &ProductId, version: Version, problem: &Unreadable) -> Error {
+    problem.in_row("history", &format!("{id}/{version}"))
+}
+
+/// The texts that make an entry large, and the entry.
+type Read<'a> = ([&'a str; 3], Result<HistoryEntry, Unreadable>);
+
+fn read_texts(row: &Stored) -> Result<Read<'_>, Unreadable> {
+    let mut fields = Reader::of(row);
+    let (event_id, appended_at) = (fields.uuid()?, fields.time()?);
+    let (event_type, event) = (fields.text()?, fields.text()?);
+    let (actor, correlation_id) = (fields.text()?, fields.text()?);
+    let (partition, offset) = (fields.number()? as i32, fields.number()?);
+    let command_id: Option<Uuid> = some(fields.is_some()?, fields.uuid()?);
+    let occurred_at = some(fields.is_some()?, fields.time()?);
+    fields.end()?;
+    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let event_data = serde_json::from_str(event).map_err(|error| Unreadable::Json(error.to_string()));
+    let entry = event_data.map(|event| HistoryEntry {
+        version: version(row),
+        event_id,
+        event_type: event_type.to_owned(),
+        event,
+        actor: text(actor),
+        command_id,
+        correlation_id: text(correlation_id),
+        partition,
+        offset,
+        appended_at,
+        occurred_at,
+    });
+    Ok(([event, actor, correlation_id], entry))
+}
+
+fn some<T>(is_some: bool, value: T) -> Option<T> {
+    is_some.then_some(value)
+}

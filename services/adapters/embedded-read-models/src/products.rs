@@ -1,0 +1,155 @@
+//! `products` in tables: its store, and the rows that its questions ask for.
+//!
+//! Promises: as on servers, a list's rows lie by category, bucket and product id, in the order of the ids' bytes; a product and
+//! its lists change as one.
+
+mod row;
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use adapter_embedded::tables::{Change, Order, Table, Tables};
+use domain::{CategoryPath, ProductId, Version};
+use futures::FutureExt;
+use read_models::model::{Fold, RowChange, State, Store, Wanted, Writes};
+use read_models::products::{CategoryItem, CategoryKey, ProductState, Products, Rows};
+use read_models::{Answer, Error, Generation, StoredProduct};
+use toolkit::retry::{GaveUp, Retry};
+
+use crate::bytes::{key_of, version};
+use crate::disk::{answer, blocking, failed};
+use crate::positions::TablePositions;
+
+/// The tables of `products`. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ProductTables {
+    tables: Tables,
+    /// The state rows, by product id.
+    products: Table,
+    by_category: Table,
+    positions: TablePositions,
+}
+
+impl ProductTables {
+    pub(crate) fn new(tables: &Tables, generation: Generation) -> Self {
+        Self {
+            tables: tables.clone(),
+            products: tables.table(&format!("products_{generation}")),
+            by_category: tables.table(&format!("products_by_category_{generation}")),
+            positions: TablePositions::new(tables, Products::DECLARED.name, generation),
+        }
+    }
+
+    fn state(&self, id: &ProductId) -> Result<Option<ProductState>, Error> {
+        let row = self.products.get(id.as_str().as_bytes()).map_err(|error| failed(&error))?;
+        let state = row
+            .map(|row| row::read_state(id, &row).map_err(|problem| problem.in_row("products", id.as_str())));
+        state.transpose()
+    }
+
+    fn stored(&self, id: &ProductId) -> Result<Option<StoredProduct>, Error> {
+        Ok(self.state(id)?.map(|state| state.stored))
+    }
+
+    fn bucket(
+        &self,
+        category: &CategoryPath,
+        bucket: u8,
+        after: Option<&ProductId>,
+        limit: usize,
+    ) -> Result<Vec<CategoryItem>, Error> {
+        let (first, next) = (bucket_key(category, bucket), bucket_key(category, bucket + 1));
+        let after = after.map(|id| [&first, id.as_str().as_bytes()].concat());
+        let from = after.as_deref().map_or(Bound::Included(&first[..]), Bound::Excluded);
+        let found = self.by_category.range((from, Bound::Excluded(&next)), Order::Ascending, limit);
+        let item = |(key, row): (Vec<u8>, _)| {
+            let id = String::from_utf8_lossy(&key[first.len()..]);
+            row::read_item(&id, &row).map_err(|problem| problem.in_row("products_by_category", &id))
+        };
+        found.map_err(|error| failed(&error))?.into_iter().map(item).collect()
+    }
+
+    fn in_list(&self, key: &CategoryKey) -> Result<Option<Version>, Error> {
+        let row = self.by_category.get(&list_key(key)).map_err(|error| failed(&error))?;
+        Ok(row.as_ref().map(version))
+    }
+
+    fn changes(&self, writes: &Writes<Products>) -> Vec<Change> {
+        let listed = |change: &RowChange<Products>| {
+            let (key, version) = (list_key(&change.key), change.version.get());
+            match &change.row {
+                Some(stored) => self.by_category.put(&key, version, row::item(stored).bytes()),
+                None => self.by_category.delete(&key, version),
+            }
+        };
+        let state = |state: &ProductState| {
+            let (key, version) = (state.product().as_str().as_bytes(), state.head().version.get());
+            self.products.put(key, version, row::state(state).bytes())
+        };
+        writes.rows.iter().map(listed).chain(writes.states.iter().map(state)).collect()
+    }
+}
+
+/// What the rows of a bucket begin with. (There are few buckets: the one behind the last has a number, too.)
+fn bucket_key(category: &CategoryPath, bucket: u8) -> Vec<u8> {
+    [&key_of(category.as_str())[..], &[bucket]].concat()
+}
+
+fn list_key(key: &CategoryKey) -> Vec<u8> {
+    [&bucket_key(&key.category, key.bucket()), key.product.as_str().as_bytes()].concat()
+}
+
+impl Store<Products> for ProductTables {
+    type Positions = TablePositions;
+
+    /// As they are: rows hold no earlier states.
+    async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<ProductState>>, Error> {
+        let (this, ids) = (self.clone(), wanted.iter().map(|it| it.product.clone()).collect::<Vec<_>>());
+        blocking(move || ids.iter().map(|id| this.state(id)).collect()).await
+    }
+
+    /// Rows and states as one.
+    async fn write(&self, writes: Writes<Products>, retry: &Retry) -> Result<(), GaveUp<Error>> {
+        let writes = Arc::new(writes);
+        let write = || {
+            let (this, writes) = (self.clone(), Arc::clone(&writes));
+            blocking(move || this.tables.write(this.changes(&writes)).map_err(|error| failed(&error)))
+        };
+        retry.run("write rows", write).await
+    }
+
+    fn positions(&self) -> &TablePositions {
+        &self.positions
+    }
+}
+
+impl Rows for ProductTables {
+    fn by_id<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<StoredProduct>> {
+        async move { answer(self.stored(id)) }.boxed()
+    }
+
+    fn several<'a>(&'a self, ids: &'a [ProductId]) -> Answer<'a, Vec<Option<StoredProduct>>> {
+        let (this, ids) = (self.clone(), ids.to_vec());
+        blocking(move || answer(ids.iter().map(|id| this.stored(id)).collect())).boxed()
+    }
+
+    fn in_bucket<'a>(
+        &'a self,
+        category: &'a CategoryPath,
+        bucket: u8,
+        after: Option<&'a ProductId>,
+        limit: usize,
+    ) -> Answer<'a, Vec<CategoryItem>> {
+        let (this, category, after) = (self.clone(), category.clone(), after.cloned());
+        blocking(move || answer(this.bucket(&category, bucket, after.as_ref(), limit))).boxed()
+    }
+
+    fn listed<'a>(&'a self, key: &'a CategoryKey) -> Answer<'a, Option<Version>> {
+        async move { answer(self.in_list(key)) }.boxed()
+    }
+
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
+        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default().applied);
+        async move { answer(read()) }.boxed()
+    }
+}
