@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
 
+mod alike;
 mod history;
 mod lost;
 mod products;
@@ -10,11 +11,18 @@ mod records;
 mod relevance;
 mod search;
 
+use std::sync::Arc;
+
 use adapter_cql::CqlConfig;
 use adapter_search::SearchConfig;
+use embedded_read_models::EmbeddedSearch;
 use read_models::declared::On;
+use read_models::history::HistoryModel;
 use read_models::model::{Fold, Opens, Position, Positions, Store};
-use read_models::{Adapter, Generation, ReadModel, Servers};
+use read_models::products::Products;
+use read_models::search::SearchModel;
+use read_models::{Adapter, Error, Generation, ReadModel, Servers};
+use tempfile::TempDir;
 use testkit::servers::{servers, test_prefix};
 
 const GROUP: &str = "test.g1";
@@ -62,6 +70,66 @@ promises! {
         search::products_are_searched_with_typos_filters_and_facets,
         relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
     }
+}
+
+promises! {
+    in_this_process: super::InThisProcess {
+        search::products_are_searched_with_typos_filters_and_facets,
+        relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
+    }
+}
+
+/// `search` in this process.
+#[derive(Debug, Clone)]
+struct InThisProcess {
+    search: EmbeddedSearch,
+    _dir: Arc<TempDir>,
+}
+
+impl Opens<SearchModel> for InThisProcess {
+    type Store = EmbeddedSearch;
+
+    async fn open(&self, _: Generation) -> Result<EmbeddedSearch, Error> {
+        Ok(self.search.clone())
+    }
+}
+
+impl Opens<Products> for InThisProcess {
+    type Store = <Servers as Opens<Products>>::Store;
+
+    async fn open(&self, _: Generation) -> Result<Self::Store, Error> {
+        panic!("only search is in this process")
+    }
+}
+
+impl Opens<HistoryModel> for InThisProcess {
+    type Store = <Servers as Opens<HistoryModel>>::Store;
+
+    async fn open(&self, _: Generation) -> Result<Self::Store, Error> {
+        panic!("only search is in this process")
+    }
+}
+
+impl Parts for InThisProcess {
+    async fn fresh(_: &[ReadModel]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let search = EmbeddedSearch::open(dir.path()).unwrap();
+        Self { search, _dir: Arc::new(dir) }
+    }
+
+    async fn product_queries(&self) -> read_models::products::Queries {
+        panic!("only search is in this process")
+    }
+
+    async fn history_queries(&self) -> read_models::history::Queries {
+        panic!("only search is in this process")
+    }
+
+    async fn search_queries(&self) -> read_models::search::Queries {
+        read_models::search::Queries::new(self.search.clone())
+    }
+
+    async fn end(self) {}
 }
 
 impl Parts for Servers {
