@@ -1,6 +1,7 @@
 //! The commands of `folio`, one file per verb.
 
 pub mod demo;
+pub mod dev;
 mod find;
 pub mod import;
 pub mod schemas;
@@ -27,6 +28,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
     }
     let _telemetry = toolkit::telemetry::init(SERVICE, &telemetry)?;
     match args.command {
+        Command::Dev(options) => dev::run(options, telemetry).await,
         Command::Demo => demo::run(&args.dir).await,
         Command::Up => up::up(&args.dir).await.map(|system| up::describe(&system)),
         Command::Down => up::down(&args.dir).await,
@@ -61,7 +63,12 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
         Command::Schemas { action: args::Schemas::Check } => schemas::check(config).await,
         Command::Stores { action: args::Stores::Apply } => stores::apply(config).await,
         Command::Stores { action: args::Stores::Check } => stores::check(config).await,
-        Command::Demo | Command::Up | Command::Down | Command::Status | Command::Import { .. } => Ok(()),
+        Command::Dev(_)
+        | Command::Demo
+        | Command::Up
+        | Command::Down
+        | Command::Status
+        | Command::Import { .. } => Ok(()),
         Command::Verify => verify::run(config).await,
     }
 }
