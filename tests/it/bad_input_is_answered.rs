@@ -322,6 +322,7 @@ fn bad_configuration_is_refused_with_the_key_and_its_source() -> anyhow::Result<
         ("query-gateway", &[]),
         ("projector", &["--read-model", "products"]),
         ("folio", &["verify"]),
+        ("folio", &["dev", "--no-seed"]),
     ] {
         let out = run(binary, arguments, Some(("FOLIO__TELEMETRY__LEVLE", "debug")))?;
         let said = String::from_utf8_lossy(&out.stderr).to_lowercase();

@@ -219,6 +219,7 @@ pub(crate) fn variable((name, value): &(&str, &str)) -> (String, String) {
 macro_rules! promised {
     ($($body:ident),+ $(,)?) => {
         $crate::promised_on!(on_servers, $crate::OnServers, $($body)+);
+        $crate::promised_on!(in_one_process, $crate::InOneProcess, $($body)+);
     };
 }
 

@@ -1,10 +1,12 @@
 //! Every row and document of a catalog's read models as text, so that two builds of them can be compared row for row, and
 //! each with what the log says. Promises the same text of the same row, wherever it lies.
 
+mod in_one_process;
 mod on_servers;
 
 use std::collections::BTreeMap;
 
+pub(crate) use in_one_process::embedded_rows;
 pub use on_servers::{drop_all, rows, tables};
 
 /// What the stores hold: by table or index, without the generation, the rows in order.

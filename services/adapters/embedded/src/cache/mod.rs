@@ -145,7 +145,11 @@ impl Store {
     }
 
     /// The library asserts in places that its files are as it wrote them: that is an error here.
-    pub(crate) fn tried<T>(&self, tried: &'static str, work: impl FnOnce() -> fjall::Result<T>) -> Result<T, Error> {
+    pub(crate) fn tried<T>(
+        &self,
+        tried: &'static str,
+        work: impl FnOnce() -> fjall::Result<T>,
+    ) -> Result<T, Error> {
         let problem = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(done)) => return Ok(done),
             Ok(Err(error)) => error.to_string(),
