@@ -125,7 +125,7 @@ impl EventLog for Local {
     }
 
     fn append(&self, partition: Partition, append_id: AppendId, record: NewRecord) {
-        let draft = Draft::keyed(&record.key, &record.value, &record.headers);
+        let draft = Draft::new(record.key.to_string().as_bytes(), Some(&record.value), &record.headers);
         self.appender.append(partition, draft, Reply::Report(Arc::clone(&self.reports), append_id));
     }
 

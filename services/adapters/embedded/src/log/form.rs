@@ -13,10 +13,8 @@
 //!
 //! The checksum is of the key and of everything in the value but itself.
 
-use std::io::Write;
-
 use bytes::Bytes;
-use ledger::{Headers, LogRecord, Offset, Partition, RecordKey};
+use ledger::{Headers, LogRecord, Offset, Partition};
 
 use super::crc::crc32c;
 
@@ -55,25 +53,17 @@ pub(super) struct Draft(Vec<u8>);
 
 impl Draft {
     pub(super) fn new(key: &[u8], value: Option<&[u8]>, headers: &Headers) -> Self {
-        Self::with_key(|bytes| bytes.extend_from_slice(key), value, headers)
-    }
-
-    /// The key is written where it belongs, without a copy.
-    pub(super) fn keyed(key: &RecordKey, value: &[u8], headers: &Headers) -> Self {
-        Self::with_key(|bytes| _ = write!(bytes, "{key}"), Some(value), headers)
-    }
-
-    fn with_key(key: impl FnOnce(&mut Vec<u8>), value: Option<&[u8]>, headers: &Headers) -> Self {
         let body = value.unwrap_or_default();
-        let mut bytes = Vec::with_capacity(FIXED + 128 + body.len() + headers.size() + 8 * headers.len());
+        let mut bytes =
+            Vec::with_capacity(FIXED + key.len() + body.len() + headers.size() + 8 * headers.len());
         bytes.extend_from_slice(&[0; FIXED]);
         bytes[0] = FORMAT;
         bytes[1] = if value.is_some() { HAS_VALUE } else { 0 };
-        key(&mut bytes);
-        let lengths = [bytes.len() - FIXED, body.len(), headers.len()];
+        let lengths = [key.len(), body.len(), headers.len()];
         for (at, length) in (TIMESTAMP.end..).step_by(4).zip(lengths) {
             bytes[at..at + 4].copy_from_slice(&(length as u32).to_le_bytes());
         }
+        bytes.extend_from_slice(key);
         bytes.extend_from_slice(body);
         for (name, value) in headers.iter() {
             bytes.extend_from_slice(&(name.len() as u32).to_le_bytes());

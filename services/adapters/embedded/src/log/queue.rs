@@ -170,10 +170,9 @@ mod tests {
         }
         let large = Draft::new(b"key", Some(&vec![7; MAX_BYTES + 1]), &Headers::new());
         drop(queue.take(1));
-        drop(queue.take(usize::MAX).map(|rest| {
-            let taken = rest.iter().map(|request| request.size() > 0);
-            assert_eq!(taken.collect::<Vec<_>>(), [true, false, false, false]);
-        }));
+        let rest = queue.take(usize::MAX).unwrap();
+        let is_kept: Vec<_> = rest.iter().map(|request| request.size() > 0).collect();
+        assert_eq!(is_kept, [true, false, false, false]);
         appender.append(Partition(0), large, Reply::Once(oneshot::channel().0));
         drop(appender);
         let last = queue.take(1).unwrap();

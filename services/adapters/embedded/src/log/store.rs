@@ -116,7 +116,7 @@ impl Store {
         match journal::check(&log.join(DATA)) {
             Ok(0) => {}
             Ok(cut) => {
-                tracing::info!(dir = %dir.display(), cut_bytes = cut, "cut off a write that was not finished")
+                tracing::info!(dir = %dir.display(), cut_bytes = cut, "cut off a write that was not finished");
             }
             Err(Problem::Damage(what)) => return Err(damaged(what)),
             Err(Problem::Io(error)) => return Err(unusable("read the journal of the log in")(error)),

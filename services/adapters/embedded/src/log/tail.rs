@@ -107,10 +107,11 @@ impl Following {
             return Turn::Nothing;
         }
         let from = followed.next.max(self.reports.applied(partition)).min(end);
-        if from < end && self.reports.is_own(partition, from, end) {
-            if followed.own_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
-                return Turn::Napping;
-            }
+        if from < end
+            && self.reports.is_own(partition, from, end)
+            && followed.own_since.get_or_insert_with(Instant::now).elapsed() < PATIENCE
+        {
+            return Turn::Napping;
         }
         followed.own_since = None;
         let records = match self.store.read(partition, from, end, BATCH) {

@@ -232,7 +232,9 @@ impl Member {
             events.push(event);
         }
         let is_busy = !events.is_empty();
-        events.into_iter().for_each(|event| self.report(event));
+        for event in events {
+            self.report(event);
+        }
         is_busy
     }
 }

@@ -63,17 +63,20 @@ fn a_changed_byte_of_the_journal_is_refused() {
     assert!(whole <= 16, "{whole} of {} changes were not noticed", seen.len());
 }
 
-fn cut(bytes: &mut Vec<u8>) {
+fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.truncate(bytes.len() / 2);
+    bytes
 }
 
-fn scramble(bytes: &mut Vec<u8>) {
+fn scramble(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.iter_mut().step_by(1_000).for_each(|byte| *byte ^= 0x55);
+    bytes
 }
 
-fn scramble_middle(bytes: &mut Vec<u8>) {
+fn scramble_middle(mut bytes: Vec<u8>) -> Vec<u8> {
     let half = bytes.len() / 2;
     bytes[half..].iter_mut().take(8).for_each(|byte| *byte ^= 0x55);
+    bytes
 }
 
 /// Every file but the newest journal, in turn, is damaged in one of several ways, or is gone.
@@ -92,7 +95,7 @@ fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
     assert!(files.len() > 4, "{files:?}");
     let mut seen = Vec::new();
     let damages = [
-        ("cut", cut as fn(&mut Vec<u8>)),
+        ("cut", cut as fn(Vec<u8>) -> Vec<u8>),
         ("scrambled", scramble),
         ("changed in its middle", scramble_middle),
     ];
@@ -100,9 +103,7 @@ fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
         let name = file.strip_prefix(dir.path()).unwrap();
         for (how, damage) in damages {
             let copied = copy(dir.path());
-            let mut bytes = fs::read(file).unwrap();
-            damage(&mut bytes);
-            fs::write(copied.path().join(name), bytes).unwrap();
+            fs::write(copied.path().join(name), damage(fs::read(file).unwrap())).unwrap();
             let found = found(copied.path(), 36_000);
             println!("{} {how}: {found:?}", name.display());
             seen.push(found);
