@@ -163,7 +163,8 @@ pub trait Positions: Clone + Debug + Send + Sync + 'static {
     fn is_there(&self) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// When each process of the store that answers was started: another value after each start. `None` if the store does not
-    /// tell; an error if none answers.
+    /// tell; no process at all if none can lose what was acknowledged, and then all that is applied is durable; an error if none
+    /// answers.
     fn starts(&self) -> impl Future<Output = Result<Option<Starts>, Error>> + Send;
 }
 

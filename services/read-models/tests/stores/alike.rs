@@ -21,7 +21,8 @@ use read_models::{PageRequest, ReadModel, Servers, StoredProduct};
 use uuid::Uuid;
 
 use super::records::retry;
-use super::{InThisProcess, Parts, open};
+use super::{Parts, open};
+use crate::embedded::InThisProcess;
 
 const PRODUCTS: usize = 300;
 const QUESTIONS: usize = 1_500;

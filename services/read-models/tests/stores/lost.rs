@@ -11,7 +11,7 @@ use read_models::{Asked, QueryError, ReadModel, Servers};
 use toolkit::retry::GaveUp;
 
 use super::records::{created, fold, id, moved, priced, project, records, retry};
-use super::{GENERATION, GROUP, Parts, open, positions_never_go_back};
+use super::{GENERATION, GROUP, Parts, SearchParts, open, positions_never_go_back};
 
 const ON_CQL: [ReadModel; 2] = [ReadModel::Products, ReadModel::History];
 

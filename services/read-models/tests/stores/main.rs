@@ -1,44 +1,47 @@
-//! The read models on an adapter, whichever: what is written is answered, older writes change nothing, pages are whole. And on
-//! real servers, what becomes of what a server lost.
+//! The read models on an adapter, whichever: what is written is answered, older writes change nothing, pages are whole; and
+//! every adapter answers alike. And on real servers, what becomes of what a server lost; on local disk, what a crash leaves.
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
 
 mod alike;
+mod cut;
+mod embedded;
 mod history;
 mod lost;
 mod products;
 mod records;
 mod relevance;
 mod search;
-
-use std::sync::Arc;
+mod whole;
 
 use adapter_cql::CqlConfig;
 use adapter_search::SearchConfig;
-use embedded_read_models::EmbeddedSearch;
 use read_models::declared::On;
 use read_models::history::HistoryModel;
 use read_models::model::{Fold, Opens, Position, Positions, Store};
 use read_models::products::Products;
 use read_models::search::SearchModel;
-use read_models::{Adapter, Error, Generation, ReadModel, Servers};
-use tempfile::TempDir;
+use read_models::{Generation, ReadModel, Servers};
 use testkit::servers::{servers, test_prefix};
 
 const GROUP: &str = "test.g1";
 const GENERATION: Generation = Generation::FIRST;
 
 /// The parts of an adapter that the suite runs on.
-trait Parts: Adapter {
+trait Parts: Opens<Products> + Opens<HistoryModel> {
     /// With room for these read models that nobody else has.
     async fn fresh(read_models: &[ReadModel]) -> Self;
 
     async fn product_queries(&self) -> read_models::products::Queries;
     async fn history_queries(&self) -> read_models::history::Queries;
-    async fn search_queries(&self) -> read_models::search::Queries;
 
     /// Leaves nothing behind.
     async fn end(self);
+}
+
+/// An adapter that has the read model `search`, too.
+trait SearchParts: Parts + Opens<SearchModel> {
+    async fn search_queries(&self) -> read_models::search::Queries;
 }
 
 /// Opens the store of a read model.
@@ -67,69 +70,27 @@ promises! {
         history::rows_that_a_store_lost_are_noticed_and_written_again_by_the_same_events,
         history::a_history_that_comes_again_is_folded_from_just_before_it,
         history::a_history_is_paged_and_folded_to_any_past,
+        whole::every_question_is_answered_as_the_folds_say_after_any_batches_crashes_and_late_writes,
+        whole::a_list_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
+        whole::a_history_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
         search::products_are_searched_with_typos_filters_and_facets,
         relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
     }
 }
 
 promises! {
-    in_this_process: super::InThisProcess {
+    in_this_process: crate::embedded::InThisProcess {
         search::products_are_searched_with_typos_filters_and_facets,
         relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
+        products::products_are_found_by_id_and_listed_by_category,
+        products::a_list_shows_only_the_statuses_asked_for_page_by_page,
+        history::rows_that_a_store_lost_are_noticed_and_written_again_by_the_same_events,
+        history::a_history_that_comes_again_is_folded_from_just_before_it,
+        history::a_history_is_paged_and_folded_to_any_past,
+        whole::every_question_is_answered_as_the_folds_say_after_any_batches_crashes_and_late_writes,
+        whole::a_list_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
+        whole::a_history_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
     }
-}
-
-/// `search` in this process.
-#[derive(Debug, Clone)]
-struct InThisProcess {
-    search: EmbeddedSearch,
-    _dir: Arc<TempDir>,
-}
-
-impl Opens<SearchModel> for InThisProcess {
-    type Store = EmbeddedSearch;
-
-    async fn open(&self, _: Generation) -> Result<EmbeddedSearch, Error> {
-        Ok(self.search.clone())
-    }
-}
-
-impl Opens<Products> for InThisProcess {
-    type Store = <Servers as Opens<Products>>::Store;
-
-    async fn open(&self, _: Generation) -> Result<Self::Store, Error> {
-        panic!("only search is in this process")
-    }
-}
-
-impl Opens<HistoryModel> for InThisProcess {
-    type Store = <Servers as Opens<HistoryModel>>::Store;
-
-    async fn open(&self, _: Generation) -> Result<Self::Store, Error> {
-        panic!("only search is in this process")
-    }
-}
-
-impl Parts for InThisProcess {
-    async fn fresh(_: &[ReadModel]) -> Self {
-        let dir = TempDir::new().unwrap();
-        let search = EmbeddedSearch::open(dir.path()).unwrap();
-        Self { search, _dir: Arc::new(dir) }
-    }
-
-    async fn product_queries(&self) -> read_models::products::Queries {
-        panic!("only search is in this process")
-    }
-
-    async fn history_queries(&self) -> read_models::history::Queries {
-        panic!("only search is in this process")
-    }
-
-    async fn search_queries(&self) -> read_models::search::Queries {
-        read_models::search::Queries::new(self.search.clone())
-    }
-
-    async fn end(self) {}
 }
 
 impl Parts for Servers {
@@ -165,11 +126,6 @@ impl Parts for Servers {
         read_models::history::Queries::new(rows.unwrap())
     }
 
-    async fn search_queries(&self) -> read_models::search::Queries {
-        let index = read_models::search::ServedIndex::new(self.search().await.unwrap(), GENERATION);
-        read_models::search::Queries::new(index)
-    }
-
     async fn end(self) {
         self.cql().await.unwrap().drop_keyspace().await.unwrap();
         let search = self.search().await.unwrap();
@@ -182,13 +138,26 @@ impl Parts for Servers {
     }
 }
 
+impl SearchParts for Servers {
+    async fn search_queries(&self) -> read_models::search::Queries {
+        let index = read_models::search::ServedIndex::new(self.search().await.unwrap(), GENERATION);
+        read_models::search::Queries::new(index)
+    }
+}
+
 async fn positions_never_go_back<M: Fold>(store: &impl Store<M>) {
     let position = |applied, durable| Position { applied, durable };
     let positions = store.positions();
+    positions.is_there().await.unwrap();
     assert_eq!(positions.read(GROUP, 0).await.unwrap(), None);
-    for (written, stored) in [((7, 3), (7, 3)), ((5, 5), (7, 3))] {
-        positions.write(GROUP, 0, position(written.0, written.1)).await.unwrap();
-        assert_eq!(positions.read(GROUP, 0).await.unwrap(), Some(position(stored.0, stored.1)));
+    let starts = positions.starts().await.unwrap().expect("the store tells when it was started");
+    // What no process can lose is durable as far as it is applied.
+    let stored = if starts.is_empty() { position(7, 7) } else { position(7, 3) };
+    for (applied, durable) in [(7, 3), (5, 5)] {
+        positions.write(GROUP, 0, position(applied, durable)).await.unwrap();
+        assert_eq!(positions.read(GROUP, 0).await.unwrap(), Some(stored));
     }
-    assert!(positions.starts().await.unwrap().is_some(), "the store tells when it was started");
+    for (group, partition) in [(GROUP, 1), ("test.g", 0), ("test.g10", 0), ("test", 0)] {
+        assert_eq!(positions.read(group, partition).await.unwrap(), None, "{group} {partition}");
+    }
 }

@@ -16,7 +16,7 @@ use read_models::{Currency, ReadModel, Status};
 use uuid::Uuid;
 
 use super::records::project;
-use super::{Parts, open};
+use super::{SearchParts, open};
 
 const PRODUCTS: &str = include_str!("../relevance/products.ndjson");
 const QUESTIONS: &str = include_str!("../relevance/questions.tsv");
@@ -48,7 +48,7 @@ fn recorded<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<EffectiveEvent> {
     lines.enumerate().map(record).collect()
 }
 
-async fn catalog<A: Parts>() -> (A, Queries) {
+async fn catalog<A: SearchParts>() -> (A, Queries) {
     let parts = A::fresh(&[ReadModel::Search]).await;
     let store = open::<SearchModel, A>(&parts).await;
     let sample = cli::import::diamonds::lines().unwrap();
@@ -94,7 +94,7 @@ struct Measure {
 }
 
 pub(crate) async fn every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products<
-    A: Parts,
+    A: SearchParts,
 >() {
     let (parts, queries) = catalog::<A>().await;
     let mut measures: BTreeMap<&str, Measure> = BTreeMap::new();

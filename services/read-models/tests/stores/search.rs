@@ -9,9 +9,9 @@ use read_models::search::{
 use read_models::{Asked, PageRequest, QueryError, ReadModel};
 
 use super::records::{created, deleted, fold, id, priced, project, records, retry};
-use super::{GROUP, Parts, open, positions_never_go_back};
+use super::{GROUP, SearchParts, open, positions_never_go_back};
 
-pub(crate) async fn products_are_searched_with_typos_filters_and_facets<A: Parts>() {
+pub(crate) async fn products_are_searched_with_typos_filters_and_facets<A: SearchParts>() {
     let parts = A::fresh(&[ReadModel::Search]).await;
     let (store, queries) = (open::<SearchModel, A>(&parts).await, parts.search_queries().await);
     let category = |n: usize| if n < 10 { "rings/gold" } else { "rings/silver" };
@@ -84,7 +84,7 @@ pub(crate) async fn products_are_searched_with_typos_filters_and_facets<A: Parts
     };
     assert_eq!(suggest("golden ri").await.len(), 5);
     assert!(suggest("  ").await.is_empty());
-    positions_never_go_back::<SearchModel>(&store).await;
+    positions_never_go_back(&store).await;
     assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7);
     parts.end().await;
 }

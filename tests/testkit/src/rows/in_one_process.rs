@@ -26,10 +26,10 @@ pub(crate) async fn embedded_rows(read_models: &Embedded, oracle: &Oracle) -> an
         oracle.products.keys().map(|id| ProductId::parse(id)).collect::<Result<_, _>>()?;
     let histories = oracle.products.values().flatten();
     let categories: BTreeSet<&CategoryPath> = histories.map(|it| &it.after.category).collect();
-    let states: Vec<ProductState> = states::<Products>(read_models, &ids).await?;
+    let products: Vec<ProductState> = states::<Products>(read_models, &ids).await?;
     let documents: Vec<StoredProduct> = states::<SearchModel>(read_models, &ids).await?;
     let mut rows = Rows::from([
-        ("products".to_owned(), states.iter().map(product).collect()),
+        ("products".to_owned(), products.iter().map(product).collect()),
         ("products_by_category".to_owned(), listed(read_models, &categories).await?),
         ("history".to_owned(), entries(read_models, &ids).await?),
         ("search".to_owned(), documents.iter().map(document).collect()),
