@@ -284,7 +284,7 @@ async fn an_index_in_this_process_answers_every_question_as_a_server_does() {
     let (server, process) =
         (Servers::fresh(&[ReadModel::Search]).await, InThisProcess::fresh(&[ReadModel::Search]).await);
     let (there, here) = (open::<SearchModel, _>(&server).await, open::<SearchModel, _>(&process).await);
-    let (asked_there, asked_here) = (server.search_queries().await, process.search_queries().await);
+    let (theirs, ours) = (server.search_queries().await, process.search_queries().await);
     let mut catalog = Catalog { random: StdRng::seed_from_u64(7) };
     let first: Vec<StoredProduct> = (0..PRODUCTS).map(|n| catalog.product(n, 1)).collect();
     // Some of them are others later, so that there are replaced ones in both.
@@ -294,13 +294,13 @@ async fn an_index_in_this_process_answers_every_question_as_a_server_does() {
         let writes = || Writes { rows: Vec::new(), states: states.clone() };
         Store::<SearchModel>::write(&there, writes(), &retry()).await.unwrap();
         Store::<SearchModel>::write(&here, writes(), &retry()).await.unwrap();
-        asked_there.refresh().await.unwrap();
-        asked_here.refresh().await.unwrap();
+        theirs.refresh().await.unwrap();
+        ours.refresh().await.unwrap();
     }
     let (mut wrong, mut found, mut similar, mut by_score, mut alike) = (Vec::new(), 0, 0, 0, 0);
     for n in 0..QUESTIONS {
         let request = catalog.question(&first);
-        let (here, there) = (pages(&asked_here, &request).await, pages(&asked_there, &request).await);
+        let (here, there) = (pages(&ours, &request).await, pages(&theirs, &request).await);
         if let Err(difference) = compare(&request, &here, &there) {
             wrong.push(format!("question {n}: {request:?}\n  {difference}"));
         }
@@ -317,8 +317,7 @@ async fn an_index_in_this_process_answers_every_question_as_a_server_does() {
         let statuses = if catalog.chance(0.3) { catalog.some(&STATUSES, 3) } else { vec![] };
         let prefix = word.chars().take(length).collect();
         let request = SuggestRequest { prefix, size: 50, statuses };
-        let (here, there) =
-            (asked_here.suggest(&request).await.unwrap(), asked_there.suggest(&request).await.unwrap());
+        let (here, there) = (ours.suggest(&request).await.unwrap(), theirs.suggest(&request).await.unwrap());
         let sorted = |mut all: Vec<read_models::search::Suggestion>| {
             all.sort_by(|one, other| one.product_id.cmp(&other.product_id));
             all

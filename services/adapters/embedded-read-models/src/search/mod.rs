@@ -36,7 +36,8 @@ pub struct EmbeddedSearch {
 }
 
 struct Owner {
-    committer: Committer,
+    /// Dropped with the last handle, which ends the commits.
+    _committer: Committer,
     discarded: Option<String>,
     /// Another after each opening.
     start: String,
@@ -55,8 +56,8 @@ impl EmbeddedSearch {
         }
         let discarded = opened.discarded.clone();
         let shared = Arc::new(Shared::new(opened)?);
-        let committer = Committer::start(&shared)?;
-        let owner = Owner { committer, discarded, start: Uuid::new_v4().to_string() };
+        let owner =
+            Owner { _committer: Committer::start(&shared)?, discarded, start: Uuid::new_v4().to_string() };
         Ok(Self { shared, owner: Arc::new(owner) })
     }
 

@@ -69,8 +69,8 @@ impl First {
         } else {
             vec![String::new(); ranked.len()]
         };
-        let named = ranked.into_iter().zip(ids.into_iter().zip(names));
-        hits.extend(named.map(|(((value, _), document), (id, name))| {
+        let all = ranked.into_iter().zip(ids.into_iter().zip(names));
+        hits.extend(all.map(|(((value, _), document), (id, name))| {
             let value = if self.sort == Sort::NameAscending { 0 } else { value };
             (DocAddress::new(segment, document), Key { value, name, id })
         }));

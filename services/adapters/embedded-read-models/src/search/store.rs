@@ -85,12 +85,12 @@ impl Shared {
         let uncommitted: Vec<_> = ids.iter().map(|id| self.uncommitted(id)).collect();
         let searcher = self.searcher();
         let lookup = Lookup::new(&searcher, &self.fields).map_err(|error| self.failed(&error))?;
-        let found = ids.iter().zip(uncommitted).map(|(id, uncommitted)| match uncommitted {
-            Some(stored) => Ok(Some(StoredProduct::clone(&stored))),
-            None => {
-                let place = lookup.place(id).map_err(|error| self.failed(&error))?;
-                place.map(|place| self.at(&searcher, place)).transpose()
+        let found = ids.iter().zip(uncommitted).map(|(id, uncommitted)| {
+            if let Some(stored) = uncommitted {
+                return Ok(Some(StoredProduct::clone(&stored)));
             }
+            let place = lookup.place(id).map_err(|error| self.failed(&error))?;
+            place.map(|place| self.at(&searcher, place)).transpose()
         });
         found.collect()
     }

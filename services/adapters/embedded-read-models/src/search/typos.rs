@@ -57,16 +57,16 @@ fn distance(one: &[char], other: &[char], most: usize) -> Option<usize> {
     let mut row: Vec<usize> = vec![0; width];
     for at in 1..=one.len() {
         row[0] = at;
-        let mut least = at;
+        let mut nearest = at;
         for to in 1..width {
             let changed = last[to - 1] + usize::from(one[at - 1] != other[to - 1]);
             row[to] = changed.min(last[to] + 1).min(row[to - 1] + 1);
             if at > 1 && to > 1 && one[at - 1] == other[to - 2] && one[at - 2] == other[to - 1] {
                 row[to] = row[to].min(before_last[to - 2] + 1);
             }
-            least = least.min(row[to]);
+            nearest = nearest.min(row[to]);
         }
-        if least > most {
+        if nearest > most {
             return None;
         }
         std::mem::swap(&mut before_last, &mut last);
