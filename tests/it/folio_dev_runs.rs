@@ -298,7 +298,7 @@ async fn whatever_was_acknowledged_survives_fifty_kills() -> anyhow::Result<()> 
     let oracle = judged(&dir).await?;
     let verdict = check(&oracle, &recorded);
     assert_eq!(verdict.violations, 0, "{:#?}", verdict.first);
-    println!("{} kills; answers in between: {answered:?}; {verdict:?}", KILLS);
+    println!("{KILLS} kills; answers in between: {answered:?}; {verdict:?}");
     assert!(verdict.told("accepted") > 1_000, "{verdict:?}");
 
     let mut folio = Folio::start(&arguments)?;

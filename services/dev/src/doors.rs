@@ -48,7 +48,7 @@ pub(crate) async fn open(
         let requests = Requests::new(telemetry, Spans::Logs);
         let otherwise = Paths::of(&[Commands::PATHS, Queries::PATHS]).otherwise(refuse);
         http::serve(door, lifecycle, move || {
-            queries.app(&requests, &|app| {
+            queries.app(&requests, &|app: &mut web::ServiceConfig| {
                 commands.routes(app);
                 otherwise(app);
             })

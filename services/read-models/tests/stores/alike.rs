@@ -20,9 +20,14 @@ use read_models::search::{
 use read_models::{PageRequest, ReadModel, Servers, StoredProduct};
 use uuid::Uuid;
 
+use super::embedded::InThisProcess;
 use super::records::retry;
+<<<<<<< HEAD
 use super::{Parts, open};
 use crate::embedded::InThisProcess;
+=======
+use super::{Parts, SearchParts, open};
+>>>>>>> wt-dev
 
 const PRODUCTS: usize = 300;
 const QUESTIONS: usize = 1_500;

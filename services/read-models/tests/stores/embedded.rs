@@ -8,7 +8,7 @@ use read_models::model::{Fold, Opens};
 use read_models::{Error, Generation, ReadModel, history, products, search};
 use uuid::Uuid;
 
-use super::{GENERATION, Parts};
+use super::{GENERATION, Parts, SearchParts};
 
 /// A new directory, removed at the end.
 #[derive(Debug)]
@@ -67,6 +67,12 @@ impl Parts for InThisProcess {
     }
 
     async fn end(self) {}
+}
+
+impl SearchParts for InThisProcess {
+    async fn search_queries(&self) -> search::Queries {
+        search::Queries::new(self.embedded.search_index(GENERATION))
+    }
 }
 
 /// Every file below `dir`.
