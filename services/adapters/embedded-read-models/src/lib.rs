@@ -63,12 +63,8 @@ impl Embedded {
     /// # Errors
     /// If another process has the directory, it holds files of something else, or it cannot be worked with.
     pub fn open(dir: &Path, options: &Options) -> Result<Self, Error> {
-<<<<<<< HEAD
-        let (dir, index) = (dir.join(TABLES), dir.join(SEARCH));
-=======
         let search = EmbeddedSearch::open(&dir.join(SEARCH))?;
         let dir = dir.join(TABLES);
->>>>>>> wt-dev
         let identity = format!("rows {ROWS_FORMAT}, {}", options.log);
         let (tables, discarded) = Tables::open(&dir, &identity, options.memory_bytes)
             .map_err(|error| Error::Embedded(error.to_string()))?;
@@ -78,11 +74,7 @@ impl Embedded {
                 "the tables of the read models were discarded: they are built again from the log"
             );
         }
-<<<<<<< HEAD
-        Ok(Self { tables, search: EmbeddedSearch::open(&index)? })
-=======
         Ok(Self { tables, search })
->>>>>>> wt-dev
     }
 
     /// The rows of `products`.
@@ -95,11 +87,7 @@ impl Embedded {
         HistoryTables::new(&self.tables, generation)
     }
 
-<<<<<<< HEAD
-    /// The index of `search`.
-=======
     /// The index of `search`. There is one generation of it.
->>>>>>> wt-dev
     pub fn search_index(&self, _generation: Generation) -> EmbeddedSearch {
         self.search.clone()
     }

@@ -1,12 +1,7 @@
 //! Storage on local disk, in this process, by fjall.
 //!
-<<<<<<< HEAD
-//! - [`cache`]: key-value pairs that may be discarded at any time, because they can be made again.
-//! - [`tables`]: rows that have versions, on the same.
-=======
 //! - [`cache`]: key-value pairs that may be discarded at any time.
 //! - [`tables`]: rows that have versions, which may be discarded and built again.
->>>>>>> wt-dev
 //! - [`log`]: an event log that keeps what it has acknowledged, and feeds those who read it.
 //!
 //! Promises: a directory serves one process at a time; nothing here panics on damaged files; what is not a cache is never

@@ -22,12 +22,7 @@ use uuid::Uuid;
 
 use super::embedded::InThisProcess;
 use super::records::retry;
-<<<<<<< HEAD
-use super::{Parts, open};
-use crate::embedded::InThisProcess;
-=======
 use super::{Parts, SearchParts, open};
->>>>>>> wt-dev
 
 const PRODUCTS: usize = 300;
 const QUESTIONS: usize = 1_500;

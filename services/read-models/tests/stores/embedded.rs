@@ -62,10 +62,6 @@ impl Parts for InThisProcess {
         history::Queries::new(self.embedded.history_rows(GENERATION))
     }
 
-    async fn search_queries(&self) -> search::Queries {
-        search::Queries::new(self.embedded.search_index(GENERATION))
-    }
-
     async fn end(self) {}
 }
 

@@ -80,8 +80,6 @@ promises! {
 
 promises! {
     in_this_process: crate::embedded::InThisProcess {
-        search::products_are_searched_with_typos_filters_and_facets,
-        relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
         products::products_are_found_by_id_and_listed_by_category,
         products::a_list_shows_only_the_statuses_asked_for_page_by_page,
         history::rows_that_a_store_lost_are_noticed_and_written_again_by_the_same_events,
@@ -90,11 +88,8 @@ promises! {
         whole::every_question_is_answered_as_the_folds_say_after_any_batches_crashes_and_late_writes,
         whole::a_list_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
         whole::a_history_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
-<<<<<<< HEAD
-=======
         search::products_are_searched_with_typos_filters_and_facets,
         relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
->>>>>>> wt-dev
     }
 }
 
