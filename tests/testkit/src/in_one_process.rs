@@ -96,12 +96,11 @@ impl InOneProcess {
 
     /// Starts the process if it does not run, and does not wait.
     fn start(&mut self) -> anyhow::Result<Started> {
-        let service = match self.running() {
-            Some(service) => service.clone(),
-            None => {
-                let plan = self.plan("folio-dev", &self.listens)?;
-                plan.start().context("`make test` builds the binaries first")?
-            }
+        let service = if let Some(service) = self.running() {
+            service.clone()
+        } else {
+            let plan = self.plan("folio-dev", &self.listens)?;
+            plan.start().context("`make test` builds the binaries first")?
         };
         self.process = Some(service.clone());
         Ok(Started { service, listens: self.listens.clone() })

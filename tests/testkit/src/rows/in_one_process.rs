@@ -34,7 +34,9 @@ pub(crate) async fn embedded_rows(read_models: &Embedded, oracle: &Oracle) -> an
         ("history".to_owned(), entries(read_models, &ids).await?),
         ("search".to_owned(), documents.iter().map(document).collect()),
     ]);
-    rows.values_mut().for_each(|rows| rows.sort_unstable());
+    for rows in rows.values_mut() {
+        rows.sort_unstable();
+    }
     Ok(rows)
 }
 
