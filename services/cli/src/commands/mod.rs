@@ -3,6 +3,7 @@
 pub mod demo;
 mod find;
 pub mod import;
+pub mod probe;
 pub mod schemas;
 pub mod stores;
 pub mod topics;
@@ -35,6 +36,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             let urls = if options.dry_run { url } else { find::commands(url, &args.dir)? };
             import::run(*options, urls).await.map(drop)
         }
+        Command::Probe(options) => probe::run(&options).await,
         Command::Topics { .. } | Command::Schemas { .. } | Command::Stores { .. } | Command::Verify => {
             let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
             on_servers(args.command, servers).await
@@ -61,7 +63,12 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
         Command::Schemas { action: args::Schemas::Check } => schemas::check(config).await,
         Command::Stores { action: args::Stores::Apply } => stores::apply(config).await,
         Command::Stores { action: args::Stores::Check } => stores::check(config).await,
-        Command::Demo | Command::Up | Command::Down | Command::Status | Command::Import { .. } => Ok(()),
+        Command::Demo
+        | Command::Up
+        | Command::Down
+        | Command::Status
+        | Command::Import { .. }
+        | Command::Probe(_) => Ok(()),
         Command::Verify => verify::run(config).await,
     }
 }
