@@ -4,6 +4,7 @@ pub mod demo;
 pub mod dev;
 mod find;
 pub mod import;
+pub mod probe;
 pub mod schemas;
 pub mod stores;
 pub mod topics;
@@ -41,6 +42,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             let urls = if options.dry_run { url } else { find::commands(url, &args.dir)? };
             import::run(*options, urls).await.map(drop)
         }
+        Command::Probe(options) => probe::run(&options).await,
         Command::Topics { .. } | Command::Schemas { .. } | Command::Stores { .. } | Command::Verify => {
             let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
             on_servers(args.command, servers).await
@@ -81,7 +83,8 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
         | Command::Up
         | Command::Down
         | Command::Status
-        | Command::Import { .. } => Ok(()),
+        | Command::Import { .. }
+        | Command::Probe(_) => Ok(()),
         Command::Verify => verify::run(config).await,
     }
 }
