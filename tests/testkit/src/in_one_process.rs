@@ -129,6 +129,10 @@ impl InOneProcess {
 
     /// What `look` sees in the data while the process does not run.
     async fn at_rest<T>(&mut self, look: impl AsyncFnOnce(&Self) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        if !self.data().exists() {
+            // The process makes its directory itself, and takes none that somebody else began.
+            self.started_with(&[]).await?;
+        }
         let was_running = self.end().await?;
         let seen = look(self).await?;
         if was_running {
