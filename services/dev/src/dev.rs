@@ -1,6 +1,5 @@
 //! The process as a whole: what it starts, and the order in which it ends.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,8 +161,7 @@ async fn begin(
     let config = query_gateway::Config::default();
     let queries = Queries::start(&config, storage.stores(&config), telemetry)?;
     let mut config = command_service::Config::default();
-    let cache = directory.cache();
-    config.cache.dir = Some(cache);
+    config.cache.dir = Some(directory.cache());
     (config.cache.hot_mib, config.cache.hot_products) = HOT;
     let door = config.http.clone();
     let commands =
