@@ -259,8 +259,9 @@ impl System for InOneProcess {
 
     fn begin_at_zero(&mut self) {
         self.group_prefix.push_str("-again");
-        let prefix = self.group_prefix.clone();
-        self.environment.insert("FOLIO__GROUP_PREFIX".to_owned(), prefix);
+        for name in ["FOLIO__GROUP_PREFIX", "FOLIO__QUERIES__GROUP_PREFIX"] {
+            self.environment.insert(name.to_owned(), self.group_prefix.clone());
+        }
     }
 
     async fn drop_read_models(&mut self) -> anyhow::Result<()> {
