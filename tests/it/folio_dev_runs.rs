@@ -180,7 +180,8 @@ async fn a_directory_is_kept_sown_once_and_refused_to_a_second() -> anyhow::Resu
     let said = first.says("can be found").await?;
     assert!(said.contains("216 new, 0 that were there already") && said.contains("durable"), "{said}");
     let client = Client::new(&first.address().await?);
-    let deleted = client.post("/v1/products/diamond-00251:delete", &[], &serde_json::json!({})).await?;
+    let reason = serde_json::json!({ "reason": "sold out" });
+    let deleted = client.post("/v1/products/diamond-00251:delete", &[], &reason).await?;
     assert_eq!(deleted.status, 200, "{}", deleted.body);
 
     let mut second = Folio::anywhere(&["--data-dir", dir])?;

@@ -66,12 +66,7 @@ async fn every_golden_sample_in_the_log_is_read_back_and_goes_on<S: System>() ->
         }
         let product = queries.get(&format!("/v1/products/{id}")).await?;
         let next = if last.0 == "ProductDeleted" {
-            assert_eq!(
-                (product.status.as_u16(), product.code()),
-                (410, "product-deleted"),
-                "{}",
-                product.body
-            );
+            assert_eq!((product.status.as_u16(), product.code()), (410, "product-gone"), "{}", product.body);
             commands.post(&format!("/v1/products/{id}:restore"), &[], &serde_json::json!({})).await?
         } else {
             assert_eq!(product.body["version"], life.len() as u64, "{id}: {}", product.body);

@@ -1,6 +1,5 @@
 //! The process as a whole: what it starts, and the order in which it ends.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -46,15 +46,13 @@ struct Layout {
 impl Directory {
     /// Takes `dir`, which is made if it is missing, or a temporary directory. One that is new will have so many partitions.
     pub(crate) fn take(dir: Option<&Path>, partitions: i32) -> Result<Self, Error> {
-        match dir {
-            Some(dir) => Self::at(dir, partitions, None),
-            None => {
-                let temporary = tempfile::Builder::new().prefix("folio-dev-").tempdir();
-                let temporary =
-                    temporary.map_err(failed("make a temporary directory in", &std::env::temp_dir()))?;
-                Self::at(&temporary.path().to_owned(), partitions, Some(temporary))
-            }
+        if let Some(dir) = dir {
+            return Self::at(dir, partitions, None);
         }
+        let temporary = tempfile::Builder::new().prefix("folio-dev-").tempdir();
+        let temporary = temporary.map_err(failed("make a temporary directory in", &std::env::temp_dir()))?;
+        let path = temporary.path().to_owned();
+        Self::at(&path, partitions, Some(temporary))
     }
 
     fn at(dir: &Path, partitions: i32, temporary: Option<TempDir>) -> Result<Self, Error> {

@@ -65,20 +65,16 @@ pub(crate) async fn open(
 /// What is said to whom neither service answers.
 fn refuse(request: &HttpRequest, methods: Option<&str>) -> Problem {
     let path: String = request.path().chars().take(SHOWN).collect();
-    let method = request.method();
-    match methods {
-        Some(methods) => {
-            Problem::new(Code::MethodNotAllowed, format!("{path} takes {methods}, and not {method}"))
-        }
-        None => {
-            let detail = format!(
-                "there is nothing at {path}; commands go to /v1/products, /v1/products/{{id}}:<action> and \
-                 /v1/commands:bulk; /v1/products/{{id}}, /v1/products/{{id}}/history, /v1/products?category=, \
-                 /v1/products:batchGet, /v1/search and /v1/suggest can be read"
-            );
-            Problem::new(Code::NotFound, detail)
-        }
+    if let Some(methods) = methods {
+        let method = request.method();
+        return Problem::new(Code::MethodNotAllowed, format!("{path} takes {methods}, and not {method}"));
     }
+    let detail = format!(
+        "there is nothing at {path}; commands go to /v1/products, /v1/products/{{id}}:<action> and /v1/commands:bulk; \
+         /v1/products/{{id}}, /v1/products/{{id}}/history, /v1/products?category=, /v1/products:batchGet, /v1/search and \
+         /v1/suggest can be read"
+    );
+    Problem::new(Code::NotFound, detail)
 }
 
 /// Shows the documents of both on the operators' port.

@@ -13,7 +13,8 @@ const STATES_MIB: usize = 32;
 /// Memory of the command service for products, in MiB, and how many those are.
 const HOT: (usize, usize) = (64, 12_000);
 
-/// All that can be set by file and environment; the defaults suit one machine that does other things too.
+/// All that can be set by file and environment; the defaults suit one machine that does other things too. Of a section of which
+/// something is given, the rest is as on servers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -32,7 +33,7 @@ pub struct Settings {
     pub batch: BatchConfig,
     /// See [`projector::Config::durability_window_ms`].
     pub durability_window_ms: u64,
-    // Of the query gateway. Whose positions tell how far a read model is follows from `group_prefix`.
+    // Of the query gateway. `queries.group_prefix` has to be the projectors', as on servers.
     pub queries: QueriesConfig,
 }
 
@@ -83,7 +84,7 @@ impl Settings {
 
     /// As the query gateway has them.
     pub(crate) fn queries(&self) -> query_gateway::Config {
-        let queries = QueriesConfig { group_prefix: self.group_prefix.clone(), ..self.queries.clone() };
-        query_gateway::Config { http: self.http.clone(), queries, ..query_gateway::Config::default() }
+        let (http, queries) = (self.http.clone(), self.queries.clone());
+        query_gateway::Config { http, queries, ..query_gateway::Config::default() }
     }
 }

@@ -198,7 +198,7 @@ fn found_document(row: &str) -> anyhow::Result<(String, Value)> {
 /// Some fields of a document are sets.
 fn sorted(mut document: Value) -> Value {
     for field in ["tags", "categories", "attribute_names", "attribute_pairs"] {
-        if let Some(values) = document[field].as_array_mut() {
+        if let Some(values) = document.get_mut(field).and_then(Value::as_array_mut) {
             values.sort_unstable_by_key(ToString::to_string);
         }
     }

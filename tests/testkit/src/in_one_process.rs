@@ -129,6 +129,10 @@ impl InOneProcess {
 
     /// What `look` sees in the data while the process does not run.
     async fn at_rest<T>(&mut self, look: impl AsyncFnOnce(&Self) -> anyhow::Result<T>) -> anyhow::Result<T> {
+        if !self.data().exists() {
+            // The process makes its directory itself, and takes none that somebody else began.
+            self.started_with(&[]).await?;
+        }
         let was_running = self.end().await?;
         let seen = look(self).await?;
         if was_running {
@@ -255,8 +259,9 @@ impl System for InOneProcess {
 
     fn begin_at_zero(&mut self) {
         self.group_prefix.push_str("-again");
-        let prefix = self.group_prefix.clone();
-        self.environment.insert("FOLIO__GROUP_PREFIX".to_owned(), prefix);
+        for name in ["FOLIO__GROUP_PREFIX", "FOLIO__QUERIES__GROUP_PREFIX"] {
+            self.environment.insert(name.to_owned(), self.group_prefix.clone());
+        }
     }
 
     async fn drop_read_models(&mut self) -> anyhow::Result<()> {

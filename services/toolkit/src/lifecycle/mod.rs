@@ -202,12 +202,18 @@ impl Lifecycle {
     /// An error if a task ended early, failed or panicked, or was still running when the grace period was over. A
     /// second signal ends the waiting at once.
     pub async fn run(self) -> anyhow::Result<()> {
+        self.run_until(std::future::pending()).await
+    }
+
+    /// Like [`Lifecycle::run`]; the end of `stop` does what a signal does.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let endings = self.shared.endings.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut endings = endings.ok_or_else(|| anyhow::anyhow!("lifecycle is run a second time"))?;
         let mut first_failure = None;
-        let mut stop = self.stop_requested()?;
+        let mut signal = self.stop_requested()?;
         tokio::select! {
-            reason = &mut stop => tracing::info!(reason, "shutting down"),
+            reason = &mut signal => tracing::info!(reason, "shutting down"),
+            () = stop => tracing::info!("shutting down: told to"),
             () = self.shared.shutdown.cancelled() => tracing::info!("shutting down: asked to"),
             Some(ended) = endings.recv() => first_failure = self.account(ended),
         }

@@ -46,6 +46,21 @@ async fn what_the_work_needs_ends_after_the_work() {
 }
 
 #[tokio::test]
+async fn who_is_told_to_stop_works_through_the_drain_delay_while_it_is_not_ready() {
+    let timing = ShutdownConfig { drain_delay_ms: 500, grace_ms: 5_000 };
+    let lifecycle = Lifecycle::with_timing(timing).without_signals();
+    let (shutdown, readiness) = (lifecycle.shutdown(), lifecycle.readiness().clone());
+    assert!(readiness.is_ready());
+    let running = tokio::spawn(lifecycle.run_until(std::future::ready(())));
+    while readiness.is_ready() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!shutdown.is_cancelled(), "the work goes on");
+    shutdown.cancelled().await;
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_task_that_never_ends_does_not_keep_the_process() {
     let lifecycle = lifecycle(20);
     lifecycle.spawn("stuck", std::future::pending());
