@@ -79,9 +79,10 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &to)
+            copy(&entry.path(), &to);
         } else {
-            drop(fs::copy(entry.path(), to))
+            // A file that is gone meanwhile belongs to no commit any more.
+            drop(fs::copy(entry.path(), to));
         }
     }
 }
