@@ -1,6 +1,7 @@
 //! Folio's promises. One binary; one file per promise; `docs/promises.md` is the table of contents.
 //!
-//! What touches servers runs on the real ones, which are started once per run and stopped at its end.
+//! What touches servers runs on the real ones, which are started once per run and stopped at its end; what `folio dev` promises
+//! too, runs on it as well, by the same bodies.
 
 mod a_poisoned_record_stops_nothing_else;
 mod a_repeated_command_changes_nothing;

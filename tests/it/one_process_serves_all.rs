@@ -136,9 +136,9 @@ async fn both_services_are_behind_one_grpc_port_with_one_health_and_one_reflecti
     let changed = CommandServiceClient::new(channel.clone()).execute(request).await?.into_inner();
     assert_eq!(changed.version, 2);
     let freshness = Freshness { consistency_token: changed.consistency_token, ..Freshness::default() };
-    let asked = GetProductRequest { product_id: "p1".to_owned(), freshness: Some(freshness) };
+    let asked = GetProductRequest { product_id: "p1".to_owned(), freshness: Some(freshness), past: None };
     let read = QueryServiceClient::new(channel.clone()).get_product(asked).await?.into_inner();
-    assert_eq!(read.version, 2);
+    assert_eq!(read.product.map(|it| it.version), Some(2));
 
     let mut health = HealthClient::new(channel.clone());
     for service in ["", "catalog.v1.CommandService", "catalog.v1.QueryService"] {

@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::dev;
 use crate::commands::import::Options;
+use crate::commands::probe;
 
 /// Folio's tool: topics, schemas, stores, the local system, imports.
 #[derive(Debug, Parser)]
@@ -63,6 +64,8 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         url: Vec<String>,
     },
+    /// Make a product, wait for it in every read model, and delete it: does everything work?
+    Probe(probe::Options),
     /// Count effective records in Kafka and the products in each store, and compare. Changes nothing.
     Verify,
 }

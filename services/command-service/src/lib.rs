@@ -28,4 +28,4 @@ mod testing;
 
 pub use application::{Application, Backend, BackendError, Core, KafkaBackend, OpenLog};
 pub use catalog::Catalog;
-pub use config::{Config, EngineConfig, OverloadConfig, SERVICE, TopicConfig, UploadsConfig};
+pub use config::{CacheConfig, Config, EngineConfig, OverloadConfig, SERVICE, TopicConfig, UploadsConfig};

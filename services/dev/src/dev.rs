@@ -11,7 +11,6 @@ use query_gateway::Core as Queries;
 use read_models::ReadModel;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use toolkit::config::ShutdownConfig;
 use toolkit::lifecycle::{Lifecycle, Readiness};
 
 use crate::directory::Directory;
@@ -22,10 +21,6 @@ use crate::{Options, doors};
 const SERVICE: &str = "folio-dev";
 /// How often it is looked whether all is ready.
 const LOOK: Duration = Duration::from_millis(2);
-/// Memory of a projector for products' states, in MiB.
-const STATES_MIB: usize = 32;
-/// Memory of the command service for products, in MiB, and how many those are.
-const HOT: (usize, usize) = (64, 12_000);
 
 /// Folio in this process. Dropped without [`Dev::stop`] it ends too, in the background.
 #[derive(Debug)]
@@ -69,9 +64,10 @@ impl Dev {
         };
         let (directory, storage) = tokio::task::spawn_blocking(opening).await??;
         let (data_dir, is_temporary) = (directory.path().to_owned(), directory.is_temporary());
-        let lifecycle = Lifecycle::with_timing(ShutdownConfig::default()).without_signals();
+        let lifecycle = Lifecycle::with_timing(options.settings.shutdown.clone()).without_signals();
         let readiness = lifecycle.readiness().clone();
-        let process = Process::start(SERVICE, &options.telemetry, options.ops, lifecycle, doors::document)?;
+        let process =
+            Process::start(SERVICE, &options.settings.telemetry, options.ops, lifecycle, doors::document)?;
         let stop = CancellationToken::new();
         let begun = begin(&options, &directory, storage, &process).await;
         if begun.is_err() {
@@ -153,16 +149,14 @@ async fn begin(
     // They end after the work, so that a read that waits for them is answered.
     let projectors = lifecycle.outlasting_work("projectors");
     for read_model in ReadModel::ALL {
-        let mut config = projector::Config { read_model: read_model.to_string(), ..Default::default() };
-        config.batch.states_mib = STATES_MIB;
+        let config = options.settings.projector(*read_model);
         let part = projectors.of_part(read_model.name());
         projector::start(config, storage.parts(), &part, telemetry)?;
     }
-    let config = query_gateway::Config::default();
+    let config = options.settings.queries();
     let queries = Queries::start(&config, storage.stores(&config), telemetry)?;
-    let mut config = command_service::Config::default();
-    config.cache.dir = Some(directory.cache());
-    (config.cache.hot_mib, config.cache.hot_products) = HOT;
+    let mut config = options.settings.commands();
+    config.cache.dir.get_or_insert_with(|| directory.cache());
     let door = config.http.clone();
     let commands =
         Commands::start(config, Arc::new(storage), &lifecycle.of_part("command-service"), telemetry)?;

@@ -21,8 +21,10 @@ mod directory;
 mod doors;
 mod error;
 mod options;
+mod settings;
 mod storage;
 
 pub use dev::Dev;
 pub use error::{Error, Port};
 pub use options::Options;
+pub use settings::Settings;

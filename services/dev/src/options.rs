@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use toolkit::config::TelemetryConfig;
+use crate::Settings;
 
 /// How Folio runs in this process.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub struct Options {
     pub ops: SocketAddr,
     /// Partitions of a log that is made now, at least one. A directory that has a log keeps its number.
     pub partitions: i32,
-    /// If the process has begun its logs already, they stay as they are.
-    pub telemetry: TelemetryConfig,
+    /// What the services are told. If the process has begun its logs already, they stay as they are.
+    pub settings: Settings,
 }
 
 impl Default for Options {
@@ -32,7 +32,7 @@ impl Default for Options {
             grpc: free,
             ops: free,
             partitions: 6,
-            telemetry: TelemetryConfig::default(),
+            settings: Settings::default(),
         }
     }
 }

@@ -47,7 +47,8 @@ async fn reached(embedded: &Embedded) -> [i64; 2] {
         }
         if (n as i64) < of_history.applied {
             assert!(history.head(&id(n)).await.unwrap().is_some(), "{n}");
-            let page = history.history(&id(n), read_models::history::Order::NewestFirst, &Default::default());
+            let (id, all) = (id(n), read_models::PageRequest::default());
+            let page = history.history(&id, read_models::history::Order::NewestFirst, &all);
             assert_eq!(page.await.unwrap().items.len(), 1, "{n}");
         }
     }

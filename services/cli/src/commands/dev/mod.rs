@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use folio_dev::{Dev, Error, Port};
+use folio_dev::{Dev, Error, Port, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use toolkit::config::TelemetryConfig;
 
 use crate::say::say;
 
@@ -54,7 +53,7 @@ enum Seed {
 ///
 /// # Errors
 /// What is in the way and what to do, or what failed.
-pub async fn run(options: Options, telemetry: TelemetryConfig) -> anyhow::Result<()> {
+pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let opened = Dev::open(folio_dev::Options {
@@ -62,7 +61,7 @@ pub async fn run(options: Options, telemetry: TelemetryConfig) -> anyhow::Result
         http: at(options.port),
         grpc: at(options.grpc_port),
         ops: at(options.ops_port),
-        telemetry,
+        settings,
         ..folio_dev::Options::default()
     });
     let mut dev = opened.await.map_err(advised)?;

@@ -42,6 +42,7 @@ fn a_changed_byte_of_the_journal_is_refused() {
         append(&log, from, from + 12);
     }
     drop(log);
+    trim(dir.path());
     let (path, used) = journal(dir.path());
     let name = path.strip_prefix(dir.path()).unwrap();
     let bytes = fs::read(&path).unwrap();
@@ -87,7 +88,9 @@ fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
     for from in (0..36_000).step_by(2_000) {
         append(&log, from, from + 2_000);
     }
+    wait_for_tables(dir.path());
     drop(log);
+    trim(dir.path());
     let (newest, _) = journal(dir.path());
     let mut files = Vec::new();
     list(&dir.path().join("log"), &mut files);
@@ -121,8 +124,7 @@ fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
 fn a_damaged_log_says_what_is_damaged_and_what_can_be_done_and_is_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     append(&open(dir.path()), 0, 30);
-    // The journal is open until the log is closed.
-    drop(open(dir.path()));
+    trim(dir.path());
     let (path, used) = journal(dir.path());
     let mut bytes = fs::read(&path).unwrap();
     // Inside the last group's last value.
