@@ -9,7 +9,6 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use adapter_embedded::log::{EmbeddedLog, LogOptions};
 use adapter_registry::{LocalRegistry, Registry};
 use anyhow::{Context as _, bail, ensure};
 use cli::system::binaries;
@@ -312,9 +311,7 @@ async fn whatever_was_acknowledged_survives_fifty_kills() -> anyhow::Result<()> 
 
 /// What the log in a data directory holds, judged independently.
 async fn judged(dir: &Path) -> anyhow::Result<Oracle> {
-    let partitions = 6;
-    let options = LogOptions { topic: EVENTS.to_owned(), partitions, durable: true };
-    let log = EmbeddedLog::open(&dir.join("log"), &options)?;
+    let log = folio_dev::open_log(dir)?;
     let schemas = Registry::Local(LocalRegistry::knowing(EVENTS)).of_topic(EVENTS);
     let ids = schemas.ids().await.map_err(|error| anyhow::anyhow!("{}", error.problem))?;
     Oracle::of(&log.reader(), &SchemaIds::new(ids)?).await

@@ -55,6 +55,14 @@ impl Directory {
         Self::at(&path, partitions, Some(temporary))
     }
 
+    /// Takes a directory that a process has had before; nothing is made.
+    pub(crate) fn again(dir: &Path) -> Result<Self, Error> {
+        if !dir.join(FORMAT_FILE).is_file() {
+            return Err(Error::NoData { dir: dir.to_owned() });
+        }
+        Self::at(dir, 1, None)
+    }
+
     fn at(dir: &Path, partitions: i32, temporary: Option<TempDir>) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(failed("make the directory", dir))?;
         let is_made = dir.join(FORMAT_FILE).exists();

@@ -39,6 +39,8 @@ pub enum Error {
         dir.display()
     )]
     NotOurs { dir: PathBuf, holds: String },
+    #[error("{} is no data directory of Folio: give the one that `folio dev --data-dir` was given", dir.display())]
+    NoData { dir: PathBuf },
     #[error(
         "the data in {} has {found}, and this version of Folio reads {wanted}: give another data directory, or start it with \
          the version that made it",

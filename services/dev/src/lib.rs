@@ -28,3 +28,4 @@ pub use dev::Dev;
 pub use error::{Error, Port};
 pub use options::Options;
 pub use settings::Settings;
+pub use storage::open_log;

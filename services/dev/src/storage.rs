@@ -2,6 +2,7 @@
 //!
 //! Promise: all of it lies in one directory, and is what the services' own ports ask for.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use adapter_embedded::log::{EmbeddedLog, LogOptions};
@@ -38,12 +39,7 @@ pub(crate) struct Storage {
 impl Storage {
     /// Opens what lies in `directory`. Blocks on the disk.
     pub(crate) fn open(directory: &Directory) -> anyhow::Result<Self> {
-        let options = LogOptions {
-            topic: EVENTS.to_owned(),
-            partitions: directory.partitions(),
-            durable: !directory.is_temporary(),
-        };
-        let log = EmbeddedLog::open(&directory.log(), &options).context("cannot open the log")?;
+        let log = log(directory)?;
         let options = embedded_read_models::Options::of_log(log.identity());
         let rows = Embedded::open(directory.path(), &options).context("cannot open the read models")?;
         let schemas = Registry::Local(LocalRegistry::knowing(EVENTS)).of_topic(EVENTS);
@@ -77,6 +73,23 @@ impl Storage {
             }),
         }
     }
+}
+
+/// Opens the log of a data directory that no process has, as for an audit. Blocks on the disk.
+///
+/// # Errors
+/// [`crate::Error`] if the directory is none or is in use; [`adapter_embedded::log::LogError`] if the log cannot be read.
+pub fn open_log(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
+    log(&Directory::again(data_dir)?)
+}
+
+fn log(directory: &Directory) -> anyhow::Result<EmbeddedLog> {
+    let options = LogOptions {
+        topic: EVENTS.to_owned(),
+        partitions: directory.partitions(),
+        durable: !directory.is_temporary(),
+    };
+    EmbeddedLog::open(&directory.log(), &options).context("cannot open the log")
 }
 
 impl Backend for Storage {

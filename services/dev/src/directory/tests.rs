@@ -76,3 +76,13 @@ fn a_temporary_directory_is_gone_at_the_end() {
     temporary.release().unwrap();
     assert!(!path.exists());
 }
+
+#[test]
+fn a_directory_without_data_is_not_taken_again_and_nothing_is_made_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let refused = Directory::again(dir.path()).unwrap_err();
+    assert!(matches!(refused, Error::NoData { .. }), "{refused}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    drop(Directory::take(Some(dir.path()), 3).unwrap());
+    assert_eq!(Directory::again(dir.path()).unwrap().partitions(), 3);
+}
