@@ -1,8 +1,11 @@
 //! The sample catalog, as lines of the public bulk API.
 //! Promises that the same row always makes the same line, so an import can be repeated without a second effect.
 
+use std::io::{BufRead as _, BufReader};
+
 use anyhow::{Context, anyhow, bail};
 use contract::json::bulk_line;
+use flate2::read::GzDecoder;
 
 use super::{Catalog, Map, Problem, Requested, Shape, Source};
 
@@ -11,34 +14,31 @@ pub fn product_id(number: usize) -> String {
     format!("diamond-{number:05}")
 }
 
-/// Of so many rows one is taken where some are enough: they go from the cheapest to the dearest.
-const STEP: usize = 250;
+/// Every 250th line, made beforehand: reading all rows for a few takes seconds in a build with checks.
+const FEW: &[u8] = include_bytes!("../../../../deploy/sample/few-diamonds.ndjson.gz");
+
+/// A few hundred lines of the sample, of every category; the first is among them.
+///
+/// # Errors
+/// If the build is damaged.
+pub fn few_lines() -> anyhow::Result<Vec<String>> {
+    let lines = BufReader::new(GzDecoder::new(FEW)).lines();
+    lines.collect::<Result<_, _>>().context("reading the few products of the sample catalog")
+}
 
 /// Every line of the sample, in the file's order.
 ///
 /// # Errors
 /// If the sample is damaged: names the line.
 pub fn lines() -> anyhow::Result<Vec<String>> {
-    every(1)
-}
-
-/// A few hundred lines of the sample, of every category; the first is among them.
-///
-/// # Errors
-/// If the sample is damaged: names the line.
-pub fn few_lines() -> anyhow::Result<Vec<String>> {
-    every(STEP)
-}
-
-fn every(step: usize) -> anyhow::Result<Vec<String>> {
     let source = Source::Sample;
     let (format, map) = (source.format()?, Map::preset("diamonds")?);
     let catalog = Catalog::open(source, format, Shape::Mapped(Box::new(map)), Requested::default())?;
     let told = |problems: Vec<Problem>| {
         anyhow!(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     };
-    let mut lines = Vec::with_capacity(54_000 / step);
-    for entry in catalog.entries()?.step_by(step) {
+    let mut lines = Vec::with_capacity(54_000);
+    for entry in catalog.entries()? {
         let command = entry?.command.map_err(told).context("reading the sample catalog")?;
         lines.push(bulk_line(&command));
     }
@@ -50,6 +50,8 @@ fn every(step: usize) -> anyhow::Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
     use super::*;
 
     #[test]
@@ -64,12 +66,21 @@ mod tests {
     }
 
     #[test]
-    fn a_few_of_them_are_of_every_category_and_the_first_is_among_them() {
-        let few = few_lines().unwrap();
-        assert_eq!(few.len(), 216);
-        assert_eq!(few[0], lines().unwrap()[0]);
+    fn a_few_of_them_are_lines_of_the_sample_of_every_category() {
+        let expected: Vec<String> = lines().unwrap().into_iter().step_by(250).collect();
+        assert_eq!(expected.len(), 216);
         for cut in ["ideal", "premium", "very-good", "good", "fair"] {
-            assert!(few.iter().any(|line| line.contains(&format!("jewelry/diamonds/{cut}"))), "{cut}");
+            let category = format!("jewelry/diamonds/{cut}");
+            assert!(expected.iter().any(|line| line.contains(&category)), "{cut}");
         }
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/sample/few-diamonds.ndjson.gz");
+            let file = std::fs::File::create(path).unwrap();
+            let mut packed = flate2::GzBuilder::new().write(file, flate2::Compression::best());
+            packed.write_all((expected.join("\n") + "\n").as_bytes()).unwrap();
+            packed.finish().unwrap();
+            return;
+        }
+        assert!(few_lines().unwrap() == expected, "make them again with UPDATE_GOLDEN=1, and build again");
     }
 }
