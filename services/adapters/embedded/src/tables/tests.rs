@@ -25,8 +25,8 @@ impl Drop for Dir {
     }
 }
 
-fn row(version: u64, bytes: &[u8]) -> Option<Row> {
-    Some(Row { version, bytes: bytes.to_vec() })
+fn row(version: u64, bytes: &[u8]) -> Row {
+    Row { version, bytes: bytes.to_vec() }
 }
 
 #[test]
@@ -38,21 +38,32 @@ fn only_what_is_not_older_takes_effect_and_a_delete_is_remembered() {
         tables.write(changes).unwrap();
         table.get(b"k").unwrap()
     };
-    assert_eq!(there(vec![table.put(b"k", 3, b"c")]), row(3, b"c"));
-    assert_eq!(there(vec![table.put(b"k", 2, b"b"), table.delete(b"k", 2)]), row(3, b"c"), "older");
-    assert_eq!(there(vec![table.put(b"k", 3, b"again")]), row(3, b"again"), "as new");
+    assert_eq!(there(vec![table.put(b"k", 3, b"c")]), Some(row(3, b"c")));
+    assert_eq!(there(vec![table.put(b"k", 2, b"b"), table.delete(b"k", 2)]), Some(row(3, b"c")), "older");
+    assert_eq!(there(vec![table.put(b"k", 3, b"again")]), Some(row(3, b"again")), "as new");
     assert_eq!(there(vec![table.delete(b"k", 3)]), None, "a delete of the same version stays");
     assert_eq!(there(vec![table.put(b"k", 3, b"c")]), None, "and the put before it does not come back");
     assert_eq!(there(vec![table.delete(b"k", 5), table.put(b"k", 4, b"d")]), None);
-    assert_eq!(there(vec![table.put(b"k", 7, b"g"), table.put(b"k", 6, b"f")]), row(7, b"g"), "in one write");
+    assert_eq!(
+        there(vec![table.put(b"k", 7, b"g"), table.put(b"k", 6, b"f")]),
+        Some(row(7, b"g")),
+        "in one write"
+    );
     assert_eq!(tables.table("other").get(b"k").unwrap(), None, "another table");
     drop((tables, table));
     let (tables, discarded) = dir.open();
-    assert_eq!((tables.table("t").get(b"k").unwrap(), discarded), (row(7, b"g"), None), "after a restart");
+    assert_eq!(
+        (tables.table("t").get(b"k").unwrap(), discarded),
+        (Some(row(7, b"g")), None),
+        "after a restart"
+    );
 }
 
 #[test]
 fn rows_are_read_in_both_orders_between_bounds_and_deleted_ones_are_not_counted() {
+    use Bound::{Excluded, Included, Unbounded};
+    use Order::{Ascending, Descending};
+
     let dir = Dir::new();
     let (tables, _) = dir.open();
     let table = tables.table("t");
@@ -65,8 +76,6 @@ fn rows_are_read_in_both_orders_between_bounds_and_deleted_ones_are_not_counted(
         let found = table.range(bounds, order, limit).unwrap();
         found.into_iter().map(|(key, row)| (key == row.bytes).then_some(key[0])).collect::<Option<Vec<u8>>>()
     };
-    use Bound::{Excluded, Included, Unbounded};
-    use Order::{Ascending, Descending};
     assert_eq!(keys(Unbounded, Unbounded, Ascending, 99), Some(vec![0, 1, 2, 3, 5, 6, 7, 8, 9]));
     assert_eq!(keys(Unbounded, Unbounded, Descending, 3), Some(vec![9, 8, 7]));
     assert_eq!(keys(Included(3), Excluded(6), Ascending, 9), Some(vec![3, 5]));
