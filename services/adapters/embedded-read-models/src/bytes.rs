@@ -151,11 +151,11 @@ mod tests {
     /// Everything that [`written`] wrote, as text.
     fn read(bytes: &[u8]) -> Result<String, Unreadable> {
         let mut row = Reader(bytes);
-        let mut read = format!("{} {} {}", row.text()?, row.count()?, row.number()?);
-        read += &format!(" {} {}", row.uuid()?.as_u128(), row.is_some()?);
-        read += &format!(" {} {:?}", row.time()?.as_millisecond(), row.text()?);
+        let first = format!("{} {} {}", row.text()?, row.count()?, row.number()?);
+        let then = format!("{} {}", row.uuid()?.as_u128(), row.is_some()?);
+        let last = format!("{} {:?}", row.time()?.as_millisecond(), row.text()?);
         row.end()?;
-        Ok(read)
+        Ok([first, then, last].join(" "))
     }
 
     #[test]

@@ -101,7 +101,7 @@ async fn begun(committed: Offset, stored: Option<Position>) -> Offset {
         let claim = Claim { partition: Partition(0), epoch };
         events.send(GroupEvent::Assigned { claim, position }).await.unwrap();
         let commands = commands.clone();
-        let command = tokio::task::spawn_blocking(move || commands.recv_timeout(Duration::from_secs(60)));
+        let command = tokio::task::spawn_blocking(move || commands.recv_timeout(Duration::from_mins(1)));
         match command.await.unwrap().unwrap() {
             Command::Seek(of, to) if of == claim => position = to,
             Command::Next(of) if of == claim => break,
