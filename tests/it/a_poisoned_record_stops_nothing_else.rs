@@ -7,10 +7,10 @@ use ledger::{Headers, partition_of};
 use read_models::ReadModel;
 use read_models::positions::AllPositions;
 use testkit::scenario::caught_up;
-use testkit::{Client, Started, System, eventually};
+use testkit::{Client, OnServers, Started, System, eventually};
 
 /// Appends a record with this key and value, as anyone with access to the topic could.
-async fn inject(system: &System, partition: i32, key: &str, value: Option<&[u8]>) -> anyhow::Result<i64> {
+async fn inject(system: &OnServers, partition: i32, key: &str, value: Option<&[u8]>) -> anyhow::Result<i64> {
     let message = NewMessage {
         topic: system.topic().to_owned(),
         partition: Some(partition),
@@ -23,7 +23,7 @@ async fn inject(system: &System, partition: i32, key: &str, value: Option<&[u8]>
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_that_is_void_changes_nothing_for_anyone() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let service = system.command_service().await?;
     let commands = Client::new(&service.url());
     let projectors = system.projectors().await?;
@@ -73,7 +73,7 @@ async fn garbage_that_is_void_changes_nothing_for_anyone() -> anyhow::Result<()>
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_projectors() -> anyhow::Result<()>
 {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let service = system.command_service().await?;
     let commands = Client::new(&service.url());
     let projectors = system.projectors().await?;
@@ -138,7 +138,7 @@ async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_proje
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forged_record_that_skips_versions_is_void_from_any_start() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let service = system.command_service().await?;
     let commands = Client::new(&service.url());
     let queries = Client::new(&system.query_gateway().await?.url());

@@ -2,12 +2,17 @@
 
 use serde_json::json;
 use testkit::client::product;
-use testkit::{Client, Oracle, System};
+use testkit::{Client, System, promised};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_instance() -> anyhow::Result<()>
-{
-    let mut system = System::prepare().await?;
+promised! {
+    the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_instance,
+    an_answer_that_wrote_nothing_leaves_no_record_and_its_retry_takes_effect_once,
+    a_create_without_an_id_meets_its_own_product_wherever_it_lands,
+}
+
+async fn the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_instance<S: System>()
+-> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let (one, two) = (system.command_service().await?, system.command_service().await?);
     let (first, second) = (Client::new(&one.url()), Client::new(&two.url()));
     assert_eq!(first.create("repeated").await?.status, 201);
@@ -23,8 +28,7 @@ async fn the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_ins
         first.change_price("repeated", 2_000, &key).await?,
         second.change_price("repeated", 2_000, &key).await?,
     ];
-    one.service.kill();
-    assert!(one.service.wait_ended(testkit::PATIENCE).await);
+    system.kill(&one).await?;
     let one = system.again(&one).await?;
     let restarted = Client::new(&one.url());
     replays.push(restarted.change_price("repeated", 2_000, &key).await?);
@@ -42,8 +46,7 @@ async fn the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_ins
     let other = second.change_price("repeated", 4_000, &key).await?;
     assert_eq!((other.status.as_u16(), other.code()), (422, "idempotency-key-reused"), "{}", other.body);
 
-    let ids = cli::commands::schemas::ids(&system.config).await?;
-    let oracle = Oracle::read(&system.config, ids).await?;
+    let oracle = system.oracle().await?;
     assert_eq!(
         oracle.products["repeated"].len(),
         4,
@@ -52,10 +55,9 @@ async fn the_same_key_gets_the_first_answer_after_a_restart_and_on_the_other_ins
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_wrote_nothing_leaves_no_record_and_its_retry_takes_effect_once() -> anyhow::Result<()>
-{
-    let mut system = System::prepare().await?;
+async fn an_answer_that_wrote_nothing_leaves_no_record_and_its_retry_takes_effect_once<S: System>()
+-> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let (one, two) = (system.command_service().await?, system.command_service().await?);
     let (first, second) = (Client::new(&one.url()), Client::new(&two.url()));
     assert_eq!(first.create("again").await?.status, 201);
@@ -98,14 +100,12 @@ async fn an_answer_that_wrote_nothing_leaves_no_record_and_its_retry_takes_effec
     let late = first.change_price("again", 5_000, &guarded).await?;
     assert_eq!((late.status.as_u16(), late.code()), (412, "version-conflict"), "{}", late.body);
 
-    let ids = cli::commands::schemas::ids(&system.config).await?;
-    assert_eq!(Oracle::read(&system.config, ids).await?.products["again"].len(), 8);
+    assert_eq!(system.oracle().await?.products["again"].len(), 8);
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_create_without_an_id_meets_its_own_product_wherever_it_lands() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+async fn a_create_without_an_id_meets_its_own_product_wherever_it_lands<S: System>() -> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let (one, two) = (system.command_service().await?, system.command_service().await?);
     let (first, second) = (Client::new(&one.url()), Client::new(&two.url()));
     let key = [("idempotency-key", "create-1")];
@@ -132,7 +132,6 @@ async fn a_create_without_an_id_meets_its_own_product_wherever_it_lands() -> any
 
     let other = second.post("/v1/products", &key, &product("different")).await?;
     assert_eq!((other.status.as_u16(), other.code()), (422, "idempotency-key-reused"), "{}", other.body);
-    let ids = cli::commands::schemas::ids(&system.config).await?;
-    assert_eq!(Oracle::read(&system.config, ids).await?.effective(), 1);
+    assert_eq!(system.oracle().await?.effective(), 1);
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 use testkit::scenario::caught_up;
-use testkit::{Client, System, eventually};
+use testkit::{Client, OnServers, System, eventually};
 
 fn export() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../services/cli/tests/data/shopify.csv")
@@ -20,7 +20,7 @@ fn export() -> PathBuf {
 struct Folder(PathBuf);
 
 impl Folder {
-    fn new(system: &System) -> anyhow::Result<Self> {
+    fn new(system: &OnServers) -> anyhow::Result<Self> {
         let dir = std::env::temp_dir().join(format!("folio-import-{}", system.prefix()));
         std::fs::create_dir_all(&dir)?;
         Ok(Self(dir))
@@ -54,7 +54,7 @@ async fn import(file: &Path, more: &[&str]) -> anyhow::Result<(String, Option<i3
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_products_of_a_shopify_export() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let commands = system.command_service().await?;
     system.projectors().await?;
     let gateway = Client::new(&system.query_gateway().await?.url());
@@ -111,7 +111,7 @@ async fn sixty_products_of_a_shopify_export() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_go_in_is_told_and_can_be_mended() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let (folder, url) = (Folder::new(&system)?, system.command_service().await?.url());
     let file = folder.file("products.csv");
     let good = std::fs::read_to_string(export())?;
@@ -148,7 +148,7 @@ async fn what_cannot_go_in_is_told_and_can_be_mended() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_is_killed_goes_on_where_it_was() -> anyhow::Result<()> {
     const PRODUCTS: u64 = 30_000;
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let (folder, url) = (Folder::new(&system)?, system.command_service().await?.url());
     let file = folder.file("many.csv");
     let mut text = String::from("\u{feff}sku;name;price;currency;category;attribute: Größe\r\n");
@@ -189,7 +189,7 @@ async fn an_import_that_is_killed_goes_on_where_it_was() -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_gives_up_on_what_cannot_succeed() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let folder = Folder::new(&system)?;
     let file = folder.file("products.csv");
     std::fs::copy(export(), &file)?;

@@ -12,14 +12,14 @@ use adapter_kafka::KafkaEventLog;
 use anyhow::bail;
 use bytes::Bytes;
 use ledger::{AppendId, EventLog as _, Headers, Inbox, NewRecord, Partition, RecordKey, Signal, Subject};
-use testkit::{Client, System};
+use testkit::{Client, OnServers, System};
 
 const ROUNDS: usize = 400;
 const MAX: Duration = Duration::from_millis(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_median_answer_is_within_3_ms_of_the_bare_acknowledgement() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let client = Client::new(&system.command_service().await?.url());
     assert_eq!(client.create("timed").await?.status, 201);
 

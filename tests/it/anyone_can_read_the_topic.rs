@@ -1,37 +1,42 @@
 //! P11 Anyone can read the topic: keys, headers and partitions are as documented.
 //!
-//! With `kcat`, a plain consumer that knows nothing of Folio, and apache-avro with the registry's schema.
+//! On the servers with `kcat`, a plain consumer that knows nothing of Folio, in one process from its log on disk; and with
+//! apache-avro and the registry's schema.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use adapter_kafka::read_topic;
 use anyhow::{Context as _, ensure};
 use apache_avro::types::Value as Avro;
+use event_reader::SchemaSource as _;
 use serde_json::Value;
+use testkit::plain::{PlainRecord, kcat};
 use testkit::scenario::live;
 use testkit::tools::require;
-use testkit::{Client, System};
+use testkit::{Client, OnServers, PARTITIONS, System, promised};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn kcat_reads_keys_headers_and_partitions() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+promised! {
+    keys_headers_and_partitions_are_as_documented,
+    the_stock_client_of_confluent_reads_every_type_of_event,
+}
+
+async fn keys_headers_and_partitions_are_as_documented<S: System>() -> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     live(&commands, 40).await?;
     let headers = [("x-folio-actor", "ann"), ("idempotency-key", "k-1")];
     let changed = commands.change_price("p1", 7_700, &headers).await?;
     assert_eq!(changed.status, 200, "{}", changed.body);
 
-    let records = kcat(&system).await?;
+    let records = system.plain_records().await?;
     assert!(records.len() > 120, "{} records", records.len());
-    for record in &records {
-        let key = record["key"].as_str().unwrap_or_default();
+    for PlainRecord { partition, offset, key, headers } in &records {
         let parts: Vec<&str> = key.split('/').collect();
         let [id, _version, basis, event_id] = parts[..] else { panic!("the key is {key}") };
-        assert!(basis.parse::<i64>()? <= record["offset"].as_i64().unwrap_or_default(), "{key}");
-        assert_eq!(record["partition"].as_i64(), Some(i64::from(murmur2(id.as_bytes()) % 6)), "{key}");
-        let headers = headers_of(record);
+        assert!(basis.parse::<i64>()? <= *offset, "{key}");
+        assert_eq!(*partition, i64::from(murmur2(id.as_bytes()) % PARTITIONS), "{key}");
         let is = |name: &str, value: &str| {
             assert_eq!(headers.get(name).map(String::as_str), Some(value), "{name} of {key}");
         };
@@ -45,24 +50,17 @@ async fn kcat_reads_keys_headers_and_partitions() -> anyhow::Result<()> {
             assert!(!headers.contains_key(name), "{name} of {key} says again what the key says");
         }
     }
-    let last = records
-        .iter()
-        .find(|it| {
-            it["key"]
-                .as_str()
-                .is_some_and(|key| key.contains(changed.body["event_id"].as_str().unwrap_or("-")))
-        })
-        .context("the changed price is on the topic")?;
-    let headers = headers_of(last);
+    let event_id = changed.body["event_id"].as_str().context("an event id")?;
+    let last = records.iter().find(|it| it.key.ends_with(event_id));
+    let headers = &last.context("the changed price is on the topic")?.headers;
     assert_eq!(headers["folio_actor"], "ann");
     assert_eq!(headers["ce_type"], "folio.catalog.product.v1.PriceChanged");
-    assert_eq!(decoded(&system, &changed.body).await?, 7_700);
+    assert_eq!(price_of(&mut system, event_id).await?, 7_700);
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_stock_client_of_confluent_reads_every_type_of_event() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+async fn the_stock_client_of_confluent_reads_every_type_of_event<S: System>() -> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     let mut draft = testkit::client::product("every");
     draft["status"] = "draft".into();
@@ -84,14 +82,18 @@ async fn the_stock_client_of_confluent_reads_every_type_of_event() -> anyhow::Re
         let reply = commands.post(path, &[], body).await?;
         ensure!(reply.status.is_success(), "{path}: {}", reply.body);
     }
-    let mut values = Vec::new();
-    let log = read_topic(&system.config.kafka, system.topic()).await?;
-    log.audit(|_, _, record| values.extend(record.value.clone())).await?;
-    let registry = adapter_registry::Registry::new(&system.config.registry)?;
+    let values = system
+        .with_log(async |log| {
+            let mut values = Vec::new();
+            log.audit(|_, _, record| values.extend(record.value.clone())).await?;
+            Ok(values)
+        })
+        .await?;
+    let registry = system.registry()?;
     let mut types = Vec::new();
     for value in &values {
         let (id, datum) = unframed_as_confluent_does(value)?;
-        let schema = apache_avro::Schema::parse_str(&registry.fetch(id).await?.context("a schema")?)?;
+        let schema = apache_avro::Schema::parse_str(&registry.schema(id).await?.context("a schema")?)?;
         let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build()?;
         let Avro::Record(fields) = reader.read_value(&mut &*datum)? else {
             anyhow::bail!("an event is a record");
@@ -118,9 +120,10 @@ fn unframed_as_confluent_does(value: &[u8]) -> anyhow::Result<(u32, &[u8])> {
     Ok((u32::from_be_bytes(value[1..5].try_into()?), &value[5..]))
 }
 
+/// On servers only: in one process there is one writer, and no record is void.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_consumer_of_the_documents_tells_effective_records_from_void_ones() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     // Two writers of the same products: some records lose their race.
     let (one, other) = (system.command_service().await?, system.command_service().await?);
     let (one, other) = (Client::new(&one.url()), Client::new(&other.url()));
@@ -150,9 +153,9 @@ async fn the_consumer_of_the_documents_tells_effective_records_from_void_ones() 
     ];
     produce(&system, &strange).await?;
 
-    let lines = kcat_lines(&system).await?;
+    let lines = kcat(&system.config.kafka.bootstrap_servers, system.topic()).await?;
     let (ours, _) = audited(&system).await?;
-    assert!(ours.len() <= records_of(&lines)?.len() - 3 - strange.len());
+    assert!(ours.len() <= PlainRecord::all(&lines)?.len() - 3 - strange.len());
     // Values are Avro, and no UTF-8: the consumer gets them as kcat writes them.
     assert!(std::str::from_utf8(&lines).is_err(), "this test needs bytes that are no text");
     assert_eq!(consumed(lines)?, ours);
@@ -160,7 +163,7 @@ async fn the_consumer_of_the_documents_tells_effective_records_from_void_ones() 
 }
 
 /// (partition, offset) of every effective record, by our own reader, and how many are void.
-async fn audited(system: &System) -> anyhow::Result<(BTreeSet<(i64, i64)>, u64)> {
+async fn audited(system: &OnServers) -> anyhow::Result<(BTreeSet<(i64, i64)>, u64)> {
     let mut effective = BTreeSet::new();
     let log = read_topic(&system.config.kafka, system.topic()).await?;
     let judged = log.audit(|partition, _, record| {
@@ -195,7 +198,7 @@ fn consumed(lines: Vec<u8>) -> anyhow::Result<BTreeSet<(i64, i64)>> {
 }
 
 /// Appends records with these keys, as someone who does not know the rule would.
-async fn produce(system: &System, keys: &[&str]) -> anyhow::Result<()> {
+async fn produce(system: &OnServers, keys: &[&str]) -> anyhow::Result<()> {
     let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());
     let lines: Vec<String> = keys.iter().map(|key| format!("{key}|{{}}\n")).collect();
     let lines = lines.concat();
@@ -212,53 +215,26 @@ async fn produce(system: &System, keys: &[&str]) -> anyhow::Result<()> {
     .await?
 }
 
-/// Every record of the topic, as `kcat -J` shows them.
-async fn kcat(system: &System) -> anyhow::Result<Vec<Value>> {
-    records_of(&kcat_lines(system).await?)
-}
-
-fn records_of(lines: &[u8]) -> anyhow::Result<Vec<Value>> {
-    // Values are Avro: kcat writes their bytes as they are, which need not be UTF-8.
-    let text = String::from_utf8_lossy(lines);
-    text.lines().map(|line| serde_json::from_str(line).context("a line of kcat -J")).collect()
-}
-
-async fn kcat_lines(system: &System) -> anyhow::Result<Vec<u8>> {
-    let (servers, topic) = (system.config.kafka.bootstrap_servers.clone(), system.topic().to_owned());
-    tokio::task::spawn_blocking(move || {
-        require(&["kcat"])?;
-        let out =
-            Command::new("kcat").args(["-b", &servers, "-C", "-t", &topic, "-e", "-q", "-J"]).output()?;
-        ensure!(out.status.success(), "kcat: {}", String::from_utf8_lossy(&out.stderr));
-        Ok(out.stdout)
-    })
-    .await?
-}
-
-fn headers_of(record: &Value) -> BTreeMap<String, String> {
-    let flat = record["headers"].as_array().cloned().unwrap_or_default();
-    let text = |it: &Value| it.as_str().unwrap_or_default().to_owned();
-    flat.chunks(2).map(|pair| (text(&pair[0]), text(&pair[1]))).collect()
-}
-
-/// The price in a record's value, read with the schema the registry holds for the id in its frame.
-async fn decoded(system: &System, answer: &Value) -> anyhow::Result<i64> {
-    let event_id: uuid::Uuid = answer["event_id"].as_str().unwrap_or_default().parse()?;
-    let mut value = None;
-    let log = read_topic(&system.config.kafka, system.topic()).await?;
-    let judged = log.audit(|_, key, record| {
-        if key.event_id == event_id {
-            value.clone_from(&record.value);
-        }
-    });
-    judged.await?;
-    let value = value.context("the record has a value")?;
-    ensure!(value[0] == 0, "Confluent's magic byte");
-    let id = u32::from_be_bytes(value[1..5].try_into()?);
-    let schema = adapter_registry::Registry::new(&system.config.registry)?.fetch(id).await?;
+/// The price in the value of an event's record, read with the schema the registry holds for the id in its frame.
+async fn price_of(system: &mut impl System, event_id: &str) -> anyhow::Result<i64> {
+    let event_id: uuid::Uuid = event_id.parse()?;
+    let value = system
+        .with_log(async |log| {
+            let mut value = None;
+            let judged = log.audit(|_, key, record| {
+                if key.event_id == event_id {
+                    value.clone_from(&record.value);
+                }
+            });
+            judged.await?;
+            value.context("the record has a value")
+        })
+        .await?;
+    let (id, datum) = unframed_as_confluent_does(&value)?;
+    let schema = system.registry()?.schema(id).await?;
     let schema = apache_avro::Schema::parse_str(&schema.context("a schema")?)?;
     let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build()?;
-    let Avro::Record(fields) = reader.read_value(&mut &value[5..])? else {
+    let Avro::Record(fields) = reader.read_value(&mut &*datum)? else {
         anyhow::bail!("an event is a record");
     };
     let price = fields.into_iter().find(|(name, _)| name == "price").context("a price")?.1;

@@ -6,7 +6,13 @@ use reqwest::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
 use testkit::client::product;
-use testkit::{Client, System};
+use testkit::{Client, System, promised};
+
+promised! {
+    every_bad_command_gets_its_code_and_pointer,
+    a_bad_line_of_an_upload_stops_no_other,
+    every_bad_query_gets_its_code,
+}
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const NDJSON: (&str, &str) = ("content-type", "application/x-ndjson");
@@ -158,9 +164,25 @@ fn cases() -> Vec<Case> {
     all
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_bad_command_gets_its_code_and_pointer() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+/// A method that a path of the API does not take is told which it takes: on a port of its own each service those of its own, on
+/// one port those of both.
+async fn other_methods<S: System>(
+    client: &Client,
+    cases: &[(Method, &str, &[&str], &[&str])],
+) -> anyhow::Result<()> {
+    for (method, path, own, on_one_port) in cases {
+        let reply = client.send(method.clone(), path, &[JSON], "{}").await?;
+        assert_eq!((reply.status.as_u16(), reply.code()), (405, "method-not-allowed"), "{method} {path}");
+        let mut allowed: Vec<&str> = reply.header("allow").split(',').map(str::trim).collect();
+        allowed.sort_unstable();
+        let expected = if S::IS_IN_PARTS { own } else { on_one_port };
+        assert_eq!(allowed, *expected, "{method} {path}");
+    }
+    Ok(())
+}
+
+async fn every_bad_command_gets_its_code_and_pointer<S: System>() -> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let service = system.command_service().await?;
     let client = Client::new(&service.url());
     assert_eq!(client.create("there").await?.status, 201);
@@ -181,15 +203,23 @@ async fn every_bad_command_gets_its_code_and_pointer() -> anyhow::Result<()> {
             );
         }
     }
+    other_methods::<S>(
+        &client,
+        &[
+            (Method::PATCH, "/v1/products", &["POST"], &["GET", "HEAD", "POST"]),
+            (Method::DELETE, "/v1/products/there", &["PUT"], &["GET", "HEAD", "PUT"]),
+            (Method::GET, "/v1/commands:bulk", &["POST"], &["POST"]),
+        ],
+    )
+    .await?;
     // Nothing of it was applied, and the service goes on.
     let reply = client.change_price("there", 5_000, &[("if-match", "\"1\"")]).await?;
     assert_eq!((reply.status.as_u16(), &reply.body["version"]), (200, &json!(2)), "{}", reply.body);
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bad_line_of_an_upload_stops_no_other() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+async fn a_bad_line_of_an_upload_stops_no_other<S: System>() -> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let service = system.command_service().await?;
     let client = Client::new(&service.url());
     let good = |id: &str| {
@@ -235,9 +265,8 @@ async fn a_bad_line_of_an_upload_stops_no_other() -> anyhow::Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_bad_query_gets_its_code() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+async fn every_bad_query_gets_its_code<S: System>() -> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let gateway = system.query_gateway().await?;
     let client = Client::new(&gateway.url());
     for (path, headers, status, code) in [
@@ -265,13 +294,16 @@ async fn every_bad_query_gets_its_code() -> anyhow::Result<()> {
         );
         assert_eq!(reply.header("content-type"), "application/problem+json", "{path}");
     }
-    let reply = client.send(Method::POST, "/v1/search", &[], "{}").await?;
-    assert_eq!(
-        (reply.status.as_u16(), reply.code()),
-        (405, "method-not-allowed"),
-        "nothing writes: {}",
-        reply.body
-    );
+    let reads = &["GET", "HEAD"];
+    other_methods::<S>(
+        &client,
+        &[
+            (Method::POST, "/v1/search", reads, reads),
+            (Method::PATCH, "/v1/products", reads, &["GET", "HEAD", "POST"]),
+            (Method::DELETE, "/v1/products/there", reads, &["GET", "HEAD", "PUT"]),
+        ],
+    )
+    .await?;
     assert_eq!(client.get("/v1/search?q=x").await?.status, 200);
     Ok(())
 }
@@ -290,6 +322,7 @@ fn bad_configuration_is_refused_with_the_key_and_its_source() -> anyhow::Result<
         ("query-gateway", &[]),
         ("projector", &["--read-model", "products"]),
         ("folio", &["verify"]),
+        ("folio", &["dev", "--no-seed"]),
     ] {
         let out = run(binary, arguments, Some(("FOLIO__TELEMETRY__LEVLE", "debug")))?;
         let said = String::from_utf8_lossy(&out.stderr).to_lowercase();

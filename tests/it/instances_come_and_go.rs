@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use nix::sys::signal::Signal;
 use serde_json::json;
-use testkit::{Client, Oracle, PATIENCE, Reply, Started, System, eventually};
+use testkit::{Client, OnServers, PATIENCE, Reply, Started, System, eventually};
 
 /// Each changes a product of its own, through all instances in turn: every instance decides on what others have written.
 const CLIENTS: usize = 16;
@@ -105,7 +105,7 @@ async fn is_ready(instance: &Started) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn instances_added_killed_and_stopped_under_load_cost_no_command() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let (one, two) = (system.command_service().await?, system.command_service().await?);
     let load = Arc::new(Load::default());
     load.add(&one);
@@ -142,8 +142,7 @@ async fn instances_added_killed_and_stopped_under_load_cost_no_command() -> anyh
     for client in clients {
         events.extend(client.await??);
     }
-    let ids = cli::commands::schemas::ids(&system.config).await?;
-    let oracle = Oracle::read(&system.config, ids).await?;
+    let oracle = system.oracle().await?;
     let records = oracle.products.values().flatten();
     let mut effective: Vec<String> = records.map(|record| record.event_id.to_string()).collect();
     effective.sort();

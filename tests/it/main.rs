@@ -1,6 +1,7 @@
 //! Folio's promises. One binary; one file per promise; `docs/promises.md` is the table of contents.
 //!
-//! What touches servers runs on the real ones, which are started once per run and stopped at its end.
+//! What touches servers runs on the real ones, which are started once per run and stopped at its end; what `folio dev` promises
+//! too, runs on it as well, by the same bodies.
 
 mod a_poisoned_record_stops_nothing_else;
 mod a_repeated_command_changes_nothing;
@@ -11,12 +12,14 @@ mod anyone_can_read_the_topic;
 mod architecture;
 mod bad_input_is_answered;
 mod duplicates_and_restarts_are_harmless;
+mod folio_dev_runs;
 mod grpc_says_what_http_says;
 mod instances_come_and_go;
 mod kafka_event_log_conforms;
 mod kafka_feed_conforms;
 mod metrics_are_there_from_the_start;
 mod old_events_stay_readable;
+mod one_process_serves_all;
 mod one_product_is_decided_in_order;
 mod overload_is_turned_away;
 mod products_rest_on_disk;
@@ -26,6 +29,7 @@ mod servers_may_be_away;
 mod sigterm_drains;
 mod stores_may_crash;
 mod the_api_page_can_be_followed;
+mod the_embedded_log_conforms;
 mod the_examples_work;
 mod topics_are_verified;
 mod what_ships_is_clean;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use read_models::ReadModel;
-use testkit::{Client, PATIENCE, System, eventually};
+use testkit::{Client, OnServers, PATIENCE, System, eventually};
 use toolkit::telemetry::names;
 
 /// The names in the tables and texts of the page.
@@ -22,7 +22,7 @@ async fn metrics(ops: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_is_there_with_help_before_anything_happened() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let command_service = system.command_service().await?;
     let gateway = system.query_gateway().await?;
     let projectors = system.projectors().await?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use contract::proto::catalog::v1::command_request::Command;
 use contract::proto::catalog::v1::command_service_client::CommandServiceClient;
 use contract::proto::catalog::v1::{ChangePrice, CommandRequest, Money};
-use testkit::{Client, Oracle, PATIENCE, System, eventually, memory};
+use testkit::{Client, OnServers, PATIENCE, System, eventually, memory};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -74,7 +74,7 @@ async fn flood_grpc(url: String, number: usize, told: Arc<Told>) -> anyhow::Resu
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_times_the_load_is_turned_away_and_the_accepted_go_on() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let (most, least) = (IN_FLIGHT.to_string(), (IN_FLIGHT / 2).to_string());
     let settings = [("OVERLOAD__MAX_IN_FLIGHT", &*most), ("OVERLOAD__MIN_IN_FLIGHT", &*least)];
     let service = system.command_service_with(&settings).await?;
@@ -123,8 +123,7 @@ async fn ten_times_the_load_is_turned_away_and_the_accepted_go_on() -> anyhow::R
         |it| it.as_ref().is_some_and(|it| it.status == 201),
     )
     .await;
-    let ids = cli::commands::schemas::ids(&system.config).await?;
-    let oracle = Oracle::read(&system.config, ids).await?;
+    let oracle = system.oracle().await?;
     let accepted = told.accepted.load(Ordering::Relaxed);
     assert_eq!(
         oracle.effective(),
@@ -140,7 +139,7 @@ async fn ten_times_the_load_is_turned_away_and_the_accepted_go_on() -> anyhow::R
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_body_that_never_comes_and_a_connection_too_many_hold_nobody_up() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let settings = [("HTTP__BODY_TIMEOUT_MS", "300"), ("HTTP__MAX_CONNECTIONS", "8")];
     let service = system.command_service_with(&settings).await?;
     let begun = "POST /v1/products HTTP/1.1\r\nhost: folio\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{";

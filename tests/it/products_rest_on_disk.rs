@@ -1,12 +1,18 @@
 //! P16 The cache on disk is never believed by itself: products that left memory, kill -9, and caches of something else
 //! change no answer.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use reqwest::StatusCode;
 use serde_json::Value;
-use testkit::{Client, Oracle, PATIENCE, Reply, Started, System, eventually};
+use testkit::{Client, PATIENCE, Reply, Started, System, eventually, promised};
+
+promised! {
+    thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_at_any_time,
+    a_cache_of_another_topic_or_a_damaged_one_is_thrown_away_and_a_used_one_refused,
+    a_cache_that_is_gone_or_from_an_older_time_changes_no_answer,
+}
 
 /// Many more than stay in memory.
 const PRODUCTS: usize = 3_000;
@@ -17,15 +23,8 @@ fn name(n: usize) -> String {
     format!("resting-{n}")
 }
 
-/// Where the instance caches.
-fn cache(started: &Started) -> PathBuf {
-    let variables = &started.service.plan.environment;
-    let found = variables.iter().find(|(name, _)| name == "FOLIO__CACHE__DIR");
-    found.map(|(_, dir)| PathBuf::from(dir)).expect("every instance has a cache of its own")
-}
-
 /// A command service that keeps few products in memory and saves often.
-async fn start(system: &mut System) -> anyhow::Result<Started> {
+async fn start(system: &mut impl System) -> anyhow::Result<Started> {
     system.command_service_with(&[("CACHE__HOT_PRODUCTS", IN_MEMORY), ("CACHE__SAVE_MS", "100")]).await
 }
 
@@ -70,10 +69,9 @@ async fn metric(started: &Started, name: &str) -> f64 {
     lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_at_any_time()
+async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_at_any_time<S: System>()
 -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = S::prepare().await?;
     let one = start(&mut system).await?;
     let client = Client::new(&one.url());
     all_have_version(&create_all(&client).await?, 1);
@@ -87,7 +85,7 @@ async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_a
     let mut one = one;
     for round in 2..6 {
         let client = Client::new(&one.url());
-        let killed = one.service.clone();
+        let killed = &one.service;
         let strike = async {
             if round % 2 == 0 {
                 let next = async || metric(&one, "ledger_effective_records_total").await;
@@ -99,8 +97,7 @@ async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_a
         };
         let (changed, ()) = tokio::join!(change_all(&client, round), strike);
         assert_eq!(changed.is_err(), round % 2 == 0, "a killed service answers no more");
-        one.service.kill();
-        assert!(one.service.wait_ended(PATIENCE).await);
+        system.kill(&one).await?;
         one = system.again(&one).await?;
         assert!(!one.log().contains("discarded"), "what kill -9 leaves is used:\n{}", one.log());
         // What was answered, and what was not, once each: the same keys on the cache that was left.
@@ -114,43 +111,36 @@ async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_a
             (&first.body["version"], &first.body["event_id"])
         );
     }
-    let ids = cli::commands::schemas::ids(&system.config).await?;
-    let oracle = Oracle::read(&system.config, ids).await?;
-    assert_eq!(oracle.products.len(), PRODUCTS);
+    assert_eq!(system.oracle().await?.products.len(), PRODUCTS);
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cache_of_another_topic_or_a_damaged_one_is_thrown_away_and_a_used_one_refused()
+async fn a_cache_of_another_topic_or_a_damaged_one_is_thrown_away_and_a_used_one_refused<S: System>()
 -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
-    let mut other = System::prepare().await?;
+    let mut system = S::prepare().await?;
+    let mut other = S::prepare().await?;
     let one = start(&mut system).await?;
     all_have_version(&create_all(&Client::new(&one.url())).await?, 1);
     all_have_version(&change_all(&Client::new(&one.url()), 1).await?, 2);
 
     // Two processes on one directory: the second says so and ends.
-    let (mut plan, listens) = system.planner.command_service(1)?;
-    plan.environment.retain(|(name, _)| name != "FOLIO__CACHE__DIR");
-    plan.environment.push(("FOLIO__CACHE__DIR".to_owned(), cache(&one).display().to_string()));
-    let second = system.start((plan, listens))?;
+    let second = system.start_beside(&one)?;
     assert!(second.service.wait_ended(PATIENCE).await);
-    assert!(second.log().contains("in use by another process"), "{}", second.log());
+    let by =
+        if S::IS_IN_PARTS { "another process".to_owned() } else { format!("process {}", one.service.pid) };
+    assert!(second.log().contains(&format!("in use by {by}")), "{}", second.log());
 
-    one.service.kill();
-    assert!(one.service.wait_ended(PATIENCE).await);
-    // The other topic's instance finds this topic's cache.
+    system.kill(&one).await?;
+    // The other log's instance finds this log's cache.
     let two = start(&mut other).await?;
-    two.service.kill();
-    assert!(two.service.wait_ended(PATIENCE).await);
-    std::fs::remove_dir_all(cache(&two))?;
-    copy(&cache(&one), &cache(&two))?;
+    other.kill(&two).await?;
+    put(&system.cache_of(&one)?, &other.cache_of(&two)?)?;
     let two = other.again(&two).await?;
     assert!(two.log().contains("the cache was discarded"), "{}", two.log());
     assert_eq!(Client::new(&two.url()).change_price(&name(1), 5, &[]).await?.status, StatusCode::NOT_FOUND);
 
     // And its own, with every table damaged.
-    damage(&cache(&one).join("data"))?;
+    damage(&system.cache_of(&one)?.join("data"))?;
     let one = system.again(&one).await?;
     all_have_version(&change_all(&Client::new(&one.url()), 2).await?, 3);
     let gone = one.log().contains("discarded");
@@ -158,6 +148,47 @@ async fn a_cache_of_another_topic_or_a_damaged_one_is_thrown_away_and_a_used_one
     let replayed = change_all(&Client::new(&one.url()), 1).await?;
     assert!(replayed.iter().all(|reply| reply.body["replayed"] == Value::Bool(true)));
     Ok(())
+}
+
+async fn a_cache_that_is_gone_or_from_an_older_time_changes_no_answer<S: System>() -> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
+    let one = start(&mut system).await?;
+    all_have_version(&create_all(&Client::new(&one.url())).await?, 1);
+    let first = change_all(&Client::new(&one.url()), 1).await?;
+    all_have_version(&first, 2);
+    system.kill(&one).await?;
+    let cache = system.cache_of(&one)?;
+    let older = cache.with_extension("older");
+    put(&cache, &older)?;
+
+    let one = system.again(&one).await?;
+    all_have_version(&change_all(&Client::new(&one.url()), 2).await?, 3);
+    system.kill(&one).await?;
+    // All of the second change is missing in it: it is read from the log again.
+    put(&older, &cache)?;
+    let one = system.again(&one).await?;
+    all_have_version(&change_all(&Client::new(&one.url()), 2).await?, 3);
+    all_have_version(&change_all(&Client::new(&one.url()), 3).await?, 4);
+
+    system.kill(&one).await?;
+    std::fs::remove_dir_all(&cache)?;
+    let one = system.again(&one).await?;
+    let client = Client::new(&one.url());
+    for (first, again) in first.iter().zip(change_all(&client, 1).await?) {
+        assert_eq!(again.body["replayed"], true, "{}", again.body);
+        assert_eq!(again.body["event_id"], first.body["event_id"]);
+    }
+    all_have_version(&change_all(&client, 4).await?, 5);
+    assert_eq!(system.oracle().await?.effective(), 5 * PRODUCTS as u64, "and nothing twice");
+    Ok(())
+}
+
+/// Puts a copy of a folder in the place of another.
+fn put(from: &Path, to: &Path) -> std::io::Result<()> {
+    if to.exists() {
+        std::fs::remove_dir_all(to)?;
+    }
+    copy(from, to)
 }
 
 fn copy(from: &Path, to: &Path) -> std::io::Result<()> {

@@ -4,7 +4,7 @@ use read_models::ReadModel;
 use serde_json::Value;
 use testkit::scenario::caught_up;
 use testkit::servers::{PrivateKafka, servers};
-use testkit::{Client, Gate, PATIENCE, Reply, Started, System, eventually};
+use testkit::{Client, Gate, OnServers, PATIENCE, Reply, Started, System, eventually};
 
 async fn readiness(started: &Started) -> (u16, String) {
     let reply = Client::new(&started.ops()).get("/readyz").await;
@@ -32,7 +32,7 @@ fn is_unavailable(reply: &Reply, code: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_service_starts_without_registry_and_broker_and_waits_for_them() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let registry = Gate::to(
         system.config.registry.url.trim_start_matches("http://").split('/').next().unwrap_or(""),
         false,
@@ -65,7 +65,7 @@ async fn commands_are_answered_in_bounded_time_while_the_broker_is_away() -> any
     let mut kafka = kafka?;
     let mut addresses = stack.addresses.clone();
     addresses.kafka_bootstrap = kafka.bootstrap();
-    let mut system = System::prepare_on(addresses).await?;
+    let mut system = OnServers::prepare_on(addresses).await?;
     let service = system.command_service_with(&[("ENGINE__DEADLINE_MS", "3000")]).await?;
     let client = Client::new(&service.url());
     assert_eq!(client.create("kept").await?.status, 201);
@@ -98,7 +98,7 @@ async fn commands_are_answered_in_bounded_time_while_the_broker_is_away() -> any
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stores_may_be_away_at_start_and_in_flight() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     let cql = Gate::to(&system.planner.addresses.cql_contact_point, false).await?;
     let search =

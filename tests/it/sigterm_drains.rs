@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use cli::import::diamonds;
 use serde_json::Value;
-use testkit::{Client, Oracle, PATIENCE, System, eventually};
+use testkit::{Client, System, eventually, promised};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_command_service_answers_what_it_took_before_it_ends() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+promised! {
+    a_command_service_answers_what_it_took_before_it_ends,
+    readiness_goes_before_the_door_closes,
+}
+
+async fn a_command_service_answers_what_it_took_before_it_ends<S: System>() -> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let service = system.command_service().await?;
     let client = Client::new(&service.url());
     // Uploads and single commands are in flight when SIGTERM comes.
@@ -29,12 +33,11 @@ async fn a_command_service_answers_what_it_took_before_it_ends() -> anyhow::Resu
         |metrics| metrics.contains("folio_commands_total"),
     )
     .await;
-    let ended = service.service.stop(PATIENCE);
+    let ended = system.stop(&service);
     let (ended, uploads) = tokio::join!(ended, futures::future::join_all(uploads));
     assert!(ended, "it ended by itself");
 
-    let ids = cli::commands::schemas::ids(&system.config).await?;
-    let oracle = Oracle::read(&system.config, ids).await?;
+    let oracle = system.oracle().await?;
     let mut accepted = 0;
     let mut told_to_retry = 0;
     for (number, upload) in uploads.into_iter().enumerate() {
@@ -59,13 +62,12 @@ async fn a_command_service_answers_what_it_took_before_it_ends() -> anyhow::Resu
     }
     assert!(accepted > 0, "nothing was in flight");
     assert_eq!(oracle.effective(), accepted, "every effective record was answered");
-    println!("{accepted} commands were answered before the end, {told_to_retry} were told to try again");
+    eprintln!("{accepted} commands were answered before the end, {told_to_retry} were told to try again");
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readiness_goes_before_the_door_closes() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+async fn readiness_goes_before_the_door_closes<S: System>() -> anyhow::Result<()> {
+    let mut system = S::prepare().await?;
     let service = system.command_service_with(&[("SHUTDOWN__DRAIN_DELAY_MS", "3000")]).await?;
     service.service.signal(nix::sys::signal::Signal::SIGTERM);
     let ops = Client::new(&service.ops());

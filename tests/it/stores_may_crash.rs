@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use testkit::rows::tables;
 use testkit::scenario::{caught_up, live};
 use testkit::servers::{Kind, PrivateServer, servers};
-use testkit::{Client, Oracle, PATIENCE, Started, System, eventually, expected, rows};
+use testkit::{Client, OnServers, PATIENCE, Started, System, eventually, expected, rows};
 
 /// How often a server is killed; Elasticsearch is stopped as often.
 const TIMES: usize = 10;
@@ -25,7 +25,7 @@ const PRODUCTS: usize = 6;
 /// A catalog on stores of the test's own.
 struct Stage {
     // Dropped in this order: services before their servers.
-    system: System,
+    system: OnServers,
     projectors: Vec<Started>,
     commands: Client,
     queries: Client,
@@ -45,7 +45,7 @@ impl Stage {
         let mut addresses = stack.addresses.clone();
         addresses.cql_contact_point = cassandra.address();
         addresses.elasticsearch_url = format!("http://{}", elasticsearch.address());
-        let mut system = System::prepare_on(addresses).await?;
+        let mut system = OnServers::prepare_on(addresses).await?;
         let commands = Client::new(&system.command_service().await?.url());
         let projectors = system.projectors().await?;
         let queries = Client::new(&system.query_gateway().await?.url());
@@ -53,18 +53,19 @@ impl Stage {
     }
 
     /// Whatever was lost is there again, and nothing has stopped.
-    async fn heals(&self) -> anyhow::Result<()> {
+    async fn heals(&mut self) -> anyhow::Result<()> {
         caught_up(&self.system, &self.system.planner.names.group_prefix).await?;
         for projector in &self.projectors {
             projector.service.wait_ready(PATIENCE).await?;
         }
-        let ids = cli::commands::schemas::ids(&self.system.config).await?;
-        let oracle = Oracle::read(&self.system.config, ids).await?;
+        let oracle = self.system.oracle().await?;
         let differences = eventually(
             "the read models are what the log says",
             async || {
                 let rows = rows::rows(&self.system.config).await;
-                rows.and_then(|rows| expected::differences(&oracle, &rows)).map(|it| it.1).unwrap_or_default()
+                rows.and_then(|rows| expected::differences(&oracle, &rows, OnServers::NOT_GIVEN_BACK))
+                    .map(|it| it.1)
+                    .unwrap_or_default()
             },
             Vec::is_empty,
         )
@@ -281,7 +282,7 @@ async fn a_search_server_that_is_stopped_or_killed_stops_nothing_for_good() -> a
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_gone_are_built_again_from_the_log_and_no_partition_stops() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     let projectors = system.projectors().await?;
     let queries = Client::new(&system.query_gateway().await?.url());

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use anyhow::Context;
 use reqwest::Method;
 use serde_json::Value;
-use testkit::{Client, Reply, System};
+use testkit::{Client, OnServers, Reply, System};
 
 const PAGE: &str = include_str!("../../docs/api.md");
 
@@ -128,7 +128,7 @@ fn lines_of_json(text: &str) -> serde_json::Result<Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_is_answered_as_the_page_says() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let commands = system.command_service().await?.url();
     system.projectors().await?;
     let queries = system.query_gateway().await?.url();

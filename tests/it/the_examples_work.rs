@@ -8,14 +8,14 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use testkit::System;
 use testkit::tools::{grpcurl, require};
+use testkit::{OnServers, System};
 
 const PAGE: &str = include_str!("../../examples/README.md");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_client_is_run_as_the_page_shows() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     let commands = system.command_service().await?;
     system.projectors().await?;
     let queries = system.query_gateway().await?;

@@ -3,7 +3,7 @@
 use adapter_kafka::{Profile, Topics};
 use cli::commands::topics;
 use serde_yaml_ng::Value;
-use testkit::{Client, System, eventually};
+use testkit::{Client, OnServers, System, eventually};
 
 const DECLARED: &str = include_str!("../../deploy/topics.yaml");
 
@@ -19,7 +19,7 @@ const DRIFTS: [(&str, &str); 6] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apply_creates_once_and_check_names_every_drift() -> anyhow::Result<()> {
-    let system = System::prepare().await?;
+    let system = OnServers::prepare().await?;
     let kafka = &system.config.kafka;
     let declared = topics::declared(&system.prefix())?;
     topics::run(kafka, &declared, Profile::Local, true).await?;
@@ -44,7 +44,7 @@ async fn apply_creates_once_and_check_names_every_drift() -> anyhow::Result<()> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_refuses_a_topic_that_loses_history() -> anyhow::Result<()> {
-    let mut system = System::prepare().await?;
+    let mut system = OnServers::prepare().await?;
     // A topic that deletes by age, under the name the service is told.
     let name = format!("drift.{}", system.prefix());
     let topic = altered("cleanup.policy", "delete")?.with_prefix(&name);

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::commands::dev;
 use crate::commands::import::Options;
+use crate::commands::probe;
 
 /// Folio's tool: topics, schemas, stores, the local system, imports.
 #[derive(Debug, Parser)]
@@ -25,6 +27,12 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run all of Folio in this process, on local disk: the first five minutes, tests, what one machine serves.
+    ///
+    /// It needs no server. It is one process on one disk: nothing is replicated, and no other process takes over when it ends.
+    /// With a data directory, what was acknowledged is there again after any end. It listens on this machine alone (127.0.0.1)
+    /// and runs until Ctrl-C.
+    Dev(dev::Options),
     /// Start everything locally, import the sample catalog, change some prices and show what one can ask.
     Demo,
     /// Start the real servers and every service as local processes.
@@ -56,6 +64,8 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         url: Vec<String>,
     },
+    /// Make a product, wait for it in every read model, and delete it: does everything work?
+    Probe(probe::Options),
     /// Count effective records in Kafka and the products in each store, and compare. Changes nothing.
     Verify,
 }

@@ -9,7 +9,7 @@
 //! Promises: every command gets one answer, true of the log, within its deadline; memory is bounded, and who comes too
 //! often is told so at once; a dependency that is missing is named by readiness and costs nothing but waiting.
 //!
-//! Start at [`Application`], which builds all of it from a [`Config`], and follow a command from `http/products.rs` on.
+//! Start at [`Application`], which builds all of it from a [`Config`] ([`Core`] is all of it but its ports), and follow a command from `http/products.rs` on.
 #![allow(
     clippy::result_large_err,
     reason = "a problem ends a request: its size is paid once, on the way out"
@@ -26,6 +26,6 @@ mod spool;
 #[cfg(test)]
 mod testing;
 
-pub use application::{Application, Backend, BackendError, KafkaBackend, OpenLog};
+pub use application::{Application, Backend, BackendError, Core, KafkaBackend, OpenLog};
 pub use catalog::Catalog;
-pub use config::{Config, EngineConfig, OverloadConfig, SERVICE, TopicConfig, UploadsConfig};
+pub use config::{CacheConfig, Config, EngineConfig, OverloadConfig, SERVICE, TopicConfig, UploadsConfig};

@@ -123,6 +123,10 @@ impl SimBackend {
 }
 
 impl Backend for SimBackend {
+    fn name(&self) -> &'static str {
+        "log"
+    }
+
     fn schemas(&self) -> Arc<dyn SchemaSource> {
         Arc::clone(&self.registry) as Arc<dyn SchemaSource>
     }

@@ -25,11 +25,18 @@ use crate::problem::{Body, FieldError, MEDIA_TYPE, Problem};
 /// Serves a door's document at `/openapi.json`, and a page to read it with at `/docs/`. It sends no requests: the door is
 /// another origin.
 pub fn show(app: &mut web::ServiceConfig, document: &'static str) {
-    let config = Config::new(["/openapi.json"]).validator_url("none").supported_submit_methods([""; 0]);
-    let send = move || async move { HttpResponse::Ok().content_type("application/json").body(document) };
-    app.route("/openapi.json", web::get().to(send))
-        .service(web::redirect("/docs", "/docs/"))
-        .service(SwaggerUi::new("/docs/{_:.*}").config(config));
+    show_at(app, &[("/openapi.json", document)]);
+}
+
+/// The same for several doors of one process: each document at a path of its own, and one page for all.
+pub fn show_at(app: &mut web::ServiceConfig, documents: &[(&'static str, &'static str)]) {
+    let paths = documents.iter().map(|(path, _)| *path);
+    let config = Config::new(paths).validator_url("none").supported_submit_methods([""; 0]);
+    for (path, document) in documents.iter().copied() {
+        let send = move || async move { HttpResponse::Ok().content_type("application/json").body(document) };
+        app.route(path, web::get().to(send));
+    }
+    app.service(web::redirect("/docs", "/docs/")).service(SwaggerUi::new("/docs/{_:.*}").config(config));
 }
 
 /// A door's document while it is made.

@@ -95,26 +95,21 @@ impl Process {
 
     /// Runs until a signal, if the lifecycle listens to them, or until something fails; then ends in order.
     pub async fn run(self) -> anyhow::Result<()> {
-        let ended = self.lifecycle.run().await;
+        self.run_until(std::future::pending()).await
+    }
+
+    /// Runs until `stop` is cancelled or something fails; then ends in order, as after a signal. For a service inside another
+    /// process, which keeps the signals.
+    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let inner = Self { lifecycle: self.lifecycle.without_signals(), ..self };
+        inner.run_until(stop.cancelled_owned()).await
+    }
+
+    async fn run_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let ended = self.lifecycle.run_until(stop).await;
         let telemetry = self.telemetry;
         // Handing over the last traces blocks.
         tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
         ended
-    }
-
-    /// Runs until `stop` is cancelled or something fails; then ends in order. For a service inside another process, which
-    /// keeps the signals.
-    pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let shutdown = self.lifecycle.shutdown();
-        let inner = Self { lifecycle: self.lifecycle.without_signals(), ..self };
-        let stopped = async {
-            stop.cancelled().await;
-            shutdown.cancel();
-            std::future::pending().await
-        };
-        tokio::select! {
-            ended = inner.run() => ended,
-            never = stopped => never,
-        }
     }
 }

@@ -19,6 +19,7 @@ use read_models::{Adapter, Generation, ReadModel, Servers, Visitor};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
+use toolkit::telemetry::Telemetry;
 
 use crate::config::{Config, SERVICE};
 use crate::durability::Durability;
@@ -43,6 +44,8 @@ pub struct Parts<A> {
     /// Where the read models' rows lie.
     pub stores: A,
     pub schemas: Arc<dyn SchemaSource>,
+    /// What readiness calls the log.
+    pub log_name: &'static str,
     /// Opens the log, however long it is unavailable.
     pub log: Box<dyn FnOnce(Opening) -> BoxFuture<'static, anyhow::Result<Log>> + Send>,
 }
@@ -68,7 +71,7 @@ pub struct Opening {
 /// What the projector needs, as readiness names it.
 #[derive(Clone, Debug)]
 pub struct Dependencies {
-    pub kafka: Dependency,
+    pub log: Dependency,
     registry: Dependency,
     store: Dependency,
     /// Down while a partition is stopped.
@@ -93,6 +96,7 @@ impl Application {
         let parts = Parts {
             stores: Servers::new(&config.cql, &config.search),
             schemas: Arc::new(Registry::new(&config.registry)?.of_topic(&config.topic)),
+            log_name: "kafka",
             log: Box::new(|opening| opening.kafka().boxed()),
         };
         Self::build_on(config, parts, lifecycle)
@@ -105,27 +109,39 @@ impl Application {
         lifecycle: Lifecycle,
     ) -> anyhow::Result<Self> {
         config.check()?;
-        let read_model = config.read_model()?;
         let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle, |_| ())?;
-        let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
-        let metrics = Metrics::new(telemetry, &config.read_model);
-        let dependencies = Dependencies::new(lifecycle.readiness(), read_model);
-        let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
-        lifecycle.spawn("projector", async move {
-            let opening = Opening { config, dependencies, shutdown: shutdown.clone() };
-            match read_model.visit(Build { opening, parts, metrics, lifecycle: work }).await {
-                Err(_) if shutdown.is_cancelled() => Ok(()),
-                ended => ended,
-            }
-        });
+        start(config, parts, &process.lifecycle, &process.telemetry)?;
         Ok(Self { process })
     }
 }
 
+/// Starts to work on any parts under `lifecycle`: all of the projector but its port, for a process that does other things
+/// beside it.
+pub fn start<A: Adapter>(
+    config: Config,
+    parts: Parts<A>,
+    lifecycle: &Lifecycle,
+    telemetry: &Telemetry,
+) -> anyhow::Result<()> {
+    config.check()?;
+    let read_model = config.read_model()?;
+    let metrics = Metrics::new(telemetry, &config.read_model);
+    let dependencies = Dependencies::new(lifecycle.readiness(), parts.log_name, read_model);
+    let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
+    lifecycle.spawn("projector", async move {
+        let opening = Opening { config, dependencies, shutdown: shutdown.clone() };
+        match read_model.visit(Build { opening, parts, metrics, lifecycle: work }).await {
+            Err(_) if shutdown.is_cancelled() => Ok(()),
+            ended => ended,
+        }
+    });
+    Ok(())
+}
+
 impl Dependencies {
-    fn new(readiness: &Readiness, read_model: ReadModel) -> Self {
+    fn new(readiness: &Readiness, log: &'static str, read_model: ReadModel) -> Self {
         Self {
-            kafka: readiness.dependency("kafka"),
+            log: readiness.dependency(log),
             registry: readiness.dependency("registry"),
             store: readiness.dependency(read_model.declared().on.section()),
             partitions: readiness.dependency("partitions"),
@@ -142,7 +158,7 @@ impl Opening {
             partitions,
             repairs: open_ranges(&kafka, &topic, kafka.request_timeout())?,
             join: Box::new(move |options| {
-                Ok(open_group(&kafka, &topic, partitions, options, Some(dependencies.kafka))?)
+                Ok(open_group(&kafka, &topic, partitions, options, Some(dependencies.log))?)
             }),
         })
     }
@@ -152,7 +168,7 @@ impl Opening {
         let Config { kafka, topic, .. } = &self.config;
         let expected = Expectation::event_log();
         let verify = || async { verify_topic(kafka, topic, &expected).await.map_err(TopicError) };
-        match self.retry(&self.dependencies.kafka).run("verify the topic", verify).await {
+        match self.retry(&self.dependencies.log).run("verify the topic", verify).await {
             Ok(facts) => Ok(facts.partitions),
             Err(GaveUp::Final(TopicError(error))) => Err(error).context("the topic cannot be used"),
             Err(gave_up @ GaveUp::Cancelled { .. }) => Err(anyhow::anyhow!("{gave_up}")),
@@ -207,7 +223,8 @@ impl<A: Adapter> Visitor<A> for Build<A> {
         A: Opens<M>,
     {
         async move {
-            let Self { opening, parts: Parts { stores, schemas, log }, metrics, lifecycle } = self;
+            let Self { opening, parts, metrics, lifecycle } = self;
+            let Parts { stores, schemas, log, .. } = parts;
             // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
             let retry = opening.retry(&opening.dependencies.store);
             let what = format!("open what holds {}", opening.config.read_model);

@@ -18,5 +18,5 @@ mod metrics;
 mod partition;
 mod watch;
 
-pub use application::{Application, Dependencies, Log, Opening, Parts};
+pub use application::{Application, Dependencies, Log, Opening, Parts, start};
 pub use config::{BatchConfig, Config, SERVICE};

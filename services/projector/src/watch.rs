@@ -1,7 +1,7 @@
 //! Watches over what no batch tells: the lag, partitions that stopped, whether the store is there while nothing comes, and
 //! whether it still knows what it acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -91,6 +91,7 @@ impl<P: Positions> Watch<P> {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut told = BTreeSet::new();
         for tick in 0_u64.. {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -107,7 +108,7 @@ impl<P: Positions> Watch<P> {
                 remind(&self.group, &held);
             }
             if tick % LAG_TICKS == 0 {
-                report_lag(&self.handle, &held, &self.metrics).await;
+                report_lag(&self.handle, &held, &mut told, &self.metrics).await;
             }
         }
         Ok(())
@@ -157,12 +158,48 @@ fn remind(group: &str, held: &BTreeMap<i32, Reached>) {
     }
 }
 
-async fn report_lag(handle: &GroupHandle, held: &BTreeMap<i32, Reached>, metrics: &Metrics) {
+async fn report_lag(
+    handle: &GroupHandle,
+    held: &BTreeMap<i32, Reached>,
+    told: &mut BTreeSet<i32>,
+    metrics: &Metrics,
+) {
+    for partition in no_longer_held(held, told) {
+        metrics.lag(partition, 0);
+    }
     for (partition, reached) in held {
         match handle.end_offsets().of(ledger::Partition(*partition)).await {
             Ok(end) => metrics.lag(*partition, (end - reached.position).max(0) as u64),
             // Readiness names Kafka already.
             Err(error) => return tracing::debug!(%error, "cannot tell the lag"),
         }
+    }
+}
+
+/// The partitions whose lag was told and that another member has now: a gauge would keep their last lag for ever, and whoever
+/// adds up the members' would count it. From now on those that are `held` count as told.
+fn no_longer_held(held: &BTreeMap<i32, Reached>, told: &mut BTreeSet<i32>) -> Vec<i32> {
+    let held: BTreeSet<i32> = held.keys().copied().collect();
+    let gone = told.difference(&held).copied().collect();
+    *told = held;
+    gone
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_of_a_partition_that_went_to_another_member_is_told_as_none_once() {
+        let progress = Progress::default();
+        let mut told = BTreeSet::new();
+        progress.reached(1, 10);
+        progress.reached(2, 10);
+        assert!(no_longer_held(&progress.snapshot(), &mut told).is_empty());
+        progress.given_back(1);
+        assert_eq!(no_longer_held(&progress.snapshot(), &mut told), [1]);
+        assert!(no_longer_held(&progress.snapshot(), &mut told).is_empty());
+        progress.reached(1, 12);
+        assert!(no_longer_held(&progress.snapshot(), &mut told).is_empty());
     }
 }

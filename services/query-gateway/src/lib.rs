@@ -3,7 +3,7 @@
 //! Promises: nothing in here can write; a read with a consistency token sees the write it names or says how far the read
 //! model is; a store that is away costs only the questions that need it, and those are answered in bounded time.
 //!
-//! Start at [`Application`], which builds all of it from a [`Config`], and follow a question from `http/` over `ask/`.
+//! Start at [`Application`], which builds all of it from a [`Config`] ([`Core`] is all of it but its ports), and follow a question from `http/` over `ask/`.
 
 mod ask;
 mod config;
@@ -13,8 +13,16 @@ mod http;
 mod tests;
 mod zeros;
 
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::{App, Error, web};
+use edge::grpc::Services;
+use edge::http::{Requests, Taken};
 use edge::process::{Addresses, Process};
 use toolkit::lifecycle::Lifecycle;
+use toolkit::telemetry::Telemetry;
 
 use ask::Queries;
 pub use ask::{ReadModelHandle, Stores};
@@ -43,14 +51,62 @@ impl Application {
         let process =
             Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle, http::document)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
-        zeros::show(telemetry);
-        let metrics = ask::Metrics::new(&telemetry.meter());
-        let questions = Queries::new(stores, config.queries.clone(), metrics);
+        let Core { questions, .. } = Core::start(config, stores, telemetry)?;
         let addresses = Addresses {
             ops: process.ops,
             http: http::serve(config, questions.clone(), lifecycle, telemetry)?,
             grpc: grpc::serve(config, questions, lifecycle, telemetry).await?,
         };
         Ok(Self { process, addresses })
+    }
+}
+
+/// All of the gateway but its ports, for a process that serves other things beside it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Core {
+    questions: Queries,
+    config: Config,
+}
+
+impl Core {
+    /// What it takes over HTTP.
+    pub const PATHS: &[Taken] = http::PATHS;
+    /// Its document, in OpenAPI.
+    pub const OPENAPI: &str = http::OPENAPI;
+
+    /// Stands on these parts. Must be called on the runtime of the process.
+    pub fn start(config: &Config, stores: Stores, telemetry: &Telemetry) -> anyhow::Result<Self> {
+        config.check()?;
+        zeros::show(telemetry);
+        let metrics = ask::Metrics::new(&telemetry.meter());
+        let questions = Queries::new(stores, config.queries.clone(), metrics);
+        Ok(Self { questions, config: config.clone() })
+    }
+
+    /// The application that answers over HTTP, with what `beside` adds to it. What nobody takes is left to `beside`.
+    pub fn app(
+        &self,
+        requests: &Requests,
+        beside: &dyn Fn(&mut web::ServiceConfig),
+    ) -> App<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<impl MessageBody + use<>>,
+            Error = Error,
+            InitError = (),
+        > + use<>,
+    > {
+        http::app(self.questions.clone(), requests, beside)
+    }
+
+    /// How long requests in flight may take when the door closes.
+    pub fn grace(&self) -> Duration {
+        http::grace(&self.config.queries)
+    }
+
+    /// Adds what answers over gRPC.
+    pub fn grpc(&self, services: Services) -> Services {
+        services.and(grpc::server(&self.config.http, self.questions.clone()))
     }
 }

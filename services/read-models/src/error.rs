@@ -16,6 +16,9 @@ pub enum Error {
     /// Storage in this process failed, and will until the process is started again.
     #[error("{0}")]
     Embedded(String),
+    /// Storage in this process failed, and may work again: a disk was full.
+    #[error("{0}")]
+    Unavailable(String),
     /// A row that this build cannot have written.
     #[error("{table}: row {row} cannot be read: {problem}; if nobody else wrote it, rebuild the read model")]
     Corrupt { table: String, row: String, problem: String },
@@ -27,7 +30,7 @@ impl Error {
         match self {
             Self::Cql(e) => e.is_missing(),
             Self::Search(e) => e.is_missing(),
-            Self::Embedded(_) | Self::Corrupt { .. } => false,
+            Self::Embedded(_) | Self::Unavailable(_) | Self::Corrupt { .. } => false,
         }
     }
 
@@ -36,6 +39,7 @@ impl Error {
         match self {
             Self::Cql(e) => e.is_transient(),
             Self::Search(e) => e.is_transient(),
+            Self::Unavailable(_) => true,
             Self::Embedded(_) | Self::Corrupt { .. } => false,
         }
     }

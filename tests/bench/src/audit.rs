@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use adapter_kafka::{KafkaConfig, read_topic};
 use anyhow::ensure;
+use event_reader::LogReader;
 use uuid::Uuid;
 
 /// The event ids of accepted commands, as the clients were told.
@@ -20,13 +20,9 @@ impl Acknowledged {
     }
 }
 
-/// Reads the whole topic: no violation, no garbage, versions without a gap, and one effective record for each
+/// Reads the whole log: no violation, no garbage, versions without a gap, and one effective record for each
 /// acknowledged command and no other.
-pub(crate) async fn check(
-    config: &KafkaConfig,
-    topic: &str,
-    acknowledged: &Acknowledged,
-) -> anyhow::Result<()> {
+pub(crate) async fn check(log: &LogReader, acknowledged: &Acknowledged) -> anyhow::Result<()> {
     let mut owed: HashMap<Uuid, u32> = HashMap::with_capacity(acknowledged.0.len());
     for event in &acknowledged.0 {
         *owed.entry(*event).or_default() += 1;
@@ -34,7 +30,6 @@ pub(crate) async fn check(
     ensure!(owed.len() == acknowledged.0.len(), "one record answered two commands");
     let mut versions: HashMap<String, u64> = HashMap::new();
     let (mut unknown, mut gaps) = (0_u64, 0_u64);
-    let log = read_topic(config, topic).await?;
     let judged = log.audit(|_, key, _| {
         unknown += u64::from(owed.remove(&key.event_id).is_none());
         let version = versions.entry(key.subject.as_str().to_owned()).or_default();

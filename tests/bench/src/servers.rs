@@ -1,7 +1,7 @@
 //! Kafka and the registry, alone, with the ordinary optimising compiler: what the write side needs and no more. They end
 //! with this process, however it ends.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
@@ -11,7 +11,6 @@ const READY: Duration = Duration::from_mins(3);
 
 /// The running servers.
 pub(crate) struct Servers {
-    pub project: PathBuf,
     /// The broker.
     pub kafka: Running,
     registry: Running,
@@ -35,7 +34,7 @@ impl Servers {
             (start(Kind::Kafka), registry.join())
         });
         let (kafka, registry) = (kafka?, registry.map_err(|_| anyhow!("starting the registry panicked"))??);
-        Ok(Self { project, kafka, registry, watchdog })
+        Ok(Self { kafka, registry, watchdog })
     }
 
     /// Where they are. There are no stores.

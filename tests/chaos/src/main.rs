@@ -21,7 +21,7 @@ use clap::Parser;
 use futures::FutureExt as _;
 use testkit::history::{Catalog, check};
 use testkit::scenario::caught_up;
-use testkit::{Oracle, PATIENCE, expected, rows};
+use testkit::{OnServers, Oracle, PATIENCE, System as _, expected, rows};
 
 use plan::{Kind, Plan};
 use report::Report;
@@ -155,12 +155,13 @@ async fn judge(
     }
     let system = &stage.system;
     caught_up(system, &system.planner.names.group_prefix).await?;
-    let ids = cli::commands::schemas::ids(&system.config).await?;
-    let oracle = Oracle::read(&system.config, ids).await?;
     let log = adapter_kafka::read_topic(&system.config.kafka, system.topic()).await?;
+    let ids = cli::commands::schemas::ids(&system.config).await?;
+    let oracle = Oracle::of(&log, &ids).await?;
     let audit = log.audit(|_, _, _| {}).await?;
     let verdict = check(&oracle, &recorded);
-    let (rows, differences) = expected::differences(&oracle, &rows::rows(&system.config).await?)?;
+    let (rows, differences) =
+        expected::differences(&oracle, &rows::rows(&system.config).await?, OnServers::NOT_GIVEN_BACK)?;
     Ok(Report {
         least,
         injected,

@@ -10,7 +10,7 @@ use local_servers::free_port;
 use testkit::history::{Catalog, Load, Recorded, Writer};
 use testkit::kafka_proxy::{KafkaProxies, Route};
 use testkit::servers::{Kind as Server, PrivateKafka, PrivateServer, servers};
-use testkit::{Client, PATIENCE, Started, System};
+use testkit::{Client, OnServers, PATIENCE, Started, System};
 use tokio::task::JoinHandle;
 
 use crate::watch::Leaders;
@@ -31,7 +31,7 @@ const LOAD: Load = Load {
 
 pub(crate) struct Stage {
     // Dropped in this order: services before their servers.
-    pub(crate) system: System,
+    pub(crate) system: OnServers,
     pub(crate) services: Vec<Started>,
     pub(crate) projectors: Vec<Started>,
     pub(crate) leaders: Leaders,
@@ -66,7 +66,7 @@ impl Stage {
         addresses.kafka_bootstrap = kafka.bootstrap();
         addresses.cql_contact_point = cassandra.address();
         addresses.elasticsearch_url = format!("http://{}", elasticsearch.address());
-        let mut system = System::prepare_replicated(addresses, PARTITIONS).await?;
+        let mut system = OnServers::prepare_replicated(addresses, PARTITIONS).await?;
         system.planner.addresses.kafka_bootstrap = proxies.bootstrap();
         let mut services = Vec::new();
         for number in 0..INSTANCES {

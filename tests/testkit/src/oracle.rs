@@ -1,14 +1,13 @@
-//! An independent judge of a topic: the rule of the log written down a second time, in the plainest way, so that a test
+//! An independent judge of a log: the rule of the log written down a second time, in the plainest way, so that a test
 //! does not believe the code it tests. Reads every record and tells what is effective.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use adapter_kafka::read_topic;
 use anyhow::ensure;
-use cli::config::Config;
 use contract::avro::SchemaIds;
 use contract::envelope::read_meta;
 use domain::{Event, Product, ProductId, Version, evolve};
+use event_reader::{LogReader, SchemaSource};
 use ledger::Partition;
 
 /// How far a writer may lag, in offsets: a constant of the log's format.
@@ -27,7 +26,7 @@ pub struct Effective {
     pub after: Product,
 }
 
-/// Everything a topic holds.
+/// Everything a log holds.
 #[derive(Clone, Debug, Default)]
 pub struct Oracle {
     /// Effective records by product, in order of their versions.
@@ -41,16 +40,15 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    /// Reads the topic to its end and judges it.
+    /// Reads the log to its end and judges it.
     ///
     /// # Errors
-    /// If the broker does not answer, an effective record cannot be decoded, or two are the same event.
-    pub async fn read(config: &Config, ids: SchemaIds) -> anyhow::Result<Self> {
+    /// If the log does not answer, an effective record cannot be decoded, or two are the same event.
+    pub async fn of(log: &LogReader, ids: &SchemaIds) -> anyhow::Result<Self> {
         let mut oracle = Self::default();
         let mut current: HashMap<(Partition, String), u64> = HashMap::new();
         let mut keys = HashSet::new();
         let mut problem = Ok(());
-        let log = read_topic(&config.kafka, &config.topic).await?;
         let read = log.read(|partition, record| {
             oracle.repeated_keys += u64::from(!keys.insert(record.key.clone()));
             let Some((id, version, basis, event_id)) = parse(&record.key) else {
@@ -65,7 +63,7 @@ impl Oracle {
             }
             *head = version;
             let place = (partition.0, record.offset, version, event_id);
-            if let Err(error) = oracle.add(id, place, &record, &ids)
+            if let Err(error) = oracle.add(id, place, &record, ids)
                 && problem.is_ok()
             {
                 problem = Err(error);
@@ -75,6 +73,14 @@ impl Oracle {
         problem?;
         oracle.ends = ends.into_iter().map(|(partition, end)| (partition.0, end)).collect();
         Ok(oracle)
+    }
+
+    /// The same with the schemas that `registry` holds.
+    ///
+    /// # Errors
+    /// If the registry does not answer, and as for [`Self::of`].
+    pub async fn by(log: &LogReader, registry: &impl SchemaSource) -> anyhow::Result<Self> {
+        Self::of(log, &SchemaIds::new(registry.ids().await?)?).await
     }
 
     fn add(

@@ -10,7 +10,7 @@ use read_models::positions::AllPositions;
 use serde_json::{Value, json};
 
 use crate::client::product;
-use crate::{Client, System, eventually};
+use crate::{Client, OnServers, eventually};
 
 /// Gives about five commands to each of `products` products; each answer is checked.
 ///
@@ -63,7 +63,7 @@ fn life(number: usize) -> Vec<Value> {
 ///
 /// # Errors
 /// If a server does not answer.
-pub async fn caught_up(system: &System, group_prefix: &str) -> anyhow::Result<()> {
+pub async fn caught_up(system: &OnServers, group_prefix: &str) -> anyhow::Result<()> {
     let stored = AllPositions::open(&stores::servers(&system.config), GENERATION).await?;
     let log = read_topic(&system.config.kafka, system.topic()).await?;
     let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();

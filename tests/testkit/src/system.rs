@@ -1,33 +1,28 @@
-//! A catalog of one test's own on the real servers: topic, schemas, stores, and services as processes or not at all.
-//! Promises that services end with the value, and that what they logged is shown if the test failed.
+//! A catalog of one test's own, whatever it runs on: on the real servers, or in one process on local disk.
+//!
+//! A test's body is written once, over a [`System`], and [`promised!`](crate::promised) runs it on both kinds. What only makes
+//! sense of one kind, the body asks for by [`System::IS_IN_PARTS`]. Promises that services end with the value, and that what
+//! they logged is shown if the test failed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use adapter_kafka::{Profile, Topics};
-use anyhow::Context;
-use cli::commands::{schemas, stores, topics};
-use cli::config::Config;
-use cli::system::{Listens, Names, Plan, Planner, Service};
-use local_servers::Addresses;
-use read_models::ReadModel;
+use adapter_registry::TopicSchemas;
+use cli::system::{Listens, Service};
+use event_reader::LogReader;
+use ledger::NewRecord;
 
-use crate::servers::{servers, test_prefix};
+use crate::oracle::Oracle;
+use crate::plain::PlainRecord;
+use crate::rows::Rows;
 
 /// How long anything on these two shared cores may take.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
-/// The catalog of one test.
-#[derive(Debug)]
-pub struct System {
-    pub planner: Planner,
-    pub config: Config,
-    running: Vec<Service>,
-    dir: PathBuf,
-    keeps_logs: bool,
-}
+/// Partitions of a catalog's log.
+pub const PARTITIONS: i32 = 6;
 
-/// A service of the catalog.
+/// A service of the catalog: a process.
 #[derive(Clone, Debug)]
 pub struct Started {
     pub service: Service,
@@ -50,179 +45,197 @@ impl Started {
         format!("http://{}", self.listens.ops)
     }
 
-    /// Everything it logged so far.
+    /// Everything it logged so far, in all its lives.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.service.plan.log_path()).unwrap_or_default()
     }
 }
 
-impl System {
-    /// Topic (6 partitions), schemas, tables and indices, on the shared servers. No service yet.
+/// The catalog of one test: a log of [`PARTITIONS`] partitions, schemas, read models, and services as processes or not at all.
+#[expect(async_fn_in_trait, reason = "a test awaits it where it stands, so that no future has to be Send")]
+pub trait System: Sized {
+    /// Is each service a process of its own? Then there can be several of each, each with its own ports: command services race,
+    /// and a projector can stand still while the others go on. If not, whichever service is asked for is the same process again.
+    const IS_IN_PARTS: bool;
+
+    /// What a document of `search` has and its store does not give back: fields that it is only found by.
+    const NOT_GIVEN_BACK: &'static [&'static str];
+
+    /// A catalog without a service yet.
     ///
     /// # Errors
     /// If a server cannot be reached.
-    pub async fn prepare() -> anyhow::Result<Self> {
-        let stack = tokio::task::spawn_blocking(servers).await?;
-        Self::prepare_on(stack.addresses.clone()).await
-    }
+    async fn prepare() -> anyhow::Result<Self>;
 
-    /// The same on servers of the test's choice.
+    /// The same with a log that the test may kill.
     ///
     /// # Errors
-    /// If a server cannot be reached.
-    pub async fn prepare_on(addresses: Addresses) -> anyhow::Result<Self> {
-        let system = Self::named(addresses)?;
-        let topics = topics::declared(&system.prefix())?;
-        system.prepared(&topics, Profile::Local).await
-    }
+    /// If a server cannot be started or reached.
+    async fn prepare_with_own_log() -> anyhow::Result<Self>;
 
-    /// The same on three brokers or more, with the replication that is declared for them.
+    /// Kills what holds the log (`kill -9`) and starts it again with its data. In one process that is all of it.
     ///
     /// # Errors
-    /// If a server cannot be reached.
-    pub async fn prepare_replicated(addresses: Addresses, partitions: i32) -> anyhow::Result<Self> {
-        let system = Self::named(addresses)?;
-        let topics = topics::declared(&system.prefix())?.with_partitions(partitions);
-        system.prepared(&topics, Profile::Default).await
-    }
+    /// If it does not start again, or the log is not the test's own.
+    async fn kill_log(&mut self) -> anyhow::Result<()>;
 
-    async fn prepared(self, topics: &Topics, profile: Profile) -> anyhow::Result<Self> {
-        let system = self;
-        topics::run(&system.config.kafka, topics, profile, true).await?;
-        schemas::register(&system.config).await?;
-        stores::apply(&system.config).await?;
-        Ok(system)
-    }
-
-    /// Names only: nothing is made on the servers.
+    /// Starts a command service with settings of its own, names without `FOLIO__`, and waits until it is ready.
     ///
     /// # Errors
-    /// If the binaries cannot be found.
-    pub fn named(addresses: Addresses) -> anyhow::Result<Self> {
-        let prefix = test_prefix();
-        let dir = std::env::temp_dir().join(format!("folio-{prefix}"));
-        let names = Names::prefixed(&prefix);
-        let config = Config::local(&addresses, &names);
-        let planner = Planner::new(addresses, names, &dir)?;
-        Ok(Self { planner, config, running: Vec::new(), dir, keeps_logs: false })
-    }
+    /// If it does not become ready.
+    async fn command_service_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Started>;
 
-    /// Where the services' logs are; they stay there from now on.
-    pub fn keep_logs(&mut self) -> &Path {
-        self.keeps_logs = true;
-        &self.dir
-    }
+    /// Starts a projector for each read model, with settings of their own, and waits until they are ready.
+    ///
+    /// # Errors
+    /// If one does not become ready.
+    async fn projectors_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Vec<Started>>;
 
-    /// What the names of this catalog's topics begin with.
-    pub fn prefix(&self) -> String {
-        self.planner.names.topic.strip_suffix(contract::topics::EVENTS).unwrap_or_default().to_owned()
-    }
+    /// Starts a query gateway and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    async fn query_gateway(&mut self) -> anyhow::Result<Started>;
 
-    /// The name of the topic that holds the events.
-    pub fn topic(&self) -> &str {
-        &self.planner.names.topic
+    /// `kill -9`, and waits until it is gone.
+    ///
+    /// # Errors
+    /// If it survives.
+    async fn kill(&mut self, started: &Started) -> anyhow::Result<()>;
+
+    /// SIGTERM, and waits until it is gone. True if it ended by itself in time.
+    async fn stop(&mut self, started: &Started) -> bool;
+
+    /// Starts a service again at the same addresses, after it was killed or stopped, and does not wait.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    fn start_again(&mut self, started: &Started) -> anyhow::Result<Started>;
+
+    /// Starts one more process on the cache of a command service that runs, and does not wait. In one process: on its data.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    fn start_beside(&mut self, started: &Started) -> anyhow::Result<Started>;
+
+    /// Where a command service caches products that are not in use.
+    ///
+    /// # Errors
+    /// If it does not.
+    fn cache_of(&self, started: &Started) -> anyhow::Result<PathBuf>;
+
+    /// Projectors that start from now on begin at offset zero, whatever is in the read models: their groups have never been.
+    fn begin_at_zero(&mut self);
+
+    /// Empties the read models, positions included, while no projector runs.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    async fn drop_read_models(&mut self) -> anyhow::Result<()>;
+
+    /// Waits until the projectors that were started last have applied all of the log.
+    ///
+    /// # Errors
+    /// If a server does not answer.
+    async fn caught_up(&mut self) -> anyhow::Result<()>;
+
+    /// Every row of every read model. In one process it is stopped for that, as SIGTERM does it, and started again.
+    ///
+    /// # Errors
+    /// If a store does not answer.
+    async fn rows(&mut self) -> anyhow::Result<Rows>;
+
+    /// What `read` makes of the log. In one process it is stopped and started again, as for [`Self::rows`].
+    ///
+    /// # Errors
+    /// If the log does not answer, or `read` fails.
+    async fn with_log<T>(
+        &mut self,
+        read: impl AsyncFnOnce(LogReader) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T>;
+
+    /// The log as someone sees it who knows nothing of Folio, partition after partition in the order of offsets.
+    ///
+    /// # Errors
+    /// If the log does not answer.
+    async fn plain_records(&mut self) -> anyhow::Result<Vec<PlainRecord>>;
+
+    /// Appends records, each to the partition of its product, in their order. In one process: while it is stopped.
+    ///
+    /// # Errors
+    /// If one is not appended.
+    async fn append(&mut self, records: Vec<NewRecord>) -> anyhow::Result<()>;
+
+    /// The schemas of the log's events.
+    ///
+    /// # Errors
+    /// If its address is none.
+    fn registry(&self) -> anyhow::Result<TopicSchemas>;
+
+    /// The log, judged independently. In one process it is stopped and started again, as for [`Self::rows`].
+    ///
+    /// # Errors
+    /// If the log does not answer, or does not hold what it has to.
+    async fn oracle(&mut self) -> anyhow::Result<Oracle> {
+        let registry = self.registry()?;
+        self.with_log(async |log| Oracle::by(&log, &registry).await).await
     }
 
     /// Starts a command service and waits until it is ready.
     ///
     /// # Errors
     /// If it does not become ready.
-    pub async fn command_service(&mut self) -> anyhow::Result<Started> {
+    async fn command_service(&mut self) -> anyhow::Result<Started> {
         self.command_service_with(&[]).await
     }
 
-    /// The same with settings of its own: names without `FOLIO__`.
-    ///
-    /// # Errors
-    /// If it does not become ready.
-    pub async fn command_service_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Started> {
-        let (mut plan, listens) = self.planner.command_service(self.running.len())?;
-        plan.environment.extend(settings.iter().map(variable));
-        self.start_ready((plan, listens)).await
-    }
-
-    /// Starts a projector and waits until it is ready.
-    ///
-    /// # Errors
-    /// If it does not become ready.
-    pub async fn projector(&mut self, read_model: ReadModel) -> anyhow::Result<Started> {
-        let plan = self.planner.projector(read_model, self.running.len())?;
-        self.start_ready(plan).await
-    }
-
-    /// Starts a projector for each read model.
+    /// Starts a projector for each read model and waits until they are ready.
     ///
     /// # Errors
     /// If one does not become ready.
-    pub async fn projectors(&mut self) -> anyhow::Result<Vec<Started>> {
+    async fn projectors(&mut self) -> anyhow::Result<Vec<Started>> {
         self.projectors_with(&[]).await
-    }
-
-    /// The same with settings of its own: names without `FOLIO__`.
-    ///
-    /// # Errors
-    /// If one does not become ready.
-    pub async fn projectors_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Vec<Started>> {
-        let mut started = Vec::new();
-        for read_model in ReadModel::ALL {
-            let (mut plan, listens) = self.planner.projector(*read_model, self.running.len())?;
-            plan.environment.extend(settings.iter().map(variable));
-            started.push(self.start((plan, listens))?);
-        }
-        for one in &started {
-            one.service.wait_ready(PATIENCE).await?;
-        }
-        Ok(started)
-    }
-
-    /// Starts a query gateway and waits until it is ready.
-    ///
-    /// # Errors
-    /// If it does not become ready.
-    pub async fn query_gateway(&mut self) -> anyhow::Result<Started> {
-        let plan = self.planner.query_gateway(self.running.len())?;
-        self.start_ready(plan).await
-    }
-
-    /// Starts what was planned, and does not wait.
-    ///
-    /// # Errors
-    /// If the binary is not there: `cargo build --workspace --bins` makes it.
-    pub fn start(&mut self, (plan, listens): (Plan, Listens)) -> anyhow::Result<Started> {
-        let service = plan.start().context("`make test` builds the binaries first")?;
-        self.running.push(service.clone());
-        Ok(Started { service, listens })
-    }
-
-    async fn start_ready(&mut self, plan: (Plan, Listens)) -> anyhow::Result<Started> {
-        let started = self.start(plan)?;
-        started.service.wait_ready(PATIENCE).await?;
-        Ok(started)
     }
 
     /// Starts a service again at the same addresses, after it was killed or stopped, and waits until it is ready.
     ///
     /// # Errors
     /// If it does not become ready.
-    pub async fn again(&mut self, started: &Started) -> anyhow::Result<Started> {
-        self.start_ready((started.service.plan.clone(), started.listens.clone())).await
+    async fn again(&mut self, started: &Started) -> anyhow::Result<Started> {
+        let again = self.start_again(started)?;
+        again.service.wait_ready(PATIENCE).await?;
+        Ok(again)
     }
 }
 
 /// A setting as a variable.
-fn variable((name, value): &(&str, &str)) -> (String, String) {
+pub(crate) fn variable((name, value): &(&str, &str)) -> (String, String) {
     (format!("FOLIO__{name}"), (*value).to_owned())
 }
 
-impl Drop for System {
-    fn drop(&mut self) {
-        for service in &self.running {
-            service.kill();
+/// Makes two tests of each body, which is generic over the [`System`] it runs on: `on_servers::<body>` on the real servers,
+/// and `in_one_process::<body>`.
+#[macro_export]
+macro_rules! promised {
+    ($($body:ident),+ $(,)?) => {
+        $crate::promised_on!(on_servers, $crate::OnServers, $($body)+);
+        $crate::promised_on!(in_one_process, $crate::InOneProcess, $($body)+);
+    };
+}
+
+/// For [`promised!`](crate::promised).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! promised_on {
+    ($kind:ident, $system:ty, $($body:ident)+) => {
+        mod $kind {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $body() -> anyhow::Result<()> {
+                    // On the heap: these futures are large.
+                    Box::pin(super::$body::<$system>()).await
+                }
+            )+
         }
-        if self.keeps_logs || std::thread::panicking() {
-            eprintln!("the logs of the test's services are in {}", self.dir.display());
-        } else if self.dir.exists() && std::fs::remove_dir_all(&self.dir).is_err() {
-            eprintln!("{} could not be removed", self.dir.display());
-        }
-    }
+    };
 }

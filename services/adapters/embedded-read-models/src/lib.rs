@@ -11,6 +11,7 @@ mod disk;
 mod history;
 mod positions;
 mod products;
+mod search;
 
 use std::path::Path;
 
@@ -18,21 +19,25 @@ use adapter_embedded::tables::Tables;
 use read_models::history::HistoryModel;
 use read_models::model::Opens;
 use read_models::products::Products;
+use read_models::search::SearchModel;
 use read_models::{Error, Generation};
 
 pub use history::HistoryTables;
 pub use positions::TablePositions;
 pub use products::ProductTables;
+pub use search::EmbeddedSearch;
 
 /// How rows are laid out as bytes. Those of another number are not read but built again.
 const ROWS_FORMAT: u32 = 1;
 /// Below the directory that is given.
 const TABLES: &str = "tables";
+const SEARCH: &str = "search";
 
 /// The read models of this process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Embedded {
     tables: Tables,
+    search: EmbeddedSearch,
 }
 
 /// What there is to say about the read models of this process.
@@ -58,6 +63,7 @@ impl Embedded {
     /// # Errors
     /// If another process has the directory, it holds files of something else, or it cannot be worked with.
     pub fn open(dir: &Path, options: &Options) -> Result<Self, Error> {
+        let search = EmbeddedSearch::open(&dir.join(SEARCH))?;
         let dir = dir.join(TABLES);
         let identity = format!("rows {ROWS_FORMAT}, {}", options.log);
         let (tables, discarded) = Tables::open(&dir, &identity, options.memory_bytes)
@@ -68,7 +74,7 @@ impl Embedded {
                 "the tables of the read models were discarded: they are built again from the log"
             );
         }
-        Ok(Self { tables })
+        Ok(Self { tables, search })
     }
 
     /// The rows of `products`.
@@ -79,6 +85,11 @@ impl Embedded {
     /// The rows of `history`.
     pub fn history_rows(&self, generation: Generation) -> HistoryTables {
         HistoryTables::new(&self.tables, generation)
+    }
+
+    /// The index of `search`. There is one generation of it.
+    pub fn search_index(&self, _generation: Generation) -> EmbeddedSearch {
+        self.search.clone()
     }
 }
 
@@ -95,5 +106,13 @@ impl Opens<HistoryModel> for Embedded {
 
     async fn open(&self, generation: Generation) -> Result<HistoryTables, Error> {
         Ok(self.history_rows(generation))
+    }
+}
+
+impl Opens<SearchModel> for Embedded {
+    type Store = EmbeddedSearch;
+
+    async fn open(&self, generation: Generation) -> Result<EmbeddedSearch, Error> {
+        Ok(self.search_index(generation))
     }
 }

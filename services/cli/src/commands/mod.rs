@@ -1,8 +1,10 @@
 //! The commands of `folio`, one file per verb.
 
 pub mod demo;
+pub mod dev;
 mod find;
 pub mod import;
+pub mod probe;
 pub mod schemas;
 pub mod stores;
 pub mod topics;
@@ -10,6 +12,7 @@ pub mod up;
 pub mod verify;
 
 use adapter_kafka::Profile;
+use toolkit::config::TelemetryConfig;
 
 use crate::args::{self, Args, Command};
 use crate::config::{Config, SERVICE};
@@ -19,14 +22,18 @@ use crate::config::{Config, SERVICE};
 /// # Errors
 /// Whatever stopped it: what was tried, what was wrong, what to do.
 pub async fn run(args: Args) -> anyhow::Result<()> {
-    let config: Config = toolkit::config::load(SERVICE, args.config.as_deref(), &args.settings)?;
-    // Logs on standard error, only what a person has to know, unless the environment asks for more.
-    let mut telemetry = config.telemetry.clone();
-    if telemetry.level == Config::default().telemetry.level {
-        "warn".clone_into(&mut telemetry.level);
+    if let Command::Dev(options) = &args.command {
+        // It is the services, and what can be set is theirs.
+        let mut settings: folio_dev::Settings =
+            toolkit::config::load(SERVICE, args.config.as_deref(), &args.settings)?;
+        settings.telemetry = for_people(settings.telemetry);
+        let _telemetry = toolkit::telemetry::init(SERVICE, &settings.telemetry)?;
+        return dev::run(options.clone(), settings).await;
     }
-    let _telemetry = toolkit::telemetry::init(SERVICE, &telemetry)?;
+    let config: Config = toolkit::config::load(SERVICE, args.config.as_deref(), &args.settings)?;
+    let _telemetry = toolkit::telemetry::init(SERVICE, &for_people(config.telemetry.clone()))?;
     match args.command {
+        Command::Dev(_) => Ok(()),
         Command::Demo => demo::run(&args.dir).await,
         Command::Up => up::up(&args.dir).await.map(|system| up::describe(&system)),
         Command::Down => up::down(&args.dir).await,
@@ -35,11 +42,21 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             let urls = if options.dry_run { url } else { find::commands(url, &args.dir)? };
             import::run(*options, urls).await.map(drop)
         }
+        Command::Probe(options) => probe::run(&options).await,
         Command::Topics { .. } | Command::Schemas { .. } | Command::Stores { .. } | Command::Verify => {
             let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
             on_servers(args.command, servers).await
         }
     }
+}
+
+/// Logs on standard error, only what a person has to know, unless the environment asks for more.
+fn for_people(telemetry: TelemetryConfig) -> TelemetryConfig {
+    let mut telemetry = telemetry;
+    if telemetry.level == TelemetryConfig::default().level {
+        "warn".clone_into(&mut telemetry.level);
+    }
+    telemetry
 }
 
 async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<()> {
@@ -61,7 +78,13 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
         Command::Schemas { action: args::Schemas::Check } => schemas::check(config).await,
         Command::Stores { action: args::Stores::Apply } => stores::apply(config).await,
         Command::Stores { action: args::Stores::Check } => stores::check(config).await,
-        Command::Demo | Command::Up | Command::Down | Command::Status | Command::Import { .. } => Ok(()),
+        Command::Dev(_)
+        | Command::Demo
+        | Command::Up
+        | Command::Down
+        | Command::Status
+        | Command::Import { .. }
+        | Command::Probe(_) => Ok(()),
         Command::Verify => verify::run(config).await,
     }
 }

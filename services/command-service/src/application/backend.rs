@@ -24,6 +24,9 @@ impl std::fmt::Debug for OpenLog {
 
 /// Opens a log.
 pub trait Backend: Send + Sync + 'static {
+    /// What readiness calls the log.
+    fn name(&self) -> &'static str;
+
     /// The schemas of what is in it.
     fn schemas(&self) -> Arc<dyn SchemaSource>;
 

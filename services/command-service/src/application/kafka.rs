@@ -45,6 +45,10 @@ impl KafkaBackend {
 }
 
 impl Backend for KafkaBackend {
+    fn name(&self) -> &'static str {
+        "kafka"
+    }
+
     fn schemas(&self) -> Arc<dyn SchemaSource> {
         Arc::new(self.schemas.clone())
     }

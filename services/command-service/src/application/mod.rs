@@ -10,9 +10,14 @@ mod zeros;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web;
+use edge::grpc::Services;
+use edge::http::Taken;
 use edge::process::{Addresses, Process};
 use toolkit::lifecycle::{Dependency, Lifecycle};
+use toolkit::memory::Memory;
 use toolkit::retry::{GaveUp, Retry, Transient};
+use toolkit::telemetry::Telemetry;
 
 use crate::config::{CacheConfig, Config, SERVICE};
 use crate::door::{CommandHandler, State};
@@ -50,46 +55,87 @@ impl Application {
         backend: Arc<B>,
         lifecycle: Lifecycle,
     ) -> anyhow::Result<Self> {
+        let (listen, grace) = (config.listen.clone(), Duration::from_millis(config.shutdown.grace_ms));
         config.check()?;
-        let process =
-            Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle, http::document)?;
+        let process = Process::start(SERVICE, &config.telemetry, listen.ops, lifecycle, http::document)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
+        let Core { state } = Core::start(config, backend, lifecycle, telemetry)?;
+        let door = state.door.clone();
+        let addresses = Addresses {
+            ops: process.ops,
+            http: http::serve(listen.http, state.clone(), lifecycle, telemetry, grace)?,
+            grpc: grpc::serve(listen.grpc, state, lifecycle, telemetry).await?,
+        };
+        Ok(Self { process, addresses, door })
+    }
+}
+
+/// All of the service but its ports, for a process that serves other things beside it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Core {
+    state: State,
+}
+
+impl Core {
+    /// What it takes over HTTP.
+    pub const PATHS: &[Taken] = http::PATHS;
+    /// Its document, in OpenAPI.
+    pub const OPENAPI: &str = http::OPENAPI;
+
+    /// Begins to open the log, however long that takes, and to decide what comes, under `lifecycle`.
+    pub fn start<B: Backend>(
+        config: Config,
+        backend: Arc<B>,
+        lifecycle: &Lifecycle,
+        telemetry: &Telemetry,
+    ) -> anyhow::Result<Self> {
+        config.check()?;
         zeros::show(telemetry);
         let meter = telemetry.meter();
         let readiness = lifecycle.readiness();
         let needs = Dependencies {
-            kafka: readiness.dependency("kafka"),
+            log: readiness.dependency(backend.name()),
             registry: readiness.dependency("registry"),
             events: readiness.dependency("events"),
         };
         let instruments = Instruments::new(&meter);
         let engine = Engine::new(config.engine.clone(), instruments.clone(), needs.events.clone());
         let deadline = config.engine.deadline();
-        let door = CommandHandler::new(
-            engine.clone(),
-            needs.kafka.clone(),
-            deadline,
-            config.overload.clone(),
-            &meter,
-        );
-        let state = State::new(door.clone(), config.http, config.uploads, lifecycle.shutdown());
-        let grace = Duration::from_millis(config.shutdown.grace_ms);
-        let addresses = Addresses {
-            ops: process.ops,
-            http: http::serve(config.listen.http, state.clone(), lifecycle, telemetry, grace)?,
-            grpc: grpc::serve(config.listen.grpc, state, lifecycle, telemetry).await?,
-        };
+        let door =
+            CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter);
+        let state = State::new(door, config.http, config.uploads, lifecycle.shutdown());
         let (work, cache) = (lifecycle.clone(), config.cache);
         lifecycle.spawn_support("log", async move {
             follow(backend, engine, needs, cache, instruments, work).await
         });
-        Ok(Self { process, addresses, door })
+        Ok(Self { state })
+    }
+
+    /// The way in without a network.
+    pub fn door(&self) -> &CommandHandler {
+        &self.state.door
+    }
+
+    /// Adds what answers over HTTP. The door should give requests the handles of their connections
+    /// ([`edge::http::Door::handles`]): clients of uploads may take nothing for as long as they send.
+    pub fn routes(&self, app: &mut web::ServiceConfig) {
+        http::routes(app, &self.state);
+    }
+
+    /// Adds what answers over gRPC.
+    pub fn grpc(&self, services: Services) -> Services {
+        services.and(grpc::server(self.state.clone()))
+    }
+
+    /// What the bodies and messages take that are arriving.
+    pub fn bodies(&self) -> &Memory {
+        &self.state.bodies
     }
 }
 
 /// What the service needs, as readiness names it.
 struct Dependencies {
-    kafka: Dependency,
+    log: Dependency,
     registry: Dependency,
     events: Dependency,
 }
@@ -109,11 +155,8 @@ async fn follow<B: Backend>(
     let source = backend.schemas();
     let opened = async {
         // Up is told by the log itself, once it is heard from.
-        let watched = watch_failures(&retry, &needs.kafka);
-        watched
-            .run("open the log", || backend.open(engine.inbox(), needs.kafka.clone()))
-            .await
-            .map_err(gave_up)
+        let watched = watch_failures(&retry, &needs.log);
+        watched.run("open the log", || backend.open(engine.inbox(), needs.log.clone())).await.map_err(gave_up)
     };
     let learned = async {
         let watched = watch_failures(&retry, &needs.registry);

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use contract::proto::catalog::v1::command_service_server::CommandServiceServer;
 use edge::context::Spans;
-use edge::grpc::Door;
+use edge::grpc::{Door, Services};
 use tonic::codec::CompressionEncoding;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
@@ -34,10 +34,16 @@ pub(crate) async fn serve(
     let config = state.config.clone();
     let (bodies, spans) = (state.bodies.clone(), Spans::TracesOnly);
     let door = Door { address, config: &config, bodies, max_streams: MAX_STREAMS, spans };
-    let service = CommandServiceServer::new(Service::new(state))
+    let services = Services::default().and(server(state));
+    edge::grpc::serve(door, services, lifecycle, telemetry).await
+}
+
+/// What answers, behind any port.
+pub(crate) fn server(state: State) -> CommandServiceServer<Service> {
+    let max_bytes = state.config.max_body_bytes;
+    CommandServiceServer::new(Service::new(state))
         // Also of what a compressed message becomes: tonic bounds that by the same number.
-        .max_decoding_message_size(config.max_body_bytes)
+        .max_decoding_message_size(max_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
-        .send_compressed(CompressionEncoding::Gzip);
-    edge::grpc::serve(door, service, lifecycle, telemetry).await
+        .send_compressed(CompressionEncoding::Gzip)
 }

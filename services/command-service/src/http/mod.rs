@@ -24,11 +24,10 @@ mod tests;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, web};
 use contract::code::Code;
 use edge::context::Spans;
-use edge::http::{Door, Requests};
+use edge::http::{Door, Paths, Requests, Taken};
 use edge::problem::Problem;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
@@ -36,59 +35,40 @@ use toolkit::telemetry::Telemetry;
 use crate::door::State;
 
 /// What the door takes and answers, as it is committed; `openapi` makes it from the code, and holds it.
-const OPENAPI: &str = include_str!("../../../../schemas/openapi/command-service.json");
+pub(crate) const OPENAPI: &str = include_str!("../../../../schemas/openapi/command-service.json");
+
+const PRODUCTS: Taken = Taken { path: "/v1/products", methods: &["POST"] };
+const ACTION: Taken = Taken { path: "/v1/products/{id:[^/:]+}:{action:[^/:]+}", methods: &["POST"] };
+const PRODUCT: Taken = Taken { path: "/v1/products/{id:[^/:]+}", methods: &["PUT"] };
+const BULK: Taken = Taken { path: "/v1/commands:bulk", methods: &["POST"] };
+/// All that the door takes.
+pub(crate) const PATHS: &[Taken] = &[PRODUCTS, ACTION, PRODUCT, BULK];
 
 /// Shows the document on the ops port.
 pub(crate) fn document(app: &mut web::ServiceConfig) {
     edge::openapi::show(app, OPENAPI);
 }
 
-/// Adds the routes of the door to an app whose data hold a [`State`].
-fn routes(app: &mut web::ServiceConfig) {
-    app.service(
-        web::resource("/v1/products")
-            .route(web::post().to(products::create))
-            .default_service(web::to(takes_post_only)),
-    )
-    .service(
-        web::resource("/v1/products/{id:[^/:]+}:{action:[^/:]+}")
-            .route(web::post().to(products::act))
-            .default_service(web::to(takes_post_only)),
-    )
-    .service(
-        web::resource("/v1/products/{id:[^/:]+}")
-            .route(web::put().to(products::create_with_id))
-            .default_service(web::to(takes_put_only)),
-    )
-    .service(
-        web::resource("/v1/commands:bulk")
-            .route(web::post().to(bulk::upload))
-            .default_service(web::to(takes_post_only)),
-    )
-    .default_service(web::to(nothing_here));
+/// Adds the routes of the door.
+pub(crate) fn routes(app: &mut web::ServiceConfig, state: &State) {
+    app.app_data(web::Data::new(state.clone()))
+        .service(PRODUCTS.resource().to(products::create))
+        .service(ACTION.resource().to(products::act))
+        .service(PRODUCT.resource().to(products::create_with_id))
+        .service(BULK.resource().to(bulk::upload));
 }
 
-async fn takes_post_only() -> HttpResponse {
-    method_not_allowed("POST")
-}
-
-async fn takes_put_only() -> HttpResponse {
-    method_not_allowed("PUT")
-}
-
-fn method_not_allowed(allowed: &'static str) -> HttpResponse {
-    let detail = format!("this path takes {allowed} only; products are read at the query gateway");
-    let mut response = HttpResponse::from_error(Problem::new(Code::MethodNotAllowed, detail));
-    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
-    response
-}
-
-async fn nothing_here(request: HttpRequest) -> Result<HttpResponse, Problem> {
+/// What is said to whom the door does not answer.
+fn refuse(request: &HttpRequest, methods: Option<&str>) -> Problem {
+    if let Some(methods) = methods {
+        let detail = format!("this path takes {methods} only; products are read at the query gateway");
+        return Problem::new(Code::MethodNotAllowed, detail);
+    }
     let detail = format!(
         "there is nothing at {}; commands go to /v1/products, /v1/products/{{id}}:<action> and /v1/commands:bulk",
         request.path().chars().take(200).collect::<String>()
     );
-    Err(Problem::new(Code::NotFound, detail))
+    Problem::new(Code::NotFound, detail)
 }
 
 /// Serves the door under `lifecycle`. Returns where it listens (port 0 is resolved).
@@ -103,7 +83,8 @@ pub(crate) fn serve(
     // Clients of uploads may take nothing for as long as they send.
     let door = Door { address, config: &config, grace, handles: true };
     let requests = Requests::new(telemetry, Spans::TracesOnly);
+    let otherwise = Paths::of(&[PATHS]).otherwise(refuse);
     edge::http::serve(door, lifecycle, move || {
-        edge::http::app(&requests).app_data(web::Data::new(state.clone())).configure(routes)
+        edge::http::app(&requests).configure(|app| routes(app, &state)).configure(&otherwise)
     })
 }

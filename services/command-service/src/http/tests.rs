@@ -15,7 +15,7 @@ use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 use serde_json::Value;
 
-use super::{Requests, Spans, routes, web};
+use super::{PATHS, Paths, Requests, Spans, refuse, routes};
 use crate::testing::World;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
@@ -43,7 +43,10 @@ impl Answer {
 
 pub(super) async fn door_of(world: &World) -> Door {
     let requests = Requests::new(&world.telemetry, Spans::TracesOnly);
-    let app = edge::http::app(&requests).app_data(web::Data::new(world.state())).configure(routes);
+    let state = world.state();
+    let app = edge::http::app(&requests)
+        .configure(|app| routes(app, &state))
+        .configure(Paths::of(&[PATHS]).otherwise(refuse));
     let service = Rc::new(test::init_service(app).await);
     Door(Box::new(move |request| {
         let service = Rc::clone(&service);

@@ -33,11 +33,11 @@ pub use views::{status, status_from};
 /// The compiled descriptors.
 const FILE_DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("catalog");
 
-/// What reflection tells of one service: the file it stands in and those it needs, and no other service.
-pub fn described(service: &str) -> FileDescriptorSet {
+/// What reflection tells of these services: the files they stand in and those they need, and no other service.
+pub fn described(services: &[&str]) -> FileDescriptorSet {
     let all = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
     let declares = |file: &FileDescriptorProto| {
-        file.service.iter().any(|it| format!("{}.{}", file.package(), it.name()) == service)
+        file.service.iter().any(|it| services.contains(&&*format!("{}.{}", file.package(), it.name())))
     };
     let mut needed: Vec<FileDescriptorProto> =
         all.file.iter().filter(|file| declares(file)).cloned().collect();

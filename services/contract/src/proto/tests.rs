@@ -137,7 +137,7 @@ fn each_service_is_described_alone_and_as_a_whole() {
         ("catalog.v1.CommandService", ["CommandRequest", "CommandResult", "Money"]),
         ("catalog.v1.QueryService", ["SearchRequest", "ProductEvent", "Money"]),
     ] {
-        let set = described(service);
+        let set = described(&[service]);
         let services = set.file.iter().flat_map(|file| &file.service).map(|it| it.name().to_owned());
         assert_eq!(services.collect::<Vec<_>>(), [service.trim_start_matches("catalog.v1.")]);
         let declared: Vec<_> = set
@@ -151,5 +151,16 @@ fn each_service_is_described_alone_and_as_a_whole() {
             assert!(set.file.iter().any(|file| file.name() == dependency), "{service} needs {dependency}");
         }
     }
-    assert!(described("catalog.v1.Nothing").file.is_empty());
+    assert!(described(&["catalog.v1.Nothing"]).file.is_empty());
+}
+
+#[test]
+fn services_of_one_server_are_described_together_and_no_file_twice() {
+    let set = described(&["catalog.v1.CommandService", "catalog.v1.QueryService"]);
+    let mut names: Vec<_> = set.file.iter().map(FileDescriptorProto::name).collect();
+    names.sort_unstable();
+    let all = names.len();
+    names.dedup();
+    assert_eq!(names.len(), all);
+    assert_eq!(set.file.iter().flat_map(|file| &file.service).count(), 2);
 }

@@ -1,4 +1,4 @@
-//! gRPC servers: a service of ours, health that follows readiness, reflection; their connections, and what every call
+//! gRPC servers: services of ours, health that follows readiness, reflection; their connections, and what every call
 //! passes before a method sees it.
 //!
 //! Promises: every error is a status with a `google.rpc.ErrorInfo` whose reason is a code of `docs/errors`; at the end calls
@@ -21,6 +21,7 @@ use contract::proto::described;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
+use tonic::service::RoutesBuilder;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use toolkit::lifecycle::Lifecycle;
@@ -66,30 +67,59 @@ pub struct Door<'c> {
     pub spans: Spans,
 }
 
-/// Serves `service` under `lifecycle`. It bounds its messages itself (`max_decoding_message_size`); its methods are those
-/// that the contract describes. Returns where it listens (port 0 is resolved).
-pub async fn serve<S>(
+/// Adds a service to a server.
+type Add = Box<dyn FnOnce(&mut RoutesBuilder, &Arriving) + Send>;
+
+/// The services behind one port.
+#[derive(Default)]
+pub struct Services {
+    names: Vec<&'static str>,
+    add: Vec<Add>,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(&self.names).finish()
+    }
+}
+
+impl Services {
+    /// With one more. It bounds its messages itself (`max_decoding_message_size`); its methods are those that the contract
+    /// describes.
+    #[must_use]
+    pub fn and<S>(mut self, service: S) -> Self
+    where
+        S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+    {
+        self.names.push(S::NAME);
+        self.add.push(Box::new(|routes, arriving| {
+            routes.add_service(Counted::new(service, arriving.clone()));
+        }));
+        self
+    }
+}
+
+/// Serves `services` under `lifecycle`. Returns where it listens (port 0 is resolved).
+pub async fn serve(
     door: Door<'_>,
-    service: S,
+    services: Services,
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
-) -> anyhow::Result<SocketAddr>
-where
-    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
-        + NamedService
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-    S::Future: Send,
-{
+) -> anyhow::Result<SocketAddr> {
+    let Services { names, add } = services;
     let Door { address, config, bodies, max_streams, spans } = door;
     let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
     let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
     let bound = incoming.local_addr().with_context(why)?;
     let incoming = connections::take(config.connections(), incoming);
-    let files = described(S::NAME);
-    let calls = Calls::new(telemetry, S::NAME, &files, spans);
+    let files = described(&names);
+    let calls = Calls::new(telemetry, &names, &files, spans);
     let streaming: Arc<[String]> =
         calls.streaming().map(str::to_owned).chain(REFLECTION.map(str::to_owned)).collect();
     let (within, stall) = (config.body_timeout(), config.stall());
@@ -104,8 +134,12 @@ where
     let why = "cannot describe the gRPC services";
     let v1 = reflection().build_v1().context(why)?.max_decoding_message_size(MAX_QUESTION_BYTES);
     let v1alpha = reflection().build_v1alpha().context(why)?.max_decoding_message_size(MAX_QUESTION_BYTES);
-    let health = health::follow(lifecycle, S::NAME).await.max_decoding_message_size(MAX_QUESTION_BYTES);
+    let health = health::follow(lifecycle, names).await.max_decoding_message_size(MAX_QUESTION_BYTES);
     let in_flight = calls.in_flight();
+    let mut ours = RoutesBuilder::default();
+    for add in add {
+        add(&mut ours, &arriving);
+    }
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
@@ -113,7 +147,7 @@ where
         .http2_max_pending_accept_reset_streams(Some(MAX_RESET_STREAMS))
         .max_concurrent_streams(max_streams)
         .layer(layer_fn(move |services| Observed::new(services, calls.clone())))
-        .add_service(Counted::new(service, arriving.clone()))
+        .add_routes(ours.routes())
         .add_service(Counted::new(health, arriving.clone()))
         .add_service(Counted::new(v1, arriving.clone()))
         .add_service(Counted::new(v1alpha, arriving));

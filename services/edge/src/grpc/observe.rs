@@ -28,7 +28,7 @@ use super::statuses::explained;
 use crate::context::{Context, Spans, request_span, said};
 use crate::problem::Problem;
 
-/// The method of whatever is no method of the service (health, reflection, what does not exist). Of those only failures
+/// The method of whatever is no method of a service (health, reflection, what does not exist). Of those only failures
 /// count: probes would outnumber everything.
 const NO_METHOD: &str = "none";
 
@@ -42,7 +42,6 @@ pub(super) struct Calls {
 struct Shared {
     count: Counter<u64>,
     seconds: Histogram<f64>,
-    service: &'static str,
     methods: Vec<Method>,
     spans: Spans,
     in_flight: TaskTracker,
@@ -50,6 +49,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct Method {
+    service: &'static str,
     path: String,
     name: StringValue,
     /// Whether its client sends a stream.
@@ -57,26 +57,30 @@ struct Method {
 }
 
 impl Calls {
-    /// Of the service of this full name, which `files` describe.
+    /// Of the services of these full names, which `files` describe.
     pub(super) fn new(
         telemetry: &Telemetry,
-        service: &'static str,
+        services: &[&'static str],
         files: &FileDescriptorSet,
         spans: Spans,
     ) -> Self {
         telemetry.show_all(&[names::GRPC_REQUESTS_TOTAL, names::GRPC_REQUEST_SECONDS], &[]);
-        let services = files.file.iter().flat_map(|file| {
-            file.service.iter().filter(|it| format!("{}.{}", file.package(), it.name()) == service)
-        });
-        let methods = services.flat_map(|described| &described.method).map(|method| Method {
-            path: format!("/{service}/{}", method.name()),
-            name: Arc::<str>::from(method.name()).into(),
-            streams: method.client_streaming(),
-        });
+        let described = |service: &'static str| {
+            let its = files.file.iter().flat_map(move |file| {
+                file.service.iter().filter(move |it| format!("{}.{}", file.package(), it.name()) == service)
+            });
+            its.flat_map(|it| &it.method).map(move |method| Method {
+                service,
+                path: format!("/{service}/{}", method.name()),
+                name: Arc::<str>::from(method.name()).into(),
+                streams: method.client_streaming(),
+            })
+        };
+        let methods = services.iter().flat_map(|service| described(service));
         let (meter, methods) = (telemetry.meter(), methods.collect());
         let count = meter.u64_counter(names::GRPC_REQUESTS_TOTAL).build();
         let seconds = meter.f64_histogram(names::GRPC_REQUEST_SECONDS).build();
-        let shared = Shared { count, seconds, service, methods, spans, in_flight: TaskTracker::new() };
+        let shared = Shared { count, seconds, methods, spans, in_flight: TaskTracker::new() };
         Self { shared: Arc::new(shared) }
     }
 
@@ -85,25 +89,25 @@ impl Calls {
         self.shared.methods.iter().filter(|method| method.streams).map(|method| method.path.as_str())
     }
 
-    /// The calls of the service that are not answered to their end.
+    /// The calls of the services that are not answered to their end.
     pub(super) fn in_flight(&self) -> TaskTracker {
         self.shared.in_flight.clone()
     }
 
-    /// The name of the method at a path.
-    fn method(&self, path: &str) -> Option<StringValue> {
-        self.shared.methods.iter().find(|method| method.path == path).map(|method| method.name.clone())
+    /// The method at a path.
+    fn method(&self, path: &str) -> Option<&Method> {
+        self.shared.methods.iter().find(|method| method.path == path)
     }
 
-    fn span(&self, method: Option<&StringValue>, context: &Context) -> Span {
-        let (Some(method), service) = (method, self.shared.service) else { return Span::none() };
+    fn span(&self, method: Option<&Method>, context: &Context) -> Span {
+        let Some(Method { service, name: method, .. }) = method else { return Span::none() };
         request_span!(
             self.shared.spans,
             "grpc call",
             otel.name = format!("{service}/{method}"),
             otel.kind = "server",
             rpc.system = "grpc",
-            rpc.service = service,
+            rpc.service = *service,
             rpc.method = method.as_str(),
             rpc.grpc.status_code = tracing::field::Empty,
             request.id = context.id,
@@ -175,7 +179,8 @@ where
         let calls = self.calls.clone();
         let method = calls.method(request.uri().path());
         let mut context = Context::of(request.headers());
-        let span = calls.span(method.as_ref(), &context);
+        let span = calls.span(method, &context);
+        let method = method.map(|method| method.name.clone());
         context.trace = context.trace.adopt(&span);
         request.extensions_mut().insert(context.clone());
         let observed =

@@ -95,7 +95,7 @@ async fn served() -> Served {
     let door =
         Door { address, config: &config, bodies: config.bodies(), max_streams: 64, spans: Spans::Logs };
     let service = CommandServiceServer::new(Echo).max_decoding_message_size(10_000);
-    let address = serve(door, service, &lifecycle, &telemetry).await.unwrap();
+    let address = serve(door, Services::default().and(service), &lifecycle, &telemetry).await.unwrap();
     Served { lifecycle, telemetry, address }
 }
 

@@ -4,6 +4,7 @@
 //! nothing are closed.
 
 mod observe;
+mod paths;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use crate::config::DoorConfig;
 use crate::connections;
 
 pub use observe::{Requests, app};
+pub use paths::{Paths, Taken};
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);

@@ -95,3 +95,50 @@ async fn a_port_that_is_taken_is_named_with_its_key() {
     let error = serve(door, &lifecycle, || App::new().configure(routes)).unwrap_err();
     assert!(format!("{error:#}").contains("listen.http"), "{error:#}");
 }
+
+#[actix_web::test]
+async fn services_share_a_port_by_path_and_method_and_the_rest_is_told_with_all_methods() {
+    const READS: &[Taken] = &[Taken { path: "/things/{n}", methods: &["GET", "HEAD"] }];
+    const WRITES: &[Taken] = &[
+        Taken { path: "/things/{id:[^/:]+}", methods: &["PUT"] },
+        Taken { path: "/things:many", methods: &["POST"] },
+    ];
+    let otherwise = Paths::of(&[WRITES, READS]).otherwise(|request, methods| match methods {
+        Some(methods) => Problem::new(Code::MethodNotAllowed, methods),
+        None => Problem::new(Code::NotFound, request.path()),
+    });
+    let telemetry = Telemetry::detached("tester").unwrap();
+    let application = app(&Requests::new(&telemetry, Spans::Logs))
+        .service(WRITES[0].resource().to(|| async { "written" }))
+        .service(WRITES[1].resource().to(|| async { "many" }))
+        .service(READS[0].resource().to(|| async { "read" }))
+        .configure(otherwise);
+    let service = test::init_service(application).await;
+    let ask = async |method: &str, path: &str| {
+        let request = TestRequest::with_uri(path).method(method.parse().unwrap()).to_request();
+        let answer = test::call_service(&service, request).await;
+        let allow = answer.headers().get("allow").map(|it| it.to_str().unwrap().to_owned());
+        let status = answer.status().as_u16();
+        (status, allow, String::from_utf8(test::read_body(answer).await.to_vec()).unwrap())
+    };
+    for (method, path, body) in
+        [("PUT", "/things/a", "written"), ("GET", "/things/a", "read"), ("POST", "/things:many", "many")]
+    {
+        assert_eq!(ask(method, path).await, (200, None, body.to_owned()), "{method} {path}");
+    }
+    for (method, path, allowed) in [
+        ("DELETE", "/things/a", "PUT, GET, HEAD"),
+        ("PUT", "/things/a:b", "GET, HEAD"),
+        ("GET", "/things:many", "POST"),
+    ] {
+        let (status, allow, body) = ask(method, path).await;
+        assert_eq!((status, allow.as_deref()), (405, Some(allowed)), "{method} {path}");
+        assert!(body.contains(allowed) && body.contains("request_id"), "{body}");
+    }
+    let (status, allow, body) = ask("GET", "/others/a").await;
+    assert_eq!((status, allow), (404, None));
+    assert!(body.contains("/others/a"), "{body}");
+    let told = telemetry.render_metrics().unwrap();
+    let series = r#"folio_http_requests_total{method="DELETE",route="/things/{id:[^/:]+}",status="405"} 1"#;
+    assert!(told.contains(series), "{told}");
+}

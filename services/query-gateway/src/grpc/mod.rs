@@ -9,8 +9,9 @@ mod views;
 use std::net::SocketAddr;
 
 use contract::proto::catalog::v1::query_service_server::QueryServiceServer;
+use edge::config::DoorConfig;
 use edge::context::Spans;
-use edge::grpc::Door;
+use edge::grpc::{Door, Services};
 use tonic::codec::CompressionEncoding;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
@@ -34,10 +35,15 @@ pub(crate) async fn serve(
     let (address, config) = (config.listen.grpc, &config.http);
     let door =
         Door { address, config, bodies: config.bodies(), max_streams: MAX_STREAMS, spans: Spans::Logs };
-    let service = QueryServiceServer::new(Service::new(questions))
+    let services = Services::default().and(server(config, questions));
+    edge::grpc::serve(door, services, lifecycle, telemetry).await
+}
+
+/// What answers, behind any port.
+pub(crate) fn server(config: &DoorConfig, questions: Queries) -> QueryServiceServer<Service> {
+    QueryServiceServer::new(Service::new(questions))
         // Also of what a compressed message becomes: tonic bounds that by the same number.
         .max_decoding_message_size(config.max_body_bytes.min(MAX_MESSAGE_BYTES))
         .accept_compressed(CompressionEncoding::Gzip)
-        .send_compressed(CompressionEncoding::Gzip);
-    edge::grpc::serve(door, service, lifecycle, telemetry).await
+        .send_compressed(CompressionEncoding::Gzip)
 }

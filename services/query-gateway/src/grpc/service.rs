@@ -11,12 +11,12 @@ use super::views;
 use crate::ask::{ApiError, Found, Queries};
 
 #[derive(Clone, Debug)]
-pub(super) struct Service {
+pub(crate) struct Service {
     questions: Queries,
 }
 
 impl Service {
-    pub(super) fn new(questions: Queries) -> Self {
+    pub(crate) fn new(questions: Queries) -> Self {
         Self { questions }
     }
 }

@@ -17,19 +17,32 @@ mod tests;
 mod views;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::{Method, header};
-use actix_web::middleware::{Compress, from_fn};
-use actix_web::{App, Error, HttpRequest, HttpResponse, Resource, Route, guard, web};
+use actix_web::http::header;
+use actix_web::middleware::{Compress, Next, from_fn};
+use actix_web::{App, Error, HttpRequest, web};
 use edge::context::Spans;
-use edge::http::{Door, Requests};
+use edge::http::{Door, Paths, Requests, Taken};
+use edge::problem::Problem;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
 
 use crate::ask::{ApiError, Queries};
-use crate::config::Config;
+use crate::config::{Config, QueriesConfig};
+
+/// How all of it is asked.
+const READ: &[&str] = &["GET", "HEAD"];
+const PRODUCT: Taken = Taken { path: "/v1/products/{product_id}", methods: READ };
+const BATCH: Taken = Taken { path: "/v1/products:batchGet", methods: READ };
+const CATEGORY: Taken = Taken { path: "/v1/products", methods: READ };
+const HISTORY: Taken = Taken { path: "/v1/products/{product_id}/history", methods: READ };
+const SEARCH: Taken = Taken { path: "/v1/search", methods: READ };
+const SUGGEST: Taken = Taken { path: "/v1/suggest", methods: READ };
+/// All that the door takes.
+pub(crate) const PATHS: &[Taken] = &[PRODUCT, BATCH, CATEGORY, HISTORY, SEARCH, SUGGEST];
 
 /// Serves under `lifecycle`. Returns where it listens.
 pub(crate) fn serve(
@@ -38,25 +51,31 @@ pub(crate) fn serve(
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {
-    // Requests in flight may wait this long for a read model; the lifecycle's grace period bounds it from outside.
-    let grace = config.queries.longest_wait() + config.queries.store_timeout() * 2;
+    let grace = grace(&config.queries);
     let door = Door { address: config.listen.http, config: &config.http, grace, handles: false };
     let requests = Requests::new(telemetry, Spans::Logs);
-    edge::http::serve(door, lifecycle, move || app(questions.clone(), &requests))
+    let otherwise = Paths::of(&[PATHS]).otherwise(refuse);
+    edge::http::serve(door, lifecycle, move || app(questions.clone(), &requests, &otherwise))
+}
+
+/// How long requests in flight may wait for a read model; the lifecycle's grace period bounds it from outside.
+pub(crate) fn grace(config: &QueriesConfig) -> Duration {
+    config.longest_wait() + config.store_timeout() * 2
 }
 
 /// What the door takes and answers, as it is committed; `openapi` makes it from the code, and holds it.
-const OPENAPI: &str = include_str!("../../../../schemas/openapi/query-gateway.json");
+pub(crate) const OPENAPI: &str = include_str!("../../../../schemas/openapi/query-gateway.json");
 
 /// Shows the document on the ops port.
 pub(crate) fn document(app: &mut web::ServiceConfig) {
     edge::openapi::show(app, OPENAPI);
 }
 
-/// The whole application, for a server or a test.
-fn app(
+/// The whole application, for a server or a test, and what `beside` adds to it.
+pub(crate) fn app(
     questions: Queries,
     requests: &Requests,
+    beside: &dyn Fn(&mut web::ServiceConfig),
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
@@ -70,31 +89,32 @@ fn app(
         .app_data(web::Data::new(questions))
         .wrap(Compress::default())
         .wrap(from_fn(conditions::tag_coding))
-        .service(read_only("/v1/products/{product_id}", read().to(products::product)))
-        .service(read_only("/v1/products:batchGet", read().to(products::batch)))
-        .service(read_only("/v1/products", read().to(products::category)))
-        .service(read_only("/v1/products/{product_id}/history", read().to(history::history)))
-        .service(read_only("/v1/search", read().to(search::search)))
-        .service(read_only("/v1/suggest", read().to(search::suggest)))
-        .default_service(web::to(no_route))
+        .wrap(from_fn(compress_reads_alone))
+        // First, so that its patterns, which are narrower, name the requests that are its own.
+        .configure(beside)
+        .service(PRODUCT.resource().to(products::product))
+        .service(BATCH.resource().to(products::batch))
+        .service(CATEGORY.resource().to(products::category))
+        .service(HISTORY.resource().to(history::history))
+        .service(SEARCH.resource().to(search::search))
+        .service(SUGGEST.resource().to(search::suggest))
 }
 
-/// A resource that can be read and nothing else.
-fn read_only(path: &str, route: Route) -> Resource {
-    web::resource(path).route(route).default_service(web::to(no_method))
+/// What stands beside may stream its answers line by line, which compressing would hold back.
+async fn compress_reads_alone(
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    if !READ.contains(&request.method().as_str()) {
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
+    next.call(request).await
 }
 
-fn read() -> Route {
-    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
-}
-
-async fn no_route(request: HttpRequest) -> HttpResponse {
-    asked::answer(async { Err(ApiError::NoRoute(request.path().to_owned())) }).await
-}
-
-async fn no_method(request: HttpRequest) -> HttpResponse {
-    let method: &Method = request.method();
-    let mut answer = asked::answer(async { Err(ApiError::NoMethod(method.to_string())) }).await;
-    answer.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
-    answer
+/// What is said to whom the door does not answer.
+fn refuse(request: &HttpRequest, methods: Option<&str>) -> Problem {
+    match methods {
+        None => ApiError::NoRoute(request.path().to_owned()).into(),
+        Some(_) => ApiError::NoMethod(request.method().to_string()).into(),
+    }
 }

@@ -55,7 +55,12 @@ async fn ask_all(requests: impl IntoIterator<Item = TestRequest>) -> Vec<Answer>
     let config = Config::default();
     let metrics = ask::Metrics::new(&telemetry.meter());
     let questions = Queries::new(Stores::new(&config), config.queries, metrics);
-    let service = init_service(app(questions, &Requests::new(&telemetry, Spans::Logs))).await;
+    let service = init_service(app(
+        questions,
+        &Requests::new(&telemetry, Spans::Logs),
+        &Paths::of(&[PATHS]).otherwise(refuse),
+    ))
+    .await;
     let mut answers = Vec::new();
     for request in requests {
         let answer = call_service(&service, request.to_request()).await;

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::body::Size;
 use super::cursor::Cursor;
-use super::document::{ProductDocument, UNIT};
+use super::document::ProductDocument;
 use super::facets::name_of_chosen;
 use super::found::{Counted, Found};
+use super::plan::PriceRange;
 use super::request::{Bucket, Facet, Hit, SearchRequest};
 use super::texts::Similar;
 use crate::QueryError;
@@ -68,7 +69,7 @@ impl WordCounts {
     /// The words that no product has.
     pub(super) fn unknown(&self) -> Similar {
         let unknown = self.aggregations.iter().filter(|(_, count)| count.doc_count == 0);
-        unknown.filter_map(|(at, _)| at.parse().ok()).fold(Similar::default(), Similar::with)
+        Similar::of_unknown(unknown.filter_map(|(at, _)| at.parse().ok()))
     }
 }
 
@@ -139,24 +140,14 @@ impl RawCounted {
 impl RawBucket {
     fn of(self, facet: &Facet) -> Bucket {
         let bound = |bound: Option<f64>| bound.map(|b| b as u64);
-        let (from, to) = (bound(self.from), bound(self.to));
-        let text = |bound: Option<u64>| bound.map_or_else(String::new, |b| b.to_string());
-        let key = match self.key {
+        if let Facet::Price { .. } = facet {
+            let range = PriceRange { from: bound(self.from), to: bound(self.to) };
+            return Bucket::of_prices(range, self.doc_count);
+        }
+        let value = match self.key {
             Value::String(key) => key,
             other => other.to_string(),
         };
-        let value = match facet {
-            Facet::Price { .. } => format!("{}-{}", text(from), text(to)),
-            Facet::Attribute { .. } => {
-                key.split_once(UNIT).map_or(key.clone(), |(_, value)| value.to_owned())
-            }
-            Facet::Category
-            | Facet::Brand
-            | Facet::Status
-            | Facet::Tags
-            | Facet::Currency
-            | Facet::AttributeNames => key,
-        };
-        Bucket { value, count: self.doc_count, from, to }
+        Bucket::of_value(facet, value, self.doc_count)
     }
 }

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::condition::{Better, Condition, Nearly};
 use super::cursor::Cursor;
 use super::facets::aggregations;
-use super::filters::{Clauses, statuses};
+use super::plan::Plan;
 use super::request::{SearchRequest, Sort, SuggestRequest};
-use super::texts::{Similar, Text, has};
+use super::texts::{Similar, Text};
 
 /// How much is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,26 +42,22 @@ pub(super) fn search(
     size: Size,
     behind: Option<&Cursor>,
 ) -> Value {
-    let clauses = Clauses::of(&request.filters);
-    let mut filter = clauses.of_all(&request.facets);
-    let (needed, better) = text.map(|text| text.clauses(similar)).unzip();
-    filter.extend(needed);
+    let Plan { all, products, better, facets } = Plan::of(request, text, similar);
     let mut body = json!({
         "size": size.hits,
         "track_total_hits": true,
         "_source": { "excludes": NOT_READ },
-        "query": { "bool": { "filter": filter, "should": better.unwrap_or_default() } },
+        "query": { "bool": { "filter": queries(&all), "should": shoulds(&better) } },
         "sort": sort(request.sort),
     });
-    let products = clauses.of_products(&request.facets);
     if !products.is_empty() {
-        body["post_filter"] = json!({ "bool": { "filter": products } });
+        body["post_filter"] = json!({ "bool": { "filter": queries(&products) } });
     }
     if request.sort == Sort::Relevance {
         body["track_scores"] = json!(true);
     }
-    if !request.facets.is_empty() {
-        body["aggs"] = aggregations(&request.facets, &request.filters, &clauses, size.facet_values).into();
+    if !facets.is_empty() {
+        body["aggs"] = aggregations(&facets, size.facet_values).into();
     }
     if let Some(cursor) = behind {
         body["search_after"] = cursor.search_after();
@@ -70,14 +67,14 @@ pub(super) fn search(
 
 /// Counts, for each word that may have a typo, the products that have it; none if there is no such word.
 pub(super) fn words(request: &SearchRequest, text: &Text<'_>) -> Option<Value> {
-    let words = text.question.words.iter().enumerate().filter(|(_, word)| word.fuzzy.is_some());
+    let (among, words) = request.doubtful_words(text);
     let counts: serde_json::Map<String, Value> =
-        words.map(|(at, word)| (at.to_string(), json!({ "filter": has("terms", word) }))).collect();
+        words.iter().map(|(at, word)| (at.to_string(), json!({ "filter": query(word) }))).collect();
     (!counts.is_empty()).then(|| {
         json!({
             "size": 0,
             "track_total_hits": false,
-            "query": { "bool": { "filter": [statuses(&request.filters.statuses)] } },
+            "query": { "bool": { "filter": [query(&among)] } },
             "aggs": counts,
         })
     })
@@ -97,15 +94,54 @@ fn sort(sort: Sort) -> Value {
 
 /// The body of a completion.
 pub(super) fn suggest(request: &SuggestRequest, text: &Text<'_>) -> Value {
-    let (needed, better) = text.beginning();
+    let (needed, better) = request.plan(text);
     json!({
         "size": request.effective_size(),
         "track_total_hits": false,
         "_source": ["product_id", "sku", "name", "category", "status"],
-        "query": { "bool": {
-            "filter": [statuses(request.statuses()), needed],
-            "should": better,
-        } },
+        "query": { "bool": { "filter": queries(&needed), "should": shoulds(&better) } },
         "sort": [{ "_score": "desc" }, { "product_id": "asc" }],
     })
+}
+
+/// Conditions as queries.
+pub(super) fn queries(conditions: &[Condition]) -> Vec<Value> {
+    conditions.iter().map(query).collect()
+}
+
+fn query(condition: &Condition) -> Value {
+    match condition {
+        Condition::OneOf { field, values } => json!({ "terms": { field.name(): values } }),
+        Condition::BeginsWith { field, prefix } => json!({ "prefix": { field.name(): { "value": prefix } } }),
+        Condition::Price { min, max } => {
+            let bounds = [("gte", min), ("lte", max)].into_iter();
+            let bounds = bounds.filter_map(|(name, bound)| Some((name.to_owned(), json!((*bound)?))));
+            json!({ "range": { "price_minor": bounds.collect::<serde_json::Map<_, _>>() } })
+        }
+        Condition::Nearly(term) => nearly(term),
+        Condition::All(all) => json!({ "bool": { "filter": queries(all) } }),
+        Condition::Any(ways) => match ways.as_slice() {
+            [] => json!({ "match_none": {} }),
+            [way] => query(way),
+            ways => json!({ "bool": { "should": queries(ways), "minimum_should_match": 1 } }),
+        },
+    }
+}
+
+fn nearly(Nearly { field, term, typos, variants }: &Nearly) -> Value {
+    let how = json!({ "value": term, "fuzziness": typos, "prefix_length": 1, "max_expansions": variants });
+    json!({ "fuzzy": { field.name(): how } })
+}
+
+fn shoulds(better: &[Better]) -> Vec<Value> {
+    let should = |better: &Better| match better {
+        Better::By { score, condition } => {
+            json!({ "constant_score": { "filter": query(condition), "boost": score } })
+        }
+        Better::Terms { field, terms, boost } => {
+            json!({ "match": { field.name(): { "query": terms.join(" "), "boost": boost } } })
+        }
+        Better::Nearly(term) => nearly(term),
+    };
+    better.iter().map(should).collect()
 }

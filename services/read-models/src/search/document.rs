@@ -17,11 +17,10 @@ use crate::{Error, StoredProduct};
 /// What stands between the name and the value of an attribute: no text can hold it.
 pub(super) const UNIT: char = '\u{1f}';
 
-/// A product as a document. The fields after `updated_at` only help to find it; those after `attribute_pairs` are in the index
-/// and not in what it gives back.
+/// A product as an index gives it back.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct ProductDocument<'a> {
-    product_id: Cow<'a, str>,
+pub struct ProductDocument<'a> {
+    pub(super) product_id: Cow<'a, str>,
     sku: Cow<'a, str>,
     name: Cow<'a, str>,
     description: Cow<'a, str>,
@@ -37,38 +36,43 @@ pub(super) struct ProductDocument<'a> {
     event_id: Uuid,
     /// Milliseconds since 1970.
     updated_at: i64,
-    #[serde(default, skip_deserializing)]
-    categories: Vec<String>,
-    #[serde(default, skip_deserializing)]
-    attribute_names: Vec<Cow<'a, str>>,
-    #[serde(default, skip_deserializing)]
-    attribute_pairs: Vec<String>,
-    #[serde(default, skip_deserializing)]
-    sku_key: String,
-    #[serde(default, skip_deserializing)]
-    name_key: String,
-    /// Terms of name and SKU; of brand and tags; of all texts.
-    #[serde(default, skip_deserializing)]
-    title_terms: String,
-    #[serde(default, skip_deserializing)]
-    label_terms: String,
-    #[serde(default, skip_deserializing)]
-    terms: String,
+}
+
+/// What a product is found by beside what [`ProductDocument`] has: see [`super::Field`].
+#[derive(Debug, Serialize)]
+pub struct Keys<'a> {
+    pub categories: Vec<String>,
+    pub attribute_names: Vec<&'a str>,
+    pub attribute_pairs: Vec<String>,
+    pub sku_key: String,
+    pub name_key: String,
+    /// Terms with blanks between, each once; of name and SKU,
+    pub title_terms: String,
+    /// of brand and tags,
+    pub label_terms: String,
+    /// of all texts.
+    pub terms: String,
+}
+
+/// A product as it is written to a server's index. The keys up to `attribute_pairs` are not read back; those after it are not
+/// given back either.
+#[derive(Debug, Serialize)]
+pub(super) struct WrittenDocument<'a> {
+    #[serde(flatten)]
+    product: ProductDocument<'a>,
+    #[serde(flatten)]
+    keys: Keys<'a>,
+}
+
+impl<'a> From<&'a StoredProduct> for WrittenDocument<'a> {
+    fn from(stored: &'a StoredProduct) -> Self {
+        Self { product: stored.into(), keys: stored.into() }
+    }
 }
 
 impl<'a> From<&'a StoredProduct> for ProductDocument<'a> {
     fn from(stored: &'a StoredProduct) -> Self {
         let product = &stored.product;
-        let (mut title, mut labels) = (Terms::default(), Terms::default());
-        title.short(product.name.as_str());
-        title.short(product.sku.as_str());
-        labels.short(product.brand.as_str());
-        product.tags.iter().for_each(|tag| labels.short(tag));
-        let mut terms = Terms::default();
-        terms.all(&title);
-        terms.all(&labels);
-        product.attributes.iter().for_each(|(_, value)| terms.short(value));
-        terms.long(product.description.as_str());
         Self {
             product_id: product.id.as_str().into(),
             sku: product.sku.as_str().into(),
@@ -85,8 +89,26 @@ impl<'a> From<&'a StoredProduct> for ProductDocument<'a> {
             version: product.version.get(),
             event_id: stored.event_id,
             updated_at: stored.updated_at.as_millisecond(),
-            categories: product.category.ancestors().map(|c| c.to_string()).collect(),
-            attribute_names: product.attributes.iter().map(|(name, _)| name.into()).collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a StoredProduct> for Keys<'a> {
+    fn from(stored: &'a StoredProduct) -> Self {
+        let product = &stored.product;
+        let (mut title, mut labels) = (Terms::default(), Terms::default());
+        title.short(product.name.as_str());
+        title.short(product.sku.as_str());
+        labels.short(product.brand.as_str());
+        product.tags.iter().for_each(|tag| labels.short(tag));
+        let mut terms = Terms::default();
+        terms.all(&title);
+        terms.all(&labels);
+        product.attributes.iter().for_each(|(_, value)| terms.short(value));
+        terms.long(product.description.as_str());
+        Self {
+            categories: product.category.ancestors().map(|path| path.to_string()).collect(),
+            attribute_names: product.attributes.iter().map(|(name, _)| name).collect(),
             attribute_pairs: product.attributes.iter().map(|(n, v)| pair(n, v)).collect(),
             sku_key: analysis::compared(product.sku.as_str()),
             name_key: analysis::sorted(product.name.as_str()),
@@ -97,13 +119,14 @@ impl<'a> From<&'a StoredProduct> for ProductDocument<'a> {
     }
 }
 
-/// An attribute as one keyword.
+/// An attribute as one value of [`super::Field::AttributePairs`]; with an empty value: what all of that name begin with.
 pub(super) fn pair(name: &str, value: &str) -> String {
     format!("{name}{UNIT}{value}")
 }
 
 impl ProductDocument<'_> {
-    pub(super) fn parse(self) -> Result<StoredProduct, Error> {
+    /// The product; an error if no product can be like that.
+    pub fn parse(self) -> Result<StoredProduct, Error> {
         let row = self.product_id.clone().into_owned();
         self.try_into().map_err(|e: ValueError| Error::Corrupt {
             table: "search".to_owned(),

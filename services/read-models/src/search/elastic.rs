@@ -7,7 +7,7 @@ use toolkit::retry::{GaveUp, Retry};
 
 use super::answer::{NameDocument, ServerAnswer, WordCounts};
 use super::body::{self, Size};
-use super::document::ProductDocument;
+use super::document::{ProductDocument, WrittenDocument};
 use super::found::Found;
 use super::query::{Find, Index};
 use super::request::{MAX_FACET_SIZE, SearchRequest, SuggestRequest, Suggestion};
@@ -52,7 +52,7 @@ impl SearchStore {
 
 /// The product as a document of the index.
 pub(super) fn document(stored: &StoredProduct) -> Result<Document, Error> {
-    let source = serde_json::to_vec(&ProductDocument::from(stored)).map_err(|e| Error::Corrupt {
+    let source = serde_json::to_vec(&WrittenDocument::from(stored)).map_err(|e| Error::Corrupt {
         table: "search".to_owned(),
         row: stored.product.id.to_string(),
         problem: format!("cannot be written as JSON: {e}"),

@@ -5,8 +5,8 @@
 
 use ahash::AHashMap;
 use domain::{Brand, Status};
-use serde_json::{Value, json};
 
+use super::condition::{Condition, Field};
 use super::document::pair;
 use super::request::{Facet, Filters};
 
@@ -26,9 +26,9 @@ pub(super) enum Group<'a> {
 #[derive(Debug)]
 pub(super) struct Clause<'a> {
     group: Group<'a>,
-    query: Value,
+    condition: Condition,
     /// What a facet of the same field keeps to instead.
-    wider: Option<Value>,
+    wider: Option<Condition>,
 }
 
 /// A question's filters.
@@ -38,27 +38,22 @@ pub(super) struct Clauses<'a>(Vec<Clause<'a>>);
 impl<'a> Clauses<'a> {
     pub(super) fn of(filters: &'a Filters) -> Self {
         let mut all = Vec::new();
-        let mut add = |group, query, wider| all.push(Clause { group, query, wider });
+        let mut add = |group, condition, wider| all.push(Clause { group, condition, wider });
         if let Some(category) = &filters.category {
             let parent = category.ancestors().collect::<Vec<_>>().into_iter().rev().nth(1);
-            let within = |path: &str| json!({ "term": { "categories": path } });
+            let within = |path: &str| one_of(Field::Categories, [path]);
             add(Group::Category, within(category.as_str()), parent.map(|parent| within(parent.as_str())));
         }
         if !filters.brands.is_empty() {
-            let brands: Vec<&str> = filters.brands.iter().map(Brand::as_str).collect();
-            add(Group::Brand, json!({ "terms": { "brand": brands } }), None);
+            add(Group::Brand, one_of(Field::Brand, filters.brands.iter().map(Brand::as_str)), None);
         }
         add(Group::Status, statuses(&filters.statuses), Some(other_statuses(&filters.statuses)));
         if let Some(currency) = filters.currency {
-            add(Group::Currency, json!({ "term": { "currency": currency.as_str() } }), None);
+            add(Group::Currency, one_of(Field::Currency, [currency.as_str()]), None);
         }
         if filters.price_min.is_some() || filters.price_max.is_some() {
-            let bounds = [("gte", filters.price_min), ("lte", filters.price_max)];
-            let range: serde_json::Map<_, _> = bounds
-                .into_iter()
-                .filter_map(|(name, bound)| Some((name.to_owned(), json!(bound?))))
-                .collect();
-            add(Group::Price, json!({ "range": { "price_minor": range } }), None);
+            let Filters { price_min: min, price_max: max, .. } = *filters;
+            add(Group::Price, Condition::Price { min, max }, None);
         }
         let mut of_name: AHashMap<&str, usize> = AHashMap::new();
         let mut pairs: Vec<(&str, Vec<String>)> = Vec::new();
@@ -70,31 +65,31 @@ impl<'a> Clauses<'a> {
             pairs[at].1.push(pair(name.as_str(), value.as_str()));
         }
         for (name, pairs) in pairs {
-            add(Group::Attribute(name), json!({ "terms": { "attribute_pairs": pairs } }), None);
+            add(Group::Attribute(name), one_of(Field::AttributePairs, pairs), None);
         }
         for tag in &filters.tags {
-            add(Group::Tag, json!({ "term": { "tags": tag.as_str() } }), None);
+            add(Group::Tag, one_of(Field::Tags, [tag.as_str()]), None);
         }
         Self(all)
     }
 
     /// What every facet keeps to.
-    pub(super) fn of_all(&self, facets: &[Facet]) -> Vec<Value> {
+    pub(super) fn of_all(&self, facets: &[Facet]) -> Vec<Condition> {
         let kept = self.0.iter().filter(|it| !facets.iter().any(|facet| leaves_out(facet, it.group)));
-        kept.map(|it| it.query.clone()).collect()
+        kept.map(|it| it.condition.clone()).collect()
     }
 
     /// What the products keep to beside that.
-    pub(super) fn of_products(&self, facets: &[Facet]) -> Vec<Value> {
+    pub(super) fn of_products(&self, facets: &[Facet]) -> Vec<Condition> {
         let moved = self.0.iter().filter(|it| facets.iter().any(|facet| leaves_out(facet, it.group)));
-        moved.map(|it| it.query.clone()).collect()
+        moved.map(|it| it.condition.clone()).collect()
     }
 
     /// What `facet`, one of `facets`, keeps to beside that.
-    pub(super) fn of_facet(&self, facet: &Facet, facets: &[Facet]) -> Vec<Value> {
+    pub(super) fn of_facet(&self, facet: &Facet, facets: &[Facet]) -> Vec<Condition> {
         let moved = self.0.iter().filter(|it| facets.iter().any(|facet| leaves_out(facet, it.group)));
         let kept = moved.filter_map(|it| {
-            if leaves_out(facet, it.group) { it.wider.clone() } else { Some(it.query.clone()) }
+            if leaves_out(facet, it.group) { it.wider.clone() } else { Some(it.condition.clone()) }
         });
         kept.collect()
     }
@@ -115,17 +110,21 @@ fn leaves_out(facet: &Facet, group: Group<'_>) -> bool {
 }
 
 /// None given: all but deleted.
-pub(super) fn statuses(statuses: &[Status]) -> Value {
+pub(super) fn statuses(statuses: &[Status]) -> Condition {
     let names: Vec<&str> = if statuses.is_empty() {
         Status::ALL.iter().filter(|s| **s != Status::Deleted).map(|s| s.as_str()).collect()
     } else {
         statuses.iter().map(|s| s.as_str()).collect()
     };
-    json!({ "terms": { "status": names } })
+    one_of(Field::Status, names)
+}
+
+fn one_of(field: Field, values: impl IntoIterator<Item = impl Into<String>>) -> Condition {
+    Condition::OneOf { field, values: values.into_iter().map(Into::into).collect() }
 }
 
 /// Deleted products are counted only for those who ask for them.
-fn other_statuses(asked: &[Status]) -> Value {
+fn other_statuses(asked: &[Status]) -> Condition {
     let all: &[Status] = if asked.contains(&Status::Deleted) { &Status::ALL } else { &[] };
     statuses(all)
 }

@@ -7,6 +7,7 @@
 mod analysis;
 mod answer;
 mod body;
+mod condition;
 mod cursor;
 mod document;
 mod elastic;
@@ -14,16 +15,20 @@ mod facets;
 mod filters;
 mod fold;
 mod found;
+mod plan;
 mod query;
 mod request;
 #[cfg(test)]
 mod tests;
 mod texts;
 
+pub use condition::{Better, Condition, Field, Nearly};
 pub use cursor::Cursor;
+pub use document::{Keys, ProductDocument};
 pub use elastic::{SearchStore, ServedIndex};
 pub use fold::SearchModel;
 pub use found::{Counted, Found};
+pub use plan::{FacetPlan, Plan, PriceRange, Values};
 pub use query::{Find, Index, Queries};
 pub use request::{
     Bucket, Facet, FacetCounts, Filters, Hit, MAX_FACET_SIZE, MAX_FACETS, MAX_PRICE, MAX_PRICE_BOUND,

@@ -275,7 +275,8 @@ pub struct SuggestRequest {
 }
 
 impl SuggestRequest {
-    pub(super) fn effective_size(&self) -> u32 {
+    /// The size to use.
+    pub fn effective_size(&self) -> u32 {
         self.size.clamp(1, MAX_SUGGESTIONS)
     }
 

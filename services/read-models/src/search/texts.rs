@@ -1,11 +1,10 @@
-//! Texts of questions as clauses.
+//! Texts of questions as conditions.
 //!
 //! Promises: every word must be somewhere in a product, in one of its forms; a word with a typo only where [`Similar`] says so;
 //! however many words, a server's limit of 1,024 clauses is kept.
 
-use serde_json::{Value, json};
-
 use super::analysis::{Question, Word, compared, sorted};
+use super::condition::{Better, Condition, Field, Nearly};
 use super::request::MAX_WORDS;
 
 /// Variants that a word with a typo may stand for, in one field.
@@ -28,8 +27,13 @@ impl Similar {
         word < MAX_WORDS && self.0 & (1 << word) != 0
     }
 
-    pub(super) fn with(self, word: usize) -> Self {
+    fn with(self, word: usize) -> Self {
         if word < MAX_WORDS { Self(self.0 | 1 << word) } else { self }
+    }
+
+    /// Those that no product has, by their places in the text.
+    pub fn of_unknown(words: impl IntoIterator<Item = usize>) -> Self {
+        words.into_iter().fold(Self::default(), Self::with)
     }
 }
 
@@ -45,29 +49,30 @@ impl<'a> Text<'a> {
         Self { text, question: Question::of(text) }
     }
 
-    /// The clauses of a search: what must be, as a filter, and what makes a hit better.
-    pub(super) fn clauses(&self, similar: Similar) -> (Value, Vec<Value>) {
+    /// What a product must be that has the text, and what makes it a better hit.
+    pub(super) fn clauses(&self, similar: Similar) -> (Condition, Vec<Better>) {
         let words = &self.question.words;
         let with_typos = (0..words.len()).filter(|at| similar.has(*at)).count();
-        let expansions = (ALL_EXPANSIONS / (2 * with_typos.max(1))).clamp(1, EXPANSIONS);
+        let variants = (ALL_EXPANSIONS / (2 * with_typos.max(1))).clamp(1, EXPANSIONS);
         let mut needed = Vec::new();
         let mut better = self.ranking();
         for (at, word) in words.iter().enumerate() {
-            let has = has("terms", word);
+            let has = has(Field::Terms, word);
             match &word.fuzzy {
                 Some(term) if similar.has(at) => {
-                    needed.push(any(vec![has, fuzzy("terms", term, expansions)]));
-                    better.push(fuzzy("title_terms", term, expansions));
+                    let written_nearly_so = Condition::Nearly(nearly(Field::Terms, term, variants));
+                    needed.push(Condition::Any(vec![has, written_nearly_so]));
+                    better.push(Better::Nearly(nearly(Field::TitleTerms, term, variants)));
                 }
                 _ => needed.push(has),
             }
         }
         // Signs alone may still be the name or the SKU.
-        let mut ways: Vec<Value> = self.as_a_whole().into_iter().flatten().collect();
+        let mut ways: Vec<Condition> = self.as_a_whole().into_iter().flatten().collect();
         if !needed.is_empty() {
-            ways.push(json!({ "bool": { "must": needed } }));
+            ways.push(Condition::All(needed));
         }
-        (any(ways), better)
+        (Condition::Any(ways), better)
     }
 
     /// It has no letter, no digit and no sign: "®".
@@ -76,110 +81,97 @@ impl<'a> Text<'a> {
     }
 
     /// The whole text is the SKU of a product, or its name; nothing is neither.
-    fn as_a_whole(&self) -> [Option<Value>; 2] {
-        let is = |field: &str, key: String| (!key.is_empty()).then(|| json!({ "term": { field: key } }));
-        [is("sku_key", compared(self.text)), is("name_key", sorted(self.text))]
+    fn as_a_whole(&self) -> [Option<Condition>; 2] {
+        let is = |field, key: String| (!key.is_empty()).then(|| one_of(field, vec![key]));
+        [is(Field::SkuKey, compared(self.text)), is(Field::NameKey, sorted(self.text))]
     }
 
     /// A SKU first, then a name; then where the words are, and that they are as they are written.
-    fn ranking(&self) -> Vec<Value> {
+    fn ranking(&self) -> Vec<Better> {
         let [sku, name] = self.as_a_whole();
         let skus = self.text.split_whitespace().map(compared).filter(|sku| !sku.is_empty());
         let skus: Vec<String> = skus.collect();
         let words = &self.question.words;
-        let exact = joined(words.iter().flat_map(Word::ranking));
-        let others = joined(words.iter().flat_map(|word| word.others.iter().take(RANKED_FORMS)));
-        let one_of = (!skus.is_empty()).then(|| json!({ "terms": { "sku_key": skus } }));
+        let exact: Vec<String> = words.iter().flat_map(Word::ranking).cloned().collect();
+        let others = words.iter().flat_map(|word| word.others.iter().take(RANKED_FORMS)).cloned().collect();
+        let one_of = (!skus.is_empty()).then(|| one_of(Field::SkuKey, skus));
         let wholes = [(sku, 10_000), (one_of, 1_000), (name, 100)];
-        let wholes = wholes.iter().filter_map(|(filter, boost)| Some(boosted(filter.as_ref()?, *boost)));
-        let mut better: Vec<Value> = wholes.collect();
-        for (field, text, boost) in [
-            ("title_terms", &exact, 4.0),
-            ("title_terms", &others, 1.0),
-            ("label_terms", &exact, 2.0),
-            ("terms", &exact, 0.5),
+        let mut better: Vec<Better> = wholes.into_iter().filter_map(by).collect();
+        for (field, terms, boost) in [
+            (Field::TitleTerms, exact.clone(), 4.0),
+            (Field::TitleTerms, others, 1.0),
+            (Field::LabelTerms, exact.clone(), 2.0),
+            (Field::Terms, exact, 0.5),
         ] {
-            if !text.is_empty() {
-                better.push(json!({ "match": { field: { "query": text, "boost": boost } } }));
+            if !terms.is_empty() {
+                better.push(Better::Terms { field, terms, boost });
             }
         }
         better
     }
 
-    /// The clauses of a completion: the last word may be unfinished, the others are whole words.
-    pub(super) fn beginning(&self) -> (Value, Vec<Value>) {
-        let begins_with = |field: &str, key: String| (!key.is_empty()).then(|| prefix(field, &key));
-        let sku = begins_with("sku_key", compared(self.text));
-        let name = begins_with("name_key", sorted(self.text));
+    /// What a product must be that the text is the beginning of: the last word may be unfinished, the others are whole words; and
+    /// what makes it a better one.
+    pub(super) fn beginning(&self) -> (Condition, Vec<Better>) {
+        let begins_with = |field, key: String| (!key.is_empty()).then(|| prefix(field, key));
+        let sku = begins_with(Field::SkuKey, compared(self.text));
+        let name = begins_with(Field::NameKey, sorted(self.text));
         let words = &self.question.words;
-        let begins =
-            |terms: &[String]| terms.iter().map(|term| prefix("title_terms", term)).collect::<Vec<_>>();
-        let mut needed: Vec<Value> = Vec::new();
+        let begins = |terms: &[String]| {
+            terms.iter().map(|term| prefix(Field::TitleTerms, term.clone())).collect::<Vec<_>>()
+        };
+        let mut needed: Vec<Condition> = Vec::new();
         for (at, word) in words.iter().enumerate() {
-            let mut ways = vec![has("title_terms", word)];
+            let mut ways = vec![has(Field::TitleTerms, word)];
             if at + 1 == words.len() {
                 ways.extend(begins(&word.begins));
                 ways.extend(begins(&word.begins_with_last));
             } else if at + 2 == words.len() {
                 ways.extend(begins(&words[at + 1].begins_with_last));
             }
-            needed.push(any(ways));
+            needed.push(Condition::Any(ways));
         }
-        let mut ways: Vec<Value> = [&sku, &name].into_iter().flatten().cloned().collect();
+        let mut ways: Vec<Condition> = [&sku, &name].into_iter().flatten().cloned().collect();
         if !needed.is_empty() {
-            ways.push(json!({ "bool": { "must": needed } }));
+            ways.push(Condition::All(needed));
         }
         let [is_sku, is_name] = self.as_a_whole();
         let wholes = [(is_sku, 1_000), (is_name, 1_000), (name, 100), (sku, 50)];
-        let wholes = wholes.iter().filter_map(|(filter, boost)| Some(boosted(filter.as_ref()?, *boost)));
-        let mut better: Vec<Value> = wholes.collect();
-        let exact = joined(words.iter().flat_map(Word::ranking));
-        if !exact.is_empty() {
-            better.push(json!({ "match": { "title_terms": { "query": exact } } }));
+        let mut better: Vec<Better> = wholes.into_iter().filter_map(by).collect();
+        let terms: Vec<String> = words.iter().flat_map(Word::ranking).cloned().collect();
+        if !terms.is_empty() {
+            better.push(Better::Terms { field: Field::TitleTerms, terms, boost: 1.0 });
         }
-        (any(ways), better)
+        (Condition::Any(ways), better)
     }
 }
 
 /// A product has this word in `field`.
-pub(super) fn has(field: &str, word: &Word) -> Value {
-    let terms = |terms: &mut dyn Iterator<Item = &String>| {
-        let terms: Vec<&String> = terms.collect();
-        json!({ "terms": { field: terms } })
-    };
+pub(super) fn has(field: Field, word: &Word) -> Condition {
     let mut ways = Vec::new();
     if !word.exact.is_empty() || !word.others.is_empty() {
-        ways.push(terms(&mut word.exact.iter().chain(&word.others)));
+        ways.push(one_of(field, word.exact.iter().chain(&word.others).cloned().collect()));
     }
     for row in &word.together {
-        let all: Vec<Value> = row.iter().map(|one| terms(&mut one.iter().take(FORMS_OF_PART))).collect();
-        ways.push(json!({ "bool": { "filter": all } }));
+        let part = |forms: &Vec<String>| one_of(field, forms.iter().take(FORMS_OF_PART).cloned().collect());
+        ways.push(Condition::All(row.iter().map(part).collect()));
     }
-    any(ways)
+    Condition::Any(ways)
 }
 
-fn any(mut ways: Vec<Value>) -> Value {
-    match ways.len() {
-        0 => json!({ "match_none": {} }),
-        1 => ways.remove(0),
-        _ => json!({ "bool": { "should": ways, "minimum_should_match": 1 } }),
-    }
+fn one_of(field: Field, values: Vec<String>) -> Condition {
+    Condition::OneOf { field, values }
 }
 
-fn boosted(filter: &Value, boost: u32) -> Value {
-    json!({ "constant_score": { "filter": filter, "boost": boost } })
+fn by((condition, score): (Option<Condition>, u32)) -> Option<Better> {
+    Some(Better::By { score, condition: condition? })
 }
 
-fn prefix(field: &str, text: &str) -> Value {
-    json!({ "prefix": { field: { "value": text } } })
+fn prefix(field: Field, prefix: String) -> Condition {
+    Condition::BeginsWith { field, prefix }
 }
 
-fn fuzzy(field: &str, term: &str, expansions: usize) -> Value {
+fn nearly(field: Field, term: &str, variants: usize) -> Nearly {
     let typos = if term.chars().count() < TWO_TYPOS { 1 } else { 2 };
-    let how = json!({ "value": term, "fuzziness": typos, "prefix_length": 1, "max_expansions": expansions });
-    json!({ "fuzzy": { field: how } })
-}
-
-fn joined<'a>(terms: impl Iterator<Item = &'a String>) -> String {
-    terms.map(String::as_str).collect::<Vec<_>>().join(" ")
+    Nearly { field, term: term.to_owned(), typos, variants }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use embedded_read_models::{Embedded, Options};
 use read_models::model::{Fold, Opens};
-use read_models::{Error, Generation, ReadModel, history, products};
+use read_models::{Error, Generation, ReadModel, history, products, search};
 use uuid::Uuid;
 
-use super::{GENERATION, Parts};
+use super::{GENERATION, Parts, SearchParts};
 
 /// A new directory, removed at the end.
 #[derive(Debug)]
@@ -63,6 +63,12 @@ impl Parts for InThisProcess {
     }
 
     async fn end(self) {}
+}
+
+impl SearchParts for InThisProcess {
+    async fn search_queries(&self) -> search::Queries {
+        search::Queries::new(self.embedded.search_index(GENERATION))
+    }
 }
 
 /// Every file below `dir`.

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
 
+mod alike;
 mod cut;
 mod embedded;
 mod history;
@@ -87,6 +88,8 @@ promises! {
         whole::every_question_is_answered_as_the_folds_say_after_any_batches_crashes_and_late_writes,
         whole::a_list_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
         whole::a_history_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
+        search::products_are_searched_with_typos_filters_and_facets,
+        relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
     }
 }
 

@@ -29,11 +29,13 @@ const ENDED: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Lifecycle {
     shared: Arc<Shared>,
+    readiness: Readiness,
+    /// What the names of tasks begin with.
+    prefix: String,
 }
 
 #[derive(Debug)]
 struct Shared {
-    readiness: Readiness,
     shutdown: CancellationToken,
     drained: CancellationToken,
     /// Tasks in flight that take or finish work, and tasks that the work needs.
@@ -75,7 +77,6 @@ impl Lifecycle {
     pub fn with_timing(timing: ShutdownConfig) -> Self {
         let (ended, endings) = mpsc::channel(ENDED);
         let shared = Shared {
-            readiness: Readiness::default(),
             shutdown: CancellationToken::new(),
             drained: CancellationToken::new(),
             working: AtomicUsize::new(0),
@@ -85,7 +86,42 @@ impl Lifecycle {
             signals: AtomicBool::new(true),
             timing,
         };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), readiness: Readiness::default(), prefix: String::new() }
+    }
+
+    /// The same lifecycle for one part of a process that has several: its tasks and dependencies are named after it.
+    #[must_use]
+    pub fn of_part(&self, part: &str) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            readiness: self.readiness.of_part(part),
+            prefix: format!("{}{part} ", self.prefix),
+        }
+    }
+
+    /// The lifecycle of a part that goes on until all work of this one is finished, and ends then, in order; if it ends
+    /// earlier, so does this one. Its tasks and dependencies are named after it.
+    #[must_use]
+    pub fn outlasting_work(&self, part: &str) -> Self {
+        let timing = ShutdownConfig { drain_delay_ms: 0, ..self.shared.timing.clone() };
+        let inner = Self {
+            readiness: self.readiness.of_part(part),
+            prefix: format!("{}{part} ", self.prefix),
+            ..Self::with_timing(timing).without_signals()
+        };
+        let (running, shutdown, drained) = (inner.clone(), inner.shutdown(), self.drained());
+        self.spawn_support(part, async move {
+            let told = async {
+                drained.cancelled().await;
+                shutdown.cancel();
+                std::future::pending().await
+            };
+            tokio::select! {
+                ended = running.run() => ended,
+                never = told => never,
+            }
+        });
+        inner
     }
 
     /// Leaves SIGTERM and SIGINT to the caller: for a service that runs inside another process (tests, `folio dev`).
@@ -96,7 +132,7 @@ impl Lifecycle {
     }
 
     pub fn readiness(&self) -> &Readiness {
-        &self.shared.readiness
+        &self.readiness
     }
 
     /// Cancelled when no new work may be taken. Cancelling it yourself asks the process to end.
@@ -114,7 +150,7 @@ impl Lifecycle {
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        self.supervise(name.into(), Phase::Work, task);
+        self.supervise(&name.into(), Phase::Work, task);
     }
 
     /// Runs a task that the others need for finishing their work: it ends when [`Lifecycle::drained`] is cancelled.
@@ -122,7 +158,7 @@ impl Lifecycle {
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
-        self.supervise(name.into(), Phase::Support, task);
+        self.supervise(&name.into(), Phase::Support, task);
     }
 
     /// Like [`Lifecycle::spawn_support`], on a thread of its own, for what blocks.
@@ -132,15 +168,16 @@ impl Lifecycle {
     {
         let name = name.into();
         let outcome = on_thread(&name, body)?;
-        self.supervise(name, Phase::Support, outcome);
+        self.supervise(&name, Phase::Support, outcome);
         Ok(())
     }
 
-    fn supervise<F>(&self, name: String, phase: Phase, task: F)
+    fn supervise<F>(&self, name: &str, phase: Phase, task: F)
     where
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         self.running(phase).fetch_add(1, Ordering::SeqCst);
+        let name = format!("{}{name}", self.prefix);
         let task = tokio::spawn(task);
         let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
@@ -165,17 +202,23 @@ impl Lifecycle {
     /// An error if a task ended early, failed or panicked, or was still running when the grace period was over. A
     /// second signal ends the waiting at once.
     pub async fn run(self) -> anyhow::Result<()> {
+        self.run_until(std::future::pending()).await
+    }
+
+    /// Like [`Lifecycle::run`]; the end of `stop` does what a signal does.
+    pub async fn run_until(self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let endings = self.shared.endings.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut endings = endings.ok_or_else(|| anyhow::anyhow!("lifecycle is run a second time"))?;
         let mut first_failure = None;
-        let mut stop = self.stop_requested()?;
+        let mut signal = self.stop_requested()?;
         tokio::select! {
-            reason = &mut stop => tracing::info!(reason, "shutting down"),
+            reason = &mut signal => tracing::info!(reason, "shutting down"),
+            () = stop => tracing::info!("shutting down: told to"),
             () = self.shared.shutdown.cancelled() => tracing::info!("shutting down: asked to"),
             Some(ended) = endings.recv() => first_failure = self.account(ended),
         }
         let mut again = self.stop_requested()?;
-        self.shared.readiness.shutting_down();
+        self.readiness.shutting_down();
         if first_failure.is_none() {
             tokio::time::sleep(Duration::from_millis(self.shared.timing.drain_delay_ms)).await;
         }

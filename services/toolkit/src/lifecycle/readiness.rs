@@ -10,6 +10,8 @@ use serde::Serialize;
 #[derive(Clone, Debug, Default)]
 pub struct Readiness {
     shared: Arc<Shared>,
+    /// What the names of dependencies begin with.
+    prefix: String,
 }
 
 #[derive(Debug, Default)]
@@ -57,18 +59,24 @@ impl Status {
 }
 
 impl Readiness {
+    /// The same readiness, for a part of the process: what it declares is named after it.
+    pub(super) fn of_part(&self, part: &str) -> Self {
+        Self { shared: Arc::clone(&self.shared), prefix: format!("{}{part} ", self.prefix) }
+    }
+
     /// Declares a dependency, down until it is told to be up. Asking for the same name again gets the same one.
     pub fn dependency(&self, name: impl Into<String>) -> Dependency {
-        self.declare(name.into(), false)
+        self.declare(&name.into(), false)
     }
 
     /// Declares something that only a part of the service needs: it is told like a dependency, and the service is ready
     /// without it.
     pub fn part(&self, name: impl Into<String>) -> Dependency {
-        self.declare(name.into(), true)
+        self.declare(&name.into(), true)
     }
 
-    fn declare(&self, name: String, is_part: bool) -> Dependency {
+    fn declare(&self, name: &str, is_part: bool) -> Dependency {
+        let name = format!("{}{name}", self.prefix);
         let starting = State { up: false, is_part, reason: Some("starting".to_owned()) };
         self.write(|dependencies| {
             dependencies.entry(name.clone()).or_insert(starting);

@@ -46,6 +46,21 @@ async fn what_the_work_needs_ends_after_the_work() {
 }
 
 #[tokio::test]
+async fn who_is_told_to_stop_works_through_the_drain_delay_while_it_is_not_ready() {
+    let timing = ShutdownConfig { drain_delay_ms: 500, grace_ms: 5_000 };
+    let lifecycle = Lifecycle::with_timing(timing).without_signals();
+    let (shutdown, readiness) = (lifecycle.shutdown(), lifecycle.readiness().clone());
+    assert!(readiness.is_ready());
+    let running = tokio::spawn(lifecycle.run_until(std::future::ready(())));
+    while readiness.is_ready() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!shutdown.is_cancelled(), "the work goes on");
+    shutdown.cancelled().await;
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_task_that_never_ends_does_not_keep_the_process() {
     let lifecycle = lifecycle(20);
     lifecycle.spawn("stuck", std::future::pending());
@@ -88,4 +103,52 @@ async fn readiness_needs_every_dependency_and_ends_at_shutdown() {
     });
     lifecycle.shutdown().cancel();
     tokio::time::timeout(Duration::from_secs(5), lifecycle.run()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn parts_of_one_process_do_not_share_names() {
+    let lifecycle = lifecycle(5_000);
+    let (one, two) = (lifecycle.of_part("one"), lifecycle.of_part("two"));
+    let (of_one, of_two) = (one.readiness().dependency("store"), two.readiness().dependency("store"));
+    of_one.up();
+    of_two.down("away");
+    assert_eq!(lifecycle.readiness().status().missing(), ["two store: away"]);
+    of_two.up();
+    assert!(lifecycle.readiness().is_ready() && one.readiness().is_ready());
+    two.spawn("work", async { anyhow::bail!("no more") });
+    assert_eq!(format!("{:#}", lifecycle.run().await.unwrap_err()), "task two work failed: no more");
+}
+
+#[tokio::test]
+async fn what_outlasts_the_work_is_told_to_stop_when_the_work_is_finished() {
+    let lifecycle = lifecycle(5_000);
+    let inner = lifecycle.outlasting_work("projectors");
+    let (stop, inner_stop) = (lifecycle.shutdown(), inner.shutdown());
+    lifecycle.spawn("door", async move {
+        stop.cancelled().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        anyhow::ensure!(!inner_stop.is_cancelled(), "told too early");
+        Ok(())
+    });
+    let (told, finished) = (inner.shutdown(), std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let finish = std::sync::Arc::clone(&finished);
+    inner.spawn("member", async move {
+        told.cancelled().await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        finish.store(true, std::sync::atomic::Ordering::SeqCst);
+        Ok(())
+    });
+    inner.readiness().dependency("log").up();
+    assert!(lifecycle.readiness().is_ready());
+    lifecycle.shutdown().cancel();
+    lifecycle.run().await.unwrap();
+    assert!(finished.load(std::sync::atomic::Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn what_outlasts_the_work_and_ends_early_ends_the_process() {
+    let lifecycle = lifecycle(5_000);
+    lifecycle.outlasting_work("projectors").spawn("member", async { anyhow::bail!("a defect") });
+    let error = lifecycle.run().await.unwrap_err();
+    assert_eq!(format!("{error:#}"), "task projectors failed: task projectors member failed: a defect");
 }

@@ -5,6 +5,7 @@ mod grpc_stream;
 mod http_bulk;
 mod http_single;
 mod in_process;
+pub(crate) mod one_process;
 mod open_loop;
 mod overload;
 mod rejection;
@@ -40,9 +41,12 @@ pub(crate) const ALL: [(&str, Measure); 10] = [
     ("start", start::measure),
 ];
 
+/// The measure that needs no servers.
+pub(crate) const ONE_PROCESS: &str = "one-process";
+
 /// The names, for the command line.
 pub(crate) fn names() -> clap::builder::PossibleValuesParser {
-    ALL.map(|(name, _)| name).into()
+    ALL.iter().map(|(name, _)| *name).chain([ONE_PROCESS]).into()
 }
 
 /// Records a bare producer may have in flight where throughput is measured: librdkafka's queue is never empty, and the

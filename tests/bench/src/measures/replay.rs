@@ -80,6 +80,10 @@ struct Watched {
 }
 
 impl Backend for Watched {
+    fn name(&self) -> &'static str {
+        self.kafka.name()
+    }
+
     fn schemas(&self) -> Arc<dyn SchemaSource> {
         self.kafka.schemas()
     }

@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, bail, ensure};
 use reqwest::Method;
 use serde_json::Value;
-use testkit::{Client, System};
+use testkit::{Client, OnServers, System};
 
 /// The product of the documents' examples; what its creation returns is the token of the examples.
 const PRODUCT: &str = "lamp-1";
@@ -41,7 +41,7 @@ async fn run() -> anyhow::Result<()> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     match given.as_slice() {
         [] => {
-            let mut system = System::prepare().await?;
+            let mut system = OnServers::prepare().await?;
             let commands = system.command_service().await?.url();
             system.projectors().await?;
             let queries = system.query_gateway().await?.url();

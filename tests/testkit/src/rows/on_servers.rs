@@ -1,6 +1,4 @@
-//! Every row and document of a catalog's read models as text, so that two builds of them can be compared row for row.
-
-use std::collections::BTreeMap;
+//! The rows as the servers hold them.
 
 use adapter_cql::{Cql, PageState};
 use adapter_search::Search;
@@ -11,8 +9,7 @@ use read_models::ReadModel;
 use read_models::declared::On;
 use serde_json::{Value, json};
 
-/// What the stores hold: by table or index, without the generation, the rows in order.
-pub type Rows = BTreeMap<String, Vec<String>>;
+use super::Rows;
 
 /// Reads everything.
 ///
@@ -94,17 +91,4 @@ async fn documents(search: &Search, index: &str) -> anyhow::Result<Vec<String>> 
             .extend(hits.iter().map(|hit| format!("{} v{} {}", hit["_id"], hit["_version"], hit["_source"])));
     }
     Ok(documents)
-}
-
-/// Panics naming the first rows that differ.
-///
-/// # Panics
-/// If they do.
-pub fn assert_same(what: &str, left: &Rows, right: &Rows) {
-    for (table, rows) in left {
-        let other = &right[table];
-        let differ = rows.iter().zip(other).find(|(one, other)| one != other);
-        assert!(differ.is_none(), "{what}: {table} differs, first at {differ:?}");
-        assert_eq!(rows.len(), other.len(), "{what}: {table} has another number of rows");
-    }
 }

@@ -1,0 +1,71 @@
+{{/* Names, labels and the image. Every template that is given a component takes (dict "root" $ "component" "command-service"). */}}
+
+{{- define "folio.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* At most 40 characters: what is appended has to fit into 63. */}}
+{{- define "folio.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- else if contains (include "folio.name" .) .Release.Name }}
+{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "folio.name" .) | trunc 40 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "folio.selector" -}}
+app.kubernetes.io/name: {{ include "folio.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{/* Of objects, not of pods: the chart's version would restart every pod with every new chart. */}}
+{{- define "folio.labels" -}}
+{{ include "folio.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/part-of: {{ include "folio.name" .root }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "folio.image" -}}
+{{- $image := .Values.image }}
+{{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- define "folio.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}
+{{- .Values.serviceAccount.name | default (include "folio.fullname" .) }}
+{{- else }}
+{{- .Values.serviceAccount.name | default "default" }}
+{{- end }}
+{{- end }}
+
+{{/* The one declared topic, as (dict "name" .. "partitions" .. "replicas" .. "config" ..) of the profile, in JSON. Numbers that a
+float cannot hold are read as text. */}}
+{{- define "folio.topic" -}}
+{{- $text := .Files.Get "files/topics.yaml" }}
+{{- $declared := regexReplaceAll ": ([0-9]{15,})" $text ": \"${1}\"" | fromYaml }}
+{{- $topic := first $declared.topics }}
+{{- $profile := .Values.topics.profile }}
+{{- $config := dict }}
+{{- range $key, $value := $topic.configs }}
+{{- $_ := set $config $key (kindIs "map" $value | ternary (dig $profile "" (kindIs "map" $value | ternary $value dict)) $value) }}
+{{- end }}
+{{- dict "name" $topic.name "partitions" (get $topic.partitions $profile) "replicas" (get $topic.replication $profile) "config" $config | toJson }}
+{{- end }}
+
+{{/* Every component that runs, with its values, in JSON: the projectors' are those for all, then those for the read model. */}}
+{{- define "folio.projectors" -}}
+{{- $all := omit .Values.projectors "readModels" "settings" }}
+{{- $projectors := dict }}
+{{- range $model, $own := .Values.projectors.readModels }}
+{{- $_ := set $projectors $model (mergeOverwrite (deepCopy $all) $own) }}
+{{- end }}
+{{- $projectors | toJson }}
+{{- end }}

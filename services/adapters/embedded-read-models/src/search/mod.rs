@@ -1,0 +1,95 @@
+//! `search` in a directory of this process, by tantivy: its store, its positions, and the index that its questions ask.
+//!
+//! Promises: the same products, totals, filters, facets, orders by field and pages as on a search server; of hits by score only
+//! the order of equally good ones may differ. A product is never replaced by an older one. What is written can be read by id at
+//! once, is searchable after a refresh or about a second, and is on disk then, together with the positions that were written
+//! before. An index that is damaged, or of another version of Folio, is thrown away with its positions and built again.
+
+mod asking;
+mod counting;
+mod opening;
+mod ordering;
+mod queries;
+mod schema;
+mod store;
+#[cfg(test)]
+mod tests;
+mod typos;
+mod writing;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use read_models::Error;
+use tantivy::TantivyError;
+use uuid::Uuid;
+
+use writing::{Committer, Shared};
+
+/// The search index in a directory. Cheap to clone; the directory is free again when the last one is dropped, and everything
+/// written is on disk then.
+#[derive(Clone)]
+pub struct EmbeddedSearch {
+    shared: Arc<Shared>,
+    owner: Arc<Owner>,
+}
+
+struct Owner {
+    /// Dropped with the last handle, which ends the commits.
+    _committer: Committer,
+    discarded: Option<String>,
+    /// Another after each opening.
+    start: String,
+}
+
+impl EmbeddedSearch {
+    /// Opens the index in `dir`, or begins one there. One that cannot be used is thrown away, which [`Self::discarded`] tells, and
+    /// has no positions then, so that it is built again from the beginning of the log.
+    ///
+    /// An error if the directory cannot be written, or another process has it open. It reads all of the index once: call it where
+    /// blocking is allowed.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let opened = opening::open(dir)?;
+        if let Some(reason) = &opened.discarded {
+            tracing::warn!(dir = %dir.display(), "the search index is built again from the beginning: {reason}");
+        }
+        let discarded = opened.discarded.clone();
+        let shared = Arc::new(Shared::new(opened)?);
+        let owner =
+            Owner { _committer: Committer::start(&shared)?, discarded, start: Uuid::new_v4().to_string() };
+        Ok(Self { shared, owner: Arc::new(owner) })
+    }
+
+    /// Why what was in the directory had to be thrown away, if it had to be.
+    pub fn discarded(&self) -> Option<&str> {
+        self.owner.discarded.as_deref()
+    }
+}
+
+impl fmt::Debug for EmbeddedSearch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbeddedSearch").field("dir", &self.shared.dir()).finish_non_exhaustive()
+    }
+}
+
+/// What went wrong in the index of `dir`.
+fn failed(dir: &Path, error: &TantivyError) -> Error {
+    let is_damage = matches!(
+        error,
+        TantivyError::DataCorruption(_)
+            | TantivyError::IncompatibleIndex(_)
+            | TantivyError::SchemaError(_)
+            | TantivyError::FieldNotFound(_)
+            | TantivyError::InvalidArgument(_)
+            | TantivyError::InternalError(_)
+    );
+    let hint =
+        if is_damage { "; restart Folio: it checks the index and builds it again if it must" } else { "" };
+    broken(dir, format!("{error}{hint}"), !is_damage)
+}
+
+fn broken(dir: &Path, problem: impl Into<String>, is_transient: bool) -> Error {
+    let problem = format!("search index in {}: {}", dir.display(), problem.into());
+    if is_transient { Error::Unavailable(problem) } else { Error::Embedded(problem) }
+}

@@ -1,0 +1,177 @@
+//! Opens the index in a directory, or begins it anew.
+//!
+//! Promises: what is opened was written whole by this version of Folio, or is empty; nobody else writes to it meanwhile; only an
+//! index that is damaged or of another version is thrown away, never one that cannot be reached or is in use.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use read_models::Error;
+use read_models::model::Position;
+use serde::{Deserialize, Serialize};
+use tantivy::directory::error::OpenReadError;
+use tantivy::indexer::{IndexWriter, IndexWriterOptions, LogMergePolicy};
+use tantivy::{Index, IndexReader, ReloadPolicy, TantivyError};
+
+use super::schema::{Fields, VERSION, schema};
+use super::{broken, failed};
+
+/// One more whenever documents, or the terms that are made of their texts, are no longer what they were: an index of another
+/// version is built again.
+const FORMAT: u32 = 1;
+/// A segment is written at the latest when it has come to about this size in memory.
+const WRITER_BYTES: usize = 32 * 1024 * 1024;
+/// Segments with more than this share of replaced products are written again without them.
+const REPLACED_SHARE: f32 = 0.3;
+
+/// Positions by group and partition.
+pub(super) type Kept = BTreeMap<(String, i32), Position>;
+
+/// An index that can be used, and the directory that nobody else has.
+pub(super) struct Opened {
+    pub(super) dir: PathBuf,
+    pub(super) lock: File,
+    pub(super) index: Index,
+    pub(super) reader: IndexReader,
+    pub(super) fields: Fields,
+    pub(super) positions: Kept,
+    /// Why what was there had to be thrown away.
+    pub(super) discarded: Option<String>,
+}
+
+/// What is committed with the documents.
+#[derive(Serialize, Deserialize)]
+struct Payload {
+    format: u32,
+    /// Group, partition, applied, durable.
+    positions: Vec<(String, i32, i64, i64)>,
+}
+
+/// The positions as they are committed.
+pub(super) fn payload(positions: &Kept) -> Result<String, serde_json::Error> {
+    let positions = positions.iter();
+    let positions =
+        positions.map(|((group, partition), at)| (group.clone(), *partition, at.applied, at.durable));
+    serde_json::to_string(&Payload { format: FORMAT, positions: positions.collect() })
+}
+
+pub(super) fn open(dir: &Path) -> Result<Opened, Error> {
+    let unusable = |what: &str, error: std::io::Error| {
+        let problem = format!("{what}: {error}; Folio must be able to write there");
+        broken(dir, problem, false)
+    };
+    fs::create_dir_all(dir).map_err(|error| unusable("cannot make the directory", error))?;
+    let lock = File::create(dir.join("lock")).map_err(|error| unusable("cannot write its lock", error))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            let problem = "it is in use by another process or another part of this one; end that, or use another data directory";
+            broken(dir, problem, false)
+        }
+        TryLockError::Error(error) => unusable("cannot lock it", error),
+    })?;
+    let files = dir.join("index");
+    let mut discarded = None;
+    if files.exists() {
+        match existing(&files) {
+            Ok((index, reader, positions)) => {
+                let (_, fields) = schema();
+                let dir = dir.to_owned();
+                return Ok(Opened { dir, lock, index, reader, fields, positions, discarded });
+            }
+            Err(Unusable::Damaged(reason)) => discarded = Some(reason),
+            Err(Unusable::Unreachable(error)) => return Err(failed(dir, &error)),
+        }
+        fs::remove_dir_all(&files).map_err(|error| unusable("cannot remove what is damaged", error))?;
+    }
+    fs::create_dir_all(&files).map_err(|error| unusable("cannot make its directory", error))?;
+    let (schema, fields) = schema();
+    let index = Index::create_in_dir(&files, schema).map_err(|error| failed(dir, &error))?;
+    let reader = reader(&index).map_err(|error| failed(dir, &error))?;
+    let positions = Kept::new();
+    Ok(Opened { dir: dir.to_owned(), lock, index, reader, fields, positions, discarded })
+}
+
+/// A new writer; there is one at most.
+pub(super) fn writer(index: &Index) -> tantivy::Result<IndexWriter> {
+    let options = IndexWriterOptions::builder()
+        .num_worker_threads(1)
+        .memory_budget_per_thread(WRITER_BYTES)
+        .num_merge_threads(1)
+        .build();
+    let writer: IndexWriter = index.writer_with_options(options)?;
+    let mut merges = LogMergePolicy::default();
+    merges.set_del_docs_ratio_before_merge(REPLACED_SHARE);
+    writer.set_merge_policy(Box::new(merges));
+    Ok(writer)
+}
+
+/// Why an index cannot be used.
+enum Unusable {
+    /// It never can again.
+    Damaged(String),
+    /// It may be whole.
+    Unreachable(TantivyError),
+}
+
+fn existing(files: &Path) -> Result<(Index, IndexReader, Kept), Unusable> {
+    let damaged = |what: &str| Unusable::Damaged(what.to_owned());
+    if !files.join("meta.json").exists() {
+        return Err(damaged("it was not written to the end"));
+    }
+    let index = Index::open_in_dir(files)?;
+    if index.schema() != schema().0 {
+        return Err(damaged("it has the fields of another version of Folio"));
+    }
+    let metas = index.load_metas()?;
+    let positions = match &metas.payload {
+        Some(payload) => positions(payload).map_err(Unusable::Damaged)?,
+        None if metas.segments.is_empty() => Kept::new(),
+        None => return Err(damaged("it says nothing about how far it has come")),
+    };
+    let files = index.validate_checksum()?;
+    if let Some(file) = files.iter().min() {
+        return Err(Unusable::Damaged(format!("its file {} is damaged", file.display())));
+    }
+    let reader = reader(&index)?;
+    for segment in reader.searcher().segment_readers() {
+        // What lists the segments has no checksum of its own.
+        let is_whole = segment.fast_fields().u64(VERSION)?.num_docs() == segment.max_doc()
+            && segment.num_docs() <= segment.max_doc()
+            && segment.doc_ids_alive().count() == segment.num_docs() as usize;
+        if !is_whole {
+            return Err(damaged("its list of segments does not fit them"));
+        }
+    }
+    Ok((index, reader, positions))
+}
+
+fn positions(payload: &str) -> Result<Kept, String> {
+    let problem = |why: String| format!("what it says about how far it has come cannot be read: {why}");
+    let Payload { format, positions } = serde_json::from_str(payload).map_err(|e| problem(e.to_string()))?;
+    if format != FORMAT {
+        return Err(format!("it is of format {format}, and this version of Folio writes format {FORMAT}"));
+    }
+    let positions = positions.into_iter();
+    let position = |(group, partition, applied, durable)| ((group, partition), Position { applied, durable });
+    Ok(positions.map(position).collect())
+}
+
+fn reader(index: &Index) -> tantivy::Result<IndexReader> {
+    index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()
+}
+
+impl From<TantivyError> for Unusable {
+    fn from(error: TantivyError) -> Self {
+        use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+        let kind = match &error {
+            TantivyError::IoError(io) => Some(io.kind()),
+            TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => Some(io_error.kind()),
+            _ => None,
+        };
+        let is_of_the_system = kind
+            .is_some_and(|kind| !matches!(kind, InvalidData | NotFound | UnexpectedEof))
+            || matches!(error, TantivyError::LockFailure(..) | TantivyError::SystemError(_));
+        if is_of_the_system { Self::Unreachable(error) } else { Self::Damaged(error.to_string()) }
+    }
+}

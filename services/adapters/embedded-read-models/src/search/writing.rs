@@ -1,0 +1,348 @@
+//! What is written and not committed yet, and the commits.
+//!
+//! Promises: a product is never replaced by an older one; a commit holds everything that was written before it, products and
+//! positions as one; what could not be committed is kept and committed later; ending commits what is left and waits for nothing else.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ahash::AHashMap;
+use domain::ProductId;
+use read_models::model::{Position, State};
+use read_models::{Error, StoredProduct};
+use tantivy::indexer::IndexWriter;
+use tantivy::{Index, IndexReader, Searcher, TantivyDocument};
+
+use super::opening::{self, Kept, Opened};
+use super::schema::Fields;
+use super::store::Lookup;
+use super::{broken, failed};
+
+/// How long something written is not committed at most, about.
+const COMMIT_AFTER: Duration = Duration::from_secs(1);
+/// A commit comes sooner when so many bytes of products wait for one.
+const MAX_WAITING_BYTES: usize = 24 * 1024 * 1024;
+
+/// The index, shared by all who write and ask.
+pub(super) struct Shared {
+    dir: PathBuf,
+    pub(super) fields: Fields,
+    reader: IndexReader,
+    /// Taken before `waiting`, and held while a commit runs.
+    writer: Mutex<Writer>,
+    /// Held for moments only.
+    waiting: Mutex<Waiting>,
+    due: Due,
+}
+
+struct Writer {
+    index: Index,
+    /// None: there was an error, and another one has to be made, which knows nothing of what waits.
+    open: Option<IndexWriter>,
+    is_closed: bool,
+    /// Nobody else has the directory as long as this is open.
+    lock: Option<File>,
+}
+
+/// What is not in a commit yet.
+#[derive(Default)]
+struct Waiting {
+    products: AHashMap<ProductId, Arc<StoredProduct>>,
+    bytes: usize,
+    /// All there are.
+    positions: Kept,
+    /// Whether `positions` are others than those of the last commit.
+    has_new_positions: bool,
+}
+
+impl Shared {
+    pub(super) fn new(opened: Opened) -> Result<Self, Error> {
+        let Opened { dir, lock, index, reader, fields, positions, discarded: _ } = opened;
+        let open = opening::writer(&index).map_err(|error| failed(&dir, &error))?;
+        let writer = Writer { index, open: Some(open), is_closed: false, lock: Some(lock) };
+        let waiting = Waiting { positions, ..Waiting::default() };
+        let due = Due::default();
+        Ok(Self { dir, fields, reader, writer: Mutex::new(writer), waiting: Mutex::new(waiting), due })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What is committed.
+    pub(super) fn searcher(&self) -> Searcher {
+        self.reader.searcher()
+    }
+
+    /// A product that is written and not committed yet.
+    pub(super) fn uncommitted(&self, product: &ProductId) -> Option<Arc<StoredProduct>> {
+        locked(&self.waiting).products.get(product).cloned()
+    }
+
+    pub(super) fn position(&self, group: &str, partition: i32) -> Option<Position> {
+        locked(&self.waiting).positions.get(&(group.to_owned(), partition)).copied()
+    }
+
+    pub(super) fn write_position(&self, group: &str, partition: i32, position: Position) {
+        let mut waiting = locked(&self.waiting);
+        let there = waiting.positions.entry((group.to_owned(), partition)).or_insert(position);
+        if position.applied > there.applied {
+            *there = position;
+        } else if position.applied == there.applied {
+            there.durable = there.durable.max(position.durable);
+        }
+        waiting.has_new_positions = true;
+        drop(waiting);
+        self.due.within(COMMIT_AFTER);
+    }
+
+    /// Writes those that are newer than what is there.
+    pub(super) fn write(&self, states: &[StoredProduct]) -> Result<(), Error> {
+        // Made before anybody has to wait.
+        let mut documents = Vec::with_capacity(states.len());
+        for state in states {
+            documents.push((state, self.fields.document(state)?));
+        }
+        let mut writer = locked(&self.writer);
+        let searcher = self.searcher();
+        let lookup = Lookup::new(&searcher, &self.fields).map_err(|error| self.failed(&error))?;
+        for (state, document) in documents {
+            let id = &state.product.id;
+            let there = match self.uncommitted(id) {
+                Some(there) => there.product.version,
+                None => lookup.version(id).map_err(|error| self.failed(&error))?,
+            };
+            if state.product.version > there {
+                self.put(&mut writer, state, document)?;
+            }
+        }
+        if locked(&self.waiting).bytes > MAX_WAITING_BYTES {
+            self.commit_with(&mut writer)?;
+        } else {
+            self.due.within(COMMIT_AFTER);
+        }
+        Ok(())
+    }
+
+    fn put(
+        &self,
+        writer: &mut Writer,
+        state: &StoredProduct,
+        document: TantivyDocument,
+    ) -> Result<(), Error> {
+        let id = &state.product.id;
+        let open = self.open(writer)?;
+        open.delete_term(self.fields.id(id.as_str()));
+        if let Err(error) = open.add_document(document) {
+            writer.open = None;
+            return Err(self.failed(&error));
+        }
+        let mut waiting = locked(&self.waiting);
+        waiting.bytes += State::size(state);
+        if let Some(before) = waiting.products.insert(id.clone(), Arc::new(state.clone())) {
+            waiting.bytes -= State::size(&*before).min(waiting.bytes);
+        }
+        Ok(())
+    }
+
+    /// Makes everything written so far searchable, and durable.
+    pub(super) fn commit(&self) -> Result<(), Error> {
+        self.commit_with(&mut locked(&self.writer))
+    }
+
+    /// Makes every product written so far searchable.
+    pub(super) fn refresh(&self) -> Result<(), Error> {
+        let mut writer = locked(&self.writer);
+        if locked(&self.waiting).products.is_empty() { Ok(()) } else { self.commit_with(&mut writer) }
+    }
+
+    fn commit_with(&self, writer: &mut Writer) -> Result<(), Error> {
+        // A failed one is tried again, asked for or not.
+        self.try_to_commit(writer).inspect_err(|_| self.due.within(COMMIT_AFTER))
+    }
+
+    fn try_to_commit(&self, writer: &mut Writer) -> Result<(), Error> {
+        // Whoever writes a position from now on asks for another commit.
+        self.due.is_served();
+        let (positions, has_new) = {
+            let waiting = locked(&self.waiting);
+            (waiting.positions.clone(), waiting.has_new_positions || !waiting.products.is_empty())
+        };
+        if !has_new {
+            return Ok(());
+        }
+        let payload = opening::payload(&positions)
+            .map_err(|error| broken(&self.dir, format!("positions cannot be written: {error}"), false))?;
+        let open = self.open(writer)?;
+        let committed = open.prepare_commit().and_then(|mut commit| {
+            commit.set_payload(&payload);
+            commit.commit()
+        });
+        if let Err(error) = committed.and_then(|_| self.reader.reload()) {
+            writer.open = None;
+            return Err(self.failed(&error));
+        }
+        // Products are written by those only who have the writer, so all of these are in the commit.
+        let mut waiting = locked(&self.waiting);
+        waiting.products = AHashMap::new();
+        waiting.bytes = 0;
+        waiting.has_new_positions = waiting.positions != positions;
+        Ok(())
+    }
+
+    /// The writer; after an error another one, with everything that waits.
+    fn open<'a>(&self, writer: &'a mut Writer) -> Result<&'a mut IndexWriter, Error> {
+        if writer.is_closed {
+            return Err(broken(&self.dir, "it is closed: Folio is ending", false));
+        }
+        let open = match writer.open.take() {
+            Some(open) => open,
+            None => self.reopened(&writer.index)?,
+        };
+        Ok(writer.open.insert(open))
+    }
+
+    fn reopened(&self, index: &Index) -> Result<IndexWriter, Error> {
+        let open = opening::writer(index).map_err(|error| self.failed(&error))?;
+        let products: Vec<Arc<StoredProduct>> = locked(&self.waiting).products.values().cloned().collect();
+        for state in products {
+            open.delete_term(self.fields.id(state.product.id.as_str()));
+            open.add_document(self.fields.document(&state)?).map_err(|error| self.failed(&error))?;
+        }
+        Ok(open)
+    }
+
+    /// Commits what is left; nothing can be written any more.
+    fn close(&self) {
+        let mut writer = locked(&self.writer);
+        if let Err(error) = self.commit_with(&mut writer) {
+            tracing::warn!(
+                "the end of what was written is not in the search index, and comes again from the log: {error}"
+            );
+        }
+        writer.is_closed = true;
+        (writer.open, writer.lock) = (None, None);
+    }
+
+    pub(super) fn failed(&self, error: &tantivy::TantivyError) -> Error {
+        failed(&self.dir, error)
+    }
+}
+
+/// Commits what nobody asks to be refreshed.
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Committer {
+    pub(super) fn start(shared: &Arc<Shared>) -> Result<Self, Error> {
+        let (shared, of_thread) = (shared.clone(), shared.clone());
+        let thread = std::thread::Builder::new().name("search-commits".to_owned()).spawn(move || {
+            while of_thread.due.wait() {
+                if let Err(error) = of_thread.commit() {
+                    tracing::warn!("what was written is not searchable yet; trying again: {error}");
+                }
+            }
+            of_thread.close();
+        });
+        let dir = shared.dir.clone();
+        let thread =
+            thread.map_err(|error| broken(&dir, format!("cannot start its thread: {error}"), true))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.shared.due.end();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that commits the search index panicked");
+        }
+    }
+}
+
+/// When the next commit is due.
+#[derive(Default)]
+struct Due {
+    state: Mutex<DueState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct DueState {
+    at: Option<Instant>,
+    is_end: bool,
+}
+
+impl Due {
+    fn within(&self, time: Duration) {
+        let mut state = locked(&self.state);
+        if state.at.is_none() {
+            state.at = Some(Instant::now() + time);
+            self.changed.notify_all();
+        }
+    }
+
+    fn is_served(&self) {
+        locked(&self.state).at = None;
+    }
+
+    fn end(&self) {
+        locked(&self.state).is_end = true;
+        self.changed.notify_all();
+    }
+
+    /// Until a commit is due; false at the end.
+    fn wait(&self) -> bool {
+        let mut state = locked(&self.state);
+        loop {
+            if state.is_end {
+                return false;
+            }
+            let now = Instant::now();
+            state = match state.at {
+                Some(at) if at <= now => return true,
+                Some(at) => {
+                    let waited = self.changed.wait_timeout(state, at - now);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}
+
+/// What a panic left behind is used: each change of it is a single step.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::product;
+    use super::*;
+
+    #[test]
+    fn after_an_error_another_writer_commits_everything_that_waits() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let shared = Shared::new(opening::open(dir.path()).unwrap()).unwrap();
+        shared.write(&[product(0, 1), product(1, 1)]).unwrap();
+        shared.commit().unwrap();
+        shared.write(&[product(1, 2), product(2, 1)]).unwrap();
+        // As an error leaves it: what the writer had is gone.
+        locked(&shared.writer).open = None;
+        shared.write(&[product(3, 1)]).unwrap();
+        shared.refresh().unwrap();
+        assert!(locked(&shared.waiting).products.is_empty());
+        let ids: Vec<ProductId> = [0, 1, 2, 3].map(|n| product(n, 1).product.id).to_vec();
+        let found = shared.products(&ids).unwrap();
+        let versions: Vec<u64> = found.iter().flatten().map(|state| state.product.version.get()).collect();
+        assert_eq!((versions, shared.searcher().num_docs()), (vec![1, 2, 1, 1], 4));
+    }
+}

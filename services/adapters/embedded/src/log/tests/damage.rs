@@ -1,0 +1,138 @@
+//! Changed bytes: refused, or an error when they are read, and never another record.
+
+use super::*;
+
+/// What became of a log with a damaged file.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum Found {
+    Refused,
+    Error,
+    /// Everything is as it was written.
+    Whole,
+}
+
+fn found(dir: &Path, appended: usize) -> Found {
+    let log = match EmbeddedLog::open(dir, &options()) {
+        Ok(log) => log,
+        Err(LogError::Damaged { what, .. }) => {
+            assert!(!what.is_empty());
+            return Found::Refused;
+        }
+        Err(LogError::Other { .. }) => return Found::Refused,
+        Err(other) => panic!("{other}"),
+    };
+    match read(&log) {
+        Err(said) => {
+            assert!(said.contains("partition "), "{said}");
+            Found::Error
+        }
+        Ok(records) => {
+            assert_prefix(&records);
+            assert_eq!(counted(&records), appended, "nothing is missing silently");
+            Found::Whole
+        }
+    }
+}
+
+#[test]
+fn a_changed_byte_of_the_journal_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    for from in (0..120).step_by(12) {
+        append(&log, from, from + 12);
+    }
+    drop(log);
+    trim(dir.path());
+    let (path, used) = journal(dir.path());
+    let name = path.strip_prefix(dir.path()).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let mut seen = Vec::new();
+    // Every byte of the first group's first item and of the last group's end, and some of all others.
+    let last = used - 4;
+    let places = (0..160).chain((160..last - 60).step_by(211)).chain(last - 60..last);
+    for at in places {
+        let copied = copy(dir.path());
+        let mut bytes = bytes[..used].to_vec();
+        bytes[at] ^= 0x41;
+        fs::write(copied.path().join(name), bytes).unwrap();
+        let found = found(copied.path(), 120);
+        assert_ne!(found, Found::Error, "byte {at}: the journal is looked through when it is opened");
+        seen.push(found);
+    }
+    let whole = seen.iter().filter(|found| **found == Found::Whole).count();
+    // The number of a group orders it among the others: some changes do not matter.
+    assert!(whole <= 16, "{whole} of {} changes were not noticed", seen.len());
+}
+
+fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.len() / 2);
+    bytes
+}
+
+fn scramble(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.iter_mut().step_by(1_000).for_each(|byte| *byte ^= 0x55);
+    bytes
+}
+
+fn scramble_middle(mut bytes: Vec<u8>) -> Vec<u8> {
+    let half = bytes.len() / 2;
+    bytes[half..].iter_mut().take(8).for_each(|byte| *byte ^= 0x55);
+    bytes
+}
+
+/// Every file but the newest journal, in turn, is damaged in one of several ways, or is gone.
+#[test]
+fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(dir.path(), &LogOptions { durable: false, ..options() }).unwrap();
+    for from in (0..36_000).step_by(2_000) {
+        append(&log, from, from + 2_000);
+    }
+    wait_for_tables(dir.path());
+    drop(log);
+    trim(dir.path());
+    let (newest, _) = journal(dir.path());
+    let mut files = Vec::new();
+    list(&dir.path().join("log"), &mut files);
+    files.retain(|file| *file != newest && !file.ends_with("lock"));
+    assert!(files.len() > 4, "{files:?}");
+    let mut seen = Vec::new();
+    let damages = [
+        ("cut", cut as fn(Vec<u8>) -> Vec<u8>),
+        ("scrambled", scramble),
+        ("changed in its middle", scramble_middle),
+    ];
+    for file in &files {
+        let name = file.strip_prefix(dir.path()).unwrap();
+        for (how, damage) in damages {
+            let copied = copy(dir.path());
+            fs::write(copied.path().join(name), damage(fs::read(file).unwrap())).unwrap();
+            let found = found(copied.path(), 36_000);
+            println!("{} {how}: {found:?}", name.display());
+            seen.push(found);
+        }
+        let copied = copy(dir.path());
+        fs::remove_file(copied.path().join(name)).unwrap();
+        let found = found(copied.path(), 36_000);
+        println!("{} gone: {found:?}", name.display());
+        seen.push(found);
+    }
+    assert!(seen.contains(&Found::Refused) && seen.contains(&Found::Error), "the damage shows");
+}
+
+#[test]
+fn a_damaged_log_says_what_is_damaged_and_what_can_be_done_and_is_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    append(&open(dir.path()), 0, 30);
+    trim(dir.path());
+    let (path, used) = journal(dir.path());
+    let mut bytes = fs::read(&path).unwrap();
+    // Inside the last group's last value.
+    bytes[used - 20] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let said = EmbeddedLog::open(dir.path(), &options()).unwrap_err().to_string();
+    assert!(said.contains("is damaged: "), "{said}");
+    assert!(said.contains("partition 2, offset 9: its checksum does not fit"), "{said}");
+    assert!(said.contains("restore the directory from a copy, or move it away"), "{said}");
+    assert!(fs::read(&path).unwrap() == bytes, "nothing was changed");
+}

@@ -1,0 +1,90 @@
+//! What the services are told beside where they are. Promises the names that they have on servers, so that a setting is the same
+//! setting here; and that one which makes no sense here is an error and is not passed over.
+
+use command_service::{CacheConfig, EngineConfig, OverloadConfig, UploadsConfig};
+use edge::config::DoorConfig;
+use projector::BatchConfig;
+use query_gateway::QueriesConfig;
+use serde::{Deserialize, Serialize};
+use toolkit::config::{ShutdownConfig, TelemetryConfig};
+
+/// Memory of a projector for products' states, in MiB.
+const STATES_MIB: usize = 32;
+/// Memory of the command service for products, in MiB, and how many those are.
+const HOT: (usize, usize) = (64, 12_000);
+
+/// All that can be set by file and environment; the defaults suit one machine that does other things too. Of a section of which
+/// something is given, the rest is as on servers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    // Of all of it.
+    pub telemetry: TelemetryConfig,
+    pub shutdown: ShutdownConfig,
+    pub http: DoorConfig,
+    // Of the command service. Without `cache.dir` the cache lies in the data directory.
+    pub engine: EngineConfig,
+    pub cache: CacheConfig,
+    pub overload: OverloadConfig,
+    pub uploads: UploadsConfig,
+    // Of the projectors.
+    /// What the ids of their groups begin with. With another one they read the log again from zero.
+    pub group_prefix: String,
+    pub batch: BatchConfig,
+    /// See [`projector::Config::durability_window_ms`].
+    pub durability_window_ms: u64,
+    // Of the query gateway. `queries.group_prefix` has to be the projectors', as on servers.
+    pub queries: QueriesConfig,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let commands = command_service::Config::default();
+        let projectors = projector::Config::default();
+        let (hot_mib, hot_products) = HOT;
+        Self {
+            telemetry: TelemetryConfig::default(),
+            shutdown: ShutdownConfig::default(),
+            http: commands.http,
+            engine: commands.engine,
+            cache: CacheConfig { hot_mib, hot_products, ..commands.cache },
+            overload: commands.overload,
+            uploads: commands.uploads,
+            group_prefix: projectors.group_prefix,
+            batch: BatchConfig { states_mib: STATES_MIB, ..projectors.batch },
+            durability_window_ms: projectors.durability_window_ms,
+            queries: QueriesConfig::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// As the command service has them.
+    pub(crate) fn commands(&self) -> command_service::Config {
+        command_service::Config {
+            http: self.http.clone(),
+            engine: self.engine.clone(),
+            cache: self.cache.clone(),
+            overload: self.overload.clone(),
+            uploads: self.uploads.clone(),
+            ..command_service::Config::default()
+        }
+    }
+
+    /// As the projector of a read model has them.
+    pub(crate) fn projector(&self, read_model: read_models::ReadModel) -> projector::Config {
+        projector::Config {
+            read_model: read_model.to_string(),
+            group_prefix: self.group_prefix.clone(),
+            batch: self.batch.clone(),
+            durability_window_ms: self.durability_window_ms,
+            ..projector::Config::default()
+        }
+    }
+
+    /// As the query gateway has them.
+    pub(crate) fn queries(&self) -> query_gateway::Config {
+        let (http, queries) = (self.http.clone(), self.queries.clone());
+        query_gateway::Config { http, queries, ..query_gateway::Config::default() }
+    }
+}

@@ -1,0 +1,113 @@
+//! What the services stand on here: a log, the schemas of what is in it, and the read models' rows.
+//!
+//! Promise: all of it lies in one directory, and is what the services' own ports ask for.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use adapter_embedded::log::{EmbeddedLog, LogOptions};
+use adapter_registry::{LocalRegistry, Registry, TopicSchemas};
+use anyhow::Context;
+use command_service::{Backend, BackendError, OpenLog};
+use contract::topics::EVENTS;
+use embedded_read_models::Embedded;
+use event_reader::SchemaSource;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use ledger::Inbox;
+use projector::{Log, Parts};
+use query_gateway::Stores;
+use read_models::{Generation, history, products, search};
+use toolkit::lifecycle::Dependency;
+
+use crate::directory::Directory;
+
+/// The generation that is built and read.
+const GENERATION: Generation = Generation::FIRST;
+
+/// What readiness calls the log.
+const LOG: &str = "log";
+
+/// The open storage. Cheap to clone; closed when the last clone and all that was made of it is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    log: EmbeddedLog,
+    rows: Embedded,
+    schemas: TopicSchemas,
+}
+
+impl Storage {
+    /// Opens what lies in `directory`. Blocks on the disk.
+    pub(crate) fn open(directory: &Directory) -> anyhow::Result<Self> {
+        let log = log(directory)?;
+        let options = embedded_read_models::Options::of_log(log.identity());
+        let rows = Embedded::open(directory.path(), &options).context("cannot open the read models")?;
+        let schemas = Registry::Local(LocalRegistry::knowing(EVENTS)).of_topic(EVENTS);
+        Ok(Self { log, rows, schemas })
+    }
+
+    /// What the gateway asks.
+    pub(crate) fn stores(&self, config: &query_gateway::Config) -> Stores {
+        let stores = Stores::new(config);
+        stores.products.opened(products::Queries::new(self.rows.product_rows(GENERATION)));
+        stores.history.opened(history::Queries::new(self.rows.history_rows(GENERATION)));
+        stores.search.opened(search::Queries::new(self.rows.search_index(GENERATION)));
+        stores
+    }
+
+    /// What a projector reads and writes.
+    pub(crate) fn parts(&self) -> Parts<Embedded> {
+        let log = self.log.clone();
+        Parts {
+            stores: self.rows.clone(),
+            schemas: Arc::new(self.schemas.clone()),
+            log_name: LOG,
+            log: Box::new(move |opening| {
+                opening.dependencies.log.up();
+                let opened = Log {
+                    partitions: log.partitions(),
+                    repairs: log.reader().ranges,
+                    join: Box::new(move |options| Ok(log.join(options)?)),
+                };
+                async { Ok(opened) }.boxed()
+            }),
+        }
+    }
+}
+
+/// Opens the log of a data directory that no process has, as for an audit. Blocks on the disk.
+///
+/// # Errors
+/// [`crate::Error`] if the directory is none or is in use; [`adapter_embedded::log::LogError`] if the log cannot be read.
+pub fn open_log(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
+    log(&Directory::again(data_dir)?)
+}
+
+fn log(directory: &Directory) -> anyhow::Result<EmbeddedLog> {
+    let options = LogOptions {
+        topic: EVENTS.to_owned(),
+        partitions: directory.partitions(),
+        durable: !directory.is_temporary(),
+    };
+    EmbeddedLog::open(&directory.log(), &options).context("cannot open the log")
+}
+
+impl Backend for Storage {
+    fn name(&self) -> &'static str {
+        LOG
+    }
+
+    fn schemas(&self) -> Arc<dyn SchemaSource> {
+        Arc::new(self.schemas.clone())
+    }
+
+    fn open(
+        &self,
+        inbox: Arc<dyn Inbox>,
+        dependency: Dependency,
+    ) -> BoxFuture<'_, Result<OpenLog, BackendError>> {
+        dependency.up();
+        let opened = OpenLog { log: self.log.event_log(inbox), identity: self.log.identity() };
+        async { Ok(opened) }.boxed()
+    }
+}

@@ -1,0 +1,83 @@
+//! Which paths a service takes, and by which methods: so that several services can stand behind one port as they would
+//! behind an API gateway.
+//!
+//! Promises: a request goes to the service that takes its path by its method; a path that is taken by other methods alone is
+//! answered with all of them, whichever services take them.
+
+use std::sync::Arc;
+
+use actix_web::dev::ResourceDef;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, Resource, guard, web};
+
+use crate::problem::Problem;
+
+/// A path as actix-web writes it, and the methods by which a service takes it.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    pub path: &'static str,
+    pub methods: &'static [&'static str],
+}
+
+impl Taken {
+    /// The resource at the path. Requests of other methods are not its own.
+    pub fn resource(&self) -> Resource {
+        let methods = self.methods;
+        let is_taken =
+            move |request: &guard::GuardContext<'_>| methods.contains(&request.head().method.as_str());
+        web::resource(self.path).guard(guard::fn_guard(is_taken))
+    }
+}
+
+/// The paths of all services behind a port. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Paths(Arc<[(ResourceDef, &'static [&'static str])]>);
+
+impl Paths {
+    /// Those of these services.
+    pub fn of(services: &[&[Taken]]) -> Self {
+        let taken = services.iter().copied().flatten();
+        Self(taken.map(|taken| (ResourceDef::new(taken.path), taken.methods)).collect())
+    }
+
+    /// Answers what no service takes with the problem that `refuse` makes of it: given the methods by which the path is
+    /// taken, as `Allow` then names them, or none if nothing is there.
+    pub fn otherwise(
+        self,
+        refuse: fn(&HttpRequest, Option<&str>) -> Problem,
+    ) -> impl Fn(&mut web::ServiceConfig) + Clone {
+        move |app| {
+            let paths = self.clone();
+            app.default_service(web::to(move |request: HttpRequest| {
+                let answer = paths.refused(&request, refuse);
+                async move { answer }
+            }));
+        }
+    }
+
+    fn refused(
+        &self,
+        request: &HttpRequest,
+        refuse: fn(&HttpRequest, Option<&str>) -> Problem,
+    ) -> HttpResponse {
+        let methods = self.methods(request.path());
+        let mut answer = HttpResponse::from_error(refuse(request, methods.as_deref()));
+        if let Some(Ok(methods)) = methods.as_deref().map(HeaderValue::from_str) {
+            answer.headers_mut().insert(ALLOW, methods);
+        }
+        answer
+    }
+
+    /// The methods by which a path is taken; none if it is not.
+    fn methods(&self, path: &str) -> Option<String> {
+        let mut methods: Vec<&str> = Vec::new();
+        for (_, its) in self.0.iter().filter(|(taken, _)| taken.is_match(path)) {
+            for method in *its {
+                if !methods.contains(method) {
+                    methods.push(method);
+                }
+            }
+        }
+        (!methods.is_empty()).then(|| methods.join(", "))
+    }
+}
