@@ -50,6 +50,7 @@ async fn who_is_told_to_stop_works_through_the_drain_delay_while_it_is_not_ready
     let timing = ShutdownConfig { drain_delay_ms: 500, grace_ms: 5_000 };
     let lifecycle = Lifecycle::with_timing(timing).without_signals();
     let (shutdown, readiness) = (lifecycle.shutdown(), lifecycle.readiness().clone());
+    readiness.dependency("log").up();
     assert!(readiness.is_ready());
     let running = tokio::spawn(lifecycle.run_until(std::future::ready(())));
     while readiness.is_ready() {

@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn pieces_count_as_one() {
-        let bytes: Vec<u8> = (0..100).map(|n| n * 7).collect();
+        let bytes: Vec<u8> = (0..100u8).map(|n| n.wrapping_mul(7)).collect();
         for at in 0..bytes.len() {
             assert_eq!(crc32c(&[&bytes[..at], &bytes[at..]]), crc32c(&[&bytes]), "{at}");
         }
