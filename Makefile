@@ -1,6 +1,6 @@
 # Targets are short: the logic lives in the CLI (services/cli) and in the tests.
 .DEFAULT_GOAL := help
-.PHONY: api-check mutations help build demo up down status test lint advisories fmt sim chaos bench
+.PHONY: api-check mutations help build dev demo up down status test lint advisories fmt sim chaos bench
 # `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
 PROFILE ?= dev
 # Not part of the toolchain: built once, in this version.
@@ -14,7 +14,11 @@ help: ## list the targets
 build: ## build every service and the CLI (PROFILE=release for speed)
 	cargo build --workspace --bins --locked --profile $(PROFILE)
 
-demo: build ## bring everything up, import 53,940 diamonds, and show what one can ask (README's first command)
+dev: ## all of Folio in one process, without servers, until Ctrl-C (README's first command; ARGS='--data-dir my-folio')
+	cargo build --workspace --bin folio --locked --profile $(PROFILE)
+	$(FOLIO) dev $(ARGS)
+
+demo: build ## the real servers: bring everything up, import 53,940 diamonds, and show what one can ask
 	$(FOLIO) demo
 
 up: build ## start Kafka, Cassandra, Elasticsearch, the registry and every service as local processes
