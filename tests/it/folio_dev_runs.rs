@@ -135,6 +135,8 @@ async fn what_it_prints_can_be_run_and_ctrl_c_ends_it_without_a_trace() -> anyho
     let data = said.lines().find_map(|line| line.strip_prefix("data")).context("a line for the data")?;
     let data = PathBuf::from(data.split(':').next().unwrap_or_default().trim());
     assert!(data.is_dir(), "{}", data.display());
+    // As a shell's `timeout` does: to the process and to its group.
+    folio.signal(Signal::SIGINT)?;
     folio.signal(Signal::SIGINT)?;
     assert!(folio.ends().await?.success(), "{}", folio.complained());
     assert!(folio.said().contains("gone") && !data.exists(), "{}", folio.said());

@@ -16,6 +16,8 @@ use crate::say::say;
 
 /// It is said what a start waits for when it takes longer than this.
 const SLOW: Duration = Duration::from_secs(3);
+/// A signal this soon after the first is the same one.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
@@ -71,7 +73,7 @@ pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
     let ready = dev.ready();
     tokio::select! {
         ended = dev.ended() => return ended.and_then(|()| bail!("it ended by itself")),
-        name = signals.next() => return end(dev, signals, name).await,
+        name = signals.next() => return end(dev, name).await,
         () = ready => {}
         () = tokio::time::sleep(SLOW) => say!("not ready yet: {}", dev.missing().join("; ")),
     }
@@ -83,7 +85,7 @@ pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
     };
     let sown = tokio::select! {
         ended = dev.ended() => return ended.and_then(|()| bail!("it ended by itself")),
-        name = signals.next() => return end(dev, signals, name).await,
+        name = signals.next() => return end(dev, name).await,
         sown = seeding => sown,
     };
     let stopped = dev.stop().await;
@@ -91,13 +93,18 @@ pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
     stopped
 }
 
-/// Ends in order; a second signal does not wait for that.
-async fn end(dev: Dev, mut signals: Signals, name: &str) -> anyhow::Result<()> {
+/// Ends in order; a further signal does not wait for that.
+async fn end(dev: Dev, name: &str) -> anyhow::Result<()> {
     say!("{name}: ending, what was accepted is answered (once more ends at once)");
     let (is_temporary, dir) = (dev.is_temporary(), dev.data_dir().to_owned());
+    let again = async {
+        // Who ends a group of processes often tells its members twice, and means it once.
+        tokio::time::sleep(AGAIN).await;
+        anyhow::Ok(Signals::listen()?.next().await)
+    };
     tokio::select! {
         stopped = dev.stop() => stopped?,
-        name = signals.next() => bail!("{name} a second time: ended at once"),
+        name = again => bail!("{} a second time: ended at once", name?),
     }
     if is_temporary {
         say!("ended; the data was temporary and is gone");
