@@ -107,7 +107,7 @@ fn alerts_and_dashboards_ask_for_metrics_that_are_there_and_every_alert_has_a_ru
 }
 
 #[test]
-fn the_chart_declares_the_topic_and_the_version_that_folio_has() -> anyhow::Result<()> {
+fn the_chart_and_the_image_have_the_topic_and_the_versions_that_folio_has() -> anyhow::Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (copy, declared) = (chart().join("files/topics.yaml"), root.join("deploy/topics.yaml"));
     ensure!(
