@@ -122,6 +122,13 @@ fn the_chart_and_the_image_have_the_topic_and_the_versions_that_folio_has() -> a
         "appVersion in Chart.yaml is {}",
         about["appVersion"]
     );
+    let toolchain = fs::read_to_string(root.join("rust-toolchain.toml"))?;
+    let channel = toolchain.split('"').nth(1).context("rust-toolchain.toml names no channel")?;
+    let image = fs::read_to_string(root.join("deploy/Dockerfile"))?;
+    ensure!(
+        image.lines().any(|line| line == format!("ARG RUST={channel}")),
+        "deploy/Dockerfile builds with another Rust than {channel}, that of rust-toolchain.toml"
+    );
     Ok(())
 }
 
