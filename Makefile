@@ -1,6 +1,8 @@
 # Targets are short: the logic lives in the CLI (services/cli) and in the tests.
 .DEFAULT_GOAL := help
-.PHONY: api-check mutations help build dev demo up down status test lint advisories fmt sim chaos bench
+# What ships is built for Linux; of dependencies for other systems nothing is in it.
+SBOM_PLATFORM ?= x86_64-unknown-linux-gnu
+.PHONY: api-check mutations sbom help build dev demo up down status test lint advisories fmt sim chaos bench
 # `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
 PROFILE ?= dev
 # Not part of the toolchain: built once, in this version.
@@ -57,6 +59,10 @@ lint: $(DENY) ## formatting, clippy, docs, and what dependencies may be (deny.to
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 	$(DENY) --locked check bans licenses sources
+
+sbom: ## what the image is built of, as CycloneDX: target/folio.cdx.json (needs jq, and no network)
+	@mkdir -p target
+	cargo metadata --locked --offline --format-version 1 --filter-platform $(SBOM_PLATFORM) | jq --sort-keys --from-file deploy/sbom.jq > target/folio.cdx.json
 
 advisories: $(DENY) ## are there known weaknesses in dependencies? Asks the RustSec database on GitHub, so no other target needs it
 	$(DENY) --locked check advisories

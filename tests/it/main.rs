@@ -29,6 +29,7 @@ mod servers_may_be_away;
 mod sigterm_drains;
 mod stores_may_crash;
 mod the_api_page_can_be_followed;
+mod the_chart_renders;
 mod the_embedded_log_conforms;
 mod the_examples_work;
 mod topics_are_verified;

@@ -1,17 +1,17 @@
 {{/* Names, labels and the image. Every template that is given a component takes (dict "root" $ "component" "command-service"). */}}
 
 {{- define "folio.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" }}
+{{- default .Chart.Name .Values.nameOverride | trunc 36 | trimSuffix "-" }}
 {{- end }}
 
-{{/* At most 40 characters: what is appended has to fit into 63. */}}
+{{/* At most 36 characters: a StatefulSet's name has to fit into 52, for a label of its pods adds a hash. */}}
 {{- define "folio.fullname" -}}
 {{- if .Values.fullnameOverride }}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | trunc 36 | trimSuffix "-" }}
 {{- else if contains (include "folio.name" .) .Release.Name }}
-{{- .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- .Release.Name | trunc 36 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "folio.name" .) | trunc 40 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name (include "folio.name" .) | trunc 36 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 

@@ -1,0 +1,206 @@
+//! The chart (`helm/folio`): it renders, what it renders is what Kubernetes and Folio take, and its documents say what it does.
+//!
+//! Promises: each fault names the file or the value, and what to do. Needs no server and no cluster; what renders needs Go, once, to
+//! build the tools.
+
+mod documents;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde::Deserialize as _;
+use serde_json::Value;
+use testkit::tools::{ChartTools, of_charts};
+
+/// The examples, each `values-<name>.yaml` beside the chart's own values.
+const EXAMPLES: [&str; 3] = ["dev", "ha", "strimzi"];
+/// What the chart is rendered for: a built Helm knows of no cluster.
+const KUBERNETES: [&str; 2] = ["--kube-version", "v1.34.0"];
+/// Values that a schema has to refuse, on top of the example `dev`, and what the refusal has to name.
+const REFUSED: [(&str, &str); 11] = [
+    ("kafka.bootstrapServer=kafka:9092", "'bootstrapServer' not allowed"),
+    ("kafka.bootstrapServers=kafka", "/kafka/bootstrapServers"),
+    ("commandService.settings.engine.inbx=1", "'inbx' not allowed"),
+    ("commandService.settings.engine.inbox=0", "/commandService/settings/engine/inbox"),
+    ("commandService.cache.size=plenty", "/commandService/cache/size"),
+    ("topics.manage=hand", "/topics/manage"),
+    ("image.digest=latest", "/image/digest"),
+    ("search.url=http://user:secret@host:9200", "/search/url"),
+    ("cql.password=secret", "'password' not allowed"),
+    ("projectors.readModels.prices.replicaCount=1", "'prices' not allowed"),
+    ("projectors.keda.minReplicas=0", "/projectors/keda/minReplicas"),
+];
+
+#[test]
+fn every_example_renders_as_committed_and_as_kubernetes_takes_it() -> anyhow::Result<()> {
+    let Some(tools) = of_charts()? else { return Ok(()) };
+    for example in EXAMPLES {
+        run(Command::new(&tools.helm)
+            .args(["lint", "--strict"])
+            .args(KUBERNETES)
+            .arg(chart())
+            .arg("--values")
+            .arg(values(example)))?;
+        let rendered = render(&tools, example, &[])?;
+        let golden = golden(example);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&golden, &rendered)?;
+        }
+        let committed = fs::read_to_string(&golden).with_context(|| golden.display().to_string())?;
+        let differs = rendered.lines().zip(committed.lines()).position(|(new, old)| new != old);
+        ensure!(
+            rendered == committed,
+            "{} is not what the chart renders, from line {} on: look at the difference, and if it is meant, run this test with UPDATE_GOLDEN=1",
+            golden.display(),
+            differs.map_or(committed.lines().count(), |line| line + 1)
+        );
+        let kinds = format!("{}/../kinds/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json", chart().display());
+        run(Command::new(&tools.kubeconform).args(["-strict", "-schema-location", &kinds]).arg(&golden))?;
+    }
+    run(Command::new(&tools.unittest).arg(chart())).map(drop)
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused_by_name() -> anyhow::Result<()> {
+    let Some(tools) = of_charts()? else { return Ok(()) };
+    for (value, named) in REFUSED {
+        let refusal =
+            render(&tools, "dev", &["--set", value]).err().with_context(|| format!("{value} was taken"))?;
+        ensure!(
+            format!("{refusal:#}").contains(named),
+            "{value} was refused without naming {named}: {refusal:#}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn folio_takes_the_configuration_that_the_chart_renders() -> anyhow::Result<()> {
+    let folder = std::env::temp_dir().join(format!("folio-chart-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    for example in EXAMPLES {
+        let rendered = fs::read_to_string(golden(example))?;
+        let mut seen = 0;
+        for document in serde_yaml_ng::Deserializer::from_str(&rendered) {
+            let object = Value::deserialize(document)?;
+            let (Some(name), Some(config)) =
+                (object["metadata"]["name"].as_str(), object["data"]["config.yaml"].as_str())
+            else {
+                continue;
+            };
+            seen += 1;
+            let file = folder.join(format!("{example}-{name}.yaml"));
+            fs::write(&file, config)?;
+            match name {
+                "folio-setup" => {
+                    drop(toolkit::config::load::<cli::config::Config>("folio", Some(&file), &[])?)
+                }
+                "folio-projector" => {
+                    for model in ["products", "history", "search"] {
+                        printed(Path::new("projector"), Some(&file), &["--read-model", model])?;
+                    }
+                }
+                _ => drop(printed(Path::new(name.trim_start_matches("folio-")), Some(&file), &[])?),
+            }
+        }
+        ensure!(seen == 4, "{example}: {seen} configurations, and not those of three services and the tool");
+    }
+    Ok(fs::remove_dir_all(folder)?)
+}
+
+#[test]
+fn the_settings_of_the_schema_are_those_of_the_services() -> anyhow::Result<()> {
+    // Each with the sections that values have under `settings`, and the keys in them that the chart itself sets.
+    let services: [(&str, &str, &[&str], &[&str], &[&str]); 3] = [
+        (
+            "command-service",
+            "commandService",
+            &["engine", "cache", "overload", "http", "uploads"],
+            &["dir", "spool_dir"],
+            &[],
+        ),
+        ("query-gateway", "queryGateway", &["http", "queries"], &["group_prefix"], &[]),
+        ("projector", "projectors", &["batch"], &[], &["--read-model", "search"]),
+    ];
+    let schema = documents::schema()?;
+    for (program, values, sections, own, arguments) in services {
+        let config: Value = serde_yaml_ng::from_str(&printed(Path::new(program), None, arguments)?)?;
+        for section in sections {
+            let declared =
+                &schema["properties"][values]["properties"]["settings"]["properties"][section]["properties"];
+            same_keys(&format!("{values}.settings.{section}"), declared, &config[section], own)?;
+        }
+        let servers: [(&str, &[&str]); 4] = [
+            ("kafka", &["bootstrap_servers", "properties"]),
+            ("registry", &["url", "username", "password"]),
+            (
+                "cql",
+                &["contact_points", "local_datacenter", "keyspace", "replication", "username", "password"],
+            ),
+            ("search", &["url", "index_prefix", "username", "password", "api_key"]),
+        ];
+        for (server, own) in servers.into_iter().filter(|(server, _)| config.get(server).is_some()) {
+            let declared = &schema["properties"][server]["properties"]["settings"]["properties"];
+            same_keys(&format!("{server}.settings"), declared, &config[server], own)?;
+        }
+    }
+    Ok(())
+}
+
+fn same_keys(name: &str, declared: &Value, printed: &Value, own: &[&str]) -> anyhow::Result<()> {
+    let keys = |value: &Value| -> anyhow::Result<Vec<String>> {
+        let object = value.as_object().with_context(|| format!("{name}: no such section"))?;
+        let mut keys: Vec<String> =
+            object.keys().filter(|key| !own.contains(&key.as_str())).cloned().collect();
+        keys.sort();
+        Ok(keys)
+    };
+    let (declared, printed) = (keys(declared)?, keys(printed)?);
+    ensure!(
+        declared == printed,
+        "{name} in values.schema.json has {declared:?}, and the service {printed:?}"
+    );
+    Ok(())
+}
+
+/// What a service prints of its configuration, if it takes it.
+fn printed(program: &Path, config: Option<&Path>, arguments: &[&str]) -> anyhow::Result<String> {
+    let built = std::env::current_exe()?
+        .ancestors()
+        .nth(2)
+        .context("this test lies in target/<profile>/deps")?
+        .join(program);
+    let mut command = Command::new(built);
+    command.args(arguments).arg("--print-config");
+    run(config.map_or(&mut command, |file| command.arg("--config").arg(file)))
+}
+
+fn render(tools: &ChartTools, example: &str, more: &[&str]) -> anyhow::Result<String> {
+    let mut helm = Command::new(&tools.helm);
+    helm.args(["template", "folio"])
+        .arg(chart())
+        .args(["--namespace", "catalog", "--values"])
+        .arg(values(example));
+    run(helm.args(KUBERNETES).args(more))
+}
+
+fn run(command: &mut Command) -> anyhow::Result<String> {
+    let out = command.output().with_context(|| format!("{command:?}"))?;
+    let told = String::from_utf8(out.stdout)?;
+    ensure!(out.status.success(), "{command:?}: {told}{}", String::from_utf8_lossy(&out.stderr));
+    Ok(told)
+}
+
+fn chart() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../helm/folio")
+}
+
+fn values(example: &str) -> PathBuf {
+    chart().join(format!("values-{example}.yaml"))
+}
+
+fn golden(example: &str) -> PathBuf {
+    chart().join(format!("tests/golden/{example}.yaml"))
+}
