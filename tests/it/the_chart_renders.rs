@@ -174,7 +174,10 @@ fn printed(program: &Path, config: Option<&Path>, arguments: &[&str]) -> anyhow:
         .join(program);
     let mut command = Command::new(built);
     command.args(arguments).arg("--print-config");
-    run(config.map_or(&mut command, |file| command.arg("--config").arg(file)))
+    if let Some(file) = config {
+        command.arg("--config").arg(file);
+    }
+    run(&mut command)
 }
 
 fn render(tools: &ChartTools, example: &str, more: &[&str]) -> anyhow::Result<String> {
