@@ -5,6 +5,7 @@
 
 mod documents;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,6 +32,35 @@ const REFUSED: [(&str, &str); 11] = [
     ("cql.password=secret", "'password' not allowed"),
     ("projectors.readModels.prices.replicaCount=1", "'prices' not allowed"),
     ("projectors.keda.minReplicas=0", "/projectors/keda/minReplicas"),
+];
+
+/// Each service, what it is called in values, and the sections of its configuration that can be set there.
+const SETTINGS: [(&str, &str, &[&str]); 3] = [
+    ("command-service", "commandService", &["engine", "cache", "overload", "http", "uploads"]),
+    ("query-gateway", "queryGateway", &["http", "queries"]),
+    ("projector", "projectors", &["batch"]),
+];
+/// Keys of these sections that have a value of their own, or none because the chart knows.
+const SET_BY_THE_CHART: [&str; 19] = [
+    "cache.dir",
+    "uploads.spool_dir",
+    "queries.group_prefix",
+    "kafka.bootstrap_servers",
+    "kafka.properties",
+    "registry.url",
+    "registry.username",
+    "registry.password",
+    "cql.contact_points",
+    "cql.local_datacenter",
+    "cql.keyspace",
+    "cql.replication",
+    "cql.username",
+    "cql.password",
+    "search.url",
+    "search.index_prefix",
+    "search.username",
+    "search.password",
+    "search.api_key",
 ];
 
 #[test]
@@ -95,14 +125,14 @@ fn folio_takes_the_configuration_that_the_chart_renders() -> anyhow::Result<()> 
             fs::write(&file, config)?;
             match name {
                 "folio-setup" => {
-                    drop(toolkit::config::load::<cli::config::Config>("folio", Some(&file), &[])?)
+                    let _tools: cli::config::Config = toolkit::config::load("folio", Some(&file), &[])?;
                 }
                 "folio-projector" => {
                     for model in ["products", "history", "search"] {
-                        printed(Path::new("projector"), Some(&file), &["--read-model", model])?;
+                        printed("projector", Some(&file), &["--read-model", model])?;
                     }
                 }
-                _ => drop(printed(Path::new(name.trim_start_matches("folio-")), Some(&file), &[])?),
+                _ => drop(printed(name.trim_start_matches("folio-"), Some(&file), &[])?),
             }
         }
         ensure!(seen == 4, "{example}: {seen} configurations, and not those of three services and the tool");
@@ -112,61 +142,39 @@ fn folio_takes_the_configuration_that_the_chart_renders() -> anyhow::Result<()> 
 
 #[test]
 fn the_settings_of_the_schema_are_those_of_the_services() -> anyhow::Result<()> {
-    // Each with the sections that values have under `settings`, and the keys in them that the chart itself sets.
-    let services: [(&str, &str, &[&str], &[&str], &[&str]); 3] = [
-        (
-            "command-service",
-            "commandService",
-            &["engine", "cache", "overload", "http", "uploads"],
-            &["dir", "spool_dir"],
-            &[],
-        ),
-        ("query-gateway", "queryGateway", &["http", "queries"], &["group_prefix"], &[]),
-        ("projector", "projectors", &["batch"], &[], &["--read-model", "search"]),
-    ];
     let schema = documents::schema()?;
-    for (program, values, sections, own, arguments) in services {
-        let config: Value = serde_yaml_ng::from_str(&printed(Path::new(program), None, arguments)?)?;
+    let settings = |values: &str| &schema["properties"][values]["properties"]["settings"]["properties"];
+    for (program, values, sections) in SETTINGS {
+        let arguments: &[&str] = if program == "projector" { &["--read-model", "search"] } else { &[] };
+        let config: Value = serde_yaml_ng::from_str(&printed(program, None, arguments)?)?;
         for section in sections {
-            let declared =
-                &schema["properties"][values]["properties"]["settings"]["properties"][section]["properties"];
-            same_keys(&format!("{values}.settings.{section}"), declared, &config[section], own)?;
+            same_keys(section, &settings(values)[section]["properties"], &config[section])?;
         }
-        let servers: [(&str, &[&str]); 4] = [
-            ("kafka", &["bootstrap_servers", "properties"]),
-            ("registry", &["url", "username", "password"]),
-            (
-                "cql",
-                &["contact_points", "local_datacenter", "keyspace", "replication", "username", "password"],
-            ),
-            ("search", &["url", "index_prefix", "username", "password", "api_key"]),
-        ];
-        for (server, own) in servers.into_iter().filter(|(server, _)| config.get(server).is_some()) {
-            let declared = &schema["properties"][server]["properties"]["settings"]["properties"];
-            same_keys(&format!("{server}.settings"), declared, &config[server], own)?;
+        for server in ["kafka", "registry", "cql", "search"].into_iter().filter(|it| config.get(it).is_some())
+        {
+            same_keys(server, settings(server), &config[server])?;
         }
     }
     Ok(())
 }
 
-fn same_keys(name: &str, declared: &Value, printed: &Value, own: &[&str]) -> anyhow::Result<()> {
-    let keys = |value: &Value| -> anyhow::Result<Vec<String>> {
-        let object = value.as_object().with_context(|| format!("{name}: no such section"))?;
-        let mut keys: Vec<String> =
-            object.keys().filter(|key| !own.contains(&key.as_str())).cloned().collect();
-        keys.sort();
-        Ok(keys)
+/// Has the schema each key of a section that the service prints, and no other, but for what the chart sets itself?
+fn same_keys(section: &str, declared: &Value, printed: &Value) -> anyhow::Result<()> {
+    let keys = |value: &Value| -> anyhow::Result<BTreeSet<String>> {
+        let object = value.as_object().with_context(|| format!("there is no section {section}"))?;
+        let names = object.keys().map(|key| format!("{section}.{key}"));
+        Ok(names.filter(|name| !SET_BY_THE_CHART.contains(&name.as_str())).collect())
     };
     let (declared, printed) = (keys(declared)?, keys(printed)?);
     ensure!(
         declared == printed,
-        "{name} in values.schema.json has {declared:?}, and the service {printed:?}"
+        "settings in values.schema.json are {declared:?}, and those of the service {printed:?}"
     );
     Ok(())
 }
 
 /// What a service prints of its configuration, if it takes it.
-fn printed(program: &Path, config: Option<&Path>, arguments: &[&str]) -> anyhow::Result<String> {
+fn printed(program: &str, config: Option<&Path>, arguments: &[&str]) -> anyhow::Result<String> {
     let built = std::env::current_exe()?
         .ancestors()
         .nth(2)

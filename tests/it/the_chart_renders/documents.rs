@@ -183,12 +183,9 @@ fn rows<'v>(
             let said =
                 description(schema, path).with_context(|| format!("{} is not described", path.join(".")))?;
             let cell = |text: &str| text.replace('|', "\\|");
-            table.push_str(&format!(
-                "| `{}` | `{}` | {} |\n",
-                path.join("."),
-                cell(&value.to_string()),
-                cell(&said)
-            ));
+            let row =
+                ["| `", &path.join("."), "` | `", &cell(&value.to_string()), "` | ", &cell(&said), " |\n"];
+            table.push_str(&row.concat());
         }
         path.pop();
     }
