@@ -12,6 +12,7 @@ mod anyone_can_read_the_topic;
 mod architecture;
 mod bad_input_is_answered;
 mod duplicates_and_restarts_are_harmless;
+mod folio_dev_on_a_full_disk;
 mod folio_dev_runs;
 mod grpc_says_what_http_says;
 mod instances_come_and_go;

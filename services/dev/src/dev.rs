@@ -146,6 +146,13 @@ async fn begin(
     process: &Process,
 ) -> anyhow::Result<Addresses> {
     let Process { lifecycle, telemetry, .. } = process;
+    let (failed, drained) = (storage.failed(), lifecycle.drained());
+    lifecycle.spawn_support("log", async move {
+        tokio::select! {
+            why = failed => Err(anyhow::anyhow!("it takes no commands any more: {why}")),
+            () = drained.cancelled() => Ok(()),
+        }
+    });
     // They end after the work, so that a read that waits for them is answered.
     let projectors = lifecycle.outlasting_work("projectors");
     for read_model in ReadModel::ALL {

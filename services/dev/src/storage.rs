@@ -46,6 +46,11 @@ impl Storage {
         Ok(Self { log, rows, schemas })
     }
 
+    /// Ends when the log takes no commands any more, with the reason.
+    pub(crate) fn failed(&self) -> impl Future<Output = String> + Send + use<> {
+        self.log.failed()
+    }
+
     /// What the gateway asks.
     pub(crate) fn stores(&self, config: &query_gateway::Config) -> Stores {
         let stores = Stores::new(config);

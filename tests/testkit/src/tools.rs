@@ -76,7 +76,10 @@ pub fn of_charts() -> anyhow::Result<Option<ChartTools>> {
         );
         return Ok(None);
     }
-    ensure!(are_there || has_go(GO_OF_CHARTS), "CHART_TOOLS needs Go 1.{GO_OF_CHARTS} or later, which is not here");
+    ensure!(
+        are_there || has_go(GO_OF_CHARTS),
+        "CHART_TOOLS needs Go 1.{GO_OF_CHARTS} or later, which is not here"
+    );
     let [helm, unittest, kubeconform] = OF_CHARTS.map(|(program, module)| build(program, module));
     Ok(Some(ChartTools { helm: helm?, unittest: unittest?, kubeconform: kubeconform? }))
 }

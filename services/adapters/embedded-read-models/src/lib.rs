@@ -63,7 +63,7 @@ impl Embedded {
     /// # Errors
     /// If another process has the directory, it holds files of something else, or it cannot be worked with.
     pub fn open(dir: &Path, options: &Options) -> Result<Self, Error> {
-        let search = EmbeddedSearch::open(&dir.join(SEARCH))?;
+        let search = EmbeddedSearch::open(&dir.join(SEARCH), &options.log)?;
         let dir = dir.join(TABLES);
         let identity = format!("rows {ROWS_FORMAT}, {}", options.log);
         let (tables, discarded) = Tables::open(&dir, &identity, options.memory_bytes)

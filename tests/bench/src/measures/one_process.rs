@@ -6,13 +6,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use adapter_embedded::log::{EmbeddedLog, LogOptions};
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use cli::system::{Listens, Plan, Service, binaries};
 use local_servers::{Watchdog, free_port, project_root};
 use serde_json::Value;
-use testkit::PARTITIONS;
 use testkit::memory;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -261,12 +259,7 @@ impl Process {
     fn check(&self, runtime: &Runtime, acknowledged: &Acknowledged) -> anyhow::Result<()> {
         runtime.block_on(async {
             ensure!(self.service.stop(PATIENCE).await, "it did not end by itself");
-            let options = LogOptions {
-                topic: contract::topics::EVENTS.to_owned(),
-                partitions: PARTITIONS,
-                durable: true,
-            };
-            let log = EmbeddedLog::open(&self.data.join("log"), &options)?;
+            let log = folio_dev::open_log(&self.data)?;
             audit::check(&log.reader(), acknowledged).await
         })
     }

@@ -44,13 +44,13 @@ struct Owner {
 }
 
 impl EmbeddedSearch {
-    /// Opens the index in `dir`, or begins one there. One that cannot be used is thrown away, which [`Self::discarded`] tells, and
+    /// Opens the index of `log` in `dir`, or begins one there. One that cannot be used, or is of another log, is thrown away, which [`Self::discarded`] tells, and
     /// has no positions then, so that it is built again from the beginning of the log.
     ///
     /// An error if the directory cannot be written, or another process has it open. It reads all of the index once: call it where
     /// blocking is allowed.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
-        let opened = opening::open(dir)?;
+    pub fn open(dir: &Path, log: &str) -> Result<Self, Error> {
+        let opened = opening::open(dir, log)?;
         if let Some(reason) = &opened.discarded {
             tracing::warn!(dir = %dir.display(), "the search index is built again from the beginning: {reason}");
         }

@@ -1,7 +1,7 @@
 //! Opens the index in a directory, or begins it anew.
 //!
 //! Promises: what is opened was written whole by this version of Folio, or is empty; nobody else writes to it meanwhile; only an
-//! index that is damaged or of another version is thrown away, never one that cannot be reached or is in use.
+//! index that is damaged, or of another version or log, is thrown away, never one that cannot be reached or is in use.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -19,7 +19,7 @@ use super::{broken, failed};
 
 /// One more whenever documents, or the terms that are made of their texts, are no longer what they were: an index of another
 /// version is built again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// A segment is written at the latest when it has come to about this size in memory.
 const WRITER_BYTES: usize = 32 * 1024 * 1024;
 /// Segments with more than this share of replaced products are written again without them.
@@ -31,6 +31,7 @@ pub(super) type Kept = BTreeMap<(String, i32), Position>;
 /// An index that can be used, and the directory that nobody else has.
 pub(super) struct Opened {
     pub(super) dir: PathBuf,
+    pub(super) log: String,
     pub(super) lock: File,
     pub(super) index: Index,
     pub(super) reader: IndexReader,
@@ -44,19 +45,26 @@ pub(super) struct Opened {
 #[derive(Serialize, Deserialize)]
 struct Payload {
     format: u32,
+    /// The log that it is built from.
+    log: String,
     /// Group, partition, applied, durable.
     positions: Vec<(String, i32, i64, i64)>,
 }
 
-/// The positions as they are committed.
-pub(super) fn payload(positions: &Kept) -> Result<String, serde_json::Error> {
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// The positions in `log` as they are committed.
+pub(super) fn payload(log: &str, positions: &Kept) -> Result<String, serde_json::Error> {
     let positions = positions.iter();
     let positions =
         positions.map(|((group, partition), at)| (group.clone(), *partition, at.applied, at.durable));
-    serde_json::to_string(&Payload { format: FORMAT, positions: positions.collect() })
+    serde_json::to_string(&Payload { format: FORMAT, log: log.to_owned(), positions: positions.collect() })
 }
 
-pub(super) fn open(dir: &Path) -> Result<Opened, Error> {
+pub(super) fn open(dir: &Path, log: &str) -> Result<Opened, Error> {
     let unusable = |what: &str, error: std::io::Error| {
         let problem = format!("{what}: {error}; Folio must be able to write there");
         broken(dir, problem, false)
@@ -73,11 +81,11 @@ pub(super) fn open(dir: &Path) -> Result<Opened, Error> {
     let files = dir.join("index");
     let mut discarded = None;
     if files.exists() {
-        match existing(&files) {
+        match existing(&files, log) {
             Ok((index, reader, positions)) => {
                 let (_, fields) = schema();
-                let dir = dir.to_owned();
-                return Ok(Opened { dir, lock, index, reader, fields, positions, discarded });
+                let (dir, log) = (dir.to_owned(), log.to_owned());
+                return Ok(Opened { dir, log, lock, index, reader, fields, positions, discarded });
             }
             Err(Unusable::Damaged(reason)) => discarded = Some(reason),
             Err(Unusable::Unreachable(error)) => return Err(failed(dir, &error)),
@@ -88,8 +96,8 @@ pub(super) fn open(dir: &Path) -> Result<Opened, Error> {
     let (schema, fields) = schema();
     let index = Index::create_in_dir(&files, schema).map_err(|error| failed(dir, &error))?;
     let reader = reader(&index).map_err(|error| failed(dir, &error))?;
-    let positions = Kept::new();
-    Ok(Opened { dir: dir.to_owned(), lock, index, reader, fields, positions, discarded })
+    let (positions, log) = (Kept::new(), log.to_owned());
+    Ok(Opened { dir: dir.to_owned(), log, lock, index, reader, fields, positions, discarded })
 }
 
 /// A new writer; there is one at most.
@@ -114,7 +122,7 @@ enum Unusable {
     Unreachable(TantivyError),
 }
 
-fn existing(files: &Path) -> Result<(Index, IndexReader, Kept), Unusable> {
+fn existing(files: &Path, log: &str) -> Result<(Index, IndexReader, Kept), Unusable> {
     let damaged = |what: &str| Unusable::Damaged(what.to_owned());
     if !files.join("meta.json").exists() {
         return Err(damaged("it was not written to the end"));
@@ -125,7 +133,7 @@ fn existing(files: &Path) -> Result<(Index, IndexReader, Kept), Unusable> {
     }
     let metas = index.load_metas()?;
     let positions = match &metas.payload {
-        Some(payload) => positions(payload).map_err(Unusable::Damaged)?,
+        Some(payload) => positions(payload, log).map_err(Unusable::Damaged)?,
         None if metas.segments.is_empty() => Kept::new(),
         None => return Err(damaged("it says nothing about how far it has come")),
     };
@@ -146,11 +154,17 @@ fn existing(files: &Path) -> Result<(Index, IndexReader, Kept), Unusable> {
     Ok((index, reader, positions))
 }
 
-fn positions(payload: &str) -> Result<Kept, String> {
+fn positions(payload: &str, log: &str) -> Result<Kept, String> {
     let problem = |why: String| format!("what it says about how far it has come cannot be read: {why}");
-    let Payload { format, positions } = serde_json::from_str(payload).map_err(|e| problem(e.to_string()))?;
+    // First, and alone: what else there is depends on it.
+    let Format { format } = serde_json::from_str(payload).map_err(|e| problem(e.to_string()))?;
     if format != FORMAT {
         return Err(format!("it is of format {format}, and this version of Folio writes format {FORMAT}"));
+    }
+    let Payload { log: found, positions, .. } =
+        serde_json::from_str(payload).map_err(|e| problem(e.to_string()))?;
+    if found != log {
+        return Err(format!("it is built from {found}, and not from {log}"));
     }
     let positions = positions.into_iter();
     let position = |(group, partition, applied, durable)| ((group, partition), Position { applied, durable });

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::EmbeddedSearch;
 
 const GROUP: &str = "test.g1";
+const LOG: &str = "a log";
 
 fn id(n: usize) -> ProductId {
     ProductId::parse(&format!("p-{n:03}")).unwrap()
@@ -90,7 +91,7 @@ fn copy(from: &Path, to: &Path) {
 #[tokio::test]
 async fn what_is_written_is_read_at_once_and_found_after_a_refresh_and_never_gets_older() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path()).unwrap();
+    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
     assert_eq!((search.discarded(), applied(&search).await), (None, None));
     write(&search, (0..5).map(|n| product(n, 2)).collect()).await;
     assert_eq!((total(&search).await, versions(&search, 0..6).await), (0, vec![2, 2, 2, 2, 2, 0]));
@@ -107,7 +108,7 @@ async fn what_is_written_is_read_at_once_and_found_after_a_refresh_and_never_get
 #[tokio::test]
 async fn what_nobody_refreshes_is_found_by_itself_after_a_while() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path()).unwrap();
+    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
     write(&search, vec![product(0, 1)]).await;
     let end = Instant::now() + Duration::from_secs(30);
     while total(&search).await == 0 {
@@ -119,16 +120,16 @@ async fn what_nobody_refreshes_is_found_by_itself_after_a_while() {
 #[tokio::test]
 async fn after_an_end_everything_written_is_there_and_meanwhile_nobody_else_opens_it() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path()).unwrap();
+    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
     write(&search, vec![product(0, 1), product(1, 4)]).await;
     position_to(&search, 7).await;
-    let refused = EmbeddedSearch::open(dir.path()).unwrap_err();
+    let refused = EmbeddedSearch::open(dir.path(), LOG).unwrap_err();
     assert!(matches!(&refused, Error::Embedded(why) if why.contains("in use")), "{refused}");
     let other = search.clone();
     drop(search);
     assert_eq!(applied(&other).await, Some(7));
     drop(other);
-    let search = EmbeddedSearch::open(dir.path()).unwrap();
+    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
     assert_eq!(search.discarded(), None);
     assert_eq!((total(&search).await, versions(&search, 0..2).await), (2, vec![1, 4]));
     assert_eq!(applied(&search).await, Some(7));
@@ -140,7 +141,7 @@ async fn after_an_end_everything_written_is_there_and_meanwhile_nobody_else_open
 #[tokio::test]
 async fn after_a_crash_products_and_positions_are_those_of_one_moment() {
     let (dir, copies) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let search = EmbeddedSearch::open(dir.path()).unwrap();
+    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
     let mut seen = Vec::new();
     for step in 0..12_usize {
         // Product `n` has version 1 from the step on that brings it.
@@ -160,7 +161,7 @@ async fn after_a_crash_products_and_positions_are_those_of_one_moment() {
             }
             fs::remove_dir_all(&crashed).unwrap();
         }
-        let crashed = EmbeddedSearch::open(&crashed).unwrap();
+        let crashed = EmbeddedSearch::open(&crashed, LOG).unwrap();
         assert_eq!(crashed.discarded(), None, "{step}");
         let applied = applied(&crashed).await.unwrap_or_default() as usize;
         let there = versions(&crashed, 0..120).await.iter().filter(|version| **version == 1).count();
@@ -182,7 +183,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn a_damaged_index_is_whole_or_thrown_away_whatever_the_damage() {
     let (whole, copies) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let search = EmbeddedSearch::open(whole.path()).unwrap();
+    let search = EmbeddedSearch::open(whole.path(), LOG).unwrap();
     write(&search, (0..40).map(|n| product(n, 1)).collect()).await;
     refresh(&search).await;
     write(&search, (30..60).map(|n| product(n, 2)).collect()).await;
@@ -208,7 +209,7 @@ async fn a_damaged_index_is_whole_or_thrown_away_whatever_the_damage() {
                     fs::write(&path, flipped).unwrap();
                 }
             }
-            let search = EmbeddedSearch::open(&damaged).unwrap();
+            let search = EmbeddedSearch::open(&damaged, LOG).unwrap();
             let (position, total) = (applied(&search).await, total(&search).await);
             if search.discarded().is_some() {
                 assert_eq!((position, total), (None, 0), "{name:?} {part}");
@@ -231,24 +232,37 @@ async fn a_damaged_index_is_whole_or_thrown_away_whatever_the_damage() {
 #[tokio::test]
 async fn an_index_of_another_version_of_folio_is_built_again() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path()).unwrap();
+    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
     write(&search, vec![product(0, 1)]).await;
     position_to(&search, 1).await;
     drop(search);
     let meta = dir.path().join("index/meta.json");
     let text = fs::read_to_string(&meta).unwrap();
-    let other = text.replace(r#"\"format\":1"#, r#"\"format\":999"#);
+    let other = text.replace(r#"\"format\":2"#, r#"\"format\":999"#);
     assert_ne!(text, other);
     fs::write(&meta, other).unwrap();
-    let search = EmbeddedSearch::open(dir.path()).unwrap();
+    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
     assert!(search.discarded().is_some_and(|why| why.contains("format 999")), "{:?}", search.discarded());
+    assert_eq!((applied(&search).await, total(&search).await), (None, 0));
+}
+
+#[tokio::test]
+async fn an_index_of_another_log_is_built_again() {
+    let dir = TempDir::new().unwrap();
+    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    write(&search, vec![product(0, 1)]).await;
+    position_to(&search, 1).await;
+    drop(search);
+    let search = EmbeddedSearch::open(dir.path(), "another").unwrap();
+    let said = "it is built from a log, and not from another";
+    assert_eq!(search.discarded(), Some(said));
     assert_eq!((applied(&search).await, total(&search).await), (None, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_product_that_is_read_while_commits_run_never_goes_back() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path()).unwrap();
+    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
     write(&search, vec![product(0, 1)]).await;
     let reader = search.clone();
     let reading = tokio::spawn(async move {

@@ -29,6 +29,7 @@ const MAX_WAITING_BYTES: usize = 24 * 1024 * 1024;
 /// The index, shared by all who write and ask.
 pub(super) struct Shared {
     dir: PathBuf,
+    log: String,
     pub(super) fields: Fields,
     reader: IndexReader,
     /// Taken before `waiting`, and held while a commit runs.
@@ -60,12 +61,13 @@ struct Waiting {
 
 impl Shared {
     pub(super) fn new(opened: Opened) -> Result<Self, Error> {
-        let Opened { dir, lock, index, reader, fields, positions, discarded: _ } = opened;
+        let Opened { dir, log, lock, index, reader, fields, positions, discarded: _ } = opened;
         let open = opening::writer(&index).map_err(|error| failed(&dir, &error))?;
         let writer = Writer { index, open: Some(open), is_closed: false, lock: Some(lock) };
         let waiting = Waiting { positions, ..Waiting::default() };
         let due = Due::default();
-        Ok(Self { dir, fields, reader, writer: Mutex::new(writer), waiting: Mutex::new(waiting), due })
+        let (writer, waiting) = (Mutex::new(writer), Mutex::new(waiting));
+        Ok(Self { dir, log, fields, reader, writer, waiting, due })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -174,7 +176,7 @@ impl Shared {
         if !has_new {
             return Ok(());
         }
-        let payload = opening::payload(&positions)
+        let payload = opening::payload(&self.log, &positions)
             .map_err(|error| broken(&self.dir, format!("positions cannot be written: {error}"), false))?;
         let open = self.open(writer)?;
         let committed = open.prepare_commit().and_then(|mut commit| {
@@ -331,7 +333,7 @@ mod tests {
     #[test]
     fn after_an_error_another_writer_commits_everything_that_waits() {
         let dir = tempfile::TempDir::new().unwrap();
-        let shared = Shared::new(opening::open(dir.path()).unwrap()).unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
         shared.write(&[product(0, 1), product(1, 1)]).unwrap();
         shared.commit().unwrap();
         shared.write(&[product(1, 2), product(2, 1)]).unwrap();

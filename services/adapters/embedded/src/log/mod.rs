@@ -40,7 +40,7 @@ use bytes::Bytes;
 use event_reader::LogReader;
 use event_reader::feed::{EndOffsets, Group, GroupOptions};
 use ledger::{AppendError, EventLog, Headers, Inbox, Offset, Partition};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub use error::LogError;
 
@@ -88,6 +88,8 @@ struct Parts {
     asked: EndOffsets,
     appender: Arc<Appender>,
     reader: LogReader,
+    /// Why the writer writes nothing any more, if so.
+    failed: watch::Receiver<Option<String>>,
     groups: Mutex<BTreeMap<String, Arc<Shares>>>,
 }
 
@@ -106,7 +108,7 @@ impl EmbeddedLog {
         let ends = Arc::new(Ends::new(last.iter().map(|end| end.offset)));
         let queue = Arc::new(Queue::default());
         let appender = Arc::new(Appender::new(Arc::clone(&queue)));
-        let writer = Writer::new(Arc::clone(&store), Arc::clone(&ends), last);
+        let (writer, failed) = Writer::new(Arc::clone(&store), Arc::clone(&ends), last);
         let start = || {
             std::thread::Builder::new().name("log-writer".to_owned()).spawn(move || writer.run(&queue))?;
             let asked = open_ends(&options.topic, Arc::clone(&ends))?;
@@ -115,7 +117,7 @@ impl EmbeddedLog {
         let (ranges, asked) = start().map_err(|error| threads(dir, &error))?;
         let reader = LogReader { partitions: options.partitions, ranges, ends: asked.clone() };
         let (options, groups) = (options.clone(), Mutex::default());
-        Ok(Self(Arc::new(Parts { options, store, ends, asked, appender, reader, groups })))
+        Ok(Self(Arc::new(Parts { options, store, ends, asked, appender, reader, failed, groups })))
     }
 
     /// A writer and reader of the log, whose outcomes go to `inbox`.
@@ -162,6 +164,20 @@ impl EmbeddedLog {
     /// Which log it is: what is built from another one is worth nothing with this one.
     pub fn identity(&self) -> String {
         self.0.store.identity().to_owned()
+    }
+
+    /// Ends when the log takes no records any more, with the reason: what is appended then is refused until it is opened again. It keeps
+    /// no log open.
+    pub fn failed(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut failed = self.0.failed.clone();
+        async move {
+            let why = failed.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+            match why {
+                Some(why) => why,
+                // It was closed, and never failed.
+                None => std::future::pending().await,
+            }
+        }
     }
 
     /// Appends a record of any kind, at once and not when it is awaited; its offset when it is acknowledged.

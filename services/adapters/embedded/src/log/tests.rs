@@ -210,7 +210,7 @@ fn time_never_runs_backwards_in_a_partition() {
         let (store, next) = Store::open(dir.path(), &options()).unwrap();
         let ends = Arc::new(Ends::new(next.iter().map(|end| end.offset)));
         let store = Arc::new(store);
-        let mut writer = Writer::new(Arc::clone(&store), Arc::clone(&ends), next);
+        let (mut writer, _) = Writer::new(Arc::clone(&store), Arc::clone(&ends), next);
         let draft = Some(Draft::new(b"key", None, &Headers::new()));
         let reply = Reply::Once(oneshot::channel().0);
         writer.write(vec![Request::Append(Append { partition: Partition(1), draft, reply })], now_ms);

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use event_reader::feed::{Commit, Error};
 use ledger::{AppendError, Offset, Partition};
+use tokio::sync::watch;
 
 use super::ends::Ends;
 use super::form::{position_key, position_value, record_key};
@@ -23,8 +24,8 @@ pub(super) struct Writer {
     ends: Arc<Ends>,
     /// Where the next record of each partition goes.
     next: Vec<End>,
-    /// Why nothing is written any more.
-    failure: Option<String>,
+    /// Why nothing is written any more, if so.
+    failure: watch::Sender<Option<String>>,
 }
 
 /// Whom to tell of a group when it is written.
@@ -35,8 +36,14 @@ struct Waiting {
 }
 
 impl Writer {
-    pub(super) fn new(store: Arc<Store>, ends: Arc<Ends>, next: Vec<End>) -> Self {
-        Self { store, ends, next, failure: None }
+    /// And the way to learn that nothing is written any more.
+    pub(super) fn new(
+        store: Arc<Store>,
+        ends: Arc<Ends>,
+        next: Vec<End>,
+    ) -> (Self, watch::Receiver<Option<String>>) {
+        let (failure, failed) = watch::channel(None);
+        (Self { store, ends, next, failure }, failed)
     }
 
     /// Runs until the queue is closed.
@@ -64,7 +71,8 @@ impl Writer {
                 }
             }
         }
-        if let Some(problem) = self.failure.clone().or_else(|| self.try_write(group)) {
+        let failure = self.failure.borrow().clone();
+        if let Some(problem) = failure.or_else(|| self.try_write(group)) {
             self.fail(waiting, &problem);
         } else {
             let ends: Vec<_> = self.next.iter().map(|end| end.offset).collect();
@@ -96,13 +104,13 @@ impl Writer {
     }
 
     /// Writes the group; why it could not be, and nothing can from now on.
-    fn try_write(&mut self, group: Group) -> Option<String> {
+    fn try_write(&self, group: Group) -> Option<String> {
         if group.records.is_empty() && group.positions.is_empty() {
             return None;
         }
         let problem = self.store.write(group).err()?;
         tracing::error!(dir = %self.store.dir().display(), problem, "the log takes no records any more");
-        self.failure = Some(problem.clone());
+        self.failure.send_replace(Some(problem.clone()));
         Some(problem)
     }
 

@@ -12,7 +12,7 @@ fn written() -> (TempDir, Vec<(usize, usize)>) {
     let dir = tempfile::tempdir().unwrap();
     let (store, next) = Store::open(dir.path(), &options()).unwrap();
     let ends = Arc::new(Ends::new(next.iter().map(|end| end.offset)));
-    let mut writer = Writer::new(Arc::new(store), ends, next);
+    let (mut writer, _) = Writer::new(Arc::new(store), ends, next);
     let (mut appended, mut acknowledged) = (0, vec![(0, 0)]);
     for records in GROUPS {
         let request = |n: usize| {

@@ -50,6 +50,7 @@ fn after_a_write_that_failed_every_append_is_answered_and_what_was_acknowledged_
         "{said:?}"
     );
     assert!(said.iter().all(|why| *why == said[0]), "{said:?}");
+    assert_eq!(wait(log.failed()), said[0]);
     // Reading goes on, up to what was acknowledged.
     assert_eq!(wait(log.reader().ends.of_all(PARTITIONS)).unwrap(), [acknowledged, 0, 0]);
     assert_eq!(counted(&read(&log).unwrap()) as Offset, acknowledged);
