@@ -60,10 +60,14 @@ async fn a_full_disk_is_told_and_loses_nothing_that_was_acknowledged() -> anyhow
         |done| *done,
     );
     ready.await;
-    if !is_ready().await {
+    // The script makes it when it has the mount.
+    let told = out.path().join("told");
+    if skipped.exists() || !told.exists() {
         eprintln!("SKIPPED: this machine gives no mount namespace: nothing is shown of full disks");
         return Ok(());
     }
+
+    ensure!(is_ready().await, "{}", fs::read_to_string(&told)?);
 
     let client = Client::new(&format!("http://127.0.0.1:{http}"));
     let writers: Vec<_> = (0..WRITERS).map(|number| tokio::spawn(fill(client.clone(), number))).collect();
@@ -74,7 +78,7 @@ async fn a_full_disk_is_told_and_loses_nothing_that_was_acknowledged() -> anyhow
     let code =
         eventually("it ends", async || fs::read_to_string(out.path().join("code")).ok(), Option::is_some);
     assert_eq!(code.await.as_deref(), Some("1\n"));
-    let told = fs::read_to_string(out.path().join("told"))?;
+    let told = fs::read_to_string(told)?;
     let last = told.lines().last().unwrap_or_default();
     assert!(last.contains("no space left on") && last.contains("then start again"), "{told}");
     assert!(acknowledged.len() > 100, "only {} products fit", acknowledged.len());

@@ -18,7 +18,7 @@ use crate::storage::Storage;
 use crate::{Options, doors};
 
 /// The process's name in logs, metrics and traces.
-const SERVICE: &str = "folio-dev";
+pub const SERVICE: &str = "folio-dev";
 /// How often it is looked whether all is ready.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -30,7 +30,8 @@ pub struct Dev {
     is_temporary: bool,
     readiness: Readiness,
     stop: CancellationToken,
-    running: JoinHandle<anyhow::Result<()>>,
+    /// None: its end was told.
+    running: Option<JoinHandle<anyhow::Result<()>>>,
 }
 
 impl Dev {
@@ -55,6 +56,7 @@ impl Dev {
     /// # Errors
     /// Like [`Dev::start`].
     pub async fn open(options: Options) -> anyhow::Result<Self> {
+        options.settings.check()?;
         doors::check(&options)?;
         let (dir, partitions) = (options.data_dir.clone(), options.partitions);
         let opening = move || {
@@ -75,7 +77,10 @@ impl Dev {
         }
         let running = tokio::spawn(run(process, directory, stop.clone()));
         match begun {
-            Ok(addresses) => Ok(Self { addresses, data_dir, is_temporary, readiness, stop, running }),
+            Ok(addresses) => {
+                let running = Some(running);
+                Ok(Self { addresses, data_dir, is_temporary, readiness, stop, running })
+            }
             Err(error) => {
                 // What has begun ends first, so that the directory is free again.
                 drop(running.await);
@@ -119,7 +124,10 @@ impl Dev {
     /// # Errors
     /// What failed.
     pub async fn ended(&mut self) -> anyhow::Result<()> {
-        (&mut self.running).await.context("the process's own task panicked")?
+        let Some(running) = &mut self.running else { anyhow::bail!("it has ended, and that was told") };
+        let ended = running.await;
+        self.running = None;
+        ended.context("the process's own task panicked")?
     }
 
     /// Ends in order: what was accepted is answered, and the directory is released (removed, if it is temporary).

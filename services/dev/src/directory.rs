@@ -1,7 +1,7 @@
 //! The data directory: `lock`, `format`, and below it `log`, `tables`, `search` and `cache`.
 //!
 //! Promises: one process has it at a time, and another is told which; a directory that holds anything else, or data of another
-//! format, is refused and left as it is; a temporary one is gone at the end.
+//! format, is refused and left as it is; a temporary one is gone at the end, unless the process is killed.
 
 #[cfg(test)]
 mod tests;
@@ -66,7 +66,10 @@ impl Directory {
     fn at(dir: &Path, partitions: i32, temporary: Option<TempDir>) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(failed("make the directory", dir))?;
         let is_made = dir.join(FORMAT_FILE).exists();
-        if !is_made {
+        if is_made {
+            // What is refused is left as it is, its lock included.
+            read_layout(dir)?;
+        } else {
             refuse_strangers(dir)?;
         }
         let lock = lock(dir)?;
@@ -126,12 +129,18 @@ fn failed(tried: &'static str, path: &Path) -> impl Fn(io::Error) -> Error {
 fn refuse_strangers(dir: &Path) -> Result<(), Error> {
     for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
         let name = entry.map_err(failed("list", dir))?.file_name();
-        if name != LOCK && name != UNFINISHED {
+        let is_ours = name == UNFINISHED || name == LOCK && is_lock(&dir.join(LOCK));
+        if !is_ours {
             let holds = name.display().to_string();
             return Err(Error::NotOurs { dir: dir.to_owned(), holds });
         }
     }
     Ok(())
+}
+
+/// Whether it holds a pid or nothing.
+fn is_lock(path: &Path) -> bool {
+    fs::read_to_string(path).is_ok_and(|held| held.trim().is_empty() || held.trim().parse::<u32>().is_ok())
 }
 
 fn lock(dir: &Path) -> Result<File, Error> {

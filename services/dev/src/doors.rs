@@ -25,10 +25,12 @@ const SHOWN: usize = 200;
 
 /// Refuses ports that others have, before anything else is begun.
 pub(crate) fn check(options: &Options) -> Result<(), Error> {
+    let mut taken = Vec::new();
     for (port, address) in [(Port::Http, options.http), (Port::Grpc, options.grpc), (Port::Ops, options.ops)]
     {
-        // Closed again at once: whoever takes it in between is told of by the one who binds it for good.
-        drop(TcpListener::bind(address).map_err(|problem| Error::Port { port, address, problem })?);
+        // Held until all are tried, so that two of them are not one; then closed: whoever takes one in between is told of by the one
+        // who binds it for good.
+        taken.push(TcpListener::bind(address).map_err(|problem| Error::Port { port, address, problem })?);
     }
     Ok(())
 }

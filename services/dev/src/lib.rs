@@ -24,7 +24,7 @@ mod options;
 mod settings;
 mod storage;
 
-pub use dev::Dev;
+pub use dev::{Dev, SERVICE};
 pub use error::{Error, Port};
 pub use options::Options;
 pub use settings::Settings;

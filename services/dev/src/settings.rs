@@ -6,7 +6,7 @@ use edge::config::DoorConfig;
 use projector::BatchConfig;
 use query_gateway::QueriesConfig;
 use serde::{Deserialize, Serialize};
-use toolkit::config::{ShutdownConfig, TelemetryConfig};
+use toolkit::config::{ConfigError, ShutdownConfig, TelemetryConfig};
 
 /// Memory of a projector for products' states, in MiB.
 const STATES_MIB: usize = 32;
@@ -33,7 +33,7 @@ pub struct Settings {
     pub batch: BatchConfig,
     /// See [`projector::Config::durability_window_ms`].
     pub durability_window_ms: u64,
-    // Of the query gateway. `queries.group_prefix` has to be the projectors', as on servers.
+    /// Of the query gateway. Its `group_prefix` is the projectors', and need not be given.
     pub queries: QueriesConfig,
 }
 
@@ -82,9 +82,24 @@ impl Settings {
         }
     }
 
+    /// Refuses what makes no sense together.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let its = &self.queries.group_prefix;
+        if *its == self.group_prefix || *its == QueriesConfig::default().group_prefix {
+            return Ok(());
+        }
+        let problem = format!(
+            "is {its:?}, and `group_prefix` is {:?}: a read would wait for projectors that are not here",
+            self.group_prefix
+        );
+        let remedy = "give `group_prefix` alone";
+        Err(ConfigError::invalid(crate::SERVICE, "queries.group_prefix", problem, remedy))
+    }
+
     /// As the query gateway has them.
     pub(crate) fn queries(&self) -> query_gateway::Config {
-        let (http, queries) = (self.http.clone(), self.queries.clone());
+        let http = self.http.clone();
+        let queries = QueriesConfig { group_prefix: self.group_prefix.clone(), ..self.queries.clone() };
         query_gateway::Config { http, queries, ..query_gateway::Config::default() }
     }
 }

@@ -80,7 +80,8 @@ impl Storage {
     }
 }
 
-/// Opens the log of a data directory that no process has, as for an audit. Blocks on the disk.
+/// Opens the log of a data directory that no process has, as for an audit. As long as it is open only its own lock keeps others out.
+/// Blocks on the disk.
 ///
 /// # Errors
 /// [`crate::Error`] if the directory is none or is in use; [`adapter_embedded::log::LogError`] if the log cannot be read.

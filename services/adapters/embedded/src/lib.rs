@@ -8,6 +8,7 @@
 //! discarded.
 
 pub mod cache;
+pub mod lock;
 pub mod log;
 pub mod tables;
 

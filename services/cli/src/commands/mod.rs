@@ -27,8 +27,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         let mut settings: folio_dev::Settings =
             toolkit::config::load(SERVICE, args.config.as_deref(), &args.settings)?;
         settings.telemetry = for_people(settings.telemetry);
-        let _telemetry = toolkit::telemetry::init(SERVICE, &settings.telemetry)?;
-        return dev::run(options.clone(), settings).await;
+        let telemetry = toolkit::telemetry::init(folio_dev::SERVICE, &settings.telemetry)?;
+        let ended = dev::run(options.clone(), settings).await;
+        // Handing over the last traces blocks.
+        tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
+        return ended;
     }
     let config: Config = toolkit::config::load(SERVICE, args.config.as_deref(), &args.settings)?;
     let _telemetry = toolkit::telemetry::init(SERVICE, &for_people(config.telemetry.clone()))?;

@@ -41,12 +41,20 @@ pub struct Options {
 /// If anything is not answered as it has to be: what, and where to look.
 pub async fn run(options: &Options) -> anyhow::Result<()> {
     let probe = Probe::new(options)?;
-    let created = probe.create().await?;
-    say!("commands        {} is made", probe.product);
-    let found = probe.finds(&created).await;
-    let deleted = probe.delete().await;
-    found?;
-    probe.finds_nothing(&deleted?).await?;
+    let found = match probe.create().await {
+        Ok(token) => {
+            say!("commands        {} is made", probe.product);
+            probe.finds(&token).await
+        }
+        // It may have been made all the same.
+        Err(error) => Err(error),
+    };
+    let deleted = match (found, probe.delete().await) {
+        (Ok(()), deleted) => deleted?,
+        (Err(fault), Ok(_)) => return Err(fault),
+        (Err(fault), Err(left)) => bail!("{fault:#}; and {left:#}"),
+    };
+    probe.finds_nothing(&deleted).await?;
     say!("deleted         {} is gone, and its history stays", probe.product);
     Ok(())
 }

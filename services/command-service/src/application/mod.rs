@@ -111,11 +111,6 @@ impl Core {
         Ok(Self { state })
     }
 
-    /// The way in without a network.
-    pub fn door(&self) -> &CommandHandler {
-        &self.state.door
-    }
-
     /// Adds what answers over HTTP. The door should give requests the handles of their connections
     /// ([`edge::http::Door::handles`]): clients of uploads may take nothing for as long as they send.
     pub fn routes(&self, app: &mut web::ServiceConfig) {

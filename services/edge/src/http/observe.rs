@@ -102,7 +102,9 @@ async fn observe(
         Err(error) => error.as_response_error().status_code(),
     };
     span.record("http.response.status_code", status.as_u16());
-    requests.answered(route, method, status.as_u16(), since);
+    // The pattern that took it: before the call only the path is known, which another method's pattern may take too.
+    let taken = outcome.as_ref().ok().and_then(|response| response.request().match_pattern());
+    requests.answered(taken.unwrap_or(route), method, status.as_u16(), since);
     let mut response = named(outcome?, &context);
     if let Ok(id) = HeaderValue::from_str(&context.id) {
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), id);

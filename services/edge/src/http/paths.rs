@@ -60,7 +60,7 @@ impl Paths {
         request: &HttpRequest,
         refuse: fn(&HttpRequest, Option<&str>) -> Problem,
     ) -> HttpResponse {
-        let methods = self.methods(request.path());
+        let methods = self.methods(request.match_info().as_str());
         let mut answer = HttpResponse::from_error(refuse(request, methods.as_deref()));
         if let Some(Ok(methods)) = methods.as_deref().map(HeaderValue::from_str) {
             answer.headers_mut().insert(ALLOW, methods);

@@ -17,6 +17,7 @@ pub type Rows = BTreeMap<String, Vec<String>>;
 /// # Panics
 /// If they do.
 pub fn assert_same(what: &str, left: &Rows, right: &Rows) {
+    assert!(left.keys().eq(right.keys()), "{what}: other tables");
     for (table, rows) in left {
         let other = &right[table];
         let differ = rows.iter().zip(other).find(|(one, other)| one != other);

@@ -4,7 +4,7 @@
 //! index that is damaged, or of another version or log, is thrown away, never one that cannot be reached or is in use.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use read_models::Error;
@@ -70,13 +70,11 @@ pub(super) fn open(dir: &Path, log: &str) -> Result<Opened, Error> {
         broken(dir, problem, false)
     };
     fs::create_dir_all(dir).map_err(|error| unusable("cannot make the directory", error))?;
-    let lock = File::create(dir.join("lock")).map_err(|error| unusable("cannot write its lock", error))?;
-    lock.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => {
-            let problem = "it is in use by another process or another part of this one; end that, or use another data directory";
-            broken(dir, problem, false)
-        }
-        TryLockError::Error(error) => unusable("cannot lock it", error),
+    let taken = adapter_embedded::lock::take(dir).map_err(|error| unusable("cannot lock it", error))?;
+    let lock = taken.ok_or_else(|| {
+        let problem =
+            "it is in use by another process or another part of this one; end that, or use another data directory";
+        broken(dir, problem, false)
     })?;
     let files = dir.join("index");
     let mut discarded = None;

@@ -9,7 +9,7 @@
 
 mod error;
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ use fjall::config::CompressionPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 
 pub use error::Error;
+
+use crate::lock;
 
 /// Writes are kept in memory up to this size, then sorted into files.
 const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
@@ -32,7 +34,6 @@ const TAG: (&str, &str) = (
     "CACHEDIR.TAG",
     "Signature: 8a477f597d28d172789f06886806bc55\n# A cache of Folio. May be deleted at any time.\n",
 );
-const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
 /// Why what lies there is not to be used again.
 const DISTRUSTED: &str = "distrusted";
@@ -69,12 +70,8 @@ impl Store {
             }
             fs::write(&tag, TAG.1).map_err(io("write into the directory"))?;
         }
-        let lock = File::create(dir.join(LOCK)).map_err(io("write into the directory"))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::InUse { dir: dir.to_owned() }),
-            Err(TryLockError::Error(error)) => return Err(io("lock the directory")(error)),
-        }
+        let taken = lock::take(dir).map_err(io("lock the directory"))?;
+        let lock = taken.ok_or_else(|| Error::InUse { dir: dir.to_owned() })?;
         let open = |lock: File| {
             let (database, entries) = open_data(&dir.join(DATA), cache_bytes)?;
             Ok::<_, String>(Self { database, entries, dir: dir.to_owned(), _lock: lock })

@@ -4,7 +4,7 @@
 //! read it; what was written and not returned is there as a whole or not at all when the log is opened again; what was acknowledged is never
 //! removed; a record comes back as it was written, or there is an error that names it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -34,9 +34,6 @@ const WORKERS: usize = 2;
 const UNWRITTEN_MEMTABLES: usize = 3;
 const UNMERGED_FILES: usize = 25;
 const ROOM_LOOK: Duration = Duration::from_millis(2);
-/// How long whoever had the log may take to close it.
-const LOCK_PATIENCE: Duration = Duration::from_secs(2);
-const LOCK_LOOK: Duration = Duration::from_millis(5);
 /// Records at the end of each partition that an opening reads.
 const CHECKED_RECORDS: Offset = 64;
 /// What a full disk has no room for: the next file.
@@ -45,7 +42,6 @@ const PROBE_BYTES: usize = MEMTABLE_BYTES as usize;
 /// The log's own, and the one in which fjall keeps what it knows of that.
 const KEYSPACES: usize = 2;
 
-const LOCK: &str = "lock";
 /// Everything of the log but the lock. It is made under the other name, so that it is there as a whole or not at all.
 const LOG: &str = "log";
 const UNFINISHED: &str = "log.unfinished";
@@ -251,17 +247,8 @@ impl Store {
 
 /// Takes the log for this process, or says that another one has it.
 fn lock(dir: &Path) -> Result<File, LogError> {
-    let lock =
-        File::create(dir.join(LOCK)).map_err(|error| unusable("write into the directory", dir, error))?;
-    let until = Instant::now() + LOCK_PATIENCE;
-    loop {
-        match lock.try_lock() {
-            Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(LOCK_LOOK),
-            Err(TryLockError::WouldBlock) => return Err(LogError::InUse { dir: dir.to_owned() }),
-            Err(TryLockError::Error(error)) => return Err(unusable("lock the directory", dir, error)),
-        }
-    }
+    let taken = crate::lock::take(dir).map_err(|error| unusable("lock the directory", dir, error))?;
+    taken.ok_or_else(|| LogError::InUse { dir: dir.to_owned() })
 }
 
 /// Makes an empty log, as a whole.

@@ -66,7 +66,10 @@ pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
         settings,
         ..folio_dev::Options::default()
     });
-    let mut dev = opened.await.map_err(advised)?;
+    let mut dev = tokio::select! {
+        opened = opened => opened.map_err(advised)?,
+        name = signals.next() => bail!("{name} before it had begun: nothing was changed"),
+    };
     let seed = (!options.no_seed).then_some(options.seed);
     describe(&dev, seed);
     let url = format!("http://{}", dev.addresses().http);
@@ -77,20 +80,24 @@ pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
         () = ready => {}
         () = tokio::time::sleep(SLOW) => say!("not ready yet: {}", dev.missing().join("; ")),
     }
+    let ready = dev.ready();
     let seeding = async {
-        if let Some(seed) = seed {
-            seed::sow(seed, &url).await?;
+        ready.await;
+        if let Some(seed) = seed
+            && let Err(error) = seed::sow(seed, &url).await
+        {
+            // What was accepted stays, and so does what others put in meanwhile.
+            say!(
+                "the first products are not all in: {error:#}; the next start puts in what is missing, --no-seed leaves them out"
+            );
         }
-        std::future::pending::<anyhow::Result<()>>().await
+        std::future::pending::<()>().await;
     };
-    let sown = tokio::select! {
-        ended = dev.ended() => return ended.and_then(|()| bail!("it ended by itself")),
-        name = signals.next() => return end(dev, name).await,
-        sown = seeding => sown,
-    };
-    let stopped = dev.stop().await;
-    sown.context("putting the first products in; --no-seed leaves them out")?;
-    stopped
+    tokio::select! {
+        ended = dev.ended() => ended.and_then(|()| bail!("it ended by itself")),
+        name = signals.next() => end(dev, name).await,
+        () = seeding => Ok(()),
+    }
 }
 
 /// Ends in order; a further signal does not wait for that.
