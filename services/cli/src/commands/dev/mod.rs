@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::ValueEnum;
 use folio_dev::{Dev, Error, Port, Settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
