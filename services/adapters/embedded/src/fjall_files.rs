@@ -90,7 +90,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Problem> {
 /// The files that [`check`] reads, for tests that damage them.
 #[cfg(test)]
 pub(crate) fn checked_files(data: &Path) -> Vec<std::path::PathBuf> {
-    let of_keyspace = |keyspace| {
+    let of_keyspace = |keyspace: &str| {
         let dir = data.join("keyspaces").join(keyspace);
         let current = dir.join(CURRENT);
         let (id, _) = parse(&read(&current).unwrap()).unwrap();

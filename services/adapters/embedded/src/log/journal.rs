@@ -4,7 +4,8 @@
 //! Promises: what a process that was killed, or a machine that lost its power, left behind of its last write is cut off; whatever else
 //! is not as it was written is an error that names the file and the place, and then nothing is touched. Not seen here: changed
 //! bytes inside an item of a group that has others behind it (fjall's own checksum refuses those), and a change in the
-//! last four bytes of the last group, which looks like a write that was cut off there.
+//! last four bytes of the last group, which looks like a write that was cut off there. Refused though it may be only torn: a last
+//! group in which a value holds what a group's end and the beginning of the next look like.
 //!
 //! A group is what one commit wrote, and only the last one may never have been synced, for each is synced before the next. In a
 //! synchronised journal zeros follow it, or the file's end (fjall's format 3, uncompressed):
