@@ -172,8 +172,8 @@ fn is_ours(dir: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Removes what was there. The identity goes first, and for good: what is half removed, or half made after it, must not pass for a store
-/// of that identity.
+/// Removes what was there. The identity goes first, and for good: what is half removed, or half made after it, must not pass for
+/// a store of that identity.
 fn discard(dir: &Path) -> io::Result<()> {
     remove(fs::remove_file(dir.join(IDENTITY)))?;
     File::open(dir)?.sync_all()?;

@@ -71,8 +71,8 @@ pub(super) fn check(dir: &Path) -> Result<u64, Problem> {
             return Ok(0);
         }
         let is_torn =
-            |body: &Range<usize>| has_hole(&last[body.clone()], walked.last.start + body.start as u64);
-        if let Some((_, what)) = misfits.iter().find(|(body, _)| !is_torn(body)) {
+            |item: &Range<usize>| has_hole(&last[item.clone()], walked.last.start + item.start as u64);
+        if let Some((_, what)) = misfits.iter().find(|(item, _)| !is_torn(item)) {
             return Err(Problem::Damage(format!("{}: {what}", journal.path.display())));
         }
         walked.last.start
@@ -195,8 +195,8 @@ fn is_end(end: &[u8; END_BYTES]) -> bool {
     end[0] == END && end.ends_with(&MAGIC)
 }
 
-/// Whether a write that begins with `rest` was cut off: it has no end, or is missing where it stops to be a group. A value may have
-/// zeros of its own, which say nothing. `rest` stands at `at`.
+/// Whether a write that begins with `rest` was cut off: it has no end, or a part of it is missing where it stops to be a group.
+/// Elsewhere zeros say nothing: a value may have some of its own. `rest` stands at `at`.
 fn is_cut_off(rest: &[u8], at: u64) -> bool {
     !rest.ends_with(&MAGIC) || items(rest).is_err_and(|stop| is_missing(rest, at, stop))
 }
@@ -223,7 +223,8 @@ fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
 
-/// Whether a group begins somewhere behind an end of one: then the one before it was synced. It is whole, or its number is one to come.
+/// Whether a group begins somewhere behind an end of one: then the one before it was synced. It is whole, or its number is one
+/// to come.
 fn is_group_behind(rest: &[u8], last_number: Option<u64>) -> bool {
     let is_next = |(_, number): (u32, u64)| last_number.is_none_or(|last| last < number);
     let mut ends = rest.windows(MAGIC.len()).enumerate().filter(|(_, bytes)| **bytes == MAGIC);
@@ -233,7 +234,7 @@ fn is_group_behind(rest: &[u8], last_number: Option<u64>) -> bool {
     })
 }
 
-/// The items that are not as they were written: where in the group their keys and values stand, and what they are, in words.
+/// The items that are not as they were written: where in the group they stand, and what they are, in words.
 fn misfits(group: &[u8]) -> Vec<(Range<usize>, String)> {
     let misfit = |Item { at, key, value }: Item<'_>| {
         let problem = form::fits(key, value).err()?;
@@ -241,13 +242,13 @@ fn misfits(group: &[u8]) -> Vec<(Range<usize>, String)> {
             Some((partition, offset)) => format!("partition {partition}, offset {offset}: {problem}"),
             None => format!("a committed position: {problem}"),
         };
-        Some((at..at + key.len() + value.len(), what))
+        Some((at..at + ITEM_BYTES + key.len() + value.len(), what))
     };
     items(group).unwrap_or_default().into_iter().filter_map(misfit).collect()
 }
 
 struct Item<'a> {
-    /// Where in the group the key stands, and the value behind it.
+    /// Where in the group it begins.
     at: usize,
     key: &'a [u8],
     value: &'a [u8],
@@ -260,7 +261,7 @@ fn items(bytes: &[u8]) -> Result<Vec<Item<'_>>, usize> {
     for _ in 0..number {
         let at = bytes.len() - rest.len();
         let (key, value, behind) = split_item(rest).ok_or(at)?;
-        items.push(Item { at: at + ITEM_BYTES, key, value });
+        items.push(Item { at, key, value });
         rest = behind;
     }
     let is_whole = rest.first_chunk().is_some_and(is_end);
