@@ -109,7 +109,7 @@ fn a_changed_byte_of_what_fjall_knows_of_its_tables_discards_the_store() {
             fs::write(&file, &changed).unwrap();
             assert!(is_whole(&made.0).is_err(), "byte {at} of {}", name.display());
             // Making a store anew takes its time.
-            if at % 100 == 0 {
+            if at.is_multiple_of(100) {
                 let dir = Dir::new();
                 copy(&made.0, &dir.0);
                 let (store, reason) = dir.open("a");
