@@ -8,6 +8,7 @@
 //! discarded.
 
 pub mod cache;
+mod fjall_files;
 pub mod lock;
 pub mod log;
 pub mod tables;

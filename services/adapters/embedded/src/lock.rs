@@ -8,12 +8,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// What is locked.
+pub(crate) const FILE: &str = "lock";
 const PATIENCE: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Takes the lock in `dir`, which is made if it is missing; none if somebody else has it. Blocks for 2 s at most.
 pub fn take(dir: &Path) -> io::Result<Option<File>> {
-    let lock = File::create(dir.join("lock"))?;
+    let lock = File::create(dir.join(FILE))?;
     let until = Instant::now() + PATIENCE;
     loop {
         match lock.try_lock() {

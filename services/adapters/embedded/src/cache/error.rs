@@ -8,9 +8,10 @@ pub enum Error {
     /// Another process has it.
     #[error("the store in {} is in use by another process: give each instance a directory of its own", dir.display())]
     InUse { dir: PathBuf },
-    /// There are files that are not of a cache. Nothing was touched.
+    /// There are files that are not of a cache of Folio's. Nothing was touched.
     #[error(
-        "{} holds files that are not of a cache (it has no CACHEDIR.TAG): give an empty or a new directory",
+        "{} holds files that are not of a cache of Folio's (it has no CACHEDIR.TAG, or another program's): give an empty or a \
+         new directory",
         dir.display()
     )]
     NotOurs { dir: PathBuf },

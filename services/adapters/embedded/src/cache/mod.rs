@@ -19,7 +19,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions};
 
 pub use error::Error;
 
-use crate::lock;
+use crate::{fjall_files, lock};
 
 /// Writes are kept in memory up to this size, then sorted into files.
 const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
@@ -63,12 +63,8 @@ impl Store {
             move |error: io::Error| Error::Unusable { tried, dir: dir.to_owned(), problem: error.to_string() }
         };
         fs::create_dir_all(dir).map_err(io("make the directory"))?;
-        let tag = dir.join(TAG.0);
-        if !tag.exists() {
-            if fs::read_dir(dir).map_err(io("list the directory"))?.next().is_some() {
-                return Err(Error::NotOurs { dir: dir.to_owned() });
-            }
-            fs::write(&tag, TAG.1).map_err(io("write into the directory"))?;
+        if !is_ours(dir).map_err(io("look into the directory"))? {
+            return Err(Error::NotOurs { dir: dir.to_owned() });
         }
         let taken = lock::take(dir).map_err(io("lock the directory"))?;
         let lock = taken.ok_or_else(|| Error::InUse { dir: dir.to_owned() })?;
@@ -79,15 +75,13 @@ impl Store {
         let mut thrown_away = None;
         if dir.join(DATA).exists() {
             let second = lock.try_clone().map_err(io("lock the directory"))?;
-            let kept = is_of(dir, identity).and_then(|()| open(second));
+            let kept = is_of(dir, identity).and_then(|()| is_whole(dir)).and_then(|()| open(second));
             match kept {
                 Ok(store) => return Ok((store, None)),
                 Err(reason) => thrown_away = Some(reason),
             }
-            fs::remove_dir_all(dir.join(DATA)).map_err(io("discard what is in the directory"))?;
-            // It spoke of what is gone, and mostly is not there.
-            drop(fs::remove_file(dir.join(DISTRUSTED)));
         }
+        discard(dir).map_err(io("discard what is in the directory"))?;
         let store = open(lock).map_err(|problem| Error::Unusable {
             tried: "make a store in the directory",
             dir: dir.to_owned(),
@@ -154,6 +148,51 @@ impl Store {
         };
         Err(Error::Failed { tried, dir: self.dir.clone(), problem })
     }
+}
+
+/// Whether the directory is a cache of Folio's, which it is made if it is empty.
+fn is_ours(dir: &Path) -> io::Result<bool> {
+    let tag = dir.join(TAG.0);
+    // The tag is a standard that other programs write too: only its text says whose it is. It is empty if whoever wrote it was
+    // interrupted, and then nothing but the lock was made.
+    let besides: &[&str] = match fs::read(&tag) {
+        Ok(found) if found == TAG.1.as_bytes() => return Ok(true),
+        Ok(found) if found.is_empty() => &[TAG.0, lock::FILE],
+        Ok(_) => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => &[],
+        Err(error) => return Err(error),
+    };
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name();
+        if !besides.iter().any(|beside| name == *beside) {
+            return Ok(false);
+        }
+    }
+    fs::write(&tag, TAG.1)?;
+    Ok(true)
+}
+
+/// Removes what was there. The identity goes first, and for good: what is half removed, or half made after it, must not pass for
+/// a store of that identity.
+fn discard(dir: &Path) -> io::Result<()> {
+    remove(fs::remove_file(dir.join(IDENTITY)))?;
+    File::open(dir)?.sync_all()?;
+    remove(fs::remove_dir_all(dir.join(DATA)))?;
+    // It spoke of what is gone.
+    remove(fs::remove_file(dir.join(DISTRUSTED)))
+}
+
+/// What was not there is removed.
+fn remove(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether fjall can be trusted with what lies there; the error says why not.
+fn is_whole(dir: &Path) -> Result<(), String> {
+    fjall_files::check(&dir.join(DATA)).map_err(|problem| format!("it cannot be read: {problem}"))
 }
 
 /// Whether the store was made for `identity`; the error says why not.

@@ -69,6 +69,60 @@ fn one_process_has_it_at_a_time_and_foreign_files_are_left_alone() {
     assert!(unusable.contains("cannot make the directory"), "{unusable}");
 }
 
+#[test]
+fn a_cache_of_another_program_is_not_ours_and_an_interrupted_one_is_finished() {
+    let signature = TAG.1.lines().next().unwrap();
+    for foreign in [format!("{signature}\n# A cache of another program.\n"), signature.to_owned()] {
+        let dir = Dir::new();
+        fs::create_dir_all(dir.0.join(DATA)).unwrap();
+        fs::write(dir.0.join(TAG.0), &foreign).unwrap();
+        fs::write(dir.0.join(DATA).join("theirs"), "kept").unwrap();
+        let refused = Store::open(&dir.0, "a", 1 << 20).unwrap_err();
+        assert!(matches!(refused, Error::NotOurs { .. }), "{refused}");
+        assert_eq!(fs::read_to_string(dir.0.join(DATA).join("theirs")).unwrap(), "kept");
+        // Without a word about whose it is, what lies beside it is not known to be ours.
+        fs::write(dir.0.join(TAG.0), "").unwrap();
+        let refused = Store::open(&dir.0, "a", 1 << 20).unwrap_err();
+        assert!(matches!(refused, Error::NotOurs { .. }), "{refused}");
+    }
+    let dir = Dir::new();
+    fs::create_dir_all(&dir.0).unwrap();
+    fs::write(dir.0.join(TAG.0), "").unwrap();
+    fs::write(dir.0.join(lock::FILE), "").unwrap();
+    assert_eq!(dir.open("a").1, None);
+    assert_eq!(fs::read_to_string(dir.0.join(TAG.0)).unwrap(), TAG.1);
+}
+
+/// fjall deletes the tables that a changed list does not name, or ends the process.
+#[test]
+fn a_changed_byte_of_what_fjall_knows_of_its_tables_discards_the_store() {
+    let made = Dir::new();
+    made.open("a").0.write(entries(100)).unwrap();
+    drop(made.open("a"));
+    let data = made.0.join(DATA);
+    for file in fjall_files::checked_files(&data) {
+        let name = file.strip_prefix(&made.0).unwrap();
+        let bytes = fs::read(&file).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x41;
+            fs::write(&file, &changed).unwrap();
+            assert!(is_whole(&made.0).is_err(), "byte {at} of {}", name.display());
+            // Making a store anew takes its time.
+            if at.is_multiple_of(100) {
+                let dir = Dir::new();
+                copy(&made.0, &dir.0);
+                let (store, reason) = dir.open("a");
+                assert!(reason.is_some(), "byte {at} of {}", name.display());
+                assert_eq!(store.get(&0_u32.to_be_bytes()).unwrap(), None);
+            }
+        }
+        fs::write(&file, bytes).unwrap();
+    }
+    let (store, reason) = made.open("a");
+    assert_eq!((store.get(&99_u32.to_be_bytes()).unwrap(), reason), (Some(vec![99; 200]), None));
+}
+
 const ROUNDS: u32 = 60;
 const EACH: u32 = 2_500;
 

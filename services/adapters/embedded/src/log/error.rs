@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// Why a log cannot be opened or used. Nothing is ever discarded or repaired because of one.
+/// Why a log cannot be opened or used. We discard and repair nothing because of one.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// Another process has it, or this one.
@@ -16,11 +16,16 @@ pub enum LogError {
     Other { dir: PathBuf, found: String, wanted: String },
     /// It cannot be read as it was written.
     #[error(
-        "the log in {} is damaged: {what}; nothing was changed: restore the directory from a copy, or move it away to start \
-         with an empty log",
-        dir.display()
+        "the log in {} is damaged: {what}; {}restore the directory from a copy, or move it away to start with an empty log",
+        dir.display(),
+        if *untouched { "nothing was changed: " } else { "" }
     )]
-    Damaged { dir: PathBuf, what: String },
+    Damaged {
+        dir: PathBuf,
+        what: String,
+        /// Whether it was found before anything could be changed: fjall changes files when it opens them.
+        untouched: bool,
+    },
     /// The directory cannot be worked with, or the machine is short of something.
     #[error("cannot {tried} {}: {problem}", dir.display())]
     Unusable { tried: &'static str, dir: PathBuf, problem: String },

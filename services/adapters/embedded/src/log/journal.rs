@@ -4,7 +4,8 @@
 //! Promises: what a process that was killed, or a machine that lost its power, left behind of its last write is cut off; whatever else
 //! is not as it was written is an error that names the file and the place, and then nothing is touched. Not seen here: changed
 //! bytes inside an item of a group that has others behind it (fjall's own checksum refuses those), and a change in the
-//! last four bytes of the last group, which looks like a write that was cut off there.
+//! last four bytes of the last group, which looks like a write that was cut off there. Refused though it may be only torn: a last
+//! group in which a value holds what a group's end and the beginning of the next look like.
 //!
 //! A group is what one commit wrote, and only the last one may never have been synced, for each is synced before the next. In a
 //! synchronised journal zeros follow it, or the file's end (fjall's format 3, uncompressed):
@@ -20,6 +21,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::form;
+use crate::fjall_files::Problem;
 
 const START: u8 = 1;
 const ITEM: u8 = 2;
@@ -30,15 +32,6 @@ const ITEM_BYTES: usize = 21;
 const END_BYTES: usize = 13;
 /// What a disk writes as a whole: of a write that was cut off by a loss of power, any of these may be missing.
 const SECTOR: usize = 512;
-
-/// What is wrong, in words, or that the files cannot be read at all.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Problem {
-    #[error("{0}")]
-    Damage(String),
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
 
 /// Looks through the journals in `dir`, and cuts off what was never acknowledged; how many bytes that were.
 pub(super) fn check(dir: &Path) -> Result<u64, Problem> {
@@ -67,20 +60,22 @@ pub(super) fn check(dir: &Path) -> Result<u64, Problem> {
     let used = journal.used(walked.end)?;
     let keep = if used > walked.end {
         let rest = journal.read(walked.end..used)?;
-        if !is_cut_off(&rest, walked.end) || is_group_behind(&rest) {
+        if !is_cut_off(&rest, walked.end) || is_group_behind(&rest, last_number) {
             return Err(journal.damaged(walked.end));
         }
         walked.end
     } else {
         let last = journal.read(walked.last.clone())?;
-        match misfit(&last) {
-            None => return Ok(0),
-            Some(_) if has_hole(&last, walked.last.start) => walked.last.start,
-            Some(item) => {
-                let what = format!("{}: {item}", journal.path.display());
-                return Err(Problem::Damage(what));
-            }
+        let misfits = misfits(&last);
+        if misfits.is_empty() {
+            return Ok(0);
         }
+        let is_torn =
+            |item: &Range<usize>| has_hole(&last[item.clone()], walked.last.start + item.start as u64);
+        if let Some((_, what)) = misfits.iter().find(|(item, _)| !is_torn(item)) {
+            return Err(Problem::Damage(format!("{}: {what}", journal.path.display())));
+        }
+        walked.last.start
     };
     journal.cut(keep)?;
     Ok(used - keep)
@@ -200,44 +195,91 @@ fn is_end(end: &[u8; END_BYTES]) -> bool {
     end[0] == END && end.ends_with(&MAGIC)
 }
 
-/// Whether a write that begins with `rest` was cut off: it has no end, or a part of it is missing. `rest` stands at `at`.
+/// Whether a write that begins with `rest` was cut off: it has no end, or a part of it is missing where it stops to be a group.
+/// Elsewhere zeros say nothing: a value may have some of its own. `rest` stands at `at`.
 fn is_cut_off(rest: &[u8], at: u64) -> bool {
-    !rest.ends_with(&MAGIC) || has_hole(rest, at)
+    !rest.ends_with(&MAGIC) || items(rest).is_err_and(|stop| is_missing(rest, at, stop))
+}
+
+/// Whether one of the sectors that a head at `stop` lies in is zero, as far as it is in `bytes`, which stand at `at`: of the first
+/// sector an earlier group has the beginning.
+fn is_missing(bytes: &[u8], at: u64, stop: usize) -> bool {
+    let before = at as usize % SECTOR;
+    let mut sectors = (before + stop) / SECTOR..=(before + stop + ITEM_BYTES - 1) / SECTOR;
+    sectors.any(|sector| {
+        let from = (sector * SECTOR).saturating_sub(before);
+        let to = ((sector + 1) * SECTOR - before).min(bytes.len());
+        bytes.get(from..to).is_some_and(|part| !part.is_empty() && is_zero(part))
+    })
 }
 
 /// Whether a whole sector of it is zero. `bytes` stand at `at`.
 fn has_hole(bytes: &[u8], at: u64) -> bool {
     let skipped = (SECTOR - at as usize % SECTOR) % SECTOR;
-    let sectors = bytes.get(skipped..).unwrap_or_default().chunks_exact(SECTOR);
-    sectors.into_iter().any(|sector| sector.iter().all(|byte| *byte == 0))
+    bytes.get(skipped..).unwrap_or_default().chunks_exact(SECTOR).any(is_zero)
 }
 
-/// Whether a whole group stands somewhere behind an end of one.
-fn is_group_behind(rest: &[u8]) -> bool {
-    let ends = rest.windows(MAGIC.len()).enumerate().filter(|(_, bytes)| **bytes == MAGIC);
-    ends.into_iter().any(|(at, _)| items(&rest[at + MAGIC.len()..]).is_some())
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
-/// The first item that is not as it was written, in words.
-fn misfit(group: &[u8]) -> Option<String> {
-    let misfits = |(key, value)| form::fits(key, value).err().map(|problem| (key, problem));
-    let (key, problem) = items(group)?.into_iter().find_map(misfits)?;
-    Some(match form::place(key) {
-        Some((partition, offset)) => format!("partition {partition}, offset {offset}: {problem}"),
-        None => format!("a committed position: {problem}"),
+/// Whether a group begins somewhere behind an end of one: then the one before it was synced. It is whole, or its number is one
+/// to come.
+fn is_group_behind(rest: &[u8], last_number: Option<u64>) -> bool {
+    let is_next = |(_, number): (u32, u64)| last_number.is_none_or(|last| last < number);
+    let mut ends = rest.windows(MAGIC.len()).enumerate().filter(|(_, bytes)| **bytes == MAGIC);
+    ends.any(|(at, _)| {
+        let behind = &rest[at + MAGIC.len()..];
+        items(behind).is_ok() || behind.first_chunk().and_then(parse_start).is_some_and(is_next)
     })
 }
 
-/// Keys and values of the group that `bytes` begins with; `None` if it is not whole.
-fn items(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
-    let (head, mut rest) = bytes.split_first_chunk()?;
-    let (number, _) = parse_start(head)?;
+/// The items that are not as they were written: where in the group they stand, and what they are, in words.
+fn misfits(group: &[u8]) -> Vec<(Range<usize>, String)> {
+    let misfit = |Item { at, key, value }: Item<'_>| {
+        let problem = form::fits(key, value).err()?;
+        let what = match form::place(key) {
+            Some((partition, offset)) => format!("partition {partition}, offset {offset}: {problem}"),
+            None => format!("a committed position: {problem}"),
+        };
+        Some((at..at + ITEM_BYTES + key.len() + value.len(), what))
+    };
+    items(group).unwrap_or_default().into_iter().filter_map(misfit).collect()
+}
+
+struct Item<'a> {
+    /// Where in the group it begins.
+    at: usize,
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+/// The items of the group that `bytes` begins with; if it is not whole, where the first head stands that does not fit.
+fn items(bytes: &[u8]) -> Result<Vec<Item<'_>>, usize> {
+    let (number, mut rest) = split_start(bytes).ok_or(0_usize)?;
     let mut items = Vec::new();
     for _ in 0..number {
-        let (head, body) = rest.split_first_chunk()?;
-        let (key, value) = parse_item(head)?;
-        items.push((body.get(..key)?, body.get(key..key + value)?));
-        rest = &body[key + value..];
+        let at = bytes.len() - rest.len();
+        let (key, value, behind) = split_item(rest).ok_or(at)?;
+        items.push(Item { at, key, value });
+        rest = behind;
     }
-    is_end(rest.first_chunk()?).then_some(items)
+    let is_whole = rest.first_chunk().is_some_and(is_end);
+    if is_whole { Ok(items) } else { Err(bytes.len() - rest.len()) }
+}
+
+/// How many items the group has, and what follows.
+fn split_start(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    let (items, _) = parse_start(head)?;
+    Some((items, rest))
+}
+
+/// The key and the value of an item, and what follows.
+fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (head, rest) = bytes.split_first_chunk()?;
+    let (key, value) = parse_item(head)?;
+    let (key, rest) = rest.split_at_checked(key)?;
+    let (value, rest) = rest.split_at_checked(value)?;
+    Some((key, value, rest))
 }

@@ -7,7 +7,7 @@
 //!   a partition never run backwards;
 //! - a log that is not as it was written is refused with what is damaged, and never discarded or repaired.
 //!
-//! Checked when it is opened: that it is the log asked for; that the journal (what was written last, 64 MiB and more) is whole but for
+//! Checked when it is opened: that it is the log asked for; what fjall keeps of its tables; that the journal (what was written last, 64 MiB and more) is whole but for
 //! a last write that was cut off; the beginning and the last 64 records of each partition. Everything else is checked when it
 //! is read: blocks of files and every record have checksums, and a stretch has no gaps. What does not fit stops that
 //! reader of that partition with an error that names the place. Not noticed: a journal that is missing as a whole, and a change in the last

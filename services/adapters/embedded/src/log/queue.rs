@@ -1,6 +1,6 @@
 //! What waits to be written.
 //!
-//! Promises: leaving a request never blocks; what waits is bounded, and what is too much is left as refused, so that the writer
+//! Promises: leaving a request never blocks; the bytes of the records that wait are bounded, and what is too much is left as refused, so that the writer
 //! answers it like everything else and not the caller's thread; when the last [`Appender`] is dropped, the writer ends after
 //! everything that was left.
 

@@ -16,8 +16,9 @@ use ledger::{LogRecord, Offset, Partition};
 use uuid::Uuid;
 
 use super::form::{self, Key, position_key, record_key};
-use super::journal::{self, Problem};
+use super::journal;
 use super::{LogError, LogOptions};
+use crate::fjall_files::{self, Problem};
 
 /// Writes are kept in memory up to this size, then sorted into files.
 const MEMTABLE_BYTES: u64 = 8 * 1024 * 1024;
@@ -38,9 +39,6 @@ const ROOM_LOOK: Duration = Duration::from_millis(2);
 const CHECKED_RECORDS: Offset = 64;
 /// What a full disk has no room for: the next file.
 const PROBE_BYTES: usize = MEMTABLE_BYTES as usize;
-
-/// The log's own, and the one in which fjall keeps what it knows of that.
-const KEYSPACES: usize = 2;
 
 /// Everything of the log but the lock. It is made under the other name, so that it is there as a whole or not at all.
 const LOG: &str = "log";
@@ -90,39 +88,50 @@ impl Store {
     /// Opens the log in `dir`, made if it is missing; where each partition ends.
     pub(super) fn open(dir: &Path, options: &LogOptions) -> Result<(Self, Vec<End>), LogError> {
         let unusable = |tried| move |error: io::Error| unusable(tried, dir, error);
-        fs::create_dir_all(dir).map_err(unusable("make the directory"))?;
+        make_dir(dir).map_err(unusable("make the directory"))?;
         let lock = lock(dir)?;
         let (log, wanted) = (dir.join(LOG), described(options));
         if !log.try_exists().map_err(unusable("look into the directory"))? {
             make(dir, &format!("{wanted}\n{}\n", Uuid::new_v4()))?;
         }
-        let damaged = |what| LogError::Damaged { dir: dir.to_owned(), what };
-        let identity = fs::read_to_string(log.join(IDENTITY))
-            .map_err(|error| damaged(format!("{LOG}/{IDENTITY} cannot be read: {error}")))?;
+        let refused = |untouched| {
+            move |problem: Problem| match problem {
+                Problem::Damage(what) => LogError::Damaged { dir: dir.to_owned(), what, untouched },
+                Problem::Io(error) => unusable("open the log in")(error),
+            }
+        };
+        let path = log.join(IDENTITY);
+        let identity =
+            fs::read_to_string(&path).map_err(|error| refused(true)(Problem::of(&path, &error)))?;
         let identity = identity.trim_end();
         match identity.rsplit_once('\n') {
             Some((found, _)) if found == wanted => {}
             Some((found, _)) => {
                 return Err(LogError::Other { dir: dir.to_owned(), found: found.to_owned(), wanted });
             }
-            None => return Err(damaged(format!("{LOG}/{IDENTITY} is \"{identity}\""))),
+            None => {
+                let what = format!("{LOG}/{IDENTITY} is \"{identity}\"");
+                return Err(refused(true)(Problem::Damage(what)));
+            }
         }
         let identity = identity.replace('\n', ", ");
-        is_complete(&log.join(DATA)).map_err(damaged)?;
-        match journal::check(&log.join(DATA)) {
-            Ok(0) => {}
-            Ok(cut) => {
-                tracing::info!(dir = %dir.display(), cut_bytes = cut, "cut off a write that was not finished");
-            }
-            Err(Problem::Damage(what)) => return Err(damaged(what)),
-            Err(Problem::Io(error)) => return Err(unusable("read the journal of the log in")(error)),
+        let data = log.join(DATA);
+        fjall_files::check(&data).map_err(refused(true))?;
+        let cut = journal::check(&data).map_err(refused(true))?;
+        if cut > 0 {
+            tracing::info!(dir = %dir.display(), cut_bytes = cut, "cut off a write that was not finished");
         }
-        let (database, entries) =
-            open_data(&log.join(DATA)).map_err(|what| damaged(format!("{LOG}/{DATA}: {what}")))?;
+        // From here on fjall may have changed something.
+        let refused = refused(false);
+        let opened = open_data(&data).map_err(|failure| failure.at(&format!("{LOG}/{DATA}")));
+        let (database, entries) = opened.map_err(refused)?;
+        if !fjall_files::has_ours(&data).map_err(refused)? {
+            return Err(refused(Problem::Damage(format!("{LOG}/{DATA} has lost its records"))));
+        }
         let (dir, durable) = (dir.to_owned(), options.durable);
         let store = Self { database, entries, dir, identity, durable, _lock: lock };
         let ends = (0..options.partitions).map(|partition| store.check_end(Partition(partition)));
-        let ends = ends.collect::<Result<_, _>>().map_err(damaged)?;
+        let ends = ends.collect::<Result<_, _>>().map_err(refused)?;
         Ok((store, ends))
     }
 
@@ -135,32 +144,33 @@ impl Store {
     }
 
     /// Where the partition ends, after a look at its beginning and its last records.
-    fn check_end(&self, partition: Partition) -> Result<End, String> {
+    fn check_end(&self, partition: Partition) -> Result<End, Problem> {
         let range = record_key(partition, 0)..record_key(Partition(partition.0 + 1), 0);
         let edge = |guard: Option<fjall::Guard>| guard.map(fjall::Guard::key).transpose();
-        let (first, last) = tried(|| {
+        let place = format!("partition {partition}");
+        let (first, last) = tried_with(|| {
             let first = edge(self.entries.range(range.clone()).next())?;
             Ok((first, edge(self.entries.range(range).next_back())?))
         })
-        .map_err(|problem| format!("partition {partition}: {problem}"))?;
+        .map_err(|failure| failure.at(&place))?;
         let (Some(first), Some(last)) = (first, last) else { return Ok(End::default()) };
         let first = form::place(&first).map(|(_, offset)| offset);
         let Some((_, last)) = form::place(&last) else {
-            return Err(format!("partition {partition}: a key is not one of a record"));
+            return Err(Problem::Damage(format!("{place}: a key is not one of a record")));
         };
         if first != Some(0) {
-            return Err(format!(
-                "partition {partition}, offset 0: there is no record, but there are later ones"
-            ));
+            let what = format!("{place}, offset 0: there is no record, but there are later ones");
+            return Err(Problem::Damage(what));
         }
         let from = (last + 1 - CHECKED_RECORDS).max(0);
-        let records =
-            self.read(partition, from, last + 1, Limit { records: usize::MAX, bytes: usize::MAX })?;
+        let all = Limit { records: usize::MAX, bytes: usize::MAX };
+        let records = self.read_stretch(partition, from, last + 1, all)?;
         let timestamp_ms = records.last().map_or(0, |record| record.timestamp_ms);
         Ok(End { offset: last + 1, timestamp_ms })
     }
 
-    /// The records at `from..to`, all of which must be there, as far as `limit` allows; at least one.
+    /// The records at `from..to`, all of which must be there, as far as `limit` allows: at least one, unless the limit is zero or
+    /// there are none to read. The error names the place.
     pub(super) fn read(
         &self,
         partition: Partition,
@@ -168,20 +178,31 @@ impl Store {
         to: Offset,
         limit: Limit,
     ) -> Result<Vec<LogRecord>, String> {
+        self.read_stretch(partition, from, to, limit).map_err(|problem| problem.to_string())
+    }
+
+    fn read_stretch(
+        &self,
+        partition: Partition,
+        from: Offset,
+        to: Offset,
+        limit: Limit,
+    ) -> Result<Vec<LogRecord>, Problem> {
         let (mut records, mut bytes) = (Vec::new(), 0);
         let mut next = from;
-        let at = |offset, problem: &str| format!("partition {partition}, offset {offset}: {problem}");
+        let place = |offset| format!("partition {partition}, offset {offset}");
+        let damage = |offset, problem: &str| Problem::Damage(format!("{}: {problem}", place(offset)));
         let mut stretch = None;
         while next < to && records.len() < limit.records && bytes < limit.bytes {
-            let entry = tried(|| {
+            let entry = tried_with(|| {
                 let range = || self.entries.range(record_key(partition, from)..record_key(partition, to));
                 stretch.get_or_insert_with(range).next().map(fjall::Guard::into_inner).transpose()
             });
-            let entry = entry.map_err(|problem| at(next, &problem))?;
+            let entry = entry.map_err(|failure| failure.at(&place(next)))?;
             let Some((key, value)) = entry.filter(|(key, _)| key[..] == record_key(partition, next)) else {
-                return Err(at(next, "there is no record, but there are later ones"));
+                return Err(damage(next, "there is no record, but there are later ones"));
             };
-            let record = form::read_record(&key, &value).map_err(|problem| at(next, problem))?;
+            let record = form::read_record(&key, &value).map_err(|problem| damage(next, problem))?;
             bytes += record.key.len() + record.value.as_ref().map_or(0, bytes::Bytes::len);
             records.push(record);
             next += 1;
@@ -251,6 +272,18 @@ fn lock(dir: &Path) -> Result<File, LogError> {
     taken.ok_or_else(|| LogError::InUse { dir: dir.to_owned() })
 }
 
+/// Makes the directory and those above it that are missing, so that they are still there after a loss of power.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    let is_missing = |dir: &&Path| !dir.as_os_str().is_empty() && !dir.exists();
+    let made: Vec<_> = dir.ancestors().take_while(is_missing).collect();
+    fs::create_dir_all(dir)?;
+    for dir in made {
+        let above = dir.parent().filter(|above| !above.as_os_str().is_empty());
+        File::open(above.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
 /// Makes an empty log, as a whole.
 fn make(dir: &Path, identity: &str) -> Result<(), LogError> {
     let unfinished = dir.join(UNFINISHED);
@@ -270,22 +303,6 @@ fn make(dir: &Path, identity: &str) -> Result<(), LogError> {
     make().map_err(|error| unusable("make a log in", dir, error))
 }
 
-/// Whether what fjall made at first is still there: it takes what lost its marker for unfinished, and removes it.
-fn is_complete(data: &Path) -> Result<(), String> {
-    let keyspaces = data.join("keyspaces");
-    let unreadable = |error: io::Error| format!("{} cannot be read: {error}", keyspaces.display());
-    let mut found = 0;
-    for entry in fs::read_dir(&keyspaces).map_err(unreadable)? {
-        let marker = entry.map_err(unreadable)?.path().join("current");
-        if !marker.try_exists().map_err(unreadable)? {
-            return Err(format!("{} is missing", marker.display()));
-        }
-        found += 1;
-    }
-    let is_whole = found == KEYSPACES && data.join("version").try_exists().map_err(unreadable)?;
-    if is_whole { Ok(()) } else { Err(format!("{} is not complete", data.display())) }
-}
-
 /// What a log is for, for people to read and for an opening to compare.
 fn described(options: &LogOptions) -> String {
     format!("topic {} of {} partitions, in format 1", options.topic, options.partitions)
@@ -295,8 +312,8 @@ fn unusable(tried: &'static str, dir: &Path, error: impl std::fmt::Display) -> L
     LogError::Unusable { tried, dir: dir.to_owned(), problem: error.to_string() }
 }
 
-fn open_data(dir: &Path) -> Result<(Database, Keyspace), String> {
-    tried(|| {
+fn open_data(dir: &Path) -> Result<(Database, Keyspace), Failure> {
+    tried_with(|| {
         let database = Database::builder(dir)
             .cache_size(CACHE_BYTES)
             .max_journaling_size(JOURNAL_BYTES)
@@ -335,9 +352,24 @@ enum Failure {
     Panic,
 }
 
+impl Failure {
+    /// What it means for who reads or opens what lies at `place`.
+    fn at(self, place: &str) -> Problem {
+        let is_damage = match &self {
+            Self::Fjall(fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error))) => {
+                fjall_files::is_damage(error)
+            }
+            Self::Fjall(fjall::Error::Locked | fjall::Error::Poisoned) => false,
+            Self::Fjall(_) | Self::Panic => true,
+        };
+        let what = format!("{place}: {self}");
+        if is_damage { Problem::Damage(what) } else { Problem::Io(io::Error::other(what)) }
+    }
+}
+
 fn said(error: &fjall::Error) -> String {
     match error {
-        fjall::Error::Io(error) => error.to_string(),
+        fjall::Error::Io(error) | fjall::Error::Storage(fjall::LsmError::Io(error)) => error.to_string(),
         fjall::Error::Poisoned => "an earlier write failed".to_owned(),
         other => other.to_string(),
     }

@@ -28,6 +28,16 @@ pub(super) struct Writer {
     failure: watch::Sender<Option<String>>,
 }
 
+/// A writer that is gone writes nothing any more, and nobody else would say so.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if std::thread::panicking() && self.failure.borrow().is_none() {
+            let problem = "the thread that writes the log has panicked: start again".to_owned();
+            self.failure.send_replace(Some(problem));
+        }
+    }
+}
+
 /// Whom to tell of a group when it is written.
 #[derive(Default)]
 struct Waiting {

@@ -82,7 +82,52 @@ fn of_a_last_group_that_misses_a_part_nothing_is_there_and_of_an_earlier_one_it_
     assert!(matches!(refused, LogError::Damaged { .. }), "{refused}");
 }
 
-/// A copy that is made while records are written is what a power cut leaves, or more: of what is synced, everything is in it.
+#[test]
+fn of_a_last_group_that_misses_the_sector_in_which_it_begins_nothing_is_there() {
+    let (dir, acknowledged) = written();
+    let [.., (before, whole), _] = acknowledged[..] else { panic!("there are groups") };
+    assert_ne!(before % 512, 0, "the sector has the end of an earlier group");
+    let left = after(dir.path(), |bytes| bytes[before..before.next_multiple_of(512)].fill(0));
+    assert_eq!(left.unwrap(), whole);
+}
+
+#[test]
+fn a_damaged_group_with_one_behind_it_that_was_cut_off_is_damage() {
+    let (dir, acknowledged) = written();
+    let [.., (damaged, _), (before, _), _] = acknowledged[..] else { panic!("there are groups") };
+    let refused = after(dir.path(), |bytes| {
+        // The first item's tag, behind the group's 13 bytes.
+        bytes[damaged + 13] ^= 0x41;
+        bytes.truncate(before + 40);
+    });
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, LogError::Damaged { untouched: true, .. }), "{refused}");
+}
+
+/// Zeros that were written are no part that is missing, wherever else the group is damaged.
+#[test]
+fn a_damaged_group_with_a_record_of_zeros_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, next) = Store::open(dir.path(), &options()).unwrap();
+    let ends = Arc::new(Ends::new(next.iter().map(|end| end.offset)));
+    let (mut writer, _) = Writer::new(Arc::new(store), ends, next);
+    let request = |partition, value: &[u8]| {
+        let draft = Some(Draft::new(b"key", Some(value), &Headers::new()));
+        Request::Append(Append { partition, draft, reply: Reply::Once(oneshot::channel().0) })
+    };
+    writer.write(vec![request(Partition(0), &[0; 4_096]), request(Partition(1), b"value")], 1_000);
+    drop(writer);
+    trim(dir.path());
+    let used = journal(dir.path()).1;
+    // In the last value; and the tag of the first item, without which the group cannot be walked through.
+    for at in [used - 15, 13] {
+        let refused = after(dir.path(), |bytes| bytes[at] ^= 0x41).unwrap_err();
+        assert!(matches!(refused, LogError::Damaged { untouched: true, .. }), "byte {at}: {refused}");
+    }
+}
+
+/// A copy that is made while records are written is what the end of the process at that moment leaves. It says nothing of what is
+/// synced: it is made from the memory of the system, in which everything that was written is, synced or not.
 #[test]
 fn a_copy_of_the_files_has_every_record_that_was_acknowledged_before() {
     let dir = tempfile::tempdir().unwrap();

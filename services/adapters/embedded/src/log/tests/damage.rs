@@ -120,6 +120,52 @@ fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
     assert!(seen.contains(&Found::Refused) && seen.contains(&Found::Error), "the damage shows");
 }
 
+/// fjall deletes the tables that a changed list does not name, and makes an empty log if it finds none.
+#[test]
+fn a_changed_byte_of_what_fjall_knows_of_its_tables_is_refused_and_deletes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = EmbeddedLog::open(dir.path(), &LogOptions { durable: false, ..options() }).unwrap();
+    for from in (0..36_000).step_by(2_000) {
+        append(&log, from, from + 2_000);
+    }
+    wait_for_tables(dir.path());
+    drop(log);
+    trim(dir.path());
+    // It is closed when its lock is free: until then fjall may still write these files.
+    drop(crate::lock::take(dir.path()).unwrap().unwrap());
+    let checked = crate::fjall_files::checked_files(&dir.path().join("log/data"));
+    assert_eq!(checked.len(), 4, "{checked:?}");
+    for file in checked {
+        let bytes = fs::read(&file).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x41;
+            fs::write(&file, changed).unwrap();
+            let found = found(dir.path(), 36_000);
+            assert_eq!(found, Found::Refused, "byte {at} of {}", file.display());
+        }
+        fs::remove_file(&file).unwrap();
+        assert_eq!(found(dir.path(), 36_000), Found::Refused, "{} is gone", file.display());
+        fs::write(&file, bytes).unwrap();
+    }
+    assert_eq!(found(dir.path(), 36_000), Found::Whole);
+}
+
+/// Whoever may not read it, or has too many files open, has no damaged log.
+#[test]
+fn a_machine_that_is_short_of_something_is_no_damage() {
+    use std::io::ErrorKind::{
+        self, InvalidData, NotFound, PermissionDenied, StorageFull, UnexpectedEof, WouldBlock,
+    };
+
+    use crate::fjall_files::Problem;
+
+    let met = |kind: ErrorKind| Problem::of(Path::new("somewhere"), &kind.into());
+    let is_damage = |kind| matches!(met(kind), Problem::Damage(_));
+    assert!([NotFound, UnexpectedEof, InvalidData].into_iter().all(is_damage));
+    assert!(![PermissionDenied, StorageFull, WouldBlock].into_iter().any(is_damage));
+}
+
 #[test]
 fn a_damaged_log_says_what_is_damaged_and_what_can_be_done_and_is_left_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
@@ -133,6 +179,7 @@ fn a_damaged_log_says_what_is_damaged_and_what_can_be_done_and_is_left_as_it_is(
     let said = EmbeddedLog::open(dir.path(), &options()).unwrap_err().to_string();
     assert!(said.contains("is damaged: "), "{said}");
     assert!(said.contains("partition 2, offset 9: its checksum does not fit"), "{said}");
+    assert!(said.contains("nothing was changed: "), "{said}");
     assert!(said.contains("restore the directory from a copy, or move it away"), "{said}");
     assert!(fs::read(&path).unwrap() == bytes, "nothing was changed");
 }

@@ -64,3 +64,21 @@ fn after_a_write_that_failed_every_append_is_answered_and_what_was_acknowledged_
     let refused = refused.unwrap_err().to_string();
     assert!(refused.contains("cannot commit position 1 of partition 0"), "{refused}");
 }
+
+struct Panicking;
+
+impl Inbox for Panicking {
+    fn deliver(&self, _: Signal) {
+        panic!("an inbox that panics on the writer's thread");
+    }
+}
+
+#[test]
+fn a_writer_that_panics_is_a_log_that_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let writer = log.event_log(Arc::new(Panicking));
+    writer.append(Partition(0), AppendId(0), event(0));
+    let why = wait(log.failed());
+    assert!(why.contains("has panicked"), "{why}");
+}
