@@ -17,7 +17,7 @@ use read_models::{Answer, Error, Generation, StoredProduct};
 use toolkit::retry::{GaveUp, Retry};
 
 use crate::bytes::{key_of, version};
-use crate::disk::{answer, blocking, failed};
+use crate::disk::{answer, blocking, failed, unreadable};
 use crate::positions::TablePositions;
 
 /// The tables of `products`. Cheap to clone.
@@ -42,9 +42,8 @@ impl ProductTables {
 
     fn state(&self, id: &ProductId) -> Result<Option<ProductState>, Error> {
         let row = self.products.get(id.as_str().as_bytes()).map_err(|error| failed(&error))?;
-        let state = row
-            .map(|row| row::read_state(id, &row).map_err(|problem| problem.in_row("products", id.as_str())));
-        state.transpose()
+        let unreadable = |problem| unreadable(&self.tables, "products", id.as_str(), &problem);
+        row.map(|row| row::read_state(id, &row).map_err(unreadable)).transpose()
     }
 
     fn stored(&self, id: &ProductId) -> Result<Option<StoredProduct>, Error> {
@@ -64,7 +63,8 @@ impl ProductTables {
         let found = self.by_category.range((from, Bound::Excluded(&next)), Order::Ascending, limit);
         let item = |(key, row): (Vec<u8>, _)| {
             let id = String::from_utf8_lossy(&key[first.len()..]);
-            row::read_item(&id, &row).map_err(|problem| problem.in_row("products_by_category", &id))
+            row::read_item(&id, &row)
+                .map_err(|problem| unreadable(&self.tables, "products_by_category", &id, &problem))
         };
         found.map_err(|error| failed(&error))?.into_iter().map(item).collect()
     }
