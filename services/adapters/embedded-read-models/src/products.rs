@@ -153,3 +153,25 @@ impl Rows for ProductTables {
         async move { answer(read()) }.boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_an_error_and_the_next_start_builds_the_tables_again() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let open = || Tables::open(dir.path(), "test", 1 << 20).unwrap();
+        let (tables, discarded) = open();
+        assert_eq!(discarded, None);
+        let rows = ProductTables::new(&tables, Generation::FIRST);
+        let id = ProductId::parse("p-1").unwrap();
+        tables.write([rows.products.put(id.as_str().as_bytes(), 1, b"no row")]).unwrap();
+        let failed = rows.state(&id).unwrap_err().to_string();
+        assert!(failed.contains("row p-1 cannot be read") && failed.contains("start again"), "{failed}");
+        drop((tables, rows));
+        let (tables, discarded) = open();
+        assert!(discarded.is_some_and(|reason| reason.contains("row p-1 cannot be read")));
+        assert_eq!(ProductTables::new(&tables, Generation::FIRST).state(&id).unwrap(), None);
+    }
+}

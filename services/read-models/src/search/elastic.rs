@@ -64,8 +64,8 @@ pub(super) fn document(stored: &StoredProduct) -> Result<Document, Error> {
     })
 }
 
-/// How many of these products, from the first on, are made documents of at once, so that memory does not follow how many there are:
-/// about two MiB of them, and at least one if there is one.
+/// How many of these products, from the first on, are made documents of at once: memory does not follow how many there are. It is
+/// about 2 MB of them, and at least one if there is one.
 pub fn first_group(states: &[StoredProduct]) -> usize {
     let mut budget = Budget::new(GROUP_BYTES);
     states.iter().take_while(|state| budget.takes(state.size())).count()

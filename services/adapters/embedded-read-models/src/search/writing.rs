@@ -1,8 +1,8 @@
 //! What is written and not committed yet, and the commits.
 //!
 //! Promises: a product is never replaced by an older one; a commit holds everything that was written before it, products and
-//! positions as one; what could not be committed is kept and committed later; ending commits what is left, begins no merge, and leaves
-//! nobody behind who writes.
+//! positions as one; what could not be committed is kept and committed later; ending commits what is left, begins no merge, and
+//! leaves nobody behind who writes.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -369,6 +369,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use domain::Description;
+
     use super::super::tests::product;
     use super::*;
 
@@ -388,5 +390,53 @@ mod tests {
         let found = shared.products(&ids).unwrap();
         let versions: Vec<u64> = found.iter().flatten().map(|state| state.product.version.get()).collect();
         assert_eq!((versions, shared.searcher().num_docs()), (vec![1, 2, 1, 1], 4));
+    }
+
+    #[test]
+    fn more_products_than_are_made_documents_of_at_once_are_all_written() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let description = Description::parse(&"long ".repeat(1_900)).unwrap();
+        let mut states: Vec<StoredProduct> = (0..500).map(|n| product(n, 1)).collect();
+        states.iter_mut().for_each(|state| state.product.description = description.clone());
+        assert!(first_group(&states) < 400, "several groups");
+        shared.write(&states).unwrap();
+        shared.refresh().unwrap();
+        assert_eq!(shared.searcher().num_docs(), 500);
+    }
+
+    #[test]
+    fn a_position_that_says_nothing_new_asks_for_no_commit() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let at = |applied, durable| Position { applied, durable };
+        let is_due = || locked(&shared.due.state).at.is_some();
+        shared.write_position("group", 0, at(5, 3));
+        assert!(is_due());
+        shared.commit().unwrap();
+        for old in [at(5, 3), at(5, 2), at(4, 4)] {
+            shared.write_position("group", 0, old);
+            assert_eq!((is_due(), shared.position("group", 0)), (false, Some(at(5, 3))), "{old:?}");
+        }
+        shared.write_position("group", 0, at(5, 4));
+        assert_eq!((is_due(), shared.position("group", 0)), (true, Some(at(5, 4))));
+    }
+
+    #[test]
+    fn a_document_without_a_product_is_an_error_and_the_next_start_builds_the_index_again() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let [whole, empty] = [0, 1].map(|n| product(n, 1).product.id);
+        shared.write(&[product(0, 1)]).unwrap();
+        let mut document = TantivyDocument::new();
+        document.add_text(shared.fields.product_id, empty.as_str());
+        shared.open(&mut locked(&shared.writer)).unwrap().add_document(document).unwrap();
+        shared.commit().unwrap();
+        let failed = shared.products(&[empty]).unwrap_err().to_string();
+        assert!(failed.contains("cannot be read") && failed.contains("start again"), "{failed}");
+        assert!(shared.products(&[whole]).unwrap()[0].is_some(), "until then it goes on");
+        drop(shared);
+        let opened = opening::open(dir.path(), "a log").unwrap();
+        assert!(opened.discarded.is_some_and(|why| why.contains("it failed in use")));
     }
 }
