@@ -5,7 +5,6 @@
 use adapter_embedded::tables::Row;
 use domain::{ValueError, Version};
 use jiff::Timestamp;
-use read_models::Error;
 use uuid::Uuid;
 
 /// Writes a row.
@@ -117,12 +116,6 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(Unreadable::Short)?;
         self.0 = rest;
         Ok(*taken)
-    }
-}
-
-impl Unreadable {
-    pub(crate) fn in_row(&self, table: &str, row: &str) -> Error {
-        Error::Corrupt { table: table.to_owned(), row: row.to_owned(), problem: self.to_string() }
     }
 }
 

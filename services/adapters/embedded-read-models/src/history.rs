@@ -7,7 +7,7 @@ mod row;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use adapter_embedded::tables::{self, Change, Table, Tables};
+use adapter_embedded::tables::{self, Change, Row as Stored, Table, Tables};
 use domain::{ProductId, Version};
 use futures::FutureExt;
 use read_models::history::{HistoryHead, HistoryModel, Order, Row, Rows};
@@ -15,8 +15,8 @@ use read_models::model::{Fold, Head, State, Store, Wanted, Writes, rewound};
 use read_models::{Answer, Error, Generation};
 use toolkit::retry::{GaveUp, Retry};
 
-use crate::bytes::key_of;
-use crate::disk::{answer, blocking, failed};
+use crate::bytes::{Unreadable, key_of};
+use crate::disk::{answer, blocking, failed, unreadable};
 use crate::positions::TablePositions;
 
 /// The tables of `history`. Cheap to clone.
@@ -42,19 +42,19 @@ impl HistoryTables {
 
     fn newest(&self, id: &ProductId) -> Result<Option<HistoryHead>, Error> {
         let row = self.heads.get(id.as_str().as_bytes()).map_err(|error| failed(&error))?;
-        let head = row.map(|row| {
-            row::read_head(id, &row).map_err(|problem| problem.in_row("history_heads", id.as_str()))
-        });
-        head.transpose()
+        let unreadable = |problem| unreadable(&self.tables, "history_heads", id.as_str(), &problem);
+        row.map(|row| row::read_head(id, &row).map_err(unreadable)).transpose()
     }
 
     /// What the head was when this version was the newest.
     fn past(&self, id: &ProductId, version: u64) -> Result<Option<HistoryHead>, Error> {
         let row = self.entries.get(&entry_key(id, version)).map_err(|error| failed(&error))?;
-        let name = || format!("{id}/{version}");
-        let head =
-            row.map(|row| row::read_head(id, &row).map_err(|problem| problem.in_row("history", &name())));
-        head.transpose()
+        let unreadable = |problem| self.unreadable_entry(id, version, &problem);
+        row.map(|row| row::read_head(id, &row).map_err(unreadable)).transpose()
+    }
+
+    fn unreadable_entry(&self, id: &ProductId, version: u64, problem: &Unreadable) -> Error {
+        unreadable(&self.tables, "history", &format!("{id}/{version}"), problem)
     }
 
     fn before(&self, wanted: &Wanted) -> Result<Option<HistoryHead>, Error> {
@@ -90,7 +90,10 @@ impl HistoryTables {
             }
         };
         let found = self.entries.range(bounds, order, limit).map_err(|error| failed(&error))?;
-        Ok(found.into_iter().map(|(_, row)| row::read_entry(id, head, &row)).collect())
+        let entry = |(_, row): (_, Stored)| {
+            row::read_entry(head, &row, |problem| self.unreadable_entry(id, row.version, problem))
+        };
+        Ok(found.into_iter().map(entry).collect())
     }
 
     fn changes(&self, writes: &Writes<HistoryModel>) -> Result<Vec<Change>, Error> {
@@ -98,8 +101,9 @@ impl HistoryTables {
         for change in &writes.rows {
             let Some(entry) = &change.row else { continue };
             let (product, version) = (&change.key.product, change.key.version.get());
-            let row = row::entry(entry)
-                .map_err(|problem| problem.in_row("history", &format!("{product}/{version}")))?;
+            let row = row::entry(entry).map_err(|problem| {
+                Error::Embedded(format!("history: row {product}/{version} cannot be written: {problem}"))
+            })?;
             changes.push(self.entries.put(&entry_key(product, version), change.version.get(), row.bytes()));
         }
         for state in &writes.states {

@@ -17,7 +17,7 @@ use read_models::{Answer, Error, Generation, StoredProduct};
 use toolkit::retry::{GaveUp, Retry};
 
 use crate::bytes::{key_of, version};
-use crate::disk::{answer, blocking, failed};
+use crate::disk::{answer, blocking, failed, unreadable};
 use crate::positions::TablePositions;
 
 /// The tables of `products`. Cheap to clone.
@@ -42,9 +42,8 @@ impl ProductTables {
 
     fn state(&self, id: &ProductId) -> Result<Option<ProductState>, Error> {
         let row = self.products.get(id.as_str().as_bytes()).map_err(|error| failed(&error))?;
-        let state = row
-            .map(|row| row::read_state(id, &row).map_err(|problem| problem.in_row("products", id.as_str())));
-        state.transpose()
+        let unreadable = |problem| unreadable(&self.tables, "products", id.as_str(), &problem);
+        row.map(|row| row::read_state(id, &row).map_err(unreadable)).transpose()
     }
 
     fn stored(&self, id: &ProductId) -> Result<Option<StoredProduct>, Error> {
@@ -64,7 +63,8 @@ impl ProductTables {
         let found = self.by_category.range((from, Bound::Excluded(&next)), Order::Ascending, limit);
         let item = |(key, row): (Vec<u8>, _)| {
             let id = String::from_utf8_lossy(&key[first.len()..]);
-            row::read_item(&id, &row).map_err(|problem| problem.in_row("products_by_category", &id))
+            row::read_item(&id, &row)
+                .map_err(|problem| unreadable(&self.tables, "products_by_category", &id, &problem))
         };
         found.map_err(|error| failed(&error))?.into_iter().map(item).collect()
     }
@@ -151,5 +151,27 @@ impl Rows for ProductTables {
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default().applied);
         async move { answer(read()) }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_an_error_and_the_next_start_builds_the_tables_again() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let open = || Tables::open(dir.path(), "test", 1 << 20).unwrap();
+        let (tables, discarded) = open();
+        assert_eq!(discarded, None);
+        let rows = ProductTables::new(&tables, Generation::FIRST);
+        let id = ProductId::parse("p-1").unwrap();
+        tables.write([rows.products.put(id.as_str().as_bytes(), 1, b"no row")]).unwrap();
+        let failed = rows.state(&id).unwrap_err().to_string();
+        assert!(failed.contains("row p-1 cannot be read") && failed.contains("start again"), "{failed}");
+        drop((tables, rows));
+        let (tables, discarded) = open();
+        assert!(discarded.is_some_and(|reason| reason.contains("row p-1 cannot be read")));
+        assert_eq!(ProductTables::new(&tables, Generation::FIRST).state(&id).unwrap(), None);
     }
 }

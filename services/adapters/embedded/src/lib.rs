@@ -3,11 +3,13 @@
 //! - [`cache`]: key-value pairs that may be discarded at any time.
 //! - [`tables`]: rows that have versions, which may be discarded and built again.
 //! - [`log`]: an event log that keeps what it has acknowledged, and feeds those who read it.
+//! - [`crc`]: the checksum of what has none from its library.
 //!
 //! Promises: a directory serves one process at a time; nothing here panics on damaged files; what is not a cache is never
 //! discarded.
 
 pub mod cache;
+pub mod crc;
 mod fjall_files;
 pub mod lock;
 pub mod log;

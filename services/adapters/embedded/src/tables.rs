@@ -126,7 +126,13 @@ impl Tables {
 
     /// What failed once is made anew at the next opening: it can be, and whoever reads must not meet the same damage for ever.
     fn trusted<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        result.inspect_err(|error| self.0.store.distrust(&error.to_string()))
+        result.inspect_err(|error| self.distrust(&error.to_string()))
+    }
+
+    /// All of the tables are discarded, for this reason, when they are opened next; until then they go on as they are. For whoever
+    /// finds a row whose bytes it cannot have written.
+    pub fn distrust(&self, reason: &str) {
+        self.0.store.distrust(reason);
     }
 }
 

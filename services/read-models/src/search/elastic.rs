@@ -64,8 +64,9 @@ pub(super) fn document(stored: &StoredProduct) -> Result<Document, Error> {
     })
 }
 
-/// How many of these products are made documents of at once: about [`GROUP_BYTES`] of them, and at least one.
-fn first_group(states: &[StoredProduct]) -> usize {
+/// How many of these products, from the first on, are made documents of at once: memory does not follow how many there are. It is
+/// about 2 MB of them, and at least one if there is one.
+pub fn first_group(states: &[StoredProduct]) -> usize {
     let mut budget = Budget::new(GROUP_BYTES);
     states.iter().take_while(|state| budget.takes(state.size())).count()
 }

@@ -25,7 +25,7 @@ mod texts;
 pub use condition::{Better, Condition, Field, Nearly};
 pub use cursor::Cursor;
 pub use document::{Keys, ProductDocument};
-pub use elastic::{SearchStore, ServedIndex};
+pub use elastic::{SearchStore, ServedIndex, first_group};
 pub use fold::SearchModel;
 pub use found::{Counted, Found};
 pub use plan::{FacetPlan, Plan, PriceRange, Values};

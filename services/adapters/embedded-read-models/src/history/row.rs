@@ -38,22 +38,18 @@ pub(super) fn read_head(id: &ProductId, row: &Stored) -> Result<HistoryHead, Unr
     Ok(HistoryHead { product: id.clone(), version: version(row), event_id, appended_at })
 }
 
-/// An event's row; `head`: see [`Row::head`].
-pub(super) fn read_entry(id: &ProductId, head: Option<Version>, row: &Stored) -> Row {
+/// An event's row; `head`: see [`Row::head`]; `unreadable`: what it is if it cannot be read.
+pub(super) fn read_entry(
+    head: Option<Version>,
+    row: &Stored,
+    unreadable: impl Fn(&Unreadable) -> Error,
+) -> Row {
     let version = version(row);
-    match read_texts(row) {
-        Ok((texts, entry)) => {
-            let entry = entry.map_err(|problem| in_row(id, version, &problem));
-            Row { version, head, bytes: Row::size_of(texts), entry }
-        }
-        Err(problem) => {
-            Row { version, head, bytes: row.bytes.len(), entry: Err(in_row(id, version, &problem)) }
-        }
-    }
-}
-
-fn in_row(id: &ProductId, version: Version, problem: &Unreadable) -> Error {
-    problem.in_row("history", &format!("{id}/{version}"))
+    let (bytes, entry) = match read_texts(row) {
+        Ok((texts, entry)) => (Row::size_of(texts), entry),
+        Err(problem) => (row.bytes.len(), Err(problem)),
+    };
+    Row { version, head, bytes, entry: entry.map_err(|problem| unreadable(&problem)) }
 }
 
 /// The texts that make an entry large, and the entry.

@@ -18,11 +18,13 @@ mod typos;
 mod writing;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
 use read_models::Error;
 use tantivy::TantivyError;
+use tantivy::directory::error::OpenReadError;
 use uuid::Uuid;
 
 use writing::{Committer, Shared};
@@ -38,31 +40,38 @@ pub struct EmbeddedSearch {
 struct Owner {
     /// Dropped with the last handle, which ends the commits.
     _committer: Committer,
+    #[cfg(test)]
     discarded: Option<String>,
     /// Another after each opening.
     start: String,
 }
 
 impl EmbeddedSearch {
-    /// Opens the index of `log` in `dir`, or begins one there. One that cannot be used, or is of another log, is thrown away, which [`Self::discarded`] tells, and
-    /// has no positions then, so that it is built again from the beginning of the log.
+    /// Opens the index of `log` in `dir`, or begins one there. One that cannot be used, or is of another log, is thrown away, with
+    /// a warning, and has no positions then, so that it is built again from the beginning of the log.
     ///
     /// An error if the directory cannot be written, or another process has it open. It reads all of the index once: call it where
     /// blocking is allowed.
-    pub fn open(dir: &Path, log: &str) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &Path, log: &str) -> Result<Self, Error> {
         let opened = opening::open(dir, log)?;
         if let Some(reason) = &opened.discarded {
             tracing::warn!(dir = %dir.display(), "the search index is built again from the beginning: {reason}");
         }
+        #[cfg(test)]
         let discarded = opened.discarded.clone();
         let shared = Arc::new(Shared::new(opened)?);
-        let owner =
-            Owner { _committer: Committer::start(&shared)?, discarded, start: Uuid::new_v4().to_string() };
+        let owner = Owner {
+            _committer: Committer::start(&shared)?,
+            #[cfg(test)]
+            discarded,
+            start: Uuid::new_v4().to_string(),
+        };
         Ok(Self { shared, owner: Arc::new(owner) })
     }
 
     /// Why what was in the directory had to be thrown away, if it had to be.
-    pub fn discarded(&self) -> Option<&str> {
+    #[cfg(test)]
+    fn discarded(&self) -> Option<&str> {
         self.owner.discarded.as_deref()
     }
 }
@@ -73,17 +82,32 @@ impl fmt::Debug for EmbeddedSearch {
     }
 }
 
+/// Whether files are not as they were written: the same work fails for ever. Everything else may be whole.
+fn is_damage(error: &TantivyError) -> bool {
+    match error {
+        TantivyError::DataCorruption(_)
+        | TantivyError::IncompatibleIndex(_)
+        | TantivyError::SchemaError(_)
+        | TantivyError::FieldNotFound(_)
+        | TantivyError::InvalidArgument(_)
+        | TantivyError::InternalError(_)
+        | TantivyError::DeserializeError(_)
+        | TantivyError::MissingPlugin(_)
+        | TantivyError::UnexpectedPlugin(_)
+        | TantivyError::OpenReadError(
+            OpenReadError::FileDoesNotExist(_) | OpenReadError::IncompatibleIndex(_),
+        ) => true,
+        TantivyError::IoError(error)
+        | TantivyError::OpenReadError(OpenReadError::IoError { io_error: error, .. }) => {
+            matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NotFound | ErrorKind::UnexpectedEof)
+        }
+        _ => false,
+    }
+}
+
 /// What went wrong in the index of `dir`.
 fn failed(dir: &Path, error: &TantivyError) -> Error {
-    let is_damage = matches!(
-        error,
-        TantivyError::DataCorruption(_)
-            | TantivyError::IncompatibleIndex(_)
-            | TantivyError::SchemaError(_)
-            | TantivyError::FieldNotFound(_)
-            | TantivyError::InvalidArgument(_)
-            | TantivyError::InternalError(_)
-    );
+    let is_damage = is_damage(error);
     let hint =
         if is_damage { "; restart Folio: it checks the index and builds it again if it must" } else { "" };
     broken(dir, format!("{error}{hint}"), !is_damage)

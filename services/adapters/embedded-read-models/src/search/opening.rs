@@ -7,23 +7,29 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use adapter_embedded::crc::crc32c;
 use read_models::Error;
 use read_models::model::Position;
 use serde::{Deserialize, Serialize};
-use tantivy::directory::error::OpenReadError;
 use tantivy::indexer::{IndexWriter, IndexWriterOptions, LogMergePolicy};
 use tantivy::{Index, IndexReader, ReloadPolicy, TantivyError};
 
 use super::schema::{Fields, VERSION, schema};
-use super::{broken, failed};
+use super::{broken, failed, is_damage};
 
 /// One more whenever documents, or the terms that are made of their texts, are no longer what they were: an index of another
 /// version is built again.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// A segment is written at the latest when it has come to about this size in memory.
 const WRITER_BYTES: usize = 32 * 1024 * 1024;
 /// Segments with more than this share of replaced products are written again without them.
 const REPLACED_SHARE: f32 = 0.3;
+/// The library's files, below the directory that is given.
+const FILES: &str = "index";
+/// Among the files: why they are not to be used again.
+const DISTRUSTED: &str = "distrusted";
+/// The library's list of its files: those that are not in it are not validated.
+const LIST_OF_FILES: &str = ".managed.json";
 
 /// Positions by group and partition.
 pub(super) type Kept = BTreeMap<(String, i32), Position>;
@@ -47,9 +53,13 @@ struct Payload {
     format: u32,
     /// The log that it is built from.
     log: String,
-    /// Group, partition, applied, durable.
-    positions: Vec<(String, i32, i64, i64)>,
+    positions: Vec<Said>,
+    /// Of everything above: the library sums up what it writes, but not this.
+    sum: u32,
 }
+
+/// Group, partition, applied, durable.
+type Said = (String, i32, i64, i64);
 
 #[derive(Deserialize)]
 struct Format {
@@ -58,10 +68,22 @@ struct Format {
 
 /// The positions in `log` as they are committed.
 pub(super) fn payload(log: &str, positions: &Kept) -> Result<String, serde_json::Error> {
-    let positions = positions.iter();
-    let positions =
-        positions.map(|((group, partition), at)| (group.clone(), *partition, at.applied, at.durable));
-    serde_json::to_string(&Payload { format: FORMAT, log: log.to_owned(), positions: positions.collect() })
+    let said = |((group, partition), at): (&(String, i32), &Position)| {
+        (group.clone(), *partition, at.applied, at.durable)
+    };
+    let positions: Vec<Said> = positions.iter().map(said).collect();
+    let sum = sum(log, &positions)?;
+    serde_json::to_string(&Payload { format: FORMAT, log: log.to_owned(), positions, sum })
+}
+
+fn sum(log: &str, positions: &[Said]) -> Result<u32, serde_json::Error> {
+    Ok(crc32c(&[&serde_json::to_vec(&(FORMAT, log, positions))?]))
+}
+
+/// What is in `dir` is thrown away when it is opened next, for this reason; until then it goes on as it is.
+pub(super) fn distrust(dir: &Path, reason: &str) {
+    // On a disk that takes no file any more the same failure comes again after the next opening.
+    drop(fs::write(dir.join(FILES).join(DISTRUSTED), reason));
 }
 
 pub(super) fn open(dir: &Path, log: &str) -> Result<Opened, Error> {
@@ -76,9 +98,9 @@ pub(super) fn open(dir: &Path, log: &str) -> Result<Opened, Error> {
             "it is in use by another process or another part of this one; end that, or use another data directory";
         broken(dir, problem, false)
     })?;
-    let files = dir.join("index");
+    let files = dir.join(FILES);
     let mut discarded = None;
-    if files.exists() {
+    if files.try_exists().map_err(|error| failed(dir, &error.into()))? {
         match existing(&files, log) {
             Ok((index, reader, positions)) => {
                 let (_, fields) = schema();
@@ -122,8 +144,15 @@ enum Unusable {
 
 fn existing(files: &Path, log: &str) -> Result<(Index, IndexReader, Kept), Unusable> {
     let damaged = |what: &str| Unusable::Damaged(what.to_owned());
-    if !files.join("meta.json").exists() {
+    if is_there(files, DISTRUSTED)? {
+        let reason = fs::read_to_string(files.join(DISTRUSTED)).unwrap_or_default();
+        return Err(Unusable::Damaged(format!("it failed in use: {reason}")));
+    }
+    if !is_there(files, "meta.json")? {
         return Err(damaged("it was not written to the end"));
+    }
+    if !is_there(files, LIST_OF_FILES)? {
+        return Err(damaged("the list of its files is gone"));
     }
     let index = Index::open_in_dir(files)?;
     if index.schema() != schema().0 {
@@ -152,6 +181,11 @@ fn existing(files: &Path, log: &str) -> Result<(Index, IndexReader, Kept), Unusa
     Ok((index, reader, positions))
 }
 
+/// An error tells nothing about whether it is there: it must not look like damage.
+fn is_there(files: &Path, name: &str) -> Result<bool, Unusable> {
+    files.join(name).try_exists().map_err(|error| Unusable::Unreachable(error.into()))
+}
+
 fn positions(payload: &str, log: &str) -> Result<Kept, String> {
     let problem = |why: String| format!("what it says about how far it has come cannot be read: {why}");
     // First, and alone: what else there is depends on it.
@@ -159,8 +193,11 @@ fn positions(payload: &str, log: &str) -> Result<Kept, String> {
     if format != FORMAT {
         return Err(format!("it is of format {format}, and this version of Folio writes format {FORMAT}"));
     }
-    let Payload { log: found, positions, .. } =
+    let Payload { log: found, positions, sum: written, .. } =
         serde_json::from_str(payload).map_err(|e| problem(e.to_string()))?;
+    if sum(&found, &positions).map_err(|e| problem(e.to_string()))? != written {
+        return Err(problem("it is not as it was written".to_owned()));
+    }
     if found != log {
         return Err(format!("it is built from {found}, and not from {log}"));
     }
@@ -175,15 +212,39 @@ fn reader(index: &Index) -> tantivy::Result<IndexReader> {
 
 impl From<TantivyError> for Unusable {
     fn from(error: TantivyError) -> Self {
-        use std::io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
-        let kind = match &error {
-            TantivyError::IoError(io) => Some(io.kind()),
-            TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => Some(io_error.kind()),
-            _ => None,
-        };
-        let is_of_the_system = kind
-            .is_some_and(|kind| !matches!(kind, InvalidData | NotFound | UnexpectedEof))
-            || matches!(error, TantivyError::LockFailure(..) | TantivyError::SystemError(_));
-        if is_of_the_system { Self::Unreachable(error) } else { Self::Damaged(error.to_string()) }
+        if is_damage(&error) { Self::Damaged(error.to_string()) } else { Self::Unreachable(error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_read_as_they_were_written_or_not_at_all() {
+        let at = Position { applied: 9_007, durable: 41 };
+        let kept = Kept::from([(("group".to_owned(), 0), at), (("group".to_owned(), 12), at)]);
+        let written = payload("a log", &kept).unwrap();
+        assert_eq!(positions(&written, "a log").as_ref(), Ok(&kept));
+        for place in 0..written.len() {
+            for bit in 0..8 {
+                let mut bytes = written.clone().into_bytes();
+                bytes[place] ^= 1 << bit;
+                let Ok(damaged) = String::from_utf8(bytes) else { continue };
+                assert_eq!(positions(&damaged, "a log").ok(), None, "{damaged}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_index_that_is_not_to_be_trusted_or_has_no_list_of_its_files_is_begun_anew() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let opened = || open(dir.path(), "a log").unwrap().discarded;
+        assert_eq!((opened(), opened()), (None, None));
+        distrust(dir.path(), "a document is no product");
+        assert_eq!(opened().as_deref(), Some("it failed in use: a document is no product"));
+        assert_eq!(opened(), None, "once");
+        fs::remove_file(dir.path().join(FILES).join(LIST_OF_FILES)).unwrap();
+        assert_eq!(opened().as_deref(), Some("the list of its files is gone"));
     }
 }

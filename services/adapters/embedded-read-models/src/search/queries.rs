@@ -17,8 +17,6 @@ use super::typos::variants;
 
 /// From so many values on they are looked up together.
 const MANY: usize = 64;
-/// What BM25 gives here of what it gives on a search server: `k1 + 1`. Scores of conditions are the same in both.
-const BM25_SCALE: f32 = 2.2;
 
 type AnyQuery = Box<dyn Query>;
 
@@ -65,9 +63,10 @@ impl Maker<'_> {
         Ok(Box::new(BooleanQuery::new(clauses)))
     }
 
+    /// By BM25, multiplied by `k1 + 1` as on search servers.
     fn by_rarity(&self, field: Field, term: &str, boost: f32) -> (Occur, AnyQuery) {
         let term = TermQuery::new(self.fields.term(field, term), IndexRecordOption::Basic);
-        (Occur::Should, Box::new(BoostQuery::new(Box::new(term), boost / BM25_SCALE)))
+        (Occur::Should, Box::new(BoostQuery::new(Box::new(term), boost)))
     }
 
     fn variants(&self, nearly: &Nearly) -> tantivy::Result<Vec<(String, f32)>> {

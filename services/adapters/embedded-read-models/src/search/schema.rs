@@ -83,8 +83,9 @@ impl Fields {
 
     pub(super) fn document(&self, stored: &StoredProduct) -> Result<TantivyDocument, Error> {
         let product = &stored.product;
-        let source = serde_json::to_vec(&ProductDocument::from(stored))
-            .map_err(|e| corrupt(product.id.as_str(), format!("cannot be written as JSON: {e}")))?;
+        let source = serde_json::to_vec(&ProductDocument::from(stored)).map_err(|e| {
+            Error::Embedded(format!("search: product {} cannot be written as JSON: {e}", product.id))
+        })?;
         let keys = Keys::from(stored);
         let mut document = TantivyDocument::new();
         document.add_text(self.product_id, product.id.as_str());
@@ -108,14 +109,10 @@ impl Fields {
         Ok(document)
     }
 
-    pub(super) fn product(&self, document: &TantivyDocument) -> Result<StoredProduct, Error> {
+    /// The error says why no product is in the document, which this version of Folio cannot have written then.
+    pub(super) fn product(&self, document: &TantivyDocument) -> Result<StoredProduct, String> {
         let source = document.get_first(self.document).and_then(|value| value.as_bytes()).unwrap_or_default();
-        let parsed: ProductDocument<'static> =
-            serde_json::from_slice(source).map_err(|e| corrupt("of unknown id", e.to_string()))?;
-        parsed.parse()
+        let parsed: ProductDocument<'static> = serde_json::from_slice(source).map_err(|e| e.to_string())?;
+        StoredProduct::try_from(parsed).map_err(|e| e.to_string())
     }
-}
-
-fn corrupt(row: &str, problem: String) -> Error {
-    Error::Corrupt { table: "search".to_owned(), row: row.to_owned(), problem }
 }

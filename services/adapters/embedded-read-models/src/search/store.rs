@@ -17,7 +17,7 @@ use toolkit::retry::{GaveUp, Retry};
 
 use super::schema::{Fields, VERSION};
 use super::writing::Shared;
-use super::{EmbeddedSearch, broken};
+use super::{EmbeddedSearch, broken, opening};
 
 impl EmbeddedSearch {
     /// Does something that blocks, on a thread where that is allowed.
@@ -95,10 +95,16 @@ impl Shared {
         found.collect()
     }
 
-    /// The product of a document.
+    /// The product of a document. If it has none, though its bytes are as they were written, all of the index is built again at
+    /// the next start, or it would fail for ever.
     pub(super) fn at(&self, searcher: &Searcher, place: DocAddress) -> Result<StoredProduct, Error> {
         let document: TantivyDocument = searcher.doc(place).map_err(|error| self.failed(&error))?;
-        self.fields.product(&document)
+        self.fields.product(&document).map_err(|problem| {
+            let problem = format!("a product in it cannot be read: {problem}");
+            opening::distrust(self.dir(), &problem);
+            let hint = "start again: the index is built again from the log";
+            broken(self.dir(), format!("{problem}; {hint}"), false)
+        })
     }
 }
 

@@ -172,7 +172,7 @@ async fn after_a_crash_products_and_positions_are_those_of_one_moment() {
     assert!(seen.is_sorted() && seen.last() >= Some(&11), "{seen:?}");
 }
 
-/// All files of an index of two segments, one with replaced products.
+/// All files of an index.
 fn files(dir: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(dir.join("index")).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> = files.filter(|path| path.is_file()).collect();
@@ -180,15 +180,44 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-#[tokio::test]
-async fn a_damaged_index_is_whole_or_thrown_away_whatever_the_damage() {
-    let (whole, copies) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let search = EmbeddedSearch::open(whole.path(), LOG).unwrap();
+/// 60 products in two segments, one with replaced products, and position 9.
+async fn built(dir: &Path) {
+    let search = EmbeddedSearch::open(dir, LOG).unwrap();
     write(&search, (0..40).map(|n| product(n, 1)).collect()).await;
     refresh(&search).await;
     write(&search, (30..60).map(|n| product(n, 2)).collect()).await;
     position_to(&search, 9).await;
-    drop(search);
+}
+
+#[tokio::test]
+async fn whichever_byte_of_what_it_says_of_its_positions_is_another_it_has_no_other_positions() {
+    let (whole, copies) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    built(whole.path()).await;
+    let meta = fs::read(whole.path().join("index/meta.json")).unwrap();
+    let text = std::str::from_utf8(&meta).unwrap();
+    let (from, to) = (text.find("\"payload\"").unwrap(), text.rfind('"').unwrap());
+    assert!(text[from..=to].contains("sum"), "all of it: {text}");
+    let mut discarded = 0;
+    for at in from..=to {
+        let damaged = copies.path().join(at.to_string());
+        copy(whole.path(), &damaged);
+        let mut flipped = meta.clone();
+        flipped[at] ^= 1 << (at % 7);
+        fs::write(damaged.join("index/meta.json"), flipped).unwrap();
+        let search = EmbeddedSearch::open(&damaged, LOG).unwrap();
+        let expected = if search.discarded().is_some() { (None, 0) } else { (Some(9), 60) };
+        assert_eq!((applied(&search).await, total(&search).await), expected, "{at} of {text}");
+        discarded += usize::from(search.discarded().is_some());
+        drop(search);
+        fs::remove_dir_all(&damaged).unwrap();
+    }
+    assert!(discarded > (to - from) / 2, "{discarded} discarded of {}", to - from);
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_whole_or_thrown_away_whatever_the_damage() {
+    let (whole, copies) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    built(whole.path()).await;
     let (mut discarded, mut kept) = (0, 0);
     for (at, file) in files(whole.path()).iter().enumerate() {
         let name = file.file_name().unwrap();
@@ -238,7 +267,7 @@ async fn an_index_of_another_version_of_folio_is_built_again() {
     drop(search);
     let meta = dir.path().join("index/meta.json");
     let text = fs::read_to_string(&meta).unwrap();
-    let other = text.replace(r#"\"format\":2"#, r#"\"format\":999"#);
+    let other = text.replace(r#"\"format\":3"#, r#"\"format\":999"#);
     assert_ne!(text, other);
     fs::write(&meta, other).unwrap();
     let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();

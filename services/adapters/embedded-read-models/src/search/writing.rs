@@ -1,9 +1,11 @@
 //! What is written and not committed yet, and the commits.
 //!
 //! Promises: a product is never replaced by an older one; a commit holds everything that was written before it, products and
-//! positions as one; what could not be committed is kept and committed later; ending commits what is left and waits for nothing else.
+//! positions as one; what could not be committed is kept and committed later; ending commits what is left, begins no merge, and
+//! leaves nobody behind who writes.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -12,8 +14,9 @@ use std::time::{Duration, Instant};
 use ahash::AHashMap;
 use domain::ProductId;
 use read_models::model::{Position, State};
+use read_models::search::first_group;
 use read_models::{Error, StoredProduct};
-use tantivy::indexer::IndexWriter;
+use tantivy::indexer::{IndexWriter, NoMergePolicy};
 use tantivy::{Index, IndexReader, Searcher, TantivyDocument};
 
 use super::opening::{self, Kept, Opened};
@@ -89,20 +92,37 @@ impl Shared {
     }
 
     pub(super) fn write_position(&self, group: &str, partition: i32, position: Position) {
+        let key = (group.to_owned(), partition);
         let mut waiting = locked(&self.waiting);
-        let there = waiting.positions.entry((group.to_owned(), partition)).or_insert(position);
-        if position.applied > there.applied {
-            *there = position;
-        } else if position.applied == there.applied {
-            there.durable = there.durable.max(position.durable);
+        let there = waiting.positions.get(&key).copied();
+        let newest = match there {
+            Some(there) if there.applied > position.applied => there,
+            Some(there) if there.applied == position.applied => {
+                Position { durable: there.durable.max(position.durable), ..position }
+            }
+            _ => position,
+        };
+        if there == Some(newest) {
+            return;
         }
+        waiting.positions.insert(key, newest);
         waiting.has_new_positions = true;
         drop(waiting);
         self.due.within(COMMIT_AFTER);
     }
 
-    /// Writes those that are newer than what is there.
+    /// Writes those that are newer than what is there. After an error some are written, and all may be again.
     pub(super) fn write(&self, states: &[StoredProduct]) -> Result<(), Error> {
+        let mut left = states;
+        while !left.is_empty() {
+            let (some, others) = left.split_at(first_group(left));
+            self.write_group(some)?;
+            left = others;
+        }
+        Ok(())
+    }
+
+    fn write_group(&self, states: &[StoredProduct]) -> Result<(), Error> {
         // Made before anybody has to wait.
         let mut documents = Vec::with_capacity(states.len());
         for state in states {
@@ -189,9 +209,12 @@ impl Shared {
         }
         // Products are written by those only who have the writer, so all of these are in the commit.
         let mut waiting = locked(&self.waiting);
-        waiting.products = AHashMap::new();
+        let products = std::mem::take(&mut waiting.products);
         waiting.bytes = 0;
         waiting.has_new_positions = waiting.positions != positions;
+        drop(waiting);
+        // Freed where no reader waits for it.
+        drop(products);
         Ok(())
     }
 
@@ -217,16 +240,35 @@ impl Shared {
         Ok(open)
     }
 
-    /// Commits what is left; nothing can be written any more.
+    /// A commit by the thread that makes them when they are due. The library asserts in places that its files are as it wrote
+    /// them: that is an error here, after which the commit is due again.
+    fn commit_as_due(&self) -> Result<(), Error> {
+        catch_unwind(AssertUnwindSafe(|| self.commit())).unwrap_or_else(|_| {
+            // What the writer holds may be half of something: another one is made, with everything that waits.
+            locked(&self.writer).open = None;
+            self.due.within(COMMIT_AFTER);
+            Err(broken(&self.dir, "the library that keeps it panicked in a commit", true))
+        })
+    }
+
+    /// Commits what is left, and waits until nothing writes in the directory any more: only then may others have it. Merges that
+    /// run are awaited, and none begins.
     fn close(&self) {
         let mut writer = locked(&self.writer);
+        if let Some(open) = &writer.open {
+            open.set_merge_policy(Box::new(NoMergePolicy));
+        }
         if let Err(error) = self.commit_with(&mut writer) {
             tracing::warn!(
                 "the end of what was written is not in the search index, and comes again from the log: {error}"
             );
         }
         writer.is_closed = true;
-        (writer.open, writer.lock) = (None, None);
+        if let Some(open) = writer.open.take() {
+            // What did not end well is in no commit, and is removed by the next writer.
+            drop(open.wait_merging_threads());
+        }
+        writer.lock = None;
     }
 
     pub(super) fn failed(&self, error: &tantivy::TantivyError) -> Error {
@@ -245,7 +287,7 @@ impl Committer {
         let (shared, of_thread) = (shared.clone(), shared.clone());
         let thread = std::thread::Builder::new().name("search-commits".to_owned()).spawn(move || {
             while of_thread.due.wait() {
-                if let Err(error) = of_thread.commit() {
+                if let Err(error) = of_thread.commit_as_due() {
                     tracing::warn!("what was written is not searchable yet; trying again: {error}");
                 }
             }
@@ -327,6 +369,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use domain::Description;
+
     use super::super::tests::product;
     use super::*;
 
@@ -346,5 +390,53 @@ mod tests {
         let found = shared.products(&ids).unwrap();
         let versions: Vec<u64> = found.iter().flatten().map(|state| state.product.version.get()).collect();
         assert_eq!((versions, shared.searcher().num_docs()), (vec![1, 2, 1, 1], 4));
+    }
+
+    #[test]
+    fn more_products_than_are_made_documents_of_at_once_are_all_written() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let description = Description::parse(&"long ".repeat(1_900)).unwrap();
+        let mut states: Vec<StoredProduct> = (0..500).map(|n| product(n, 1)).collect();
+        states.iter_mut().for_each(|state| state.product.description = description.clone());
+        assert!(first_group(&states) < 400, "several groups");
+        shared.write(&states).unwrap();
+        shared.refresh().unwrap();
+        assert_eq!(shared.searcher().num_docs(), 500);
+    }
+
+    #[test]
+    fn a_position_that_says_nothing_new_asks_for_no_commit() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let at = |applied, durable| Position { applied, durable };
+        let is_due = || locked(&shared.due.state).at.is_some();
+        shared.write_position("group", 0, at(5, 3));
+        assert!(is_due());
+        shared.commit().unwrap();
+        for old in [at(5, 3), at(5, 2), at(4, 4)] {
+            shared.write_position("group", 0, old);
+            assert_eq!((is_due(), shared.position("group", 0)), (false, Some(at(5, 3))), "{old:?}");
+        }
+        shared.write_position("group", 0, at(5, 4));
+        assert_eq!((is_due(), shared.position("group", 0)), (true, Some(at(5, 4))));
+    }
+
+    #[test]
+    fn a_document_without_a_product_is_an_error_and_the_next_start_builds_the_index_again() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let [whole, empty] = [0, 1].map(|n| product(n, 1).product.id);
+        shared.write(&[product(0, 1)]).unwrap();
+        let mut document = TantivyDocument::new();
+        document.add_text(shared.fields.product_id, empty.as_str());
+        shared.open(&mut locked(&shared.writer)).unwrap().add_document(document).unwrap();
+        shared.commit().unwrap();
+        let failed = shared.products(&[empty]).unwrap_err().to_string();
+        assert!(failed.contains("cannot be read") && failed.contains("start again"), "{failed}");
+        assert!(shared.products(&[whole]).unwrap()[0].is_some(), "until then it goes on");
+        drop(shared);
+        let opened = opening::open(dir.path(), "a log").unwrap();
+        assert!(opened.discarded.is_some_and(|why| why.contains("it failed in use")));
     }
 }

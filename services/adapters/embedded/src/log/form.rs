@@ -16,7 +16,7 @@
 use bytes::Bytes;
 use ledger::{Headers, LogRecord, Offset, Partition};
 
-use super::crc::crc32c;
+use crate::crc::crc32c;
 
 /// The form of values. Another form is another number.
 const FORMAT: u8 = 1;

@@ -15,7 +15,6 @@
 //!
 //! Start at [`EmbeddedLog::open`].
 
-mod crc;
 mod ends;
 mod error;
 mod event_log;

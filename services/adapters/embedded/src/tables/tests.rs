@@ -138,6 +138,20 @@ fn tables_that_failed_in_use_are_opened_empty_the_next_time() {
     assert_eq!(dir.open().1, None, "once");
 }
 
+#[test]
+fn tables_that_their_reader_does_not_trust_are_opened_empty_the_next_time() {
+    let dir = Dir::new();
+    let (tables, _) = dir.open();
+    let table = tables.table("t");
+    tables.write([table.put(b"k", 1, b"row")]).unwrap();
+    tables.distrust("a row is no row");
+    assert_eq!(table.get(b"k").unwrap(), Some(row(1, b"row")), "until then they go on");
+    drop((tables, table));
+    let (tables, discarded) = dir.open();
+    assert!(discarded.is_some_and(|reason| reason.contains("a row is no row")));
+    assert_eq!(tables.table("t").get(b"k").unwrap(), None);
+}
+
 const PER_ROUND: u32 = 50;
 
 /// As a projector writes: rows, and then how far it is.

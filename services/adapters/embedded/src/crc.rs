@@ -6,7 +6,7 @@ const POLYNOMIAL: u32 = 0x82f6_3b78;
 const TABLES: [[u32; 256]; 8] = tables();
 
 /// The checksum of all `pieces`, one after another.
-pub(super) fn crc32c(pieces: &[&[u8]]) -> u32 {
+pub fn crc32c(pieces: &[&[u8]]) -> u32 {
     !pieces.iter().fold(!0, |crc, piece| extend(crc, piece))
 }
 
