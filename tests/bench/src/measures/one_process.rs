@@ -188,7 +188,7 @@ impl Solo {
                 let id = answer["product_id"].as_str().context("an answer names its product")?;
                 let path = match read_model {
                     "products" => format!("/v1/products/{id}"),
-                    _ => "/v1/search?size=1".to_owned(),
+                    _ => "/v1/search?page_size=1".to_owned(),
                 };
                 let token = answer["consistency_token"].as_str().context("an answer has a token")?;
                 let (took, status, body) = client
@@ -216,7 +216,7 @@ impl Solo {
         process.first_answer()?;
         let mut client = Blocking::open(&process.listens.http)?;
         loop {
-            let (_, status, body) = client.exchange(&get("/v1/search?size=1", ""))?;
+            let (_, status, body) = client.exchange(&get("/v1/search?page_size=1", ""))?;
             ensure!(status == 200, "a search was answered {status}: {}", String::from_utf8_lossy(&body));
             let answer: Value = serde_json::from_slice(&body)?;
             if answer["total"].as_u64() == Some(DIAMONDS) {

@@ -398,7 +398,9 @@ mod tests {
         let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
         let description = Description::parse(&"long ".repeat(1_900)).unwrap();
         let mut states: Vec<StoredProduct> = (0..500).map(|n| product(n, 1)).collect();
-        states.iter_mut().for_each(|state| state.product.description = description.clone());
+        for state in &mut states {
+            state.product.description = description.clone();
+        }
         assert!(first_group(&states) < 400, "several groups");
         shared.write(&states).unwrap();
         shared.refresh().unwrap();

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use event_reader::feed::Commit;
 use ledger::{AppendError, AppendId, Offset, Partition, Signal};
@@ -17,6 +18,9 @@ use super::group::Claims;
 
 /// Bytes of records that may wait.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// How long positions wait for a record that they can be written with. They are nobody's answer, and a write of their own would hold
+/// up the next record's.
+const POSITIONS_WAIT: Duration = Duration::from_millis(5);
 /// Requests that may wait.
 const MAX_REQUESTS: usize = 100_000;
 
@@ -63,6 +67,10 @@ impl Reply {
 }
 
 impl Request {
+    fn is_record(&self) -> bool {
+        matches!(self, Self::Append(_))
+    }
+
     fn size(&self) -> usize {
         match self {
             Self::Append(append) => append.draft.as_ref().map_or(0, Draft::size),
@@ -80,6 +88,8 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     requests: VecDeque<Request>,
+    /// How many of them are records.
+    records: usize,
     bytes: usize,
     /// The writer sleeps: only then is it worth a system call to wake it.
     asleep: bool,
@@ -87,7 +97,8 @@ struct State {
 }
 
 impl Queue {
-    /// Waits for requests and takes the oldest: as many as have `max_bytes`, and at least one. `None` once closed and empty.
+    /// Waits for requests and takes the oldest: as many as have `max_bytes`, and at least one; positions alone a little later.
+    /// `None` once closed and empty.
     pub(super) fn take(&self, max_bytes: usize) -> Option<Vec<Request>> {
         let mut state = self.lock();
         while state.requests.is_empty() {
@@ -98,11 +109,22 @@ impl Queue {
             state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.asleep = false;
         }
+        let until = Instant::now() + POSITIONS_WAIT;
+        while state.records == 0 && !state.closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state.asleep = true;
+            state = self.arrived.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state.asleep = false;
+        }
         let (mut taken, mut bytes) = (Vec::new(), 0);
         while bytes < max_bytes
             && let Some(request) = state.requests.pop_front()
         {
             bytes += request.size();
+            state.records -= usize::from(request.is_record());
             taken.push(request);
         }
         state.bytes -= bytes;
@@ -139,6 +161,7 @@ impl Appender {
             append.draft = None;
         }
         state.bytes += request.size();
+        state.records += usize::from(request.is_record());
         state.requests.push_back(request);
         if state.asleep {
             self.0.arrived.notify_one();
