@@ -13,7 +13,7 @@ pub enum Field {
     Currency,
     Tags,
     AttributeNames,
-    /// Names and values of attributes: see [`super::pair`].
+    /// Names and values of attributes: one text of both.
     AttributePairs,
     /// The SKU as it is compared.
     SkuKey,
