@@ -49,9 +49,9 @@ async fn open<M: Fold, A: Opens<M>>(parts: &A) -> A::Store {
     parts.open(GENERATION).await.unwrap()
 }
 
-/// Each promise as a test of the adapter.
+/// Each promise as a test of every adapter.
 macro_rules! promises {
-    ($name:ident: $adapter:ty { $($module:ident::$promise:ident,)+ }) => {
+    (@of $name:ident: $adapter:ty { $($module:ident::$promise:ident,)+ }) => {
         mod $name {
             $(
                 #[tokio::test(flavor = "multi_thread")]
@@ -61,25 +61,15 @@ macro_rules! promises {
             )+
         }
     };
+    ($($name:ident: $adapter:ty,)+ => $promises:tt) => {
+        $(promises!(@of $name: $adapter $promises);)+
+    };
 }
 
 promises! {
-    on_servers: read_models::Servers {
-        products::products_are_found_by_id_and_listed_by_category,
-        products::a_list_shows_only_the_statuses_asked_for_page_by_page,
-        history::rows_that_a_store_lost_are_noticed_and_written_again_by_the_same_events,
-        history::a_history_that_comes_again_is_folded_from_just_before_it,
-        history::a_history_is_paged_and_folded_to_any_past,
-        whole::every_question_is_answered_as_the_folds_say_after_any_batches_crashes_and_late_writes,
-        whole::a_list_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
-        whole::a_history_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
-        search::products_are_searched_with_typos_filters_and_facets,
-        relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
-    }
-}
-
-promises! {
-    in_this_process: crate::embedded::InThisProcess {
+    on_servers: read_models::Servers,
+    in_this_process: crate::embedded::InThisProcess,
+    => {
         products::products_are_found_by_id_and_listed_by_category,
         products::a_list_shows_only_the_statuses_asked_for_page_by_page,
         history::rows_that_a_store_lost_are_noticed_and_written_again_by_the_same_events,

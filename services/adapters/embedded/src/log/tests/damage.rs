@@ -80,9 +80,8 @@ fn scramble_middle(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Every file but the newest journal, in turn, is damaged in one of several ways, or is gone.
-#[test]
-fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
+/// A closed log of 36,000 records, most of which are in files and no longer in the journal.
+fn sorted_into_files() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let log = EmbeddedLog::open(dir.path(), &LogOptions { durable: false, ..options() }).unwrap();
     for from in (0..36_000).step_by(2_000) {
@@ -90,7 +89,16 @@ fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
     }
     wait_for_tables(dir.path());
     drop(log);
+    // It is closed when its lock is free: until then fjall may still write these files.
+    drop(crate::lock::take(dir.path()).unwrap().unwrap());
     trim(dir.path());
+    dir
+}
+
+/// Every file but the newest journal, in turn, is damaged in one of several ways, or is gone.
+#[test]
+fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
+    let dir = sorted_into_files();
     let (newest, _) = journal(dir.path());
     let mut files = Vec::new();
     list(&dir.path().join("log"), &mut files);
@@ -123,16 +131,7 @@ fn damaged_files_are_refused_or_an_error_and_never_wrong_records() {
 /// fjall deletes the tables that a changed list does not name, and makes an empty log if it finds none.
 #[test]
 fn a_changed_byte_of_what_fjall_knows_of_its_tables_is_refused_and_deletes_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = EmbeddedLog::open(dir.path(), &LogOptions { durable: false, ..options() }).unwrap();
-    for from in (0..36_000).step_by(2_000) {
-        append(&log, from, from + 2_000);
-    }
-    wait_for_tables(dir.path());
-    drop(log);
-    trim(dir.path());
-    // It is closed when its lock is free: until then fjall may still write these files.
-    drop(crate::lock::take(dir.path()).unwrap().unwrap());
+    let dir = sorted_into_files();
     let checked = crate::fjall_files::checked_files(&dir.path().join("log/data"));
     assert_eq!(checked.len(), 4, "{checked:?}");
     for file in checked {
