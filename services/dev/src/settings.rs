@@ -41,6 +41,9 @@ impl Default for Settings {
     fn default() -> Self {
         let commands = command_service::Config::default();
         let projectors = projector::Config::default();
+        // Who copies a command that was printed says nothing of waiting, and the one they wait for is this process: a busy
+        // machine makes it slow, not absent.
+        let queries = QueriesConfig::default();
         let (hot_mib, hot_products) = HOT;
         Self {
             telemetry: TelemetryConfig::default(),
@@ -53,7 +56,7 @@ impl Default for Settings {
             group_prefix: projectors.group_prefix,
             batch: BatchConfig { states_mib: STATES_MIB, ..projectors.batch },
             durability_window_ms: projectors.durability_window_ms,
-            queries: QueriesConfig::default(),
+            queries: QueriesConfig { default_wait_ms: queries.longest_wait_ms, ..queries },
         }
     }
 }
