@@ -1,6 +1,6 @@
 {{/* How Prometheus reads a pod's metrics. Takes "root", "interval". */}}
 {{- define "folio.endpoint" -}}
-{{- $tls := .root.Values.tls.ops }}
+{{- $tls := .root.Values.tls.ops -}}
 port: ops
 path: /metrics
 interval: {{ .interval }}
