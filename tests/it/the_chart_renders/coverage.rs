@@ -42,7 +42,9 @@ fn every_value_is_set_by_a_suite_or_an_example() -> anyhow::Result<()> {
         let suite = read(&file)?;
         let cases = suite["tests"].as_array().with_context(|| format!("{}: tests", file.display()))?;
         // A dot in a key goes one deeper there, so the path reads the same.
-        cases.iter().for_each(|case| leaves(&case["set"], "", &mut set));
+        for case in cases {
+            leaves(&case["set"], "", &mut set);
+        }
     }
     let is_set = |value: &String| {
         let within = format!("{value}.");
