@@ -71,16 +71,20 @@
 {{- toYaml $config }}
 {{- end }}
 
+{{/* One for each store: a service reads every file that its configuration names, and a pod has those of its own store alone. */}}
+{{- define "folio.config.projector-cql" -}}{{ include "folio.config.projector" (dict "root" . "store" "cql") }}{{- end }}
+{{- define "folio.config.projector-search" -}}{{ include "folio.config.projector" (dict "root" . "store" "search") }}{{- end }}
+
 {{/* Nobody sends requests to a projector, so it ends at once. */}}
 {{- define "folio.config.projector" -}}
-{{- $topic := include "folio.topic" . | fromJson }}
-{{- $config := deepCopy .Values.projectors.settings }}
-{{- $_ := merge $config (include "folio.servers" . | fromJson) }}
-{{- $_ := merge $config (dict "topic" $topic.name "group_prefix" .Values.groupPrefix) }}
-{{- $listen := pick (include "folio.listen" . | fromJson) "ops" "ops_tls" }}
-{{- $_ := set $config "listen" $listen }}
-{{- $shutdown := set (include "folio.shutdown" . | fromJson) "drain_delay_ms" 0 }}
-{{- $_ := merge $config (dict "telemetry" (include "folio.telemetry" . | fromJson) "shutdown" $shutdown) }}
+{{- $values := .root.Values }}
+{{- $topic := include "folio.topic" .root | fromJson }}
+{{- $config := deepCopy $values.projectors.settings }}
+{{- $_ := merge $config (pick (include "folio.servers" .root | fromJson) "kafka" "registry" .store) }}
+{{- $listen := pick (include "folio.listen" .root | fromJson) "ops" "ops_tls" }}
+{{- $_ := merge $config (dict "topic" $topic.name "group_prefix" $values.groupPrefix "listen" $listen) }}
+{{- $shutdown := set (include "folio.shutdown" .root | fromJson) "drain_delay_ms" 0 }}
+{{- $_ := merge $config (dict "telemetry" (include "folio.telemetry" .root | fromJson) "shutdown" $shutdown) }}
 {{- toYaml $config }}
 {{- end }}
 
