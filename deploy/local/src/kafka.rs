@@ -1,5 +1,6 @@
 //! A Kafka cluster of one broker or several, each both broker and controller, all on this machine.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -40,9 +41,9 @@ impl Node {
     }
 
     /// Where it listens for clients, and what it advertises. Brokers among themselves never use the door.
-    fn listeners(&self) -> (String, String) {
-        let own = format!("PLAINTEXT://127.0.0.1:{}", self.client);
-        let door = |port| format!("{own},PROXIED://127.0.0.1:{port}");
+    fn listeners(&self, host: Ipv4Addr) -> (String, String) {
+        let own = format!("PLAINTEXT://{host}:{}", self.client);
+        let door = |port| format!("{own},PROXIED://{host}:{port}");
         self.door.map_or_else(|| (own.clone(), own.clone()), |it| (door(it.port), door(it.advertised)))
     }
 }
@@ -74,7 +75,7 @@ impl KafkaCluster {
         let replication = nodes.len().min(3);
         let cluster = cluster_id();
         let prepare = |node: &Node| {
-            let (listeners, advertised) = node.listeners();
+            let (listeners, advertised) = node.listeners(installation.host());
             let values = [
                 ("node_id", &*node.id.to_string()),
                 ("voters", &*voters.join(",")),
@@ -91,7 +92,8 @@ impl KafkaCluster {
             };
             configure(installation, Kind::Kafka, &dir, "server.properties", &values)?;
             format(installation, &dir, &cluster)?;
-            Running::spawn(Kind::Kafka, node.id, node.client, launch(installation, &dir))
+            let at = SocketAddrV4::new(installation.host(), node.client);
+            Running::spawn(Kind::Kafka, node.id, at, launch(installation, &dir))
         };
         let brokers = nodes.iter().map(prepare).collect::<anyhow::Result<_>>()?;
         Ok(Self { brokers })
