@@ -17,7 +17,7 @@ use crate::images::{self, Image};
 /// What the command line says, or the environment.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Given {
-    /// How to reach a cluster that is there. Then KUBE_HOST and KUBE_IMAGE have to be given too.
+    /// How to reach a cluster that is there. Then host and image have to be given too.
     #[arg(long, env = "KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
     /// A program that makes a cluster: it knows `up`, `image NAME:TAG FILE...`, `env`, `host` and `down`.

@@ -7,8 +7,8 @@ use crate::control::{Counts, Verdict};
 /// Everything there is to say.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    /// Each step, in order.
-    pub(crate) steps: Vec<Step>,
+    /// Steps that were done.
+    steps: u64,
     /// From `helm install` until everything was ready: the first, and the one on the topic that was there.
     pub(crate) installs: Vec<Duration>,
     /// Pods killed by force, and asked to end.
@@ -20,40 +20,23 @@ pub(crate) struct Report {
     pub(crate) verdict: Option<Verdict>,
 }
 
-/// A step, and what the client saw in it.
-#[derive(Debug)]
-pub(crate) struct Step {
-    pub(crate) name: String,
-    pub(crate) took: Duration,
-    pub(crate) commands: u64,
-    pub(crate) reads: u64,
-    pub(crate) failures: u64,
-}
-
 impl Report {
+    /// A step is done: what the client saw in it.
     pub(crate) fn step(&mut self, name: &str, took: Duration, counts: Counts) {
         let failures = |counts: &Counts| counts.failures.values().sum::<u64>();
-        let step = Step {
-            name: name.to_owned(),
-            took,
-            commands: counts.commands - self.counts.commands,
-            reads: counts.reads - self.counts.reads,
-            failures: failures(&counts) - failures(&self.counts),
-        };
         println!(
-            "{:52} {:6.1} s  {:5} commands, {:5} reads, {:3} requests of these failed",
-            step.name,
+            "{name:52} {:6.1} s  {:5} commands, {:5} reads, {:3} of their requests failed",
             took.as_secs_f64(),
-            step.commands,
-            step.reads,
-            step.failures
+            counts.commands - self.counts.commands,
+            counts.reads - self.counts.reads,
+            failures(&counts) - failures(&self.counts)
         );
-        self.steps.push(step);
+        self.steps += 1;
         self.counts = counts;
     }
 
     pub(crate) fn print(&self) {
-        if self.steps.is_empty() {
+        if self.steps == 0 {
             return;
         }
         let seconds: Vec<String> =

@@ -215,13 +215,12 @@ impl<'a> Stage<'a> {
     /// If something could not be removed: what to remove by hand.
     pub(crate) async fn end(mut self) -> anyhow::Result<()> {
         let name = &self.namespace;
-        let removed = match self.has_namespace {
-            // Pods at once: nobody reads from them any more.
-            true => {
-                drop(self.kubectl(&["delete", "pods", "--all", "--grace-period=0", "--force"]).await);
-                self.cluster.kubectl(&["delete", "namespace", name, "--timeout=2m"]).await.map(drop)
-            }
-            false => Ok(()),
+        let removed = if self.has_namespace {
+            // Pods at once: nobody is answered by them any more.
+            drop(self.kubectl(&["delete", "pods", "--all", "--grace-period=0", "--force"]).await);
+            self.cluster.kubectl(&["delete", "namespace", name, "--timeout=2m"]).await.map(drop)
+        } else {
+            Ok(())
         };
         let watchdog = self.watchdog.take();
         tokio::task::spawn_blocking(move || drop(watchdog)).await?;

@@ -6,11 +6,13 @@ mod judge;
 mod known;
 mod reads;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use futures::FutureExt as _;
 use local_servers::Addresses;
 use testkit::Client;
 use testkit::history::{Catalog, Load, Recorded, Writer};
@@ -188,6 +190,7 @@ impl Doing {
         let (recorded, imported) = last.context("the last answers do not come although all is well")??;
         // What waits in vain panics.
         let queries = Client::new(&options.queries);
-        tokio::spawn(async move { judge::judge(&servers, &queries, &recorded, &imported).await }).await?
+        let judging = AssertUnwindSafe(judge::judge(&servers, &queries, &recorded, &imported)).catch_unwind();
+        judging.await.unwrap_or_else(|_| Err(anyhow!("it panicked: see the log of the client's pod")))
     }
 }

@@ -197,7 +197,8 @@ mod tests {
 
     fn judged(about: About, with_token: bool, status: u16, body: Value) -> Judged {
         let of = Acknowledged { product: "p-1".to_owned(), version: 3, token: String::new() };
-        let reply = Reply { status: status.try_into().unwrap(), headers: Default::default(), body };
+        let status = status.try_into().unwrap();
+        let reply = Reply { status, headers: std::iter::empty().collect(), body };
         Question { about, of, with_token }.judge(&reply)
     }
 
