@@ -14,8 +14,8 @@ use crate::stage::{OURS, Pod, RELEASE, Stage};
 
 /// How long anything on a few shared processors may take.
 const PATIENCE: Duration = Duration::from_mins(3);
-/// Pods killed during the import; of the components in turn, every other one by force.
-const KILLS: u64 = 9;
+/// Pods killed during the import: of the components in turn, each kind by force and by asking it to end.
+const KILLS: u64 = 12;
 /// Components, by how they come to be killed.
 const COMPONENTS: [&str; 6] = [
     "command-service",
@@ -122,7 +122,8 @@ impl Play<'_, '_> {
             let due = LINES as u64 * (kill + 1) / (KILLS + 2);
             self.client.until("the import goes on", PATIENCE, |now| now.counts.imported >= due).await?;
             let component = COMPONENTS[kill as usize % COMPONENTS.len()];
-            self.kill(component, kill % 2 == 0, &mut dice).await?;
+            self.kill(component, (kill + kill / COMPONENTS.len() as u64).is_multiple_of(2), &mut dice)
+                .await?;
         }
         self.client.until("the import is done", PATIENCE, |now| now.has_imported).await?;
         self.is_ready().await?;
@@ -178,7 +179,7 @@ impl Play<'_, '_> {
 
     async fn uninstall(&mut self) -> anyhow::Result<()> {
         self.client.order(Order::Pause).await?;
-        self.client.until("the last reads are answered", PATIENCE, |now| now.is_paused).await?;
+        self.client.until("the last commands and reads are answered", PATIENCE, |now| now.is_paused).await?;
         self.stage.helm(&["uninstall", RELEASE, "--wait", "--timeout", "3m"]).await?;
         self.stage.until_pods_are_gone().await?;
         let config = self.stage.config()?;

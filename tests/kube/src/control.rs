@@ -16,7 +16,7 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     Import,
-    /// Nobody is there to be read from: no reads until `Resume`. Commands are tried again and again.
+    /// Nobody will be there: no commands and no reads until `Resume`.
     Pause,
     Resume,
     /// No more commands and reads; check everything.

@@ -20,8 +20,9 @@ use crate::images::Image;
 /// What the release is called; the chart names its objects after it.
 pub(crate) const RELEASE: &str = "folio";
 const CLIENT: &str = "client";
-/// Labels that pick the release's pods.
-pub(crate) const OURS: &str = "app.kubernetes.io/instance=folio";
+/// What picks the pods that run; what a hook left to be looked at is none of them, and not uninstalled either.
+pub(crate) const OURS: &str =
+    "app.kubernetes.io/instance=folio,app.kubernetes.io/component notin (setup,test)";
 /// What is told of a pod's log when the run fails.
 const TAIL: &str = "--tail=40";
 

@@ -11,6 +11,8 @@ use serde_json::json;
 use super::Tally;
 
 pub(crate) const LINES: usize = 6_000;
+/// Lines that are given once more at the end.
+const AGAIN: usize = 300;
 const CHUNK: usize = 75;
 const PAUSE: Duration = Duration::from_millis(200);
 /// Longer than any pod needs to come back.
@@ -38,6 +40,29 @@ pub(crate) async fn import(url: String, seed: u64, tally: Arc<Tally>) -> anyhow:
         tokio::time::sleep(PAUSE).await;
     }
     Ok(imported.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Gives the first lines once more, perhaps to another release than the one that answered them: those whose key it does not know.
+///
+/// # Errors
+/// If nothing was answered for long.
+pub(crate) async fn again(url: String, seed: u64, imported: &Imported) -> anyhow::Result<Vec<String>> {
+    let lines: Vec<String> = (0..AGAIN.min(imported.len())).map(|number| line(number, seed)).collect();
+    let upload = Upload { urls: vec![url], chunk: CHUNK, parallel: 1, patience: PATIENCE };
+    let forgotten = Mutex::new(Vec::new());
+    let answered = |line: usize, answer: &Answer| {
+        let before = imported.get(&id(line));
+        let is_known = before.is_some_and(|it| it.event_id == answer.event_id) && answer.replayed;
+        if !is_known {
+            let mut forgotten = forgotten.lock().unwrap_or_else(PoisonError::into_inner);
+            forgotten.push(format!(
+                "given again with its key, {} was answered {answer:?}, after {before:?}",
+                id(line)
+            ));
+        }
+    };
+    upload.run(&lines, answered).await?;
+    Ok(forgotten.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn id(number: usize) -> String {

@@ -78,7 +78,7 @@ struct Doing {
     commands: String,
     catalog: Arc<Catalog>,
     tally: Arc<Tally>,
-    /// Held by each read, and by nobody else unless reads are to pause.
+    /// Held by each read and each few commands, and by nobody else unless they are to pause.
     gate: Arc<RwLock<()>>,
     stopped: Arc<AtomicBool>,
     writing: Vec<JoinHandle<Vec<Recorded>>>,
@@ -126,16 +126,19 @@ impl Doing {
         let catalog = Arc::new(Catalog::new(LOAD, 1));
         let (tally, known) = (Arc::new(Tally::default()), Arc::new(Known::default()));
         let (gate, stopped) = (Arc::new(RwLock::new(())), Arc::new(AtomicBool::new(false)));
+        let at_the_gate = Arc::clone(&gate);
         let writing = (0..WRITERS).map(|number| {
             // A client of its own each, so that together they meet every pod behind the Service.
             let client = Client::new(&options.commands);
             let mut writer = Writer::new(number, options.seed, &catalog, &[client]);
-            let known = Arc::clone(&known);
+            let (known, gate) = (Arc::clone(&known), Arc::clone(&at_the_gate));
             tokio::spawn(async move {
                 let mut recorded = writer.create(WRITERS).await;
                 known.note(&recorded);
                 loop {
+                    let open = gate.read().await;
                     let some = writer.run(5).await;
+                    drop(open);
                     if some.is_empty() {
                         return recorded;
                     }
@@ -184,13 +187,19 @@ impl Doing {
                 Some(importing) => importing.await?.context("the import")?,
                 None => Imported::default(),
             };
-            anyhow::Ok((recorded, imported))
+            let forgotten = import::again(self.commands.clone(), options.seed, &imported).await?;
+            anyhow::Ok((recorded, imported, forgotten))
         };
         let last = tokio::time::timeout(LAST_ANSWERS, last).await;
-        let (recorded, imported) = last.context("the last answers do not come although all is well")??;
+        let (recorded, imported, forgotten) =
+            last.context("the last answers do not come although all is well")??;
         // What waits in vain panics.
         let queries = Client::new(&options.queries);
         let judging = AssertUnwindSafe(judge::judge(&servers, &queries, &recorded, &imported)).catch_unwind();
-        judging.await.unwrap_or_else(|_| Err(anyhow!("it panicked: see the log of the client's pod")))
+        let judged = judging.await;
+        let mut verdict =
+            judged.unwrap_or_else(|_| Err(anyhow!("it panicked: see the log of the client's pod")))?;
+        verdict.faults.extend(forgotten);
+        Ok(verdict)
     }
 }
