@@ -10,7 +10,7 @@ use crate::client::LINES;
 use crate::cluster::Given;
 use crate::control::{Order, Remote};
 use crate::report::Report;
-use crate::stage::{OURS, Pod, RELEASE, Stage};
+use crate::stage::{OURS, Pod, RELEASE, Stage, WORKLOADS};
 
 /// How long anything on a few shared processors may take.
 const PATIENCE: Duration = Duration::from_mins(3);
@@ -24,13 +24,6 @@ const COMPONENTS: [&str; 6] = [
     "command-service",
     "projector-search",
     "projector-history",
-];
-const WORKLOADS: [&str; 5] = [
-    "statefulset/folio-command-service",
-    "deployment/folio-query-gateway",
-    "deployment/folio-projector-products",
-    "deployment/folio-projector-history",
-    "deployment/folio-projector-search",
 ];
 /// Up and down, and back to what the values say.
 const SCALES: [(usize, u32); 8] = [(0, 3), (1, 1), (2, 2), (0, 1), (1, 3), (2, 1), (0, 2), (1, 2)];
@@ -71,9 +64,10 @@ pub(crate) async fn act(stage: &mut Stage<'_>, report: &mut Report, given: &Give
 async fn install(stage: &Stage<'_>, report: &mut Report) -> anyhow::Result<()> {
     let begin = Instant::now();
     stage.helm_with_values("install", &[]).await?;
+    stage.is_ready().await?;
     report.installs.push(begin.elapsed());
     let counts = report.counts.clone();
-    report.step("helm install --wait", begin.elapsed(), counts);
+    report.step("helm install --wait, until all is ready", begin.elapsed(), counts);
     Ok(())
 }
 
@@ -106,14 +100,6 @@ impl Play<'_, '_> {
         self.client.until("commands and reads are answered", PATIENCE, all).await.map(drop)
     }
 
-    /// All of the release is ready.
-    async fn is_ready(&self) -> anyhow::Result<()> {
-        for workload in WORKLOADS {
-            self.stage.kubectl(&["rollout", "status", workload, "--timeout=3m"]).await?;
-        }
-        Ok(())
-    }
-
     async fn import_and_kill(&mut self, seed: u64) -> anyhow::Result<()> {
         self.client.order(Order::Import).await?;
         let mut dice = StdRng::seed_from_u64(seed);
@@ -126,7 +112,7 @@ impl Play<'_, '_> {
                 .await?;
         }
         self.client.until("the import is done", PATIENCE, |now| now.has_imported).await?;
-        self.is_ready().await?;
+        self.stage.is_ready().await?;
         self.done(&format!("an import of {LINES} lines, {KILLS} pods killed"));
         Ok(())
     }
@@ -169,7 +155,7 @@ impl Play<'_, '_> {
 
     /// The pods there are, none of which may be one of `before`.
     async fn others_than(&self, before: &[Pod]) -> anyhow::Result<Vec<Pod>> {
-        self.is_ready().await?;
+        self.stage.is_ready().await?;
         let now = self.stage.pods(OURS).await?;
         let kept: Vec<&Pod> = now.iter().filter(|pod| before.contains(pod)).collect();
         ensure!(kept.is_empty(), "pods that still have the old configuration: {kept:?}");
@@ -197,6 +183,7 @@ impl Play<'_, '_> {
     async fn install_again(&mut self) -> anyhow::Result<()> {
         let begin = Instant::now();
         self.stage.helm_with_values("install", &[]).await?;
+        self.stage.is_ready().await?;
         self.report.installs.push(begin.elapsed());
         self.client.order(Order::Resume).await?;
         self.done("helm install --wait, on the topic that was there");

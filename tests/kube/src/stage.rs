@@ -19,6 +19,13 @@ use crate::images::Image;
 
 /// What the release is called; the chart names its objects after it.
 pub(crate) const RELEASE: &str = "folio";
+pub(crate) const WORKLOADS: [&str; 5] = [
+    "statefulset/folio-command-service",
+    "deployment/folio-query-gateway",
+    "deployment/folio-projector-products",
+    "deployment/folio-projector-history",
+    "deployment/folio-projector-search",
+];
 const CLIENT: &str = "client";
 /// What picks the pods that run; what a hook left to be looked at is none of them, and not uninstalled either.
 pub(crate) const OURS: &str =
@@ -168,6 +175,14 @@ impl<'a> Stage<'a> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let pod = |it: &Value| Pod { name: text(&it["metadata"]["name"]), uid: text(&it["metadata"]["uid"]) };
         Ok(staying.map(pod).collect())
+    }
+
+    /// Waits until every pod of the release is ready. (For Helm a Deployment of one pod that may be away is ready without it.)
+    pub(crate) async fn is_ready(&self) -> anyhow::Result<()> {
+        for workload in WORKLOADS {
+            self.kubectl(&["rollout", "status", workload, "--timeout=3m"]).await?;
+        }
+        Ok(())
     }
 
     /// Waits until none of the release's pods is left.
