@@ -28,7 +28,7 @@ async fn an_import_survives_kill_9_of_services_and_the_log<S: System>() -> anyho
 
     let lines = diamonds::lines()?[..LINES].to_vec();
     let urls = killable[..2].iter().map(Started::url).collect();
-    let upload = Upload { urls, chunk: 200, parallel: 2, patience: PATIENCE };
+    let upload = Upload { urls, chunk: 200, parallel: 2, patience: PATIENCE, tls: cli::DoorTls::default() };
     let acknowledged = Mutex::new(HashMap::<usize, Answer>::new());
     let answered = AtomicUsize::new(0);
     let import = upload.run(&lines, |line, answer| {

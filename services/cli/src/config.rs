@@ -6,7 +6,7 @@ use adapter_registry::RegistryConfig;
 use adapter_search::SearchConfig;
 use local_servers::Addresses;
 use serde::{Deserialize, Serialize};
-use toolkit::config::TelemetryConfig;
+use toolkit::config::{ConfigError, TelemetryConfig};
 
 use crate::system::Names;
 
@@ -40,6 +40,15 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Finds what parses and yet cannot serve, or contradicts itself.
+    ///
+    /// # Errors
+    /// That, with its key.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let sections = [self.kafka.check(), self.registry.check(), self.cql.check(), self.search.check()];
+        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(SERVICE))
+    }
+
     /// The configuration for servers started by [`local_servers`], with one replica of everything.
     pub fn local(addresses: &Addresses, names: &Names) -> Self {
         Self::default().at(addresses, names)

@@ -7,6 +7,9 @@
 pub mod args;
 pub mod commands;
 pub mod config;
+mod doors;
 pub mod import;
 mod say;
 pub mod system;
+
+pub use doors::DoorTls;

@@ -210,6 +210,13 @@ impl Config {
         ];
         let least = least.map(|(key, value, least)| (key, value as u64, least as u64));
         toolkit::config::at_least(SERVICE, least.into_iter().chain(self.http.least()))?;
+        let sections = [
+            self.kafka.check(),
+            self.registry.check(),
+            self.http.tls.check("http.tls"),
+            self.listen.ops_tls.check("listen.ops_tls"),
+        ];
+        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(SERVICE))?;
         let most = [
             // Else librdkafka, which waits 300 s at most before it sends again what a former leader refused, could append
             // a record twice.

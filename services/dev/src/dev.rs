@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use command_service::Core as Commands;
+use edge::OpsPort;
 use edge::process::{Addresses, Process};
 use query_gateway::Core as Queries;
 use read_models::ReadModel;
@@ -68,8 +69,8 @@ impl Dev {
         let (data_dir, is_temporary) = (directory.path().to_owned(), directory.is_temporary());
         let lifecycle = Lifecycle::with_timing(options.settings.shutdown.clone()).without_signals();
         let readiness = lifecycle.readiness().clone();
-        let process =
-            Process::start(SERVICE, &options.settings.telemetry, options.ops, lifecycle, doors::document)?;
+        let ops = OpsPort { address: options.ops, tls: &options.settings.ops_tls };
+        let process = Process::start(SERVICE, &options.settings.telemetry, ops, lifecycle, doors::document)?;
         let stop = CancellationToken::new();
         let begun = begin(&options, &directory, storage, &process).await;
         if begun.is_err() {

@@ -7,6 +7,7 @@ use projector::BatchConfig;
 use query_gateway::QueriesConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ShutdownConfig, TelemetryConfig};
+use toolkit::tls::ServerTlsConfig;
 
 /// Memory of a projector for products' states, in MiB.
 const STATES_MIB: usize = 32;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub telemetry: TelemetryConfig,
     pub shutdown: ShutdownConfig,
     pub http: DoorConfig,
+    /// TLS of the operators' port; that of the others is `http.tls`.
+    pub ops_tls: ServerTlsConfig,
     // Of the command service. Without `cache.dir` the cache lies in the data directory.
     pub engine: EngineConfig,
     pub cache: CacheConfig,
@@ -49,6 +52,7 @@ impl Default for Settings {
             telemetry: TelemetryConfig::default(),
             shutdown: ShutdownConfig::default(),
             http: commands.http,
+            ops_tls: ServerTlsConfig::default(),
             engine: commands.engine,
             cache: CacheConfig { hot_mib, hot_products, ..commands.cache },
             overload: commands.overload,
@@ -87,6 +91,8 @@ impl Settings {
 
     /// Refuses what makes no sense together.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let sections = [self.http.tls.check("http.tls"), self.ops_tls.check("ops_tls")];
+        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(crate::SERVICE))?;
         let its = &self.queries.group_prefix;
         if *its == self.group_prefix || *its == QueriesConfig::default().group_prefix {
             return Ok(());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use toolkit::memory::Memory;
+use toolkit::tls::ServerTlsConfig;
 
 use crate::connections::Limits;
 
@@ -25,6 +26,8 @@ pub struct DoorConfig {
     /// answers can wait, takes none (five times as long once everything is sent), and how long any other client may leave
     /// what it was sent unacknowledged, in milliseconds.
     pub stall_ms: u64,
+    /// TLS, of HTTP and of gRPC.
+    pub tls: ServerTlsConfig,
 }
 
 impl Default for DoorConfig {
@@ -36,6 +39,7 @@ impl Default for DoorConfig {
             bodies_mib: 128,
             body_timeout_ms: 10_000,
             stall_ms: 60_000,
+            tls: ServerTlsConfig::default(),
         }
     }
 }

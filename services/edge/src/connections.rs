@@ -43,6 +43,7 @@ mod http {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
+    use actix_tls::accept::rustls_0_23::TlsStream;
     use socket2::{SockRef, Socket, TcpKeepalive};
 
     /// How long a connection says nothing before the kernel asks whether its peer is still there.
@@ -91,7 +92,9 @@ mod http {
         handles: bool,
     ) -> impl Fn(&dyn Any, &mut actix_web::dev::Extensions) + Clone + Send + Sync {
         move |connection, data| {
-            let Some(stream) = connection.downcast_ref::<tokio::net::TcpStream>() else { return };
+            let secured = || connection.downcast_ref::<TlsStream<tokio::net::TcpStream>>();
+            let plain = connection.downcast_ref::<tokio::net::TcpStream>();
+            let Some(stream) = plain.or_else(|| secured().map(|it| it.get_ref().0)) else { return };
             super::close_if_unacknowledged(stream, within);
             if !handles {
                 return;
@@ -116,4 +119,4 @@ pub(crate) use http::on_connect;
 
 mod grpc;
 
-pub(crate) use grpc::take;
+pub(crate) use grpc::{Connection, take};

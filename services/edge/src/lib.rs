@@ -4,7 +4,7 @@
 //! every request is known by an id and a trace, is counted, and is answered even if its handler panics; one shape of error
 //! for both protocols; the ops port serves health and metrics while the doors are full.
 //!
-//! Connections are made in [`http::serve`] and [`grpc::serve`] (where TLS belongs), and requests pass [`http::app`] and
+//! Connections are made in [`http::serve`] and [`grpc::serve`], with TLS if it is configured, and requests pass [`http::app`] and
 //! `grpc`'s observer before any handler sees them (where authentication belongs).
 
 pub mod config;
@@ -16,5 +16,7 @@ pub mod grpc;
 pub mod http;
 pub mod openapi;
 mod ops;
+pub use ops::OpsPort;
 pub mod problem;
 pub mod process;
+mod secure;

@@ -16,7 +16,7 @@ use toolkit::config::{self, ConfigError, TelemetryConfig};
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::{self, Telemetry};
 
-use crate::ops;
+use crate::ops::{self, OpsPort};
 
 /// The arguments that every service takes.
 #[derive(Debug, clap::Args)]
@@ -84,7 +84,7 @@ impl Process {
     pub fn start(
         service: &str,
         config: &TelemetryConfig,
-        ops: SocketAddr,
+        ops: OpsPort<'_>,
         lifecycle: Lifecycle,
         shows: fn(&mut web::ServiceConfig),
     ) -> anyhow::Result<Self> {

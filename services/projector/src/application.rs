@@ -109,7 +109,7 @@ impl Application {
         lifecycle: Lifecycle,
     ) -> anyhow::Result<Self> {
         config.check()?;
-        let process = Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle, |_| ())?;
+        let process = Process::start(SERVICE, &config.telemetry, (&config.listen).into(), lifecycle, |_| ())?;
         start(config, parts, &process.lifecycle, &process.telemetry)?;
         Ok(Self { process })
     }

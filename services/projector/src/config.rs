@@ -80,6 +80,14 @@ impl Config {
     /// Finds what parses and yet cannot serve.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.read_model()?;
+        let sections = [
+            self.kafka.check(),
+            self.registry.check(),
+            self.cql.check(),
+            self.search.check(),
+            self.listen.ops_tls.check("listen.ops_tls"),
+        ];
+        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(SERVICE))?;
         let batch = &self.batch;
         let least = [
             ("batch.max_records", batch.max_records),

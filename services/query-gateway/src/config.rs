@@ -88,6 +88,13 @@ impl Config {
         ];
         let least = positive.map(|(key, value)| (key, value, 1));
         toolkit::config::at_least(SERVICE, least.into_iter().chain(self.http.least()))?;
+        let sections = [
+            self.cql.check(),
+            self.search.check(),
+            self.http.tls.check("http.tls"),
+            self.listen.ops_tls.check("listen.ops_tls"),
+        ];
+        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(SERVICE))?;
         if queries.default_wait_ms > queries.longest_wait_ms {
             return Err(ConfigError::invalid(
                 SERVICE,

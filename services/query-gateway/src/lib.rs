@@ -49,7 +49,7 @@ impl Application {
         config.check()?;
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
         let process =
-            Process::start(SERVICE, &config.telemetry, config.listen.ops, lifecycle, http::document)?;
+            Process::start(SERVICE, &config.telemetry, (&config.listen).into(), lifecycle, http::document)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         let Core { questions, .. } = Core::start(config, stores, telemetry)?;
         let addresses = Addresses {

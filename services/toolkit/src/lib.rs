@@ -9,3 +9,4 @@ pub mod lifecycle;
 pub mod memory;
 pub mod retry;
 pub mod telemetry;
+pub mod tls;

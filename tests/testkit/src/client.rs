@@ -46,6 +46,11 @@ impl Client {
         Self { http, base: base.to_owned() }
     }
 
+    /// The same with a client of one's own, for doors that want to be met in another way.
+    pub fn with(http: reqwest::Client, base: &str) -> Self {
+        Self { http, base: base.to_owned() }
+    }
+
     /// Sends a request as it is.
     ///
     /// # Errors

@@ -4,6 +4,7 @@
 //! do not meet on the servers they share, and that what a test started ends with it.
 
 mod append;
+pub mod authority;
 pub mod client;
 pub mod eventually;
 pub mod expected;

@@ -1,7 +1,8 @@
 //! The section of a service's configuration that says how to reach ScyllaDB or Cassandra.
 
 use serde::{Deserialize, Serialize};
-use toolkit::config::{Secret, list, optional};
+use toolkit::config::{Secret, Unusable, list, optional};
+use toolkit::tls::TlsConfig;
 
 /// How to reach ScyllaDB or Cassandra.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,6 +18,13 @@ pub struct CqlConfig {
     #[serde(deserialize_with = "optional")]
     pub username: Option<String>,
     pub password: Option<Secret>,
+    /// Whether the nodes' port speaks TLS.
+    pub use_tls: bool,
+    /// How nodes are known then, and what they are shown.
+    pub tls: TlsConfig,
+    /// The name that every node's certificate has; none: the node's address, which the driver learns from the cluster.
+    #[serde(deserialize_with = "optional")]
+    pub tls_server_name: Option<String>,
     /// CQL map of the keyspace's replication, used when the keyspace is created.
     pub replication: String,
     /// How long one statement may take, in milliseconds.
@@ -33,9 +41,23 @@ impl Default for CqlConfig {
             keyspace: "folio".to_owned(),
             username: None,
             password: None,
+            use_tls: false,
+            tls: TlsConfig::default(),
+            tls_server_name: None,
             replication: "{'class': 'NetworkTopologyStrategy', 'replication_factor': 3}".to_owned(),
             timeout_ms: 5_000,
             concurrency: 256,
         }
+    }
+}
+
+impl CqlConfig {
+    /// Finds what parses and yet cannot serve, or contradicts itself.
+    pub fn check(&self) -> Result<(), Unusable> {
+        if !self.use_tls && (self.tls.is_given() || self.tls_server_name.is_some()) {
+            let problem = "it is given, and cql.use_tls is false";
+            return Err(Unusable::new("cql.tls", problem, "set cql.use_tls to true, or leave it out"));
+        }
+        self.tls.check("cql.tls")
     }
 }

@@ -5,12 +5,21 @@ use std::time::Duration;
 use scylla::errors::{DbError, ExecutionError, NewSessionError, PrepareError, RequestAttemptError};
 
 use toolkit::retry::Transient;
+use toolkit::tls::{TlsError, explained};
 
 /// A failed connection, statement or row.
 #[derive(Debug, thiserror::Error)]
 pub enum CqlError {
-    #[error("connecting to {nodes}")]
-    Connect { nodes: String, source: Box<NewSessionError> },
+    /// With every cause, and what to do if it is TLS.
+    #[error("connecting to {nodes}: {problem}")]
+    Connect {
+        nodes: String,
+        problem: String,
+        /// Whether trying again can help.
+        passes: bool,
+    },
+    #[error("cql.tls: {0}")]
+    Tls(#[from] TlsError),
     #[error("connecting to {nodes} took more than {} ms", limit.as_millis())]
     ConnectTimeout { nodes: String, limit: Duration },
     #[error("preparing `{statement}`: {source}")]
@@ -31,6 +40,12 @@ pub enum CqlError {
 }
 
 impl CqlError {
+    pub(crate) fn connect(nodes: String, error: &NewSessionError) -> Self {
+        let passes =
+            !matches!(error, NewSessionError::EmptyKnownNodesList | NewSessionError::IllegalConfig(_));
+        Self::Connect { nodes, problem: explained(causes(error)), passes }
+    }
+
     /// Whether a table or the keyspace is not there at all, so that what it held is lost.
     pub fn is_missing(&self) -> bool {
         match self {
@@ -49,9 +64,7 @@ impl CqlError {
     /// operator may be replacing.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { source, .. } => {
-                !matches!(**source, NewSessionError::EmptyKnownNodesList | NewSessionError::IllegalConfig(_))
-            }
+            Self::Connect { passes, .. } => *passes,
             Self::ConnectTimeout { .. } | Self::NoNode => true,
             Self::Prepare { source, .. } => prepare_is_transient(source),
             Self::Execute { source, .. } => match &**source {
@@ -64,7 +77,7 @@ impl CqlError {
                 ExecutionError::LastAttemptError(e) => attempt_is_transient(e),
                 _ => false,
             },
-            Self::Decode { .. } | Self::Missing(_) | Self::Schema(_) => false,
+            Self::Decode { .. } | Self::Missing(_) | Self::Schema(_) | Self::Tls(_) => false,
         }
     }
 }
@@ -73,6 +86,20 @@ impl Transient for CqlError {
     fn is_transient(&self) -> bool {
         self.is_transient()
     }
+}
+
+/// An error with its causes: which node said what stands only there.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 fn prepare_says_missing(error: &PrepareError) -> bool {

@@ -82,11 +82,15 @@ impl Cql {
         if let Some(user) = &config.username {
             builder = builder.user(user, config.password.as_ref().map_or("", |p| p.expose()));
         }
+        if config.use_tls {
+            let tls = config.tls.client(config.tls_server_name.as_deref())?;
+            builder = builder.tls_context(Some(Arc::new(tls)));
+        }
         let limit = timeout * 2;
         let session = tokio::time::timeout(limit, builder.build())
             .await
             .map_err(|_| CqlError::ConnectTimeout { nodes: nodes.clone(), limit })?
-            .map_err(|source| CqlError::Connect { nodes, source: Box::new(source) })?;
+            .map_err(|source| CqlError::connect(nodes, &source))?;
         Ok(Self {
             session: Arc::new(session),
             keyspace: config.keyspace.as_str().into(),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 
 use super::Error;
@@ -116,25 +117,36 @@ pub async fn verify_topic(
 pub(super) struct Admin {
     pub(super) client: AdminClient<Connection>,
     metadata: BaseConsumer<Connection>,
+    connection: Connection,
     pub(super) servers: String,
     timeout: Duration,
 }
 
 impl Admin {
     pub(super) fn open(config: &KafkaConfig) -> Result<Self, Error> {
-        let context = || Connection::new("admin", None);
-        let client = AdminClient::from_config_and_context(&settings(config, "admin", &[], &[]), context())
-            .map_err(|error| refused(config, &error))?;
+        let connection = Connection::new(config, "admin", None);
+        let client =
+            AdminClient::from_config_and_context(&settings(config, "admin", &[], &[]), connection.clone())
+                .map_err(|error| refused(config, &error))?;
         // A consumer asks for a topic without creating it; a producer (which an admin client is) creates it.
         let metadata = settings(config, "admin", &[], &[("allow.auto.create.topics", "false")])
-            .create_with_context(context())
+            .create_with_context(connection.clone())
             .map_err(|error| refused(config, &error))?;
         Ok(Self {
             client,
             metadata,
+            connection,
             servers: config.bootstrap_servers.clone(),
             timeout: config.request_timeout(),
         })
+    }
+
+    /// No answer, and why, as far as the connections tell.
+    pub(super) fn unreachable(&self, tried: String, error: &KafkaError) -> Error {
+        // What the log says of connections comes as an event.
+        while self.metadata.poll(Duration::ZERO).is_some() {}
+        let problem = self.connection.why(error);
+        Error::Unreachable { tried, servers: self.servers.clone(), problem }
     }
 
     pub(super) fn options(&self) -> AdminOptions {
@@ -145,10 +157,12 @@ impl Admin {
         let tried = || format!("describe topic {topic}");
         let failed =
             |problem: String| Error::Unreachable { tried: tried(), servers: self.servers.clone(), problem };
+        // Events: a wish for a token, and what the log says.
+        while self.metadata.poll(Duration::ZERO).is_some() {}
         let metadata = self
             .metadata
             .fetch_metadata(Some(topic), self.timeout)
-            .map_err(|error| Error::unreachable(tried(), &self.servers, &error))?;
+            .map_err(|error| self.unreachable(tried(), &error))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
             return Err(Error::NoTopic(topic.to_owned()));
         };
@@ -167,7 +181,7 @@ impl Admin {
         let (resource, options) = ([ResourceSpecifier::Topic(topic)], self.options());
         let described = tokio::runtime::Handle::current()
             .block_on(self.client.describe_configs(&resource, &options))
-            .map_err(|error| Error::unreachable(tried(), &self.servers, &error))?;
+            .map_err(|error| self.unreachable(tried(), &error))?;
         let mut configs = BTreeMap::new();
         for resource in described {
             for entry in resource.map_err(|code| failed(code.to_string()))?.entries {

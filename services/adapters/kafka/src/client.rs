@@ -3,13 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
 
 use super::Error;
 use crate::config::KafkaConfig;
+use crate::security::apply;
+use crate::tokens::Tokens;
 use toolkit::lifecycle::Dependency;
+use toolkit::tls::explained;
 
 /// The settings of a client: ours that may be tuned, then the operator's, then `fixed`, which the design relies on.
 pub(super) fn settings(
@@ -31,6 +35,7 @@ pub(super) fn settings(
     for (name, value) in tunable {
         client.set(*name, *value);
     }
+    apply(config, &mut client);
     for (name, value) in &config.properties {
         client.set(name, value);
     }
@@ -65,14 +70,24 @@ pub(super) fn refused(config: &KafkaConfig, error: &KafkaError) -> Error {
 #[derive(Clone, Debug)]
 pub(super) struct Connection {
     role: &'static str,
+    tokens: Option<Tokens>,
     dependency: Option<Dependency>,
     /// Why the last connection failed: "timed out" alone would not say that a port is closed.
     failure: Arc<Mutex<Option<String>>>,
 }
 
 impl Connection {
-    pub(super) fn new(role: &'static str, dependency: Option<Dependency>) -> Self {
-        Self { role, dependency, failure: Arc::default() }
+    pub(super) fn new(config: &KafkaConfig, role: &'static str, dependency: Option<Dependency>) -> Self {
+        Self { role, tokens: Tokens::of(config), dependency, failure: Arc::default() }
+    }
+
+    /// What was asked failed with `error`: that, and what is known of the connection, if it is the connection's fault.
+    pub(super) fn why(&self, error: &KafkaError) -> String {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match failure {
+            Some(failure) => format!("{error} ({failure})"),
+            None => error.to_string(),
+        }
     }
 
     /// A broker answered.
@@ -94,10 +109,22 @@ impl Connection {
 }
 
 impl ClientContext for Connection {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let Some(tokens) = &self.tokens else { return Err("kafka.sasl has no token".into()) };
+        tokens.next().map_err(|problem| {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem.clone());
+            tracing::warn!(target: "adapter_kafka", role = self.role, problem, "no token to sign in to Kafka with");
+            problem.into()
+        })
+    }
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         let role = self.role;
         if facility == "FAIL" {
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+            let failure = explained(message.to_owned());
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
         }
         match level {
             // While brokers are away every client repeats these, several times a second.

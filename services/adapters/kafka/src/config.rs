@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use toolkit::config::properties;
+use toolkit::config::{Unusable, properties};
+use toolkit::tls::TlsConfig;
+
+use crate::security::{SaslConfig, SecurityProtocol, check};
 
 /// How to reach Kafka.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,8 +26,13 @@ pub struct KafkaConfig {
     pub fetch_buffer_kib: u64,
     /// How long a question to the brokers may take (end offsets, commits, metadata), in milliseconds.
     pub request_timeout_ms: u64,
-    /// Any further setting of librdkafka, such as `security.protocol` or `sasl.username`; applied to every client
-    /// before Folio's own settings, which win. Printed redacted.
+    /// What the brokers' listener speaks.
+    pub security_protocol: SecurityProtocol,
+    /// Who a client is, with `sasl_plaintext` and `sasl_ssl`.
+    pub sasl: SaslConfig,
+    /// How brokers are known, with `ssl` and `sasl_ssl`, and what they are shown.
+    pub tls: TlsConfig,
+    /// Any further setting of librdkafka; applied to every client before Folio's own settings, which win. Printed redacted.
     #[serde(deserialize_with = "properties", serialize_with = "redacted")]
     pub properties: BTreeMap<String, String>,
 }
@@ -38,12 +46,20 @@ impl Default for KafkaConfig {
             fetch_wait_ms: 20,
             fetch_buffer_kib: 8 * 1024,
             request_timeout_ms: 5_000,
+            security_protocol: SecurityProtocol::default(),
+            sasl: SaslConfig::default(),
+            tls: TlsConfig::default(),
             properties: BTreeMap::new(),
         }
     }
 }
 
 impl KafkaConfig {
+    /// Finds what parses and yet cannot serve, or contradicts itself.
+    pub fn check(&self) -> Result<(), Unusable> {
+        check(self)
+    }
+
     /// How long a question to the brokers may take.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)

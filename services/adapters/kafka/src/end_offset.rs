@@ -57,7 +57,7 @@ pub(super) fn open_ends(
     let (ends, waiting) = EndOffsets::channel(topic);
     let topic: Arc<str> = topic.into();
     for number in 0..CLIENTS {
-        let connection = Connection::new("end-offsets", dependency.take());
+        let connection = Connection::new(config, "end-offsets", dependency.take());
         let consumer: BaseConsumer<Connection> = end_settings(config)
             .create_with_context(connection.clone())
             .map_err(|error| refused(config, &error))?;

@@ -19,7 +19,9 @@ mod producer;
 mod range;
 mod record;
 mod replicas;
+mod security;
 mod tail;
+mod tokens;
 mod topics;
 
 pub use admin::{Difference, Expectation, TopicFacts, describe_topic, verify_topic};
@@ -31,4 +33,5 @@ pub use producer::{NewMessage, RecordProducer};
 pub use range::open_ranges;
 pub use record::WantedHeaders;
 pub use replicas::{ReplicaWatch, Replicas};
+pub use security::{Mechanism, SaslConfig, SecurityProtocol};
 pub use topics::{Applied, Profile, Topics};

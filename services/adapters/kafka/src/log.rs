@@ -89,7 +89,7 @@ impl KafkaEventLog {
             reports.deliver(Signal::Appended { partition, append_id, outcome });
         });
         // Readiness hears of the leaders from one client alone, or two would contradict each other.
-        let connection = Connection::new("log-producer", None);
+        let connection = Connection::new(config, "log-producer", None);
         Ok(Self {
             partitions,
             producer: RawProducer::open(config, topic, partitions, connection, report)?,

@@ -37,7 +37,7 @@ impl ReplicaWatch {
     pub fn open(config: &KafkaConfig, topic: &str) -> Result<Self, Error> {
         let settings = settings(config, "replicas", &[], &[("allow.auto.create.topics", "false")]);
         let consumer = settings
-            .create_with_context(Connection::new("replicas", None))
+            .create_with_context(Connection::new(config, "replicas", None))
             .map_err(|error| refused(config, &error))?;
         Ok(Self {
             consumer,

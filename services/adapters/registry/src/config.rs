@@ -1,7 +1,8 @@
 //! The section of a service's configuration that says how to reach the schema registry.
 
 use serde::{Deserialize, Serialize};
-use toolkit::config::{Secret, optional};
+use toolkit::config::{Secret, Unusable, optional};
+use toolkit::tls::TlsConfig;
 
 /// How to reach the schema registry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -12,12 +13,27 @@ pub struct RegistryConfig {
     #[serde(deserialize_with = "optional")]
     pub username: Option<String>,
     pub password: Option<Secret>,
+    /// How it is known at an `https://` URL, and what it is shown.
+    pub tls: TlsConfig,
     /// How long one call may take, in milliseconds.
     pub timeout_ms: u64,
 }
 
 impl Default for RegistryConfig {
     fn default() -> Self {
-        Self { url: "http://localhost:8081".to_owned(), username: None, password: None, timeout_ms: 5_000 }
+        Self {
+            url: "http://localhost:8081".to_owned(),
+            username: None,
+            password: None,
+            tls: TlsConfig::default(),
+            timeout_ms: 5_000,
+        }
+    }
+}
+
+impl RegistryConfig {
+    /// Finds what parses and yet cannot serve, or contradicts itself.
+    pub fn check(&self) -> Result<(), Unusable> {
+        self.tls.check_url("registry", &self.url)
     }
 }

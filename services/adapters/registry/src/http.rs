@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use toolkit::config::Secret;
+use toolkit::tls::explained;
 
 use crate::{Error, RegistryConfig, error};
 
@@ -46,11 +47,12 @@ impl HttpRegistry {
         // Without the slash, the last part of the path would be replaced instead of continued.
         base.path_segments_mut().map_err(|()| unusable("it cannot have a path".to_owned()))?.pop_if_empty();
         let timeout = Duration::from_millis(config.timeout_ms);
-        let http = Client::builder()
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            .build()
-            .map_err(|error| unusable(error.to_string()))?;
+        let mut http = Client::builder().timeout(timeout).connect_timeout(timeout);
+        if base.scheme() == "https" {
+            let tls = config.tls.client(None).map_err(|error| unusable(format!("registry.tls: {error}")))?;
+            http = http.tls_backend_preconfigured(tls);
+        }
+        let http = http.build().map_err(|error| unusable(error.to_string()))?;
         let user = config.username.clone().map(|name| (name, config.password.clone()));
         Ok(Self { http, base, user })
     }
@@ -166,7 +168,7 @@ impl HttpRegistry {
             .header(reqwest::header::CONTENT_TYPE, MEDIA_TYPE)
             .send()
             .await
-            .map_err(|error| transient(error::chain(&error)))?;
+            .map_err(|error| transient(explained(error::chain(&error))))?;
         let status = response.status();
         let text = response.text().await.map_err(|error| transient(error::chain(&error)))?;
         if status.is_success() {

@@ -9,15 +9,15 @@ use std::fmt;
 use std::time::Duration;
 
 use elasticsearch::http::Url;
-use elasticsearch::http::headers::{ACCEPT, CONTENT_TYPE};
+use elasticsearch::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest_elasticsearch as reqwest;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::of_answer;
+use super::login;
 use super::{Method, Search, SearchError, causes, describe, search_path};
 use crate::config::SearchConfig;
-use toolkit::config::Secret;
 
 /// An error answer is read this far.
 const MAX_ERROR_BYTES: usize = 64 * 1024;
@@ -27,14 +27,7 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 pub(super) struct Client {
     http: reqwest::Client,
     url: Url,
-    login: Login,
-}
-
-#[derive(Clone)]
-enum Login {
-    None,
-    ApiKey(Secret),
-    Basic(String, Option<Secret>),
+    login: Option<HeaderValue>,
 }
 
 impl fmt::Debug for Client {
@@ -51,12 +44,9 @@ impl Client {
             url.set_path(&format!("{}/", url.path()));
         }
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(config.timeout_ms));
+        let http = login::of_client(config, http).map_err(problem)?;
         let http = http.build().map_err(|e| problem(causes(&e)))?;
-        let login = match (&config.api_key, &config.username) {
-            (Some(key), _) => Login::ApiKey(key.clone()),
-            (None, Some(user)) => Login::Basic(user.clone(), config.password.clone()),
-            (None, None) => Login::None,
-        };
+        let login = login::header(config).map_err(problem)?;
         Ok(Self { http, url, login })
     }
 
@@ -64,9 +54,8 @@ impl Client {
         let url = self.url.join(path.trim_start_matches('/')).map_err(|e| e.to_string())?;
         let request = self.http.post(url);
         let request = match &self.login {
-            Login::None => request,
-            Login::ApiKey(key) => request.header("authorization", format!("ApiKey {}", key.expose())),
-            Login::Basic(user, password) => request.basic_auth(user, password.as_ref().map(Secret::expose)),
+            None => request,
+            Some(login) => request.header(AUTHORIZATION, login.clone()),
         };
         Ok(request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json").body(body))
     }

@@ -1,7 +1,8 @@
 //! The section of a service's configuration that says how to reach Elasticsearch or `OpenSearch`.
 
 use serde::{Deserialize, Serialize};
-use toolkit::config::{Secret, optional};
+use toolkit::config::{Secret, Unusable, optional};
+use toolkit::tls::TlsConfig;
 
 /// How to reach Elasticsearch or `OpenSearch`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -14,6 +15,8 @@ pub struct SearchConfig {
     pub username: Option<String>,
     pub password: Option<Secret>,
     pub api_key: Option<Secret>,
+    /// How it is known at an `https://` URL, and what it is shown. The authorities count beside those that browsers know.
+    pub tls: TlsConfig,
     /// How long one request may take, in milliseconds.
     pub timeout_ms: u64,
 }
@@ -26,7 +29,15 @@ impl Default for SearchConfig {
             username: None,
             password: None,
             api_key: None,
+            tls: TlsConfig::default(),
             timeout_ms: 10_000,
         }
+    }
+}
+
+impl SearchConfig {
+    /// Finds what parses and yet cannot serve, or contradicts itself.
+    pub fn check(&self) -> Result<(), Unusable> {
+        self.tls.check_url("search", &self.url)
     }
 }

@@ -10,6 +10,7 @@ mod bulk;
 mod config;
 mod error;
 mod index;
+mod login;
 #[cfg(test)]
 mod tests;
 
@@ -19,8 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use elasticsearch::auth::Credentials;
-use elasticsearch::http::headers::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use elasticsearch::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use elasticsearch::http::{Method, Url};
 use serde::de::DeserializeOwned;
@@ -39,6 +39,8 @@ pub use index::{Applied, Index};
 pub struct Search {
     transport: Arc<Transport>,
     bounded: bounded::Client,
+    /// Says who asks.
+    login: Option<HeaderValue>,
     prefix: Arc<str>,
     timeout: Duration,
     /// One for each bulk request in flight, of all clones together.
@@ -57,20 +59,16 @@ impl Search {
         let problem = |problem: String| SearchError::Config { url: config.url.clone(), problem };
         let url = Url::parse(&config.url).map_err(|e| problem(e.to_string()))?;
         let timeout = Duration::from_millis(config.timeout_ms);
-        let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url))
+        let builder = TransportBuilder::new(SingleNodeConnectionPool::new(url))
             .disable_proxy()
             .enable_meta_header(false)
             .timeout(timeout);
-        if let Some(key) = &config.api_key {
-            builder = builder.auth(Credentials::EncodedApiKey(key.expose().to_owned()));
-        } else if let Some(user) = &config.username {
-            let password = config.password.as_ref().map_or("", |p| p.expose());
-            builder = builder.auth(Credentials::Basic(user.clone(), password.to_owned()));
-        }
-        let transport = builder.build().map_err(|e| problem(e.to_string()))?;
+        let builder = login::of_transport(config, builder).map_err(&problem)?;
+        let transport = builder.build().map_err(|e| problem(causes(&e)))?;
         let search = Self {
             transport: Arc::new(transport),
             bounded: bounded::Client::new(config)?,
+            login: login::header(config).map_err(problem)?,
             prefix: config.index_prefix.as_str().into(),
             timeout,
             bulks: Arc::new(Semaphore::new(bulk::AT_ONCE)),
@@ -167,6 +165,9 @@ impl Search {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(login) = &self.login {
+            headers.insert(AUTHORIZATION, login.clone());
+        }
         let response = self
             .transport
             .send(method, path, headers, None::<&()>, body, Some(timeout))
@@ -258,5 +259,5 @@ fn causes(error: &dyn std::error::Error) -> String {
         }
         next = cause.source();
     }
-    text
+    toolkit::tls::explained(text)
 }

@@ -47,6 +47,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         }
         Command::Probe(options) => probe::run(&options).await,
         Command::Topics { .. } | Command::Schemas { .. } | Command::Stores { .. } | Command::Verify => {
+            config.check()?;
             let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
             on_servers(args.command, servers).await
         }

@@ -14,6 +14,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::DoorTls;
 use crate::say::say;
 
 /// How long an answer may take beyond what it may wait for a read model.
@@ -33,6 +34,8 @@ pub struct Options {
     /// How long each read may wait for the projectors, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub patience: u64,
+    #[command(flatten)]
+    pub tls: DoorTls,
 }
 
 /// Makes a product, reads it back, deletes it, and reads that back.
@@ -83,7 +86,7 @@ impl Probe {
         let id = Uuid::new_v4().simple();
         let base = |url: &str| url.trim_end_matches('/').to_owned();
         Ok(Self {
-            client: Client::builder().timeout(timeout).build().context("making a client of HTTP")?,
+            client: options.tls.client(Client::builder().timeout(timeout))?,
             commands: base(&options.commands),
             queries: base(&options.queries),
             patience: options.patience,

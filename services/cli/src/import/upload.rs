@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use serde::Deserialize;
 
 use super::refusal::Failure;
+use crate::DoorTls;
 
 /// How long the body of a refusal is waited for.
 const BODY: Duration = Duration::from_secs(10);
@@ -27,6 +28,8 @@ pub struct Upload {
     pub parallel: usize,
     /// Give up when nothing was answered for so long.
     pub patience: Duration,
+    /// How addresses with https are known.
+    pub tls: DoorTls,
 }
 
 /// One line's answer, as the bulk API gives it.
@@ -119,8 +122,8 @@ impl Upload {
         }
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(2))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
+            .redirect(reqwest::redirect::Policy::none());
+        let client = self.tls.client(client)?;
         Ok(Uploading {
             upload: self,
             client,
@@ -261,7 +264,13 @@ mod tests {
             client.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 99\r\n\r\n{").await.unwrap();
             client
         });
-        let upload = Upload { urls: vec![url], chunk: 1, parallel: 1, patience: Duration::from_millis(300) };
+        let upload = Upload {
+            urls: vec![url],
+            chunk: 1,
+            parallel: 1,
+            patience: Duration::from_millis(300),
+            tls: DoorTls::default(),
+        };
         let uploading = upload.begin().unwrap();
         // What comes before the first request does not count.
         tokio::time::sleep(Duration::from_millis(400)).await;

@@ -57,7 +57,8 @@ impl Application {
     ) -> anyhow::Result<Self> {
         let (listen, grace) = (config.listen.clone(), Duration::from_millis(config.shutdown.grace_ms));
         config.check()?;
-        let process = Process::start(SERVICE, &config.telemetry, listen.ops, lifecycle, http::document)?;
+        let process =
+            Process::start(SERVICE, &config.telemetry, (&listen).into(), lifecycle, http::document)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         let Core { state } = Core::start(config, backend, lifecycle, telemetry)?;
         let door = state.door.clone();

@@ -28,7 +28,7 @@ struct Running {
 fn config() -> Config {
     let any = "127.0.0.1:0".parse().unwrap();
     Config {
-        listen: ListenConfig { http: any, grpc: any, ops: any },
+        listen: ListenConfig { http: any, grpc: any, ops: any, ..ListenConfig::default() },
         shutdown: ShutdownConfig { drain_delay_ms: 0, grace_ms: 10_000 },
         ..Config::default()
     }

@@ -32,6 +32,7 @@ use tower_layer::layer_fn;
 use crate::config::DoorConfig;
 use crate::connections;
 use crate::context::Spans;
+use crate::secure;
 use bodies::{Arriving, Counted};
 use observe::{Calls, Observed};
 
@@ -117,7 +118,10 @@ pub async fn serve(
     let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
     let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
     let bound = incoming.local_addr().with_context(why)?;
+    let tls = secure::open(&config.tls, "http.tls", lifecycle)?;
+    let tls = tls.as_ref().map(secure::acceptor).transpose()?;
     let incoming = connections::take(config.connections(), incoming);
+    let incoming = secure::secured(incoming, tls, config.max_connections);
     let files = described(&names);
     let calls = Calls::new(telemetry, &names, &files, spans);
     let streaming: Arc<[String]> =

@@ -20,6 +20,7 @@ use toolkit::lifecycle::Lifecycle;
 
 use crate::config::DoorConfig;
 use crate::connections;
+use crate::secure;
 
 pub use observe::{Requests, app};
 pub use paths::{Paths, Taken};
@@ -55,14 +56,19 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    let (bound, server) = open(door, "listen.http", app)?;
+    let (bound, server) = open(door, ("listen.http", "http.tls"), lifecycle, app)?;
     lifecycle.spawn("http", until(server, lifecycle.shutdown()));
     tracing::info!(address = %bound, "the HTTP door is open");
     Ok(bound)
 }
 
-/// Binds the address that `key` configures.
-pub(crate) fn open<F, T, B>(door: Door<'_>, key: &str, app: F) -> anyhow::Result<(SocketAddr, Server)>
+/// Binds the address that the first of `keys` configures, with the TLS that the second one does.
+pub(crate) fn open<F, T, B>(
+    door: Door<'_>,
+    (key, section): (&str, &'static str),
+    lifecycle: &Lifecycle,
+    app: F,
+) -> anyhow::Result<(SocketAddr, Server)>
 where
     F: Fn() -> App<T> + Send + Clone + 'static,
     T: ServiceFactory<
@@ -83,9 +89,15 @@ where
         .keep_alive(KEEP_ALIVE)
         .on_connect(connections::on_connect(config.stall(), handles))
         .disable_signals()
-        .shutdown_timeout(grace.as_secs().max(1))
-        .bind(address)
-        .with_context(|| format!("cannot listen on {address}; give a free address as {key}"))?;
+        .tls_handshake_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(grace.as_secs().max(1));
+    let server = match secure::open(&config.tls, section, lifecycle)? {
+        None => server.bind(address),
+        // HTTP/2 is among what it offers there.
+        Some(tls) => server.bind_rustls_0_23(address, tls.config(&[b"http/1.1"])?),
+    };
+    let server =
+        server.with_context(|| format!("cannot listen on {address}; give a free address as {key}"))?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     Ok((bound, server.run()))
 }

@@ -12,8 +12,10 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{App, HttpResponse, web};
 use opentelemetry::KeyValue;
+use toolkit::config::ListenConfig;
 use toolkit::lifecycle::{Lifecycle, Readiness, Status};
 use toolkit::telemetry::{Telemetry, names};
+use toolkit::tls::ServerTlsConfig;
 
 use crate::config::DoorConfig;
 use crate::http::{self, Door};
@@ -21,19 +23,37 @@ use crate::http::{self, Door};
 /// Connections at once: probes and scrapes need few.
 const MAX_CONNECTIONS: usize = 256;
 
+/// Where the operators' port is, and its TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct OpsPort<'c> {
+    pub address: SocketAddr,
+    pub tls: &'c ServerTlsConfig,
+}
+
+impl<'c> From<&'c ListenConfig> for OpsPort<'c> {
+    fn from(listen: &'c ListenConfig) -> Self {
+        Self { address: listen.ops, tls: &listen.ops_tls }
+    }
+}
+
 /// Serves the operators' port under `lifecycle` until all work is finished. Returns where it listens (port 0 is
 /// resolved).
 pub(crate) fn serve(
-    address: SocketAddr,
+    OpsPort { address, tls }: OpsPort<'_>,
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
     own: fn(&mut web::ServiceConfig),
 ) -> anyhow::Result<SocketAddr> {
     let (readiness, telemetry) = (lifecycle.readiness().clone(), telemetry.clone());
     show(&readiness, &telemetry);
-    let config = DoorConfig { workers: 1, max_connections: MAX_CONNECTIONS, ..DoorConfig::default() };
+    let config = DoorConfig {
+        workers: 1,
+        max_connections: MAX_CONNECTIONS,
+        tls: tls.clone(),
+        ..DoorConfig::default()
+    };
     let door = Door { address, config: &config, grace: Duration::from_secs(1), handles: false };
-    let (bound, server) = http::open(door, "listen.ops", move || {
+    let (bound, server) = http::open(door, ("listen.ops", "listen.ops_tls"), lifecycle, move || {
         App::new()
             .app_data(web::Data::new(readiness.clone()))
             .app_data(web::Data::new(telemetry.clone()))

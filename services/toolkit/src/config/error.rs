@@ -27,6 +27,26 @@ struct Fault {
     remedy: String,
 }
 
+/// A value that parses and yet cannot serve, as a section finds it that does not know whose configuration it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// The dotted key.
+    pub key: String,
+    pub problem: String,
+    pub remedy: String,
+}
+
+impl Unusable {
+    pub fn new(key: impl Into<String>, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {
+        Self { key: key.into(), problem: problem.to_string(), remedy: remedy.to_string() }
+    }
+
+    /// The error of the service that was configured so.
+    pub fn of(self, service: &str) -> ConfigError {
+        ConfigError::invalid(service, &self.key, self.problem, self.remedy)
+    }
+}
+
 impl ConfigError {
     /// A value that parses and yet cannot serve, found by the service itself.
     pub fn invalid(service: &str, key: &str, problem: impl fmt::Display, remedy: impl fmt::Display) -> Self {

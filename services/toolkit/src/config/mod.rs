@@ -17,10 +17,10 @@ use figment::providers::{Format, Yaml};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use error::{ConfigError, EXIT_CODE, exit_code};
+pub use error::{ConfigError, EXIT_CODE, Unusable, exit_code};
 pub use secret::Secret;
 pub use sections::{ListenConfig, LogFormat, ShutdownConfig, TelemetryConfig};
-pub use source::{ENV_PREFIX, list, optional, properties};
+pub use source::{ENV_PREFIX, list, optional, optional_path, properties};
 
 use source::Settings;
 

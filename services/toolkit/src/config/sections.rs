@@ -1,10 +1,12 @@
 //! The sections that services share. A service's own configuration is a struct of these and of its own keys.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::optional;
+use super::{Secret, optional};
+use crate::tls::{ServerTlsConfig, TlsConfig};
 
 /// What a service tells about itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -16,11 +18,21 @@ pub struct TelemetryConfig {
     /// Where traces go (OTLP over gRPC, `http://host:4317`); none: traces are not exported.
     #[serde(deserialize_with = "optional")]
     pub otlp_endpoint: Option<String>,
+    /// How the collector is known at an `https://` endpoint, and what it is shown.
+    pub otlp_tls: TlsConfig,
+    /// Headers of every export, by name: what a collector asks of those it takes traces from.
+    pub otlp_headers: BTreeMap<String, Secret>,
 }
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log: LogFormat::Text, level: "info".to_owned(), otlp_endpoint: None }
+        Self {
+            log: LogFormat::Text,
+            level: "info".to_owned(),
+            otlp_endpoint: None,
+            otlp_tls: TlsConfig::default(),
+            otlp_headers: BTreeMap::new(),
+        }
     }
 }
 
@@ -33,7 +45,8 @@ pub enum LogFormat {
     Json,
 }
 
-/// Where a service listens. Port 0 takes a free port, which the log and the service's handle tell.
+/// Where a service listens: this machine alone, unless told otherwise. Port 0 takes a free port, which the log and the service's
+/// handle tell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ListenConfig {
@@ -41,12 +54,14 @@ pub struct ListenConfig {
     pub grpc: SocketAddr,
     /// Health and metrics: not for clients.
     pub ops: SocketAddr,
+    /// TLS of the operators' port; that of the others is `http.tls`.
+    pub ops_tls: ServerTlsConfig,
 }
 
 impl Default for ListenConfig {
     fn default() -> Self {
-        let all = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-        Self { http: all(8080), grpc: all(9090), ops: all(9464) }
+        let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self { http: here(8080), grpc: here(9090), ops: here(9464), ops_tls: ServerTlsConfig::default() }
     }
 }
 

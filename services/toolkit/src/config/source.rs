@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 use figment::value::{Dict, Map, Value};
 use figment::{Metadata, Profile, Provider};
@@ -85,6 +86,11 @@ pub(super) fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strin
 /// An optional scalar: empty text and null are none.
 pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(Some(deserializer.deserialize_any(Scalar)?).filter(|text| !text.is_empty()))
+}
+
+/// An optional path: empty text and null are none.
+pub fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    optional(deserializer).map(|text| text.map(PathBuf::from))
 }
 
 /// A list, or one text with commas (the shape a variable can have).

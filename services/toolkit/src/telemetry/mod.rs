@@ -4,6 +4,7 @@
 //! leave the process only if an endpoint is configured; a trace context is passed on even then when it does not.
 
 pub mod names;
+mod otlp;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -12,7 +13,6 @@ mod zeros;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{KeyValue, global};
-use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -111,14 +111,8 @@ impl Telemetry {
         let tracers = match &config.otlp_endpoint {
             None => None,
             Some(endpoint) => {
-                let exporter = opentelemetry_otlp::SpanExporter::builder()
-                    .with_tonic()
-                    .with_endpoint(endpoint.clone())
-                    .build()
-                    .map_err(|error| Error::Endpoint {
-                        endpoint: endpoint.clone(),
-                        problem: error.to_string(),
-                    })?;
+                let exporter = otlp::exporter(endpoint, config)
+                    .map_err(|problem| Error::Endpoint { endpoint: endpoint.clone(), problem })?;
                 Some(
                     SdkTracerProvider::builder()
                         .with_resource(resource)

@@ -101,7 +101,7 @@ fn answer(submitted: Submitted) -> anyhow::Result<Uuid> {
 pub(super) fn config(catalog: &Catalog<'_>) -> Config {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     Config {
-        listen: ListenConfig { http: any, grpc: any, ops: any },
+        listen: ListenConfig { http: any, grpc: any, ops: any, ..ListenConfig::default() },
         kafka: catalog.config.kafka.clone(),
         registry: catalog.config.registry.clone(),
         topic: catalog.config.topic.clone(),

@@ -27,7 +27,7 @@ impl std::fmt::Debug for BareEnds {
 impl BareEnds {
     /// Does not wait for a connection.
     pub fn open(config: &KafkaConfig, topic: &str) -> Result<Self, BareError> {
-        let consumer = end_settings(config).create_with_context(Connection::new("bare", None))?;
+        let consumer = end_settings(config).create_with_context(Connection::new(config, "bare", None))?;
         Ok(Self { consumer, topic: topic.to_owned(), timeout: config.request_timeout() })
     }
 

@@ -77,6 +77,6 @@ fn member(
         ]
         .concat(),
     );
-    let membership = Membership::new(topic, Connection::new("group", None));
+    let membership = Membership::new(topic, Connection::new(config, "group", None));
     settings.create_with_context(membership).map_err(|error| refused(config, &error))
 }

@@ -44,7 +44,7 @@ impl RecordProducer {
             &[COMPRESSION, ("linger.ms", "0"), ("partitioner", "murmur2_random")],
             &[("acks", "all"), ("enable.idempotence", "true"), ("message.timeout.ms", &timeout)],
         );
-        let connection = Connection::new("record-producer", None);
+        let connection = Connection::new(config, "record-producer", None);
         let inner = settings.create_with_context(connection).map_err(|error| refused(config, &error))?;
         Ok(Self { inner: Some(inner), servers: config.bootstrap_servers.clone() })
     }

@@ -136,5 +136,7 @@ pub(super) fn consumer(
         ],
         &[&READS[..], &[("group.id", &group)]].concat(),
     );
-    settings.create_with_context(Connection::new(role, dependency)).map_err(|error| refused(config, &error))
+    settings
+        .create_with_context(Connection::new(config, role, dependency))
+        .map_err(|error| refused(config, &error))
 }

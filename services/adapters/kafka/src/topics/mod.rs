@@ -226,7 +226,7 @@ fn create_one(admin: &Admin, topic: &str, expected: &Expectation) -> Result<Appl
     let (news, options) = ([new], admin.options());
     let created = tokio::runtime::Handle::current()
         .block_on(admin.client.create_topics(&news, &options))
-        .map_err(|error| Error::unreachable(tried(), &admin.servers, &error))?;
+        .map_err(|error| admin.unreachable(tried(), &error))?;
     for outcome in created {
         match outcome {
             Ok(_) => {}

@@ -11,6 +11,7 @@ use contract::code::Code;
 use reqwest::Client;
 
 use super::Seed;
+use crate::DoorTls;
 use crate::commands::import::bar;
 use crate::import::{Answer, Created, Upload, diamonds};
 use crate::say::say;
@@ -63,7 +64,13 @@ pub(super) async fn sow(seed: Seed, url: &str) -> anyhow::Result<()> {
     let lines = lines.await??;
     let bar = bar("putting products in", lines.len() as u64);
     let sown = Mutex::new(Sown::default());
-    let upload = Upload { urls: vec![url.to_owned()], chunk: CHUNK, parallel: PARALLEL, patience: PATIENCE };
+    let upload = Upload {
+        urls: vec![url.to_owned()],
+        chunk: CHUNK,
+        parallel: PARALLEL,
+        patience: PATIENCE,
+        tls: DoorTls::default(),
+    };
     let uploaded = upload
         .run(&lines, |_, answer| {
             sown.lock().unwrap_or_else(PoisonError::into_inner).count(answer);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use domain::Currency;
 
+use crate::DoorTls;
 use crate::import::{Catalog, DecimalMark, Format, Map, Requested, Shape, Source};
 
 /// What the command line says about an import.
@@ -44,6 +45,8 @@ pub struct Options {
     /// Stop when nothing was answered for so many seconds [default: 180].
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub give_up_after: Option<u64>,
+    #[command(flatten)]
+    pub tls: DoorTls,
 }
 
 impl Options {

@@ -41,7 +41,13 @@ enum Verdict {
 /// # Errors
 /// If rows were left out, or the import stopped: why, and how to go on.
 pub async fn import(plan: &Plan, urls: Vec<String>) -> anyhow::Result<Tally> {
-    let upload = Upload { urls, chunk: CHUNK, parallel: PARALLEL, patience: plan.options.patience() };
+    let upload = Upload {
+        urls,
+        chunk: CHUNK,
+        parallel: PARALLEL,
+        patience: plan.options.patience(),
+        tls: plan.options.tls.clone(),
+    };
     let uploading = upload.begin()?;
     let mut progress = Progress::begin(plan, &upload.urls)?;
     let began = Instant::now();

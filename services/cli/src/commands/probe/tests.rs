@@ -43,7 +43,7 @@ async fn folio(broken: Broken) -> (Options, Asked) {
             connection.write_all(text.as_bytes()).await.unwrap();
         }
     });
-    (Options { commands: url.clone(), queries: url, patience: 1 }, asked)
+    (Options { commands: url.clone(), queries: url, patience: 1, tls: DoorTls::default() }, asked)
 }
 
 fn right(head: &str, deleted: bool) -> (u16, Value) {
@@ -123,7 +123,7 @@ async fn a_service_that_is_not_there_is_told_with_what_to_look_at() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let options = Options { commands: url.clone(), queries: url, patience: 1 };
+    let options = Options { commands: url.clone(), queries: url, patience: 1, tls: DoorTls::default() };
     let error = format!("{:#}", run(&options).await.unwrap_err());
     assert!(error.contains("was not answered") && error.contains("/readyz"), "{error}");
 }
