@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # What ships is built for Linux; of dependencies for other systems nothing is in it.
 SBOM_PLATFORM ?= x86_64-unknown-linux-gnu
-.PHONY: api-check mutations sbom help build dev demo up down status test lint advisories fmt sim chaos bench
+.PHONY: api-check mutations sbom help build dev demo up down status test lint advisories fmt sim chaos bench test-kube
 # `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
 PROFILE ?= dev
 # Not part of the toolchain: built once, in this version.
@@ -49,6 +49,11 @@ mutations: ## seed each defect of tests/mutations into a copy and show which tes
 
 chaos: build ## faults on three real brokers and every service while clients write, then all is checked (SEED= MINUTES=5)
 	target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio-chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
+
+test-kube: ## the chart's life on a real cluster, with a client in it that counts (KUBE_TOOL= or KUBECONFIG=; CONTRIBUTING.md)
+	@test -n "$(KUBE_TOOL)$(KUBECONFIG)" || { echo 'there is no cluster: give KUBE_TOOL=<program that makes one>, or KUBECONFIG=<file> KUBE_HOST=<address> KUBE_IMAGE=<image> (CONTRIBUTING.md, "The chart on a cluster")'; exit 2; }
+	$(MAKE) build
+	target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio-kube run
 
 bench: ## the write side against bare librdkafka, on a Kafka of its own; ONLY=answer,replay PAIRS=5 (docs/benchmarks.md)
 	cargo build --release --workspace --bins --locked

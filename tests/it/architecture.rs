@@ -43,7 +43,7 @@ const MAY_USE: [(&str, &str); 19] = [
     ("cli", "all of the above"),
 ];
 /// Crates of tests: they may use anything, and nobody may need them.
-const TESTS_ONLY: [&str; 8] = [
+const TESTS_ONLY: [&str; 9] = [
     "testkit",
     "promises",
     "ledger-sim",
@@ -51,6 +51,7 @@ const TESTS_ONLY: [&str; 8] = [
     "folio-mutations",
     "folio-sim",
     "folio-chaos",
+    "folio-kube",
     "folio-bench",
 ];
 /// Drivers of servers and stores, and the one crate that may name each.

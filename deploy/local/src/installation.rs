@@ -2,6 +2,7 @@
 //! when it is complete and was fetched by today's POM, and that two processes preparing at once do not meet.
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,6 +22,8 @@ pub struct Installation {
     templates: PathBuf,
     /// For every server, after those of its `jvm.options`.
     java_options: Vec<String>,
+    /// Where clients connect.
+    host: Ipv4Addr,
 }
 
 impl Installation {
@@ -35,8 +38,8 @@ impl Installation {
             bail!("looking for the servers' POMs: {} is not the project's root", project_root.display());
         }
         let servers = files::make_dir(&project_root.join(".folio/servers"))?;
-        let installation =
-            Self { servers, templates: files::make_dir(&templates)?, java_options: Vec::new() };
+        let templates = files::make_dir(&templates)?;
+        let installation = Self { servers, templates, java_options: Vec::new(), host: Ipv4Addr::LOCALHOST };
         if installation.missing().is_empty() {
             return Ok(installation);
         }
@@ -103,6 +106,17 @@ impl Installation {
     pub(super) fn java_options(&self, kind: Kind) -> Vec<String> {
         let file = format!("@{}", self.template(kind, "jvm.options").display());
         [file].into_iter().chain(self.archive_option(kind)).chain(self.java_options.iter().cloned()).collect()
+    }
+
+    /// For clients that are not on loopback: servers take them on `host`, an address of this machine, tell it to those who ask
+    /// where they are, and take nobody on 127.0.0.1. (What is between servers stays there.)
+    #[must_use]
+    pub fn on(self, host: Ipv4Addr) -> Self {
+        Self { host, ..self }
+    }
+
+    pub(super) fn host(&self) -> Ipv4Addr {
+        self.host
     }
 
     pub(super) fn with_java_option(mut self, option: &str) -> Self {

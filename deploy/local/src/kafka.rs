@@ -1,5 +1,6 @@
 //! A Kafka cluster of one broker or several, each both broker and controller, all on this machine.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -59,12 +60,12 @@ impl Node {
     }
 
     /// Where it listens for clients, and what it advertises. Brokers among themselves never use the door.
-    fn listeners(&self) -> (String, String) {
-        let mut own = format!("PLAINTEXT://127.0.0.1:{}", self.client);
+    fn listeners(&self, host: Ipv4Addr) -> (String, String) {
+        let mut own = format!("PLAINTEXT://{host}:{}", self.client);
         for (name, port) in &self.beyond {
-            own = format!("{own},{name}://127.0.0.1:{port}");
+            own = format!("{own},{name}://{host}:{port}");
         }
-        let door = |port| format!("{own},PROXIED://127.0.0.1:{port}");
+        let door = |port| format!("{own},PROXIED://{host}:{port}");
         self.door.map_or_else(|| (own.clone(), own.clone()), |it| (door(it.port), door(it.advertised)))
     }
 }
@@ -130,7 +131,7 @@ impl KafkaCluster {
         let replication = nodes.len().min(3);
         let cluster = cluster_id();
         let prepare = |node: &Node| {
-            let (listeners, advertised) = node.listeners();
+            let (listeners, advertised) = node.listeners(installation.host());
             let values = [
                 ("node_id", &*node.id.to_string()),
                 ("voters", &*voters.join(",")),
@@ -150,7 +151,8 @@ impl KafkaCluster {
                 files::append(&written, beyond.lines)?;
             }
             format(installation, &dir, &cluster, beyond.map_or(&[], |it| it.scram))?;
-            Running::spawn(Kind::Kafka, node.id, node.client, launch(installation, &dir))
+            let at = SocketAddrV4::new(installation.host(), node.client);
+            Running::spawn(Kind::Kafka, node.id, at, launch(installation, &dir))
         };
         let brokers = nodes.iter().map(prepare).collect::<anyhow::Result<_>>()?;
         Ok(Self { brokers })

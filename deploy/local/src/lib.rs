@@ -1,8 +1,9 @@
 //! The real servers as local processes, without Docker: Apache Kafka, Apache Cassandra (in `ScyllaDB`'s place),
 //! Elasticsearch and the Apicurio schema registry, from Maven Central's jars and the configuration beside this crate.
 //!
-//! Promises: everything listens on 127.0.0.1 only; a server is called ready when it answered in its own protocol; no
-//! process is ever signalled that was not started here; stopping leaves neither processes nor files, only the jars.
+//! Promises: everything listens on 127.0.0.1 only, or for clients on the one address that [`Installation::on`] was told; a
+//! server is called ready when it answered in its own protocol; no process is ever signalled that was not started here;
+//! stopping leaves neither processes nor files, only the jars.
 //!
 //! Start at [`up_servers`] and [`down_servers`], which `folio up` and `folio down` call (alone:
 //! `cargo run -p local-servers --example servers -- up`). Tests start a [`Stack`] or single [`Running`] servers of their

@@ -1,14 +1,14 @@
 //! Asks a server the smallest question of its own protocol. Promises that `Ok` means it answered and can be used.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 /// For connecting, for sending and for each part of the answer.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-fn connect(port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), TIMEOUT)?;
+fn connect(at: SocketAddrV4) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&at.into(), TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     Ok(stream)
@@ -20,7 +20,7 @@ fn unexpected(what: String) -> io::Error {
 
 /// Kafka: is node `id` among the brokers that take requests? (Metadata v1 without topics; `ApiVersions` is answered by
 /// brokers that the controller still fences.)
-pub(super) fn kafka(port: u16, id: i32) -> io::Result<()> {
+pub(super) fn kafka(at: SocketAddrV4, id: i32) -> io::Result<()> {
     const METADATA_V1: [u8; 18] = [
         0, 0, 0, 14, // size
         0, 3, 0, 1, // Metadata, version 1
@@ -28,7 +28,7 @@ pub(super) fn kafka(port: u16, id: i32) -> io::Result<()> {
         255, 255, // no client id
         0, 0, 0, 0, // no topics
     ];
-    let mut stream = connect(port)?;
+    let mut stream = connect(at)?;
     stream.write_all(&METADATA_V1)?;
     let mut size = [0; 4];
     stream.read_exact(&mut size)?;
@@ -63,10 +63,10 @@ fn broker_ids(answer: &[u8]) -> Option<Vec<i32>> {
 }
 
 /// CQL: OPTIONS must be answered with SUPPORTED (protocol version 4).
-pub(super) fn cql(port: u16) -> io::Result<()> {
+pub(super) fn cql(at: SocketAddrV4) -> io::Result<()> {
     const OPTIONS: [u8; 9] = [4, 0, 0, 0, 5, 0, 0, 0, 0];
     const SUPPORTED: u8 = 6;
-    let mut stream = connect(port)?;
+    let mut stream = connect(at)?;
     stream.write_all(&OPTIONS)?;
     let mut header = [0; 9];
     stream.read_exact(&mut header)?;
@@ -77,9 +77,9 @@ pub(super) fn cql(port: u16) -> io::Result<()> {
 }
 
 /// HTTP: `GET path` must be answered with 200; returns the body.
-pub(super) fn http(port: u16, path: &str) -> io::Result<String> {
-    let mut stream = connect(port)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
+pub(super) fn http(at: SocketAddrV4, path: &str) -> io::Result<String> {
+    let mut stream = connect(at)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.take(1 << 20).read_to_end(&mut answer)?;
     let answer = String::from_utf8_lossy(&answer);
@@ -91,8 +91,8 @@ pub(super) fn http(port: u16, path: &str) -> io::Result<String> {
 }
 
 /// Elasticsearch: healthy means that every primary shard is there (a node that has just restarted is red for a while).
-pub(super) fn elasticsearch(port: u16) -> io::Result<()> {
-    let health = http(port, "/_cluster/health")?;
+pub(super) fn elasticsearch(at: SocketAddrV4) -> io::Result<()> {
+    let health = http(at, "/_cluster/health")?;
     if health.contains(r#""status":"green""#) || health.contains(r#""status":"yellow""#) {
         return Ok(());
     }
@@ -100,6 +100,6 @@ pub(super) fn elasticsearch(port: u16) -> io::Result<()> {
 }
 
 /// The registry: the Confluent API must list its subjects.
-pub(super) fn registry(port: u16) -> io::Result<()> {
-    http(port, "/apis/ccompat/v7/subjects").map(|_| ())
+pub(super) fn registry(at: SocketAddrV4) -> io::Result<()> {
+    http(at, "/apis/ccompat/v7/subjects").map(|_| ())
 }

@@ -1,5 +1,6 @@
 //! One running server, whichever it is: wait for it, stop it, kill it, start it again with the same data and ports.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -70,6 +71,8 @@ pub struct Running {
     pub pid: i32,
     /// Where clients connect.
     pub port: u16,
+    #[serde(default = "loopback")]
+    host: Ipv4Addr,
     launch: Launch,
 }
 
@@ -102,17 +105,21 @@ impl Running {
         let port = ports::free_port()?;
         let launch = prepare(installation, files::make_dir(dir)?, port)?;
         files::append(&launch.dir.join(configuration), lines)?;
-        Self::spawn(kind, 1, port, launch)
+        Self::spawn(kind, 1, SocketAddrV4::new(installation.host(), port), launch)
     }
 
-    pub(super) fn spawn(kind: Kind, node: i32, port: u16, launch: Launch) -> anyhow::Result<Self> {
+    pub(super) fn spawn(kind: Kind, node: i32, at: SocketAddrV4, launch: Launch) -> anyhow::Result<Self> {
         let pid = launch.spawn()?;
-        Ok(Self { kind, node, pid, port, launch })
+        Ok(Self { kind, node, pid, port: at.port(), host: *at.ip(), launch })
     }
 
-    /// `127.0.0.1:port`.
+    /// `host:port`.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.socket().to_string()
+    }
+
+    fn socket(&self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.host, self.port)
     }
 
     /// The folder with its data, configuration and log.
@@ -135,10 +142,10 @@ impl Running {
     /// If it does not answer, or not yet as it should.
     pub fn probe(&self) -> std::io::Result<()> {
         match self.kind {
-            Kind::Kafka => probe::kafka(self.port, self.node),
-            Kind::Cassandra => probe::cql(self.port),
-            Kind::Elasticsearch => probe::elasticsearch(self.port),
-            Kind::Registry => probe::registry(self.port),
+            Kind::Kafka => probe::kafka(self.socket(), self.node),
+            Kind::Cassandra => probe::cql(self.socket()),
+            Kind::Elasticsearch => probe::elasticsearch(self.socket()),
+            Kind::Registry => probe::registry(self.socket()),
         }
     }
 
@@ -201,6 +208,11 @@ impl Running {
     }
 }
 
+/// Of servers that were started before there were others.
+fn loopback() -> Ipv4Addr {
+    Ipv4Addr::LOCALHOST
+}
+
 /// Fills in a template of `deploy/local/<kind>` and writes it below the instance folder.
 pub(super) fn configure(
     installation: &Installation,
@@ -212,9 +224,13 @@ pub(super) fn configure(
     let path = dir.join(target);
     files::make_dir(path.parent().unwrap_or(dir))?;
     let name = path.file_name().and_then(|name| name.to_str()).context("a file name")?;
-    let dirs = [("dir", dir.display().to_string()), ("data_dir", dir.join("data").display().to_string())];
-    let dirs = dirs.iter().map(|(name, value)| (*name, value.as_str()));
-    let values: Vec<(&str, &str)> = values.iter().copied().chain(dirs).collect();
+    let common = [
+        ("dir", dir.display().to_string()),
+        ("data_dir", dir.join("data").display().to_string()),
+        ("host", installation.host().to_string()),
+    ];
+    let common = common.iter().map(|(name, value)| (*name, value.as_str()));
+    let values: Vec<(&str, &str)> = values.iter().copied().chain(common).collect();
     let text = files::fill(&files::read(&installation.template(kind, name))?, &values)?;
     files::write(&path, &text)?;
     Ok(path)

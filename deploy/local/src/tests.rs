@@ -1,5 +1,6 @@
 //! The parts that need no server, and one real broker through its whole life.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -138,20 +139,25 @@ fn down_of_what_is_not_up_is_harmless() {
 }
 
 #[test]
-fn a_broker_that_was_killed_comes_back_on_its_port_and_leaves_nothing_when_stopped() {
+fn a_broker_that_was_killed_comes_back_where_it_was_told_to_be_and_leaves_nothing_when_stopped() {
     let folder = Folder::new();
     let watchdog = Watchdog::over(&folder.0).unwrap();
-    let installation = Installation::prepare(&project_root().unwrap()).unwrap().for_tests();
+    // As good as any address that is not the usual one: all of 127.0.0.0/8 is loopback.
+    let host = Ipv4Addr::new(127, 0, 0, 2);
+    let installation = Installation::prepare(&project_root().unwrap()).unwrap().for_tests().on(host);
     let mut broker = Running::start(Kind::Kafka, &installation, &watchdog.dir().join("kafka")).unwrap();
     broker.wait_ready(Duration::from_mins(2)).unwrap();
-    let (pid, port) = (broker.pid, broker.port);
+    let (pid, port, address) = (broker.pid, broker.port, broker.address());
+    assert_eq!(address, format!("127.0.0.2:{port}"));
+    let elsewhere = std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+    assert!(elsewhere.is_err(), "it listens on 127.0.0.1 too");
 
     broker.kill().unwrap();
     assert!(!broker.is_running() && broker.probe().is_err());
     broker.start_again().unwrap();
     broker.wait_ready(Duration::from_mins(2)).unwrap();
     assert_ne!(broker.pid, pid);
-    assert_eq!(broker.port, port);
+    assert_eq!(broker.address(), address);
     assert!(broker.start_again().is_err(), "it runs already");
 
     broker.stop().unwrap();
@@ -162,7 +168,9 @@ fn a_broker_that_was_killed_comes_back_on_its_port_and_leaves_nothing_when_stopp
 fn a_server_that_ends_at_once_says_why() {
     let folder = Folder::new();
     let launch = process::Launch { arguments: vec!["-Xmx0.5nonsense".to_owned()], dir: folder.0.clone() };
-    let server = Running::spawn(Kind::Kafka, 1, free_port().unwrap(), launch).unwrap();
+    let server =
+        Running::spawn(Kind::Kafka, 1, SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port().unwrap()), launch)
+            .unwrap();
     let error = server.wait_ready(SOON).unwrap_err().to_string();
     assert!(error.contains("ended before it was ready"), "{error}");
     assert!(error.contains("Invalid maximum heap size"), "{error}");

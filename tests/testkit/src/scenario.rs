@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use adapter_kafka::read_topic;
 use anyhow::ensure;
 use cli::commands::stores::{self, GENERATION};
+use cli::config::Config;
 use read_models::ReadModel;
 use read_models::positions::AllPositions;
 use serde_json::{Value, json};
@@ -64,8 +65,16 @@ fn life(number: usize) -> Vec<Value> {
 /// # Errors
 /// If a server does not answer.
 pub async fn caught_up(system: &OnServers, group_prefix: &str) -> anyhow::Result<()> {
-    let stored = AllPositions::open(&stores::servers(&system.config), GENERATION).await?;
-    let log = read_topic(&system.config.kafka, system.topic()).await?;
+    caught_up_at(&system.config, group_prefix).await
+}
+
+/// The same on servers that are no test's.
+///
+/// # Errors
+/// If a server does not answer.
+pub async fn caught_up_at(config: &Config, group_prefix: &str) -> anyhow::Result<()> {
+    let stored = AllPositions::open(&stores::servers(config), GENERATION).await?;
+    let log = read_topic(&config.kafka, &config.topic).await?;
     let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
     for read_model in ReadModel::ALL {
         let group = read_model.group_id(group_prefix, GENERATION);
