@@ -1,4 +1,6 @@
-//! The doors with TLS: HTTP/1.1 and HTTP/2, gRPC and the operators' port, with and without certificates of clients, and while
+//! P24 Every door speaks TLS if it is told to, and lets in only whom it should.
+//!
+//! The doors with TLS: HTTP, gRPC and the operators' port, with and without certificates of clients, and while
 //! their own certificate is replaced.
 //!
 //! Needs no server: the doors are those of every service.
@@ -90,7 +92,7 @@ async fn every_door_serves_those_who_believe_its_authority_and_no_plain_text() -
     let asked = GetProductRequest { product_id: "nobody".to_owned(), ..GetProductRequest::default() };
     assert_eq!(queries.get_product(asked).await.unwrap_err().code(), tonic::Code::NotFound);
 
-    // Another client's library, over HTTP/2 where it has that.
+    // Another client's library, which would rather speak HTTP/2: its streams have no bounds here.
     let address = format!("https://localhost:{}/v1/products/p1", addresses.http.port());
     let ca_file = ca.file.display().to_string();
     let curl =
@@ -166,6 +168,24 @@ async fn with_authorities_of_clients_only_those_are_let_in_whom_they_signed() ->
         };
         assert!(refused, "gRPC lets in {shown:?}");
     }
+    // An authority that is replaced: whom it signed is not let in again, though it was a moment ago.
+    let (again, over_grpc) = (http(addresses.http, &ca, Some(&shop))?, addresses.grpc);
+    assert_eq!(again.get("/v1/products/nobody").await?.status, 404);
+    let others = Authority::new(dir.path(), "others")?;
+    std::fs::write(&clients.file, std::fs::read(&others.file)?)?;
+    let refused = async || again.get("/v1/products/nobody").await.is_err();
+    eventually("the old authority's clients are turned away", refused, |refused| *refused).await;
+    let channel = grpc(over_grpc, &ca, Some(&shop)).await;
+    let turned_away = match channel {
+        Err(_) => true,
+        Ok(channel) => {
+            let answer = QueryServiceClient::new(channel).get_product(asked.clone()).await;
+            answer.is_err_and(|status| status.code() != tonic::Code::NotFound)
+        }
+    };
+    assert!(turned_away, "gRPC lets in whom the old authority signed");
+    let new = others.signs("new", &["new"])?;
+    assert_eq!(http(addresses.http, &ca, Some(&new))?.get("/v1/products/nobody").await?.status, 404);
     // Probes of Kubernetes have no certificate.
     assert_eq!(http(addresses.ops, &ca, None)?.get("/livez").await?.status, 200);
     dev.stop().await
@@ -212,12 +232,12 @@ async fn clients_that_never_come_to_terms_hold_nobody_up_and_are_closed() -> any
     let dev = started(port(&server, None), ServerTlsConfig::default()).await?;
     let addresses = dev.addresses();
     let mut silent = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..300 {
         silent.push(TcpStream::connect(addresses.http).await?);
         silent.push(TcpStream::connect(addresses.grpc).await?);
     }
     let began = Instant::now();
-    let _channel = grpc(addresses.grpc, &ca, None).await.context("beside 50 silent clients")?;
+    let _channel = grpc(addresses.grpc, &ca, None).await.context("beside 300 silent clients")?;
     assert_eq!(http(addresses.http, &ca, None)?.create("p1").await?.status, 201);
     assert!(began.elapsed() < Duration::from_secs(5), "held up for {:?}", began.elapsed());
     for mut stream in silent {

@@ -6,8 +6,11 @@
 //! the server's pings); one whose peer acknowledges nothing or takes nothing for `Limits::unacknowledged` is closed by
 //! the kernel.
 
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 
 /// How many connections a server has at once, and how long each may do nothing.
@@ -27,6 +30,16 @@ impl Limits {
     pub(crate) fn of(max: usize, unacknowledged: Duration) -> Self {
         Self { max, first_byte: Duration::from_secs(10), idle: Duration::from_secs(90), unacknowledged }
     }
+}
+
+/// Listens as actix-web's server does.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1_024)?;
+    Ok(socket.into())
 }
 
 /// Lets the kernel close a connection whose peer takes nothing for so long.

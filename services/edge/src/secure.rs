@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
+use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 use toolkit::lifecycle::Lifecycle;
 use toolkit::tls::{EVERY, ServerTls, ServerTlsConfig};
@@ -56,17 +57,15 @@ pub(crate) fn secured(
                 (Ok(connection), None) => return Some(Ok(Wire(Either::Left(connection)))),
                 (Ok(connection), Some(tls)) => (connection, tls),
             };
-            match tokio::time::timeout(HANDSHAKE, tls.accept(connection)).await {
-                Ok(Ok(stream)) => Some(Ok(Wire(Either::Right(stream)))),
-                Ok(Err(error)) => {
-                    tracing::debug!(%error, "no TLS with a client of gRPC");
-                    None
-                }
-                Err(_) => {
-                    tracing::debug!("a client of gRPC took too long to come to terms");
-                    None
-                }
+            // On any processor: signing for one client must not keep others waiting.
+            let agreed = tokio::spawn(tokio::time::timeout(HANDSHAKE, tls.accept(connection)));
+            match AbortOnDropHandle::new(agreed).await {
+                Ok(Ok(Ok(stream))) => return Some(Ok(Wire(Either::Right(stream)))),
+                Ok(Ok(Err(error))) => tracing::debug!(%error, "no TLS with a client of gRPC"),
+                Ok(Err(_)) => tracing::debug!("a client of gRPC took too long to come to terms"),
+                Err(error) => tracing::warn!(%error, "coming to terms with a client of gRPC failed"),
             }
+            None
         }
     };
     incoming.map(with_each).buffer_unordered(at_once.max(1)).filter_map(std::future::ready)

@@ -167,7 +167,7 @@ fn told<T>(outcome: Result<T, adapter_kafka::Error>) -> String {
 async fn kafka_is_reached_by_certificate_password_and_token_and_says_why_it_is_not() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let (ca, other) = (Authority::new(dir.path(), "ca")?, Authority::new(dir.path(), "other")?);
-    let server = ca.signs("broker", &HERE)?;
+    let server = ca.signs("broker", &["127.0.0.1"])?;
     let kafka = tokio::task::block_in_place(|| Secured::start(dir.path(), &ca, &server))?;
     let topic = format!("{}.events", test_prefix());
     let plain = KafkaConfig { bootstrap_servers: kafka.broker.bootstrap(), ..KafkaConfig::default() };
@@ -196,7 +196,8 @@ async fn kafka_is_reached_by_certificate_password_and_token_and_says_why_it_is_n
         by_token.clone(),
     ] {
         let facts = describe_topic(&config, &topic).await.with_context(|| format!("{:?}", config.sasl))?;
-        assert_eq!(facts.name, topic);
+        let by_token = config.sasl.mechanism == Some(Mechanism::OauthBearer);
+        assert_eq!((facts.name.as_str(), facts.configs.is_none()), (topic.as_str(), by_token));
         // Producers and consumers have contexts of their own: they come in too, and may do nothing.
         let producer = RecordProducer::open(&config)?;
         let message = NewMessage { topic: topic.clone(), ..message() };
@@ -226,6 +227,19 @@ async fn kafka_is_reached_by_certificate_password_and_token_and_says_why_it_is_n
         ),
     ] {
         let config = KafkaConfig { request_timeout_ms: 2_500, ..config };
+        let refused = told(describe_topic(&config, &topic).await);
+        assert!(refused.contains(why), "{why:?}: {refused}");
+    }
+    // The broker's own certificate, for another name and expired.
+    let elsewhere = kafka.signed.replace("127.0.0.1", "localhost");
+    let late = ca.signs_expired("late-broker", &HERE)?;
+    let late = tokio::task::block_in_place(|| Secured::start(dir.path(), &ca, &late))?;
+    for (servers, why) in [(elsewhere, "it is for another name"), (late.signed.clone(), "it has expired")] {
+        let config = KafkaConfig {
+            bootstrap_servers: servers,
+            request_timeout_ms: 2_500,
+            ..kafka.user(Mechanism::ScramSha512, "folio", &ca)
+        };
         let refused = told(describe_topic(&config, &topic).await);
         assert!(refused.contains(why), "{why:?}: {refused}");
     }

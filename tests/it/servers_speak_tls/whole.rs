@@ -1,4 +1,4 @@
-//! All of Folio over TLS, with no right too many: what each service is allowed at Kafka is what docs/kubernetes.md lists, and
+//! All of Folio over TLS, with no right too many: what each service is allowed at Kafka is what docs/tls.md lists, and
 //! without any one of these rights it says which is missing.
 
 use adapter_kafka::{Mechanism, Profile, describe_topic};
@@ -19,7 +19,7 @@ use super::{HERE, believes, serves};
 
 /// The rights of each service, as an operator grants them.
 const COMMANDS: [(&str, &[&str]); 1] = [("--topic", &["Read", "Write", "DescribeConfigs"])];
-const PROJECTORS: [(&str, &[&str]); 2] = [("--topic", &["Read"]), ("--group", &["Read"])];
+const PROJECTORS: [(&str, &[&str]); 2] = [("--topic", &["Read", "DescribeConfigs"]), ("--group", &["Read"])];
 const SETUP: [(&str, &[&str]); 1] = [("--topic", &["Create", "DescribeConfigs", "Describe"])];
 
 fn file(path: Option<&std::path::PathBuf>) -> String {
@@ -131,28 +131,39 @@ async fn everything_works_over_tls_with_the_rights_that_are_listed_and_no_others
         assert_eq!(read.status, 200, "{path}: {}", read.body);
     }
 
-    // Each right is needed: without it, its service or tool says so, and with it again goes on.
+    let projector = Client::new(&all[1].ops());
+    every_right_is_needed(&kafka, &ca, &system, &commands, &projector).await
+}
+
+/// Without one of them, its service or tool says so, and with it again goes on.
+async fn every_right_is_needed(
+    kafka: &Secured,
+    ca: &Authority,
+    system: &OnServers,
+    commands: &Client,
+    projector: &Client,
+) -> anyhow::Result<()> {
+    let prefix = system.prefix();
     let write = async || {
         let changed = commands.change_price("p1", 77, &[]).await?;
         anyhow::ensure!(changed.status == 200 || changed.status == 201, "{}", changed.body);
         Ok(())
     };
-    without(&kafka, &prefix, ("commands", "--topic", "Write"), write).await?;
+    without(kafka, &prefix, ("commands", "--topic", "Write"), write).await?;
     let topic = system.topic().to_owned();
-    let reads = kafka.user(Mechanism::ScramSha512, "commands", &ca);
+    let reads = kafka.user(Mechanism::ScramSha512, "commands", ca);
     let look = async || anyhow::Ok(describe_topic(&reads, &topic).await.map(drop)?);
-    without(&kafka, &prefix, ("commands", "--topic", "DescribeConfigs"), look).await?;
+    without(kafka, &prefix, ("commands", "--topic", "DescribeConfigs"), look).await?;
     let setup = topics::declared(&format!("{prefix}second."))?;
     let make = async || topics::run(&system.config.kafka, &setup, Profile::Local, true).await;
-    without(&kafka, &prefix, ("setup", "--topic", "Create"), make).await?;
-    let projector = Client::new(&all[1].ops());
+    without(kafka, &prefix, ("setup", "--topic", "Create"), make).await?;
     for kind in ["--topic", "--group"] {
         let told_ready = async || {
             let told = projector.get("/readyz").await?;
             anyhow::ensure!(told.status == 200, "{}", told.body);
             Ok(())
         };
-        without(&kafka, &prefix, ("projectors", kind, "Read"), told_ready).await?;
+        without(kafka, &prefix, ("projectors", kind, "Read"), told_ready).await?;
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::Error;
 use super::client::{Connection, refused, settings};
 use crate::config::KafkaConfig;
+use crate::security::Mechanism;
 
 /// A topic as the brokers describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub struct TopicFacts {
     pub partitions: i32,
     /// Replicas of the partition that has fewest.
     pub replication: i32,
-    /// Every setting with its value in force, defaults included.
-    pub configs: BTreeMap<String, String>,
+    /// Every setting with its value in force, defaults included; `None`: they cannot be asked for.
+    pub configs: Option<BTreeMap<String, String>>,
 }
 
 /// What a topic has to be; what is not named may be anything.
@@ -77,9 +78,12 @@ impl Expectation {
         };
         compare("partitions", self.partitions.map(|n| n.to_string()), facts.partitions.to_string());
         compare("replication", self.replication.map(|n| n.to_string()), facts.replication.to_string());
-        for (key, declared) in &self.configs {
-            let actual =
-                facts.configs.get(key).cloned().unwrap_or_else(|| "unknown to the broker".to_owned());
+        for (key, declared) in self.configs.iter().filter(|_| facts.configs.is_some()) {
+            let known = facts.configs.as_ref();
+            let actual = known
+                .and_then(|it| it.get(key))
+                .cloned()
+                .unwrap_or_else(|| "unknown to the broker".to_owned());
             compare(key, Some(declared.clone()), actual);
         }
         differences
@@ -118,6 +122,8 @@ pub(super) struct Admin {
     pub(super) client: AdminClient<Connection>,
     metadata: BaseConsumer<Connection>,
     connection: Connection,
+    /// The library's client for administration cannot sign in with a token: nobody hears its wish for one.
+    pub(super) may_ask: bool,
     pub(super) servers: String,
     timeout: Duration,
 }
@@ -136,6 +142,7 @@ impl Admin {
             client,
             metadata,
             connection,
+            may_ask: config.sasl.mechanism != Some(Mechanism::OauthBearer),
             servers: config.bootstrap_servers.clone(),
             timeout: config.request_timeout(),
         })
@@ -178,6 +185,20 @@ impl Admin {
         let cluster = cluster.ok_or_else(|| failed("the brokers do not tell the cluster's id".to_owned()))?;
         let replication =
             found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+        if !self.may_ask {
+            tracing::warn!(
+                topic,
+                "signed in with a token, Folio cannot ask for a topic's settings: see `folio topics check` of a user with a \
+                 password or a certificate"
+            );
+            return Ok(TopicFacts {
+                name: topic.to_owned(),
+                cluster,
+                partitions: found.partitions().len() as i32,
+                replication: replication as i32,
+                configs: None,
+            });
+        }
         let (resource, options) = ([ResourceSpecifier::Topic(topic)], self.options());
         let described = tokio::runtime::Handle::current()
             .block_on(self.client.describe_configs(&resource, &options))
@@ -188,12 +209,17 @@ impl Admin {
                 configs.insert(entry.name, entry.value.unwrap_or_default());
             }
         }
+        if configs.is_empty() {
+            // A broker does not say no: it says nothing.
+            let problem = "its settings are not told: the authorization for DescribeConfigs is missing";
+            return Err(failed(problem.to_owned()));
+        }
         Ok(TopicFacts {
             name: topic.to_owned(),
             cluster,
             partitions: found.partitions().len() as i32,
             replication: replication as i32,
-            configs,
+            configs: Some(configs),
         })
     }
 }

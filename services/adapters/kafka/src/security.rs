@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use rdkafka::config::ClientConfig;
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{Secret, Unusable, optional, optional_path};
 
@@ -104,20 +105,48 @@ impl SaslConfig {
         let missing = |key: &str, what: &str| {
             Err(Unusable::new(format!("kafka.sasl.{key}"), "it is missing", format!("give {what}")))
         };
+        let contradiction = |key: &str, problem: &str| {
+            Err(Unusable::new(format!("kafka.sasl.{key}"), problem, "give one of them"))
+        };
         match self.mechanism {
             None => missing("mechanism", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
+            Some(Mechanism::OauthBearer) if self.username.is_some() || self.password.is_some() => {
+                contradiction("username", "OAUTHBEARER signs in with a token")
+            }
+            Some(Mechanism::OauthBearer) if self.token_file.is_some() && self.token_url.is_some() => {
+                contradiction("token_url", "kafka.sasl.token_file says where the token is")
+            }
             Some(Mechanism::OauthBearer) if self.token_file.is_some() => Ok(()),
             Some(Mechanism::OauthBearer) => match (&self.token_url, &self.client_id, &self.client_secret) {
                 (None, _, _) => missing("token_file", "a file with a token, or kafka.sasl.token_url"),
                 (_, None, _) => missing("client_id", "the id under which tokens are given"),
                 (_, _, None) => missing("client_secret", "the secret for which tokens are given"),
-                _ => Ok(()),
+                (Some(url), ..) => check_token_url(url),
             },
+            Some(_) if self.token_file.is_some() || self.token_url.is_some() => {
+                contradiction("mechanism", "a token is given, which only OAUTHBEARER takes")
+            }
             Some(_) if self.username.is_none() => missing("username", "the user's name"),
             Some(_) if self.password.is_none() => missing("password", "the user's password"),
             Some(_) => Ok(()),
         }
     }
+}
+
+/// A secret is sent there, and the address is shown in logs.
+fn check_token_url(url: &str) -> Result<(), Unusable> {
+    let unusable = |problem: &str, remedy: &str| Unusable::new("kafka.sasl.token_url", problem, remedy);
+    let Ok(url) = Url::parse(url) else {
+        return Err(unusable("it is no URL", "write it like https://host/token"));
+    };
+    let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_here) {
+        return Err(unusable("a secret would go there in plain text", "begin it with https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(unusable("it holds a name or a password", "give kafka.sasl.client_id and client_secret"));
+    }
+    Ok(())
 }
 
 /// Finds what parses and yet cannot serve, or contradicts itself.
@@ -136,6 +165,18 @@ pub(crate) fn check(config: &KafkaConfig) -> Result<(), Unusable> {
             "give one of them",
         ));
     }
+    let said_here =
+        |name: &&String| name.starts_with("ssl.") || name.starts_with("sasl.") || name.contains(".ssl.");
+    if protocol != SecurityProtocol::Plaintext
+        && let Some(name) = config.properties.keys().find(said_here)
+    {
+        let problem = format!(
+            "kafka.security_protocol is {}, and kafka.tls and kafka.sasl say the rest",
+            protocol.name()
+        );
+        let remedy = "leave it out, or give everything about it in kafka.properties, security.protocol too";
+        return Err(Unusable::new(format!("kafka.properties.{name}"), problem, remedy));
+    }
     if config.tls.is_given() && !protocol.has_tls() {
         return contradiction("kafka.tls", "ssl or sasl_ssl");
     }
@@ -144,6 +185,10 @@ pub(crate) fn check(config: &KafkaConfig) -> Result<(), Unusable> {
     }
     if protocol.has_sasl() {
         config.sasl.check()?;
+    }
+    if protocol.has_tls() {
+        // librdkafka says nothing if it finds none of the system's.
+        config.tls.authorities_pem().map_err(|error| error.of_section("kafka.tls"))?;
     }
     config.tls.check("kafka.tls")
 }
@@ -180,5 +225,61 @@ pub(crate) fn apply(config: &KafkaConfig, client: &mut ClientConfig) {
             client.set("sasl.username", sasl.username.as_deref().unwrap_or_default());
             client.set("sasl.password", sasl.password.as_ref().map_or("", Secret::expose));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolkit::tls::TlsConfig;
+
+    use super::*;
+
+    fn key(config: &KafkaConfig) -> String {
+        check(config).err().map(|it| it.key).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_contradicts_itself_or_is_missing_is_named() {
+        let user = SaslConfig {
+            mechanism: Some(Mechanism::ScramSha512),
+            username: Some("folio".to_owned()),
+            password: Some("secret".into()),
+            ..SaslConfig::default()
+        };
+        let sasl = |sasl: SaslConfig| KafkaConfig {
+            security_protocol: SecurityProtocol::SaslPlaintext,
+            sasl,
+            ..KafkaConfig::default()
+        };
+        assert_eq!(key(&KafkaConfig::default()), "");
+        assert_eq!(key(&sasl(user.clone())), "");
+        assert_eq!(key(&KafkaConfig { sasl: user.clone(), ..KafkaConfig::default() }), "kafka.sasl");
+        let tls = TlsConfig { ca_file: Some("ca".into()), ..TlsConfig::default() };
+        assert_eq!(key(&KafkaConfig { tls, ..sasl(user.clone()) }), "kafka.tls");
+        assert_eq!(key(&sasl(SaslConfig::default())), "kafka.sasl.mechanism");
+        assert_eq!(key(&sasl(SaslConfig { password: None, ..user.clone() })), "kafka.sasl.password");
+        assert_eq!(key(&sasl(SaslConfig { username: None, ..user.clone() })), "kafka.sasl.username");
+        let file = SaslConfig { token_file: Some("token".into()), ..user.clone() };
+        assert_eq!(key(&sasl(file.clone())), "kafka.sasl.mechanism");
+        let token = |url: &str| SaslConfig {
+            mechanism: Some(Mechanism::OauthBearer),
+            token_url: Some(url.to_owned()),
+            client_id: Some("folio".to_owned()),
+            client_secret: Some("secret".into()),
+            ..SaslConfig::default()
+        };
+        assert_eq!(key(&sasl(token("https://id.example/token"))), "");
+        assert_eq!(key(&sasl(token("http://127.0.0.1:1/token"))), "");
+        for url in ["http://id.example/token", "https://a:b@id.example/token", "token"] {
+            assert_eq!(key(&sasl(token(url))), "kafka.sasl.token_url", "{url}");
+        }
+        let both = SaslConfig { token_file: Some("token".into()), ..token("https://id.example/token") };
+        assert_eq!(key(&sasl(both)), "kafka.sasl.token_url");
+        assert_eq!(
+            key(&sasl(SaslConfig { client_id: None, ..token("https://id.example") })),
+            "kafka.sasl.client_id"
+        );
+        let properties = [("sasl.mechanism".to_owned(), "PLAIN".to_owned())].into();
+        assert_eq!(key(&KafkaConfig { properties, ..sasl(user) }), "kafka.properties.sasl.mechanism");
     }
 }

@@ -5,6 +5,7 @@
 
 mod observe;
 mod paths;
+mod secured;
 #[cfg(test)]
 mod tests;
 
@@ -56,17 +57,18 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    let (bound, server) = open(door, ("listen.http", "http.tls"), lifecycle, app)?;
+    let (bound, server) = open(door, ("listen.http", "http.tls"), lifecycle, lifecycle.shutdown(), app)?;
     lifecycle.spawn("http", until(server, lifecycle.shutdown()));
     tracing::info!(address = %bound, "the HTTP door is open");
     Ok(bound)
 }
 
-/// Binds the address that the first of `keys` configures, with the TLS that the second one does.
+/// Binds the address that `key` configures, with the TLS of `section`. `stop` is what the server will be told by.
 pub(crate) fn open<F, T, B>(
     door: Door<'_>,
     (key, section): (&str, &'static str),
     lifecycle: &Lifecycle,
+    stop: CancellationToken,
     app: F,
 ) -> anyhow::Result<(SocketAddr, Server)>
 where
@@ -81,6 +83,13 @@ where
     B: MessageBody + 'static,
 {
     let Door { address, config, grace, handles } = door;
+    let why = || format!("cannot listen on {address}; give a free address as {key}");
+    if let Some(tls) = secure::open(&config.tls, section, lifecycle)? {
+        let listener = connections::listen(address).with_context(why)?;
+        let bound = listener.local_addr().with_context(why)?;
+        let server = secured::serve(door, listener, tls.config(&[b"http/1.1"])?, stop, app);
+        return Ok((bound, server.with_context(why)?));
+    }
     let server = HttpServer::new(app)
         .workers(config.workers)
         .max_connections(config.max_connections.div_ceil(config.workers))
@@ -89,15 +98,9 @@ where
         .keep_alive(KEEP_ALIVE)
         .on_connect(connections::on_connect(config.stall(), handles))
         .disable_signals()
-        .tls_handshake_timeout(HEAD_TIMEOUT)
-        .shutdown_timeout(grace.as_secs().max(1));
-    let server = match secure::open(&config.tls, section, lifecycle)? {
-        None => server.bind(address),
-        // HTTP/2 is among what it offers there.
-        Some(tls) => server.bind_rustls_0_23(address, tls.config(&[b"http/1.1"])?),
-    };
-    let server =
-        server.with_context(|| format!("cannot listen on {address}; give a free address as {key}"))?;
+        .shutdown_timeout(grace.as_secs().max(1))
+        .bind(address)
+        .with_context(why)?;
     let bound = server.addrs().first().copied().unwrap_or(address);
     Ok((bound, server.run()))
 }

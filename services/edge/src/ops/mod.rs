@@ -53,16 +53,17 @@ pub(crate) fn serve(
         ..DoorConfig::default()
     };
     let door = Door { address, config: &config, grace: Duration::from_secs(1), handles: false };
-    let (bound, server) = http::open(door, ("listen.ops", "listen.ops_tls"), lifecycle, move || {
-        App::new()
-            .app_data(web::Data::new(readiness.clone()))
-            .app_data(web::Data::new(telemetry.clone()))
-            .route("/livez", web::get().to(alive))
-            .route("/startupz", web::get().to(started))
-            .route("/readyz", web::get().to(ready))
-            .route("/metrics", web::get().to(metrics))
-            .configure(own)
-    })?;
+    let (bound, server) =
+        http::open(door, ("listen.ops", "listen.ops_tls"), lifecycle, lifecycle.drained(), move || {
+            App::new()
+                .app_data(web::Data::new(readiness.clone()))
+                .app_data(web::Data::new(telemetry.clone()))
+                .route("/livez", web::get().to(alive))
+                .route("/startupz", web::get().to(started))
+                .route("/readyz", web::get().to(ready))
+                .route("/metrics", web::get().to(metrics))
+                .configure(own)
+        })?;
     lifecycle.spawn_support("ops", http::until(server, lifecycle.drained()));
     tracing::info!(address = %bound, "operators' port is open");
     Ok(bound)

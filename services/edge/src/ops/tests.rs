@@ -19,7 +19,9 @@ async fn the_port_tells_readiness_and_metrics_and_outlives_the_work() {
     let lifecycle = Lifecycle::with_timing(timing).without_signals();
     let telemetry = Telemetry::detached("tester").unwrap();
     telemetry.meter().u64_counter("things_total").build().add(1, &[]);
-    let address = serve(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &lifecycle, &telemetry, |_| ()).unwrap();
+    let tls = ServerTlsConfig::default();
+    let port = OpsPort { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), tls: &tls };
+    let address = serve(port, &lifecycle, &telemetry, |_| ()).unwrap();
     let kafka = lifecycle.readiness().dependency("kafka");
 
     let ask = move |path: &'static str| tokio::task::spawn_blocking(move || get(address, path));

@@ -2,7 +2,7 @@
 //! whose end something has to change.
 
 /// What an error contains, in rustls' words or in OpenSSL's, and what to do then. The first that fits counts.
-const ADVICE: [(&[&str], &str); 8] = [
+const ADVICE: [(&[&str], &str); 10] = [
     (
         // Alerts: what the other side says of us.
         &["certificaterequired", "certificate required", "peer did not return a certificate"],
@@ -10,30 +10,33 @@ const ADVICE: [(&[&str], &str); 8] = [
     ),
     (
         &["certificateexpired", "alert certificate expired"],
-        "the server refuses our certificate because it has expired: renew certificate_file",
+        "the server refuses our certificate because it has expired, or is not valid yet: renew certificate_file",
     ),
     (
+        // Of Java servers also for one that is missing or has expired.
         &[
-            "alert unknown ca",
+            "unknown ca",
             "unknownca",
-            "alert bad certificate",
+            "bad certificate",
             "badcertificate",
-            "alert certificate unknown",
+            "certificate unknown",
             "certificateunknown",
         ],
-        "the server does not accept our certificate: give one in certificate_file that an authority of the server signed",
+        "the server does not accept our certificate, or wants one: give one in certificate_file that is valid and that an \
+         authority of the server signed",
     ),
     (
         &["invalid peer certificate: expired", "certificate expired", "certificate has expired"],
         "the server's certificate has expired, or the clock here is wrong: renew it at the server",
     ),
     (
-        &["not yet valid", "notvalidyet"],
+        &["not valid yet", "not yet valid", "notvalidyet"],
         "the server's certificate is not valid yet: see whether the clocks here and there are right",
     ),
     (
         &["not valid for name", "notvalidforname", "hostname mismatch", "ip address mismatch"],
-        "the server's certificate is for another name: connect by a name that it has, or give the server a certificate for this one",
+        "the server's certificate is for another name: connect by a name that it has, or give the server a certificate for \
+         this one",
     ),
     (
         &[
@@ -41,10 +44,18 @@ const ADVICE: [(&[&str], &str); 8] = [
             "unable to get local issuer",
             "self-signed certificate",
             "self signed certificate",
-            "certificate could not be verified",
-            "certificate verify failed",
         ],
         "no authority in ca_file signed the server's certificate: give the file of the authority that did",
+    ),
+    (
+        // All that librdkafka tells.
+        &["certificate verify failed"],
+        "no authority in ca_file signed the server's certificate, or it has expired, or it is for another name than the one \
+         connected to",
+    ),
+    (
+        &["connecting to a ssl listener", "connecting to a sasl_ssl"],
+        "that port speaks TLS: set kafka.security_protocol to ssl or sasl_ssl",
     ),
     (
         &[
@@ -52,7 +63,7 @@ const ADVICE: [(&[&str], &str); 8] = [
             "wrong version number",
             "received corrupt message",
             "packet length too long",
-            "connecting to a plaintext listener",
+            "plaintext broker listener",
         ],
         "that port does not speak TLS: give the port that does, or turn TLS off on this side",
     ),

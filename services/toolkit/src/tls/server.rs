@@ -1,8 +1,9 @@
 //! TLS of a port of ours: its certificate, and whom it lets in.
 //!
 //! Promises: files that change are read again without a restart, within [`EVERY`]; files that cannot serve change nothing, and are
-//! told; who connects meanwhile gets the old certificate or the new one, whole.
+//! told; who connects meanwhile gets the old certificate or the new one, whole; whoever connects again is looked at again.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
@@ -88,11 +89,17 @@ impl ServerTlsConfig {
 }
 
 /// What files said when they were read.
-#[derive(Debug)]
 struct Current {
     certified: Arc<CertifiedKey>,
     clients: Option<Arc<dyn ClientCertVerifier>>,
     content: Vec<u8>,
+}
+
+/// Without the content: a key is in it.
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Current").finish_non_exhaustive()
+    }
 }
 
 /// The TLS of one port. Cheap to clone.
@@ -126,6 +133,9 @@ impl ServerTls {
             Some(_) => builder.with_client_cert_verifier(Arc::clone(&self.0) as Arc<dyn ClientCertVerifier>),
         };
         let mut config = builder.with_cert_resolver(Arc::clone(&self.0) as Arc<dyn ResolvesServerCert>);
+        // Nobody comes in on what was agreed before: certificates are looked at for each connection.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
         config.alpn_protocols = protocols.iter().map(|it| it.to_vec()).collect();
         Ok(config)
     }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use ledger::{Headers, Offset};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 
 use super::{COMPRESSION, owned};
 use crate::Error;
@@ -67,7 +67,11 @@ impl RecordProducer {
         let delivery = producer.send_result(record).map_err(|(error, _)| failed(error.to_string()))?;
         match delivery.await {
             Ok(Ok(delivered)) => Ok((delivered.partition, delivered.offset)),
-            Ok(Err((error, _))) => Err(failed(error.to_string())),
+            // What ended the producer says more than that this message was given up.
+            Ok(Err((error, _))) => match producer.client().fatal_error() {
+                Some((_, why)) => Err(failed(why)),
+                None => Err(failed(error.to_string())),
+            },
             Err(_canceled) => Err(failed("the producer is closed".to_owned())),
         }
     }

@@ -218,6 +218,12 @@ fn compared(facts: &TopicFacts, expected: &Expectation) -> Applied {
 
 fn create_one(admin: &Admin, topic: &str, expected: &Expectation) -> Result<Applied, Error> {
     let tried = || format!("create topic {topic}");
+    if !admin.may_ask {
+        let problem = "a client for administration cannot sign in with a token: create topics as a user with a password or a \
+                       certificate"
+            .to_owned();
+        return Err(Error::Unreachable { tried: tried(), servers: admin.servers.clone(), problem });
+    }
     let (partitions, replication) = (expected.partitions.unwrap_or(1), expected.replication.unwrap_or(1));
     let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(replication));
     for (key, value) in &expected.configs {

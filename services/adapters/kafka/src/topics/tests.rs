@@ -8,7 +8,7 @@ fn facts_as(expected: &Expectation) -> TopicFacts {
         cluster: "c".to_owned(),
         partitions: expected.partitions.unwrap(),
         replication: expected.replication.unwrap(),
-        configs: expected.configs.clone(),
+        configs: Some(expected.configs.clone()),
     }
 }
 
@@ -29,7 +29,7 @@ fn every_difference_is_named_with_both_values() {
     let expected = Expectation { partitions: Some(6), replication: Some(1), ..Expectation::event_log() };
     let mut facts = facts_as(&expected);
     facts.partitions = 8;
-    facts.configs.insert("cleanup.policy".to_owned(), "delete".to_owned());
+    facts.configs.as_mut().unwrap().insert("cleanup.policy".to_owned(), "delete".to_owned());
     let shown: Vec<_> = expected.differences(&facts).iter().map(ToString::to_string).collect();
     assert_eq!(shown, ["partitions is 8 and has to be 6", "cleanup.policy is delete and has to be compact"]);
 }
