@@ -29,6 +29,7 @@ CUSTOM = {
         "config/crd/bases/keda.sh_triggerauthentications.yaml",
     ],
     "github.com/prometheus-operator/prometheus-operator@v0.83.0": [
+        "example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml",
         "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml",
         "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml",
     ],

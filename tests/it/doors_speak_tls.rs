@@ -12,7 +12,6 @@ use cli::system::binaries;
 use contract::proto::catalog::v1::GetProductRequest;
 use contract::proto::catalog::v1::query_service_client::QueryServiceClient;
 use folio_dev::{Dev, Options, Settings};
-use reqwest::Certificate;
 use testkit::authority::{Authority, Signed};
 use testkit::{Client, PATIENCE, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -81,7 +80,7 @@ async fn every_door_serves_those_who_believe_its_authority_and_no_plain_text() -
     let ca = Authority::new(dir.path(), "ca")?;
     let server = ca.signs("server", &HERE)?;
     let dev = started(port(&server, None), port(&server, None)).await?;
-    let addresses = *dev.addresses();
+    let addresses = dev.addresses();
     let client = http(addresses.http, &ca, None)?;
     let created = client.create("p1").await?;
     assert_eq!(created.status, 201, "{}", created.body);
@@ -141,7 +140,7 @@ async fn with_authorities_of_clients_only_those_are_let_in_whom_they_signed() ->
     let (ca, clients) = (Authority::new(dir.path(), "ca")?, Authority::new(dir.path(), "clients")?);
     let server = ca.signs("server", &HERE)?;
     let dev = started(port(&server, Some(&clients)), port(&server, None)).await?;
-    let addresses = *dev.addresses();
+    let addresses = dev.addresses();
     let shop = clients.signs("shop", &["shop"])?;
     assert_eq!(http(addresses.http, &ca, Some(&shop))?.create("p1").await?.status, 201);
     let asked = GetProductRequest { product_id: "nobody".to_owned(), ..GetProductRequest::default() };
@@ -178,7 +177,7 @@ async fn a_certificate_that_is_replaced_is_served_without_a_restart_and_fails_no
     let (ca, next) = (Authority::new(dir.path(), "ca")?, Authority::new(dir.path(), "next")?);
     let server = ca.signs("server", &HERE)?;
     let dev = started(port(&server, None), ServerTlsConfig::default()).await?;
-    let addresses = *dev.addresses();
+    let addresses = dev.addresses();
     let old = http(addresses.http, &ca, None)?;
     let new = http(addresses.http, &next, None)?;
     assert_eq!(old.create("p1").await?.status, 201);
@@ -192,12 +191,12 @@ async fn a_certificate_that_is_replaced_is_served_without_a_restart_and_fails_no
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(old.get("/v1/products/p1").await?.status, 200, "the old pair stays in use");
     std::fs::write(&server.certificate, replaced)?;
-    let served = eventually(
+    let renewed = eventually(
         "the new certificate is served",
         async || new.get("/v1/products/p1").await.ok().map(|it| it.status.as_u16()),
         |status| *status == Some(200),
     );
-    served.await;
+    renewed.await;
     assert!(old.get("/v1/products/p1").await.is_err(), "the old one is not served any more");
     let asked = GetProductRequest { product_id: "nobody".to_owned(), ..GetProductRequest::default() };
     let status = QueryServiceClient::new(kept).get_product(asked).await.unwrap_err();
@@ -211,7 +210,7 @@ async fn clients_that_never_come_to_terms_hold_nobody_up_and_are_closed() -> any
     let ca = Authority::new(dir.path(), "ca")?;
     let server = ca.signs("server", &HERE)?;
     let dev = started(port(&server, None), ServerTlsConfig::default()).await?;
-    let addresses = *dev.addresses();
+    let addresses = dev.addresses();
     let mut silent = Vec::new();
     for _ in 0..50 {
         silent.push(TcpStream::connect(addresses.http).await?);

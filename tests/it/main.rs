@@ -29,6 +29,7 @@ mod products_rest_on_disk;
 mod reads_can_wait_for_writes;
 mod replay_builds_the_same_read_models;
 mod servers_may_be_away;
+mod servers_speak_tls;
 mod sigterm_drains;
 mod stores_may_crash;
 mod the_api_page_can_be_followed;

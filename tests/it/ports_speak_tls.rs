@@ -35,13 +35,13 @@ fn client(ca: &Authority, shows: Option<&Signed>) -> TlsConfig {
 }
 
 /// Serves echoes of one byte.
-async fn serve(tls: &ServerTls) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(tls.config(&[]).unwrap()));
+async fn serve(tls: &ServerTls) -> anyhow::Result<std::net::SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let acceptor = TlsAcceptor::from(Arc::new(tls.config(&[])?));
     tokio::spawn(async move {
         loop {
-            let (stream, _) = listener.accept().await.unwrap();
+            let Ok((stream, _)) = listener.accept().await else { return };
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 let mut stream = acceptor.accept(stream).await?;
@@ -51,13 +51,13 @@ async fn serve(tls: &ServerTls) -> std::net::SocketAddr {
             });
         }
     });
-    address
+    Ok(address)
 }
 
 /// Sends a byte and gets it back, or says why not, as a driver would.
 async fn ask(config: &TlsConfig, name: Option<&str>, address: std::net::SocketAddr) -> Result<(), String> {
     let config = config.client(name).map_err(|error| error.to_string())?;
-    let stream = TcpStream::connect(address).await.unwrap();
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
     let said = async {
         let host = ServerName::from(address.ip());
         let mut stream = TlsConnector::from(Arc::new(config)).connect(host, stream).await?;
@@ -72,13 +72,13 @@ async fn whoever_is_signed_for_is_believed_and_others_are_told_what_to_do() -> a
     let dir = tempfile::tempdir()?;
     let (ours, other) = (Authority::new(dir.path(), "ours")?, Authority::new(dir.path(), "other")?);
     let right = ServerTls::open(&port(&ours.signs("right", &["127.0.0.1"])?, None))?.context("TLS")?;
-    let right = serve(&right).await;
+    let right = serve(&right).await?;
     ask(&client(&ours, None), None, right).await.unwrap();
     let error = ask(&client(&other, None), None, right).await.unwrap_err();
     assert!(error.contains("give the file of the authority that did"), "{error}");
 
     let named = ServerTls::open(&port(&ours.signs("named", &["db.example"])?, None))?.context("TLS")?;
-    let named = serve(&named).await;
+    let named = serve(&named).await?;
     let error = ask(&client(&ours, None), None, named).await.unwrap_err();
     assert!(error.contains("is for another name"), "{error}");
     ask(&client(&ours, None), Some("db.example"), named).await.unwrap();
@@ -86,7 +86,7 @@ async fn whoever_is_signed_for_is_believed_and_others_are_told_what_to_do() -> a
     assert!(error.contains("is for another name"), "{error}");
 
     let old = ServerTls::open(&port(&ours.signs_expired("old", &["127.0.0.1"])?, None))?.context("TLS")?;
-    let error = ask(&client(&ours, None), None, serve(&old).await).await.unwrap_err();
+    let error = ask(&client(&ours, None), None, serve(&old).await?).await.unwrap_err();
     assert!(error.contains("has expired") && error.contains("renew it at the server"), "{error}");
     Ok(())
 }
@@ -97,7 +97,7 @@ async fn a_port_with_authorities_lets_in_only_whom_they_signed() -> anyhow::Resu
     let (ours, other) = (Authority::new(dir.path(), "ours")?, Authority::new(dir.path(), "other")?);
     let server = ours.signs("server", &["127.0.0.1"])?;
     let tls = ServerTls::open(&port(&server, Some(&ours)))?.context("TLS")?;
-    let address = serve(&tls).await;
+    let address = serve(&tls).await?;
     ask(&client(&ours, Some(&ours.signs("client", &["client"])?)), None, address).await.unwrap();
     let error = ask(&client(&ours, None), None, address).await.unwrap_err();
     assert!(error.contains("give certificate_file and key_file"), "{error}");
@@ -117,7 +117,7 @@ async fn files_that_change_are_read_again_and_bad_ones_change_nothing() -> anyho
     let (ours, next) = (Authority::new(dir.path(), "ours")?, Authority::new(dir.path(), "next")?);
     let files = ours.signs("server", &["127.0.0.1"])?;
     let tls = ServerTls::open(&port(&files, None))?.context("TLS")?;
-    let address = serve(&tls).await;
+    let address = serve(&tls).await?;
     let stop = CancellationToken::new();
     let following = tokio::spawn(tls.follow("http.tls", OFTEN, stop.clone()));
 

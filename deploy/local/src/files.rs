@@ -29,6 +29,12 @@ pub(super) fn make_dir(dir: &Path) -> anyhow::Result<PathBuf> {
     dir.canonicalize().with_context(|| format!("resolving {}", dir.display()))
 }
 
+/// Adds text at the end of a file.
+pub(super) fn append(path: &Path, text: &str) -> anyhow::Result<()> {
+    let whole = format!("{}\n{text}\n", read(path)?);
+    write(path, &whole)
+}
+
 /// Removes `dir` with all it holds; none there is fine.
 pub(super) fn remove_dir(dir: &Path) -> anyhow::Result<()> {
     match std::fs::remove_dir_all(dir) {

@@ -28,21 +28,43 @@ pub struct Door {
     pub advertised: u16,
 }
 
+/// What a broker is told beyond the configuration in `deploy/local/kafka`.
+#[derive(Clone, Copy, Debug)]
+pub struct Beyond<'a> {
+    /// Names of listeners for clients beside the plain one, each on a free port.
+    pub listeners: &'a [&'a str],
+    /// Lines of `server.properties`: what stands in them wins.
+    pub lines: &'a str,
+    /// Users for SCRAM, as the tool that formats a broker's folder takes them.
+    pub scram: &'a [&'a str],
+}
+
 struct Node {
     id: i32,
     client: u16,
     controller: u16,
     door: Option<Door>,
+    /// Further listeners for clients: their names and ports.
+    beyond: Vec<(String, u16)>,
 }
 
 impl Node {
     fn new(id: i32, door: Option<Door>) -> anyhow::Result<Self> {
-        Ok(Self { id, client: ports::free_port()?, controller: ports::free_port()?, door })
+        Ok(Self {
+            id,
+            client: ports::free_port()?,
+            controller: ports::free_port()?,
+            door,
+            beyond: Vec::new(),
+        })
     }
 
     /// Where it listens for clients, and what it advertises. Brokers among themselves never use the door.
     fn listeners(&self, host: Ipv4Addr) -> (String, String) {
-        let own = format!("PLAINTEXT://{host}:{}", self.client);
+        let mut own = format!("PLAINTEXT://{host}:{}", self.client);
+        for (name, port) in &self.beyond {
+            own = format!("{own},{name}://{host}:{port}");
+        }
         let door = |port| format!("{own},PROXIED://{host}:{port}");
         self.door.map_or_else(|| (own.clone(), own.clone()), |it| (door(it.port), door(it.advertised)))
     }
@@ -55,7 +77,7 @@ impl KafkaCluster {
     /// If `brokers` is zero, formatting fails, or a process cannot be started.
     pub fn start(installation: &Installation, dir: &Path, brokers: u8) -> anyhow::Result<Self> {
         let nodes = (1..=i32::from(brokers)).map(|id| Node::new(id, None));
-        Self::start_nodes(installation, dir, &nodes.collect::<anyhow::Result<Vec<_>>>()?)
+        Self::start_nodes(installation, dir, &nodes.collect::<anyhow::Result<Vec<_>>>()?, None)
     }
 
     /// The same with as many nodes as there are doors, each with its own.
@@ -64,10 +86,44 @@ impl KafkaCluster {
     /// As [`start`](Self::start).
     pub fn start_with_doors(installation: &Installation, dir: &Path, doors: &[Door]) -> anyhow::Result<Self> {
         let nodes = (1..).zip(doors).map(|(id, door)| Node::new(id, Some(*door)));
-        Self::start_nodes(installation, dir, &nodes.collect::<anyhow::Result<Vec<_>>>()?)
+        Self::start_nodes(installation, dir, &nodes.collect::<anyhow::Result<Vec<_>>>()?, None)
     }
 
-    fn start_nodes(installation: &Installation, dir: &Path, nodes: &[Node]) -> anyhow::Result<Self> {
+    /// Starts one broker that is told more than the others. Returns also the ports of its further listeners.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_told(
+        installation: &Installation,
+        dir: &Path,
+        beyond: Beyond<'_>,
+    ) -> anyhow::Result<(Self, Vec<u16>)> {
+        let mut node = Node::new(1, None)?;
+        for name in beyond.listeners {
+            node.beyond.push(((*name).to_owned(), ports::free_port()?));
+        }
+        let ports = node.beyond.iter().map(|(_, port)| *port).collect();
+        Ok((Self::start_nodes(installation, dir, &[node], Some(beyond))?, ports))
+    }
+
+    /// Runs a tool of Kafka's, such as `org.apache.kafka.tools.AclCommand`, and waits until it has ended.
+    ///
+    /// # Errors
+    /// If it fails: what it said.
+    pub fn tool(&self, installation: &Installation, class: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        let log = self.brokers.first().map(|it| it.dir().join("tool.log")).unwrap_or_default();
+        let mut command = Command::new("java");
+        command.args(["-XX:TieredStopAtLevel=1", "-XX:-UsePerfData"]);
+        command.args(["-cp", &installation.class_path(Kind::Kafka), class]).args(arguments);
+        run(&mut command, &log)
+    }
+
+    fn start_nodes(
+        installation: &Installation,
+        dir: &Path,
+        nodes: &[Node],
+        beyond: Option<Beyond<'_>>,
+    ) -> anyhow::Result<Self> {
         ensure!(!nodes.is_empty(), "starting Kafka: a cluster needs a broker");
         let dir = files::make_dir(dir)?;
         let voters: Vec<String> =
@@ -90,8 +146,11 @@ impl KafkaCluster {
                 1 => dir.clone(),
                 _ => files::make_dir(&dir.join(format!("broker-{}", node.id)))?,
             };
-            configure(installation, Kind::Kafka, &dir, "server.properties", &values)?;
-            format(installation, &dir, &cluster)?;
+            let written = configure(installation, Kind::Kafka, &dir, "server.properties", &values)?;
+            if let Some(beyond) = beyond {
+                files::append(&written, beyond.lines)?;
+            }
+            format(installation, &dir, &cluster, beyond.map_or(&[], |it| it.scram))?;
             let at = SocketAddrV4::new(installation.host(), node.client);
             Running::spawn(Kind::Kafka, node.id, at, launch(installation, &dir))
         };
@@ -128,7 +187,7 @@ fn launch(installation: &Installation, dir: &Path) -> Launch {
 }
 
 /// Writes the empty metadata log; it must be the tool, which knows the feature levels of its version.
-fn format(installation: &Installation, dir: &Path, cluster: &str) -> anyhow::Result<()> {
+fn format(installation: &Installation, dir: &Path, cluster: &str, scram: &[&str]) -> anyhow::Result<()> {
     let mut command = Command::new("java");
     command
         .args(installation.archive_option(Kind::Kafka))
@@ -140,6 +199,9 @@ fn format(installation: &Installation, dir: &Path, cluster: &str) -> anyhow::Res
         .args(["-cp", &installation.class_path(Kind::Kafka)])
         .args(["kafka.tools.StorageTool", "format", "-t", cluster, "-c"])
         .arg(dir.join("server.properties"));
+    for user in scram {
+        command.args(["--add-scram", user]);
+    }
     run(&mut command, &dir.join("format.log"))
 }
 

@@ -31,7 +31,7 @@ use anyhow::Context;
 
 pub use self::guard::Watchdog;
 pub use self::installation::{Installation, project_root};
-pub use self::kafka::{Door, KafkaCluster};
+pub use self::kafka::{Beyond, Door, KafkaCluster};
 pub use self::ports::free_port;
 pub use self::process::processes_under;
 pub use self::server::{Kind, Running};

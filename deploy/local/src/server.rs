@@ -82,14 +82,29 @@ impl Running {
     /// # Errors
     /// If its configuration cannot be written or the process cannot be started.
     pub fn start(kind: Kind, installation: &Installation, dir: &Path) -> anyhow::Result<Self> {
-        let prepare = match kind {
+        Self::start_told(kind, installation, dir, "")
+    }
+
+    /// The same, told more: `lines` are added to the server's configuration. (For Kafka: see [`KafkaCluster::start_told`].)
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_told(
+        kind: Kind,
+        installation: &Installation,
+        dir: &Path,
+        lines: &str,
+    ) -> anyhow::Result<Self> {
+        type Prepare = fn(&Installation, PathBuf, u16) -> anyhow::Result<Launch>;
+        let (prepare, configuration): (Prepare, &str) = match kind {
             Kind::Kafka => return Ok(KafkaCluster::start(installation, dir, 1)?.brokers.remove(0)),
-            Kind::Cassandra => cassandra,
-            Kind::Elasticsearch => elasticsearch,
-            Kind::Registry => registry,
+            Kind::Cassandra => (cassandra, "cassandra.yaml"),
+            Kind::Elasticsearch => (elasticsearch, "config/elasticsearch.yml"),
+            Kind::Registry => (registry, "config/application.properties"),
         };
         let port = ports::free_port()?;
         let launch = prepare(installation, files::make_dir(dir)?, port)?;
+        files::append(&launch.dir.join(configuration), lines)?;
         Self::spawn(kind, 1, SocketAddrV4::new(installation.host(), port), launch)
     }
 

@@ -1,16 +1,50 @@
-{{/* What the services are told: files without secrets, and variables from Secrets. */}}
+{{/* What the services are told, without any secret: those are in _credentials.tpl. */}}
 
 {{- define "folio.servers" -}}
 {{- $values := .Values }}
-{{- $kafka := merge (dict "bootstrap_servers" $values.kafka.bootstrapServers "properties" $values.kafka.properties) $values.kafka.settings }}
+{{- $kafka := merge (dict "bootstrap_servers" $values.kafka.bootstrapServers "properties" $values.kafka.properties "security_protocol" (lower $values.kafka.securityProtocol)) $values.kafka.settings }}
+{{- if include "folio.usesSasl" . }}
+{{- $sasl := dict "mechanism" $values.kafka.sasl.mechanism }}
+{{- if include "folio.usesToken" . }}
+{{- $_ := set $sasl "token_file" (printf "%s/kafka/token" (include "folio.files" .)) }}
+{{- else if eq $values.kafka.sasl.mechanism "OAUTHBEARER" }}
+{{- $_ := set $sasl "token_url" $values.kafka.sasl.clientCredentials.tokenUrl }}
+{{- with $values.kafka.sasl.clientCredentials.scope }}{{ $_ := set $sasl "scope" . }}{{ end }}
+{{- end }}
+{{- $_ := set $kafka "sasl" $sasl }}
+{{- end }}
 {{- $registry := merge (dict "url" $values.registry.url) $values.registry.settings }}
-{{- $cql := merge (dict "contact_points" $values.cql.contactPoints "local_datacenter" $values.cql.localDatacenter "keyspace" $values.cql.keyspace "replication" $values.cql.replication) $values.cql.settings }}
+{{- $cql := merge (dict "contact_points" $values.cql.contactPoints "local_datacenter" $values.cql.localDatacenter "keyspace" $values.cql.keyspace "replication" $values.cql.replication "use_tls" $values.cql.tls.enabled) $values.cql.settings }}
+{{- with $values.cql.tls.serverName }}{{ $_ := set $cql "tls_server_name" . }}{{ end }}
 {{- $search := merge (dict "url" $values.search.url "index_prefix" $values.search.indexPrefix) $values.search.settings }}
-{{- dict "kafka" $kafka "registry" $registry "cql" $cql "search" $search | toJson }}
+{{- $servers := dict "kafka" $kafka "registry" $registry "cql" $cql "search" $search }}
+{{- range $section, $server := $servers }}
+{{- with include "folio.tlsFiles" (dict "root" $ "section" $section) | fromJson }}{{ $_ := set $server "tls" . }}{{ end }}
+{{- end }}
+{{- $servers | toJson }}
 {{- end }}
 
 {{- define "folio.telemetry" -}}
-{{- dict "log" .Values.telemetry.log "level" .Values.telemetry.level "otlp_endpoint" .Values.telemetry.otlpEndpoint | toJson }}
+{{- $telemetry := dict "log" .Values.telemetry.log "level" .Values.telemetry.level "otlp_endpoint" .Values.telemetry.otlpEndpoint }}
+{{- with include "folio.tlsFiles" (dict "root" . "section" "telemetry") | fromJson }}{{ $_ := set $telemetry "otlp_tls" . }}{{ end }}
+{{- $telemetry | toJson }}
+{{- end }}
+
+{{/* Where a service listens: by itself only on the loopback, where no other pod and no kubelet reaches it. */}}
+{{- define "folio.listen" -}}
+{{- $listen := dict }}
+{{- range $name, $port := dict "http" 8080 "grpc" 9090 "ops" 9464 }}
+{{- $_ := set $listen $name (printf "%s:%d" $.Values.listenAddress $port) }}
+{{- end }}
+{{- with include "folio.tlsFiles" (dict "root" . "section" "ops" "caName" "client_ca_file") | fromJson }}{{ $_ := set $listen "ops_tls" . }}{{ end }}
+{{- $listen | toJson }}
+{{- end }}
+
+{{/* What the doors show, for the section `http`. */}}
+{{- define "folio.doorsTls" -}}
+{{- $http := dict }}
+{{- with include "folio.tlsFiles" (dict "root" . "section" "doors" "caName" "client_ca_file") | fromJson }}{{ $_ := set $http "http" (dict "tls" .) }}{{ end }}
+{{- $http | toJson }}
 {{- end }}
 
 {{- define "folio.config.command-service" -}}
@@ -23,7 +57,7 @@
 {{- /* A folder in the volume, which may hold a lost+found of its own. */}}
 {{- $_ := merge $config (dict "cache" (dict "dir" "/var/lib/folio/cache")) }}
 {{- end }}
-{{- $_ := merge $config (dict "uploads" (dict "spool_dir" "/tmp")) }}
+{{- $_ := merge $config (dict "uploads" (dict "spool_dir" "/tmp") "listen" (include "folio.listen" . | fromJson)) (include "folio.doorsTls" . | fromJson) }}
 {{- $_ := merge $config (dict "telemetry" (include "folio.telemetry" . | fromJson) "shutdown" (include "folio.shutdown" . | fromJson)) }}
 {{- toYaml $config }}
 {{- end }}
@@ -32,19 +66,25 @@
 {{- $servers := include "folio.servers" . | fromJson }}
 {{- $config := deepCopy .Values.queryGateway.settings }}
 {{- $_ := merge $config (pick $servers "cql" "search") }}
-{{- $_ := merge $config (dict "queries" (dict "group_prefix" .Values.groupPrefix)) }}
+{{- $_ := merge $config (dict "queries" (dict "group_prefix" .Values.groupPrefix) "listen" (include "folio.listen" . | fromJson)) (include "folio.doorsTls" . | fromJson) }}
 {{- $_ := merge $config (dict "telemetry" (include "folio.telemetry" . | fromJson) "shutdown" (include "folio.shutdown" . | fromJson)) }}
 {{- toYaml $config }}
 {{- end }}
 
+{{/* One for each store: a service reads every file that its configuration names, and a pod has those of its own store alone. */}}
+{{- define "folio.config.projector-cql" -}}{{ include "folio.config.projector" (dict "root" . "store" "cql") }}{{- end }}
+{{- define "folio.config.projector-search" -}}{{ include "folio.config.projector" (dict "root" . "store" "search") }}{{- end }}
+
 {{/* Nobody sends requests to a projector, so it ends at once. */}}
 {{- define "folio.config.projector" -}}
-{{- $topic := include "folio.topic" . | fromJson }}
-{{- $config := deepCopy .Values.projectors.settings }}
-{{- $_ := merge $config (include "folio.servers" . | fromJson) }}
-{{- $_ := merge $config (dict "topic" $topic.name "group_prefix" .Values.groupPrefix) }}
-{{- $shutdown := set (include "folio.shutdown" . | fromJson) "drain_delay_ms" 0 }}
-{{- $_ := merge $config (dict "telemetry" (include "folio.telemetry" . | fromJson) "shutdown" $shutdown) }}
+{{- $values := .root.Values }}
+{{- $topic := include "folio.topic" .root | fromJson }}
+{{- $config := deepCopy $values.projectors.settings }}
+{{- $_ := merge $config (pick (include "folio.servers" .root | fromJson) "kafka" "registry" .store) }}
+{{- $listen := pick (include "folio.listen" .root | fromJson) "ops" "ops_tls" }}
+{{- $_ := merge $config (dict "topic" $topic.name "group_prefix" $values.groupPrefix "listen" $listen) }}
+{{- $shutdown := set (include "folio.shutdown" .root | fromJson) "drain_delay_ms" 0 }}
+{{- $_ := merge $config (dict "telemetry" (include "folio.telemetry" .root | fromJson) "shutdown" $shutdown) }}
 {{- toYaml $config }}
 {{- end }}
 
@@ -56,40 +96,6 @@
 
 {{- define "folio.shutdown" -}}
 {{- dict "drain_delay_ms" (mul .Values.shutdown.drainDelaySeconds 1000) "grace_ms" (mul .Values.shutdown.graceSeconds 1000) | toJson }}
-{{- end }}
-
-{{/* Credentials, as variables. Takes (dict "root" $ "sections" (list "kafka" ..)). */}}
-{{- define "folio.credentials" -}}
-{{- $values := .root.Values }}
-{{- range .sections }}
-{{- $section := . }}
-{{- $of := get $values $section }}
-{{- if $of.existingSecret }}
-{{- if eq $section "kafka" }}
-{{- range $property, $key := $of.secretProperties }}
-{{ include "folio.fromSecret" (dict "variable" (printf "KAFKA__PROPERTIES__%s" ($property | replace "." "_" | upper)) "secret" $of.existingSecret "key" $key) }}
-{{- end }}
-{{- else if $of.apiKeyKey }}
-{{ include "folio.fromSecret" (dict "variable" (printf "%s__API_KEY" (upper $section)) "secret" $of.existingSecret "key" $of.apiKeyKey) }}
-{{- else }}
-{{- if $of.username }}
-- name: FOLIO__{{ upper $section }}__USERNAME
-  value: {{ $of.username | quote }}
-{{- else }}
-{{ include "folio.fromSecret" (dict "variable" (printf "%s__USERNAME" (upper $section)) "secret" $of.existingSecret "key" $of.usernameKey) }}
-{{- end }}
-{{ include "folio.fromSecret" (dict "variable" (printf "%s__PASSWORD" (upper $section)) "secret" $of.existingSecret "key" $of.passwordKey) }}
-{{- end }}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{- define "folio.fromSecret" -}}
-- name: FOLIO__{{ .variable }}
-  valueFrom:
-    secretKeyRef:
-      name: {{ .secret }}
-      key: {{ .key }}
 {{- end }}
 
 {{/* The ports of all addresses in a text such as `http://a:9200` or `b:9042,c`, as JSON. Takes (dict "addresses" .. "default" 9042). */}}

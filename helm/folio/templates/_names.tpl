@@ -28,14 +28,23 @@ app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 app.kubernetes.io/part-of: {{ include "folio.name" .root }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
+{{- with include "folio.commonLabels" .root }}
+{{ . }}
+{{- end }}
+{{- end }}
+
+{{/* The release's own win over those of the chart that has this one as a part. */}}
+{{- define "folio.commonLabels" -}}
+{{- with merge (dict) .Values.commonLabels .Values.global.commonLabels }}
+{{- toYaml . }}
 {{- end }}
 {{- end }}
 
 {{- define "folio.image" -}}
 {{- $image := .Values.image }}
-{{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default .Chart.AppVersion }}{{ end }}
+{{- $repository := $image.repository }}
+{{- with .Values.global.imageRegistry }}{{ $repository = printf "%s/%s" (trimSuffix "/" .) $repository }}{{ end }}
+{{- if $image.digest }}{{ $repository }}@{{ $image.digest }}{{ else }}{{ $repository }}:{{ $image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{- define "folio.serviceAccount" -}}

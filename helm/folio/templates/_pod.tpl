@@ -1,17 +1,23 @@
 {{/* What pods have in common. */}}
 
 {{/* The pod template of a service. Takes "root", "component", "values", "config" (the name of its ConfigMap and of the template that
-renders it), "program", "args", "sections" (the servers it signs in to), "volumes", "mounts", "isDoor". */}}
+renders it), "program", "args", "sections" (whose credentials it has), "volumes", "mounts", "isDoor". */}}
 {{- define "folio.pod" -}}
+{{- $opsScheme := empty .root.Values.tls.ops.existingSecret | ternary "HTTP" "HTTPS" -}}
 metadata:
   labels:
     {{- include "folio.selector" . | nindent 4 }}
-    {{- with (merge (dict) .values.podLabels .root.Values.commonLabels) }}
+    {{- with (merge (dict) .values.podLabels (include "folio.commonLabels" .root | fromYaml)) }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
     # A service reads its configuration once: another one needs other pods.
     checksum/config: {{ include (printf "folio.config.%s" .config) .root | sha256sum }}
+    {{- if .root.Values.restartOnSecretChange }}
+    {{- with include "folio.secretVersions" . }}
+    checksum/credentials: {{ sha256sum . }}
+    {{- end }}
+    {{- end }}
     {{- with .values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -19,6 +25,7 @@ spec:
   {{- include "folio.podDefaults" .root | nindent 2 }}
   serviceAccountName: {{ include "folio.serviceAccount" .root }}
   # Readiness goes, requests are still taken for the drain delay, then what was accepted is answered; then the process ends by itself.
+  # A preStop hook would only wait a second time.
   terminationGracePeriodSeconds: {{ add .root.Values.shutdown.drainDelaySeconds .root.Values.shutdown.graceSeconds 5 }}
   {{- with .values.priorityClassName }}
   priorityClassName: {{ . }}
@@ -69,17 +76,17 @@ spec:
       # Alive is: the process works. It never asks for a server: restarting a process cures no Kafka. The start is over when the
       # process answers, not when it has read the log: one that is killed while it reads would only begin again.
       startupProbe:
-        httpGet: {path: /livez, port: ops}
+        httpGet: {path: /livez, port: ops, scheme: {{ $opsScheme }}}
         periodSeconds: 2
         failureThreshold: 60
       livenessProbe:
-        httpGet: {path: /livez, port: ops}
+        httpGet: {path: /livez, port: ops, scheme: {{ $opsScheme }}}
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
       # Ready is: every server is there, and the log is applied.
       readinessProbe:
-        httpGet: {path: /readyz, port: ops}
+        httpGet: {path: /readyz, port: ops, scheme: {{ $opsScheme }}}
         periodSeconds: 5
         timeoutSeconds: 3
         failureThreshold: 2
@@ -89,12 +96,18 @@ spec:
         {{- toYaml .root.Values.containerSecurityContext | nindent 8 }}
       volumeMounts:
         - {name: config, mountPath: /etc/folio, readOnly: true}
+        {{- with include "folio.fileMounts" . }}
+        {{- trim . | nindent 8 }}
+        {{- end }}
         {{- with .mounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
     - name: config
       configMap: {name: {{ include "folio.fullname" .root }}-{{ .config }}}
+    {{- with include "folio.fileVolumes" . }}
+    {{- trim . | nindent 4 }}
+    {{- end }}
     {{- with .volumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -105,7 +118,7 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- toYaml .Values.podSecurityContext | nindent 2 }}
-{{- with .Values.imagePullSecrets }}
+{{- with concat .Values.imagePullSecrets .Values.global.imagePullSecrets | uniq }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -144,8 +157,9 @@ spec:
   selector:
     {{- include "folio.selector" . | nindent 4 }}
   ports:
-    - {name: http, port: 8080, targetPort: http, appProtocol: http}
-    - {name: grpc, port: 9090, targetPort: grpc, appProtocol: kubernetes.io/h2c}
+    {{- $isTls := not (empty .root.Values.tls.doors.existingSecret) }}
+    - {name: http, port: 8080, targetPort: http, appProtocol: {{ $isTls | ternary "https" "http" }}}
+    - {name: grpc, port: 9090, targetPort: grpc, appProtocol: {{ $isTls | ternary "https" "kubernetes.io/h2c" }}}
 {{- end }}
 
 {{/* A Service for operators only: no clients come this way, and pods that are not ready are shown too. */}}

@@ -21,6 +21,17 @@ pub(super) fn schema() -> anyhow::Result<Value> {
     Ok(serde_json::from_str(&fs::read_to_string(chart().join("values.schema.json"))?)?)
 }
 
+/// The path of every value: the first column of the README's table, which another test here compares with values.yaml.
+pub(super) fn values_in_the_readme() -> anyhow::Result<Vec<String>> {
+    let readme = fs::read_to_string(chart().join("README.md"))?;
+    let table = readme.split_once(TABLE.0).and_then(|(_, rest)| rest.split_once(TABLE.1));
+    let (table, _) = table.context("README.md has no table of values")?;
+    let value = |row: &str| Some(row.strip_prefix("| `")?.split_once('`')?.0.to_owned());
+    let found: Vec<String> = table.lines().filter_map(value).collect();
+    ensure!(found.len() > 100, "only {found:?} are in the table: this test does not find them");
+    Ok(found)
+}
+
 #[test]
 fn the_readme_and_the_schema_say_what_the_values_say() -> anyhow::Result<()> {
     let text = fs::read_to_string(chart().join("values.yaml"))?;

@@ -21,6 +21,7 @@ pub mod rows;
 pub mod scenario;
 pub mod servers;
 pub mod system;
+pub mod tls_front;
 pub mod tools;
 
 pub use client::{Client, Reply, product};

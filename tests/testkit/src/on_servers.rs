@@ -43,9 +43,7 @@ impl OnServers {
     /// # Errors
     /// If a server cannot be reached.
     pub async fn prepare_on(addresses: Addresses) -> anyhow::Result<Self> {
-        let system = Self::named(addresses)?;
-        let topics = topics::declared(&system.prefix())?;
-        system.prepared(&topics, Profile::Local).await
+        Self::named(addresses)?.make().await
     }
 
     /// The same on three brokers or more, with the replication that is declared for them.
@@ -64,6 +62,15 @@ impl OnServers {
         schemas::register(&system.config).await?;
         stores::apply(&system.config).await?;
         Ok(system)
+    }
+
+    /// Topic, schemas, tables and indices, by `config` as it is now.
+    ///
+    /// # Errors
+    /// If a server cannot be reached.
+    pub async fn make(self) -> anyhow::Result<Self> {
+        let topics = topics::declared(&self.prefix())?;
+        self.prepared(&topics, Profile::Local).await
     }
 
     /// Names only: nothing is made on the servers.

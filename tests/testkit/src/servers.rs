@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 pub use local_servers::Kind;
-use local_servers::{Door, Installation, KafkaCluster, Running, Stack, Watchdog, project_root};
+use local_servers::{Beyond, Door, Installation, KafkaCluster, Running, Stack, Watchdog, project_root};
 
 use crate::kafka_proxy::Route;
 
@@ -101,6 +101,28 @@ impl PrivateKafka {
         Self::start_with(|installation, dir| KafkaCluster::start_with_doors(installation, dir, &doors))
     }
 
+    /// Starts one broker that is told more than the others; the ports of its further listeners come with it.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_told(beyond: Beyond<'_>) -> anyhow::Result<(Self, Vec<u16>)> {
+        let mut ports = Vec::new();
+        let kafka = Self::start_with(|installation, dir| {
+            let (cluster, further) = KafkaCluster::start_told(installation, dir, beyond)?;
+            ports = further;
+            Ok(cluster)
+        })?;
+        Ok((kafka, ports))
+    }
+
+    /// Runs a tool of Kafka's on it.
+    ///
+    /// # Errors
+    /// If it fails: what it said.
+    pub fn tool(&self, class: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        self.cluster.tool(installation()?, class, arguments)
+    }
+
     fn start_with(
         start: impl FnOnce(&Installation, &Path) -> anyhow::Result<KafkaCluster>,
     ) -> anyhow::Result<Self> {
@@ -175,11 +197,25 @@ impl PrivateServer {
     /// # Errors
     /// If it cannot be started.
     pub fn start(kind: Kind) -> anyhow::Result<Self> {
-        let dir = process_dir().join(format!("{}-{}", kind.name(), test_prefix()));
-        let running = Running::start(kind, installation()?, &dir)?;
-        let server = Self { running };
+        let server = Self::start_told(kind, "")?;
         server.running.wait_ready(READY)?;
         Ok(server)
+    }
+
+    /// Starts one that is told more, and does not wait: it may speak otherwise than one that is not.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_told(kind: Kind, lines: &str) -> anyhow::Result<Self> {
+        let dir = process_dir().join(format!("{}-{}", kind.name(), test_prefix()));
+        Ok(Self { running: Running::start_told(kind, installation()?, &dir, lines)? })
+    }
+
+    /// The last lines of its log, for the message of a test that fails.
+    pub fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.running.log_path()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
     /// `host:port`; stays the same over restarts.

@@ -26,17 +26,23 @@ containers:
 volumes:
   - name: config
     configMap: {name: {{ include "folio.fullname" $root }}-setup}
+  {{- with include "folio.fileVolumes" (dict "root" $root "sections" (include "folio.setupSections" . | fromJsonArray)) }}
+  {{- trim . | nindent 2 }}
+  {{- end }}
 {{- end }}
+
+{{- define "folio.setupSections" -}}["kafka", "registry", "cql", "search"]{{- end }}
 
 {{- define "folio.setupStep" -}}
 {{- $values := .root.Values }}
+{{- $secrets := dict "root" .root "sections" (include "folio.setupSections" . | fromJsonArray) }}
 name: {{ .step.name }}
 image: {{ include "folio.image" .root | quote }}
 imagePullPolicy: {{ $values.image.pullPolicy }}
 command: [/usr/local/bin/folio]
 args:
   {{- toYaml (concat (list "--config" "/etc/folio/config.yaml") .step.args) | nindent 2 }}
-{{- with include "folio.credentials" (dict "root" .root "sections" (list "kafka" "registry" "cql" "search")) | fromYamlArray }}
+{{- with concat (include "folio.credentials" $secrets | fromYamlArray) $values.setup.extraEnv }}
 env:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -46,4 +52,7 @@ securityContext:
   {{- toYaml $values.containerSecurityContext | nindent 2 }}
 volumeMounts:
   - {name: config, mountPath: /etc/folio, readOnly: true}
+  {{- with include "folio.fileMounts" $secrets }}
+  {{- trim . | nindent 2 }}
+  {{- end }}
 {{- end }}
