@@ -14,7 +14,7 @@ use crate::stage::{OURS, Pod, RELEASE, Stage, WORKLOADS};
 
 /// How long anything on a few shared processors may take.
 const PATIENCE: Duration = Duration::from_mins(3);
-/// Pods killed during the import: of the components in turn, each kind by force and by asking it to end.
+/// Kills during the import: of the components in turn, each by force (all of its pods) and by asking it to end (one).
 const KILLS: u64 = 12;
 /// Components, by how they come to be killed.
 const COMPONENTS: [&str; 6] = [
@@ -113,7 +113,7 @@ impl Play<'_, '_> {
         }
         self.client.until("the import is done", PATIENCE, |now| now.has_imported).await?;
         self.stage.is_ready().await?;
-        self.done(&format!("an import of {LINES} lines, {KILLS} pods killed"));
+        self.done(&format!("an import of {LINES} lines, {KILLS} kills of pods"));
         Ok(())
     }
 
@@ -121,10 +121,16 @@ impl Play<'_, '_> {
         let selector = format!("{OURS},app.kubernetes.io/component={component}");
         let pods = self.stage.pods(&selector).await?;
         ensure!(!pods.is_empty(), "no pod of {component} is there to be killed");
-        let Pod { name, .. } = &pods[dice.random_range(0..pods.len())];
-        let how: &[&str] = if by_force { &["--grace-period=0", "--force"] } else { &["--wait=false"] };
-        self.stage.kubectl(&[&["delete", "pod", name.as_str()], how].concat()).await?;
-        *if by_force { &mut self.report.forced } else { &mut self.report.ended } += 1;
+        let one = dice.random_range(0..pods.len());
+        // By force all of the component at once, so that clients feel it: one pod alone hardly shows, and asked to end it must not.
+        let (killed, how): (_, &[&str]) = if by_force {
+            (&pods[..], &["--grace-period=0", "--force"])
+        } else {
+            (&pods[one..=one], &["--wait=false"])
+        };
+        let names: Vec<&str> = killed.iter().map(|it| it.name.as_str()).collect();
+        self.stage.kubectl(&[&["delete", "pod"], &names[..], how].concat()).await?;
+        *if by_force { &mut self.report.forced } else { &mut self.report.ended } += killed.len() as u64;
         Ok(())
     }
 

@@ -85,6 +85,11 @@ impl Report {
                 "only {reads} reads, {with_token} with a token, and {commands} commands: too few to say anything"
             ));
         }
+        let retried = self.verdict.as_ref().map_or(0, |it| it.retried);
+        if self.counts.cured + not_cured == 0 || retried == 0 {
+            failures
+                .push("nobody felt that pods were killed: the run shows nothing of trying again".to_owned());
+        }
         failures
     }
 }
