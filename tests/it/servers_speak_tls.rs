@@ -1,4 +1,4 @@
-//! P23 Every server is reached over TLS, by certificate, password or token, with no right too many.
+//! P23 Every server is reached over TLS, by certificate, password or token, with no right too many; whoever is not let in hears why.
 //!
 //! TLS and credentials to every server: Kafka with certificates, passwords and tokens and with no right too many, Cassandra
 //! with a password and a certificate, Elasticsearch and the registry behind TLS, traces to a collector with TLS.

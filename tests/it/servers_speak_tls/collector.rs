@@ -64,7 +64,6 @@ async fn traces_go_over_tls_with_a_certificate_and_headers() -> anyhow::Result<(
         .env("FOLIO__TELEMETRY__OTLP_TLS__CERTIFICATE_FILE", &folio.certificate)
         .env("FOLIO__TELEMETRY__OTLP_TLS__KEY_FILE", &folio.key)
         .env("FOLIO__TELEMETRY__OTLP_HEADERS__X_TEAM", "catalog")
-        .env("FOLIO__TELEMETRY__LEVEL", "info")
         .env("OTEL_BSP_SCHEDULE_DELAY", "200")
         .stdout(Stdio::null())
         .spawn()?;

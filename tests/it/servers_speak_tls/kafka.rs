@@ -214,7 +214,7 @@ async fn kafka_is_reached_by_certificate_password_and_token_and_says_why_it_is_n
     let foreign = other.signs("foreign", &["foreign"])?;
     for (config, why) in [
         (kafka.shows(believes(&other, Some(&folio))), "no authority in ca_file signed"),
-        (kafka.shows(believes(&ca, None)), "give certificate_file and key_file"),
+        (kafka.shows(believes(&ca, None)), "or wants one"),
         (kafka.shows(believes(&ca, Some(&expired))), "our certificate"),
         (kafka.shows(believes(&ca, Some(&foreign))), "our certificate"),
         (kafka.sasl(wrong_password, &ca), "Authentication failed"),

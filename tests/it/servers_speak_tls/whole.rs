@@ -10,7 +10,7 @@ use read_models::ReadModel;
 use testkit::authority::Authority;
 use testkit::servers::servers;
 use testkit::tls_front::TlsFront;
-use testkit::{Client, OnServers, PATIENCE, eventually};
+use testkit::{Client, OnServers, PATIENCE, Started, eventually};
 use toolkit::tls::TlsConfig;
 
 use super::kafka::{PASSWORD, Secured};
@@ -132,7 +132,7 @@ async fn everything_works_over_tls_with_the_rights_that_are_listed_and_no_others
     }
 
     let projector = Client::new(&all[1].ops());
-    every_right_is_needed(&kafka, &ca, &system, &commands, &projector).await
+    every_right_is_needed(&kafka, &ca, &system, &all[0], &projector).await
 }
 
 /// Without one of them, its service or tool says so, and with it again goes on.
@@ -140,13 +140,15 @@ async fn every_right_is_needed(
     kafka: &Secured,
     ca: &Authority,
     system: &OnServers,
-    commands: &Client,
+    service: &Started,
     projector: &Client,
 ) -> anyhow::Result<()> {
+    let commands = Client::new(&service.url());
     let prefix = system.prefix();
     let write = async || {
         let changed = commands.change_price("p1", 77, &[]).await?;
-        anyhow::ensure!(changed.status == 200 || changed.status == 201, "{}", changed.body);
+        // The answer says that its outcome is not known; why, the operator finds in the log.
+        anyhow::ensure!(changed.status == 200, "{}\n{}", changed.body, service.log());
         Ok(())
     };
     without(kafka, &prefix, ("commands", "--topic", "Write"), write).await?;

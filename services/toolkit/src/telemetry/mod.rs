@@ -18,6 +18,7 @@ use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stre
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use prometheus::{Encoder, Registry, TextEncoder};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -77,10 +78,15 @@ pub fn init(service: &str, config: &TelemetryConfig) -> Result<Telemetry, Error>
     let spans = telemetry
         .tracers
         .as_ref()
-        .map(|tracers| tracing_opentelemetry::layer().with_tracer(tracers.tracer(service.to_owned())));
+        // However little is logged: a trace is whole, or there is none.
+        .map(|tracers| {
+            tracing_opentelemetry::layer()
+                .with_tracer(tracers.tracer(service.to_owned()))
+                .with_filter(LevelFilter::INFO)
+        });
     global::set_text_map_propagator(TraceContextPropagator::new());
     global::set_meter_provider(telemetry.meters.clone());
-    if tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init().is_err() {
+    if tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init().is_err() {
         tracing::debug!(service, "the process's logs were started before: they stay as they are");
     }
     Ok(telemetry)

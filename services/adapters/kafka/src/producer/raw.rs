@@ -71,7 +71,7 @@ impl RawProducer {
         let settings = log_settings(config);
         let lanes = Lanes::new(partitions);
         let report = lanes.counting(report);
-        let deliveries = Deliveries { connection: connection.clone(), report: Arc::clone(&report) };
+        let deliveries = Deliveries::new(connection.clone(), Arc::clone(&report));
         let producer = settings.create_with_context(deliveries).map_err(|error| refused(config, &error))?;
         let shared = Arc::new(Shared {
             topic: topic.to_owned(),
@@ -172,7 +172,7 @@ impl Shared {
 
     /// Outstanding records of the old producer are reported by it, on a thread of its own.
     fn replace(&self, old: Arc<BaseProducer<Deliveries>>) {
-        let deliveries = Deliveries { connection: self.connection.clone(), report: Arc::clone(&self.report) };
+        let deliveries = Deliveries::new(self.connection.clone(), Arc::clone(&self.report));
         match self.settings.create_with_context(deliveries) {
             Ok(producer) => self.current.store(Arc::new(producer)),
             Err(error) => {
@@ -209,6 +209,25 @@ fn describe(error: &KafkaError) -> String {
 struct Deliveries {
     connection: Connection,
     report: Report,
+    /// Whether it was told that records are refused; until one is taken again.
+    is_told: AtomicBool,
+}
+
+impl Deliveries {
+    fn new(connection: Connection, report: Report) -> Self {
+        Self { connection, report, is_told: AtomicBool::new(false) }
+    }
+
+    /// Tells once what an operator has to mend: the answer of a command says only that its outcome is not known.
+    fn tell(&self, error: &KafkaError) {
+        let is_refused = matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed)
+        );
+        if is_refused && !self.is_told.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "Kafka refuses records: the authorization for Write on the topic is missing");
+        }
+    }
 }
 
 impl ClientContext for Deliveries {
@@ -233,9 +252,15 @@ impl ProducerContext<NoCustomPartitioner> for Deliveries {
 
     fn delivery(&self, result: &DeliveryResult<'_>, append_id: usize) {
         let (partition, outcome) = match result {
-            Ok(message) if message.offset() >= 0 => (message.partition(), Ok(message.offset())),
+            Ok(message) if message.offset() >= 0 => {
+                self.is_told.store(false, Ordering::Relaxed);
+                (message.partition(), Ok(message.offset()))
+            }
             Ok(message) => (message.partition(), Err("the report names no offset".to_owned())),
-            Err((error, message)) => (message.partition(), Err(describe(error))),
+            Err((error, message)) => {
+                self.tell(error);
+                (message.partition(), Err(describe(error)))
+            }
         };
         (self.report)(
             Partition(partition),
