@@ -18,6 +18,8 @@ const OF_CHARTS: [(&str, &str); 3] = [
     ("kubeconform", "github.com/yannh/kubeconform@v0.8.0"),
 ];
 const GO_OF_CHARTS: u32 = 26;
+/// Set for the tests if the runner could not build the tools of charts: none of them tries again.
+pub const HAVE_FAILED: &str = "FOLIO_NO_CHART_TOOLS";
 
 /// Makes sure of these programs; those that are not on the `PATH` are installed as Debian packages them.
 ///
@@ -59,29 +61,39 @@ pub struct ChartTools {
     pub kubeconform: PathBuf,
 }
 
-/// Helm, its tests, and what knows the kinds of Kubernetes: built once, which takes two processors for some minutes, so only where
-/// `CHART_TOOLS` is set. `None`, said aloud, where they are not there.
+/// Helm, its tests, and what knows the kinds of Kubernetes: built once, which takes two processors for some minutes; the runner
+/// does it before the first test. `None`, said aloud, where there is no Go that builds them, or nowhere to fetch them from.
 ///
 /// # Errors
-/// If they cannot be built.
+/// If the project's folder cannot be found.
 pub fn of_charts() -> anyhow::Result<Option<ChartTools>> {
     // Tests run side by side.
     static BUILDING: Mutex<()> = Mutex::new(());
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let there = OF_CHARTS.map(|(program, module)| built(program, module).map(|path| path.is_file()));
     let are_there = there.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().all(|it| it);
-    if !are_there && std::env::var_os("CHART_TOOLS").is_none() {
-        eprintln!(
-            "SKIPPED: the chart is not rendered: CHART_TOOLS=1 builds helm, helm-unittest and kubeconform, with Go 1.{GO_OF_CHARTS} or later"
-        );
-        return Ok(None);
+    if !are_there {
+        let skipped = "SKIPPED: the chart is not rendered, linted and tested";
+        if std::env::var_os(HAVE_FAILED).is_some() {
+            eprintln!("{skipped}: its tools could not be built, as was said when the tests began");
+            return Ok(None);
+        }
+        if !has_go(GO_OF_CHARTS) {
+            eprintln!(
+                "{skipped}: install Go 1.{GO_OF_CHARTS} or later, which builds helm, helm-unittest and kubeconform"
+            );
+            return Ok(None);
+        }
+        eprintln!("building helm, helm-unittest and kubeconform, once: some minutes");
     }
-    ensure!(
-        are_there || has_go(GO_OF_CHARTS),
-        "CHART_TOOLS needs Go 1.{GO_OF_CHARTS} or later, which is not here"
-    );
     let [helm, unittest, kubeconform] = OF_CHARTS.map(|(program, module)| build(program, module));
-    Ok(Some(ChartTools { helm: helm?, unittest: unittest?, kubeconform: kubeconform? }))
+    match (helm, unittest, kubeconform) {
+        (Ok(helm), Ok(unittest), Ok(kubeconform)) => Ok(Some(ChartTools { helm, unittest, kubeconform })),
+        (Err(error), ..) | (_, Err(error), _) | (_, _, Err(error)) => {
+            eprintln!("SKIPPED: the chart is not rendered, linted and tested: {error:#}");
+            Ok(None)
+        }
+    }
 }
 
 /// Where a program is, or will be: another version is another file.

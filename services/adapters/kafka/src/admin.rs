@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::config::FromClientConfigAndContext;
@@ -17,6 +17,9 @@ use super::Error;
 use super::client::{Connection, refused, settings};
 use crate::config::KafkaConfig;
 use crate::security::Mechanism;
+
+/// How long it is waited for the reason of a failure.
+const TOLD_WITHIN: Duration = Duration::from_millis(300);
 
 /// A topic as the brokers describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,8 +153,11 @@ impl Admin {
 
     /// No answer, and why, as far as the connections tell.
     pub(super) fn unreachable(&self, tried: String, error: &KafkaError) -> Error {
-        // What the log says of connections comes as an event.
-        while self.metadata.poll(Duration::ZERO).is_some() {}
+        // What the log says of connections comes as an event, and may come a little later.
+        let until = Instant::now() + TOLD_WITHIN;
+        while !self.connection.knows_why() && Instant::now() < until {
+            drop(self.metadata.poll(TOLD_WITHIN / 10));
+        }
         let problem = self.connection.why(error);
         Error::Unreachable { tried, servers: self.servers.clone(), problem }
     }

@@ -81,6 +81,11 @@ impl Connection {
         Self { role, tokens: Tokens::of(config), dependency, failure: Arc::default() }
     }
 
+    /// Whether a connection has failed, and the reason is known.
+    pub(super) fn knows_why(&self) -> bool {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// What was asked failed with `error`: that, and what is known of the connection, if it is the connection's fault.
     pub(super) fn why(&self, error: &KafkaError) -> String {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -1,9 +1,10 @@
-//! Runs a command with the real servers started once for all of it: `with-servers cargo test --workspace`. Promises that
+//! Runs a command with the real servers started, and the tools of charts built, once for all of it: `with-servers cargo test --workspace`. Promises that
 //! they end with it, however it ends, and that the command's exit code is passed on.
 
 use std::process::{Command, ExitCode};
 
 use testkit::servers::{STACK_VARIABLE, servers};
+use testkit::tools::{HAVE_FAILED, of_charts};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -11,8 +12,15 @@ fn main() -> ExitCode {
         eprintln!("usage: with-servers COMMAND [ARGUMENT ...]");
         return ExitCode::from(2);
     };
+    // Before the tests, some of which are about time; beside the servers, which take some to start.
+    let charts = std::thread::spawn(of_charts);
     let stack = servers();
-    let status = Command::new(&program).args(arguments).env(STACK_VARIABLE, &stack.dir).status();
+    let mut command = Command::new(&program);
+    command.args(arguments).env(STACK_VARIABLE, &stack.dir);
+    if !matches!(charts.join(), Ok(Ok(Some(_)))) {
+        command.env(HAVE_FAILED, "1");
+    }
+    let status = command.status();
     // Statics are not dropped: the watchdog sees this process end, and ends the servers.
     match status {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
