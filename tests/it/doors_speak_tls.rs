@@ -119,6 +119,13 @@ async fn every_door_serves_those_who_believe_its_authority_and_no_plain_text() -
     };
     let out = probe(Some(ca_file))?.await??;
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let mut plain = Command::new(binaries()?.join("folio"));
+    plain
+        .args(["probe", "--commands", "http://127.0.0.1:1", "--queries", "http://127.0.0.1:1", "--ca-file"])
+        .arg(&ca.file);
+    let out = tokio::task::spawn_blocking(move || plain.output()).await??;
+    let why = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(!out.status.success() && why.contains("begins with https://"), "{why}");
     let out = probe(None)?.await??;
     assert!(!out.status.success(), "a stranger's authority is not believed");
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use reqwest::{Client, ClientBuilder};
 use toolkit::tls::TlsConfig;
 
@@ -21,18 +21,27 @@ pub struct DoorTls {
 }
 
 impl DoorTls {
-    /// The client that `builder` makes, which knows doors so.
+    /// The client that `builder` makes for doors at `urls`, which knows them so.
     ///
     /// # Errors
-    /// If a file cannot serve: which one, and why.
-    pub fn client(&self, builder: ClientBuilder) -> anyhow::Result<Client> {
+    /// If a file cannot serve, or none of the doors speaks TLS: which one, and why.
+    pub fn client<'u>(
+        &self,
+        builder: ClientBuilder,
+        urls: impl IntoIterator<Item = &'u str>,
+    ) -> anyhow::Result<Client> {
         let tls = TlsConfig {
             ca_file: self.ca_file.clone(),
             certificate_file: self.certificate_file.clone(),
             key_file: self.key_file.clone(),
         };
-        let builder =
-            if tls.is_given() { builder.tls_backend_preconfigured(tls.client(None)?) } else { builder };
-        builder.build().context("making a client of HTTP")
+        if !tls.is_given() {
+            return builder.build().context("making a client of HTTP");
+        }
+        ensure!(
+            urls.into_iter().any(|url| url.starts_with("https://")),
+            "certificates are given, and no address begins with https://: write it so, or leave them out"
+        );
+        builder.tls_backend_preconfigured(tls.client(None)?).build().context("making a client of HTTP")
     }
 }

@@ -107,12 +107,12 @@ fn built(program: &str, module: &str) -> anyhow::Result<PathBuf> {
 fn build(program: &str, module: &str) -> anyhow::Result<PathBuf> {
     let path = built(program, module)?;
     if !path.is_file() {
-        let out = Command::new("go").args(["mod", "download", "-json", module]).output();
+        let out = go().args(["mod", "download", "-json", module]).output();
         let told = succeeded(out, &format!("this test needs {module} of Go's module proxy"))?;
         let told: serde_json::Value = serde_json::from_slice(&told)?;
         let dir =
             told["Dir"].as_str().with_context(|| format!("Go does not say where it put {module}: {told}"))?;
-        let out = Command::new("go")
+        let out = go()
             .args(["build", "-ldflags", "-s -w", "-o"])
             .arg(&path)
             .arg(format!("./cmd/{program}"))
@@ -122,6 +122,13 @@ fn build(program: &str, module: &str) -> anyhow::Result<PathBuf> {
         succeeded(out, &format!("this test needs {program}, which Go could not build"))?;
     }
     Ok(path)
+}
+
+/// Go, which may wait for ever for a proxy that says nothing.
+fn go() -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["900", "go"]);
+    command
 }
 
 fn has_go(least: u32) -> bool {

@@ -270,7 +270,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 fn known(text: String, expires_in: Option<f64>) -> Result<Token, String> {
     let claims = claims(&text);
     let now = now();
-    let seconds = |it: f64| Duration::try_from_secs_f64(it.max(0.0)).unwrap_or(AGES);
+    let seconds = |it: f64| Duration::try_from_secs_f64(it.max(0.0)).unwrap_or(Duration::MAX);
     let expires = match (claims.as_ref().and_then(|it| it.exp), expires_in) {
         (Some(at), _) => seconds(at),
         (None, Some(within)) => now + seconds(within).min(AGES),

@@ -86,7 +86,10 @@ impl Probe {
         let id = Uuid::new_v4().simple();
         let base = |url: &str| url.trim_end_matches('/').to_owned();
         Ok(Self {
-            client: options.tls.client(Client::builder().timeout(timeout))?,
+            client: options.tls.client(
+                Client::builder().timeout(timeout),
+                [options.commands.as_str(), options.queries.as_str()],
+            )?,
             commands: base(&options.commands),
             queries: base(&options.queries),
             patience: options.patience,

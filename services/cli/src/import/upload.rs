@@ -123,7 +123,7 @@ impl Upload {
         let client = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(2))
             .redirect(reqwest::redirect::Policy::none());
-        let client = self.tls.client(client)?;
+        let client = self.tls.client(client, self.urls.iter().map(String::as_str))?;
         Ok(Uploading {
             upload: self,
             client,
