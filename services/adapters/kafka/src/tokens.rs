@@ -372,7 +372,7 @@ mod tests {
         let short = |name: &str, seconds: u64| {
             (200, format!(r#"{{"access_token":"{name}","token_type":"bearer","expires_in":"{seconds}"}}"#))
         };
-        let (url, requests) = server(vec![(401, "{}".to_owned()), short("one", 2), short("two", 6)]);
+        let (url, requests) = server(vec![(401, "{}".to_owned()), short("one", 8), short("two", 12)]);
         let tokens = of(&url);
         let refused = tokens.next().err().unwrap();
         assert!(refused.contains("401") && refused.contains("client_secret"), "{refused}");
@@ -382,12 +382,12 @@ mod tests {
         let said = requests.lock().unwrap()[1].to_lowercase();
         assert!(said.contains("authorization: basic zm9saw86c2vjcmv0"), "{said}");
         assert!(said.contains("grant_type=client_credentials&scope=kafka+all"), "{said}");
-        std::thread::sleep(Duration::from_millis(1_200));
+        std::thread::sleep(Duration::from_millis(4_200));
         assert_eq!(tokens.next().unwrap().token, "two");
         // From now on the server says nothing.
-        std::thread::sleep(Duration::from_millis(3_200));
+        std::thread::sleep(Duration::from_millis(6_200));
         let began = std::time::Instant::now();
         assert_eq!(tokens.next().unwrap().token, "two");
-        assert!(began.elapsed() < Duration::from_secs(2), "held up for {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(4), "held up for {:?}", began.elapsed());
     }
 }
