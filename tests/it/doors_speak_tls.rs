@@ -67,13 +67,7 @@ async fn grpc(address: SocketAddr, ca: &Authority, signed: Option<&Signed>) -> a
 
 /// Why there was no answer, as people are told.
 fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    explained(text)
+    explained(toolkit::causes(error))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,7 +46,7 @@ impl Config {
     /// That, with its key.
     pub fn check(&self) -> Result<(), ConfigError> {
         let sections = [self.kafka.check(), self.registry.check(), self.cql.check(), self.search.check()];
-        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(SERVICE))
+        toolkit::config::usable(SERVICE, sections)
     }
 
     /// The configuration for servers started by [`local_servers`], with one replica of everything.

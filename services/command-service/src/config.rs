@@ -216,7 +216,7 @@ impl Config {
             self.http.tls.check("http.tls"),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
-        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(SERVICE))?;
+        toolkit::config::usable(SERVICE, sections)?;
         let most = [
             // Else librdkafka, which waits 300 s at most before it sends again what a former leader refused, could append
             // a record twice.

@@ -92,7 +92,7 @@ impl Settings {
     /// Refuses what makes no sense together.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let sections = [self.http.tls.check("http.tls"), self.ops_tls.check("ops_tls")];
-        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(crate::SERVICE))?;
+        toolkit::config::usable(crate::SERVICE, sections)?;
         let its = &self.queries.group_prefix;
         if *its == self.group_prefix || *its == QueriesConfig::default().group_prefix {
             return Ok(());

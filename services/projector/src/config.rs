@@ -87,7 +87,7 @@ impl Config {
             self.search.check(),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
-        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(SERVICE))?;
+        toolkit::config::usable(SERVICE, sections)?;
         let batch = &self.batch;
         let least = [
             ("batch.max_records", batch.max_records),

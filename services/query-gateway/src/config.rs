@@ -94,7 +94,7 @@ impl Config {
             self.http.tls.check("http.tls"),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
-        sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(SERVICE))?;
+        toolkit::config::usable(SERVICE, sections)?;
         if queries.default_wait_ms > queries.longest_wait_ms {
             return Err(ConfigError::invalid(
                 SERVICE,

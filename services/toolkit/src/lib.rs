@@ -4,9 +4,12 @@
 //!
 //! Start at [`config`] and [`lifecycle`]: what a `main` calls first and last.
 
+mod causes;
 pub mod config;
 pub mod lifecycle;
 pub mod memory;
 pub mod retry;
 pub mod telemetry;
 pub mod tls;
+
+pub use causes::causes;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use scylla::errors::{DbError, ExecutionError, NewSessionError, PrepareError, RequestAttemptError};
 
+use toolkit::causes;
 use toolkit::retry::Transient;
 use toolkit::tls::{TlsError, explained};
 
@@ -86,20 +87,6 @@ impl Transient for CqlError {
     fn is_transient(&self) -> bool {
         self.is_transient()
     }
-}
-
-/// An error with its causes: which node said what stands only there.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
-    }
-    text
 }
 
 fn prepare_says_missing(error: &PrepareError) -> bool {

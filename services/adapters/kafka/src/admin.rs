@@ -167,15 +167,13 @@ impl Admin {
     }
 
     pub(super) fn describe(&self, topic: &str) -> Result<TopicFacts, Error> {
-        let tried = || format!("describe topic {topic}");
-        let failed =
-            |problem: String| Error::Unreachable { tried: tried(), servers: self.servers.clone(), problem };
+        let failed = |problem: String| self.failed(topic, problem);
         // Events: a wish for a token, and what the log says.
         while self.metadata.poll(Duration::ZERO).is_some() {}
         let metadata = self
             .metadata
             .fetch_metadata(Some(topic), self.timeout)
-            .map_err(|error| self.unreachable(tried(), &error))?;
+            .map_err(|error| self.unreachable(describing(topic), &error))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
             return Err(Error::NoTopic(topic.to_owned()));
         };
@@ -191,24 +189,35 @@ impl Admin {
         let cluster = cluster.ok_or_else(|| failed("the brokers do not tell the cluster's id".to_owned()))?;
         let replication =
             found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+        let configs = self.settings_of(topic)?;
+        Ok(TopicFacts {
+            name: topic.to_owned(),
+            cluster,
+            partitions: found.partitions().len() as i32,
+            replication: replication as i32,
+            configs,
+        })
+    }
+
+    fn failed(&self, topic: &str, problem: String) -> Error {
+        Error::Unreachable { tried: describing(topic), servers: self.servers.clone(), problem }
+    }
+
+    /// `None`: they cannot be asked for.
+    fn settings_of(&self, topic: &str) -> Result<Option<BTreeMap<String, String>>, Error> {
         if !self.may_ask {
             tracing::warn!(
                 topic,
                 "signed in with a token, Folio cannot ask for a topic's settings: see `folio topics check` of a user with a \
                  password or a certificate"
             );
-            return Ok(TopicFacts {
-                name: topic.to_owned(),
-                cluster,
-                partitions: found.partitions().len() as i32,
-                replication: replication as i32,
-                configs: None,
-            });
+            return Ok(None);
         }
+        let failed = |problem: String| self.failed(topic, problem);
         let (resource, options) = ([ResourceSpecifier::Topic(topic)], self.options());
         let described = tokio::runtime::Handle::current()
             .block_on(self.client.describe_configs(&resource, &options))
-            .map_err(|error| self.unreachable(tried(), &error))?;
+            .map_err(|error| self.unreachable(describing(topic), &error))?;
         let mut configs = BTreeMap::new();
         for resource in described {
             for entry in resource.map_err(|code| failed(code.to_string()))?.entries {
@@ -220,12 +229,10 @@ impl Admin {
             let problem = "its settings are not told: the authorization for DescribeConfigs is missing";
             return Err(failed(problem.to_owned()));
         }
-        Ok(TopicFacts {
-            name: topic.to_owned(),
-            cluster,
-            partitions: found.partitions().len() as i32,
-            replication: replication as i32,
-            configs: Some(configs),
-        })
+        Ok(Some(configs))
     }
+}
+
+fn describing(topic: &str) -> String {
+    format!("describe topic {topic}")
 }

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rdkafka::client::OAuthToken;
 use reqwest::{Certificate, Client, Url};
 use serde::Deserialize;
+use toolkit::causes;
 use toolkit::config::Secret;
 use toolkit::tls::explained;
 
@@ -254,16 +255,6 @@ fn ask(server: &Server) -> Result<Token, String> {
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|error| error.to_string())?.block_on(asking)
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A token, with what its claims say of it.

@@ -50,17 +50,6 @@ pub(super) fn message(body: &str) -> String {
     told.chars().take(500).collect()
 }
 
-/// An error with its causes: reqwest tells the reason only there.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
 impl toolkit::retry::Transient for Error {
     fn is_transient(&self) -> bool {
         self.is_transient()

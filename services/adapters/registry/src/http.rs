@@ -9,6 +9,7 @@ use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use toolkit::causes;
 use toolkit::config::Secret;
 use toolkit::tls::explained;
 
@@ -168,9 +169,9 @@ impl HttpRegistry {
             .header(reqwest::header::CONTENT_TYPE, MEDIA_TYPE)
             .send()
             .await
-            .map_err(|error| transient(explained(error::chain(&error))))?;
+            .map_err(|error| transient(explained(causes(&error))))?;
         let status = response.status();
-        let text = response.text().await.map_err(|error| transient(error::chain(&error)))?;
+        let text = response.text().await.map_err(|error| transient(causes(&error)))?;
         if status.is_success() {
             return serde_json::from_str(&text).map_err(|error| Error::Nonsense {
                 tried: tried.to_owned(),

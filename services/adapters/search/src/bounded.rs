@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::of_answer;
-use super::login;
+use super::login::Login;
 use super::{Method, Search, SearchError, causes, describe, search_path};
 use crate::config::SearchConfig;
 
@@ -37,17 +37,16 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(super) fn new(config: &SearchConfig) -> Result<Self, SearchError> {
+    pub(super) fn new(config: &SearchConfig, login: &Login) -> Result<Self, SearchError> {
         let problem = |problem: String| SearchError::Config { url: config.url.clone(), problem };
         let mut url = Url::parse(&config.url).map_err(|e| problem(e.to_string()))?;
         if !url.path().ends_with('/') {
             url.set_path(&format!("{}/", url.path()));
         }
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(config.timeout_ms));
-        let http = login::of_client(config, http).map_err(problem)?;
+        let http = login.client(http).map_err(problem)?;
         let http = http.build().map_err(|e| problem(causes(&e)))?;
-        let login = login::header(config).map_err(problem)?;
-        Ok(Self { http, url, login })
+        Ok(Self { http, url, login: login.header.clone() })
     }
 
     fn post(&self, path: &str, body: String) -> Result<reqwest::RequestBuilder, String> {

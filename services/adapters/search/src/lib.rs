@@ -28,6 +28,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use error::Cause;
+use login::Login;
 
 pub use bulk::Document;
 pub use config::SearchConfig;
@@ -63,12 +64,13 @@ impl Search {
             .disable_proxy()
             .enable_meta_header(false)
             .timeout(timeout);
-        let builder = login::of_transport(config, builder).map_err(&problem)?;
+        let login = Login::of(config).map_err(&problem)?;
+        let builder = login.transport(builder).map_err(&problem)?;
         let transport = builder.build().map_err(|e| problem(causes(&e)))?;
         let search = Self {
             transport: Arc::new(transport),
-            bounded: bounded::Client::new(config)?,
-            login: login::header(config).map_err(problem)?,
+            bounded: bounded::Client::new(config, &login)?,
+            login: login.header,
             prefix: config.index_prefix.as_str().into(),
             timeout,
             bulks: Arc::new(Semaphore::new(bulk::AT_ONCE)),
@@ -249,15 +251,5 @@ fn describe(method: Method, path: &str) -> String {
 }
 
 fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    toolkit::tls::explained(text)
+    toolkit::tls::explained(toolkit::causes(error))
 }

@@ -1,4 +1,4 @@
-//! How the server knows us, and we it: what both clients of the adapter are told alike.
+//! How the server knows us, and we it: read once, and told to both clients of the adapter alike.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,12 +8,65 @@ use elasticsearch::http::headers::HeaderValue;
 use elasticsearch::http::transport::TransportBuilder;
 use reqwest_elasticsearch as reqwest;
 use toolkit::config::Secret;
+use toolkit::tls::TlsError;
 
 use crate::SearchConfig;
 
-/// The header that says who asks, if anybody is to be named. A header and no credentials of the client's, because that takes
-/// either those or a certificate.
-pub(super) fn header(config: &SearchConfig) -> Result<Option<HeaderValue>, String> {
+/// What both clients are told.
+pub(super) struct Login {
+    /// Says who asks, if anybody is to be named. A header and no credentials of the client's, because that takes either those or
+    /// a certificate.
+    pub(super) header: Option<HeaderValue>,
+    /// With `https` only.
+    tls: Option<Tls>,
+}
+
+/// Both in PEM.
+struct Tls {
+    authorities: Vec<u8>,
+    identity: Option<Vec<u8>>,
+}
+
+impl Login {
+    pub(super) fn of(config: &SearchConfig) -> Result<Self, String> {
+        let read = || {
+            let identity = config.tls.identity()?.map(|identity| identity.pem());
+            Ok(Tls { authorities: config.tls.authorities_pem()?, identity })
+        };
+        let tls = config.url.starts_with("https://").then(read).transpose();
+        let tls = tls.map_err(|error: TlsError| format!("search.tls: {error}"))?;
+        Ok(Self { header: header(config)?, tls })
+    }
+
+    /// The client of Elasticsearch.
+    pub(super) fn transport(&self, builder: TransportBuilder) -> Result<TransportBuilder, String> {
+        let Some(tls) = &self.tls else { return Ok(builder) };
+        let authorities = Certificate::from_pem(&tls.authorities).map_err(|error| error.to_string())?;
+        let builder = builder.cert_validation(CertificateValidation::Full(authorities));
+        Ok(match &tls.identity {
+            None => builder,
+            Some(identity) => {
+                builder.auth(Credentials::Certificate(ClientCertificate::Pem(identity.clone())))
+            }
+        })
+    }
+
+    /// The client of bounded answers.
+    pub(super) fn client(&self, builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, String> {
+        let Some(tls) = &self.tls else { return Ok(builder) };
+        let authorities = reqwest::Certificate::from_pem_bundle(&tls.authorities);
+        let authorities = authorities.map_err(|error| error.to_string())?;
+        let builder = authorities.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
+        Ok(match &tls.identity {
+            None => builder,
+            Some(identity) => {
+                builder.identity(reqwest::Identity::from_pem(identity).map_err(|error| error.to_string())?)
+            }
+        })
+    }
+}
+
+fn header(config: &SearchConfig) -> Result<Option<HeaderValue>, String> {
     let value = match (&config.api_key, &config.username) {
         (Some(key), _) => format!("ApiKey {}", key.expose()),
         (None, Some(user)) => {
@@ -26,46 +79,4 @@ pub(super) fn header(config: &SearchConfig) -> Result<Option<HeaderValue>, Strin
         .map_err(|_| "search.api_key, username or password holds what no header can".to_owned())?;
     value.set_sensitive(true);
     Ok(Some(value))
-}
-
-/// The client of Elasticsearch, told of `search.tls`.
-pub(super) fn of_transport(
-    config: &SearchConfig,
-    builder: TransportBuilder,
-) -> Result<TransportBuilder, String> {
-    let mut builder = builder;
-    if !has_tls(config) {
-        return Ok(builder);
-    }
-    let authorities = config.tls.authorities_pem().map_err(|error| format!("search.tls: {error}"))?;
-    let authorities = Certificate::from_pem(&authorities).map_err(|error| error.to_string())?;
-    builder = builder.cert_validation(CertificateValidation::Full(authorities));
-    if let Some(identity) = config.tls.identity().map_err(|error| format!("search.tls: {error}"))? {
-        builder = builder.auth(Credentials::Certificate(ClientCertificate::Pem(identity.pem())));
-    }
-    Ok(builder)
-}
-
-/// The client of bounded answers, told the same.
-pub(super) fn of_client(
-    config: &SearchConfig,
-    builder: reqwest::ClientBuilder,
-) -> Result<reqwest::ClientBuilder, String> {
-    let mut builder = builder;
-    if !has_tls(config) {
-        return Ok(builder);
-    }
-    let authorities = config.tls.authorities_pem().map_err(|error| format!("search.tls: {error}"))?;
-    for authority in reqwest::Certificate::from_pem_bundle(&authorities).map_err(|error| error.to_string())? {
-        builder = builder.add_root_certificate(authority);
-    }
-    if let Some(identity) = config.tls.identity().map_err(|error| format!("search.tls: {error}"))? {
-        let identity = reqwest::Identity::from_pem(&identity.pem()).map_err(|error| error.to_string())?;
-        builder = builder.identity(identity);
-    }
-    Ok(builder)
-}
-
-fn has_tls(config: &SearchConfig) -> bool {
-    config.url.starts_with("https://")
 }

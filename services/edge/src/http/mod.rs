@@ -33,6 +33,24 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long it may take to close its side.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What an [`App`] of a door is made of: routes, with all that a request passes before them. `B` is the body of its answers.
+pub trait Routes<B>:
+    ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse<B>, Error = Error, InitError = ()>
+    + 'static
+{
+}
+
+impl<B, T> Routes<B> for T where
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static
+{
+}
+
 /// A door over HTTP.
 #[derive(Clone, Copy, Debug)]
 pub struct Door<'c> {
@@ -48,13 +66,7 @@ pub struct Door<'c> {
 pub fn serve<F, T, B>(door: Door<'_>, lifecycle: &Lifecycle, app: F) -> anyhow::Result<SocketAddr>
 where
     F: Fn() -> App<T> + Send + Clone + 'static,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
+    T: Routes<B>,
     B: MessageBody + 'static,
 {
     let (bound, server) = open(door, ("listen.http", "http.tls"), lifecycle, lifecycle.shutdown(), app)?;
@@ -73,13 +85,7 @@ pub(crate) fn open<F, T, B>(
 ) -> anyhow::Result<(SocketAddr, Server)>
 where
     F: Fn() -> App<T> + Send + Clone + 'static,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
+    T: Routes<B>,
     B: MessageBody + 'static,
 {
     let Door { address, config, grace, handles } = door;

@@ -12,13 +12,13 @@ use actix_server::Server;
 use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, map_config};
 use actix_tls::accept::rustls_0_23::TlsStream;
 use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, Error};
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
-use super::{DISCONNECT_TIMEOUT, Door, HEAD_TIMEOUT, KEEP_ALIVE};
+use super::{DISCONNECT_TIMEOUT, Door, HEAD_TIMEOUT, KEEP_ALIVE, Routes};
 use crate::connections;
 
 /// Handshakes at once that one thread may have: as many as connections, so that silent clients keep nobody else out.
@@ -34,13 +34,7 @@ pub(super) fn serve<F, T, B>(
 ) -> io::Result<Server>
 where
     F: Fn() -> App<T> + Send + Clone + 'static,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
+    T: Routes<B>,
     B: MessageBody + 'static,
 {
     let Door { config, grace, handles, .. } = door;

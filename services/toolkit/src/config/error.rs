@@ -42,7 +42,7 @@ impl Unusable {
     }
 
     /// The error of the service that was configured so.
-    pub fn of(self, service: &str) -> ConfigError {
+    pub(super) fn of(self, service: &str) -> ConfigError {
         ConfigError::invalid(service, &self.key, self.problem, self.remedy)
     }
 }

@@ -88,6 +88,14 @@ pub fn at_least<'k>(
     }
 }
 
+/// Finds the first section that cannot serve: what each says of itself.
+pub fn usable(
+    service: &str,
+    sections: impl IntoIterator<Item = Result<(), Unusable>>,
+) -> Result<(), ConfigError> {
+    sections.into_iter().collect::<Result<(), _>>().map_err(|unusable| unusable.of(service))
+}
+
 /// What `--print-config` prints: the loaded configuration as YAML, secrets redacted.
 pub fn print<T: Serialize>(config: &T) -> Result<String, serde_yaml_ng::Error> {
     serde_yaml_ng::to_string(config)

@@ -27,13 +27,7 @@ pub(crate) type Imported = BTreeMap<String, Answer>;
 /// If nothing was answered for long.
 pub(crate) async fn import(url: String, seed: u64, tally: Arc<Tally>) -> anyhow::Result<Imported> {
     let lines: Vec<String> = (0..LINES).map(|number| line(number, seed)).collect();
-    let upload = Upload {
-        urls: vec![url],
-        chunk: CHUNK,
-        parallel: 1,
-        patience: PATIENCE,
-        tls: cli::DoorTls::default(),
-    };
+    let upload = upload(url);
     let uploading = upload.begin()?;
     let imported = Mutex::new(Imported::new());
     for (index, chunk) in lines.chunks(CHUNK).enumerate() {
@@ -54,13 +48,7 @@ pub(crate) async fn import(url: String, seed: u64, tally: Arc<Tally>) -> anyhow:
 /// If nothing was answered for long.
 pub(crate) async fn again(url: String, seed: u64, imported: &Imported) -> anyhow::Result<Vec<String>> {
     let lines: Vec<String> = (0..AGAIN.min(imported.len())).map(|number| line(number, seed)).collect();
-    let upload = Upload {
-        urls: vec![url],
-        chunk: CHUNK,
-        parallel: 1,
-        patience: PATIENCE,
-        tls: cli::DoorTls::default(),
-    };
+    let upload = upload(url);
     let forgotten = Mutex::new(Vec::new());
     let answered = |line: usize, answer: &Answer| {
         let before = imported.get(&id(line));
@@ -75,6 +63,10 @@ pub(crate) async fn again(url: String, seed: u64, imported: &Imported) -> anyhow
     };
     upload.run(&lines, answered).await?;
     Ok(forgotten.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn upload(url: String) -> Upload {
+    Upload { urls: vec![url], chunk: CHUNK, parallel: 1, patience: PATIENCE, tls: cli::DoorTls::default() }
 }
 
 fn id(number: usize) -> String {
