@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use toolkit::config::{self, ConfigError, TelemetryConfig};
-use toolkit::lifecycle::Lifecycle;
+use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::telemetry::{self, Telemetry};
 
 use crate::ops::{self, OpsPort};
@@ -76,11 +76,14 @@ pub struct Process {
     pub telemetry: Telemetry,
     /// Where health and metrics are.
     pub ops: SocketAddr,
+    /// That all of it has begun. What has begun already may be up before the rest is even known, doors included: without
+    /// this the operators' port would call such a process ready.
+    begun: Dependency,
 }
 
 impl Process {
     /// Starts telemetry and opens the operators' port, under a lifecycle that nothing else runs in. `shows` adds what the
-    /// service itself shows there.
+    /// service itself shows there. The process is not ready before it runs.
     pub fn start(
         service: &str,
         config: &TelemetryConfig,
@@ -88,19 +91,25 @@ impl Process {
         lifecycle: Lifecycle,
         shows: fn(&mut web::ServiceConfig),
     ) -> anyhow::Result<Self> {
+        let begun = lifecycle.readiness().dependency("start-up");
         let telemetry = telemetry::init(service, config)?;
         let ops = ops::serve(ops, &lifecycle, &telemetry, shows)?;
-        Ok(Self { lifecycle, telemetry, ops })
+        Ok(Self { lifecycle, telemetry, ops, begun })
     }
 
-    /// Runs until a signal, if the lifecycle listens to them, or until something fails; then ends in order.
+    /// Runs, everything having begun, until a signal, if the lifecycle listens to them, or until something fails; then ends in order.
     pub async fn run(self) -> anyhow::Result<()> {
+        self.begun.up();
         self.run_until(std::future::pending()).await
     }
 
     /// Runs until `stop` is cancelled or something fails; then ends in order, as after a signal. For a service inside another
     /// process, which keeps the signals.
     pub async fn run_until_stopped(self, stop: CancellationToken) -> anyhow::Result<()> {
+        // Told before it runs: what began has to end because the rest could not begin.
+        if !stop.is_cancelled() {
+            self.begun.up();
+        }
         let inner = Self { lifecycle: self.lifecycle.without_signals(), ..self };
         inner.run_until(stop.cancelled_owned()).await
     }
@@ -111,5 +120,31 @@ impl Process {
         // Handing over the last traces blocks.
         tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
         ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use toolkit::tls::ServerTlsConfig;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_began_first_makes_no_process_ready_whose_rest_has_not_begun() {
+        let tls = ServerTlsConfig::default();
+        let ops = OpsPort { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: &tls };
+        let lifecycle = Lifecycle::default().without_signals();
+        let process = Process::start("test", &TelemetryConfig::default(), ops, lifecycle, |_| ()).unwrap();
+        let readiness = process.lifecycle.readiness().clone();
+        readiness.dependency("first").up();
+        assert_eq!(readiness.status().missing(), ["start-up: starting"]);
+
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(process.run_until_stopped(stop.clone()));
+        while !readiness.is_ready() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+        running.await.unwrap().unwrap();
     }
 }
