@@ -7,6 +7,7 @@ mod a_poisoned_record_stops_nothing_else;
 mod a_repeated_command_changes_nothing;
 mod a_shops_export_goes_in;
 mod acknowledged_commands_are_never_lost;
+mod all_diamonds_are_the_same_everywhere;
 mod an_answer_costs_little_more_than_the_acknowledgement;
 mod anyone_can_read_the_topic;
 mod architecture;

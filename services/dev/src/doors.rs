@@ -43,7 +43,7 @@ pub(crate) async fn open(
     config: &DoorConfig,
     process: &Process,
 ) -> anyhow::Result<Addresses> {
-    let Process { lifecycle, telemetry, ops } = process;
+    let Process { lifecycle, telemetry, ops, .. } = process;
     let door = http::Door { address: options.http, config, grace: queries.grace(), handles: true };
     let http = {
         let (commands, queries) = (commands.clone(), queries.clone());
