@@ -12,7 +12,7 @@ use cli::config::Config;
 use cli::system::{Listens, Names, Planner, Service};
 use contract::avro::{known_schemas, subject};
 use ledger::{LogRecord, Partition};
-use local_servers::project_root;
+use local_servers::{Addresses, project_root};
 use tokio::runtime::Runtime;
 
 use crate::audit::{self, Acknowledged};
@@ -78,8 +78,12 @@ pub(crate) struct Catalog<'a> {
 impl Bench {
     /// A new catalog; `name` is the measure's.
     pub(crate) fn catalog(&self, name: &str) -> anyhow::Result<Catalog<'_>> {
+        self.catalog_on(self.servers.addresses(), name)
+    }
+
+    /// The same on servers of the measure's own.
+    pub(crate) fn catalog_on(&self, addresses: Addresses, name: &str) -> anyhow::Result<Catalog<'_>> {
         let names = Names::prefixed(name);
-        let addresses = self.servers.addresses();
         let mut config = Config::local(&addresses, &names);
         config.kafka.properties.extend(self.kafka.iter().cloned());
         // Beside builds and tests of others the registry may take its time.
@@ -110,11 +114,18 @@ impl Bench {
 impl Catalog<'_> {
     /// Starts a command service as a process of its own and waits until it is ready; where it is, and its pid.
     pub(crate) fn service(&mut self) -> anyhow::Result<(Listens, i32)> {
+        self.service_with(&[])
+    }
+
+    /// The same with settings of its own, named as variables are without `FOLIO__`.
+    pub(crate) fn service_with(&mut self, settings: &[(&str, String)]) -> anyhow::Result<(Listens, i32)> {
         let (mut plan, listens) = self.planner.command_service(self.services.len())?;
         // A variable's name cannot hold a dot.
         plan.environment.extend(self.bench.kafka.iter().map(|(name, value)| {
             (format!("FOLIO__KAFKA__PROPERTIES__{}", name.replace('.', "_").to_uppercase()), value.clone())
         }));
+        plan.environment
+            .extend(settings.iter().map(|(name, value)| (format!("FOLIO__{name}"), value.clone())));
         let service = plan.start()?;
         let pid = service.pid;
         self.services.push(service.clone());

@@ -1,16 +1,42 @@
-//! A bulk upload over one plain connection: the body goes out while the answer comes in.
+//! A bulk upload over one connection: the body goes out while the answer comes in.
 
 use anyhow::{Context, bail, ensure};
 use memchr::memmem;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
 use uuid::Uuid;
 
 /// Uploads `body` and returns the whole answer as it came, head included.
 pub(crate) async fn upload(address: &str, body: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let (reading, writing) = connect(address).await?.into_split();
+    exchange(reading, writing, body).await
+}
+
+/// The same over TLS, to a server that shows a certificate for 127.0.0.1.
+pub(crate) async fn upload_secured(
+    address: &str,
+    tls: &TlsConnector,
+    body: &[u8],
+) -> anyhow::Result<Vec<u8>> {
+    let name = ServerName::try_from("127.0.0.1")?;
+    let stream = tls.connect(name, connect(address).await?).await.context("the TLS handshake")?;
+    let (reading, writing) = tokio::io::split(stream);
+    exchange(reading, writing, body).await
+}
+
+async fn connect(address: &str) -> anyhow::Result<TcpStream> {
     let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
     stream.set_nodelay(true)?;
-    let (mut reading, mut writing) = stream.into_split();
+    Ok(stream)
+}
+
+async fn exchange(
+    mut reading: impl AsyncRead + Unpin,
+    mut writing: impl AsyncWrite + Unpin,
+    body: &[u8],
+) -> anyhow::Result<Vec<u8>> {
     let head = format!(
         "POST /v1/commands:bulk HTTP/1.1\r\nhost: folio\r\ncontent-type: application/x-ndjson\r\n\
          content-length: {}\r\n\r\n",
@@ -19,6 +45,8 @@ pub(crate) async fn upload(address: &str, body: &[u8]) -> anyhow::Result<Vec<u8>
     let write = async {
         writing.write_all(head.as_bytes()).await?;
         writing.write_all(body).await?;
+        // TLS keeps the last of it back until it is told.
+        writing.flush().await?;
         anyhow::Ok(())
     };
     let read = async {

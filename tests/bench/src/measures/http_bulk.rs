@@ -4,6 +4,7 @@ use cli::system::Listens;
 use contract::AddressedCommand;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
 use uuid::Uuid;
 
 use super::OUTSTANDING;
@@ -16,9 +17,17 @@ use crate::workload::{deal, line};
 /// Uploads at a time, each on a connection of its own.
 const UPLOADS: usize = 4;
 
-struct Uploads {
+pub(super) struct Uploads {
     /// One thread: the generator leaves the machine to the service.
     runtime: Runtime,
+    /// How the door is reached, if not plainly.
+    tls: Option<TlsConnector>,
+}
+
+impl Uploads {
+    pub(super) fn new(tls: Option<TlsConnector>) -> anyhow::Result<Self> {
+        Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?, tls })
+    }
 }
 
 impl Client for Uploads {
@@ -34,10 +43,14 @@ impl Client for Uploads {
         self.runtime.block_on(async {
             let mut uploads = JoinSet::new();
             for (body, lines) in requests {
-                let address = to.http.clone();
-                uploads.spawn(
-                    async move { anyhow::Ok((http::upload(&address, body.as_bytes()).await?, lines)) },
-                );
+                let (address, tls) = (to.http.clone(), self.tls.clone());
+                uploads.spawn(async move {
+                    let answer = match tls {
+                        Some(tls) => http::upload_secured(&address, &tls, body.as_bytes()).await?,
+                        None => http::upload(&address, body.as_bytes()).await?,
+                    };
+                    anyhow::Ok((answer, lines))
+                });
             }
             uploads.join_all().await.into_iter().collect()
         })
@@ -53,8 +66,7 @@ impl Client for Uploads {
 }
 
 pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let told = service::measure(bench, "http-bulk", bench.commands, OUTSTANDING, &Uploads { runtime })?;
+    let told = service::measure(bench, "http-bulk", bench.commands, OUTSTANDING, &Uploads::new(None)?)?;
     Ok(vec![
         Row::rate("durable commands by HTTP bulk", "commands/s", &told.rate, 0.35),
         Row::cost("CPU per command, HTTP bulk", "us", &told.cost, None)

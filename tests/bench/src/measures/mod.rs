@@ -12,6 +12,7 @@ mod rejection;
 mod replay;
 mod service;
 mod start;
+mod tls;
 pub(crate) mod warm;
 
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ use crate::report::Row;
 pub(crate) type Measure = fn(&Bench) -> anyhow::Result<Vec<Row>>;
 
 /// Every measure by its name, in the order they run.
-pub(crate) const ALL: [(&str, Measure); 10] = [
+pub(crate) const ALL: [(&str, Measure); 11] = [
     ("in-process", in_process::measure),
     ("grpc-stream", grpc_stream::measure),
     ("http-bulk", http_bulk::measure),
@@ -39,6 +40,7 @@ pub(crate) const ALL: [(&str, Measure); 10] = [
     ("replay", replay::measure),
     ("overload", overload::measure),
     ("start", start::measure),
+    ("tls", tls::measure),
 ];
 
 /// The measure that needs no servers.
