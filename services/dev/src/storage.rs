@@ -17,13 +17,10 @@ use futures::future::BoxFuture;
 use ledger::Inbox;
 use projector::{Log, Parts};
 use query_gateway::Stores;
-use read_models::{Generation, history, products, search};
+use read_models::{history, products, search};
 use toolkit::lifecycle::Dependency;
 
 use crate::directory::Directory;
-
-/// The generation that is built and read.
-const GENERATION: Generation = Generation::FIRST;
 
 /// What readiness calls the log.
 const LOG: &str = "log";
@@ -53,10 +50,10 @@ impl Storage {
 
     /// What the gateway asks.
     pub(crate) fn stores(&self, config: &query_gateway::Config) -> Stores {
-        let stores = Stores::new(config);
-        stores.products.opened(products::Queries::new(self.rows.product_rows(GENERATION)));
-        stores.history.opened(history::Queries::new(self.rows.history_rows(GENERATION)));
-        stores.search.opened(search::Queries::new(self.rows.search_index(GENERATION)));
+        let (stores, generations) = (Stores::new(config), config.queries.generations);
+        stores.products.opened(products::Queries::new(self.rows.product_rows(generations.products)));
+        stores.history.opened(history::Queries::new(self.rows.history_rows(generations.history)));
+        stores.search.opened(search::Queries::new(self.rows.search_index(generations.search)));
         stores
     }
 

@@ -15,7 +15,7 @@ use event_reader::{Decoder, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use read_models::model::{Fold, Opens, Store};
-use read_models::{Adapter, Generation, ReadModel, Servers, Visitor};
+use read_models::{Adapter, ReadModel, Servers, Visitor};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
@@ -28,8 +28,6 @@ use crate::metrics::Metrics;
 use crate::partition::Context as PartitionContext;
 use crate::watch::{Progress, Watch};
 
-/// The generation that is built.
-const GENERATION: Generation = Generation::FIRST;
 /// How long something missing at the start is left alone between two attempts, at first and at most.
 const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -227,9 +225,10 @@ impl<A: Adapter> Visitor<A> for Build<A> {
             let Parts { stores, schemas, log, .. } = parts;
             // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
             let retry = opening.retry(&opening.dependencies.store);
-            let what = format!("open what holds {}", opening.config.read_model);
+            let generation = opening.config.generation;
+            let what = format!("open what holds {}, {generation}", opening.config.read_model);
             let opened =
-                retry.run(&what, || async { Ok(Opens::<M>::open(&stores, GENERATION).await?) }).await;
+                retry.run(&what, || async { Ok(Opens::<M>::open(&stores, generation).await?) }).await;
             let store = opened.map_err(|gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}"))?;
             let log = log(opening.clone()).await?;
             project::<M, _>(opening, store, schemas, log, metrics, &lifecycle).await
@@ -253,7 +252,7 @@ async fn project<M: Fold, S: Store<M>>(
         max_batch_records: config.batch.max_records,
         max_batch_bytes: config.batch.max_mib << 20,
         revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
-        ..GroupOptions::new(config.group(GENERATION)?)
+        ..GroupOptions::new(config.group()?)
     })?;
     let handle = group.handle();
     let progress = Progress::default();
@@ -264,7 +263,7 @@ async fn project<M: Fold, S: Store<M>>(
     looked.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
     let positions = store.positions().clone();
     let context = PartitionContext {
-        group: config.group(GENERATION)?,
+        group: config.group()?,
         partitions,
         states: config.batch.states,
         states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,

@@ -19,6 +19,9 @@ pub struct Config {
     pub read_model: String,
     /// What the consumer group's id begins with: `<prefix>.<read model>.g<generation>`.
     pub group_prefix: String,
+    /// Which build of the read model to build: part of the names of its tables or index, and of its group. Two projectors with
+    /// different ones build beside each other.
+    pub generation: Generation,
     /// The topic that holds the events.
     pub topic: String,
     pub batch: BatchConfig,
@@ -40,6 +43,7 @@ impl Default for Config {
         Self {
             read_model: String::new(),
             group_prefix: "folio".to_owned(),
+            generation: Generation::FIRST,
             topic: contract::topics::EVENTS.to_owned(),
             batch: BatchConfig::default(),
             durability_window_ms: 15_000,
@@ -107,9 +111,9 @@ impl Config {
         })
     }
 
-    /// The id of the consumer group that builds a generation.
-    pub fn group(&self, generation: Generation) -> Result<String, ConfigError> {
-        Ok(self.read_model()?.group_id(&self.group_prefix, generation))
+    /// The id of the consumer group that builds the generation.
+    pub fn group(&self) -> Result<String, ConfigError> {
+        Ok(self.read_model()?.group_id(&self.group_prefix, self.generation))
     }
 }
 
@@ -122,7 +126,7 @@ mod tests {
         for read_model in ReadModel::ALL {
             let config = Config { read_model: read_model.to_string(), ..Config::default() };
             config.check().unwrap();
-            assert_eq!(config.group(Generation::FIRST).unwrap(), format!("folio.{read_model}.g1"));
+            assert_eq!(config.group().unwrap(), format!("folio.{read_model}.g1"));
         }
         let refused = Config::default().check().unwrap_err().to_string();
         assert!(refused.contains("--read-model") && refused.contains("history"), "{refused}");

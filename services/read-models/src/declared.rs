@@ -3,20 +3,58 @@
 //! Promise: whatever lies in a store is named by a [`Generation`] that somebody passed in, and by nothing else.
 
 use std::fmt;
+use std::str::FromStr;
 
 use adapter_cql::Schema;
 use adapter_search::Index;
+use serde::{Deserialize, Serialize};
 
 /// One build of a read model: part of the names of its tables or index, of its positions and of its group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
 pub struct Generation(u32);
 
+/// Generations are counted from 1.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no generation: give a whole number from 1")]
+pub struct NoGeneration(String);
+
 impl Generation {
-    /// The only one there is yet.
+    /// The one that an installation begins with.
     pub const FIRST: Self = Self(1);
 
     pub const fn get(self) -> u32 {
         self.0
+    }
+}
+
+impl Default for Generation {
+    fn default() -> Self {
+        Self::FIRST
+    }
+}
+
+impl TryFrom<u32> for Generation {
+    type Error = NoGeneration;
+
+    fn try_from(number: u32) -> Result<Self, NoGeneration> {
+        if number == 0 { Err(NoGeneration(number.to_string())) } else { Ok(Self(number)) }
+    }
+}
+
+impl From<Generation> for u32 {
+    fn from(generation: Generation) -> Self {
+        generation.0
+    }
+}
+
+impl FromStr for Generation {
+    type Err = NoGeneration;
+
+    /// `2`, or `g2` as names have it.
+    fn from_str(text: &str) -> Result<Self, NoGeneration> {
+        let number = text.strip_prefix('g').unwrap_or(text).parse::<u32>();
+        number.ok().and_then(|it| Self::try_from(it).ok()).ok_or_else(|| NoGeneration(text.to_owned()))
     }
 }
 
@@ -78,5 +116,22 @@ impl On {
             Self::Cql(_) => "cql",
             Self::Search { .. } => "search",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_are_read_as_people_and_names_write_them() {
+        assert_eq!("2".parse(), Ok(Generation(2)));
+        assert_eq!("g12".parse(), Ok(Generation(12)));
+        for wrong in ["", "0", "g0", "-1", "g", "two", "1.5", "4294967296"] {
+            assert_eq!(wrong.parse::<Generation>(), Err(NoGeneration(wrong.to_owned())));
+        }
+        assert_eq!(serde_json::from_str::<Generation>("3").unwrap(), Generation(3));
+        assert!(serde_json::from_str::<Generation>("0").unwrap_err().to_string().contains("from 1"));
+        assert_eq!(serde_json::to_string(&Generation::FIRST).unwrap(), "1");
     }
 }

@@ -102,6 +102,58 @@ impl Servers {
         }
     }
 
+    /// Drops the tables or the index of a generation, its positions first: what was dropped. Everything in it can be built again.
+    pub async fn drop_generation(
+        &self,
+        read_model: ReadModel,
+        generation: Generation,
+    ) -> Result<Vec<String>, Error> {
+        match &read_model.declared().on {
+            On::Cql(schema) => {
+                let cql = self.cql().await?;
+                let positions = positions::table(read_model.name(), generation);
+                // Whoever still builds it must not believe them when only some tables are gone.
+                if !cql
+                    .missing(schema, generation.get())
+                    .await?
+                    .contains(&format!("table {}.{positions}", cql.keyspace()))
+                {
+                    cql.truncate(&positions).await?;
+                }
+                Ok(cql.drop_tables(schema, generation.get()).await?)
+            }
+            On::Search { index, positions } => {
+                let search = self.search().await?;
+                let mut dropped = Vec::new();
+                for index in [positions, index] {
+                    if !search.is_missing(index, generation.get()).await? {
+                        let name = index.index(search.prefix(), generation.get());
+                        search.delete_index(&name).await?;
+                        dropped.push(format!("index {name}"));
+                    }
+                }
+                Ok(dropped)
+            }
+        }
+    }
+
+    /// Lets what outsiders read by, if the read model has such a thing, lead to this generation; what was moved.
+    pub async fn publish(
+        &self,
+        read_model: ReadModel,
+        generation: Generation,
+    ) -> Result<Vec<Applied>, Error> {
+        let On::Search { index, positions } = &read_model.declared().on else { return Ok(Vec::new()) };
+        let search = self.search().await?;
+        let mut moved = Vec::new();
+        for index in [positions, index] {
+            search.require(index, generation.get()).await?;
+            let created = search.publish(index, generation.get()).await?;
+            moved.push(Applied { what: format!("alias {}", index.alias(search.prefix())), created });
+        }
+        Ok(moved)
+    }
+
     async fn apply_schema(&self, schema: &Schema, generation: Generation) -> Result<Vec<Applied>, Error> {
         let replication = &self.configs.0.replication;
         let applied = self.cql().await?.apply(schema, replication, generation.get()).await?;

@@ -1,7 +1,7 @@
 //! Applying a declared schema, and checking that what is there is what was declared.
 //!
 //! Promises: applying twice changes nothing the second time, and tells what it created; a column that a newer release declares
-//! is added, with nothing in it; nothing is ever dropped or changed.
+//! is added, with nothing in it; applying never drops or changes anything.
 
 use std::time::Duration;
 
@@ -102,6 +102,31 @@ impl Cql {
     /// Drops the keyspace with all its tables, if it is there. For tests and rebuilds: everything in it can be built again.
     pub async fn drop_keyspace(&self) -> Result<(), CqlError> {
         self.ddl(&format!("DROP KEYSPACE IF EXISTS {}", self.keyspace())).await
+    }
+
+    /// Drops the tables that `schema` declares, where they are there; which. Everything in them can be built again.
+    pub async fn drop_tables(&self, schema: &Schema, generation: u32) -> Result<Vec<String>, CqlError> {
+        let mut dropped = Vec::new();
+        for statement in schema.statements(self.keyspace(), "", generation) {
+            let declared = Declared::parse(schema.name, &statement)?;
+            let is_there = match &declared {
+                Declared::Keyspace { .. } => false,
+                // Whatever its columns are.
+                Declared::Table { keyspace, name, .. } => self.has_table(keyspace, name).await?,
+            };
+            if is_there {
+                self.ddl(&format!("DROP {}", declared.to_string().replacen("table ", "TABLE IF EXISTS ", 1)))
+                    .await?;
+                dropped.push(declared.to_string());
+            }
+        }
+        Ok(dropped)
+    }
+
+    async fn has_table(&self, keyspace: &str, name: &str) -> Result<bool, CqlError> {
+        let find = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
+        let find = self.prepare(find).await?;
+        Ok(self.row::<(String,)>(&find, (keyspace, name)).await?.is_some())
     }
 
     /// Empties a table.

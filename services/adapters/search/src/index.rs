@@ -1,7 +1,7 @@
 //! Applying a declared index with its alias, and checking that what is there is what was declared.
 //!
-//! Promises: applying twice changes nothing the second time, and tells what it created; an alias that leads anywhere else is
-//! an error.
+//! Promises: applying twice changes nothing the second time, and tells what it created; the alias for outsiders leads to one
+//! generation and is moved at once; an alias that leads anywhere else is an error.
 
 use elasticsearch::http::Method;
 use serde_json::{Value, json};
@@ -74,12 +74,42 @@ impl Search {
                     let _done: Value = self.call(Method::Post, "/_aliases", Some(actions)).await?;
                     true
                 }
-                Some(indices) if indices == [index.as_str()] => false,
+                Some(indices) if self.may_lead_to(declared, &alias, &indices, &index) => false,
                 Some(indices) => return Err(SearchError::Schema(elsewhere(&alias, &indices, &index))),
             };
             applied.push(Applied { what: format!("alias {alias}"), created });
         }
         Ok(applied)
+    }
+
+    /// Lets the alias for outsiders lead to a generation that is there, and to no other, in one step; whether it did not yet.
+    pub async fn publish(&self, declared: &Index, generation: u32) -> Result<bool, SearchError> {
+        let (index, alias) = (declared.index(self.prefix(), generation), declared.alias(self.prefix()));
+        let leads_to = self.alias_leads_to(&alias).await?.unwrap_or_default();
+        if leads_to == [index.as_str()] {
+            return Ok(false);
+        }
+        if !leads_to.is_empty() && !self.may_lead_to(declared, &alias, &leads_to, &index) {
+            return Err(SearchError::Schema(elsewhere(&alias, &leads_to, &index)));
+        }
+        let others = leads_to.iter().filter(|it| **it != index);
+        let mut actions: Vec<Value> =
+            others.map(|other| json!({ "remove": { "index": other, "alias": alias } })).collect();
+        actions.push(json!({ "add": { "index": index, "alias": alias } }));
+        let _done: Value = self.call(Method::Post, "/_aliases", Some(json!({ "actions": actions }))).await?;
+        Ok(true)
+    }
+
+    /// Whether an alias is where it may be: the one for outsiders at any generation, the one to write to at its own.
+    fn may_lead_to(&self, declared: &Index, alias: &str, indices: &[String], index: &str) -> bool {
+        let generation = format!("{}-g", declared.alias(self.prefix()));
+        let is_one = |it: &str| {
+            it.strip_prefix(&generation).is_some_and(|it| it.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        match indices {
+            [one] => one == index || (alias == declared.alias(self.prefix()) && is_one(one)),
+            _ => false,
+        }
     }
 
     /// Whether the index itself is not there, whatever its fields.
@@ -102,7 +132,7 @@ impl Search {
         for alias in [alias, declared.write_alias(self.prefix(), generation)] {
             match self.alias_leads_to(&alias).await? {
                 None => missing.push(format!("alias {alias}")),
-                Some(indices) if indices == [index.as_str()] => {}
+                Some(indices) if self.may_lead_to(declared, &alias, &indices, &index) => {}
                 Some(indices) => return Err(SearchError::Schema(elsewhere(&alias, &indices, &index))),
             }
         }

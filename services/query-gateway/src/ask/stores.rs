@@ -7,16 +7,13 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use read_models::{Asked, Error, Generation, QueryError, ReadModel, Servers, history, products, search};
+use read_models::{Asked, Error, QueryError, ReadModel, Servers, history, products, search};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 
 use super::ApiError;
 use crate::config::Config;
-
-/// The generation that is read.
-const GENERATION: Generation = Generation::FIRST;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
@@ -54,16 +51,17 @@ impl Stores {
         let cql = connector(readiness.dependency(self.products.store));
         let (products, history) = (part(ReadModel::Products), part(ReadModel::History));
         let search = connector(readiness.dependency(self.search.store));
+        let generations = config.queries.generations;
         let servers = Servers::new(&config.cql, &config.search);
         let on_cql = servers.clone();
         lifecycle.spawn_support("cql connection", async move {
             let connected = cql.open(|| async { on_cql.cql().await.cloned() }).await;
             let Some(session) = connected else { return Ok(()) };
             let products_opened = products.part(&keeper.products, || async {
-                Ok(products::Queries::new(products::CqlRows::open(&session, GENERATION).await?))
+                Ok(products::Queries::new(products::CqlRows::open(&session, generations.products).await?))
             });
             let history_opened = history.part(&keeper.history, || async {
-                Ok(history::Queries::new(history::CqlRows::open(&session, GENERATION).await?))
+                Ok(history::Queries::new(history::CqlRows::open(&session, generations.history).await?))
             });
             let look = || async {
                 // A table that is missing keeps nobody from being asked about the other.
@@ -76,7 +74,10 @@ impl Stores {
         let handle = self.search.clone();
         lifecycle.spawn_support("search connection", async move {
             let open = || async {
-                Ok(search::Queries::new(search::ServedIndex::new(servers.search().await?, GENERATION)))
+                Ok(search::Queries::new(search::ServedIndex::new(
+                    servers.search().await?,
+                    generations.search,
+                )))
             };
             if let Some(queries) = search.open(open).await {
                 handle.opened(queries);
@@ -101,9 +102,11 @@ pub struct ReadModelHandle<Q> {
 
 impl<Q: Asked> ReadModelHandle<Q> {
     fn new(config: &Config) -> Self {
+        let queries = &config.queries;
+        let group = Q::READ_MODEL.group_id(&queries.group_prefix, queries.generations.of(Q::READ_MODEL));
         Self {
             store: Q::READ_MODEL.declared().on.section(),
-            group: Q::READ_MODEL.group_id(&config.queries.group_prefix, GENERATION).into(),
+            group: group.into(),
             limit: config.queries.store_timeout(),
             queries: Arc::default(),
         }
