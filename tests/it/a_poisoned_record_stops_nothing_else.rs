@@ -2,10 +2,10 @@
 
 use adapter_kafka::{NewMessage, RecordProducer};
 use bytes::Bytes;
-use cli::commands::stores::{self, GENERATION};
+use cli::commands::stores;
 use ledger::{Headers, partition_of};
-use read_models::ReadModel;
 use read_models::positions::AllPositions;
+use read_models::{Generation, ReadModel};
 use testkit::scenario::caught_up;
 use testkit::{Client, OnServers, Started, System, eventually};
 
@@ -152,7 +152,7 @@ async fn a_forged_record_that_skips_versions_is_void_from_any_start() -> anyhow:
     }
     let prefix = system.planner.names.group_prefix.clone();
     caught_up(&system, &prefix).await?;
-    let stored = AllPositions::open(&stores::servers(&system.config), GENERATION).await?;
+    let stored = AllPositions::open(&stores::servers(&system.config), Generation::FIRST).await?;
     let mut changes = 1;
     eventually(
         "the product's record is durable in every read model",
@@ -161,7 +161,7 @@ async fn a_forged_record_that_skips_versions_is_void_from_any_start() -> anyhow:
             drop(commands.change_price(&neighbour, 1_000 + changes, &[]).await);
             let mut durable = i64::MAX;
             for read_model in ReadModel::ALL {
-                let group = read_model.group_id(&prefix, GENERATION);
+                let group = read_model.group_id(&prefix, Generation::FIRST);
                 let position = stored.read(*read_model, &group, home).await.unwrap_or_default();
                 durable = durable.min(position.durable);
             }

@@ -26,7 +26,7 @@ const PAGES: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_of_the_sample_is_found_in_one_process_as_on_servers() -> anyhow::Result<()> {
-    let (here, there) = (answers::<InOneProcess>().await?, answers::<OnServers>().await?);
+    let (here, there) = (Box::pin(answers::<InOneProcess>()).await?, Box::pin(answers::<OnServers>()).await?);
     assert_eq!(here[0].1["total"], 53_940, "{}", here[0].1);
     for ((question, here), (_, there)) in here.iter().zip(&there) {
         assert_eq!(here, there, "{question}");

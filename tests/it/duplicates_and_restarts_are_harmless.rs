@@ -61,7 +61,7 @@ async fn what_could_not_be_written_is_written_when_its_table_is_there_again() ->
     assert!(projector.log().contains("partition") && projector.log().contains(table), "{}", projector.log());
 
     // Nobody restarts anything.
-    cli::commands::stores::apply(&config).await?;
+    cli::commands::stores::apply(&config, &cli::commands::stores::Which::default()).await?;
     projector.service.wait_ready(PATIENCE).await?;
     assert_eq!(eventually("the product is listed again", listed, |rows| *rows == 1).await, 1);
     Ok(())

@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use adapter_cql::Cql;
-use cli::commands::stores::GENERATION;
 use ledger::partition_of;
-use read_models::ReadModel;
 use read_models::declared::On;
 use read_models::model::{Position, Positions};
 use read_models::positions::CqlPositions;
+use read_models::{Generation, ReadModel};
 use serde_json::{Value, json};
 use testkit::rows::tables;
 use testkit::scenario::{caught_up, live};
@@ -256,7 +255,7 @@ async fn under_load(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cql_store_that_is_killed_and_forgets_what_it_acknowledged_is_made_whole() -> anyhow::Result<()> {
-    let mut stage = Stage::build().await?;
+    let mut stage = Box::pin(Stage::build()).await?;
     under_load(&mut stage, TIMES, "/v1/products?category=tests/products", |stage, _| {
         stage.cassandra.kill()?;
         stage.cassandra.start_again()
@@ -267,7 +266,7 @@ async fn a_cql_store_that_is_killed_and_forgets_what_it_acknowledged_is_made_who
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_search_server_that_is_stopped_or_killed_stops_nothing_for_good() -> anyhow::Result<()> {
-    let mut stage = Stage::build().await?;
+    let mut stage = Box::pin(Stage::build()).await?;
     under_load(&mut stage, 2 * TIMES, "/v1/search?q=SKU-{id}", |stage, number| {
         if number % 2 == 0 {
             stage.elasticsearch.kill()?;
@@ -344,8 +343,8 @@ async fn set_durable(cql: &Cql, prefix: &str) -> anyhow::Result<()> {
     for read_model in ReadModel::ALL {
         let declared = read_model.declared();
         let On::Cql(schema) = declared.on else { continue };
-        let positions = CqlPositions::open(cql, declared.name, schema, GENERATION).await?;
-        let group = read_model.group_id(prefix, GENERATION);
+        let positions = CqlPositions::open(cql, declared.name, schema, Generation::FIRST).await?;
+        let group = read_model.group_id(prefix, Generation::FIRST);
         for partition in 0..6 {
             if let Some(Position { applied, .. }) = positions.read(&group, partition).await? {
                 positions.write(&group, partition, Position { applied, durable: applied }).await?;

@@ -40,6 +40,14 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
+{{/* A door's address inside the cluster, without its port: the name of its Service. */}}
+{{- define "folio.doorHost" -}}
+{{ include "folio.fullname" .root }}-{{ .component }}.{{ .root.Release.Namespace }}.svc
+{{- end }}
+
+{{/* The ports of a door's Service, by name, in JSON. */}}
+{{- define "folio.doorPorts" -}}{"http": 8080, "grpc": 9090}{{- end }}
+
 {{- define "folio.image" -}}
 {{- $image := .Values.image }}
 {{- $repository := $image.repository }}

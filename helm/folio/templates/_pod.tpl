@@ -158,8 +158,9 @@ spec:
     {{- include "folio.selector" . | nindent 4 }}
   ports:
     {{- $isTls := not (empty .root.Values.tls.doors.existingSecret) }}
-    - {name: http, port: 8080, targetPort: http, appProtocol: {{ $isTls | ternary "https" "http" }}}
-    - {name: grpc, port: 9090, targetPort: grpc, appProtocol: {{ $isTls | ternary "https" "kubernetes.io/h2c" }}}
+    {{- $ports := include "folio.doorPorts" . | fromJson }}
+    - {name: http, port: {{ $ports.http }}, targetPort: http, appProtocol: {{ $isTls | ternary "https" "http" }}}
+    - {name: grpc, port: {{ $ports.grpc }}, targetPort: grpc, appProtocol: {{ $isTls | ternary "https" "kubernetes.io/h2c" }}}
 {{- end }}
 
 {{/* A Service for operators only: no clients come this way, and pods that are not ready are shown too. */}}

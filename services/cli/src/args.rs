@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use read_models::Generation;
 
 use crate::commands::dev;
 use crate::commands::import::Options;
 use crate::commands::probe;
+use crate::commands::stores::{One, Which};
 
 /// Folio's tool: topics, schemas, stores, the local system, imports.
 #[derive(Debug, Parser)]
@@ -67,7 +69,7 @@ pub enum Command {
     /// Make a product, wait for it in every read model, and delete it: does everything work?
     Probe(probe::Options),
     /// Count effective records in Kafka and the products in each store, and compare. Changes nothing.
-    Verify,
+    Verify(Which),
 }
 
 #[derive(Debug, Subcommand)]
@@ -102,7 +104,27 @@ pub enum Schemas {
 #[derive(Debug, Subcommand)]
 pub enum Stores {
     /// Create missing keyspaces, tables, indices and aliases; verify those that are there.
-    Apply,
+    Apply(Which),
     /// Compare the stores with their declaration, change nothing.
-    Check,
+    Check(Which),
+    /// Compare two builds of a read model row for row, change nothing. What differs is told by product, with both rows.
+    ///
+    /// Both may be written to meanwhile: only rows that differ in the same way in three passes are told.
+    Compare {
+        #[command(flatten)]
+        one: One,
+        /// The other build.
+        #[arg(long, default_value = "1", value_name = "NUMBER")]
+        with: Generation,
+    },
+    /// Let the alias that outsiders read by lead to a build of a read model, in one step.
+    Publish(One),
+    /// Drop a build of a read model: its tables or index, and its positions.
+    Drop {
+        #[command(flatten)]
+        one: One,
+        /// It is meant.
+        #[arg(long)]
+        yes: bool,
+    },
 }

@@ -23,6 +23,6 @@ fn main() -> ExitCode {
 fn failed(error: &anyhow::Error) -> ExitCode {
     use std::io::Write as _;
     // Nobody is left to tell if standard error is gone.
-    writeln!(std::io::stderr(), "folio: {error:#}")
+    writeln!(std::io::stderr(), "folio: {}", toolkit::causes(error.as_ref()))
         .map_or(ExitCode::FAILURE, |()| toolkit::config::exit_code(error))
 }

@@ -54,7 +54,7 @@ pub async fn main<C: Serialize + DeserializeOwned>(
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The log may not have begun.
-            drop(writeln!(std::io::stderr(), "{service}: {error:#}"));
+            drop(writeln!(std::io::stderr(), "{service}: {}", toolkit::causes(error.as_ref())));
             config::exit_code(&error)
         }
     }

@@ -60,7 +60,7 @@ impl OnServers {
         let system = self;
         topics::run(&system.config.kafka, topics, profile, true).await?;
         schemas::register(&system.config).await?;
-        stores::apply(&system.config).await?;
+        stores::apply(&system.config, &stores::Which::default()).await?;
         Ok(system)
     }
 
@@ -109,6 +109,16 @@ impl OnServers {
     pub async fn projector(&mut self, read_model: ReadModel) -> anyhow::Result<Started> {
         let plan = self.planner.projector(read_model, self.running.len())?;
         self.start_ready(plan).await
+    }
+
+    /// Starts a query gateway with settings of its own and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub async fn query_gateway_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Started> {
+        let (mut plan, listens) = self.planner.query_gateway(self.running.len())?;
+        plan.environment.extend(settings.iter().map(variable));
+        self.start_ready((plan, listens)).await
     }
 
     /// Starts what was planned, and does not wait.
@@ -174,8 +184,7 @@ impl System for OnServers {
     }
 
     async fn query_gateway(&mut self) -> anyhow::Result<Started> {
-        let plan = self.planner.query_gateway(self.running.len())?;
-        self.start_ready(plan).await
+        self.query_gateway_with(&[]).await
     }
 
     async fn kill(&mut self, started: &Started) -> anyhow::Result<()> {
@@ -212,12 +221,12 @@ impl System for OnServers {
     async fn drop_read_models(&mut self) -> anyhow::Result<()> {
         // Positions go with the rows; the groups' offsets stay in Kafka.
         drop_all(&self.config).await?;
-        stores::apply(&self.config).await
+        stores::apply(&self.config, &stores::Which::default()).await
     }
 
     async fn caught_up(&mut self) -> anyhow::Result<()> {
         caught_up(self, &self.planner.names.group_prefix).await?;
-        let counts = verify::count(&self.config).await?;
+        let counts = verify::count(&self.config, &stores::Which::default()).await?;
         ensure!(counts.agree(), "`folio verify` counts otherwise: {counts:?}");
         Ok(())
     }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use adapter_kafka::read_topic;
 use anyhow::ensure;
-use cli::commands::stores::{self, GENERATION};
+use cli::commands::stores;
 use cli::config::Config;
-use read_models::ReadModel;
 use read_models::positions::AllPositions;
+use read_models::{Generation, ReadModel};
 use serde_json::{Value, json};
 
 use crate::client::product;
@@ -73,11 +73,11 @@ pub async fn caught_up(system: &OnServers, group_prefix: &str) -> anyhow::Result
 /// # Errors
 /// If a server does not answer.
 pub async fn caught_up_at(config: &Config, group_prefix: &str) -> anyhow::Result<()> {
-    let stored = AllPositions::open(&stores::servers(config), GENERATION).await?;
+    let stored = AllPositions::open(&stores::servers(config), Generation::FIRST).await?;
     let log = read_topic(&config.kafka, &config.topic).await?;
     let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
     for read_model in ReadModel::ALL {
-        let group = read_model.group_id(group_prefix, GENERATION);
+        let group = read_model.group_id(group_prefix, Generation::FIRST);
         let positions = async || {
             let mut positions = BTreeMap::new();
             for partition in ends.keys() {

@@ -23,9 +23,9 @@ pub enum CqlError {
     Tls(#[from] TlsError),
     #[error("connecting to {nodes} took more than {} ms", limit.as_millis())]
     ConnectTimeout { nodes: String, limit: Duration },
-    #[error("preparing `{statement}`: {source}")]
+    #[error("preparing `{statement}`: {source}{}", prepare_advice(source))]
     Prepare { statement: String, source: Box<PrepareError> },
-    #[error("executing `{statement}`: {source}")]
+    #[error("executing `{statement}`: {source}{}", execute_advice(source))]
     Execute { statement: String, source: Box<ExecutionError> },
     /// The answer has another shape than the statement expects.
     #[error("reading the answer to `{statement}`: {problem}")]
@@ -86,6 +86,21 @@ impl CqlError {
 impl Transient for CqlError {
     fn is_transient(&self) -> bool {
         self.is_transient()
+    }
+}
+
+/// What nobody can guess who reached a contact point and no node behind it.
+const NO_NODE: &str = " (nodes are reached by the addresses that they announce, at the contact point's port)";
+
+fn prepare_advice(error: &PrepareError) -> &'static str {
+    if matches!(error, PrepareError::ConnectionPoolError(_)) { NO_NODE } else { "" }
+}
+
+fn execute_advice(error: &ExecutionError) -> &'static str {
+    match error {
+        ExecutionError::ConnectionPoolError(_) => NO_NODE,
+        ExecutionError::PrepareError(error) => prepare_advice(error),
+        _ => "",
     }
 }
 

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use adapter_kafka::read_topic;
 use anyhow::{Context, bail};
-use read_models::ReadModel;
 use read_models::positions::AllPositions;
+use read_models::{Generation, ReadModel};
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::stores::{self, GENERATION};
+use super::stores::{self, Which};
 use super::{import, up, verify};
 use crate::say::say;
 
@@ -29,7 +29,7 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
     let began = Instant::now();
     import::sample(vec![system.commands()]).await?;
     visible(&system, began).await?;
-    let counts = verify::count(&system.config()).await?;
+    let counts = verify::count(&system.config(), &Which::default()).await?;
     say!();
     verify::print(&counts);
     if !counts.agree() {
@@ -53,12 +53,12 @@ pub async fn run(dir: &Path) -> anyhow::Result<()> {
 async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
     let config = system.config();
     let servers = stores::servers(&config);
-    let positions = AllPositions::open(&servers, GENERATION).await?;
+    let positions = AllPositions::open(&servers, Generation::FIRST).await?;
     let log = read_topic(&config.kafka, &config.topic).await?;
     let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
     let all: i64 = ends.values().sum();
     for read_model in ReadModel::ALL {
-        let group = read_model.group_id(&system.names.group_prefix, GENERATION);
+        let group = read_model.group_id(&system.names.group_prefix, Generation::FIRST);
         let bar = import::bar(read_model.name(), all as u64);
         loop {
             let mut applied = 0;
@@ -83,7 +83,7 @@ async fn visible(system: &up::System, began: Instant) -> anyhow::Result<()> {
         );
     }
     let search = ReadModel::Search.declared();
-    let found = verify::rows(&servers, search, &search.tables[0]).await?;
+    let found = verify::rows(&servers, search, &search.tables[0], Generation::FIRST).await?;
     say!("and {found} products can be searched after {:.1} s", began.elapsed().as_secs_f64());
     Ok(())
 }

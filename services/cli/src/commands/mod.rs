@@ -1,5 +1,6 @@
 //! The commands of `folio`, one file per verb.
 
+pub mod compare;
 pub mod demo;
 pub mod dev;
 mod find;
@@ -46,7 +47,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             import::run(*options, urls).await.map(drop)
         }
         Command::Probe(options) => probe::run(&options).await,
-        Command::Topics { .. } | Command::Schemas { .. } | Command::Stores { .. } | Command::Verify => {
+        Command::Topics { .. } | Command::Schemas { .. } | Command::Stores { .. } | Command::Verify(_) => {
             config.check()?;
             let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
             on_servers(args.command, servers).await
@@ -80,8 +81,13 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
         }
         Command::Schemas { action: args::Schemas::Register } => schemas::register(config).await,
         Command::Schemas { action: args::Schemas::Check } => schemas::check(config).await,
-        Command::Stores { action: args::Stores::Apply } => stores::apply(config).await,
-        Command::Stores { action: args::Stores::Check } => stores::check(config).await,
+        Command::Stores { action } => match action {
+            args::Stores::Apply(which) => stores::apply(config, &which).await,
+            args::Stores::Check(which) => stores::check(config, &which).await,
+            args::Stores::Compare { one, with } => compare::run(config, one, with).await,
+            args::Stores::Publish(one) => stores::publish(config, one).await,
+            args::Stores::Drop { one, yes } => stores::drop_one(config, one, yes).await,
+        },
         Command::Dev(_)
         | Command::Demo
         | Command::Up
@@ -89,6 +95,6 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
         | Command::Status
         | Command::Import { .. }
         | Command::Probe(_) => Ok(()),
-        Command::Verify => verify::run(config).await,
+        Command::Verify(which) => verify::run(config, &which).await,
     }
 }

@@ -6,15 +6,45 @@ use read_models::{Generation, ReadModel, Servers};
 use crate::config::Config;
 use crate::say::say;
 
-/// The generation that the tool looks after.
-pub const GENERATION: Generation = Generation::FIRST;
+/// What is looked after: a generation of some read models.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Which {
+    /// Only this read model; may be repeated. All of them if none is given.
+    #[arg(long = "read-model", value_name = "NAME")]
+    read_models: Vec<ReadModel>,
+    /// Which build of them: projectors and gateways are told theirs by `generation` and `queries.generations`.
+    #[arg(long, default_value = "1", value_name = "NUMBER")]
+    pub generation: Generation,
+}
+
+/// One build of one read model.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct One {
+    #[arg(value_name = "READ_MODEL")]
+    pub read_model: ReadModel,
+    /// Which build of it.
+    #[arg(long, value_name = "NUMBER")]
+    pub generation: Generation,
+}
+
+impl Which {
+    /// A generation of one read model.
+    pub fn one(read_model: ReadModel, generation: Generation) -> Self {
+        Self { read_models: vec![read_model], generation }
+    }
+
+    /// The read models.
+    pub fn read_models(&self) -> Vec<ReadModel> {
+        if self.read_models.is_empty() { ReadModel::ALL.to_vec() } else { self.read_models.clone() }
+    }
+}
 
 /// Creates what is missing.
 ///
 /// # Errors
 /// If a store cannot be reached, or holds something of another shape.
-pub async fn apply(config: &Config) -> anyhow::Result<()> {
-    for one in servers(config).apply(ReadModel::ALL, GENERATION).await? {
+pub async fn apply(config: &Config, which: &Which) -> anyhow::Result<()> {
+    for one in servers(config).apply(&which.read_models(), which.generation).await? {
         say!("{}: {}", one.what, if one.created { "created" } else { "as declared" });
     }
     Ok(())
@@ -24,13 +54,52 @@ pub async fn apply(config: &Config) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If something is missing: what.
-pub async fn check(config: &Config) -> anyhow::Result<()> {
-    let missing = servers(config).missing(ReadModel::ALL, GENERATION).await?;
+pub async fn check(config: &Config, which: &Which) -> anyhow::Result<()> {
+    let missing = servers(config).missing(&which.read_models(), which.generation).await?;
     if missing.is_empty() {
         say!("all tables and indices are as declared");
         return Ok(());
     }
     bail!("missing: {}; run `folio stores apply`", missing.join(", "))
+}
+
+/// Lets the alias for outsiders lead to a generation.
+///
+/// # Errors
+/// If a store cannot be reached, or the generation is not there.
+pub async fn publish(config: &Config, one: One) -> anyhow::Result<()> {
+    let published = servers(config).publish(one.read_model, one.generation).await?;
+    if published.is_empty() {
+        say!("{} has nothing that outsiders read by: gateways are told their generation", one.read_model);
+    }
+    for alias in published {
+        let led = if alias.created { "leads" } else { "led already" };
+        say!("{} {led} to {}", alias.what, one.generation);
+    }
+    Ok(())
+}
+
+/// Drops a generation, if that is confirmed.
+///
+/// # Errors
+/// If it is not, or a store cannot be reached.
+pub async fn drop_one(config: &Config, one: One, confirmed: bool) -> anyhow::Result<()> {
+    let One { read_model, generation } = one;
+    if !confirmed {
+        bail!(
+            "this would drop all of {generation} of {read_model} ({}); it can be built again from the log. Stop its \
+             projectors, see that no gateway reads it, and say --yes",
+            read_model.declared().tables.iter().map(|it| it.name).collect::<Vec<_>>().join(", ")
+        );
+    }
+    let dropped = servers(config).drop_generation(read_model, generation).await?;
+    for what in &dropped {
+        say!("{what}: dropped");
+    }
+    if dropped.is_empty() {
+        say!("there is no {generation} of {read_model}");
+    }
+    Ok(())
 }
 
 /// The servers that hold the read models.

@@ -63,7 +63,7 @@ pub async fn up(dir: &Path) -> anyhow::Result<System> {
     let config = system.config();
     topics::run(&config.kafka, &topics::declared("")?, Profile::Local, true).await?;
     schemas::register(&config).await?;
-    stores::apply(&config).await?;
+    stores::apply(&config, &stores::Which::default()).await?;
     for service in &mut system.services {
         if !service.is_running() {
             *service = service.plan.clone().start()?;

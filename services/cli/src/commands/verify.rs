@@ -5,9 +5,9 @@ use adapter_kafka::read_topic;
 use anyhow::bail;
 use event_reader::Audit;
 use read_models::declared::{Declared, Holds, On, Table};
-use read_models::{ReadModel, Servers};
+use read_models::{Generation, ReadModel, Servers};
 
-use super::stores::{self, GENERATION};
+use super::stores::{self, Which};
 use crate::config::Config;
 use crate::say::say;
 
@@ -34,8 +34,8 @@ impl Counts {
 ///
 /// # Errors
 /// If a server cannot be reached, or the counts differ.
-pub async fn run(config: &Config) -> anyhow::Result<()> {
-    let counts = count(config).await?;
+pub async fn run(config: &Config, which: &Which) -> anyhow::Result<()> {
+    let counts = count(config, which).await?;
     print(&counts);
     if !counts.agree() {
         bail!(
@@ -49,14 +49,14 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// If a server cannot be reached.
-pub async fn count(config: &Config) -> anyhow::Result<Counts> {
+pub async fn count(config: &Config, which: &Which) -> anyhow::Result<Counts> {
     let servers = stores::servers(config);
     let log = read_topic(&config.kafka, &config.topic).await?.audit(|_, _, _| {}).await?;
     let mut tables = Vec::new();
-    for read_model in ReadModel::ALL {
+    for read_model in which.read_models() {
         let declared = read_model.declared();
         for table in declared.tables {
-            tables.push((*read_model, *table, rows(&servers, declared, table).await?));
+            tables.push((read_model, *table, rows(&servers, declared, table, which.generation).await?));
         }
     }
     Ok(Counts { log, tables })
@@ -73,12 +73,17 @@ pub(crate) fn print(counts: &Counts) {
 }
 
 /// Counts the rows of a table, or the documents of an index.
-pub(crate) async fn rows(servers: &Servers, declared: &Declared, table: &Table) -> anyhow::Result<u64> {
+pub(crate) async fn rows(
+    servers: &Servers,
+    declared: &Declared,
+    table: &Table,
+    generation: Generation,
+) -> anyhow::Result<u64> {
     match declared.on {
-        On::Cql(_) => keys(servers.cql().await?, &table.on_cql(GENERATION)).await,
+        On::Cql(_) => keys(servers.cql().await?, &table.on_cql(generation)).await,
         On::Search { index, .. } => {
             let search = servers.search().await?;
-            let index = index.index(search.prefix(), GENERATION.get());
+            let index = index.index(search.prefix(), generation.get());
             search.refresh(&index).await?;
             Ok(search.count(&index).await?)
         }

@@ -241,7 +241,13 @@ fn create_one(admin: &Admin, topic: &str, expected: &Expectation) -> Result<Appl
                 return Ok(compared(&admin.describe(topic)?, expected));
             }
             Err((_, code)) => {
-                let problem = code.to_string();
+                let problem = match code {
+                    RDKafkaErrorCode::InvalidReplicationFactor => format!(
+                        "{code}: a topic with {replication} replicas needs as many brokers; where there are fewer take the \
+                         profile `local`, with one replica (`--profile local`, `topics.profile=local` of the chart)"
+                    ),
+                    code => code.to_string(),
+                };
                 return Err(Error::Unreachable { tried: tried(), servers: admin.servers.clone(), problem });
             }
         }

@@ -1,0 +1,84 @@
+//! Every row of a table or document of an index as text, page by page: two builds of a read model can be compared row for row.
+//!
+//! Promises: the same row is the same text in every generation; rows of two generations come in about the same order.
+
+use adapter_cql::{Cql, PageState, Prepared};
+use adapter_search::Search;
+use serde_json::{Value, json};
+
+use crate::declared::{Declared, On, Table};
+use crate::{Error, Generation, Servers};
+
+/// Rows of a page.
+const PAGE: usize = 1_000;
+
+/// The rows of one table of one generation, from the first.
+#[derive(Debug)]
+pub struct RowPages(Source);
+
+#[derive(Debug)]
+enum Source {
+    /// JSON as CQL gives it, in the order of the keys' tokens.
+    Cql { cql: Cql, select: Prepared, next: Option<PageState> },
+    /// `"<id>" v<version> <source>`, in the order of product ids.
+    Search { search: Search, index: String, after: Option<Value> },
+}
+
+impl Servers {
+    /// All rows of a table, deleted products' too. An index is refreshed first.
+    pub async fn row_pages(
+        &self,
+        declared: &Declared,
+        table: &Table,
+        generation: Generation,
+    ) -> Result<RowPages, Error> {
+        let source = match declared.on {
+            On::Cql(_) => {
+                let cql = self.cql().await?.clone();
+                let select = format!("SELECT JSON * FROM {{keyspace}}.{}", table.on_cql(generation));
+                let select = cql.prepare(&select).await?;
+                Source::Cql { select, cql, next: Some(PageState::default()) }
+            }
+            On::Search { index, .. } => {
+                let search = self.search().await?.clone();
+                let index = index.index(search.prefix(), generation.get());
+                search.refresh(&index).await?;
+                Source::Search { search, index, after: Some(Value::Null) }
+            }
+        };
+        Ok(RowPages(source))
+    }
+}
+
+impl RowPages {
+    /// The next rows; `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<Vec<String>>, Error> {
+        match &mut self.0 {
+            Source::Cql { cql, select, next } => {
+                let Some(from) = next.take() else { return Ok(None) };
+                let (rows, following) = cql.page::<(String,)>(select, (), PAGE, from).await?;
+                *next = following;
+                Ok(Some(rows.into_iter().map(|(row,)| row).collect()))
+            }
+            Source::Search { search, index, after } => {
+                let Some(from) = after.take() else { return Ok(None) };
+                let mut body = json!({ "size": PAGE, "version": true, "sort": [{ "product_id": "asc" }] });
+                if !from.is_null() {
+                    body["search_after"] = from;
+                }
+                let mut answer: Value = search.search(index, body).await?;
+                let Value::Array(hits) = answer["hits"]["hits"].take() else { return Ok(None) };
+                *after = hits.last().map(|last| last["sort"].clone());
+                let text = |hit: &Value| format!("{} v{} {}", hit["_id"], hit["_version"], hit["_source"]);
+                Ok((!hits.is_empty()).then(|| hits.iter().map(text).collect()))
+            }
+        }
+    }
+}
+
+/// The product that a row of [`RowPages`] is about; empty if it tells none.
+pub fn product_of(row: &str) -> String {
+    let json = row.find('{').map_or("", |at| &row[at..]);
+    let row: Value = serde_json::from_str(json).unwrap_or_default();
+    row["product_id"].as_str().unwrap_or_default().to_owned()
+}

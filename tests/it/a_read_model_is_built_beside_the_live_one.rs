@@ -1,0 +1,215 @@
+//! P25 A read model is built beside the live one, compared row for row, switched to and back again, and no read fails or is older.
+//!
+//! All of it under load: a writer goes on, and reads each write back from whatever gateways serve.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, ensure};
+use cli::commands::compare::{Compared, compare};
+use cli::commands::stores::{self, One, Which};
+use cli::config::Config;
+use read_models::{Generation, ReadModel};
+use serde_json::Value;
+use testkit::expected::differences;
+use testkit::{Client, OnServers, Started, System as _, eventually};
+
+/// Products that are written to all the while, and products that are not.
+const MOVING: usize = 40;
+const STILL: usize = 400;
+const FIRST: Generation = Generation::FIRST;
+const OF_THE_SECOND: [(&str, &str); 3] = [
+    ("QUERIES__GENERATIONS__PRODUCTS", "2"),
+    ("QUERIES__GENERATIONS__HISTORY", "2"),
+    ("QUERIES__GENERATIONS__SEARCH", "2"),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> anyhow::Result<()> {
+    let mut system = OnServers::prepare().await?;
+    let second = Generation::try_from(2)?;
+    let commands = Client::new(&system.command_service().await?.url());
+    system.projectors().await?;
+    let old = system.query_gateway().await?;
+    for n in 0..STILL {
+        assert_eq!(commands.create(&format!("still-{n}")).await?.status, 201);
+    }
+    let load = Load::start(commands, &old).await?;
+
+    // Built beside: nothing of the first is touched.
+    for read_model in ReadModel::ALL {
+        let which = Which::one(*read_model, second);
+        assert!(stores::check(&system.config, &which).await.is_err(), "nothing of {read_model} is there yet");
+        stores::apply(&system.config, &which).await?;
+        stores::check(&system.config, &which).await?;
+    }
+    assert_eq!(outsiders_read(&system.config).await?, "search-g1");
+    let builders = system.projectors_with(&[("GENERATION", "2")]).await?;
+    for read_model in ReadModel::ALL {
+        same(&system.config, *read_model, second).await;
+    }
+
+    // What is wrong with the new one is told by product, whichever build lacks it, and building again puts it right.
+    let servers = stores::servers(&system.config);
+    let cql = servers.cql().await?;
+    let lost = cql.prepare("DELETE FROM {keyspace}.products_g2 WHERE product_id = 'still-7'").await?;
+    cql.execute(&lost, ()).await?;
+    let Compared { differences: found, .. } = compare(&servers, ReadModel::Products, [second, FIRST]).await?;
+    let [((product, table), [of_second, of_first])] = &found.iter().collect::<Vec<_>>()[..] else {
+        panic!("one row is missing: {found:?}")
+    };
+    assert_eq!((product.as_str(), *table), ("still-7", "products"));
+    assert!(of_second.is_empty() && of_first.len() == 1, "{found:?}");
+    let Compared { differences: found, .. } = compare(&servers, ReadModel::Products, [FIRST, second]).await?;
+    assert!(
+        found.values().all(|[of_first, of_second]| of_first.len() == 1 && of_second.is_empty()),
+        "{found:?}"
+    );
+    let one = One { read_model: ReadModel::Products, generation: second };
+    let refused = stores::drop_one(&system.config, one, false).await.unwrap_err().to_string();
+    assert!(refused.contains("--yes") && refused.contains("products_by_category"), "{refused}");
+    stores::drop_one(&system.config, one, true).await?;
+    stores::apply(&system.config, &Which::one(ReadModel::Products, second)).await?;
+    same(&system.config, ReadModel::Products, second).await;
+
+    // Switched to, gateway by gateway, and back.
+    let new = system.query_gateway_with(&OF_THE_SECOND).await?;
+    load.served_by(&[&old, &new]).await;
+    load.served_by(&[&new]).await;
+    assert!(system.stop(&old).await);
+    for read_model in ReadModel::ALL {
+        stores::publish(&system.config, One { read_model: *read_model, generation: second }).await?;
+    }
+    assert_eq!(outsiders_read(&system.config).await?, "search-g2");
+    load.served_by(&[&new]).await;
+    let old = system.query_gateway().await?;
+    load.served_by(&[&new, &old]).await;
+    load.served_by(&[&old]).await;
+    stores::publish(&system.config, One { read_model: ReadModel::Search, generation: FIRST }).await?;
+    assert_eq!(outsiders_read(&system.config).await?, "search-g1");
+
+    // Left: what is dropped is the second's alone.
+    assert!(system.stop(&new).await);
+    for builder in &builders {
+        assert!(system.stop(builder).await);
+    }
+    for read_model in ReadModel::ALL {
+        let one = One { read_model: *read_model, generation: second };
+        stores::drop_one(&system.config, one, true).await?;
+        assert!(stores::check(&system.config, &Which::one(*read_model, second)).await.is_err());
+    }
+    stores::check(&system.config, &Which::default()).await?;
+    load.served_by(&[&old]).await;
+    load.end().await?;
+
+    system.caught_up().await?;
+    let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
+    assert!(wrong.is_empty() && compared > 4 * STILL, "{compared}: {wrong:#?}");
+    Ok(())
+}
+
+/// Waits until both builds are the same; the writer goes on.
+async fn same(config: &Config, read_model: ReadModel, second: Generation) {
+    let servers = stores::servers(config);
+    let look = async || compare(&servers, read_model, [second, FIRST]).await;
+    let compared = eventually("both builds are the same", look, |found| {
+        found.as_ref().is_ok_and(|it| {
+            it.differences.is_empty() && it.rows.iter().all(|(_, [of_second, _])| *of_second > 0)
+        })
+    })
+    .await;
+    let tables = compared.map(|it| it.rows.len()).unwrap_or_default();
+    assert_eq!(tables, read_model.declared().tables.len());
+}
+
+/// The index behind the alias, without its prefix.
+async fn outsiders_read(config: &Config) -> anyhow::Result<String> {
+    let prefix = &config.search.index_prefix;
+    let url = format!("{}/_alias/{prefix}-search", config.search.url);
+    let answer: Value = reqwest::get(url).await?.json().await?;
+    let indices: Vec<&String> = answer.as_object().context("indices")?.keys().collect();
+    let [index] = indices[..] else { anyhow::bail!("one index and not {indices:?}") };
+    Ok(index.strip_prefix(&format!("{prefix}-")).context("an index of this catalog")?.to_owned())
+}
+
+/// A writer that reads each of its writes back, until it is told to end.
+struct Load {
+    gateways: Arc<Mutex<Vec<String>>>,
+    reads: Arc<AtomicU64>,
+    ended: Arc<AtomicBool>,
+    running: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Load {
+    async fn start(commands: Client, gateway: &Started) -> anyhow::Result<Self> {
+        for n in 0..MOVING {
+            ensure!(commands.create(&format!("moving-{n}")).await?.status == 201);
+        }
+        let (gateways, reads, ended) = (
+            Arc::new(Mutex::new(vec![gateway.url()])),
+            Arc::<AtomicU64>::default(),
+            Arc::<AtomicBool>::default(),
+        );
+        let running = tokio::spawn(write_and_read(
+            commands,
+            Arc::clone(&gateways),
+            Arc::clone(&reads),
+            Arc::clone(&ended),
+        ));
+        Ok(Self { gateways, reads, ended, running })
+    }
+
+    /// Lets these serve, and waits until they have for a while: what was asked of others is answered then.
+    async fn served_by(&self, gateways: &[&Started]) {
+        *self.gateways.lock().unwrap_or_else(PoisonError::into_inner) =
+            gateways.iter().map(|it| it.url()).collect();
+        let from = self.reads.load(Ordering::SeqCst);
+        let look = async || (self.reads.load(Ordering::SeqCst), self.running.is_finished());
+        eventually("reads go on", look, |(reads, failed)| *failed || *reads >= from + 60).await;
+    }
+
+    async fn end(self) -> anyhow::Result<()> {
+        self.ended.store(true, Ordering::SeqCst);
+        self.running.await?
+    }
+}
+
+/// Changes prices in turn; each read shows the write before it, from the product, its history, its list or a search.
+async fn write_and_read(
+    commands: Client,
+    gateways: Arc<Mutex<Vec<String>>>,
+    reads: Arc<AtomicU64>,
+    ended: Arc<AtomicBool>,
+) -> anyhow::Result<()> {
+    let mut clients: std::collections::BTreeMap<String, Client> = std::collections::BTreeMap::new();
+    for n in 0_usize.. {
+        if ended.load(Ordering::SeqCst) {
+            break;
+        }
+        let id = format!("moving-{}", n % MOVING);
+        let written = commands.change_price(&id, 1_000 + n as u64, &[]).await?;
+        ensure!(written.status.is_success(), "{}", written.body);
+        let newest = format!("\"version\":{}", written.body["version"]);
+        let gateway = {
+            let all = gateways.lock().unwrap_or_else(PoisonError::into_inner);
+            all[n % all.len()].clone()
+        };
+        let client = clients.entry(gateway).or_insert_with_key(|it| Client::new(it));
+        let path = match n % 4 {
+            0 => format!("/v1/products/{id}"),
+            1 => format!("/v1/products/{id}/history?order=desc&page_size=1"),
+            2 => "/v1/search?q=moving&sort=newest&page_size=1".to_owned(),
+            _ => format!("/v1/products:batchGet?ids={id}"),
+        };
+        let headers = [("consistency-token", written.header("consistency-token")), ("prefer", "wait=30")];
+        let read = client.get_with(&path, &headers).await?;
+        ensure!(read.status == 200, "{path}: {} {}", read.status, read.body);
+        ensure!(
+            read.body.to_string().contains(&newest),
+            "{path} does not show {newest} of {id}: {}",
+            read.body
+        );
+        reads.fetch_add(1, Ordering::SeqCst);
+    }
+    Ok(())
+}
