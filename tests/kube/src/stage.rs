@@ -220,7 +220,8 @@ impl<'a> Stage<'a> {
             }
         }
         for pod in pods.lines().filter(|it| it.starts_with("pod/")) {
-            let log = self.kubectl(&["logs", pod, "--all-containers", TAIL]).await;
+            let log =
+                self.kubectl(&["logs", pod, "--all-containers", "--ignore-errors", "--prefix", TAIL]).await;
             println!("--- {pod} ---\n{}", log.unwrap_or_else(|error| format!("{error:#}")));
         }
     }
