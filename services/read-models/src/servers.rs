@@ -113,11 +113,7 @@ impl Servers {
                 let cql = self.cql().await?;
                 let positions = positions::table(read_model.name(), generation);
                 // Whoever still builds it must not believe them when only some tables are gone.
-                if !cql
-                    .missing(schema, generation.get())
-                    .await?
-                    .contains(&format!("table {}.{positions}", cql.keyspace()))
-                {
+                if cql.has_table(&positions).await? {
                     cql.truncate(&positions).await?;
                 }
                 Ok(cql.drop_tables(schema, generation.get()).await?)

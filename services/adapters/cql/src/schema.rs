@@ -111,8 +111,7 @@ impl Cql {
             let declared = Declared::parse(schema.name, &statement)?;
             let is_there = match &declared {
                 Declared::Keyspace { .. } => false,
-                // Whatever its columns are.
-                Declared::Table { keyspace, name, .. } => self.has_table(keyspace, name).await?,
+                Declared::Table { name, .. } => self.has_table(name).await?,
             };
             if is_there {
                 self.ddl(&format!("DROP {}", declared.to_string().replacen("table ", "TABLE IF EXISTS ", 1)))
@@ -123,10 +122,11 @@ impl Cql {
         Ok(dropped)
     }
 
-    async fn has_table(&self, keyspace: &str, name: &str) -> Result<bool, CqlError> {
+    /// Whether a table of this name is there, whatever its columns are.
+    pub async fn has_table(&self, name: &str) -> Result<bool, CqlError> {
         let find = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ? AND table_name = ?";
         let find = self.prepare(find).await?;
-        Ok(self.row::<(String,)>(&find, (keyspace, name)).await?.is_some())
+        Ok(self.row::<(String,)>(&find, (self.keyspace(), name)).await?.is_some())
     }
 
     /// Empties a table.

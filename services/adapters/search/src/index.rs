@@ -92,9 +92,8 @@ impl Search {
         if !leads_to.is_empty() && !self.may_lead_to(declared, &alias, &leads_to, &index) {
             return Err(SearchError::Schema(elsewhere(&alias, &leads_to, &index)));
         }
-        let others = leads_to.iter().filter(|it| **it != index);
-        let mut actions: Vec<Value> =
-            others.map(|other| json!({ "remove": { "index": other, "alias": alias } })).collect();
+        let remove = |other: &String| json!({ "remove": { "index": other, "alias": alias } });
+        let mut actions: Vec<Value> = leads_to.iter().map(remove).collect();
         actions.push(json!({ "add": { "index": index, "alias": alias } }));
         let _done: Value = self.call(Method::Post, "/_aliases", Some(json!({ "actions": actions }))).await?;
         Ok(true)
@@ -103,9 +102,7 @@ impl Search {
     /// Whether an alias is where it may be: the one for outsiders at any generation, the one to write to at its own.
     fn may_lead_to(&self, declared: &Index, alias: &str, indices: &[String], index: &str) -> bool {
         let generation = format!("{}-g", declared.alias(self.prefix()));
-        let is_one = |it: &str| {
-            it.strip_prefix(&generation).is_some_and(|it| it.bytes().all(|byte| byte.is_ascii_digit()))
-        };
+        let is_one = |it: &str| it.strip_prefix(&generation).is_some_and(|it| it.parse::<u32>().is_ok());
         match indices {
             [one] => one == index || (alias == declared.alias(self.prefix()) && is_one(one)),
             _ => false,

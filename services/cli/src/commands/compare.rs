@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use read_models::declared::Table;
-use read_models::rows::{RowPages, product_of};
+use read_models::rows::product_of;
 use read_models::{Generation, ReadModel, Servers};
 use tokio::time::sleep;
 
@@ -116,7 +116,7 @@ async fn pass(
     let (mut counts, mut unmatched, mut bytes) = ([0, 0], Unmatched::default(), 0_usize);
     loop {
         let [one, other] = &mut pages;
-        let (one, other) = tokio::try_join!(next(one), next(other))?;
+        let (one, other) = tokio::try_join!(one.next(), other.next())?;
         if one.is_none() && other.is_none() {
             return Ok((counts, unmatched));
         }
@@ -140,8 +140,4 @@ async fn pass(
             UNMATCHED_BYTES >> 20
         );
     }
-}
-
-async fn next(pages: &mut RowPages) -> anyhow::Result<Option<Vec<String>>> {
-    Ok(pages.next().await?)
 }
