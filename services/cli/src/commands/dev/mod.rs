@@ -5,6 +5,7 @@ mod seed;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -14,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::say::say;
 
-/// It is said what a start waits for when it takes longer than this.
+/// This often it is said what a start waits for.
 const SLOW: Duration = Duration::from_secs(3);
 /// A signal this soon after the first is the same one.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -71,18 +72,19 @@ pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
         name = signals.next() => bail!("{name} before it had begun: nothing was changed"),
     };
     let seed = (!options.no_seed).then_some(options.seed);
-    describe(&dev, seed);
+    describe(&dev);
     let url = format!("http://{}", dev.addresses().http);
-    let ready = dev.ready();
-    tokio::select! {
-        ended = dev.ended() => return ended.and_then(|()| bail!("it ended by itself")),
-        name = signals.next() => return end(dev, name).await,
-        () = ready => {}
-        () = tokio::time::sleep(SLOW) => say!("not ready yet: {}", dev.missing().join("; ")),
+    let mut ready = pin!(dev.ready());
+    loop {
+        tokio::select! {
+            ended = dev.ended() => return ended.and_then(|()| bail!("it ended by itself")),
+            name = signals.next() => return end(dev, name).await,
+            () = &mut ready => break,
+            () = tokio::time::sleep(SLOW) => say!("not ready yet: {}", dev.missing().join("; ")),
+        }
     }
-    let ready = dev.ready();
+    suggest(&url, seed);
     let seeding = async {
-        ready.await;
         if let Some(seed) = seed
             && let Err(error) = seed::sow(seed, &url).await
         {
@@ -137,8 +139,8 @@ fn advised(error: anyhow::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}; {advice}")
 }
 
-/// Says where everything is, what it is not, and what can be tried.
-fn describe(dev: &Dev, seed: Option<Seed>) {
+/// Says where everything is, and what it is not.
+fn describe(dev: &Dev) {
     let edge = dev.addresses();
     let (http, ops) = (format!("http://{}", edge.http), format!("http://{}", edge.ops));
     say!("all of Folio in this process; nothing is replicated, and nothing takes over when it ends");
@@ -155,8 +157,15 @@ fn describe(dev: &Dev, seed: Option<Seed>) {
         say!("data                   {}: durable", dev.data_dir().display());
     }
     say!();
-    say!("try:");
-    for example in examples(&http, seed) {
+}
+
+/// Says what can be tried. Only when all of it answers: what is printed can be run the moment it is seen, by a script too.
+fn suggest(http: &str, seed: Option<Seed>) {
+    match seed {
+        None => say!("try:"),
+        Some(_) => say!("try, once it is said that the products are in:"),
+    }
+    for example in examples(http, seed) {
         say!("  {example}");
     }
     say!();
