@@ -3,8 +3,10 @@
 # What ships is built for Linux; of dependencies for other systems nothing is in it.
 SBOM_PLATFORM ?= x86_64-unknown-linux-gnu
 .PHONY: api-check mutations sbom help build dev demo up down status test lint advisories fmt sim chaos bench test-kube
-# `dev` shares its build with `make test` (libraries fully optimised, our crates lightly, assertions on); PROFILE=release for speed.
+# Shared with `make test`: libraries fully optimised, our crates lightly, assertions on. PROFILE=release for speed.
 PROFILE ?= dev
+# `make dev` is a newcomer's first command: what compiles soonest. DEV_PROFILE=release for speed.
+DEV_PROFILE ?= quick
 # Not part of the toolchain: built once, in this version.
 DENY_VERSION := 0.20.2
 DENY := .folio/tools/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
@@ -17,8 +19,8 @@ build: ## build every service and the CLI (PROFILE=release for speed)
 	cargo build --workspace --bins --locked --profile $(PROFILE)
 
 dev: ## all of Folio in one process, without servers, until Ctrl-C (README's first command; ARGS='--data-dir my-folio')
-	cargo build --workspace --bin folio --locked --profile $(PROFILE)
-	$(FOLIO) dev $(ARGS)
+	cargo build --package cli --bin folio --no-default-features --locked --profile $(DEV_PROFILE)
+	target/$(if $(filter dev,$(DEV_PROFILE)),debug,$(DEV_PROFILE))/folio dev $(ARGS)
 
 demo: build ## the real servers: bring everything up, import 53,940 diamonds, and show what one can ask
 	$(FOLIO) demo

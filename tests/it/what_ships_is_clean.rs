@@ -6,19 +6,21 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use object::{Object as _, ObjectSymbol as _};
 
 /// Each program with the drivers it has, no more and no fewer.
 const SHIPPED: [(&str, &[&str]); 4] = [
-    ("command-service", &["rdkafka", "fjall"]),
-    ("projector", &["rdkafka", "scylla", "elasticsearch"]),
+    ("command-service", &["rdkafka", "openssl", "fjall"]),
+    ("projector", &["rdkafka", "openssl", "scylla", "elasticsearch"]),
     ("query-gateway", &["scylla", "elasticsearch"]),
-    ("folio", &["rdkafka", "scylla", "elasticsearch", "fjall", "tantivy"]),
+    ("folio", &["rdkafka", "openssl", "scylla", "elasticsearch", "fjall", "tantivy"]),
 ];
 /// A part of the symbols' names by which each driver is known: a crate's mangled name, or a function in C.
-const DRIVERS: [(&str, &str); 5] = [
+const DRIVERS: [(&str, &str); 6] = [
     ("rdkafka", "rd_kafka_new"),
+    ("openssl", "SSL_CTX_new"),
     ("scylla", "6scylla"),
     ("elasticsearch", "13elasticsearch"),
     ("fjall", "5fjall"),
@@ -54,6 +56,20 @@ fn a_program_has_its_drivers_and_nothing_of_the_tests() {
         }
     }
     assert!(faults.is_empty(), "what ships is not clean:\n- {}", faults.join("\n- "));
+}
+
+/// What takes longest to build is not in it: a newcomer waits for the first command. Whatever ships has it: see above.
+#[test]
+fn what_make_dev_builds_does_without_openssl() {
+    let tree = |features: &[&str]| {
+        let arguments = ["tree", "--locked", "--offline", "--package", "cli", "--prefix", "none"];
+        let told = Command::new(env!("CARGO")).args(arguments).args(features).output().unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8(told.stdout).unwrap()
+    };
+    assert!(tree(&[]).contains("openssl-sys"), "this test no longer knows OpenSSL by its name");
+    let found = tree(&["--no-default-features"]);
+    assert!(found.contains("rdkafka") && !found.contains("openssl-sys"), "{found}");
 }
 
 /// Of each mark the first symbol that has it.

@@ -47,7 +47,7 @@ pub(crate) async fn open(
     let door = http::Door { address: options.http, config, grace: queries.grace(), handles: true };
     let http = {
         let (commands, queries) = (commands.clone(), queries.clone());
-        let requests = Requests::new(telemetry, Spans::Logs);
+        let requests = Requests::new(telemetry, Spans::Logs).draining_with(lifecycle);
         let otherwise = Paths::of(&[Commands::PATHS, Queries::PATHS]).otherwise(refuse);
         http::serve(door, lifecycle, move || {
             queries.app(&requests, &|app: &mut web::ServiceConfig| {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{App, Error, HttpMessage, ResponseError};
@@ -13,6 +13,7 @@ use contract::code::Code;
 use futures::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
+use toolkit::lifecycle::{Lifecycle, Readiness};
 use toolkit::telemetry::{Telemetry, names};
 use tracing::Instrument;
 
@@ -28,6 +29,7 @@ pub struct Requests {
     count: Counter<u64>,
     seconds: Histogram<f64>,
     spans: Spans,
+    readiness: Option<Readiness>,
 }
 
 impl Requests {
@@ -38,7 +40,15 @@ impl Requests {
             count: meter.u64_counter(names::HTTP_REQUESTS_TOTAL).build(),
             seconds: meter.f64_histogram(names::HTTP_REQUEST_SECONDS).build(),
             spans,
+            readiness: None,
         }
+    }
+
+    /// From the moment that the process is told to end, every answer is the last of its connection: a client that keeps one
+    /// goes elsewhere with its next request, instead of sending it to a door that closes.
+    #[must_use]
+    pub fn draining_with(self, lifecycle: &Lifecycle) -> Self {
+        Self { readiness: Some(lifecycle.readiness().clone()), ..self }
     }
 
     fn answered(&self, route: String, method: &'static str, status: u16, since: Instant) {
@@ -108,6 +118,9 @@ async fn observe(
     let mut response = named(outcome?, &context);
     if let Ok(id) = HeaderValue::from_str(&context.id) {
         response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), id);
+    }
+    if requests.readiness.is_some_and(|it| it.is_shutting_down()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }

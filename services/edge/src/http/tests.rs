@@ -8,6 +8,7 @@ use contract::code::Code;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use toolkit::config::ShutdownConfig;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
 
@@ -85,6 +86,35 @@ async fn connections_that_say_nothing_are_closed() {
         let ended = tokio::time::timeout(Duration::from_secs(20), connection.read_to_end(&mut all));
         assert!(ended.await.is_ok(), "closed in bounded time");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_told_to_end_tells_clients_to_connect_elsewhere_next_time() {
+    let timing = ShutdownConfig { drain_delay_ms: 60_000, grace_ms: 10_000 };
+    let (config, lifecycle) = (DoorConfig::default(), Lifecycle::with_timing(timing).without_signals());
+    let requests =
+        Requests::new(&Telemetry::detached("tester").unwrap(), Spans::Logs).draining_with(&lifecycle);
+    let address = serve(door(&config), &lifecycle, move || app(&requests).configure(routes)).unwrap();
+    let mut kept = TcpStream::connect(address).await.unwrap();
+    let mut ask = async || {
+        kept.write_all(b"GET /things/0 HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"first") {
+            assert!(kept.read_buf(&mut answer).await.unwrap() > 0, "{}", String::from_utf8_lossy(&answer));
+        }
+        String::from_utf8(answer).unwrap().to_lowercase()
+    };
+    let before = ask().await;
+    assert!(!before.contains("connection: close"), "{before}");
+    let readiness = lifecycle.readiness().clone();
+    let running = tokio::spawn(lifecycle.run_until(std::future::ready(())));
+    while !readiness.is_shutting_down() {
+        tokio::task::yield_now().await;
+    }
+    let draining = ask().await;
+    assert!(draining.starts_with("http/1.1 200") && draining.contains("connection: close"), "{draining}");
+    assert_eq!(kept.read(&mut [0]).await.unwrap(), 0, "and it closes");
+    running.abort();
 }
 
 #[tokio::test]

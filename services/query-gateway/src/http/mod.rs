@@ -53,7 +53,7 @@ pub(crate) fn serve(
 ) -> anyhow::Result<SocketAddr> {
     let grace = grace(&config.queries);
     let door = Door { address: config.listen.http, config: &config.http, grace, handles: false };
-    let requests = Requests::new(telemetry, Spans::Logs);
+    let requests = Requests::new(telemetry, Spans::Logs).draining_with(lifecycle);
     let otherwise = Paths::of(&[PATHS]).otherwise(refuse);
     edge::http::serve(door, lifecycle, move || app(questions.clone(), &requests, &otherwise))
 }

@@ -100,6 +100,11 @@ impl Readiness {
         self.status().ready
     }
 
+    /// Whether the process was told to end: new work should go elsewhere.
+    pub fn is_shutting_down(&self) -> bool {
+        self.shared.shutting_down.load(Ordering::Acquire)
+    }
+
     pub(super) fn shutting_down(&self) {
         self.shared.shutting_down.store(true, Ordering::Release);
     }
