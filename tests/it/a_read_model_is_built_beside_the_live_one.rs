@@ -2,8 +2,9 @@
 //!
 //! All of it under load: a writer goes on, and reads each write back from whatever gateways serve.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use cli::commands::compare::{Compared, compare};
@@ -18,11 +19,10 @@ use testkit::{Client, OnServers, Started, System as _, eventually};
 const MOVING: usize = 40;
 const STILL: usize = 400;
 const FIRST: Generation = Generation::FIRST;
-const OF_THE_SECOND: [(&str, &str); 3] = [
-    ("QUERIES__GENERATIONS__PRODUCTS", "2"),
-    ("QUERIES__GENERATIONS__HISTORY", "2"),
-    ("QUERIES__GENERATIONS__SEARCH", "2"),
-];
+/// How often all read models are switched to the other build.
+const SWITCHES: usize = 100;
+/// How soon a gateway follows, with what a busy machine takes for it.
+const FOLLOWED: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> anyhow::Result<()> {
@@ -30,11 +30,12 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     let second = Generation::try_from(2)?;
     let commands = Client::new(&system.command_service().await?.url());
     system.projectors().await?;
-    let old = system.query_gateway().await?;
+    let gateways =
+        [system.query_gateway().await?, system.query_gateway().await?, system.query_gateway().await?];
     for n in 0..STILL {
         assert_eq!(commands.create(&format!("still-{n}")).await?.status, 201);
     }
-    let load = Load::start(commands, &old).await?;
+    let load = Load::start(commands, &gateways).await?;
 
     // Built beside: nothing of the first is touched.
     for read_model in ReadModel::ALL {
@@ -72,24 +73,32 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     stores::apply(&system.config, &Which::one(ReadModel::Products, second)).await?;
     same(&system.config, ReadModel::Products, second).await;
 
-    // Switched to, gateway by gateway, and back.
-    let new = system.query_gateway_with(&OF_THE_SECOND).await?;
-    load.served_by(&[&old, &new]).await;
-    load.served_by(&[&new]).await;
-    assert!(system.stop(&old).await);
-    for read_model in ReadModel::ALL {
-        stores::publish(&system.config, One { read_model: *read_model, generation: second }).await?;
+    // Switched to and back again, over and over, without a restart of anything.
+    load.goes_on(60).await;
+    for n in 1..=SWITCHES {
+        publish(&system.config, if n % 2 == 1 { second } else { FIRST }).await?;
+        load.goes_on(6).await;
     }
-    assert_eq!(outsiders_read(&system.config).await?, "search-g2");
-    load.served_by(&[&new]).await;
-    let old = system.query_gateway().await?;
-    load.served_by(&[&new, &old]).await;
-    load.served_by(&[&old]).await;
-    stores::publish(&system.config, One { read_model: ReadModel::Search, generation: FIRST }).await?;
     assert_eq!(outsiders_read(&system.config).await?, "search-g1");
 
+    // What is published is what is read, by every gateway; what is read is not dropped.
+    let lost = cql.prepare("DELETE FROM {keyspace}.products_g2 WHERE product_id = 'still-9'").await?;
+    cql.execute(&lost, ()).await?;
+    for (generation, status) in [(second, 404), (FIRST, 200), (second, 404), (FIRST, 200)] {
+        publish(&system.config, generation).await?;
+        for gateway in &gateways {
+            let client = Client::new(&gateway.url());
+            let until = Instant::now() + FOLLOWED;
+            while client.get("/v1/products/still-9").await?.status != status {
+                ensure!(Instant::now() < until, "{} does not follow to {generation}", gateway.url());
+            }
+        }
+        let one = One { read_model: ReadModel::Products, generation };
+        let refused = stores::drop_one(&system.config, one, true).await.unwrap_err().to_string();
+        assert!(refused.contains("what gateways read"), "{refused}");
+    }
+
     // Left: what is dropped is the second's alone.
-    assert!(system.stop(&new).await);
     for builder in &builders {
         assert!(system.stop(builder).await);
     }
@@ -97,14 +106,24 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
         let one = One { read_model: *read_model, generation: second };
         stores::drop_one(&system.config, one, true).await?;
         assert!(stores::check(&system.config, &Which::one(*read_model, second)).await.is_err());
+        let refused = stores::publish(&system.config, one).await.unwrap_err().to_string();
+        assert!(refused.contains("g2"), "what is not there cannot be read: {refused}");
     }
     stores::check(&system.config, &Which::default()).await?;
-    load.served_by(&[&old]).await;
+    load.goes_on(60).await;
     load.end().await?;
 
     system.caught_up().await?;
     let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
     assert!(wrong.is_empty() && compared > 4 * STILL, "{compared}: {wrong:#?}");
+    Ok(())
+}
+
+/// Lets all read models be read of this build.
+async fn publish(config: &Config, generation: Generation) -> anyhow::Result<()> {
+    for read_model in ReadModel::ALL {
+        stores::publish(config, One { read_model: *read_model, generation }).await?;
+    }
     Ok(())
 }
 
@@ -134,38 +153,27 @@ async fn outsiders_read(config: &Config) -> anyhow::Result<String> {
 
 /// A writer that reads each of its writes back, until it is told to end.
 struct Load {
-    gateways: Arc<Mutex<Vec<String>>>,
     reads: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,
     running: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 impl Load {
-    async fn start(commands: Client, gateway: &Started) -> anyhow::Result<Self> {
+    async fn start(commands: Client, gateways: &[Started]) -> anyhow::Result<Self> {
         for n in 0..MOVING {
             ensure!(commands.create(&format!("moving-{n}")).await?.status == 201);
         }
-        let (gateways, reads, ended) = (
-            Arc::new(Mutex::new(vec![gateway.url()])),
-            Arc::<AtomicU64>::default(),
-            Arc::<AtomicBool>::default(),
-        );
-        let running = tokio::spawn(write_and_read(
-            commands,
-            Arc::clone(&gateways),
-            Arc::clone(&reads),
-            Arc::clone(&ended),
-        ));
-        Ok(Self { gateways, reads, ended, running })
+        let clients: Vec<Client> = gateways.iter().map(|it| Client::new(&it.url())).collect();
+        let (reads, ended) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let running = tokio::spawn(write_and_read(commands, clients, Arc::clone(&reads), Arc::clone(&ended)));
+        Ok(Self { reads, ended, running })
     }
 
-    /// Lets these serve, and waits until they have for a while: what was asked of others is answered then.
-    async fn served_by(&self, gateways: &[&Started]) {
-        *self.gateways.lock().unwrap_or_else(PoisonError::into_inner) =
-            gateways.iter().map(|it| it.url()).collect();
+    /// Waits until so many more reads were answered.
+    async fn goes_on(&self, reads: u64) {
         let from = self.reads.load(Ordering::SeqCst);
         let look = async || (self.reads.load(Ordering::SeqCst), self.running.is_finished());
-        eventually("reads go on", look, |(reads, failed)| *failed || *reads >= from + 60).await;
+        eventually("reads go on", look, |(now, failed)| *failed || *now >= from + reads).await;
     }
 
     async fn end(self) -> anyhow::Result<()> {
@@ -177,11 +185,10 @@ impl Load {
 /// Changes prices in turn; each read shows the write before it, from the product, its history, its list or a search.
 async fn write_and_read(
     commands: Client,
-    gateways: Arc<Mutex<Vec<String>>>,
+    gateways: Vec<Client>,
     reads: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,
 ) -> anyhow::Result<()> {
-    let mut clients: std::collections::BTreeMap<String, Client> = std::collections::BTreeMap::new();
     for n in 0_usize.. {
         if ended.load(Ordering::SeqCst) {
             break;
@@ -190,11 +197,7 @@ async fn write_and_read(
         let written = commands.change_price(&id, 1_000 + n as u64, &[]).await?;
         ensure!(written.status.is_success(), "{}", written.body);
         let newest = format!("\"version\":{}", written.body["version"]);
-        let gateway = {
-            let all = gateways.lock().unwrap_or_else(PoisonError::into_inner);
-            all[n % all.len()].clone()
-        };
-        let client = clients.entry(gateway).or_insert_with_key(|it| Client::new(it));
+        let client = &gateways[n % gateways.len()];
         let path = match n % 4 {
             0 => format!("/v1/products/{id}"),
             1 => format!("/v1/products/{id}/history?order=desc&page_size=1"),

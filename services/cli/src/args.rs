@@ -117,7 +117,7 @@ pub enum Stores {
         #[arg(long, default_value = "1", value_name = "NUMBER")]
         with: Generation,
     },
-    /// Let the alias that outsiders read by lead to a build of a read model, in one step.
+    /// Let gateways read another build of a read model from now on, and outsiders by the alias.
     Publish(One),
     /// Drop a build of a read model: its tables or index, and its positions.
     Drop {

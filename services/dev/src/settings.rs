@@ -83,8 +83,6 @@ impl Settings {
         projector::Config {
             read_model: read_model.to_string(),
             group_prefix: self.group_prefix.clone(),
-            // What is read here is what is built here.
-            generation: self.queries.generations.of(read_model),
             batch: self.batch.clone(),
             durability_window_ms: self.durability_window_ms,
             ..projector::Config::default()

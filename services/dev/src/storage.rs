@@ -17,7 +17,7 @@ use futures::future::BoxFuture;
 use ledger::Inbox;
 use projector::{Log, Parts};
 use query_gateway::Stores;
-use read_models::{history, products, search};
+use read_models::{Generation, history, products, search};
 use toolkit::lifecycle::Dependency;
 
 use crate::directory::Directory;
@@ -48,12 +48,12 @@ impl Storage {
         self.log.failed()
     }
 
-    /// What the gateway asks.
+    /// What the gateway asks. Must be called on the runtime of the process.
     pub(crate) fn stores(&self, config: &query_gateway::Config) -> Stores {
-        let (stores, generations) = (Stores::new(config), config.queries.generations);
-        stores.products.opened(products::Queries::new(self.rows.product_rows(generations.products)));
-        stores.history.opened(history::Queries::new(self.rows.history_rows(generations.history)));
-        stores.search.opened(search::Queries::new(self.rows.search_index(generations.search)));
+        let (stores, first) = (Stores::new(config), Generation::FIRST);
+        stores.products.opened(first, products::Queries::new(self.rows.product_rows(first)));
+        stores.history.opened(first, history::Queries::new(self.rows.history_rows(first)));
+        stores.search.opened(first, search::Queries::new(self.rows.search_index(first)));
         stores
     }
 

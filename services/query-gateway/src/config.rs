@@ -5,7 +5,6 @@ use std::time::Duration;
 use adapter_cql::CqlConfig;
 use adapter_search::SearchConfig;
 use edge::config::DoorConfig;
-use read_models::{Generation, ReadModel};
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
@@ -31,8 +30,6 @@ pub struct Config {
 pub struct QueriesConfig {
     /// What the names of the projectors' consumer groups begin with: whose positions tell how far a read model is.
     pub group_prefix: String,
-    /// Which build of each read model is read.
-    pub generations: Generations,
     /// How long a read with a consistency token waits if the caller prefers nothing, in milliseconds.
     pub default_wait_ms: u64,
     /// The longest wait a caller can have, in milliseconds.
@@ -47,31 +44,10 @@ pub struct QueriesConfig {
     pub max_waiting: usize,
 }
 
-/// A build of each read model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Generations {
-    pub products: Generation,
-    pub history: Generation,
-    pub search: Generation,
-}
-
-impl Generations {
-    /// Of one read model.
-    pub fn of(&self, read_model: ReadModel) -> Generation {
-        match read_model {
-            ReadModel::Products => self.products,
-            ReadModel::History => self.history,
-            ReadModel::Search => self.search,
-        }
-    }
-}
-
 impl Default for QueriesConfig {
     fn default() -> Self {
         Self {
             group_prefix: "folio".to_owned(),
-            generations: Generations::default(),
             default_wait_ms: 2_000,
             longest_wait_ms: 30_000,
             store_timeout_ms: 3_000,

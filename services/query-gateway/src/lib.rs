@@ -26,7 +26,7 @@ use toolkit::telemetry::Telemetry;
 
 use ask::Queries;
 pub use ask::{ReadModelHandle, Stores};
-pub use config::{Config, Generations, QueriesConfig, SERVICE};
+pub use config::{Config, QueriesConfig, SERVICE};
 
 /// A gateway that listens; it serves as soon as it is built.
 #[derive(Debug)]

@@ -19,6 +19,7 @@ pub mod page;
 pub mod positions;
 pub mod products;
 pub mod projection;
+pub mod publication;
 pub mod rows;
 pub mod search;
 pub mod servers;

@@ -133,23 +133,6 @@ impl Servers {
         }
     }
 
-    /// Lets what outsiders read by, if the read model has such a thing, lead to this generation; what was moved.
-    pub async fn publish(
-        &self,
-        read_model: ReadModel,
-        generation: Generation,
-    ) -> Result<Vec<Applied>, Error> {
-        let On::Search { index, positions } = &read_model.declared().on else { return Ok(Vec::new()) };
-        let search = self.search().await?;
-        let mut moved = Vec::new();
-        for index in [positions, index] {
-            search.require(index, generation.get()).await?;
-            let created = search.publish(index, generation.get()).await?;
-            moved.push(Applied { what: format!("alias {}", index.alias(search.prefix())), created });
-        }
-        Ok(moved)
-    }
-
     async fn apply_schema(&self, schema: &Schema, generation: Generation) -> Result<Vec<Applied>, Error> {
         let replication = &self.configs.0.replication;
         let applied = self.cql().await?.apply(schema, replication, generation.get()).await?;

@@ -75,7 +75,7 @@ impl Search {
                     true
                 }
                 Some(indices) if self.may_lead_to(declared, &alias, &indices, &index) => false,
-                Some(indices) => return Err(SearchError::Schema(elsewhere(&alias, &indices, &index))),
+                Some(indices) => return Err(elsewhere(&alias, &indices, &index)),
             };
             applied.push(Applied { what: format!("alias {alias}"), created });
         }
@@ -90,7 +90,7 @@ impl Search {
             return Ok(false);
         }
         if !leads_to.is_empty() && !self.may_lead_to(declared, &alias, &leads_to, &index) {
-            return Err(SearchError::Schema(elsewhere(&alias, &leads_to, &index)));
+            return Err(elsewhere(&alias, &leads_to, &index));
         }
         let remove = |other: &String| json!({ "remove": { "index": other, "alias": alias } });
         let mut actions: Vec<Value> = leads_to.iter().map(remove).collect();
@@ -99,12 +99,31 @@ impl Search {
         Ok(true)
     }
 
+    /// The generation that the alias for outsiders leads to.
+    pub async fn published(&self, declared: &Index) -> Result<u32, SearchError> {
+        let alias = declared.alias(self.prefix());
+        let indices = self.alias_leads_to(&alias).await?.unwrap_or_default();
+        match &indices[..] {
+            [] => {
+                let (request, problem) = (format!("alias {alias}"), "there is none".to_owned());
+                Err(SearchError::Missing { request, problem })
+            }
+            [index] => self
+                .generation_of(declared, index)
+                .ok_or_else(|| elsewhere(&alias, &indices, &format!("{alias}-g<number>"))),
+            _ => Err(elsewhere(&alias, &indices, "one")),
+        }
+    }
+
+    fn generation_of(&self, declared: &Index, index: &str) -> Option<u32> {
+        index.strip_prefix(&declared.alias(self.prefix()))?.strip_prefix("-g")?.parse().ok()
+    }
+
     /// Whether an alias is where it may be: the one for outsiders at any generation, the one to write to at its own.
     fn may_lead_to(&self, declared: &Index, alias: &str, indices: &[String], index: &str) -> bool {
-        let generation = format!("{}-g", declared.alias(self.prefix()));
-        let is_one = |it: &str| it.strip_prefix(&generation).is_some_and(|it| it.parse::<u32>().is_ok());
+        let is_for_outsiders = alias == declared.alias(self.prefix());
         match indices {
-            [one] => one == index || (alias == declared.alias(self.prefix()) && is_one(one)),
+            [one] => one == index || (is_for_outsiders && self.generation_of(declared, one).is_some()),
             _ => false,
         }
     }
@@ -130,7 +149,7 @@ impl Search {
             match self.alias_leads_to(&alias).await? {
                 None => missing.push(format!("alias {alias}")),
                 Some(indices) if self.may_lead_to(declared, &alias, &indices, &index) => {}
-                Some(indices) => return Err(SearchError::Schema(elsewhere(&alias, &indices, &index))),
+                Some(indices) => return Err(elsewhere(&alias, &indices, &index)),
             }
         }
         Ok(missing)
@@ -177,11 +196,11 @@ impl Search {
     }
 }
 
-fn elsewhere(alias: &str, indices: &[String], index: &str) -> String {
-    format!(
+fn elsewhere(alias: &str, indices: &[String], index: &str) -> SearchError {
+    SearchError::Schema(format!(
         "alias {alias} leads to {} and not to {index}: remove it there, or use another index prefix",
         indices.join(", ")
-    )
+    ))
 }
 
 /// Declared fields that are not there with the declared type.

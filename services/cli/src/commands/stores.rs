@@ -12,7 +12,7 @@ pub struct Which {
     /// Only this read model; may be repeated. All of them if none is given.
     #[arg(long = "read-model", value_name = "NAME")]
     read_models: Vec<ReadModel>,
-    /// Which build of them: projectors and gateways are told theirs by `generation` and `queries.generations`.
+    /// Which build of them. Projectors are told theirs by `generation`.
     #[arg(long, default_value = "1", value_name = "NUMBER")]
     pub generation: Generation,
 }
@@ -63,18 +63,13 @@ pub async fn check(config: &Config, which: &Which) -> anyhow::Result<()> {
     bail!("missing: {}; run `folio stores apply`", missing.join(", "))
 }
 
-/// Lets the alias for outsiders lead to a generation.
+/// Says that a build is read from now on: gateways follow within a second, and the alias for outsiders is moved.
 ///
 /// # Errors
-/// If a store cannot be reached, or the generation is not there.
+/// If a store cannot be reached, or the build is not there.
 pub async fn publish(config: &Config, one: One) -> anyhow::Result<()> {
-    let published = servers(config).publish(one.read_model, one.generation).await?;
-    if published.is_empty() {
-        say!("{} has nothing that outsiders read by: gateways are told their generation", one.read_model);
-    }
-    for alias in published {
-        let led = if alias.created { "leads" } else { "led already" };
-        say!("{} {led} to {}", alias.what, one.generation);
+    for (what, moved) in servers(config).publication(one.read_model).publish(one.generation).await? {
+        say!("{what} {} to {}", if moved { "leads" } else { "led already" }, one.generation);
     }
     Ok(())
 }
@@ -82,17 +77,27 @@ pub async fn publish(config: &Config, one: One) -> anyhow::Result<()> {
 /// Drops a generation, if that is confirmed.
 ///
 /// # Errors
-/// If it is not, or a store cannot be reached.
+/// If it is not, if it is the one that is read, or a store cannot be reached.
 pub async fn drop_one(config: &Config, one: One, confirmed: bool) -> anyhow::Result<()> {
     let One { read_model, generation } = one;
     if !confirmed {
         bail!(
             "this would drop all of {generation} of {read_model} ({}); it can be built again from the log. Stop its \
-             projectors, see that no gateway reads it, and say --yes",
+             projectors, and say --yes",
             read_model.declared().tables.iter().map(|it| it.name).collect::<Vec<_>>().join(", ")
         );
     }
-    let dropped = servers(config).drop_generation(read_model, generation).await?;
+    let servers = servers(config);
+    match servers.publication(read_model).generation().await {
+        Ok(read) if read == generation => bail!(
+            "{generation} of {read_model} is what gateways read: publish another build first (`folio stores publish`)"
+        ),
+        Ok(_) => {}
+        // Nothing is read that way.
+        Err(error) if error.is_missing() => {}
+        Err(error) => return Err(error.into()),
+    }
+    let dropped = servers.drop_generation(read_model, generation).await?;
     for what in &dropped {
         say!("{what}: dropped");
     }

@@ -2,6 +2,8 @@
 //!
 //! Promise: every error has a code of `contract::code`; callers learn what they can do, never what only operators need.
 
+use std::time::Duration;
+
 use contract::code::Code;
 use edge::problem::Problem;
 use read_models::QueryError;
@@ -102,6 +104,11 @@ impl ApiError {
 
     pub(crate) fn metadata(name: &str, detail: impl Into<String>) -> Self {
         Self::Metadata(Fault::new(name, detail))
+    }
+
+    /// A store did not answer in time.
+    pub(crate) fn late(store: &'static str, limit: Duration) -> Self {
+        Self::Unavailable { store, why: format!("no answer within {} ms", limit.as_millis()) }
     }
 
     /// What a read model answered, asked through `store`.

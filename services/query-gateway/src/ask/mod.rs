@@ -14,6 +14,7 @@ mod moment;
 mod progress;
 mod quota;
 mod reached;
+mod reader;
 mod stores;
 mod watcher;
 
@@ -35,7 +36,6 @@ pub use stores::{ReadModelHandle, Stores};
 
 use crate::config::QueriesConfig;
 use limits::MAX_SUGGESTIONS;
-use progress::Progress;
 use quota::{Place, Quotas};
 
 /// How many completions there are when nobody says.
@@ -48,15 +48,12 @@ pub(crate) struct Queries {
     config: QueriesConfig,
     metrics: Metrics,
     quotas: Quotas,
-    progress: Progress,
 }
 
 impl Queries {
-    /// Must be called on the runtime of the process.
     pub(crate) fn new(stores: Stores, config: QueriesConfig, metrics: Metrics) -> Self {
         let quotas = Quotas::new(&config);
-        let progress = Progress::new(&stores);
-        Self { stores, config, metrics, quotas, progress }
+        Self { stores, config, metrics, quotas }
     }
 
     /// What a caller asks of freshness. Without a preference the configured wait holds; no wait is longer than the longest.
@@ -79,7 +76,8 @@ impl Queries {
         freshness: &Freshness,
     ) -> Result<StoredProduct, ApiError> {
         self.counted("product", async |place| {
-            let found = self.product_reached(id, freshness, place).await?;
+            let from = self.stores.products.now().await?;
+            let found = self.product_reached(&from, id, freshness, place).await?;
             let found = found.ok_or_else(|| ApiError::NotFound { product: id.to_string(), version: None })?;
             if found.product.status == Status::Deleted {
                 return Err(ApiError::Gone { product: id.to_string(), version: found.product.version.get() });
@@ -97,12 +95,13 @@ impl Queries {
         freshness: &Freshness,
     ) -> Result<StoredProduct, ApiError> {
         self.counted("product_at", async |place| {
-            self.history_reached(id, freshness, place).await?;
+            let from = self.stores.history.now().await?;
+            self.history_reached(&from, id, freshness, place).await?;
             let version = match past {
                 Past::Version(version) => Some(version.get()),
                 Past::Time(_) => None,
             };
-            let found = self.stores.history.ask(|q| q.product_at(id, past)).await?;
+            let found = from.ask(|q| q.product_at(id, past)).await?;
             found.ok_or_else(|| ApiError::NotFound { product: id.to_string(), version })
         })
         .await
@@ -111,8 +110,9 @@ impl Queries {
     /// Several products, in the order asked for, as many as an answer has room for.
     pub(crate) async fn products(&self, ids: &[ProductId], freshness: &Freshness) -> Result<Batch, ApiError> {
         self.counted("products", async |place| {
-            self.products_reached(freshness, place).await?;
-            Batch::read(ids, |ids| self.stores.products.ask(move |q| q.products(ids))).await
+            let from = self.stores.products.now().await?;
+            self.products_reached(&from, freshness, place).await?;
+            Batch::read(ids, |ids| from.ask(move |q| q.products(ids))).await
         })
         .await
     }
@@ -127,8 +127,9 @@ impl Queries {
     ) -> Result<Page<CategoryItem>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted("category", async |place| {
-            self.products_reached(freshness, place).await?;
-            self.stores.products.ask(|q| q.list_category(category, statuses, page)).await
+            let from = self.stores.products.now().await?;
+            self.products_reached(&from, freshness, place).await?;
+            from.ask(|q| q.list_category(category, statuses, page)).await
         })
         .await
     }
@@ -143,8 +144,9 @@ impl Queries {
     ) -> Result<Page<HistoryEntry>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted("history", async |place| {
-            self.history_reached(id, freshness, place).await?;
-            let found = self.stores.history.ask(|q| q.history(id, order, page)).await?;
+            let from = self.stores.history.now().await?;
+            self.history_reached(&from, id, freshness, place).await?;
+            let found = from.ask(|q| q.history(id, order, page)).await?;
             if found.items.is_empty() && page.token.is_none() {
                 return Err(ApiError::NotFound { product: id.to_string(), version: None });
             }
@@ -160,9 +162,10 @@ impl Queries {
     ) -> Result<SearchResponse, ApiError> {
         request.check().map_err(of_the_request)?;
         self.counted("search", async |place| {
-            self.search_reached(freshness, place).await?;
-            let found = self.stores.search.ask(|q| q.search(request)).await;
-            found.inspect_err(|error| self.progress.search.notice(error))
+            let from = self.stores.search.now().await?;
+            self.search_reached(&from, freshness, place).await?;
+            let found = from.ask(|q| q.search(request)).await;
+            found.inspect_err(|error| from.progress.notice(error))
         })
         .await
     }
@@ -176,9 +179,10 @@ impl Queries {
         request.size = if request.size == 0 { SUGGESTIONS } else { request.size.min(MAX_SUGGESTIONS) };
         let request = &request;
         self.counted("suggest", async |place| {
-            self.search_reached(freshness, place).await?;
-            let found = self.stores.search.ask(|q| q.suggest(request)).await;
-            found.inspect_err(|error| self.progress.search.notice(error))
+            let from = self.stores.search.now().await?;
+            self.search_reached(&from, freshness, place).await?;
+            let found = from.ask(|q| q.suggest(request)).await;
+            found.inspect_err(|error| from.progress.notice(error))
         })
         .await
     }

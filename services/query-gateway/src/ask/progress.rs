@@ -8,53 +8,40 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt;
 use read_models::{Asked, ReadModel, Version, search};
 
+use super::ApiError;
 use super::flight::Flights;
 use super::freshness::{Look, Wait};
-use super::stores::ReadModelHandle;
+use super::reader::Build;
 use super::watcher::Watcher;
-use super::{ApiError, Stores};
 
-/// The watchers of all read models. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(super) struct Progress {
-    pub(super) products: Watcher<ApiError>,
-    pub(super) history: Watcher<ApiError>,
-    pub(super) search: SearchProgress,
-}
-
-impl Progress {
-    /// Must be called on the runtime of the process.
-    pub(super) fn new(stores: &Stores) -> Self {
-        let store = stores.search.clone();
-        let refreshes = Flights::new(move || {
-            let store = store.clone();
-            async move { store.ask(search::Queries::refresh).await }.boxed()
-        });
-        Self {
-            products: watcher(&stores.products),
-            history: watcher(&stores.history),
-            search: SearchProgress::new(watcher(&stores.search), refreshes),
-        }
-    }
-}
-
-fn watcher<Q: Asked>(handle: &ReadModelHandle<Q>) -> Watcher<ApiError> {
-    let handle = handle.clone();
+/// The watcher of a build's positions.
+pub(super) fn watcher<Q: Asked>(build: &Build<Q>) -> Watcher<ApiError> {
+    let build = build.clone();
     Watcher::new(move |partition| {
-        let handle = handle.clone();
-        async move { handle.position(partition).await }.boxed()
+        let build = build.clone();
+        async move { build.position(partition).await }.boxed()
     })
 }
 
 /// How far `search` has come: what is applied, and what of it can be found.
 #[derive(Clone, Debug)]
-pub(super) struct SearchProgress {
+pub struct SearchProgress {
     watcher: Watcher<ApiError>,
     refreshes: Flights<Result<(), ApiError>>,
     searchable: Searchable,
 }
 
 impl SearchProgress {
+    /// Must be called on the runtime of the process.
+    pub(super) fn of(build: &Build<search::Queries>) -> Self {
+        let asked = build.clone();
+        let refreshes = Flights::new(move || {
+            let asked = asked.clone();
+            async move { asked.ask(search::Queries::refresh).await }.boxed()
+        });
+        Self::new(watcher(build), refreshes)
+    }
+
     fn new(watcher: Watcher<ApiError>, refreshes: Flights<Result<(), ApiError>>) -> Self {
         Self { watcher, refreshes, searchable: Searchable::default() }
     }

@@ -1,34 +1,37 @@
 //! Each question's way to wait until its read model shows the write that its consistency token names.
 
-use read_models::{ProductId, ReadModel, StoredProduct, Version};
+use read_models::{ProductId, ReadModel, StoredProduct, Version, history, products, search};
 
 use super::freshness::{Freshness, Look, Wait};
 use super::quota::Place;
+use super::reader::Reader;
 use super::{ApiError, Queries};
 
 impl Queries {
     /// The product's row, once it has the token's version of this product.
     pub(super) async fn product_reached(
         &self,
+        from: &Reader<products::Queries>,
         id: &ProductId,
         freshness: &Freshness,
         place: &mut Place,
     ) -> Result<Option<StoredProduct>, ApiError> {
         let asked = version_of(id, freshness)?;
         let Some(mut wait) = wait(freshness, place) else {
-            return self.stores.products.ask(|q| q.product(id)).await;
+            return from.ask(|q| q.product(id)).await;
         };
         let look = || async {
-            let found = self.stores.products.ask(|q| q.product(id)).await?;
+            let found = from.ask(|q| q.product(id)).await?;
             let at = found.as_ref().map_or(Version::NONE, |found| found.product.version);
             Ok(look_for(found, at, asked))
         };
-        self.metrics.waiting(wait.for_row(ReadModel::Products.name(), &self.progress.products, look)).await
+        self.metrics.waiting(wait.for_row(ReadModel::Products.name(), &from.progress, look)).await
     }
 
     /// Waits until `history` has come to the token's version of this product.
     pub(super) async fn history_reached(
         &self,
+        from: &Reader<history::Queries>,
         id: &ProductId,
         freshness: &Freshness,
         place: &mut Place,
@@ -36,26 +39,27 @@ impl Queries {
         let asked = version_of(id, freshness)?;
         let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
         let look = || async {
-            let head = self.stores.history.ask(|q| q.head(id)).await?;
+            let head = from.ask(|q| q.head(id)).await?;
             Ok(look_for((), head.map_or(Version::NONE, |head| head.version), asked))
         };
-        self.metrics.waiting(wait.for_row(ReadModel::History.name(), &self.progress.history, look)).await
+        self.metrics.waiting(wait.for_row(ReadModel::History.name(), &from.progress, look)).await
     }
 
     /// Waits until lists of `products` show the token's write: its partition is applied, and its rows are there.
     pub(super) async fn products_reached(
         &self,
+        from: &Reader<products::Queries>,
         freshness: &Freshness,
         place: &mut Place,
     ) -> Result<(), ApiError> {
         let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
         let token = wait.token();
         let look = || async {
-            let is_there = self.stores.products.ask(|q| q.is_consistent(&token.product, token.version));
+            let is_there = from.ask(|q| q.is_consistent(&token.product, token.version));
             Ok(if is_there.await? { Look::Reached(()) } else { Look::At(None) })
         };
         let waited = async {
-            wait.for_position(ReadModel::Products.name(), &self.progress.products).await?;
+            wait.for_position(ReadModel::Products.name(), &from.progress).await?;
             wait.until_there(ReadModel::Products.name(), look).await?;
             Ok(())
         };
@@ -65,16 +69,17 @@ impl Queries {
     /// Waits until `search` shows the token's write.
     pub(super) async fn search_reached(
         &self,
+        from: &Reader<search::Queries>,
         freshness: &Freshness,
         place: &mut Place,
     ) -> Result<(), ApiError> {
         let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
         let token = wait.token();
         let version_of = || async {
-            let found = self.stores.search.ask(|q| q.product(&token.product)).await?;
+            let found = from.ask(|q| q.product(&token.product)).await?;
             Ok(found.map_or(Version::NONE, |found| found.product.version))
         };
-        let progress = &self.progress.search;
+        let progress = &from.progress;
         let reached = self.metrics.waiting(progress.reached(&mut wait, version_of)).await;
         reached.inspect_err(|error| progress.notice(error))
     }

@@ -1,22 +1,31 @@
 //! The stores behind the read models, which may come and go.
 //!
 //! Promises: the gateway starts without them and finds them by itself; a question to a store that is away is answered in
-//! bounded time, with its name; one store's absence does not touch questions to the other.
+//! bounded time, with its name; one store's absence does not touch questions to the other. Of each read model the build is
+//! asked that is published, [`BELIEVED`] after that at the latest: nothing is answered from another one any more.
 
 use std::future::Future;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
-use read_models::{Asked, Error, QueryError, ReadModel, Servers, history, products, search};
+use arc_swap::ArcSwapOption;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use read_models::{Error, Generation, ReadModel, Servers, history, products, search};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 
 use super::ApiError;
+use super::reader::{Build, Reader, Served};
 use crate::config::Config;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// How often it is asked which build is published,
+const EVERY: Duration = Duration::from_millis(200);
+/// and how long an answer is believed, from the moment of the question.
+const BELIEVED: Duration = Duration::from_secs(1);
 
 /// The parts that the gateway stands on: every read model's questions.
 #[derive(Clone, Debug)]
@@ -36,8 +45,8 @@ impl Stores {
         }
     }
 
-    /// Connects to servers under `lifecycle`, and then keeps asking whether each is there. A read model whose tables are missing
-    /// keeps no other from being read.
+    /// Connects to servers under `lifecycle`, and then keeps asking whether each is there, and which build of each read model
+    /// is published. A read model whose tables are missing keeps no other from being read.
     pub(crate) fn connect(&self, config: &Config, lifecycle: &Lifecycle) {
         // The tasks end with the work, not before: requests that drain still need the stores.
         let stop = lifecycle.drained();
@@ -51,88 +60,140 @@ impl Stores {
         let cql = connector(readiness.dependency(self.products.store));
         let (products, history) = (part(ReadModel::Products), part(ReadModel::History));
         let search = connector(readiness.dependency(self.search.store));
-        let generations = config.queries.generations;
         let servers = Servers::new(&config.cql, &config.search);
         let on_cql = servers.clone();
         lifecycle.spawn_support("cql connection", async move {
-            let connected = cql.open(|| async { on_cql.cql().await.cloned() }).await;
-            let Some(session) = connected else { return Ok(()) };
-            let products_opened = products.part(&keeper.products, || async {
-                Ok(products::Queries::new(products::CqlRows::open(&session, generations.products).await?))
+            let Some(session) = cql.open(|| async { on_cql.cql().await.cloned() }).await else {
+                return Ok(());
+            };
+            let rows = session.clone();
+            let products_followed = products.part(&keeper.products, &on_cql, move |generation| {
+                let rows = rows.clone();
+                async move { Ok(products::Queries::new(products::CqlRows::open(&rows, generation).await?)) }
+                    .boxed()
             });
-            let history_opened = history.part(&keeper.history, || async {
-                Ok(history::Queries::new(history::CqlRows::open(&session, generations.history).await?))
+            let history_followed = history.part(&keeper.history, &on_cql, move |generation| {
+                let rows = session.clone();
+                async move { Ok(history::Queries::new(history::CqlRows::open(&rows, generation).await?)) }
+                    .boxed()
             });
             let look = || async {
                 // A table that is missing keeps nobody from being asked about the other.
-                let Err(why) = keeper.products.position(0).await else { return Ok(()) };
-                keeper.history.position(0).await.map(drop).map_err(|_| why.to_string())
+                let Err(why) = keeper.products.look().await else { return Ok(()) };
+                keeper.history.look().await.map_err(|_| why)
             };
-            tokio::join!(products_opened, history_opened, cql.keep(look));
+            tokio::join!(products_followed, history_followed, cql.keep(look));
             Ok(())
         });
         let handle = self.search.clone();
         lifecycle.spawn_support("search connection", async move {
-            let open = || async {
-                Ok(search::Queries::new(search::ServedIndex::new(
-                    servers.search().await?,
-                    generations.search,
-                )))
+            let Some(server) = search.open(|| async { servers.search().await.cloned() }).await else {
+                return Ok(());
             };
-            if let Some(queries) = search.open(open).await {
-                handle.opened(queries);
-                let look = || async { handle.position(0).await.map(drop).map_err(|error| error.to_string()) };
-                search.keep(look).await;
-            }
+            let open = move |generation| {
+                let queries = search::Queries::new(search::ServedIndex::new(&server, generation));
+                std::future::ready(Ok(queries)).boxed()
+            };
+            let followed = search.follow(&handle, &servers, open, |_| ());
+            tokio::join!(followed, search.keep(async || handle.look().await));
             Ok(())
         });
     }
 }
 
-/// One read model's questions, once it can be asked.
+/// Tells which build is published.
+type Told = Box<dyn Fn() -> BoxFuture<'static, Result<Generation, Error>> + Send + Sync>;
+/// Opens a build.
+type Open<Q> = Box<dyn Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync>;
+
+/// One read model's questions, once it can be asked, and always of the build that is published.
 #[derive(Clone, Debug)]
-pub struct ReadModelHandle<Q> {
+pub struct ReadModelHandle<Q: Served> {
     /// Where its rows lie, as readiness and problems name it.
     store: &'static str,
-    /// Whose positions tell how far it is.
-    group: Arc<str>,
+    group_prefix: Arc<str>,
     limit: Duration,
-    queries: Arc<OnceLock<Q>>,
+    reader: Arc<ArcSwapOption<Reader<Q>>>,
+    /// None: the build that was opened stays.
+    published: Arc<OnceLock<Published<Q>>>,
 }
 
-impl<Q: Asked> ReadModelHandle<Q> {
+/// How to follow what is published.
+struct Published<Q> {
+    told: Told,
+    open: Open<Q>,
+    /// Until when what was told last is believed.
+    until: Mutex<Instant>,
+    /// Held by the one who asks.
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl<Q> std::fmt::Debug for Published<Q> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Published").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
+impl<Q> Published<Q> {
+    fn is_believed(&self) -> bool {
+        Instant::now() < *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<Q: Served> ReadModelHandle<Q> {
     fn new(config: &Config) -> Self {
-        let queries = &config.queries;
-        let group = Q::READ_MODEL.group_id(&queries.group_prefix, queries.generations.of(Q::READ_MODEL));
         Self {
             store: Q::READ_MODEL.declared().on.section(),
-            group: group.into(),
+            group_prefix: config.queries.group_prefix.as_str().into(),
             limit: config.queries.store_timeout(),
-            queries: Arc::default(),
+            reader: Arc::default(),
+            published: Arc::default(),
         }
     }
 
-    /// From now on it can be asked. A handle is opened once: a driver re-connects by itself.
-    pub fn opened(&self, queries: Q) {
-        drop(self.queries.set(queries));
+    /// From now on this build is asked: a driver re-connects by itself. Must be called on the runtime of the process.
+    pub fn opened(&self, generation: Generation, queries: Q) {
+        let group = Q::READ_MODEL.group_id(&self.group_prefix, generation).into();
+        let build = Build { generation, store: self.store, group, limit: self.limit, queries };
+        self.reader.store(Some(Arc::new(Reader::new(build))));
     }
 
-    /// Asks, for as long as a store may take.
-    pub(crate) async fn ask<'a, T, F>(&'a self, question: impl FnOnce(&'a Q) -> F) -> Result<T, ApiError>
-    where
-        F: Future<Output = Result<T, QueryError>> + 'a,
-    {
-        let unavailable = |why: String| ApiError::Unavailable { store: self.store, why };
-        let queries = self.queries.get().ok_or_else(|| unavailable("not connected yet".to_owned()))?;
-        match timeout(self.limit, question(queries)).await {
-            Ok(answer) => answer.map_err(|error| ApiError::of_query(self.store, error)),
-            Err(_) => Err(unavailable(format!("no answer within {} ms", self.limit.as_millis()))),
+    /// The build to ask: the one that is published, or was a second ago.
+    pub(crate) async fn now(&self) -> Result<Arc<Reader<Q>>, ApiError> {
+        if let Some(published) = self.published.get().filter(|it| !it.is_believed()) {
+            let asked = timeout(self.limit, self.ask_again(published, false));
+            asked
+                .await
+                .map_err(|_| ApiError::late(self.store, self.limit))?
+                .map_err(|error| ApiError::Unavailable { store: self.store, why: causes(error) })?;
         }
+        let not_yet = || ApiError::Unavailable { store: self.store, why: "not connected yet".to_owned() };
+        self.reader.load_full().ok_or_else(not_yet)
     }
 
-    /// Everything of the partition below this offset is applied.
-    pub(crate) async fn position(&self, partition: i32) -> Result<i64, ApiError> {
-        self.ask(|queries| queries.position(&self.group, partition)).await
+    /// Whether it can be asked; if not, why.
+    async fn look(&self) -> Result<(), String> {
+        let looked = async { self.now().await?.position(0).await };
+        looked.await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Asks which build is published, and opens it before anybody is sent to it. Of many who ask at once one does, unless they
+    /// `insist`.
+    async fn ask_again(&self, published: &Published<Q>, insist: bool) -> Result<(), Error> {
+        let _one = published.asking.lock().await;
+        if !insist && published.is_believed() {
+            return Ok(());
+        }
+        let asked = Instant::now();
+        let generation = (published.told)().await?;
+        let before = self.reader.load().as_ref().map(|it| it.generation);
+        if before != Some(generation) {
+            let queries = (published.open)(generation).await?;
+            self.opened(generation, queries);
+            tracing::info!(read_model = Q::READ_MODEL.name(), %generation, "reading this build from now on");
+        }
+        *published.until.lock().unwrap_or_else(PoisonError::into_inner) = asked + BELIEVED;
+        Ok(())
     }
 }
 
@@ -152,19 +213,53 @@ impl Connector {
         self.dependency.down(why);
     }
 
-    /// Opens a read model that is a part of what was connected to.
-    async fn part<Q: Asked, F>(&self, handle: &ReadModelHandle<Q>, open: impl FnMut() -> F)
-    where
-        F: Future<Output = Result<Q, Error>>,
-    {
-        if let Some(queries) = self.open(open).await {
-            handle.opened(queries);
-            self.up();
+    /// Follows a read model that is a part of what was connected to.
+    async fn part<Q: Served>(
+        &self,
+        handle: &ReadModelHandle<Q>,
+        servers: &Servers,
+        open: impl Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
+    ) {
+        self.follow(handle, servers, open, |asked| match asked {
+            Ok(()) => self.up(),
+            Err(why) => self.down(why),
+        })
+        .await;
+    }
+
+    /// Asks again and again which build is published, until the process ends. A missing table is waited for too: whoever
+    /// installs Folio may start the gateway before the tables are there.
+    async fn follow<Q: Served>(
+        &self,
+        handle: &ReadModelHandle<Q>,
+        servers: &Servers,
+        open: impl Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
+        tell: impl Fn(Result<(), String>),
+    ) {
+        let publication = servers.publication(Q::READ_MODEL);
+        let told: Told = Box::new(move || {
+            let publication = publication.clone();
+            async move { publication.generation().await }.boxed()
+        });
+        let published = handle.published.get_or_init(|| Published {
+            told,
+            open: Box::new(open),
+            until: Mutex::new(Instant::now()),
+            asking: tokio::sync::Mutex::default(),
+        });
+        loop {
+            let asked = tokio::select! {
+                asked = handle.ask_again(published, true) => asked,
+                () = self.stop.cancelled() => return,
+            };
+            tell(asked.map_err(causes));
+            if self.pause(EVERY).await.is_none() {
+                return;
+            }
         }
     }
 
-    /// Opens, as often as it takes; none when the process ends first. A missing table is waited for too: whoever installs
-    /// Folio may start the gateway before the tables are there.
+    /// Opens, as often as it takes; none when the process ends first.
     async fn open<T, F>(&self, mut open: impl FnMut() -> F) -> Option<T>
     where
         F: Future<Output = Result<T, Error>>,
@@ -177,8 +272,7 @@ impl Connector {
             };
             match opened {
                 Ok(opened) => return Some(opened),
-                // With all its causes: what an operator needs to find what is away.
-                Err(error) => self.down(format!("{:#}", anyhow::Error::from(error))),
+                Err(error) => self.down(causes(error)),
             }
             self.pause(pause).await?;
             pause = (pause * 2).min(MAX_PAUSE);
@@ -212,4 +306,9 @@ impl Connector {
             () = self.stop.cancelled() => None,
         }
     }
+}
+
+/// With all its causes: what an operator needs to find what is away.
+fn causes(error: Error) -> String {
+    format!("{:#}", anyhow::Error::from(error))
 }

@@ -4,7 +4,7 @@ use std::future::ready;
 use domain::{Attributes, Brand, Description, Money, Name, Product, Sku, Tags};
 use futures::FutureExt;
 use read_models::products::{CategoryItem, CategoryKey, Queries, Rows};
-use read_models::{Answer, CategoryPath, ProductId, Status, StoredProduct, Version};
+use read_models::{Answer, CategoryPath, Generation, ProductId, Status, StoredProduct, Version};
 
 use super::*;
 
@@ -71,7 +71,7 @@ async fn a_gateway_stands_on_any_parts() {
     config.telemetry.level = "off".to_owned();
     let parts = InMemory([stored("here", Status::Listed), stored("gone", Status::Deleted)].into());
     let stores = Stores::new(&config);
-    stores.products.opened(Queries::new(parts));
+    stores.products.opened(Generation::FIRST, Queries::new(parts));
     let gateway = Application::build_on(&config, stores).await.unwrap();
     let Addresses { http, ops, .. } = gateway.addresses;
     // Whoever brings the parts says what is needed of them, and when it is there.

@@ -1,0 +1,100 @@
+//! One build of a read model, as it is asked.
+//!
+//! Promise: a question that took a reader keeps to its build: the position it waits for and the rows it reads are of one
+//! generation, whatever is published meanwhile.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use read_models::{Asked, Generation, QueryError, history, products, search};
+use tokio::time::timeout;
+
+use super::ApiError;
+use super::progress::{SearchProgress, watcher};
+use super::watcher::Watcher;
+
+/// The rows of one generation, and how to ask for them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Build<Q> {
+    pub(super) generation: Generation,
+    /// Where its rows lie, as readiness and problems name it.
+    pub(super) store: &'static str,
+    /// Whose positions tell how far it is.
+    pub(super) group: Arc<str>,
+    /// How long the store may take.
+    pub(super) limit: Duration,
+    pub(super) queries: Q,
+}
+
+impl<Q: Asked> Build<Q> {
+    /// Asks, for as long as a store may take.
+    pub(crate) async fn ask<'a, T, F>(&'a self, question: impl FnOnce(&'a Q) -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, QueryError>> + 'a,
+    {
+        match timeout(self.limit, question(&self.queries)).await {
+            Ok(answer) => answer.map_err(|error| ApiError::of_query(self.store, error)),
+            Err(_) => Err(ApiError::late(self.store, self.limit)),
+        }
+    }
+
+    /// Everything of the partition below this offset is applied.
+    pub(crate) async fn position(&self, partition: i32) -> Result<i64, ApiError> {
+        self.ask(|queries| queries.position(&self.group, partition)).await
+    }
+}
+
+/// What is asked by readers, and what is remembered of how far it has come.
+pub trait Served: Asked {
+    type Progress: std::fmt::Debug + Send + Sync;
+
+    /// Nothing is known yet. Must be called on the runtime of the process.
+    fn progress(build: &Build<Self>) -> Self::Progress;
+}
+
+impl Served for products::Queries {
+    type Progress = Watcher<ApiError>;
+
+    fn progress(build: &Build<Self>) -> Self::Progress {
+        watcher(build)
+    }
+}
+
+impl Served for history::Queries {
+    type Progress = Watcher<ApiError>;
+
+    fn progress(build: &Build<Self>) -> Self::Progress {
+        watcher(build)
+    }
+}
+
+impl Served for search::Queries {
+    type Progress = SearchProgress;
+
+    fn progress(build: &Build<Self>) -> Self::Progress {
+        SearchProgress::of(build)
+    }
+}
+
+/// A build, and how far it has come.
+#[derive(Debug)]
+pub struct Reader<Q: Served> {
+    build: Build<Q>,
+    pub(crate) progress: Q::Progress,
+}
+
+impl<Q: Served> Reader<Q> {
+    /// Must be called on the runtime of the process.
+    pub(super) fn new(build: Build<Q>) -> Self {
+        let progress = Q::progress(&build);
+        Self { build, progress }
+    }
+}
+
+impl<Q: Served> std::ops::Deref for Reader<Q> {
+    type Target = Build<Q>;
+
+    fn deref(&self) -> &Build<Q> {
+        &self.build
+    }
+}

@@ -1,0 +1,87 @@
+//! Which build of a read model is read: told in the store that has its rows, so that whoever can read them can read that, too.
+//!
+//! Promises: where nothing was published yet it is the first; the next question after a publication is told the new one.
+
+use std::sync::Arc;
+
+use adapter_cql::Prepared;
+use tokio::sync::OnceCell;
+
+use crate::declared::On;
+use crate::{Error, Generation, ReadModel, Servers};
+
+const TABLE: &str = "generations";
+
+/// Where the build of one read model is told. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    servers: Servers,
+    read_model: ReadModel,
+    read: Arc<OnceCell<Prepared>>,
+}
+
+impl Servers {
+    /// Connects to nothing yet.
+    pub fn publication(&self, read_model: ReadModel) -> Publication {
+        Publication { servers: self.clone(), read_model, read: Arc::default() }
+    }
+}
+
+impl Publication {
+    /// The build that is read.
+    pub async fn generation(&self) -> Result<Generation, Error> {
+        match &self.read_model.declared().on {
+            On::Cql(_) => {
+                let cql = self.servers.cql().await?;
+                let select = format!("SELECT generation FROM {{keyspace}}.{TABLE} WHERE read_model = ?");
+                let read = self.read.get_or_try_init(|| cql.prepare(&select)).await?;
+                let row: Option<(i32,)> = cql.row(read, (self.read_model.name(),)).await?;
+                let Some((number,)) = row else { return Ok(Generation::FIRST) };
+                let generation = u32::try_from(number).ok().and_then(|it| Generation::try_from(it).ok());
+                generation.ok_or_else(|| corrupt(TABLE, self.read_model, number))
+            }
+            // The alias that outsiders read by: every node of the cluster knows it, and it is moved in one step.
+            On::Search { index, .. } => {
+                let number = self.servers.search().await?.published(index).await?;
+                Generation::try_from(number).map_err(|_| corrupt(index.name, self.read_model, number))
+            }
+        }
+    }
+
+    /// Says that this build is read from now on, if all of it is there; what told it, and whether it told another one before.
+    pub async fn publish(&self, generation: Generation) -> Result<Vec<(String, bool)>, Error> {
+        match &self.read_model.declared().on {
+            On::Cql(schema) => {
+                let cql = self.servers.cql().await?;
+                cql.require(schema, generation.get()).await?;
+                let moved = self.generation().await? != generation;
+                let insert =
+                    format!("INSERT INTO {{keyspace}}.{TABLE} (read_model, generation) VALUES (?, ?)");
+                let number = i32::try_from(generation.get()).unwrap_or(i32::MAX);
+                cql.execute(&cql.prepare(&insert).await?, (self.read_model.name(), number)).await?;
+                Ok(vec![(format!("row {} of table {}.{TABLE}", self.read_model, cql.keyspace()), moved)])
+            }
+            On::Search { index, positions } => {
+                let search = self.servers.search().await?;
+                for index in [positions, index] {
+                    search.require(index, generation.get()).await?;
+                }
+                let mut told = Vec::new();
+                for index in [positions, index] {
+                    let moved = search.publish(index, generation.get()).await?;
+                    told.push((format!("alias {}", index.alias(search.prefix())), moved));
+                }
+                Ok(told)
+            }
+        }
+    }
+}
+
+/// What is told is no generation.
+fn corrupt(table: &str, read_model: ReadModel, told: impl std::fmt::Display) -> Error {
+    Error::Corrupt {
+        table: table.to_owned(),
+        row: read_model.to_string(),
+        problem: format!("generation {told}"),
+    }
+}
