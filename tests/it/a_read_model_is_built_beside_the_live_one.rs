@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use cli::commands::compare::{Compared, compare};
+use cli::commands::read_models::lines;
 use cli::commands::stores::{self, One, Which};
 use cli::config::Config;
 use read_models::{Generation, ReadModel};
@@ -72,6 +73,12 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     stores::drop_one(&system.config, one, true).await?;
     stores::apply(&system.config, &Which::one(ReadModel::Products, second)).await?;
     same(&system.config, ReadModel::Products, second).await;
+
+    let lines = lines(&system.config).await?;
+    let builds: Vec<_> = lines.iter().map(|it| (it.read_model, it.build.generation, it.is_read)).collect();
+    let all = ReadModel::ALL.iter().flat_map(|it| [(*it, FIRST, true), (*it, second, false)]);
+    assert_eq!(builds, all.collect::<Vec<_>>());
+    assert!(lines.iter().all(|it| it.behind.len() == 1), "one group builds each: {lines:?}");
 
     // Switched to and back again, over and over, without a restart of anything.
     load.goes_on(60).await;

@@ -66,10 +66,21 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         url: Vec<String>,
     },
+    /// The builds of the read models: which there are, which are read, how far each has come. Changes nothing.
+    ReadModels {
+        #[command(subcommand)]
+        action: ReadModels,
+    },
     /// Make a product, wait for it in every read model, and delete it: does everything work?
     Probe(probe::Options),
     /// Count effective records in Kafka and the products in each store, and compare. Changes nothing.
     Verify(Which),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReadModels {
+    /// A line for each build and consumer group.
+    List,
 }
 
 #[derive(Debug, Subcommand)]

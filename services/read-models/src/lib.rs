@@ -10,6 +10,7 @@
 //! Start at `products/`; CONTRIBUTING.md walks through a new one.
 
 mod all;
+pub mod builds;
 mod cql_time;
 pub mod declared;
 pub mod error;

@@ -1,6 +1,7 @@
 //! Every row of a table or document of an index as text, page by page: two builds of a read model can be compared row for row.
 //!
-//! Promises: the same row is the same text in every generation; rows of two generations come in about the same order.
+//! Promises: the same row is the same text in every generation; rows of two generations come in about the same order; a page is
+//! about as large as [`PAGE_BYTES`], however large the rows are.
 
 use adapter_cql::{Cql, PageState, Prepared};
 use adapter_search::Search;
@@ -9,12 +10,20 @@ use serde_json::{Value, json};
 use crate::declared::{Declared, On, Table};
 use crate::{Error, Generation, Servers};
 
-/// Rows of a page.
-const PAGE: usize = 1_000;
+/// How many rows a page has at most,
+const MAX_ROWS: usize = 1_000;
+/// and the first one: nothing is known of their size, which may be a quarter of a megabyte.
+const FIRST_ROWS: usize = 32;
+/// About how many bytes of text a page is.
+const PAGE_BYTES: usize = 8 << 20;
 
 /// The rows of one table of one generation, from the first.
 #[derive(Debug)]
-pub struct RowPages(Source);
+pub struct RowPages {
+    source: Source,
+    /// Rows of the next page.
+    size: usize,
+}
 
 #[derive(Debug)]
 enum Source {
@@ -46,23 +55,39 @@ impl Servers {
                 Source::Search { search, index, after: Some(Value::Null) }
             }
         };
-        Ok(RowPages(source))
+        Ok(RowPages { source, size: FIRST_ROWS })
     }
 }
 
 impl RowPages {
     /// The next rows; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<Vec<String>>, Error> {
-        match &mut self.0 {
-            Source::Cql { cql, select, next } => {
+        let page = self.source.next(self.size).await?;
+        if let Some(rows) = &page {
+            self.size = next_size(rows);
+        }
+        Ok(page)
+    }
+}
+
+/// How many rows like these make a page.
+fn next_size(rows: &[String]) -> usize {
+    let bytes: usize = rows.iter().map(String::len).sum();
+    (PAGE_BYTES / (bytes / rows.len().max(1)).max(1)).clamp(1, MAX_ROWS)
+}
+
+impl Source {
+    async fn next(&mut self, size: usize) -> Result<Option<Vec<String>>, Error> {
+        match self {
+            Self::Cql { cql, select, next } => {
                 let Some(from) = next.take() else { return Ok(None) };
-                let (rows, following) = cql.page::<(String,)>(select, (), PAGE, from).await?;
+                let (rows, following) = cql.page::<(String,)>(select, (), size, from).await?;
                 *next = following;
                 Ok(Some(rows.into_iter().map(|(row,)| row).collect()))
             }
-            Source::Search { search, index, after } => {
+            Self::Search { search, index, after } => {
                 let Some(from) = after.take() else { return Ok(None) };
-                let mut body = json!({ "size": PAGE, "version": true, "sort": [{ "product_id": "asc" }] });
+                let mut body = json!({ "size": size, "version": true, "sort": [{ "product_id": "asc" }] });
                 if !from.is_null() {
                     body["search_after"] = from;
                 }
@@ -81,4 +106,17 @@ pub fn product_of(row: &str) -> String {
     let json = row.find('{').map_or("", |at| &row[at..]);
     let row: Value = serde_json::from_str(json).unwrap_or_default();
     row["product_id"].as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_large_rows_have_few() {
+        assert_eq!(next_size(&["x".repeat(256 << 10), "x".repeat(256 << 10)]), 32);
+        assert_eq!(next_size(&["x".repeat(20 << 20)]), 1);
+        assert_eq!(next_size(&["{}".to_owned()]), MAX_ROWS);
+        assert_eq!(next_size(&[]), MAX_ROWS);
+    }
 }

@@ -129,6 +129,13 @@ impl Cql {
         Ok(self.row::<(String,)>(&find, (self.keyspace(), name)).await?.is_some())
     }
 
+    /// The names of all tables of the keyspace.
+    pub async fn tables(&self) -> Result<Vec<String>, CqlError> {
+        let list = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";
+        let names: Vec<(String,)> = self.rows(&self.prepare(list).await?, (self.keyspace(),)).await?;
+        Ok(names.into_iter().map(|(name,)| name).collect())
+    }
+
     /// Empties a table.
     pub async fn truncate(&self, table: &str) -> Result<(), CqlError> {
         self.ddl(&format!("TRUNCATE {}.{table}", self.keyspace())).await

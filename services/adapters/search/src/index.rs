@@ -115,6 +115,13 @@ impl Search {
         }
     }
 
+    /// The generations that are there.
+    pub async fn generations(&self, declared: &Index) -> Result<Vec<u32>, SearchError> {
+        let path = format!("/{}-g*/_alias", declared.alias(self.prefix()));
+        let there: serde_json::Map<String, Value> = self.call(Method::Get, &path, None).await?;
+        Ok(there.keys().filter_map(|index| self.generation_of(declared, index)).collect())
+    }
+
     fn generation_of(&self, declared: &Index, index: &str) -> Option<u32> {
         index.strip_prefix(&declared.alias(self.prefix()))?.strip_prefix("-g")?.parse().ok()
     }

@@ -6,6 +6,7 @@ pub mod dev;
 mod find;
 pub mod import;
 pub mod probe;
+pub mod read_models;
 pub mod schemas;
 pub mod stores;
 pub mod topics;
@@ -88,6 +89,7 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
             args::Stores::Publish(one) => stores::publish(config, one).await,
             args::Stores::Drop { one, yes } => stores::drop_one(config, one, yes).await,
         },
+        Command::ReadModels { action: args::ReadModels::List } => read_models::list(config).await,
         Command::Dev(_)
         | Command::Demo
         | Command::Up

@@ -1,0 +1,78 @@
+//! Which builds of a read model there are, and how far each group has come with them.
+//!
+//! Promise: a build is there as long as the table or the index of its positions is.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::declared::On;
+use crate::{Error, Generation, ReadModel, Servers, positions};
+
+/// So many positions are read of one build: a thousand groups on the largest topics.
+const MAX_POSITIONS: usize = 10_000;
+
+/// A build, and of each group that wrote positions the applied one of each partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    pub generation: Generation,
+    pub groups: BTreeMap<String, BTreeMap<i32, i64>>,
+}
+
+impl Servers {
+    /// The builds of a read model, by their numbers.
+    pub async fn builds(&self, read_model: ReadModel) -> Result<Vec<Build>, Error> {
+        let mut builds = Vec::new();
+        for generation in self.generations(read_model).await? {
+            let mut groups: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
+            for (group, partition, applied) in self.all_positions(read_model, generation).await? {
+                groups.entry(group).or_default().insert(partition, applied);
+            }
+            builds.push(Build { generation, groups });
+        }
+        builds.sort_by_key(|build| build.generation);
+        Ok(builds)
+    }
+
+    async fn generations(&self, read_model: ReadModel) -> Result<Vec<Generation>, Error> {
+        Ok(match &read_model.declared().on {
+            On::Cql(_) => {
+                let begins = positions::table(read_model.name(), Generation::FIRST);
+                let begins = begins.trim_end_matches(char::is_numeric);
+                let tables = self.cql().await?.tables().await?;
+                tables.iter().filter_map(|name| name.strip_prefix(begins)?.parse().ok()).collect()
+            }
+            On::Search { positions, .. } => {
+                let numbers = self.search().await?.generations(positions).await?;
+                numbers.into_iter().filter_map(|number| Generation::try_from(number).ok()).collect()
+            }
+        })
+    }
+
+    async fn all_positions(
+        &self,
+        read_model: ReadModel,
+        generation: Generation,
+    ) -> Result<Vec<(String, i32, i64)>, Error> {
+        match &read_model.declared().on {
+            On::Cql(_) => {
+                let cql = self.cql().await?;
+                let table = positions::table(read_model.name(), generation);
+                let select = format!("SELECT group_id, partition_id, position FROM {{keyspace}}.{table}");
+                Ok(cql.rows(&cql.prepare(&select).await?, ()).await?)
+            }
+            On::Search { positions, .. } => {
+                let search = self.search().await?;
+                let index = positions.index(search.prefix(), generation.get());
+                search.refresh(&index).await?;
+                let answer: Value = search.search(&index, json!({ "size": MAX_POSITIONS })).await?;
+                let of = |hit: &Value| {
+                    let told = &hit["_source"];
+                    let partition = i32::try_from(told["partition_id"].as_i64()?).ok()?;
+                    Some((told["group_id"].as_str()?.to_owned(), partition, told["position"].as_i64()?))
+                };
+                Ok(answer["hits"]["hits"].as_array().into_iter().flatten().filter_map(of).collect())
+            }
+        }
+    }
+}
