@@ -48,7 +48,11 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
             import::run(*options, urls).await.map(drop)
         }
         Command::Probe(options) => probe::run(&options).await,
-        Command::Topics { .. } | Command::Schemas { .. } | Command::Stores { .. } | Command::Verify(_) => {
+        Command::Topics { .. }
+        | Command::Schemas { .. }
+        | Command::Stores { .. }
+        | Command::ReadModels { .. }
+        | Command::Verify(_) => {
             config.check()?;
             let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
             on_servers(args.command, servers).await
