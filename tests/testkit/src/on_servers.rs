@@ -111,16 +111,6 @@ impl OnServers {
         self.start_ready(plan).await
     }
 
-    /// Starts a query gateway with settings of its own and waits until it is ready.
-    ///
-    /// # Errors
-    /// If it does not become ready.
-    pub async fn query_gateway_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<Started> {
-        let (mut plan, listens) = self.planner.query_gateway(self.running.len())?;
-        plan.environment.extend(settings.iter().map(variable));
-        self.start_ready((plan, listens)).await
-    }
-
     /// Starts what was planned, and does not wait.
     ///
     /// # Errors
@@ -184,7 +174,8 @@ impl System for OnServers {
     }
 
     async fn query_gateway(&mut self) -> anyhow::Result<Started> {
-        self.query_gateway_with(&[]).await
+        let plan = self.planner.query_gateway(self.running.len())?;
+        self.start_ready(plan).await
     }
 
     async fn kill(&mut self, started: &Started) -> anyhow::Result<()> {
