@@ -74,7 +74,7 @@ impl Core {
     /// Its document, in OpenAPI.
     pub const OPENAPI: &str = http::OPENAPI;
 
-    /// Stands on these parts. Must be called on the runtime of the process.
+    /// Stands on these parts.
     pub fn start(config: &Config, stores: Stores, telemetry: &Telemetry) -> anyhow::Result<Self> {
         config.check()?;
         zeros::show(telemetry);

@@ -34,7 +34,12 @@ impl Publication {
             On::Cql(_) => {
                 let cql = self.servers.cql().await?;
                 let select = format!("SELECT generation FROM {{keyspace}}.{TABLE} WHERE read_model = ?");
-                let read = self.read.get_or_try_init(|| cql.prepare(&select)).await?;
+                let read = match self.read.get_or_try_init(|| cql.prepare(&select)).await {
+                    Ok(read) => read,
+                    // Of a release that knew no other builds.
+                    Err(error) if error.is_missing() => return Ok(Generation::FIRST),
+                    Err(error) => return Err(error.into()),
+                };
                 let row: Option<(i32,)> = cql.row(read, (self.read_model.name(),)).await?;
                 let Some((number,)) = row else { return Ok(Generation::FIRST) };
                 let generation = u32::try_from(number).ok().and_then(|it| Generation::try_from(it).ok());
@@ -54,11 +59,19 @@ impl Publication {
             On::Cql(schema) => {
                 let cql = self.servers.cql().await?;
                 cql.require(schema, generation.get()).await?;
-                let moved = self.generation().await? != generation;
+                let moved = !self.generation().await.is_ok_and(|it| it == generation);
                 let insert =
                     format!("INSERT INTO {{keyspace}}.{TABLE} (read_model, generation) VALUES (?, ?)");
                 let number = i32::try_from(generation.get()).unwrap_or(i32::MAX);
                 cql.execute(&cql.prepare(&insert).await?, (self.read_model.name(), number)).await?;
+                // Somebody else, with a later clock: said, rather than lost.
+                let told = self.generation().await?;
+                if told != generation {
+                    let problem = format!(
+                        "{told} was published meanwhile, or with a later clock: look, and publish again"
+                    );
+                    return Err(Error::Unavailable(problem));
+                }
                 Ok(vec![(format!("row {} of table {}.{TABLE}", self.read_model, cql.keyspace()), moved)])
             }
             On::Search { index, positions } => {

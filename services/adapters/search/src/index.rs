@@ -31,7 +31,7 @@ impl Index {
         format!("{prefix}-{}-g{generation}", self.name)
     }
 
-    /// For outsiders: Folio itself reads by the index's name.
+    /// Leads to the generation that is read. Folio itself reads by the name of that index.
     pub fn alias(&self, prefix: &str) -> String {
         format!("{prefix}-{}", self.name)
     }
@@ -69,6 +69,12 @@ impl Search {
         let mut applied = vec![Applied { what: format!("index {index}"), created }];
         for alias in [alias, declared.write_alias(self.prefix(), generation)] {
             let created = match self.alias_leads_to(&alias).await? {
+                // What is read is nothing that comes with a further build.
+                None if alias == declared.alias(self.prefix())
+                    && self.generations(declared).await?.iter().any(|it| *it != generation) =>
+                {
+                    continue;
+                }
                 None => {
                     let actions = json!({ "actions": [{ "add": { "index": index, "alias": alias } }] });
                     let _done: Value = self.call(Method::Post, "/_aliases", Some(actions)).await?;
@@ -95,7 +101,11 @@ impl Search {
         let remove = |other: &String| json!({ "remove": { "index": other, "alias": alias } });
         let mut actions: Vec<Value> = leads_to.iter().map(remove).collect();
         actions.push(json!({ "add": { "index": index, "alias": alias } }));
-        let _done: Value = self.call(Method::Post, "/_aliases", Some(json!({ "actions": actions }))).await?;
+        let done: Value = self.call(Method::Post, "/_aliases", Some(json!({ "actions": actions }))).await?;
+        if done["acknowledged"] != true {
+            let problem = "not every node has heard of it: publish again".to_owned();
+            return Err(SearchError::Unreachable { request: format!("alias {alias}"), problem });
+        }
         Ok(true)
     }
 
@@ -105,7 +115,8 @@ impl Search {
         let indices = self.alias_leads_to(&alias).await?.unwrap_or_default();
         match &indices[..] {
             [] => {
-                let (request, problem) = (format!("alias {alias}"), "there is none".to_owned());
+                let problem = "no build is published; `folio stores publish` does that".to_owned();
+                let request = format!("alias {alias}");
                 Err(SearchError::Missing { request, problem })
             }
             [index] => self

@@ -49,7 +49,11 @@ pub async fn lines(config: &Config) -> anyhow::Result<Vec<Line>> {
     let log: LogReader = read_topic(&config.kafka, &config.topic).await?;
     let mut lines = Vec::new();
     for read_model in ReadModel::ALL {
-        let read = servers.publication(*read_model).generation().await?;
+        let read = match servers.publication(*read_model).generation().await {
+            Ok(read) => Some(read),
+            Err(error) if error.is_missing() => None,
+            Err(error) => return Err(error.into()),
+        };
         for build in servers.builds(*read_model).await? {
             // After the positions: what is behind is at least so much.
             let ends = log.ends.of_all(log.partitions).await?;
@@ -59,7 +63,12 @@ pub async fn lines(config: &Config) -> anyhow::Result<Vec<Line>> {
                 (group.clone(), (0..).zip(&ends).map(left).sum())
             });
             let behind = behind.collect();
-            lines.push(Line { read_model: *read_model, is_read: build.generation == read, build, behind });
+            lines.push(Line {
+                read_model: *read_model,
+                is_read: Some(build.generation) == read,
+                build,
+                behind,
+            });
         }
     }
     Ok(lines)

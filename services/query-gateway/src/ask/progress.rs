@@ -85,8 +85,12 @@ impl SearchProgress {
     /// A store that was away may have lost what was not on its disk.
     pub(super) fn notice(&self, error: &ApiError) {
         if matches!(error, ApiError::Unavailable { .. }) {
-            self.searchable.forget_all();
+            self.forget();
         }
+    }
+
+    pub(super) fn forget(&self) {
+        self.searchable.forget_all();
     }
 }
 

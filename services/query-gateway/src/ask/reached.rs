@@ -25,7 +25,7 @@ impl Queries {
             let at = found.as_ref().map_or(Version::NONE, |found| found.product.version);
             Ok(look_for(found, at, asked))
         };
-        self.metrics.waiting(wait.for_row(ReadModel::Products.name(), &from.progress, look)).await
+        self.metrics.waiting(wait.for_row(ReadModel::Products.name(), &from.progress.0, look)).await
     }
 
     /// Waits until `history` has come to the token's version of this product.
@@ -42,7 +42,7 @@ impl Queries {
             let head = from.ask(|q| q.head(id)).await?;
             Ok(look_for((), head.map_or(Version::NONE, |head| head.version), asked))
         };
-        self.metrics.waiting(wait.for_row(ReadModel::History.name(), &from.progress, look)).await
+        self.metrics.waiting(wait.for_row(ReadModel::History.name(), &from.progress.0, look)).await
     }
 
     /// Waits until lists of `products` show the token's write: its partition is applied, and its rows are there.
@@ -59,7 +59,7 @@ impl Queries {
             Ok(if is_there.await? { Look::Reached(()) } else { Look::At(None) })
         };
         let waited = async {
-            wait.for_position(ReadModel::Products.name(), &from.progress).await?;
+            wait.for_position(ReadModel::Products.name(), &from.progress.0).await?;
             wait.until_there(ReadModel::Products.name(), look).await?;
             Ok(())
         };

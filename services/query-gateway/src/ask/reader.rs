@@ -44,27 +44,34 @@ impl<Q: Asked> Build<Q> {
     }
 }
 
+/// How far a read model has come whose rows can be read as soon as they are written.
+#[derive(Clone, Debug)]
+pub struct RowProgress(pub(super) Watcher<ApiError>);
+
 /// What is asked by readers, and what is remembered of how far it has come.
 pub trait Served: Asked {
     type Progress: std::fmt::Debug + Send + Sync;
 
     /// Nothing is known yet. Must be called on the runtime of the process.
     fn progress(build: &Build<Self>) -> Self::Progress;
+
+    /// A store that was away may have lost what is remembered.
+    fn was_away(_progress: &Self::Progress) {}
 }
 
 impl Served for products::Queries {
-    type Progress = Watcher<ApiError>;
+    type Progress = RowProgress;
 
     fn progress(build: &Build<Self>) -> Self::Progress {
-        watcher(build)
+        RowProgress(watcher(build))
     }
 }
 
 impl Served for history::Queries {
-    type Progress = Watcher<ApiError>;
+    type Progress = RowProgress;
 
     fn progress(build: &Build<Self>) -> Self::Progress {
-        watcher(build)
+        RowProgress(watcher(build))
     }
 }
 
@@ -74,11 +81,15 @@ impl Served for search::Queries {
     fn progress(build: &Build<Self>) -> Self::Progress {
         SearchProgress::of(build)
     }
+
+    fn was_away(progress: &Self::Progress) {
+        progress.forget();
+    }
 }
 
 /// A build, and how far it has come.
 #[derive(Debug)]
-pub struct Reader<Q: Served> {
+pub(crate) struct Reader<Q: Served> {
     build: Build<Q>,
     pub(crate) progress: Q::Progress,
 }

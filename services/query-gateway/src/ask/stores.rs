@@ -2,7 +2,7 @@
 //!
 //! Promises: the gateway starts without them and finds them by itself; a question to a store that is away is answered in
 //! bounded time, with its name; one store's absence does not touch questions to the other. Of each read model the build is
-//! asked that is published, [`BELIEVED`] after that at the latest: nothing is answered from another one any more.
+//! asked that is published, [`BELIEVED`] after that at the latest: no question begins on another one any more.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use read_models::publication::Publication;
 use read_models::{Error, Generation, ReadModel, Servers, history, products, search};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 
 use super::ApiError;
+use super::flight::Flights;
 use super::reader::{Build, Reader, Served};
 use crate::config::Config;
 
@@ -95,80 +97,75 @@ impl Stores {
                 std::future::ready(Ok(queries)).boxed()
             };
             let followed = search.follow(&handle, &servers, open, |_| ());
-            tokio::join!(followed, search.keep(async || handle.look().await));
+            tokio::join!(followed, search.keep(|| handle.look()));
             Ok(())
         });
     }
 }
-
-/// Tells which build is published.
-type Told = Box<dyn Fn() -> BoxFuture<'static, Result<Generation, Error>> + Send + Sync>;
-/// Opens a build.
-type Open<Q> = Box<dyn Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync>;
 
 /// One read model's questions, once it can be asked, and always of the build that is published.
 #[derive(Clone, Debug)]
 pub struct ReadModelHandle<Q: Served> {
     /// Where its rows lie, as readiness and problems name it.
     store: &'static str,
+    current: Current<Q>,
+    /// None: the build that was opened stays.
+    following: Arc<OnceLock<Following>>,
+}
+
+/// The build that is asked.
+#[derive(Clone, Debug)]
+struct Current<Q: Served> {
+    store: &'static str,
     group_prefix: Arc<str>,
     limit: Duration,
     reader: Arc<ArcSwapOption<Reader<Q>>>,
-    /// None: the build that was opened stays.
-    published: Arc<OnceLock<Published<Q>>>,
 }
 
-/// How to follow what is published.
-struct Published<Q> {
-    told: Told,
-    open: Open<Q>,
+/// Asks which build is published, for all who need to know.
+#[derive(Clone, Debug)]
+struct Following {
+    flights: Flights<Result<(), ApiError>>,
     /// Until when what was told last is believed.
-    until: Mutex<Instant>,
-    /// Held by the one who asks.
-    asking: tokio::sync::Mutex<()>,
+    until: Arc<Mutex<Instant>>,
 }
 
-impl<Q> std::fmt::Debug for Published<Q> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Published").field("until", &self.until).finish_non_exhaustive()
-    }
-}
-
-impl<Q> Published<Q> {
+impl Following {
     fn is_believed(&self) -> bool {
         Instant::now() < *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(&self) -> Result<(), ApiError> {
+        let crashed = || ApiError::Internal("asking which build is published crashed".to_owned());
+        self.flights.join().await.ok_or_else(crashed)?
     }
 }
 
 impl<Q: Served> ReadModelHandle<Q> {
     fn new(config: &Config) -> Self {
-        Self {
-            store: Q::READ_MODEL.declared().on.section(),
+        let store = Q::READ_MODEL.declared().on.section();
+        let current = Current {
+            store,
             group_prefix: config.queries.group_prefix.as_str().into(),
             limit: config.queries.store_timeout(),
             reader: Arc::default(),
-            published: Arc::default(),
-        }
+        };
+        Self { store, current, following: Arc::default() }
     }
 
     /// From now on this build is asked: a driver re-connects by itself. Must be called on the runtime of the process.
     pub fn opened(&self, generation: Generation, queries: Q) {
-        let group = Q::READ_MODEL.group_id(&self.group_prefix, generation).into();
-        let build = Build { generation, store: self.store, group, limit: self.limit, queries };
-        self.reader.store(Some(Arc::new(Reader::new(build))));
+        self.current.opened(generation, queries);
     }
 
     /// The build to ask: the one that is published, or was a second ago.
     pub(crate) async fn now(&self) -> Result<Arc<Reader<Q>>, ApiError> {
-        if let Some(published) = self.published.get().filter(|it| !it.is_believed()) {
-            let asked = timeout(self.limit, self.ask_again(published, false));
-            asked
-                .await
-                .map_err(|_| ApiError::late(self.store, self.limit))?
-                .map_err(|error| ApiError::Unavailable { store: self.store, why: causes(error) })?;
+        if let Some(following) = self.following.get().filter(|it| !it.is_believed()) {
+            let limit = self.current.limit;
+            timeout(limit, following.ask()).await.map_err(|_| ApiError::late(self.store, limit))??;
         }
         let not_yet = || ApiError::Unavailable { store: self.store, why: "not connected yet".to_owned() };
-        self.reader.load_full().ok_or_else(not_yet)
+        self.current.reader.load_full().ok_or_else(not_yet)
     }
 
     /// Whether it can be asked; if not, why.
@@ -177,23 +174,61 @@ impl<Q: Served> ReadModelHandle<Q> {
         looked.await.map(drop).map_err(|error| error.to_string())
     }
 
-    /// Asks which build is published, and opens it before anybody is sent to it. Of many who ask at once one does, unless they
-    /// `insist`.
-    async fn ask_again(&self, published: &Published<Q>, insist: bool) -> Result<(), Error> {
-        let _one = published.asking.lock().await;
-        if !insist && published.is_believed() {
-            return Ok(());
+    /// From now on the build that is published is asked. Must be called on the runtime of the process.
+    fn follow<F>(&self, publication: Publication, open: F) -> &Following
+    where
+        F: Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
+    {
+        let (current, open, until) =
+            (self.current.clone(), Arc::new(open), Arc::new(Mutex::new(Instant::now())));
+        let believed = Arc::clone(&until);
+        let flights = Flights::new(move || {
+            let (current, publication) = (current.clone(), publication.clone());
+            let (open, until) = (Arc::clone(&open), Arc::clone(&believed));
+            async move {
+                let asked = Instant::now();
+                current.renew(&publication, &*open).await?;
+                *until.lock().unwrap_or_else(PoisonError::into_inner) = asked + BELIEVED;
+                Ok(())
+            }
+            .boxed()
+        });
+        self.following.get_or_init(|| Following { flights, until })
+    }
+}
+
+impl<Q: Served> Current<Q> {
+    fn opened(&self, generation: Generation, queries: Q) {
+        let group = Q::READ_MODEL.group_id(&self.group_prefix, generation).into();
+        let build = Build { generation, store: self.store, group, limit: self.limit, queries };
+        self.reader.store(Some(Arc::new(Reader::new(build))));
+    }
+
+    /// Asks which build is published, and opens it before anybody is sent to it.
+    async fn renew(
+        &self,
+        publication: &Publication,
+        open: &(dyn Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync),
+    ) -> Result<(), ApiError> {
+        let asking = async {
+            let generation = publication.generation().await?;
+            let before = self.reader.load().as_ref().map(|it| it.generation);
+            if before != Some(generation) {
+                self.opened(generation, open(generation).await?);
+                tracing::info!(read_model = Q::READ_MODEL.name(), %generation, "reading this build from now on");
+            }
+            Ok(())
+        };
+        let asked = match timeout(self.limit, asking).await {
+            Ok(asked) => asked.map_err(|error: Error| ApiError::of_query(self.store, error.into())),
+            Err(_) => Err(ApiError::late(self.store, self.limit)),
+        };
+        if asked.is_err()
+            && let Some(reader) = &*self.reader.load()
+        {
+            Q::was_away(&reader.progress);
         }
-        let asked = Instant::now();
-        let generation = (published.told)().await?;
-        let before = self.reader.load().as_ref().map(|it| it.generation);
-        if before != Some(generation) {
-            let queries = (published.open)(generation).await?;
-            self.opened(generation, queries);
-            tracing::info!(read_model = Q::READ_MODEL.name(), %generation, "reading this build from now on");
-        }
-        *published.until.lock().unwrap_or_else(PoisonError::into_inner) = asked + BELIEVED;
-        Ok(())
+        asked
     }
 }
 
@@ -236,23 +271,13 @@ impl Connector {
         open: impl Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
         tell: impl Fn(Result<(), String>),
     ) {
-        let publication = servers.publication(Q::READ_MODEL);
-        let told: Told = Box::new(move || {
-            let publication = publication.clone();
-            async move { publication.generation().await }.boxed()
-        });
-        let published = handle.published.get_or_init(|| Published {
-            told,
-            open: Box::new(open),
-            until: Mutex::new(Instant::now()),
-            asking: tokio::sync::Mutex::default(),
-        });
+        let following = handle.follow(servers.publication(Q::READ_MODEL), open);
         loop {
             let asked = tokio::select! {
-                asked = handle.ask_again(published, true) => asked,
+                asked = following.ask() => asked,
                 () = self.stop.cancelled() => return,
             };
-            tell(asked.map_err(causes));
+            tell(asked.map_err(|error| error.to_string()));
             if self.pause(EVERY).await.is_none() {
                 return;
             }
@@ -272,7 +297,8 @@ impl Connector {
             };
             match opened {
                 Ok(opened) => return Some(opened),
-                Err(error) => self.down(causes(error)),
+                // With all its causes: what an operator needs to find what is away.
+                Err(error) => self.down(format!("{:#}", anyhow::Error::from(error))),
             }
             self.pause(pause).await?;
             pause = (pause * 2).min(MAX_PAUSE);
@@ -306,9 +332,4 @@ impl Connector {
             () = self.stop.cancelled() => None,
         }
     }
-}
-
-/// With all its causes: what an operator needs to find what is away.
-fn causes(error: Error) -> String {
-    format!("{:#}", anyhow::Error::from(error))
 }

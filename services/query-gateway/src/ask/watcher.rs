@@ -36,7 +36,7 @@ type Look<E> = dyn Fn(i32) -> BoxFuture<'static, Result<i64, E>> + Send + Sync;
 type Seen<E> = Option<Result<i64, E>>;
 
 /// Watches the partitions of one read model. Cheap to clone.
-pub struct Watcher<E> {
+pub(super) struct Watcher<E> {
     look: Arc<Look<E>>,
     shared: Arc<Mutex<Shared<E>>>,
     /// Loops belong to no caller, so they run on the runtime of the process.
