@@ -51,6 +51,12 @@ impl Client {
         Self { http, base: base.to_owned() }
     }
 
+    /// The same without the connections that it has.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::new(&self.base)
+    }
+
     /// Sends a request as it is.
     ///
     /// # Errors
