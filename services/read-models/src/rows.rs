@@ -117,6 +117,7 @@ mod tests {
         let (large, small) = ("x".repeat(256 << 10), "{}".to_owned());
         assert_eq!(next_size(1_000, &[small.clone(), large]), 32);
         assert_eq!(next_size(32, &["x".repeat(20 << 20)]), 1);
-        assert_eq!((next_size(32, &[small.clone()]), next_size(600, &[small])), (64, MAX_ROWS));
+        let small = [small];
+        assert_eq!((next_size(32, &small), next_size(600, &small)), (64, MAX_ROWS));
     }
 }
