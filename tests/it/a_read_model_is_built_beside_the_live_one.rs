@@ -1,4 +1,4 @@
-//! P25 A read model is built beside the live one, compared row for row, switched to and back again, and no read fails or is older.
+//! P25 A read model is built beside the live one, compared row for row, switched to and back again; no read fails, and none with a consistency token is older.
 //!
 //! All of it under load: a writer goes on, and reads each write back from whatever gateways serve.
 

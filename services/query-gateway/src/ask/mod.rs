@@ -37,6 +37,7 @@ pub use stores::{ReadModelHandle, Stores};
 use crate::config::QueriesConfig;
 use limits::MAX_SUGGESTIONS;
 use quota::{Place, Quotas};
+use reached::version_of;
 
 /// How many completions there are when nobody says.
 const SUGGESTIONS: u32 = 10;
@@ -76,8 +77,9 @@ impl Queries {
         freshness: &Freshness,
     ) -> Result<StoredProduct, ApiError> {
         self.counted("product", async |place| {
+            let asked = version_of(id, freshness)?;
             let from = self.stores.products.now().await?;
-            let found = self.product_reached(&from, id, freshness, place).await?;
+            let found = self.product_reached(&from, (id, asked), freshness, place).await?;
             let found = found.ok_or_else(|| ApiError::NotFound { product: id.to_string(), version: None })?;
             if found.product.status == Status::Deleted {
                 return Err(ApiError::Gone { product: id.to_string(), version: found.product.version.get() });
@@ -95,8 +97,9 @@ impl Queries {
         freshness: &Freshness,
     ) -> Result<StoredProduct, ApiError> {
         self.counted("product_at", async |place| {
+            let asked = version_of(id, freshness)?;
             let from = self.stores.history.now().await?;
-            self.history_reached(&from, id, freshness, place).await?;
+            self.history_reached(&from, (id, asked), freshness, place).await?;
             let version = match past {
                 Past::Version(version) => Some(version.get()),
                 Past::Time(_) => None,
@@ -144,8 +147,9 @@ impl Queries {
     ) -> Result<Page<HistoryEntry>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted("history", async |place| {
+            let asked = version_of(id, freshness)?;
             let from = self.stores.history.now().await?;
-            self.history_reached(&from, id, freshness, place).await?;
+            self.history_reached(&from, (id, asked), freshness, place).await?;
             let found = from.ask(|q| q.history(id, order, page)).await?;
             if found.items.is_empty() && page.token.is_none() {
                 return Err(ApiError::NotFound { product: id.to_string(), version: None });

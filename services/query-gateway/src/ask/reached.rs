@@ -8,15 +8,14 @@ use super::reader::Reader;
 use super::{ApiError, Queries};
 
 impl Queries {
-    /// The product's row, once it has the token's version of this product.
+    /// The product's row, once it has the version asked for.
     pub(super) async fn product_reached(
         &self,
         from: &Reader<products::Queries>,
-        id: &ProductId,
+        (id, asked): (&ProductId, Version),
         freshness: &Freshness,
         place: &mut Place,
     ) -> Result<Option<StoredProduct>, ApiError> {
-        let asked = version_of(id, freshness)?;
         let Some(mut wait) = wait(freshness, place) else {
             return from.ask(|q| q.product(id)).await;
         };
@@ -28,15 +27,14 @@ impl Queries {
         self.metrics.waiting(wait.for_row(ReadModel::Products.name(), &from.progress.0, look)).await
     }
 
-    /// Waits until `history` has come to the token's version of this product.
+    /// Waits until `history` has come to the version asked for of this product.
     pub(super) async fn history_reached(
         &self,
         from: &Reader<history::Queries>,
-        id: &ProductId,
+        (id, asked): (&ProductId, Version),
         freshness: &Freshness,
         place: &mut Place,
     ) -> Result<(), ApiError> {
-        let asked = version_of(id, freshness)?;
         let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
         let look = || async {
             let head = from.ask(|q| q.head(id)).await?;
@@ -92,7 +90,7 @@ fn wait<'a>(freshness: &'a Freshness, place: &'a mut Place) -> Option<Wait<'a>> 
 }
 
 /// The version of product `id` that the token asks for; 0 without a token.
-fn version_of(id: &ProductId, freshness: &Freshness) -> Result<Version, ApiError> {
+pub(super) fn version_of(id: &ProductId, freshness: &Freshness) -> Result<Version, ApiError> {
     match &freshness.token {
         None => Ok(Version(0)),
         Some(token) if token.product == *id => Ok(token.version),

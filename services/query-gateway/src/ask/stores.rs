@@ -59,9 +59,9 @@ impl Stores {
             interval: config.queries.probe_interval(),
         };
         let part = |read_model: ReadModel| connector(readiness.part(read_model.name()));
-        let cql = connector(readiness.dependency(self.products.store));
+        let cql = connector(readiness.dependency(self.products.current.store));
         let (products, history) = (part(ReadModel::Products), part(ReadModel::History));
-        let search = connector(readiness.dependency(self.search.store));
+        let search = connector(readiness.dependency(self.search.current.store));
         let servers = Servers::new(&config.cql, &config.search);
         let on_cql = servers.clone();
         lifecycle.spawn_support("cql connection", async move {
@@ -106,8 +106,6 @@ impl Stores {
 /// One read model's questions, once it can be asked, and always of the build that is published.
 #[derive(Clone, Debug)]
 pub struct ReadModelHandle<Q: Served> {
-    /// Where its rows lie, as readiness and problems name it.
-    store: &'static str,
     current: Current<Q>,
     /// None: the build that was opened stays.
     following: Arc<OnceLock<Following>>,
@@ -116,6 +114,7 @@ pub struct ReadModelHandle<Q: Served> {
 /// The build that is asked.
 #[derive(Clone, Debug)]
 struct Current<Q: Served> {
+    /// Where its rows lie, as readiness and problems name it.
     store: &'static str,
     group_prefix: Arc<str>,
     limit: Duration,
@@ -143,14 +142,13 @@ impl Following {
 
 impl<Q: Served> ReadModelHandle<Q> {
     fn new(config: &Config) -> Self {
-        let store = Q::READ_MODEL.declared().on.section();
         let current = Current {
-            store,
+            store: Q::READ_MODEL.declared().on.section(),
             group_prefix: config.queries.group_prefix.as_str().into(),
             limit: config.queries.store_timeout(),
             reader: Arc::default(),
         };
-        Self { store, current, following: Arc::default() }
+        Self { current, following: Arc::default() }
     }
 
     /// From now on this build is asked: a driver re-connects by itself. Must be called on the runtime of the process.
@@ -160,12 +158,13 @@ impl<Q: Served> ReadModelHandle<Q> {
 
     /// The build to ask: the one that is published, or was a second ago.
     pub(crate) async fn now(&self) -> Result<Arc<Reader<Q>>, ApiError> {
+        let Current { store, limit, ref reader, .. } = self.current;
         if let Some(following) = self.following.get().filter(|it| !it.is_believed()) {
-            let limit = self.current.limit;
-            timeout(limit, following.ask()).await.map_err(|_| ApiError::late(self.store, limit))??;
+            let late = |_| ApiError::late(store, limit);
+            timeout(limit, following.ask()).await.map_err(late)??;
         }
-        let not_yet = || ApiError::Unavailable { store: self.store, why: "not connected yet".to_owned() };
-        self.current.reader.load_full().ok_or_else(not_yet)
+        let not_yet = || ApiError::Unavailable { store, why: "not connected yet".to_owned() };
+        reader.load_full().ok_or_else(not_yet)
     }
 
     /// Whether it can be asked; if not, why.
