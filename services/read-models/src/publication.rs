@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use adapter_cql::Prepared;
+use adapter_search::SearchError;
 use tokio::sync::OnceCell;
 
 use crate::declared::On;
@@ -77,7 +78,14 @@ impl Publication {
             On::Search { index, positions } => {
                 let search = self.servers.search().await?;
                 for index in [positions, index] {
-                    search.require(index, generation.get()).await?;
+                    // All but the alias itself, which may have been lost with the index that it led to.
+                    let alias = format!("alias {}", index.alias(search.prefix()));
+                    let mut missing = search.missing(index, generation.get()).await?;
+                    missing.retain(|it| *it != alias);
+                    if !missing.is_empty() {
+                        let (request, problem) = (alias, format!("there is no {}", missing.join(", no ")));
+                        return Err(SearchError::Missing { request, problem }.into());
+                    }
                 }
                 let mut told = Vec::new();
                 for index in [positions, index] {
