@@ -8,6 +8,8 @@ use read_models::Generation;
 use crate::commands::dev;
 use crate::commands::import::Options;
 use crate::commands::probe;
+use crate::commands::read_models::Of;
+use crate::commands::rebuild::Rebuild;
 use crate::commands::stores::{One, Which};
 
 /// Folio's tool: topics, schemas, stores, the local system, imports.
@@ -66,7 +68,12 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         url: Vec<String>,
     },
-    /// The builds of the read models: which there are, which are read, how far each has come. Changes nothing.
+    /// Build a read model anew, from the beginning of the log, beside the one that is read; compare; switch.
+    ///
+    /// The projectors do the work, and go on with it whatever becomes of this command. Nothing is read from the new build before
+    /// it has caught up and was compared row for row. The build before is kept for a while: `folio read-models rollback`.
+    Rebuild(Rebuild),
+    /// The builds of the read models: which there are, which are read, how far each has come.
     ReadModels {
         #[command(subcommand)]
         action: ReadModels,
@@ -79,8 +86,28 @@ pub enum Command {
 
 #[derive(Debug, Subcommand)]
 pub enum ReadModels {
-    /// A line for each build and consumer group.
+    /// A line for each build and consumer group. Changes nothing.
     List,
+    /// How it stands with one read model: its builds, what a comparison found, what goes on. Changes nothing.
+    Show(Of),
+    /// Leave a build that is not read as it is for a while.
+    Pause(One),
+    /// Go on with a build that was paused.
+    Resume(One),
+    /// Make an end of the build that is being made, and of its tables or index.
+    Abort(Of),
+    /// Let another build be read, as soon as it has come as far as the one that is.
+    Switch {
+        #[command(flatten)]
+        one: One,
+        /// Whatever a comparison found, or if there was none.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Let the build be read again that was read before.
+    Rollback(Of),
+    /// Make an end of a build that is not read, and of its tables or index.
+    Retire(One),
 }
 
 #[derive(Debug, Subcommand)]
@@ -124,18 +151,8 @@ pub enum Stores {
     Compare {
         #[command(flatten)]
         one: One,
-        /// The other build.
-        #[arg(long, default_value = "1", value_name = "NUMBER")]
-        with: Generation,
-    },
-    /// Let gateways read another build of a read model from now on, and outsiders by the alias.
-    Publish(One),
-    /// Drop a build of a read model: its tables or index, and its positions.
-    Drop {
-        #[command(flatten)]
-        one: One,
-        /// It is meant.
-        #[arg(long)]
-        yes: bool,
+        /// The other build; the one that is read, if none is given.
+        #[arg(long, value_name = "NUMBER")]
+        with: Option<Generation>,
     },
 }

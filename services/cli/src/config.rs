@@ -23,6 +23,8 @@ pub struct Config {
     pub search: SearchConfig,
     /// The topic that holds the events.
     pub topic: String,
+    /// The topic that holds the decisions about builds of read models.
+    pub control_topic: String,
     pub telemetry: TelemetryConfig,
 }
 
@@ -34,6 +36,7 @@ impl Default for Config {
             cql: CqlConfig::default(),
             search: SearchConfig::default(),
             topic: contract::topics::EVENTS.to_owned(),
+            control_topic: contract::topics::CONTROL.to_owned(),
             telemetry: TelemetryConfig::default(),
         }
     }
@@ -66,6 +69,7 @@ impl Config {
         config.search.url.clone_from(&addresses.elasticsearch_url);
         config.search.index_prefix.clone_from(&names.index_prefix);
         config.topic.clone_from(&names.topic);
+        config.control_topic.clone_from(&names.control_topic);
         config
     }
 }

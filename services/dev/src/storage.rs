@@ -69,10 +69,11 @@ impl Storage {
                 let opened = Log {
                     partitions: log.partitions(),
                     repairs: log.reader().ranges,
-                    join: Box::new(move |options| Ok(log.join(options)?)),
+                    join: Arc::new(move |options, _| Ok(log.join(options)?)),
                 };
                 async { Ok(opened) }.boxed()
             }),
+            control: None,
         }
     }
 }

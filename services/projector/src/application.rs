@@ -4,9 +4,10 @@
 //! help, such as a topic that differs from its declaration.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use adapter_kafka::{Expectation, open_group, open_ranges, verify_topic};
+use adapter_kafka::{Expectation, KafkaJournal, open_group, open_ranges, verify_topic};
 use adapter_registry::Registry;
 use anyhow::Context;
 use edge::process::Process;
@@ -14,18 +15,21 @@ use event_reader::feed::{Group, GroupOptions, RangeReader};
 use event_reader::{Decoder, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use read_models::control::{BuildStore, Builds, Desk};
 use read_models::model::{Fold, Opens, Store};
-use read_models::{Adapter, ReadModel, Servers, Visitor};
+use read_models::{Adapter, Generation, ReadModel, Servers, Visitor};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
 use toolkit::telemetry::Telemetry;
 
+use crate::builds::{Control, Director, Made, Memory, Opened, Reached, Running, follow, supervise};
 use crate::config::{Config, SERVICE};
 use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
-use crate::partition::Context as PartitionContext;
+use crate::partition::{Context as PartitionContext, Followed};
 use crate::watch::{Progress, Watch};
 
 /// How long something missing at the start is left alone between two attempts, at first and at most.
@@ -45,16 +49,22 @@ pub struct Parts<A> {
     /// What readiness calls the log.
     pub log_name: &'static str,
     /// Opens the log, however long it is unavailable.
-    pub log: Box<dyn FnOnce(Opening) -> BoxFuture<'static, anyhow::Result<Log>> + Send>,
+    pub log: Open<Log>,
+    /// The same for where it is decided which builds there are. `None`: the first is made and read, and no other.
+    pub control: Option<Open<Control>>,
 }
 
+/// Opens a part, however long that takes.
+pub type Open<T> = Box<dyn FnOnce(Opening) -> BoxFuture<'static, anyhow::Result<T>> + Send>;
+
 /// A log that is open and is what it has to be.
+#[derive(Clone)]
 pub struct Log {
     pub partitions: i32,
     /// Not the group's own: repairs read long stretches, and looking back must not wait for them.
     pub repairs: RangeReader,
-    /// Joins the group, when all else is there.
-    pub join: Box<dyn FnOnce(GroupOptions) -> anyhow::Result<Group> + Send>,
+    /// Joins a group, when all else is there; what is to be told whether the log answers.
+    pub join: Arc<dyn Fn(GroupOptions, Dependency) -> anyhow::Result<Group> + Send + Sync>,
 }
 
 /// What is at hand while a projector's parts are opened.
@@ -91,11 +101,14 @@ impl std::fmt::Debug for Log {
 impl Application {
     /// Starts on Kafka, the schema registry and the servers of the stores; connects to nothing yet.
     pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
+        let servers = Servers::new(&config.cql, &config.search);
+        let builds: Arc<dyn BuildStore> = Arc::new(servers.clone());
         let parts = Parts {
-            stores: Servers::new(&config.cql, &config.search),
+            stores: servers,
             schemas: Arc::new(Registry::new(&config.registry)?.of_topic(&config.topic)),
             log_name: "kafka",
             log: Box::new(|opening| opening.kafka().boxed()),
+            control: Some(Box::new(|opening| opening.control(builds).boxed())),
         };
         Self::build_on(config, parts, lifecycle)
     }
@@ -125,10 +138,10 @@ pub fn start<A: Adapter>(
     let read_model = config.read_model()?;
     let metrics = Metrics::new(telemetry, &config.read_model);
     let dependencies = Dependencies::new(lifecycle.readiness(), parts.log_name, read_model);
-    let (work, shutdown) = (lifecycle.clone(), lifecycle.shutdown());
+    let shutdown = lifecycle.shutdown();
     lifecycle.spawn("projector", async move {
         let opening = Opening { config, dependencies, shutdown: shutdown.clone() };
-        match read_model.visit(Build { opening, parts, metrics, lifecycle: work }).await {
+        match read_model.visit(Work { read_model, opening, parts, metrics }).await {
             Err(_) if shutdown.is_cancelled() => Ok(()),
             ended => ended,
         }
@@ -145,20 +158,43 @@ impl Dependencies {
             partitions: readiness.dependency("partitions"),
         }
     }
+
+    /// The same, for one of several builds: told only while `flag` is set.
+    fn told_while(&self, flag: &Arc<AtomicBool>) -> Self {
+        Self {
+            log: self.log.told_while(flag),
+            registry: self.registry.told_while(flag),
+            store: self.store.told_while(flag),
+            partitions: self.partitions.told_while(flag),
+        }
+    }
 }
 
 impl Opening {
     /// The topic of Kafka.
     async fn kafka(self) -> anyhow::Result<Log> {
         let partitions = self.verified().await?;
-        let Self { config: Config { kafka, topic, .. }, dependencies, .. } = self;
+        let Config { kafka, topic, .. } = self.config;
         Ok(Log {
             partitions,
             repairs: open_ranges(&kafka, &topic, kafka.request_timeout())?,
-            join: Box::new(move |options| {
-                Ok(open_group(&kafka, &topic, partitions, options, Some(dependencies.log))?)
+            join: Arc::new(move |options, dependency| {
+                Ok(open_group(&kafka, &topic, partitions, options, Some(dependency))?)
             }),
         })
+    }
+
+    /// The topic of decisions. One that is not there yet is waited for.
+    async fn control(self, builds: Arc<dyn BuildStore>) -> anyhow::Result<Control> {
+        let Config { kafka, control_topic, .. } = &self.config;
+        let open = || async { KafkaJournal::open(kafka, control_topic).await.map_err(TopicError) };
+        match self.retry(&self.dependencies.log).run("open the topic of decisions", open).await {
+            Ok(journal) => Ok(Control { journal: Arc::new(journal), builds }),
+            Err(GaveUp::Final(TopicError(error))) => {
+                Err(error).context("the topic of decisions cannot be used")
+            }
+            Err(gave_up @ GaveUp::Cancelled { .. }) => Err(anyhow::anyhow!("{gave_up}")),
+        }
     }
 
     /// How many partitions the topic has; it must be what the log's rule relies on. A topic that is not there yet is waited for.
@@ -205,98 +241,201 @@ impl toolkit::retry::Transient for AlwaysTransient {
     }
 }
 
-/// The building of any read model.
-struct Build<A> {
+/// The work on any read model.
+struct Work<A> {
+    read_model: ReadModel,
     opening: Opening,
     parts: Parts<A>,
     metrics: Metrics,
-    lifecycle: Lifecycle,
 }
 
-impl<A: Adapter> Visitor<A> for Build<A> {
+/// What every build of it needs.
+struct Shared<A> {
+    read_model: ReadModel,
+    opening: Opening,
+    stores: A,
+    schemas: Arc<dyn SchemaSource>,
+    log: Log,
+    metrics: Metrics,
+    builds: Option<Arc<dyn BuildStore>>,
+    reached: Arc<dyn Reached>,
+}
+
+impl<A: Adapter> Visitor<A> for Work<A> {
     type Output = BoxFuture<'static, anyhow::Result<()>>;
 
     fn visit<M: Fold>(self) -> Self::Output
     where
         A: Opens<M>,
     {
-        async move {
-            let Self { opening, parts, metrics, lifecycle } = self;
-            let Parts { stores, schemas, log, .. } = parts;
-            // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
-            let retry = opening.retry(&opening.dependencies.store);
-            let generation = opening.config.generation;
-            let what = format!("open what holds {}, {generation}", opening.config.read_model);
-            let opened =
-                retry.run(&what, || async { Ok(Opens::<M>::open(&stores, generation).await?) }).await;
-            let store = opened.map_err(|gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}"))?;
-            let log = log(opening.clone()).await?;
-            project::<M, _>(opening, store, schemas, log, metrics, &lifecycle).await
-        }
-        .boxed()
+        self.run::<M>().boxed()
     }
 }
 
-async fn project<M: Fold, S: Store<M>>(
+impl<A: Adapter> Work<A> {
+    async fn run<M: Fold>(self) -> anyhow::Result<()>
+    where
+        A: Opens<M>,
+    {
+        let Self { read_model, opening, parts, metrics } = self;
+        let Parts { stores, schemas, log, control, .. } = parts;
+        let log = log(opening.clone()).await?;
+        let control = match control {
+            Some(open) => Some(open(opening.clone()).await?),
+            None => None,
+        };
+        let Opening { config, shutdown, .. } = opening.clone();
+        let reached: Arc<dyn Reached> = Arc::new(Opened::<A, M>::new(stores.clone()));
+        let partitions = log.partitions;
+        let builds = control.as_ref().map(|it| Arc::clone(&it.builds));
+        let shared = Shared {
+            read_model,
+            opening,
+            stores,
+            schemas,
+            log,
+            metrics,
+            builds,
+            reached: Arc::clone(&reached),
+        };
+        let (shared, made) = (Arc::new(shared), Made::default());
+        let run = move |running| build::<M, A>(Arc::clone(&shared), running).boxed();
+        let format = M::DECLARED.format;
+        let Some(Control { journal, builds }) = control else {
+            // The sender is kept: nothing else is ever decided.
+            let (_told, decided) = watch::channel(Builds::first(format));
+            return supervise(decided, format, Box::new(run), made, shutdown).await;
+        };
+        // Not before it is known what was decided: a build that was dropped is not begun.
+        let mut desk = Desk::new(Arc::clone(&journal));
+        let retry = Retry::until(shutdown.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
+        let mut waits = retry.waits();
+        while let Err(error) = desk.look().await {
+            let waited = waits.wait("read what was decided about builds", AlwaysTransient::from(error)).await;
+            waited.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
+        }
+        let (told, decided) = watch::channel(desk.builds(read_model).clone());
+        let director = Director {
+            desk: Desk::new(Arc::clone(&journal)),
+            read_model,
+            group_prefix: config.group_prefix.clone(),
+            partitions,
+            builds: decided.clone(),
+            store: builds,
+            reached,
+            made: Arc::clone(&made),
+            config: config.rebuild.clone(),
+            by: who(),
+            memory: Memory::default(),
+        };
+        tokio::try_join!(
+            follow(journal, read_model, told, shutdown.clone()),
+            director.run(shutdown.clone()),
+            supervise(decided, format, Box::new(run), made, shutdown),
+        )?;
+        Ok(())
+    }
+}
+
+/// This process, for people: `projector host (pid 7)`.
+fn who() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_default();
+    format!("projector {host} (pid {})", std::process::id())
+}
+
+/// Makes one build until it is told to stop.
+async fn build<M: Fold, A: Opens<M>>(shared: Arc<Shared<A>>, running: Running) -> anyhow::Result<()> {
+    let Running { generation, is_read, stop, .. } = &running;
+    let opening = Opening {
+        dependencies: shared.opening.dependencies.told_while(is_read),
+        shutdown: stop.clone(),
+        ..shared.opening.clone()
+    };
+    let retry = opening.retry(&opening.dependencies.store);
+    let given_up = |gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}");
+    let open = async {
+        if *generation != Generation::FIRST
+            && let Some(builds) = &shared.builds
+        {
+            let what = format!("make place for {generation} of {}", shared.read_model);
+            let create = || async { Ok(builds.create(shared.read_model, *generation).await?) };
+            retry.run(&what, create).await.map_err(given_up)?;
+        }
+        // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
+        let what = format!("open what holds {}, {generation}", shared.read_model);
+        let opened = retry.run(&what, || async { Ok(Opens::<M>::open(&shared.stores, *generation).await?) });
+        opened.await.map_err(given_up)
+    };
+    match open.await {
+        Ok(store) => project::<M, _, A>(opening, store, &shared, &running).await,
+        Err(_) if stop.is_cancelled() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn project<M: Fold, S: Store<M>, A>(
     opening: Opening,
     store: S,
-    schemas: Arc<dyn SchemaSource>,
-    Log { partitions, repairs, join }: Log,
-    metrics: Metrics,
-    lifecycle: &Lifecycle,
+    shared: &Shared<A>,
+    running: &Running,
 ) -> anyhow::Result<()> {
     let Opening { config, dependencies, shutdown } = &opening;
-    let decoder = Decoder::open(schemas, &opening.retry(&dependencies.registry)).await;
+    let Log { partitions, repairs, join } = shared.log.clone();
+    let given_up = |gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}");
+    let decoder = Decoder::open(Arc::clone(&shared.schemas), &opening.retry(&dependencies.registry)).await;
     let decoder = decoder.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
-    let group = join(GroupOptions {
-        max_batch_records: config.batch.max_records,
-        max_batch_bytes: config.batch.max_mib << 20,
-        revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
-        ..GroupOptions::new(config.group()?)
-    })?;
-    let handle = group.handle();
-    let progress = Progress::default();
+    let group = config.group(running.generation)?;
+    let member = join(
+        GroupOptions {
+            max_batch_records: config.batch.max_records,
+            max_batch_bytes: config.batch.max_mib << 20,
+            revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
+            ..GroupOptions::new(group.clone())
+        },
+        dependencies.log.clone(),
+    )?;
     let durability = Arc::new(Durability::new(Duration::from_millis(config.durability_window_ms)));
     // Before anything is written: a new start is one since then.
     let retry = opening.retry(&dependencies.store);
-    let looked = retry.run("look at the store", || durability.look(store.positions())).await;
-    looked.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
-    let positions = store.positions().clone();
+    let look = || async { Ok(durability.look(store.positions()).await?) };
+    retry.run("look at the store", look).await.map_err(given_up)?;
+    let watch = Watch {
+        positions: store.positions().clone(),
+        group: group.clone(),
+        generation: running.generation,
+        is_read: Arc::clone(&running.is_read),
+        handle: member.handle(),
+        progress: running.progress.clone(),
+        durability: Arc::clone(&durability),
+        metrics: shared.metrics.clone(),
+        store_health: dependencies.store.clone(),
+        partitions: dependencies.partitions.clone(),
+    };
+    tracing::info!(group, partitions, topic = config.topic, "projecting {}", config.read_model);
     let context = PartitionContext {
-        group: config.group()?,
+        group,
         partitions,
         states: config.batch.states,
         states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
-        handle: handle.clone(),
+        handle: member.handle(),
         repairs,
         decoder,
         store,
         store_health: dependencies.store.clone(),
         registry_health: dependencies.registry.clone(),
-        durability: Arc::clone(&durability),
-        metrics: metrics.clone(),
-        progress: progress.clone(),
+        durability,
+        metrics: shared.metrics.clone(),
+        progress: running.progress.clone(),
+        role: running.role.clone(),
+        followed: Followed {
+            reached: Arc::clone(&shared.reached),
+            read_model: shared.read_model,
+            group_prefix: config.group_prefix.clone(),
+        },
         _read_model: std::marker::PhantomData,
     };
-    let watch = Watch {
-        positions,
-        group: context.group.clone(),
-        handle,
-        progress,
-        durability,
-        metrics,
-        store_health: dependencies.store.clone(),
-        partitions: dependencies.partitions.clone(),
-    };
-    lifecycle.spawn("watch", watch.run(shutdown.clone()));
-    tracing::info!(
-        group = context.group,
-        partitions,
-        topic = config.topic,
-        "projecting {}",
-        config.read_model
-    );
-    Member::new(group, context).run(shutdown.clone()).await
+    tokio::try_join!(Member::new(member, context).run(shutdown.clone()), watch.run(shutdown.clone()))?;
+    Ok(())
 }
 
 /// A topic that is not there yet may come.

@@ -17,14 +17,14 @@ pub const SERVICE: &str = "projector";
 pub struct Config {
     /// Which read model to build: one of [`ReadModel::ALL`].
     pub read_model: String,
-    /// What the consumer group's id begins with: `<prefix>.<read model>.g<generation>`.
+    /// What the consumer groups' ids begin with: `<prefix>.<read model>.g<generation>`.
     pub group_prefix: String,
-    /// Which build of the read model to build: part of the names of its tables or index, and of its group. Two projectors with
-    /// different ones build beside each other.
-    pub generation: Generation,
     /// The topic that holds the events.
     pub topic: String,
+    /// The topic that holds the decisions about builds: which are made, and which is read.
+    pub control_topic: String,
     pub batch: BatchConfig,
+    pub rebuild: RebuildConfig,
     /// How long after a store acknowledged a write it may still lose it if its processes die, in milliseconds: longer than the
     /// time in which it writes to disk (`commitlog_sync_period`, 10 s by default). So much is applied again at every take-over.
     pub durability_window_ms: u64,
@@ -43,9 +43,10 @@ impl Default for Config {
         Self {
             read_model: String::new(),
             group_prefix: "folio".to_owned(),
-            generation: Generation::FIRST,
             topic: contract::topics::EVENTS.to_owned(),
+            control_topic: contract::topics::CONTROL.to_owned(),
             batch: BatchConfig::default(),
+            rebuild: RebuildConfig::default(),
             durability_window_ms: 15_000,
             listen: ListenConfig::default(),
             kafka: KafkaConfig::default(),
@@ -80,6 +81,24 @@ impl Default for BatchConfig {
     }
 }
 
+/// How one build takes the place of another.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RebuildConfig {
+    /// How long what is read may stand still for a switch before that is given up, in milliseconds.
+    pub hold_ms: u64,
+    /// How long gateways may take to follow, in milliseconds: longer than they trust what they were told, which is a second.
+    pub lease_ms: u64,
+    /// How long a build is kept that was read before, as a way back, in hours.
+    pub keep_previous_hours: u64,
+}
+
+impl Default for RebuildConfig {
+    fn default() -> Self {
+        Self { hold_ms: 10_000, lease_ms: 1_500, keep_previous_hours: 24 }
+    }
+}
+
 impl Config {
     /// Finds what parses and yet cannot serve.
     pub fn check(&self) -> Result<(), ConfigError> {
@@ -99,7 +118,10 @@ impl Config {
             ("batch.states", batch.states),
             ("batch.states_mib", batch.states_mib),
         ];
-        toolkit::config::at_least(SERVICE, least.map(|(key, value)| (key, value as u64, 1)))
+        toolkit::config::at_least(SERVICE, least.map(|(key, value)| (key, value as u64, 1)))?;
+        let rebuild = &self.rebuild;
+        let least = [("rebuild.hold_ms", rebuild.hold_ms, 1_000), ("rebuild.lease_ms", rebuild.lease_ms, 1_200)];
+        toolkit::config::at_least(SERVICE, least)
     }
 
     /// The read model to build.
@@ -111,9 +133,9 @@ impl Config {
         })
     }
 
-    /// The id of the consumer group that builds the generation.
-    pub fn group(&self) -> Result<String, ConfigError> {
-        Ok(self.read_model()?.group_id(&self.group_prefix, self.generation))
+    /// The id of the consumer group that makes a build.
+    pub fn group(&self, generation: Generation) -> Result<String, ConfigError> {
+        Ok(self.read_model()?.group_id(&self.group_prefix, generation))
     }
 }
 
@@ -126,7 +148,7 @@ mod tests {
         for read_model in ReadModel::ALL {
             let config = Config { read_model: read_model.to_string(), ..Config::default() };
             config.check().unwrap();
-            assert_eq!(config.group().unwrap(), format!("folio.{read_model}.g1"));
+            assert_eq!(config.group(Generation::FIRST).unwrap(), format!("folio.{read_model}.g1"));
         }
         let refused = Config::default().check().unwrap_err().to_string();
         assert!(refused.contains("--read-model") && refused.contains("history"), "{refused}");

@@ -1,7 +1,8 @@
 //! The projector: reads the log and builds one read model.
 //!
 //! ```text
-//! group member ──> one task per partition: look back, judge, decode, load states, fold, write, position, commit
+//! journal of decisions ──> one run per build of the read model
+//! run: group member ──> one task per partition: look back, judge, decode, load states, fold, write, position, commit
 //! ```
 //!
 //! Promises: at-least-once delivery has exactly-once effect; what a store acknowledged and lost is written again by itself; a partition that waits or has stopped delays no other; a void
@@ -11,6 +12,7 @@
 //! Start at [`Application::build`], which opens the real parts for a [`Config`].
 
 mod application;
+mod builds;
 mod config;
 mod durability;
 mod member;
@@ -19,4 +21,5 @@ mod partition;
 mod watch;
 
 pub use application::{Application, Dependencies, Log, Opening, Parts, start};
-pub use config::{BatchConfig, Config, SERVICE};
+pub use builds::Control;
+pub use config::{BatchConfig, Config, RebuildConfig, SERVICE};

@@ -6,6 +6,7 @@ use event_reader::Tally;
 use ledger::VoidReason;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
+use read_models::Generation;
 use toolkit::telemetry::{Telemetry, names};
 
 /// Instruments of one read model. Cheap to clone.
@@ -24,6 +25,7 @@ pub(crate) struct Metrics {
     batch_seconds: Histogram<f64>,
     delay: Histogram<f64>,
     lag: Gauge<u64>,
+    build_lag: Gauge<u64>,
     stopped: Gauge<u64>,
 }
 
@@ -45,6 +47,7 @@ impl Metrics {
             batch_seconds: meter.f64_histogram(names::PROJECTOR_BATCH_SECONDS).build(),
             delay: meter.f64_histogram(names::PROJECTOR_DELAY_SECONDS).build(),
             lag: meter.u64_gauge(names::PROJECTOR_LAG_RECORDS).build(),
+            build_lag: meter.u64_gauge(names::PROJECTOR_BUILD_LAG_RECORDS).build(),
             stopped: meter.u64_gauge(names::PROJECTOR_STOPPED_PARTITIONS).build(),
         }
     }
@@ -100,6 +103,16 @@ impl Metrics {
         self.lag.record(records, &[self.model.clone(), KeyValue::new("partition", i64::from(partition))]);
     }
 
+    /// The same of a build that is not read.
+    pub(crate) fn build_lag(&self, generation: Generation, partition: i32, records: u64) {
+        let labels = [
+            self.model.clone(),
+            KeyValue::new("generation", generation.to_string()),
+            KeyValue::new("partition", i64::from(partition)),
+        ];
+        self.build_lag.record(records, &labels);
+    }
+
     pub(crate) fn stopped(&self, partitions: usize) {
         self.stopped.record(partitions as u64, std::slice::from_ref(&self.model));
     }
@@ -120,6 +133,7 @@ fn show(telemetry: &Telemetry, read_model: &str) {
         names::PROJECTOR_BATCH_SECONDS,
         names::PROJECTOR_DELAY_SECONDS,
         names::PROJECTOR_LAG_RECORDS,
+        names::PROJECTOR_BUILD_LAG_RECORDS,
         names::PROJECTOR_RETRIES_TOTAL,
         names::PROJECTOR_TAKEOVERS_TOTAL,
         names::PROJECTOR_REPAIRED_PRODUCTS_TOTAL,

@@ -2,11 +2,12 @@
 //! whether it still knows what it acknowledged.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use event_reader::feed::GroupHandle;
-use read_models::Error;
+use read_models::{Error, Generation};
 use read_models::model::Positions;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Dependency;
@@ -57,6 +58,11 @@ impl Progress {
         });
     }
 
+    /// Whether this member has the partition.
+    pub(crate) fn holds(&self, partition: i32) -> bool {
+        self.change(|all| all.contains_key(&partition))
+    }
+
     pub(crate) fn given_back(&self, partition: i32) {
         self.change(|all| {
             all.remove(&partition);
@@ -77,6 +83,9 @@ impl Progress {
 pub(crate) struct Watch<P> {
     pub(crate) positions: P,
     pub(crate) group: String,
+    pub(crate) generation: Generation,
+    /// Whether the build is the one that is read: the others' lag is told apart.
+    pub(crate) is_read: Arc<AtomicBool>,
     pub(crate) handle: GroupHandle,
     pub(crate) progress: Progress,
     pub(crate) durability: Arc<Durability>,
@@ -91,7 +100,7 @@ impl<P: Positions> Watch<P> {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut told = BTreeSet::new();
+        let (mut told, mut was_read) = (BTreeSet::new(), self.is_read.load(Ordering::Acquire));
         for tick in 0_u64.. {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -107,11 +116,42 @@ impl<P: Positions> Watch<P> {
             if tick % REMINDER_TICKS == REMINDER_TICKS - 1 {
                 remind(&self.group, &held);
             }
+            let is_read = self.is_read.load(Ordering::Acquire);
+            if is_read != std::mem::replace(&mut was_read, is_read) {
+                // It is told as another's from now on.
+                for partition in std::mem::take(&mut told) {
+                    self.lag(!is_read, partition, 0);
+                }
+            }
             if tick % LAG_TICKS == 0 {
-                report_lag(&self.handle, &held, &mut told, &self.metrics).await;
+                self.report_lag(&held, &mut told, is_read).await;
             }
         }
+        for partition in told {
+            self.lag(was_read, partition, 0);
+        }
         Ok(())
+    }
+
+    fn lag(&self, is_read: bool, partition: i32, records: u64) {
+        if is_read {
+            self.metrics.lag(partition, records);
+        } else {
+            self.metrics.build_lag(self.generation, partition, records);
+        }
+    }
+
+    async fn report_lag(&self, held: &BTreeMap<i32, Reached>, told: &mut BTreeSet<i32>, is_read: bool) {
+        for partition in no_longer_held(held, told) {
+            self.lag(is_read, partition, 0);
+        }
+        for (partition, reached) in held {
+            match self.handle.end_offsets().of(ledger::Partition(*partition)).await {
+                Ok(end) => self.lag(is_read, *partition, (end - reached.position).max(0) as u64),
+                // Readiness names Kafka already.
+                Err(error) => return tracing::debug!(%error, "cannot tell the lag"),
+            }
+        }
     }
 
     /// Asks the store whether it was started anew, and for the positions: one that is lower than what it acknowledged was lost,
@@ -134,7 +174,9 @@ impl<P: Positions> Watch<P> {
     fn report_stopped(&self, held: &BTreeMap<i32, Reached>) {
         let stopped: Vec<(&i32, &String)> =
             held.iter().filter_map(|(partition, it)| Some((partition, it.stopped.as_ref()?))).collect();
-        self.metrics.stopped(stopped.len());
+        if self.is_read.load(Ordering::Acquire) {
+            self.metrics.stopped(stopped.len());
+        }
         match stopped.first() {
             None => self.partitions.up(),
             Some((partition, reason)) => self.partitions.down(format!(
@@ -154,24 +196,6 @@ fn remind(group: &str, held: &BTreeMap<i32, Reached>) {
                 "kafka.partition" = partition,
                 "partition {partition} is still stopped: {reason}"
             );
-        }
-    }
-}
-
-async fn report_lag(
-    handle: &GroupHandle,
-    held: &BTreeMap<i32, Reached>,
-    told: &mut BTreeSet<i32>,
-    metrics: &Metrics,
-) {
-    for partition in no_longer_held(held, told) {
-        metrics.lag(partition, 0);
-    }
-    for (partition, reached) in held {
-        match handle.end_offsets().of(ledger::Partition(*partition)).await {
-            Ok(end) => metrics.lag(*partition, (end - reached.position).max(0) as u64),
-            // Readiness names Kafka already.
-            Err(error) => return tracing::debug!(%error, "cannot tell the lag"),
         }
     }
 }

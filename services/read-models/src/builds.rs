@@ -34,7 +34,8 @@ impl Servers {
         Ok(builds)
     }
 
-    async fn generations(&self, read_model: ReadModel) -> Result<Vec<Generation>, Error> {
+    /// The builds that are there, whole or in parts.
+    pub(crate) async fn generations(&self, read_model: ReadModel) -> Result<Vec<Generation>, Error> {
         Ok(match &read_model.declared().on {
             On::Cql(_) => {
                 let begins = positions::table(read_model.name(), Generation::FIRST);

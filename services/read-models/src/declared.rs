@@ -26,6 +26,11 @@ impl Generation {
     pub const fn get(self) -> u32 {
         self.0
     }
+
+    /// The one after it.
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 impl Default for Generation {
@@ -69,6 +74,8 @@ impl fmt::Display for Generation {
 pub struct Declared {
     /// Used in group ids, configuration and `projector --read-model`.
     pub name: &'static str,
+    /// Counts the shapes that its rows have had: whoever changes what the fold makes of the same events, or a table, adds one.
+    pub format: u32,
     /// Without the one of its positions.
     pub tables: &'static [Table],
     pub on: On,

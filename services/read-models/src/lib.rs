@@ -11,6 +11,8 @@
 
 mod all;
 pub mod builds;
+pub mod compare;
+pub mod control;
 mod cql_time;
 pub mod declared;
 pub mod error;

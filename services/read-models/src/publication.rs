@@ -5,13 +5,12 @@
 use std::sync::Arc;
 
 use adapter_cql::Prepared;
-use adapter_search::SearchError;
 use tokio::sync::OnceCell;
 
 use crate::declared::On;
 use crate::{Error, Generation, ReadModel, Servers};
 
-const TABLE: &str = "generations";
+const TABLE: &str = "published";
 
 /// Where the build of one read model is told. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -54,45 +53,29 @@ impl Publication {
         }
     }
 
-    /// Says that this build is read from now on, if all of it is there; what told it, and whether it told another one before.
-    pub async fn publish(&self, generation: Generation) -> Result<Vec<(String, bool)>, Error> {
+    /// Says that this build is read from now on, if all of it is there: what was decided in `revision`, and no earlier
+    /// revision has an effect any more. What was written to it before is found from then on.
+    pub(crate) async fn publish(&self, generation: Generation, revision: u64) -> Result<(), Error> {
         match &self.read_model.declared().on {
             On::Cql(schema) => {
                 let cql = self.servers.cql().await?;
                 cql.require(schema, generation.get()).await?;
-                let moved = !self.generation().await.is_ok_and(|it| it == generation);
-                let insert =
-                    format!("INSERT INTO {{keyspace}}.{TABLE} (read_model, generation) VALUES (?, ?)");
+                // Not by a clock: of two publications the one that was decided later stays, whoever writes it and when.
+                let insert = format!(
+                    "INSERT INTO {{keyspace}}.{TABLE} (read_model, generation) VALUES (?, ?) USING TIMESTAMP ?"
+                );
                 let number = i32::try_from(generation.get()).unwrap_or(i32::MAX);
-                cql.execute(&cql.prepare(&insert).await?, (self.read_model.name(), number)).await?;
-                // Somebody else, with a later clock: said, rather than lost.
-                let told = self.generation().await?;
-                if told != generation {
-                    let problem = format!(
-                        "{told} was published meanwhile, or with a later clock: look, and publish again"
-                    );
-                    return Err(Error::Unavailable(problem));
-                }
-                Ok(vec![(format!("row {} of table {}.{TABLE}", self.read_model, cql.keyspace()), moved)])
+                let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+                let row = (self.read_model.name(), number, revision);
+                Ok(cql.execute(&cql.prepare(&insert).await?, row).await?)
             }
             On::Search { index, positions } => {
                 let search = self.servers.search().await?;
+                search.refresh(&index.index(search.prefix(), generation.get())).await?;
                 for index in [positions, index] {
-                    // All but the alias itself, which may have been lost with the index that it led to.
-                    let alias = format!("alias {}", index.alias(search.prefix()));
-                    let mut missing = search.missing(index, generation.get()).await?;
-                    missing.retain(|it| *it != alias);
-                    if !missing.is_empty() {
-                        let (request, problem) = (alias, format!("there is no {}", missing.join(", no ")));
-                        return Err(SearchError::Missing { request, problem }.into());
-                    }
+                    search.publish(index, generation.get()).await?;
                 }
-                let mut told = Vec::new();
-                for index in [positions, index] {
-                    let moved = search.publish(index, generation.get()).await?;
-                    told.push((format!("alias {}", index.alias(search.prefix())), moved));
-                }
-                Ok(told)
+                Ok(())
             }
         }
     }

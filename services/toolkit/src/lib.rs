@@ -6,6 +6,7 @@
 
 mod causes;
 pub mod config;
+pub mod journal;
 pub mod lifecycle;
 pub mod memory;
 pub mod retry;

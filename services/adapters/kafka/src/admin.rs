@@ -71,6 +71,18 @@ impl Expectation {
         Self { partitions: None, replication: None, configs }
     }
 
+    /// What a journal relies on: one order, and nothing is ever deleted or replaced.
+    pub fn journal() -> Self {
+        let configs = [
+            ("cleanup.policy", "delete"),
+            ("retention.ms", "-1"),
+            ("retention.bytes", "-1"),
+            ("unclean.leader.election.enable", "false"),
+        ];
+        let configs = configs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Self { partitions: Some(1), replication: None, configs }
+    }
+
     /// Every difference, in a stable order.
     pub fn differences(&self, facts: &TopicFacts) -> Vec<Difference> {
         let mut differences = Vec::new();

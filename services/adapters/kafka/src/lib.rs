@@ -14,6 +14,7 @@ mod confirm;
 mod end_offset;
 mod error;
 mod group;
+mod journal;
 mod log;
 mod producer;
 mod range;
@@ -28,6 +29,7 @@ pub use admin::{Difference, Expectation, TopicFacts, describe_topic, verify_topi
 pub use config::KafkaConfig;
 pub use error::Error;
 pub use group::open_group;
+pub use journal::KafkaJournal;
 pub use log::{KafkaEventLog, open_reader, read_topic};
 pub use producer::{NewMessage, RecordProducer};
 pub use range::open_ranges;

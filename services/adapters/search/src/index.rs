@@ -115,7 +115,7 @@ impl Search {
         let indices = self.alias_leads_to(&alias).await?.unwrap_or_default();
         match &indices[..] {
             [] => {
-                let problem = "no build is published; `folio stores publish` does that".to_owned();
+                let problem = "no build is published; a projector does that, or `folio stores apply` for the only one there is".to_owned();
                 let request = format!("alias {alias}");
                 Err(SearchError::Missing { request, problem })
             }

@@ -7,6 +7,7 @@ mod find;
 pub mod import;
 pub mod probe;
 pub mod read_models;
+pub mod rebuild;
 pub mod schemas;
 pub mod stores;
 pub mod topics;
@@ -51,6 +52,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         Command::Topics { .. }
         | Command::Schemas { .. }
         | Command::Stores { .. }
+        | Command::Rebuild(_)
         | Command::ReadModels { .. }
         | Command::Verify(_) => {
             config.check()?;
@@ -90,10 +92,9 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
             args::Stores::Apply(which) => stores::apply(config, &which).await,
             args::Stores::Check(which) => stores::check(config, &which).await,
             args::Stores::Compare { one, with } => compare::run(config, one, with).await,
-            args::Stores::Publish(one) => stores::publish(config, one).await,
-            args::Stores::Drop { one, yes } => stores::drop_one(config, one, yes).await,
         },
-        Command::ReadModels { action: args::ReadModels::List } => read_models::list(config).await,
+        Command::Rebuild(options) => rebuild::run(config, &options).await,
+        Command::ReadModels { action } => read_models::run(config, action).await,
         Command::Dev(_)
         | Command::Demo
         | Command::Up

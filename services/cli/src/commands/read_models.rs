@@ -1,23 +1,106 @@
-//! `folio read-models`: which builds there are, which are read, and how far each has come.
+//! `folio read-models`: which builds there are, which is read, how far each has come; and what is to become of them.
+
+use std::collections::BTreeMap;
 
 use adapter_kafka::read_topic;
+use anyhow::{Context, bail};
 use event_reader::LogReader;
-use read_models::ReadModel;
 use read_models::builds::Build;
+use read_models::control::{Builds, Role, Stage, Step, Turn};
+use read_models::{Generation, ReadModel};
 
-use crate::commands::stores::servers;
+use super::rebuild::{decide, open, phase, wait};
+use crate::args;
+use crate::commands::stores::{One, servers};
 use crate::config::Config;
 use crate::say::say;
+
+/// One read model.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Of {
+    #[arg(value_name = "READ_MODEL")]
+    pub read_model: ReadModel,
+}
 
 /// One line of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub read_model: ReadModel,
-    pub build: Build,
-    /// Whether gateways read it.
-    pub is_read: bool,
-    /// Of each group: records of the log that it has still to apply.
+    pub generation: Generation,
+    /// What goes on with it.
+    pub phase: String,
+    /// Of each group that makes it: records of the log that it has still to apply.
     pub behind: Vec<(String, i64)>,
+}
+
+/// Does what is said.
+///
+/// # Errors
+/// If a server cannot be reached, or it cannot be done now: why.
+pub async fn run(config: &Config, action: args::ReadModels) -> anyhow::Result<()> {
+    match action {
+        args::ReadModels::List => list(config).await,
+        args::ReadModels::Show(Of { read_model }) => show(config, read_model).await,
+        args::ReadModels::Pause(One { read_model, generation }) => {
+            change(config, read_model, |_| Ok(Step::Pause { generation })).await
+        }
+        args::ReadModels::Resume(One { read_model, generation }) => {
+            change(config, read_model, |_| Ok(Step::Resume { generation })).await
+        }
+        args::ReadModels::Abort(Of { read_model }) => {
+            let candidate = |builds: &Builds| {
+                let (generation, _) = builds.candidate().context("no build is being made")?;
+                Ok(Step::Drop { generation })
+            };
+            change(config, read_model, candidate).await
+        }
+        args::ReadModels::Retire(One { read_model, generation }) => {
+            change(config, read_model, |_| Ok(Step::Drop { generation })).await
+        }
+        args::ReadModels::Switch { one, force } => switch(config, one, force).await,
+        args::ReadModels::Rollback(Of { read_model }) => {
+            let desk = open(config).await?;
+            let previous = desk.builds(read_model).previous();
+            let generation = previous.with_context(|| format!("no build of {read_model} is there that was read before"))?;
+            switch(config, One { read_model, generation }, false).await
+        }
+    }
+}
+
+async fn change(
+    config: &Config,
+    read_model: ReadModel,
+    step: impl Fn(&Builds) -> anyhow::Result<Step>,
+) -> anyhow::Result<()> {
+    let mut desk = open(config).await?;
+    let step = step(desk.builds(read_model))?;
+    say!("{read_model}: {}", decide(&mut desk, read_model, |_| step.clone()).await?);
+    Ok(())
+}
+
+/// Switches to a build, and waits until gateways read it.
+async fn switch(config: &Config, one: One, force: bool) -> anyhow::Result<()> {
+    let One { read_model, generation } = one;
+    let mut desk = open(config).await?;
+    let held = decide(&mut desk, read_model, |_| Step::Hold { to: generation, force }).await?;
+    say!("{read_model}: {held}");
+    loop {
+        desk.look().await?;
+        let builds = desk.builds(read_model);
+        match builds.turn {
+            Turn::Holding { .. } => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            Turn::Switched { .. } => return wait(config, &mut desk, read_model, generation).await,
+            Turn::Steady if builds.read == generation => {
+                say!("{read_model}: {}", phase(builds, generation)?);
+                return Ok(());
+            }
+            Turn::Steady => bail!(
+                "{read_model}: the switch to {generation} was given up, and {} goes on: {}",
+                builds.read,
+                builds.released.as_deref().unwrap_or("somebody else has switched")
+            ),
+        }
+    }
 }
 
 /// Prints every build of every read model.
@@ -25,51 +108,104 @@ pub struct Line {
 /// # Errors
 /// If a server cannot be reached.
 pub async fn list(config: &Config) -> anyhow::Result<()> {
-    say!("{:<12} {:<6} {:<14} {:>10}  group", "read model", "build", "", "behind");
+    say!("{:<12} {:<6} {:>10}  {:<24} what goes on", "read model", "build", "behind", "group");
     for line in lines(config).await? {
-        let Line { read_model, build, is_read, behind } = line;
-        let told = if is_read { "gateways read" } else { "" };
-        let generation = build.generation.to_string();
+        let Line { read_model, generation, phase, behind } = line;
+        let generation = generation.to_string();
         if behind.is_empty() {
-            say!("{read_model:<12} {generation:<6} {told:<14} {:>10}  no projector has begun", "all");
+            say!("{read_model:<12} {generation:<6} {:>10}  {:<24} {phase}", "all", "");
         }
         for (group, records) in behind {
-            say!("{read_model:<12} {generation:<6} {told:<14} {records:>10}  {group}");
+            say!("{read_model:<12} {generation:<6} {records:>10}  {group:<24} {phase}");
         }
     }
     Ok(())
 }
 
-/// Every build of every read model.
+/// Every build of every read model, decided or only there.
 ///
 /// # Errors
 /// If a server cannot be reached.
 pub async fn lines(config: &Config) -> anyhow::Result<Vec<Line>> {
-    let servers = servers(config);
+    let (desk, servers) = (open(config).await?, servers(config));
     let log: LogReader = read_topic(&config.kafka, &config.topic).await?;
     let mut lines = Vec::new();
     for read_model in ReadModel::ALL {
-        let read = match servers.publication(*read_model).generation().await {
-            Ok(read) => Some(read),
-            Err(error) if error.is_missing() => None,
-            Err(error) => return Err(error.into()),
-        };
-        for build in servers.builds(*read_model).await? {
-            // After the positions: what is behind is at least so much.
-            let ends = log.ends.of_all(log.partitions).await?;
-            let behind = build.groups.iter().map(|(group, applied)| {
+        let decided = desk.builds(*read_model);
+        let there = servers.builds(*read_model).await?;
+        // After the positions: what is behind is at least so much.
+        let ends = log.ends.of_all(log.partitions).await?;
+        let mut all: BTreeMap<Generation, Option<&Build>> = decided.all().map(|(it, _)| (it, None)).collect();
+        all.extend(there.iter().map(|build| (build.generation, Some(build))));
+        for (generation, build) in all {
+            let phase = phase(decided, generation).unwrap_or_else(|_| "nobody makes it".to_owned());
+            let groups = build.map(|it| it.groups.iter().filter(|(group, _)| makes(group))).into_iter().flatten();
+            let behind = groups.map(|(group, applied)| {
                 let left =
                     |(partition, end): (i32, &i64)| (end - applied.get(&partition).unwrap_or(&0)).max(0);
                 (group.clone(), (0..).zip(&ends).map(left).sum())
             });
-            let behind = behind.collect();
-            lines.push(Line {
-                read_model: *read_model,
-                is_read: Some(build.generation) == read,
-                build,
-                behind,
-            });
+            lines.push(Line { read_model: *read_model, generation, phase, behind: behind.collect() });
         }
     }
     Ok(lines)
+}
+
+/// Whether a group makes a build; others say where it stood still.
+fn makes(group: &str) -> bool {
+    !group.contains(".held-")
+}
+
+async fn show(config: &Config, read_model: ReadModel) -> anyhow::Result<()> {
+    let desk = open(config).await?;
+    let builds = desk.builds(read_model);
+    say!("{read_model}, revision {}", builds.revision);
+    if let Some(later) = builds.later() {
+        say!("a later release of Folio has decided `{later}`: use that one");
+    }
+    for (generation, build) in builds.all() {
+        let role = match builds.role(generation) {
+            Role::Live => "applies whatever comes".to_owned(),
+            Role::Held { .. } => "stands still".to_owned(),
+            Role::Follows(other) => format!("applies what {other} has applied"),
+        };
+        say!("{generation}  {}", phase(builds, generation)?);
+        say!("    {}", if build.is_paused { "stands still" } else { &role });
+        if !build.by.is_empty() {
+            say!("    wanted by {}", build.by);
+        }
+        if let Stage::Compared { told, .. } = &build.stage
+            && !told.is_empty()
+        {
+            say!("    products that differ: {}", told.join(", "));
+        }
+        if generation != builds.read {
+            let (done, all) = progress(config, builds, read_model, generation).await?;
+            let percent = if all == 0 { 100.0 } else { done as f64 * 100.0 / all as f64 };
+            say!("    {done} of {all} records of the log ({percent:.1} %)");
+        }
+    }
+    Ok(())
+}
+
+/// How much of what the build that is read has applied this one has, in records of the log.
+///
+/// # Errors
+/// If the store cannot be reached.
+pub async fn progress(
+    config: &Config,
+    builds: &Builds,
+    read_model: ReadModel,
+    generation: Generation,
+) -> anyhow::Result<(u64, u64)> {
+    let there = servers(config).builds(read_model).await?;
+    // Of several groups, those of tests or of other installations, the one that is furthest.
+    let of = |wanted: Generation| {
+        let build = there.iter().find(|it| it.generation == wanted);
+        let groups = build.map(|it| it.groups.iter().filter(|(group, _)| makes(group))).into_iter().flatten();
+        let sums = groups.map(|(_, applied)| applied.values().map(|it| it.unsigned_abs()).sum::<u64>());
+        sums.max().unwrap_or_default()
+    };
+    let all = of(builds.read);
+    Ok((of(generation).min(all), all))
 }

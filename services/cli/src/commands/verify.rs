@@ -54,9 +54,9 @@ pub async fn count(config: &Config, which: &Which) -> anyhow::Result<Counts> {
     let log = read_topic(&config.kafka, &config.topic).await?.audit(|_, _, _| {}).await?;
     let mut tables = Vec::new();
     for read_model in which.read_models() {
-        let declared = read_model.declared();
+        let (declared, generation) = (read_model.declared(), which.generation(&servers, read_model).await?);
         for table in declared.tables {
-            tables.push((read_model, *table, rows(&servers, declared, table, which.generation).await?));
+            tables.push((read_model, *table, rows(&servers, declared, table, generation).await?));
         }
     }
     Ok(Counts { log, tables })

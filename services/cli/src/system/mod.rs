@@ -14,6 +14,7 @@ pub use service::{Plan, Service, binaries};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
     pub topic: String,
+    pub control_topic: String,
     pub keyspace: String,
     pub index_prefix: String,
     /// What consumer group ids begin with.
@@ -24,6 +25,7 @@ impl Default for Names {
     fn default() -> Self {
         Self {
             topic: contract::topics::EVENTS.to_owned(),
+            control_topic: contract::topics::CONTROL.to_owned(),
             keyspace: "folio".to_owned(),
             index_prefix: "folio".to_owned(),
             group_prefix: "folio".to_owned(),
@@ -36,6 +38,7 @@ impl Names {
     pub fn prefixed(prefix: &str) -> Self {
         Self {
             topic: format!("{prefix}.{}", contract::topics::EVENTS),
+            control_topic: format!("{prefix}.{}", contract::topics::CONTROL),
             keyspace: prefix.replace('-', "_"),
             index_prefix: prefix.to_owned(),
             group_prefix: prefix.to_owned(),
@@ -96,7 +99,10 @@ impl Planner {
         let mut environment = self.kafka();
         environment.extend(self.registry());
         environment.extend(self.stores());
-        environment.extend(variables([("GROUP_PREFIX", &self.names.group_prefix)]));
+        environment.extend(variables([
+            ("GROUP_PREFIX", &self.names.group_prefix),
+            ("CONTROL_TOPIC", &self.names.control_topic),
+        ]));
         environment.extend(listen(&listens));
         let name = format!("projector-{read_model}-{number}");
         Ok((

@@ -5,6 +5,7 @@
 //! task after everything before it was written.
 
 mod apply;
+mod bound;
 mod decode;
 mod repair;
 mod stop;
@@ -20,6 +21,7 @@ use event_reader::{Decoder, PartitionReader};
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset};
 use read_models::ProductId;
+use read_models::control::Role;
 use read_models::model::{Fold, Position, Positions, Store};
 use read_models::projection::Projection;
 use tokio::sync::{mpsc, watch};
@@ -30,6 +32,8 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
 use crate::watch::Progress;
+pub(crate) use bound::Followed;
+use bound::Bound;
 use stop::{End, Stop};
 
 /// How long something that is away is left alone between two attempts, at first and at most.
@@ -54,6 +58,10 @@ pub(crate) struct Context<M, S> {
     pub(crate) durability: Arc<Durability>,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
+    /// What this build has to do,
+    pub(crate) role: watch::Receiver<Role>,
+    /// and how far the build is that it follows.
+    pub(crate) followed: Followed,
     pub(crate) _read_model: PhantomData<M>,
 }
 
@@ -87,6 +95,8 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     repairs: u32,
     /// and which of them up to the end of this batch.
     repaired: BTreeSet<ProductId>,
+    /// How far it may go.
+    bound: Bound,
 }
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
@@ -120,6 +130,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             start: 0,
             repairs: 0,
             repaired: BTreeSet::new(),
+            bound: Bound::new(context.role.clone()),
             context,
         }
     }
@@ -139,20 +150,33 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
 
     async fn work(&mut self, committed: Offset, mut batches: mpsc::Receiver<Batch>) -> Result<(), End> {
         let partition = self.claim.partition;
-        if !self.take_over(committed).await? {
-            return Ok(());
-        }
+        let Some(applied) = self.take_over(committed).await? else { return Ok(()) };
         self.reader = PartitionReader::new(partition, self.context.partitions, committed);
         self.start = committed;
+        self.bound.begins(committed, applied);
         self.context.progress.reached(partition.0, committed);
-        while !self.stop.is_cancelled() && self.context.handle.next(self.claim).is_ok() {
-            let batch = tokio::select! {
-                batch = batches.recv() => batch,
-                () = self.stop.cancelled() => None,
+        let (mut rest, mut is_asked): (Option<Batch>, bool) = (None, false);
+        while !self.stop.is_cancelled() {
+            let (now, later) = self.within_bound(rest.take()).await?;
+            rest = later;
+            if let Some(batch) = now {
+                self.project(batch).await?;
+                continue;
+            }
+            let must_ask = rest.is_none() && !is_asked;
+            if must_ask && self.context.handle.next(self.claim).is_err() {
+                break;
+            }
+            is_asked |= must_ask;
+            tokio::select! {
+                batch = batches.recv(), if is_asked => {
+                    let Some(batch) = batch else { break };
+                    (rest, is_asked) = (Some(batch), false);
+                }
+                () = self.bound.may_have_moved(rest.is_some()) => {}
+                () = self.stop.cancelled() => {}
                 _ = self.takeovers.changed() => return Err(End::TakeOver(None)),
-            };
-            let Some(batch) = batch else { break };
-            self.project(batch).await?;
+            }
         }
         Ok(())
     }
@@ -242,6 +266,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             Err(GaveUp::Cancelled { .. } | GaveUp::Final(_)) => return Err(End::GivenBack),
         }
         self.reader.position(position);
+        self.bound.at(position);
         context.progress.reached(claim.partition.0, position);
         Ok(())
     }

@@ -13,16 +13,16 @@ use super::stop::End;
 const MISSING: Duration = Duration::from_secs(1);
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
-    /// Whether the claim begins where it has to; else another comes that does. The position beside the rows is the truth: rows
+    /// If the claim begins where it has to, how far the rows are that are there; else another comes that does. The position beside the rows is the truth: rows
     /// that were lost are built again from where they were, and whoever had the partition before may have met a store that
     /// forgot what it acknowledged last. The group's offset may be set back by hand, to apply everything again.
-    pub(super) async fn take_over(&self, committed: Offset) -> Result<bool, End> {
+    pub(super) async fn take_over(&self, committed: Offset) -> Result<Option<Offset>, End> {
         let Position { applied, durable } = self.stored().await?;
         let start = committed.min(durable);
         let (group, partition) = (&self.context.group, self.claim.partition.0);
         if start == committed {
             tracing::debug!(group, "kafka.partition" = partition, start, "partition is taken over");
-            return Ok(true);
+            return Ok(Some(applied));
         }
         tracing::info!(
             group,
@@ -33,7 +33,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             "going back to the durable position in the store"
         );
         self.seek(start)?;
-        Ok(false)
+        Ok(None)
     }
 
     /// The same after something may have been lost: what is known is dropped with this task.

@@ -63,7 +63,7 @@ impl State for HistoryHead {
 
 impl Fold for HistoryModel {
     const DECLARED: &'static Declared =
-        &Declared { name: "history", tables: &[HISTORY], on: On::Cql(SCHEMA) };
+        &Declared { name: "history", format: 1, tables: &[HISTORY], on: On::Cql(SCHEMA) };
     #[cfg(test)]
     const TOLD_BY: Option<crate::model::ToldBy<Self>> = Some(|key, row| HistoryHead {
         product: key.product.clone(),

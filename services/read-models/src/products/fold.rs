@@ -73,7 +73,7 @@ impl ProductState {
 
 impl Fold for Products {
     const DECLARED: &'static Declared =
-        &Declared { name: "products", tables: &[PRODUCTS, BY_CATEGORY], on: On::Cql(SCHEMA) };
+        &Declared { name: "products", format: 1, tables: &[PRODUCTS, BY_CATEGORY], on: On::Cql(SCHEMA) };
     type State = ProductState;
     type Key = CategoryKey;
     type Row = StoredProduct;

@@ -16,6 +16,7 @@ pub enum SearchModel {}
 impl Fold for SearchModel {
     const DECLARED: &'static Declared = &Declared {
         name: "search",
+        format: 1,
         tables: &[Table { name: "search", holds: Holds::Products }],
         on: On::Search { index: INDEX, positions: POSITIONS },
     };

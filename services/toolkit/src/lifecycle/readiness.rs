@@ -81,7 +81,7 @@ impl Readiness {
         self.write(|dependencies| {
             dependencies.entry(name.clone()).or_insert(starting);
         });
-        Dependency { readiness: self.clone(), name, is_part }
+        Dependency { readiness: self.clone(), name, is_part, tells: None }
     }
 
     /// Ready: something was declared, all of it is up, and the process is not shutting down.
@@ -128,9 +128,17 @@ pub struct Dependency {
     readiness: Readiness,
     name: String,
     is_part: bool,
+    /// Whether what it is told counts; `None`: always.
+    tells: Option<Arc<AtomicBool>>,
 }
 
 impl Dependency {
+    /// The same, for one of several who use it: what this one is told counts only while `flag` is set.
+    #[must_use]
+    pub fn told_while(&self, flag: &Arc<AtomicBool>) -> Self {
+        Self { tells: Some(Arc::clone(flag)), ..self.clone() }
+    }
+
     pub fn up(&self) {
         self.report(true, None);
     }
@@ -145,6 +153,9 @@ impl Dependency {
     }
 
     fn report(&self, up: bool, reason: Option<String>) {
+        if self.tells.as_ref().is_some_and(|flag| !flag.load(Ordering::Acquire)) {
+            return;
+        }
         let state = State { up, is_part: self.is_part, reason };
         let known = {
             let dependencies =

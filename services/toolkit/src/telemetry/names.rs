@@ -76,6 +76,8 @@ metrics! {
         "Times the cache, or a partition's part of it, was discarded, by reason (opened, rebuilt).";
     PROJECTOR_LAG_RECORDS = "folio_projector_lag_records", Kind::Gauge,
         "Records between a projector's position and the end of the log, by model and partition.";
+    PROJECTOR_BUILD_LAG_RECORDS = "folio_projector_build_lag_records", Kind::Gauge,
+        "The same of builds that are not read, by model, generation and partition.";
     PROJECTOR_DELAY_SECONDS = "folio_projector_delay_seconds", Kind::Histogram(SECONDS),
         "Seconds between the append of the last applied record and its being readable, by model.";
     PROJECTOR_APPLIED_TOTAL = "folio_projector_applied_total", Kind::Counter,

@@ -49,6 +49,7 @@ fn price_in(event: &Event) -> Option<Money> {
 impl Fold for Prices {
     const DECLARED: &'static Declared = &Declared {
         name: "prices",
+        format: 1,
         tables: &[
             Table { name: "prices", holds: Holds::Products },
             Table { name: "price_changes", holds: Holds::Some },

@@ -1,0 +1,183 @@
+//! `folio rebuild`: proposes a further build of a read model, and watches what becomes of it.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adapter_kafka::KafkaJournal;
+use anyhow::{Context, bail};
+use read_models::control::{Builds, Desk, Proposed, Stage, Step, Switch, Turn};
+use read_models::{Generation, ReadModel};
+
+use super::import::bar;
+use super::read_models::progress;
+use crate::config::Config;
+use crate::say::say;
+
+/// How often it is looked how things stand.
+const LOOK: Duration = Duration::from_millis(250);
+/// Somebody else may decide at the same time: how often that is taken for chance.
+const ATTEMPTS: usize = 10;
+
+/// What is to be built anew.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Rebuild {
+    #[arg(value_name = "READ_MODEL")]
+    pub read_model: ReadModel,
+    /// Wait until it is read, and show how far it is.
+    #[arg(long)]
+    pub wait: bool,
+    /// Switch to it whatever the comparison finds.
+    #[arg(long, conflicts_with = "no_switch")]
+    pub force: bool,
+    /// Do not switch to it by itself: `folio read-models switch` does.
+    #[arg(long)]
+    pub no_switch: bool,
+}
+
+/// Proposes it, and waits for it if that is wanted.
+///
+/// # Errors
+/// If it cannot be begun now, and why; if it is waited for and does not come to be read, and why.
+pub async fn run(config: &Config, options: &Rebuild) -> anyhow::Result<()> {
+    let read_model = options.read_model;
+    let mut desk = open(config).await?;
+    let switch = match options {
+        Rebuild { force: true, .. } => Switch::Always,
+        Rebuild { no_switch: true, .. } => Switch::ByHand,
+        Rebuild { .. } => Switch::WhenEqual,
+    };
+    let format = read_model.declared().format;
+    let step = |builds: &Builds| Step::Build { generation: builds.next(), format, switch };
+    let generation = match decide(&mut desk, read_model, step).await? {
+        Step::Build { generation, .. } => generation,
+        other => bail!("{other} was decided"),
+    };
+    say!("{generation} of {read_model} is being built");
+    if options.wait {
+        return wait(config, &mut desk, read_model, generation).await;
+    }
+    say!("see how far it is: folio read-models show {read_model}");
+    Ok(())
+}
+
+/// The decisions about builds, read as far as they go.
+///
+/// # Errors
+/// If the topic cannot be read, or is not what it has to be.
+pub async fn open(config: &Config) -> anyhow::Result<Desk> {
+    let journal = KafkaJournal::open(&config.kafka, &config.control_topic).await;
+    let journal = journal.with_context(|| {
+        format!("cannot read the topic of decisions, {}; `folio topics apply` makes it", config.control_topic)
+    })?;
+    let mut desk = Desk::new(Arc::new(journal));
+    desk.look().await?;
+    for problem in desk.take_damaged() {
+        say!("{} holds what no Folio writes there, and it counts for nothing: {problem}", config.control_topic);
+    }
+    Ok(desk)
+}
+
+/// Has a step decided that is right as things stand, and tells which it was.
+///
+/// # Errors
+/// If it cannot be taken, and why.
+pub async fn decide(
+    desk: &mut Desk,
+    read_model: ReadModel,
+    step: impl Fn(&Builds) -> Step,
+) -> anyhow::Result<Step> {
+    for _ in 0..ATTEMPTS {
+        desk.look().await?;
+        let step = step(desk.builds(read_model));
+        match desk.propose(read_model, step.clone(), &who()).await? {
+            Proposed::Taken => return Ok(step),
+            Proposed::Refused(why) => bail!("{read_model}: {why}"),
+            Proposed::Overtaken => {}
+        }
+    }
+    bail!("{read_model}: others decide at the same time; look, and try again")
+}
+
+/// Who decides, for people: `folio (root at host)`.
+fn who() -> String {
+    let of = |name| std::env::var(name).unwrap_or_else(|_| "?".to_owned());
+    format!("folio ({} at {})", of("USER"), of("HOSTNAME"))
+}
+
+/// Waits until the build is read, and shows how far it is.
+///
+/// # Errors
+/// If it does not come to be read: what it needs, or what became of it.
+pub async fn wait(
+    config: &Config,
+    desk: &mut Desk,
+    read_model: ReadModel,
+    generation: Generation,
+) -> anyhow::Result<()> {
+    let (mut told, mut shown) = (String::new(), None);
+    loop {
+        desk.look().await?;
+        let builds = desk.builds(read_model).clone();
+        let phase = phase(&builds, generation)?;
+        if phase != told {
+            if let Some(bar) = shown.take().filter(|_| phase != told) {
+                finish(&bar);
+            }
+            say!("{read_model} {generation}: {phase}");
+            told = phase;
+        }
+        if builds.read == generation && builds.turn == Turn::Steady {
+            return Ok(());
+        }
+        if let Some(build) = builds.get(generation)
+            && let Stage::Compared { differences, told, .. } = &build.stage
+            && builds.turn == Turn::Steady
+        {
+            match build.switch {
+                Switch::ByHand => return Ok(()),
+                Switch::WhenEqual if *differences > 0 => bail!(
+                    "{generation} and {} of {read_model} differ in the rows of {differences} products ({}): `folio stores \
+                     compare {read_model} --generation {generation}` shows them; then `folio read-models switch {read_model} \
+                     --generation {generation} --force`, or `folio read-models abort {read_model}`",
+                    builds.read,
+                    told.join(", ")
+                ),
+                Switch::WhenEqual | Switch::Always => {}
+            }
+        }
+        if builds.candidate().is_some_and(|(it, _)| it == generation) && std::io::stderr().is_terminal() {
+            let (done, all) = progress(config, &builds, read_model, generation).await?;
+            let bar = shown.get_or_insert_with(|| bar("records of the log", all));
+            bar.set_length(all);
+            bar.set_position(done);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn finish(bar: &indicatif::ProgressBar) {
+    bar.finish_and_clear();
+}
+
+/// What goes on with a build, for people.
+///
+/// # Errors
+/// If it is no longer there.
+pub fn phase(builds: &Builds, generation: Generation) -> anyhow::Result<String> {
+    let Some(build) = builds.get(generation) else { bail!("{generation} was dropped") };
+    let waits = builds.released.as_ref().map(|why| format!("; the last switch was given up: {why}"));
+    let waits = waits.unwrap_or_default();
+    Ok(match (&build.stage, builds.turn) {
+        (_, Turn::Holding { to, .. }) if to == generation => {
+            format!("holding: {} stands still, {to} comes as far", builds.read)
+        }
+        (Stage::Read, Turn::Switched { .. }) => "switched: gateways follow".to_owned(),
+        (Stage::Read, _) => "gateways read it".to_owned(),
+        (_, _) if build.is_paused => "paused".to_owned(),
+        (Stage::Building, _) => "building".to_owned(),
+        (Stage::Compared { rows, differences: 0, .. }, _) => format!("ready: {rows} rows are the same{waits}"),
+        (Stage::Compared { differences, .. }, _) => format!("ready: {differences} products differ{waits}"),
+        (Stage::Previous, _) => format!("was read before, and follows{waits}"),
+    })
+}

@@ -1,0 +1,305 @@
+//! Proposes what comes next, and does what has to be done for it: compares, publishes, drops.
+//!
+//! Promises: whatever it is in the middle of when its process dies, another one does it anew; what is switched to has come exactly
+//! as far as what was read, in every partition; a hold that does not come to an end is given up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use read_models::control::{BuildStore, Builds, Desk, Proposed, Stage, Step, Switch, Turn};
+use read_models::{Error, Generation, ReadModel};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::reached::Reached;
+use super::supervise::{Made, has_first};
+use crate::config::RebuildConfig;
+
+/// How often it is looked whether anything can be done.
+const TICK: Duration = Duration::from_millis(200);
+/// The same while what is read stands still.
+const HOLD_TICK: Duration = Duration::from_millis(20);
+/// A build has caught up that is so many records of the log behind the one that is read, all partitions together.
+const NEAR: i64 = 1_000;
+/// After what was dropped its writers may need so long to hear of it.
+const BEFORE_DROPPING: Duration = Duration::from_secs(2);
+/// How often it is looked whether what is published is what was decided.
+const PUBLISHED: Duration = Duration::from_secs(5);
+/// How long a hold that was given up is not tried again by itself.
+const HOLD_AGAIN: Duration = Duration::from_secs(10);
+/// Products whose differences are told in the journal; `folio stores compare` tells more.
+const TOLD: usize = 20;
+
+/// The group whose positions say where a build stood still.
+pub(crate) fn held_group(group: &str, revision: u64) -> String {
+    format!("{group}.held-{revision}")
+}
+
+/// Carries out what was decided about the builds of one read model.
+#[derive(Debug)]
+pub(crate) struct Director {
+    pub(crate) desk: Desk,
+    pub(crate) read_model: ReadModel,
+    pub(crate) group_prefix: String,
+    pub(crate) partitions: i32,
+    pub(crate) builds: watch::Receiver<Builds>,
+    pub(crate) store: Arc<dyn BuildStore>,
+    pub(crate) reached: Arc<dyn Reached>,
+    pub(crate) made: Made,
+    pub(crate) config: RebuildConfig,
+    /// Who proposes: for people.
+    pub(crate) by: String,
+    pub(crate) memory: Memory,
+}
+
+/// What is known between two looks, and can be lost.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// When this turn was seen first.
+    turn: Option<(u64, Instant)>,
+    /// What was published and when, by revision.
+    published: Option<(u64, Instant)>,
+    looked: Option<Instant>,
+    /// Builds were looked for that nobody wants, at this revision.
+    swept: Option<u64>,
+    released: Option<Instant>,
+}
+
+impl Director {
+    /// Works until `shutdown`.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        while !shutdown.is_cancelled() {
+            let builds = self.builds.borrow_and_update().clone();
+            let work = async {
+                if builds.later().is_none()
+                    && self.is_mine(&builds)
+                    && let Err(error) = self.act(&builds).await
+                {
+                    tracing::debug!(%error, "what was decided about builds of {} cannot be done yet", self.read_model);
+                }
+            };
+            // A comparison may take long, and is done anew by whoever comes next.
+            tokio::select! {
+                () = work => {}
+                () = shutdown.cancelled() => break,
+            }
+            let tick = if matches!(builds.turn, Turn::Holding { .. }) { HOLD_TICK } else { TICK };
+            tokio::select! {
+                () = tokio::time::sleep(tick) => {}
+                changed = self.builds.changed() => if changed.is_err() { break },
+                () = shutdown.cancelled() => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// One process at a time: the member that has the first partition of the build it is about.
+    fn is_mine(&self, builds: &Builds) -> bool {
+        let about = match builds.turn {
+            Turn::Steady => builds.candidate().filter(|(_, build)| !build.is_paused).map(|(it, _)| it),
+            Turn::Holding { to, .. } => Some(to),
+            Turn::Switched { .. } => None,
+        };
+        has_first(&self.made, about.unwrap_or(builds.read))
+    }
+
+    async fn act(&mut self, builds: &Builds) -> Result<(), Error> {
+        match builds.turn {
+            Turn::Steady => self.steady(builds).await,
+            Turn::Holding { to, revision, .. } => self.holding(builds, to, revision).await,
+            Turn::Switched { revision, .. } => self.switched(builds, revision).await,
+        }
+    }
+
+    async fn steady(&mut self, builds: &Builds) -> Result<(), Error> {
+        self.look_at_published(builds).await?;
+        self.sweep(builds).await?;
+        if let Some((generation, build)) = builds.candidate()
+            && !build.is_paused
+        {
+            match &build.stage {
+                Stage::Building if self.is_near(builds, generation).await? => {
+                    self.compare(builds, generation).await?;
+                }
+                Stage::Compared { differences, .. } => {
+                    let is_due = match build.switch {
+                        Switch::WhenEqual => *differences == 0,
+                        Switch::Always => true,
+                        Switch::ByHand => false,
+                    };
+                    let is_too_soon = self.memory.released.is_some_and(|at| at.elapsed() < HOLD_AGAIN);
+                    if is_due && !is_too_soon && self.is_near(builds, generation).await? {
+                        let force = build.switch == Switch::Always;
+                        self.propose(Step::Hold { to: generation, force }).await?;
+                    }
+                }
+                Stage::Building | Stage::Read | Stage::Previous => {}
+            }
+            return Ok(());
+        }
+        self.retire(builds).await
+    }
+
+    /// What was read before is kept for a while, and then dropped.
+    async fn retire(&mut self, builds: &Builds) -> Result<(), Error> {
+        let keep = i64::try_from(self.config.keep_previous_hours).unwrap_or(i64::MAX).saturating_mul(3_600_000);
+        let now = jiff::Timestamp::now().as_millisecond();
+        let is_old = |since: i64| now.saturating_sub(since) > keep;
+        let old = builds.all().find(|(_, it)| it.stage == Stage::Previous && is_old(it.since_ms));
+        if let Some((generation, _)) = old {
+            self.propose(Step::Drop { generation }).await?;
+        }
+        Ok(())
+    }
+
+    async fn holding(&mut self, builds: &Builds, to: Generation, revision: u64) -> Result<(), Error> {
+        let begun = match self.memory.turn {
+            Some((known, begun)) if known == revision => begun,
+            _ => self.memory.turn.insert((revision, Instant::now())).1,
+        };
+        match self.is_level(builds, to, revision).await {
+            Ok(None) => self.propose(Step::Switch).await,
+            Ok(Some(why)) => self.give_up(begun, why).await,
+            Err(error) => self.give_up(begun, error.to_string()).await,
+        }
+    }
+
+    async fn give_up(&mut self, begun: Instant, why: String) -> Result<(), Error> {
+        if begun.elapsed() < Duration::from_millis(self.config.hold_ms) {
+            return Ok(());
+        }
+        let reason = format!("not done within {} ms: {why}", self.config.hold_ms);
+        tracing::warn!("the switch to another build of {} is given up: {reason}", self.read_model);
+        self.memory.released = Some(Instant::now());
+        self.propose(Step::Release { reason }).await
+    }
+
+    /// Whether what is read stands still in every partition, and `to` has come as far; else what is missing.
+    async fn is_level(&self, builds: &Builds, to: Generation, revision: u64) -> Result<Option<String>, Error> {
+        let of = |generation| self.read_model.group_id(&self.group_prefix, generation);
+        let (held, group) = (held_group(&of(builds.read), revision), of(to));
+        for partition in 0..self.partitions {
+            let Some(stands) = self.reached.position(builds.read, &held, partition).await? else {
+                return Ok(Some(format!("{} does not stand still in partition {partition}", builds.read)));
+            };
+            let reached = self.reached.position(to, &group, partition).await?.unwrap_or_default();
+            if reached.applied != stands.applied {
+                return Ok(Some(format!(
+                    "{to} is at {} of partition {partition}, and {} at {}",
+                    reached.applied, builds.read, stands.applied
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn switched(&mut self, builds: &Builds, revision: u64) -> Result<(), Error> {
+        let published = match self.memory.published {
+            Some((known, at)) if known == revision => at,
+            _ => {
+                if !self.is_so(builds).await? {
+                    return Ok(());
+                }
+                self.store.publish(self.read_model, builds.read, revision).await?;
+                tracing::info!("{} of {} is what gateways read from now on", builds.read, self.read_model);
+                self.memory.published.insert((revision, Instant::now())).1
+            }
+        };
+        if published.elapsed() >= Duration::from_millis(self.config.lease_ms) {
+            self.propose(Step::Live).await?;
+        }
+        Ok(())
+    }
+
+    /// Publishes again what was decided, if something else is published: an alias was lost, or somebody moved it.
+    async fn look_at_published(&mut self, builds: &Builds) -> Result<(), Error> {
+        if self.memory.looked.is_some_and(|at| at.elapsed() < PUBLISHED) {
+            return Ok(());
+        }
+        let published = match self.store.published(self.read_model).await {
+            Ok(published) => Some(published),
+            Err(error) if error.is_missing() => None,
+            Err(error) => return Err(error),
+        };
+        if published != Some(builds.read) && self.is_so(builds).await? {
+            tracing::warn!(
+                ?published,
+                "what is published of {} is not what was decided: publishing {}",
+                self.read_model,
+                builds.read
+            );
+            self.store.publish(self.read_model, builds.read, builds.revision).await?;
+        }
+        self.memory.looked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Whether nothing was decided since: where an alias is moved, the last one to move it is right.
+    async fn is_so(&mut self, builds: &Builds) -> Result<bool, Error> {
+        self.desk.look().await?;
+        Ok(self.desk.builds(self.read_model).revision == builds.revision)
+    }
+
+    /// Drops what is there of builds that were dropped.
+    async fn sweep(&mut self, builds: &Builds) -> Result<(), Error> {
+        if self.memory.swept == Some(builds.revision) {
+            return Ok(());
+        }
+        let unwanted = |it: &Generation| builds.get(*it).is_none() && *it < builds.next();
+        let there = self.store.all(self.read_model).await?;
+        if there.iter().any(unwanted) {
+            tokio::time::sleep(BEFORE_DROPPING).await;
+        }
+        for generation in there.into_iter().filter(unwanted) {
+            self.store.drop_build(self.read_model, generation).await?;
+        }
+        self.memory.swept = Some(builds.revision);
+        Ok(())
+    }
+
+    async fn is_near(&self, builds: &Builds, generation: Generation) -> Result<bool, Error> {
+        let of = |generation| self.read_model.group_id(&self.group_prefix, generation);
+        let (read, group) = (of(builds.read), of(generation));
+        let mut behind = 0;
+        for partition in 0..self.partitions {
+            let read = self.reached.position(builds.read, &read, partition).await?.unwrap_or_default();
+            let reached = self.reached.position(generation, &group, partition).await?.unwrap_or_default();
+            behind += (read.applied - reached.applied).max(0);
+        }
+        Ok(behind <= NEAR)
+    }
+
+    async fn compare(&mut self, builds: &Builds, generation: Generation) -> Result<(), Error> {
+        let begun = Instant::now();
+        let compared = self.store.compare(self.read_model, [generation, builds.read]).await?;
+        let rows = compared.rows();
+        tracing::info!(
+            rows,
+            products = compared.differences.len(),
+            took_ms = begun.elapsed().as_millis() as u64,
+            "{generation} and {} of {} are {}",
+            builds.read,
+            self.read_model,
+            if compared.is_same() { "the same" } else { "not the same" }
+        );
+        let mut told: Vec<String> = compared.differences.keys().map(|(product, _)| product.clone()).collect();
+        told.dedup();
+        let hopeless = u64::from(compared.hopeless.is_some());
+        let differences = told.len() as u64 + hopeless;
+        told.truncate(TOLD);
+        if let Some(table) = compared.hopeless {
+            told.push(format!("(nearly all rows of {})", table.name));
+        }
+        self.propose(Step::Compared { generation, rows, differences, told }).await
+    }
+
+    async fn propose(&mut self, step: Step) -> Result<(), Error> {
+        let told = step.to_string();
+        match self.desk.propose(self.read_model, step, &self.by).await? {
+            Proposed::Taken => tracing::info!("decided about {}: {told}", self.read_model),
+            Proposed::Overtaken => {}
+            Proposed::Refused(why) => tracing::info!("not decided about {}: {told}: {why}", self.read_model),
+        }
+        Ok(())
+    }
+}

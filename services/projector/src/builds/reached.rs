@@ -1,0 +1,52 @@
+//! How far groups have come with any build of the read model.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use read_models::model::{Fold, Opens, Position, Positions, Store};
+use read_models::{Error, Generation};
+use tokio::sync::Mutex;
+
+/// A position, or that none was ever written.
+pub(crate) type Positioned<'a> = BoxFuture<'a, Result<Option<Position>, Error>>;
+
+/// Reads the positions that lie beside the rows of any build.
+pub(crate) trait Reached: fmt::Debug + Send + Sync {
+    fn position<'a>(&'a self, generation: Generation, group: &'a str, partition: i32) -> Positioned<'a>;
+}
+
+/// The builds of one read model, each opened when it is asked for.
+pub(crate) struct Opened<A: Opens<M>, M: Fold> {
+    stores: A,
+    opened: Mutex<BTreeMap<Generation, A::Store>>,
+}
+
+impl<A: Opens<M>, M: Fold> Opened<A, M> {
+    pub(crate) fn new(stores: A) -> Self {
+        Self { stores, opened: Mutex::default() }
+    }
+
+    async fn store(&self, generation: Generation) -> Result<A::Store, Error> {
+        let mut opened = self.opened.lock().await;
+        if let Some(store) = opened.get(&generation) {
+            return Ok(store.clone());
+        }
+        let store = self.stores.open(generation).await?;
+        opened.insert(generation, store.clone());
+        Ok(store)
+    }
+}
+
+impl<A: Opens<M>, M: Fold> fmt::Debug for Opened<A, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("read_model", &M::DECLARED.name).finish_non_exhaustive()
+    }
+}
+
+impl<A: Opens<M>, M: Fold> Reached for Opened<A, M> {
+    fn position<'a>(&'a self, generation: Generation, group: &'a str, partition: i32) -> Positioned<'a> {
+        async move { self.store(generation).await?.positions().read(group, partition).await }.boxed()
+    }
+}

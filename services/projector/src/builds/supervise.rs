@@ -1,0 +1,141 @@
+//! Runs each build that this process is to make.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use read_models::Generation;
+use read_models::control::{Builds, Role};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::watch::Progress;
+
+/// How long a build that failed is left alone, unless it is the one that is read.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// What one run of a build is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) generation: Generation,
+    pub(crate) role: watch::Receiver<Role>,
+    /// Whether it is the one that is read: readiness speaks of that one alone.
+    pub(crate) is_read: Arc<AtomicBool>,
+    pub(crate) progress: Progress,
+    /// Tells it to finish its batches and end.
+    pub(crate) stop: CancellationToken,
+}
+
+/// Runs a build until it is told to stop.
+pub(crate) type Runner = Box<dyn Fn(Running) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
+
+/// How far the builds have come that this process makes.
+pub(crate) type Made = Arc<Mutex<BTreeMap<Generation, Progress>>>;
+
+struct Run {
+    running: Running,
+    role: watch::Sender<Role>,
+}
+
+/// Runs all builds of this `format` that are not paused, until `shutdown`, and then until each has ended.
+pub(crate) async fn supervise(
+    mut builds: watch::Receiver<Builds>,
+    format: u32,
+    run: Runner,
+    made: Made,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut runs: BTreeMap<Generation, Run> = BTreeMap::new();
+    let mut tasks: JoinSet<(Generation, anyhow::Result<()>)> = JoinSet::new();
+    loop {
+        let decided = builds.borrow_and_update().clone();
+        for (generation, run) in &runs {
+            run.tell(&decided, *generation);
+            if !is_run(&decided, *generation, format) {
+                run.running.stop.cancel();
+            }
+        }
+        let wanted = decided.all().map(|(generation, _)| generation);
+        for generation in wanted.filter(|it| is_run(&decided, *it, format)) {
+            if runs.contains_key(&generation) || shutdown.is_cancelled() {
+                continue;
+            }
+            let one = Run::new(&decided, generation, &shutdown);
+            at(&made).insert(generation, one.running.progress.clone());
+            let (running, this) = (run(one.running.clone()), one.running.clone());
+            tasks.spawn(async move { (generation, this.ended(running.await).await) });
+            runs.insert(generation, one);
+        }
+        tokio::select! {
+            changed = builds.changed(), if !shutdown.is_cancelled() => {
+                if changed.is_err() && !shutdown.is_cancelled() {
+                    anyhow::bail!("what is decided about builds is no longer heard");
+                }
+            }
+            ended = tasks.join_next(), if !tasks.is_empty() => {
+                let Some(ended) = ended else { continue };
+                let (generation, outcome) = ended?;
+                at(&made).remove(&generation);
+                outcome?;
+                runs.remove(&generation);
+            }
+            () = shutdown.cancelled(), if tasks.is_empty() => return Ok(()),
+        }
+    }
+}
+
+fn is_run(builds: &Builds, generation: Generation, format: u32) -> bool {
+    builds.get(generation).is_some_and(|build| build.format == format && !build.is_paused)
+}
+
+fn at(made: &Made) -> std::sync::MutexGuard<'_, BTreeMap<Generation, Progress>> {
+    made.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this process makes this build, and has its first partition.
+pub(crate) fn has_first(made: &Made, generation: Generation) -> bool {
+    at(made).get(&generation).is_some_and(|progress| progress.holds(0))
+}
+
+impl Running {
+    /// What the end of a run means: an error for the whole process, or that the build may be begun again.
+    async fn ended(self, outcome: anyhow::Result<()>) -> anyhow::Result<()> {
+        let (generation, was_told) = (self.generation, self.stop.is_cancelled());
+        match outcome {
+            Ok(()) if was_told => Ok(()),
+            Ok(()) => anyhow::bail!("the build {generation} ended by itself"),
+            Err(error) if self.is_read.load(Ordering::Acquire) => Err(error),
+            Err(error) => {
+                tracing::error!("the build {generation}, which is not read, failed: {error:#}");
+                tokio::select! {
+                    () = tokio::time::sleep(AGAIN) => {}
+                    () = self.stop.cancelled() => {}
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Run {
+    fn new(builds: &Builds, generation: Generation, shutdown: &CancellationToken) -> Self {
+        let (role, heard) = watch::channel(builds.role(generation));
+        let running = Running {
+            generation,
+            role: heard,
+            is_read: Arc::new(AtomicBool::new(generation == builds.read)),
+            progress: Progress::default(),
+            stop: shutdown.child_token(),
+        };
+        Self { running, role }
+    }
+
+    fn tell(&self, builds: &Builds, generation: Generation) {
+        self.running.is_read.store(generation == builds.read, Ordering::Release);
+        let role = builds.role(generation);
+        self.role.send_if_modified(|known| std::mem::replace(known, role) != role);
+    }
+}

@@ -1,0 +1,294 @@
+//! The builds of one read model, as the steps that were decided have made them.
+
+use std::collections::BTreeMap;
+
+use super::record::{Decision, Step, Switch};
+use crate::Generation;
+
+/// The builds of one read model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Builds {
+    /// How many steps were decided.
+    pub revision: u64,
+    /// The one that questions are to be answered from.
+    pub read: Generation,
+    pub turn: Turn,
+    builds: BTreeMap<Generation, Build>,
+    /// No build has this number or a lower one that is not there: numbers are not used again.
+    highest: Generation,
+    /// A step that a later release of Folio decided: this one no longer knows how things stand.
+    later: Option<String>,
+    /// Why the last hold was given up.
+    pub released: Option<String>,
+}
+
+/// One build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Of its rows: who does not write this format leaves the build alone.
+    pub format: u32,
+    pub stage: Stage,
+    pub is_paused: bool,
+    pub switch: Switch,
+    /// When it came to its stage, in milliseconds since 1970.
+    pub since_ms: i64,
+    /// Who wanted it.
+    pub by: String,
+}
+
+/// How far a build is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// It is made, from the beginning of the log.
+    Building,
+    /// It had caught up, and was compared.
+    Compared { rows: u64, differences: u64, told: Vec<String> },
+    /// It is read.
+    Read,
+    /// It was read before, and follows the one that is: a way back.
+    Previous,
+}
+
+/// What goes on between two builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Steady,
+    /// What is read stands still since this revision, so that `to` reaches it.
+    Holding { to: Generation, revision: u64, since_ms: i64 },
+    /// What is read has changed; both stand still until whoever reads has followed.
+    Switched { from: Generation, revision: u64, since_ms: i64 },
+}
+
+/// What a build has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Apply whatever comes.
+    Live,
+    /// Stand still, and say where: the hold of this revision.
+    Held { revision: u64 },
+    /// Apply what this build has applied, and nothing beyond.
+    Follows(Generation),
+}
+
+/// Why a step cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+fn refuse(why: impl Into<String>) -> Result<(), Refused> {
+    Err(Refused(why.into()))
+}
+
+impl Builds {
+    /// Before anything was decided: the first build is read, and has this format.
+    pub fn first(format: u32) -> Self {
+        let build = Build {
+            format,
+            stage: Stage::Read,
+            is_paused: false,
+            switch: Switch::default(),
+            since_ms: 0,
+            by: String::new(),
+        };
+        Self {
+            revision: 0,
+            read: Generation::FIRST,
+            turn: Turn::Steady,
+            builds: BTreeMap::from([(Generation::FIRST, build)]),
+            highest: Generation::FIRST,
+            later: None,
+            released: None,
+        }
+    }
+
+    /// The builds by their numbers.
+    pub fn all(&self) -> impl Iterator<Item = (Generation, &Build)> {
+        self.builds.iter().map(|(generation, build)| (*generation, build))
+    }
+
+    pub fn get(&self, generation: Generation) -> Option<&Build> {
+        self.builds.get(&generation)
+    }
+
+    /// The build that is being made to be read, if there is one.
+    pub fn candidate(&self) -> Option<(Generation, &Build)> {
+        self.all().find(|(_, build)| matches!(build.stage, Stage::Building | Stage::Compared { .. }))
+    }
+
+    /// The build that was read before, if it is still there.
+    pub fn previous(&self) -> Option<Generation> {
+        let previous = self.all().filter(|(_, build)| build.stage == Stage::Previous);
+        previous.max_by_key(|(_, build)| build.since_ms).map(|(generation, _)| generation)
+    }
+
+    /// The number of the next build.
+    pub fn next(&self) -> Generation {
+        self.highest.next()
+    }
+
+    /// The step of a later release that this one does not know, if there was one.
+    pub fn later(&self) -> Option<&str> {
+        self.later.as_deref()
+    }
+
+    /// What a build has to do.
+    pub fn role(&self, generation: Generation) -> Role {
+        match self.turn {
+            _ if generation != self.read => Role::Follows(self.read),
+            Turn::Steady => Role::Live,
+            Turn::Holding { revision, .. } | Turn::Switched { revision, .. } => Role::Held { revision },
+        }
+    }
+
+    /// Whether a step can be taken now; if not, why, for people.
+    pub fn check(&self, step: &Step) -> Result<(), Refused> {
+        if let Some(later) = &self.later {
+            return refuse(format!(
+                "a later release of Folio has decided the step `{later}`, which this one does not know: use that release"
+            ));
+        }
+        match step {
+            Step::Build { generation, .. } => self.may_build(*generation),
+            Step::Pause { generation } | Step::Resume { generation } => self.may_pause(*generation, step),
+            Step::Compared { generation, .. } => match self.candidate() {
+                Some((candidate, _)) if candidate == *generation => self.must_be_steady(),
+                _ => refuse(format!("{generation} is not being built")),
+            },
+            Step::Hold { to, force } => self.may_hold(*to, *force),
+            Step::Release { .. } | Step::Switch => match self.turn {
+                Turn::Holding { .. } => Ok(()),
+                Turn::Steady | Turn::Switched { .. } => refuse("nothing is held"),
+            },
+            Step::Live => match self.turn {
+                Turn::Switched { .. } => Ok(()),
+                Turn::Steady | Turn::Holding { .. } => refuse("nothing was switched"),
+            },
+            Step::Drop { generation } => {
+                self.there(*generation)?;
+                match self.turn {
+                    _ if *generation == self.read => {
+                        refuse(format!("{generation} is what is read: switch to another build first"))
+                    }
+                    Turn::Switched { .. } => self.must_be_steady(),
+                    Turn::Steady | Turn::Holding { .. } => Ok(()),
+                }
+            }
+        }
+    }
+
+    fn may_build(&self, generation: Generation) -> Result<(), Refused> {
+        self.must_be_steady()?;
+        if let Some((candidate, _)) = self.candidate() {
+            return refuse(format!("{candidate} is being built: wait for it, or abort it"));
+        }
+        if generation != self.next() {
+            return refuse(format!("the next build is {}, and not {generation}", self.next()));
+        }
+        Ok(())
+    }
+
+    fn may_pause(&self, generation: Generation, step: &Step) -> Result<(), Refused> {
+        let build = self.there(generation)?;
+        if generation == self.read {
+            return refuse(format!("{generation} is what is read: it must not fall behind"));
+        }
+        self.must_be_steady()?;
+        match step {
+            Step::Pause { .. } if build.is_paused => refuse(format!("{generation} is paused already")),
+            Step::Resume { .. } if !build.is_paused => refuse(format!("{generation} is not paused")),
+            _ => Ok(()),
+        }
+    }
+
+    fn may_hold(&self, to: Generation, force: bool) -> Result<(), Refused> {
+        self.must_be_steady()?;
+        let build = self.there(to)?;
+        match &build.stage {
+            Stage::Read => refuse(format!("{to} is what is read already")),
+            _ if build.is_paused => refuse(format!("{to} is paused: resume it first")),
+            Stage::Building if !force => {
+                refuse(format!("{to} is still being built, and not compared yet: wait, or force it"))
+            }
+            Stage::Compared { differences, .. } if *differences > 0 && !force => refuse(format!(
+                "{to} and {} differ in the rows of {differences} products: look at them, then force it or abort it",
+                self.read
+            )),
+            Stage::Building | Stage::Compared { .. } | Stage::Previous => Ok(()),
+        }
+    }
+
+    fn there(&self, generation: Generation) -> Result<&Build, Refused> {
+        self.builds.get(&generation).ok_or_else(|| Refused(format!("there is no build {generation}")))
+    }
+
+    fn must_be_steady(&self) -> Result<(), Refused> {
+        match self.turn {
+            Turn::Steady => Ok(()),
+            Turn::Holding { to, .. } => refuse(format!("a switch to {to} is under way")),
+            Turn::Switched { .. } => refuse(format!("a switch to {} is being finished", self.read)),
+        }
+    }
+
+    /// Takes a step that was decided then; nothing is changed if it cannot be taken.
+    pub(super) fn take(&mut self, decision: Decision, at_ms: i64) -> Result<(), Refused> {
+        self.check(&decision.step)?;
+        self.revision += 1;
+        let revision = self.revision;
+        match decision.step {
+            Step::Build { generation, format, switch } => {
+                let stage = Stage::Building;
+                let build =
+                    Build { format, stage, is_paused: false, switch, since_ms: at_ms, by: decision.by };
+                self.builds.insert(generation, build);
+                self.highest = generation;
+                self.released = None;
+            }
+            Step::Pause { generation } => self.change(generation, |build| build.is_paused = true),
+            Step::Resume { generation } => self.change(generation, |build| build.is_paused = false),
+            Step::Compared { generation, rows, differences, told } => {
+                self.come(generation, Stage::Compared { rows, differences, told }, at_ms);
+            }
+            Step::Hold { to, .. } => {
+                self.turn = Turn::Holding { to, revision, since_ms: at_ms };
+                self.released = None;
+            }
+            Step::Release { reason } => {
+                self.turn = Turn::Steady;
+                self.released = Some(reason);
+            }
+            Step::Switch => {
+                if let Turn::Holding { to, .. } = self.turn {
+                    let from = std::mem::replace(&mut self.read, to);
+                    self.come(from, Stage::Previous, at_ms);
+                    self.come(to, Stage::Read, at_ms);
+                    self.turn = Turn::Switched { from, revision, since_ms: at_ms };
+                }
+            }
+            Step::Live => self.turn = Turn::Steady,
+            Step::Drop { generation } => {
+                self.builds.remove(&generation);
+                if matches!(self.turn, Turn::Holding { to, .. } if to == generation) {
+                    self.turn = Turn::Steady;
+                    self.released = Some(format!("{generation} was dropped"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A step that only a later release knows.
+    pub(super) fn take_later(&mut self, step: String) {
+        self.revision += 1;
+        self.later.get_or_insert(step);
+    }
+
+    fn come(&mut self, generation: Generation, stage: Stage, at_ms: i64) {
+        self.change(generation, |build| (build.stage, build.since_ms) = (stage, at_ms));
+    }
+
+    fn change(&mut self, generation: Generation, change: impl FnOnce(&mut Build)) {
+        if let Some(build) = self.builds.get_mut(&generation) {
+            change(build);
+        }
+    }
+}

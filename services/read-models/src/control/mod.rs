@@ -1,0 +1,24 @@
+//! Which builds of the read models there are, and which is read: decided in a journal, by steps that everybody folds alike.
+//!
+//! ```text
+//! build ─> compared ─> hold ─> switch ─> live        (and back: hold ─> switch ─> live, to the build before)
+//!                        └──> release
+//! ```
+//!
+//! Promises: the first step of a revision counts, whoever proposed it and however many did; a step that does not fit on what was
+//! decided before changes nothing, for nobody; at any time one build is read, and another one is being built at most; what is read
+//! changes only by a switch, after a hold.
+//!
+//! Pure but for [`Desk`], which reads the journal and proposes. `projector` carries out what is decided.
+
+mod builds;
+mod desk;
+mod record;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub use builds::{Build, Builds, Refused, Role, Stage, Turn};
+pub use desk::{Desk, Proposed};
+pub use record::{Decision, Step, Switch};
+pub use store::{Answered, BuildStore};

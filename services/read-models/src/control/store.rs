@@ -1,0 +1,66 @@
+//! What is done with builds as a whole, by whoever carries out what is decided.
+
+use std::fmt::Debug;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use crate::compare::Compared;
+use crate::{Error, Generation, ReadModel, Servers};
+
+/// What a store answers in its time.
+pub type Answered<'a, T> = BoxFuture<'a, Result<T, Error>>;
+
+/// Where the builds of read models lie.
+pub trait BuildStore: Debug + Send + Sync {
+    /// The builds that are there, whole or in parts.
+    fn all(&self, read_model: ReadModel) -> Answered<'_, Vec<Generation>>;
+
+    /// Makes place for a build. What is there already stays.
+    fn create(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()>;
+
+    /// Makes an end of all that a build has.
+    fn drop_build(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()>;
+
+    /// The build that whoever reads is told.
+    fn published(&self, read_model: ReadModel) -> Answered<'_, Generation>;
+
+    /// Tells whoever reads that this is the one, as it was decided in `revision`: what was decided before has no effect after
+    /// it. All that was written to it is found by then.
+    fn publish(&self, read_model: ReadModel, generation: Generation, revision: u64) -> Answered<'_, ()>;
+
+    /// Compares two builds row for row.
+    fn compare(&self, read_model: ReadModel, builds: [Generation; 2]) -> Answered<'_, Compared>;
+}
+
+impl BuildStore for Servers {
+    fn all(&self, read_model: ReadModel) -> Answered<'_, Vec<Generation>> {
+        self.generations(read_model).boxed()
+    }
+
+    fn create(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {
+        async move { self.apply(&[read_model], generation).await.map(drop) }.boxed()
+    }
+
+    fn drop_build(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {
+        async move {
+            for what in self.drop_generation(read_model, generation).await? {
+                tracing::info!("{what}: dropped");
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn published(&self, read_model: ReadModel) -> Answered<'_, Generation> {
+        async move { self.publication(read_model).generation().await }.boxed()
+    }
+
+    fn publish(&self, read_model: ReadModel, generation: Generation, revision: u64) -> Answered<'_, ()> {
+        async move { self.publication(read_model).publish(generation, revision).await }.boxed()
+    }
+
+    fn compare(&self, read_model: ReadModel, builds: [Generation; 2]) -> Answered<'_, Compared> {
+        self.compare(read_model, builds).boxed()
+    }
+}

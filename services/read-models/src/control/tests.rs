@@ -1,0 +1,269 @@
+//! What can be decided, whoever proposes it and however many do; and what damage in the journal does.
+
+use std::sync::{Arc, Mutex};
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt as _, SeedableRng};
+use toolkit::journal::{Entry, Journal, JournalError, Journaled};
+
+use super::*;
+use crate::{Generation, ReadModel};
+
+const MODEL: ReadModel = ReadModel::Products;
+
+fn build(number: u32) -> Generation {
+    Generation::try_from(number).unwrap()
+}
+
+/// A journal in memory, which may lose an acknowledgement and appends another's record first when it is told to.
+#[derive(Debug, Default)]
+struct Memory {
+    entries: Mutex<Vec<Entry>>,
+    before: Mutex<Vec<(String, Vec<u8>)>>,
+    fails: Mutex<bool>,
+}
+
+impl Memory {
+    fn put(&self, key: &str, value: &[u8]) {
+        let mut entries = self.entries.lock().unwrap();
+        let offset = entries.len() as i64;
+        let (key, value) = (key.to_owned().into(), value.to_owned().into());
+        entries.push(Entry { offset, appended_ms: offset, key, value });
+    }
+}
+
+impl Journal for Memory {
+    fn append(&self, key: String, value: Vec<u8>) -> Journaled<'_, ()> {
+        for (key, value) in self.before.lock().unwrap().drain(..) {
+            self.put(&key, &value);
+        }
+        self.put(&key, &value);
+        let fails = *self.fails.lock().unwrap();
+        Box::pin(async move { if fails { Err(JournalError("no answer".to_owned())) } else { Ok(()) } })
+    }
+
+    fn read(&self, from: i64) -> Journaled<'_, (Vec<Entry>, i64)> {
+        let entries = self.entries.lock().unwrap();
+        let (read, end) = (entries[from as usize..].to_vec(), entries.len() as i64);
+        Box::pin(async move { Ok((read, end)) })
+    }
+}
+
+fn desk(journal: &Arc<Memory>) -> Desk {
+    Desk::new(Arc::clone(journal) as Arc<dyn Journal>)
+}
+
+fn a_build(number: u32) -> Step {
+    Step::Build { generation: build(number), format: 1, switch: Switch::WhenEqual }
+}
+
+fn equal(number: u32) -> Step {
+    Step::Compared { generation: build(number), rows: 7, differences: 0, told: Vec::new() }
+}
+
+fn hold(number: u32) -> Step {
+    Step::Hold { to: build(number), force: false }
+}
+
+async fn take(desk: &mut Desk, step: Step) {
+    let told = step.to_string();
+    assert_eq!(desk.propose(MODEL, step, "tester").await.unwrap(), Proposed::Taken, "{told}");
+}
+
+async fn refused(desk: &mut Desk, step: Step) -> String {
+    match desk.propose(MODEL, step.clone(), "tester").await.unwrap() {
+        Proposed::Refused(why) => why.to_string(),
+        other => panic!("{step}: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_build_is_made_compared_switched_to_and_left_again() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    assert_eq!(desk.builds(MODEL).role(Generation::FIRST), Role::Live);
+    take(&mut desk, a_build(2)).await;
+    assert_eq!(desk.builds(MODEL).role(build(2)), Role::Follows(Generation::FIRST));
+    take(&mut desk, equal(2)).await;
+    take(&mut desk, hold(2)).await;
+    assert_eq!(desk.builds(MODEL).role(Generation::FIRST), Role::Held { revision: 3 });
+    assert_eq!(desk.builds(MODEL).role(build(2)), Role::Follows(Generation::FIRST));
+    take(&mut desk, Step::Switch).await;
+    // Both stand still until gateways have followed.
+    assert_eq!(desk.builds(MODEL).role(build(2)), Role::Held { revision: 4 });
+    assert_eq!(desk.builds(MODEL).role(Generation::FIRST), Role::Follows(build(2)));
+    take(&mut desk, Step::Live).await;
+    assert_eq!(desk.builds(MODEL).role(build(2)), Role::Live);
+    assert_eq!(desk.builds(MODEL).previous(), Some(Generation::FIRST));
+    // Back, which needs no comparison: it followed all the while.
+    for step in [hold(1), Step::Switch, Step::Live, Step::Drop { generation: build(2) }] {
+        take(&mut desk, step).await;
+    }
+    let builds = desk.builds(MODEL);
+    assert_eq!((builds.read, builds.revision, builds.next()), (Generation::FIRST, 9, build(3)));
+    assert_eq!(builds.all().count(), 1);
+    // Nothing of it concerns another read model.
+    assert_eq!(desk.builds(ReadModel::Search).revision, 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_is_refused_in_words() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    assert!(refused(&mut desk, a_build(3)).await.contains("the next build is g2"));
+    assert!(refused(&mut desk, hold(2)).await.contains("there is no build g2"));
+    assert!(refused(&mut desk, Step::Switch).await.contains("nothing is held"));
+    assert!(refused(&mut desk, Step::Live).await.contains("nothing was switched"));
+    let drop_first = Step::Drop { generation: Generation::FIRST };
+    assert!(refused(&mut desk, drop_first).await.contains("what is read"));
+    let pause_first = Step::Pause { generation: Generation::FIRST };
+    assert!(refused(&mut desk, pause_first).await.contains("must not fall behind"));
+    take(&mut desk, a_build(2)).await;
+    assert!(refused(&mut desk, a_build(3)).await.contains("g2 is being built"));
+    assert!(refused(&mut desk, hold(2)).await.contains("not compared yet"));
+    let differs =
+        Step::Compared { generation: build(2), rows: 7, differences: 2, told: vec!["a".into(), "b".into()] };
+    take(&mut desk, differs).await;
+    assert!(refused(&mut desk, hold(2)).await.contains("rows of 2 products"));
+    take(&mut desk, Step::Pause { generation: build(2) }).await;
+    let forced = Step::Hold { to: build(2), force: true };
+    assert!(refused(&mut desk, forced.clone()).await.contains("paused"));
+    take(&mut desk, Step::Resume { generation: build(2) }).await;
+    take(&mut desk, forced).await;
+    assert!(refused(&mut desk, Step::Pause { generation: build(2) }).await.contains("under way"));
+    // A build may be dropped out of a hold; what is read goes on.
+    take(&mut desk, Step::Drop { generation: build(2) }).await;
+    assert_eq!(desk.builds(MODEL).turn, Turn::Steady);
+    assert_eq!(desk.builds(MODEL).role(Generation::FIRST), Role::Live);
+    assert_eq!(journal.entries.lock().unwrap().len(), 6, "what is refused is not even written");
+}
+
+#[tokio::test]
+async fn of_two_who_propose_at_once_the_first_counts_and_both_are_told() {
+    let journal = Arc::new(Memory::default());
+    let (mut one, mut other) = (desk(&journal), desk(&journal));
+    let rival = Decision { step: a_build(2), by: "rival".to_owned() }.encode().unwrap();
+    let key = format!("read-model/products/1/{}", uuid::Uuid::new_v4());
+    journal.before.lock().unwrap().push((key, rival));
+    assert_eq!(one.propose(MODEL, a_build(2), "one").await.unwrap(), Proposed::Overtaken);
+    other.look().await.unwrap();
+    assert_eq!(other.builds(MODEL), one.builds(MODEL));
+    assert_eq!(one.builds(MODEL).get(build(2)).unwrap().by, "rival");
+    assert_eq!(one.builds(MODEL).revision, 1);
+    assert!(one.take_damaged().is_empty(), "to lose a race is no damage");
+}
+
+#[tokio::test]
+async fn a_proposal_whose_answer_is_lost_is_found_all_the_same_and_a_copy_of_it_counts_once() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    *journal.fails.lock().unwrap() = true;
+    take(&mut desk, a_build(2)).await;
+    let again = journal.entries.lock().unwrap()[0].clone();
+    journal.put(std::str::from_utf8(&again.key).unwrap(), &again.value);
+    desk.look().await.unwrap();
+    assert_eq!(desk.builds(MODEL).revision, 1);
+    assert!(desk.take_damaged().is_empty());
+}
+
+#[tokio::test]
+async fn damage_is_named_and_counts_for_nothing() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    let id = uuid::Uuid::new_v4();
+    let key = |revision: &str| format!("read-model/products/{revision}/{id}");
+    let good = Decision { step: a_build(2), by: "x".to_owned() }.encode().unwrap();
+    let wrong: &[(&str, &[u8], &str)] = &[
+        ("garbage", b"{}", "no key of a decision"),
+        (&key("+1"), &good, "no key of a decision"),
+        (&key("1"), b"\xff\x00", "no JSON"),
+        (&key("1"), b"{}", "names no step"),
+        (&key("1"), br#"{"step":"build","by":"x"}"#, "step build"),
+        (&key("1"), br#"{"step":"build","generation":0,"format":1,"switch":"by-hand","by":"x"}"#, "from 1"),
+        (&key("1"), br#"{"step":"switch","by":"x"}"#, "nothing is held"),
+        (&key("9"), &good, "the revision before it is 0"),
+    ];
+    for (key, value, problem) in wrong {
+        journal.put(key, value);
+        desk.look().await.unwrap();
+        let told = desk.take_damaged();
+        assert!(told.len() == 1 && told[0].contains(problem), "{key}: {told:?}");
+        assert_eq!(desk.builds(MODEL), &Builds::first(1));
+    }
+    take(&mut desk, a_build(2)).await;
+}
+
+#[tokio::test]
+async fn a_step_of_a_later_release_stops_this_one_from_deciding_and_nothing_else() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    take(&mut desk, a_build(2)).await;
+    let key = format!("read-model/products/2/{}", uuid::Uuid::new_v4());
+    journal.put(&key, br#"{"step":"split","into":3,"by":"release 9"}"#);
+    assert!(refused(&mut desk, equal(2)).await.contains("`split`"));
+    let builds = desk.builds(MODEL);
+    assert_eq!((builds.revision, builds.later()), (2, Some("split")));
+    assert_eq!(builds.role(Generation::FIRST), Role::Live);
+}
+
+/// Random proposals by several, some of whom have not looked for a while: everybody folds them alike, and at any time one
+/// build is read, another one is made at most, and what is read changes by a switch after a hold alone.
+#[tokio::test]
+async fn whatever_is_proposed_one_build_is_read_and_one_is_made_at_most() {
+    for seed in 0..200 {
+        let mut dice = StdRng::seed_from_u64(seed);
+        let journal = Arc::new(Memory::default());
+        let mut desks: Vec<Desk> = (0..3).map(|_| desk(&journal)).collect();
+        let mut before = Builds::first(1);
+        for _ in 0..60 {
+            let number = dice.random_range(1..=before.next().get());
+            let generation = build(number);
+            let steps = [
+                Step::Build { generation: before.next(), format: 1, switch: Switch::WhenEqual },
+                a_build(number),
+                Step::Pause { generation },
+                Step::Resume { generation },
+                equal(number),
+                Step::Compared { generation, rows: 1, differences: 1, told: Vec::new() },
+                hold(number),
+                Step::Hold { to: generation, force: true },
+                Step::Release { reason: "x".to_owned() },
+                Step::Switch,
+                Step::Live,
+                Step::Drop { generation },
+            ];
+            let step = steps.choose(&mut dice).unwrap().clone();
+            if dice.random_bool(0.3) {
+                // Written by somebody who did not look, and perhaps too late.
+                let revision = before.revision + dice.random_range(0..=1);
+                let key = format!("read-model/products/{revision}/{}", uuid::Uuid::from_u128(dice.random()));
+                journal.put(&key, &Decision { step, by: "blind".to_owned() }.encode().unwrap());
+            } else {
+                let at = dice.random_range(0..desks.len());
+                desks[at].propose(MODEL, step, "tester").await.unwrap();
+            }
+            for desk in &mut desks {
+                desk.look().await.unwrap();
+            }
+            let now = desks[0].builds(MODEL).clone();
+            assert!(desks.iter().all(|desk| desk.builds(MODEL) == &now), "seed {seed}: they fold alike");
+            assert!(now.revision <= before.revision + 1);
+            let of = |stage: fn(&Stage) -> bool| now.all().filter(|(_, it)| stage(&it.stage)).count();
+            assert_eq!(of(|it| *it == Stage::Read), 1, "seed {seed}: {now:?}");
+            assert_eq!(now.get(now.read).unwrap().stage, Stage::Read);
+            assert!(of(|it| matches!(it, Stage::Building | Stage::Compared { .. })) <= 1, "seed {seed}");
+            assert!(!now.get(now.read).unwrap().is_paused, "seed {seed}: what is read goes on");
+            if now.read != before.read {
+                assert!(matches!(before.turn, Turn::Holding { to, .. } if to == now.read), "seed {seed}");
+                assert!(matches!(now.turn, Turn::Switched { from, .. } if from == before.read), "seed {seed}");
+            }
+            if let Turn::Holding { to, .. } = now.turn {
+                assert!(now.get(to).is_some_and(|it| !it.is_paused), "seed {seed}");
+            }
+            let live = now.all().filter(|(it, _)| now.role(*it) == Role::Live).count();
+            assert_eq!(live, usize::from(now.turn == Turn::Steady), "seed {seed}: one goes ahead, or none");
+            before = now;
+        }
+    }
+}
