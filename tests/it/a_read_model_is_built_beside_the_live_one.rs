@@ -1,17 +1,19 @@
-//! P25 A read model is built beside the live one, compared row for row, switched to and back again; no read fails, and none with a consistency token is older.
+//! P25 A read model is built beside the live one, compared row for row, switched to and back again; no read fails, and none shows less than one before it.
 //!
-//! All of it under load: a writer goes on, and reads each write back from whatever gateways serve.
+//! All of it under load: a writer goes on and reads each write back from whatever gateways serve, and a reader without tokens asks all of
+//! them in turn.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use adapter_search::SearchConfig;
 use anyhow::{Context as _, ensure};
-use cli::commands::compare::{Compared, compare};
-use cli::commands::read_models::lines;
+use cli::args;
+use cli::commands::read_models::{self as actions, Line, Of, lines};
+use cli::commands::rebuild::{self, Rebuild, decide};
 use cli::commands::stores::{self, One, Which};
 use cli::config::Config;
+use read_models::control::{Desk, Stage, Step, Turn};
 use read_models::{Generation, ReadModel};
 use serde_json::Value;
 use testkit::expected::differences;
@@ -21,121 +23,93 @@ use testkit::{Client, OnServers, Started, System as _, eventually};
 const MOVING: usize = 40;
 const STILL: usize = 400;
 const FIRST: Generation = Generation::FIRST;
-/// How often all read models are switched to the other build.
-const SWITCHES: usize = 100;
-/// How soon a gateway follows, with what a busy machine takes for it.
-const FOLLOWED: Duration = Duration::from_secs(10);
+/// How often each of the three read models is switched to another build.
+const SWITCHES: usize = 34;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> anyhow::Result<()> {
     let mut system = OnServers::prepare().await?;
     let second = Generation::try_from(2)?;
     let commands = Client::new(&system.command_service().await?.url());
-    system.projectors().await?;
+    system.projectors_with(&[("REBUILD__LEASE_MS", "1200")]).await?;
     let gateways =
         [system.query_gateway().await?, system.query_gateway().await?, system.query_gateway().await?];
     for n in 0..STILL {
         assert_eq!(commands.create(&format!("still-{n}")).await?.status, 201);
     }
     let load = Load::start(commands, &gateways).await?;
-
-    // Built beside: nothing of the first is touched.
-    for read_model in ReadModel::ALL {
-        let which = Which::one(*read_model, second);
-        assert!(stores::check(&system.config, &which).await.is_err(), "nothing of {read_model} is there yet");
-        stores::apply(&system.config, &which).await?;
-        stores::check(&system.config, &which).await?;
-    }
     assert_eq!(outsiders_read(&system.config).await?, "search-g1");
-    let builders = system.projectors_with(&[("GENERATION", "2")]).await?;
-    for read_model in ReadModel::ALL {
-        same(&system.config, *read_model, second).await;
-    }
 
-    // What is wrong with the new one is told by product, whichever build lacks it, and building again puts it right.
-    let servers = stores::servers(&system.config);
-    let cql = servers.cql().await?;
-    let lost = cql.prepare("DELETE FROM {keyspace}.products_g2 WHERE product_id = 'still-7'").await?;
-    cql.execute(&lost, ()).await?;
-    let Compared { differences: found, .. } = compare(&servers, ReadModel::Products, [second, FIRST]).await?;
-    let [((product, table), [of_second, of_first])] = &found.iter().collect::<Vec<_>>()[..] else {
-        panic!("one row is missing: {found:?}")
+    // Built beside, compared, switched to: all three at once.
+    let config = &system.config;
+    let rebuilt = ReadModel::ALL.iter().map(|it| async move { rebuild::run(config, &waited(*it)).await });
+    futures::future::try_join_all(rebuilt).await?;
+    assert_eq!(outsiders_read(&system.config).await?, "search-g2");
+    let told = |lines: &[Line]| {
+        lines.iter().map(|it| (it.read_model, it.generation, it.phase.clone())).collect::<Vec<_>>()
     };
-    assert_eq!((product.as_str(), *table), ("still-7", "products"));
-    assert!(of_second.is_empty() && of_first.len() == 1, "{found:?}");
-    let Compared { differences: found, .. } = compare(&servers, ReadModel::Products, [FIRST, second]).await?;
-    assert!(
-        found.values().all(|[of_first, of_second]| of_first.len() == 1 && of_second.is_empty()),
-        "{found:?}"
-    );
-    let one = One { read_model: ReadModel::Products, generation: second };
-    let refused = stores::drop_one(&system.config, one, false).await.unwrap_err().to_string();
-    assert!(refused.contains("--yes") && refused.contains("products_by_category"), "{refused}");
-    stores::drop_one(&system.config, one, true).await?;
-    stores::apply(&system.config, &Which::one(ReadModel::Products, second)).await?;
-    same(&system.config, ReadModel::Products, second).await;
-
-    let lines = lines(&system.config).await?;
-    let builds: Vec<_> = lines.iter().map(|it| (it.read_model, it.build.generation, it.is_read)).collect();
-    let all = ReadModel::ALL.iter().flat_map(|it| [(*it, FIRST, true), (*it, second, false)]);
-    assert_eq!(builds, all.collect::<Vec<_>>());
-    assert!(lines.iter().all(|it| it.behind.len() == 1), "one group builds each: {lines:?}");
+    let read = |generation, phase: &str| move |it: &ReadModel| (*it, generation, phase.to_owned());
+    let all = ReadModel::ALL.iter().flat_map(|it| {
+        [read(FIRST, "was read before, and follows")(it), read(second, "gateways read it")(it)]
+    });
+    let found = lines(&system.config).await?;
+    assert_eq!(told(&found), all.collect::<Vec<_>>());
+    assert!(found.iter().all(|it| it.behind.len() == 1), "one group makes each: {found:?}");
+    load.goes_on(60).await;
 
     // Switched to and back again, over and over, without a restart of anything.
+    let holds = ReadModel::ALL.iter().map(|it| switched(config, *it, SWITCHES));
+    let mut holds = futures::future::try_join_all(holds).await?.concat();
+    holds.sort_unstable();
+    let of = |share: usize| holds[holds.len() * share / 100];
+    println!("{} holds: p50 {:?}, p99 {:?}", holds.len(), of(50), of(99));
     load.goes_on(60).await;
-    for n in 1..=SWITCHES {
-        for read_model in ReadModel::ALL {
-            let generation = if n % 2 == 1 { second } else { FIRST };
-            servers.publication(*read_model).publish(generation).await?;
-        }
-        load.goes_on(6).await;
-    }
-    assert_eq!(outsiders_read(&system.config).await?, "search-g1");
 
-    // What is published is what is read, by every gateway; what is read is not dropped.
-    let lost = cql.prepare("DELETE FROM {keyspace}.products_g2 WHERE product_id = 'still-9'").await?;
-    cql.execute(&lost, ()).await?;
-    for (generation, status) in [(second, 404), (FIRST, 200), (second, 404), (FIRST, 200)] {
-        publish(&system.config, generation).await?;
-        for gateway in &gateways {
-            let client = Client::new(&gateway.url());
-            let until = Instant::now() + FOLLOWED;
-            while client.get("/v1/products/still-9").await?.status != status {
-                ensure!(Instant::now() < until, "{} does not follow to {generation}", gateway.url());
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-        let one = One { read_model: ReadModel::Products, generation };
-        let refused = stores::drop_one(&system.config, one, true).await.unwrap_err().to_string();
-        assert!(refused.contains("what gateways read"), "{refused}");
-    }
+    // What differs is told by product, and is not switched to unless somebody insists.
+    let servers = stores::servers(&system.config);
+    let cql = servers.cql().await?;
+    let mut desk = rebuild::open(&system.config).await?;
+    let live = desk.builds(ReadModel::Products).read;
+    let lost = format!("DELETE FROM {{keyspace}}.products_{live} WHERE product_id = 'still-7'");
+    cql.execute(&cql.prepare(&lost).await?, ()).await?;
+    retire_previous(&system.config, &mut desk, ReadModel::Products).await?;
+    let refused = rebuild::run(&system.config, &waited(ReadModel::Products)).await.unwrap_err().to_string();
+    assert!(refused.contains("1 products (still-7)") && refused.contains("--force"), "{refused}");
+    desk.look().await?;
+    let (third, build) = desk.builds(ReadModel::Products).candidate().context("it is still there")?;
+    assert!(matches!(build.stage, Stage::Compared { differences: 1, .. }), "{build:?}");
+    let one = One { read_model: ReadModel::Products, generation: third };
+    let switch = |force| args::ReadModels::Switch { one, force };
+    let refused = actions::run(&system.config, switch(false)).await.unwrap_err().to_string();
+    assert!(refused.contains("1 products"), "{refused}");
+    let compared = servers.compare(ReadModel::Products, [third, live]).await?;
+    let [((product, table), [of_third, of_live])] = &compared.differences.iter().collect::<Vec<_>>()[..]
+    else {
+        panic!("one row is missing: {compared:?}")
+    };
+    assert_eq!((product.as_str(), *table), ("still-7", "products"));
+    assert!(of_third.len() == 1 && of_live.is_empty(), "{compared:?}");
+    actions::run(&system.config, switch(true)).await?;
+    assert_eq!(commands_status(&gateways[0], "still-7").await?, 200);
 
-    // Left, when no question is on its way there any more: what is dropped is the second's alone.
-    load.goes_on(60).await;
-    tokio::time::sleep(FOLLOWED / 4).await;
-    for builder in &builders {
-        assert!(system.stop(builder).await);
-    }
-    for read_model in ReadModel::ALL {
-        let one = One { read_model: *read_model, generation: second };
-        stores::drop_one(&system.config, one, true).await?;
-        assert!(stores::check(&system.config, &Which::one(*read_model, second)).await.is_err());
-        let refused = stores::publish(&system.config, one).await.unwrap_err().to_string();
-        assert!(refused.contains("g2"), "what is not there cannot be read: {refused}");
-    }
+    // What is read is not dropped; what is dropped is gone, and its number is not used again.
+    let one = One { read_model: ReadModel::Products, generation: third };
+    let refused = actions::run(&system.config, args::ReadModels::Retire(one)).await.unwrap_err().to_string();
+    assert!(refused.contains("what is read"), "{refused}");
+    retire_previous(&system.config, &mut desk, ReadModel::Products).await?;
+    let of_live = Which::one(ReadModel::Products, live);
+    let gone = async || stores::check(&system.config, &of_live).await.is_err();
+    eventually("the tables are dropped", gone, |gone| *gone).await;
     stores::check(&system.config, &Which::default()).await?;
-    load.goes_on(60).await;
     load.end().await?;
 
-    // What is read may be lost with the index it was. A further build does not take its place by itself; whoever publishes says it.
-    let SearchConfig { url, index_prefix: prefix, .. } = &system.config.search;
-    let alias = format!("{url}/{prefix}-search-g1/_alias/{prefix}-search");
+    // An alias that is lost is published again.
+    let live = desk.builds(ReadModel::Search).read;
+    let (url, prefix) = (&system.config.search.url, &system.config.search.index_prefix);
+    let alias = format!("{url}/{prefix}-search-{live}/_alias/{prefix}-search");
     reqwest::Client::new().delete(alias).send().await?.error_for_status()?;
-    stores::apply(&system.config, &Which::one(ReadModel::Search, second)).await?;
-    assert!(outsiders_read(&system.config).await.is_err());
-    let first = One { read_model: ReadModel::Search, generation: FIRST };
-    stores::publish(&system.config, first).await?;
-    assert_eq!(outsiders_read(&system.config).await?, "search-g1");
+    let found = async || outsiders_read(&system.config).await.ok();
+    eventually("the alias is there again", found, |it| *it == Some(format!("search-{live}"))).await;
 
     system.caught_up().await?;
     let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
@@ -143,33 +117,56 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     Ok(())
 }
 
-/// Lets all read models be read of this build.
-async fn publish(config: &Config, generation: Generation) -> anyhow::Result<()> {
-    for read_model in ReadModel::ALL {
-        stores::publish(config, One { read_model: *read_model, generation }).await?;
+fn waited(read_model: ReadModel) -> Rebuild {
+    Rebuild { read_model, wait: true, force: false, no_switch: false }
+}
+
+/// Goes back to the build before, and back again, so often; how long each hold took.
+async fn switched(config: &Config, read_model: ReadModel, times: usize) -> anyhow::Result<Vec<Duration>> {
+    let mut desk = rebuild::open(config).await?;
+    let mut holds = Vec::new();
+    for _ in 0..times {
+        let before = desk.builds(read_model).read;
+        let to = desk.builds(read_model).previous().context("a way back")?;
+        decide(&mut desk, read_model, |_| Step::Hold { to, force: false }).await?;
+        let begun = std::time::Instant::now();
+        let mut is_switched = false;
+        while !is_switched || desk.builds(read_model).turn != Turn::Steady {
+            ensure!(begun.elapsed() < testkit::PATIENCE, "{read_model}: {:?}", desk.builds(read_model));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            desk.look().await?;
+            is_switched = desk.builds(read_model).read == to;
+            let released = &desk.builds(read_model).released;
+            ensure!(released.is_none(), "{read_model}: {released:?}");
+        }
+        holds.push(begun.elapsed());
+        ensure!(desk.builds(read_model).previous() == Some(before), "the build before is the way back");
     }
+    Ok(holds)
+}
+
+/// Makes an end of the build that was read before.
+async fn retire_previous(config: &Config, desk: &mut Desk, read_model: ReadModel) -> anyhow::Result<()> {
+    desk.look().await?;
+    let generation = desk.builds(read_model).previous().context("a build that was read before")?;
+    let retired = args::ReadModels::Retire(One { read_model, generation });
+    actions::run(config, retired).await?;
+    desk.look().await?;
+    let nothing_before = actions::run(config, args::ReadModels::Rollback(Of { read_model })).await;
+    let refused = nothing_before.unwrap_err().to_string();
+    ensure!(refused.contains("no build"), "{refused}");
     Ok(())
 }
 
-/// Waits until both builds are the same; the writer goes on.
-async fn same(config: &Config, read_model: ReadModel, second: Generation) {
-    let servers = stores::servers(config);
-    let look = async || compare(&servers, read_model, [second, FIRST]).await;
-    let compared = eventually("both builds are the same", look, |found| {
-        found.as_ref().is_ok_and(|it| {
-            it.differences.is_empty() && it.rows.iter().all(|(_, [of_second, _])| *of_second > 0)
-        })
-    })
-    .await;
-    let tables = compared.map(|it| it.rows.len()).unwrap_or_default();
-    assert_eq!(tables, read_model.declared().tables.len());
+async fn commands_status(gateway: &Started, product: &str) -> anyhow::Result<u16> {
+    Ok(Client::new(&gateway.url()).get(&format!("/v1/products/{product}")).await?.status.as_u16())
 }
 
 /// The index behind the alias, without its prefix.
 async fn outsiders_read(config: &Config) -> anyhow::Result<String> {
     let prefix = &config.search.index_prefix;
     let url = format!("{}/_alias/{prefix}-search", config.search.url);
-    let answer: Value = reqwest::get(url).await?.json().await?;
+    let answer: Value = reqwest::get(url).await?.error_for_status()?.json().await?;
     let indices: Vec<&String> = answer.as_object().context("indices")?.keys().collect();
     let [index] = indices[..] else { anyhow::bail!("one index and not {indices:?}") };
     Ok(index.strip_prefix(&format!("{prefix}-")).context("an index of this catalog")?.to_owned())
@@ -180,6 +177,7 @@ struct Load {
     reads: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,
     running: tokio::task::JoinHandle<anyhow::Result<()>>,
+    readers: tokio::task::JoinHandle<anyhow::Result<u64>>,
 }
 
 impl Load {
@@ -189,20 +187,26 @@ impl Load {
         }
         let clients: Vec<Client> = gateways.iter().map(|it| Client::new(&it.url())).collect();
         let (reads, ended) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
+        let readers = tokio::spawn(read_on(clients.clone(), Arc::clone(&ended)));
         let running = tokio::spawn(write_and_read(commands, clients, Arc::clone(&reads), Arc::clone(&ended)));
-        Ok(Self { reads, ended, running })
+        Ok(Self { reads, ended, running, readers })
     }
 
     /// Waits until so many more reads were answered.
     async fn goes_on(&self, reads: u64) {
         let from = self.reads.load(Ordering::SeqCst);
-        let look = async || (self.reads.load(Ordering::SeqCst), self.running.is_finished());
+        let look = async || {
+            (self.reads.load(Ordering::SeqCst), self.running.is_finished() || self.readers.is_finished())
+        };
         eventually("reads go on", look, |(now, failed)| *failed || *now >= from + reads).await;
     }
 
     async fn end(self) -> anyhow::Result<()> {
         self.ended.store(true, Ordering::SeqCst);
-        self.running.await?
+        self.running.await??;
+        let reads = self.readers.await??;
+        ensure!(reads > 1_000, "{reads} reads without a token are too few to say anything");
+        Ok(())
     }
 }
 
@@ -239,4 +243,36 @@ async fn write_and_read(
         reads.fetch_add(1, Ordering::SeqCst);
     }
     Ok(())
+}
+
+/// Reads without a token, from each gateway in turn: whatever one of them has shown, none shows less later.
+async fn read_on(gateways: Vec<Client>, ended: Arc<AtomicBool>) -> anyhow::Result<u64> {
+    let (mut seen, mut reads) = (std::collections::HashMap::<String, i64>::new(), 0);
+    for n in 0_usize.. {
+        if ended.load(Ordering::SeqCst) {
+            break;
+        }
+        // Each product from all gateways, one after another, before the next.
+        let id = format!("moving-{}", n / gateways.len() % MOVING);
+        let client = &gateways[n % gateways.len()];
+        let (path, at) = match n / gateways.len() / MOVING % 3 {
+            0 => (format!("/v1/products/{id}"), "/version"),
+            1 => (format!("/v1/products/{id}/history?order=desc&page_size=1"), "/items/0/version"),
+            _ => (format!("/v1/search?q={id}&page_size=1"), "/items/0/version"),
+        };
+        let read = client.get(&path).await?;
+        if read.status == 404 && !seen.contains_key(&path) {
+            continue;
+        }
+        ensure!(read.status == 200, "{path}: {} {}", read.status, read.body);
+        // Others are found by the same words.
+        let is_other = read.body.pointer("/items/0/product_id").is_some_and(|it| *it != *id.as_str());
+        let version = read.body.pointer(at).and_then(Value::as_i64).filter(|_| !is_other);
+        let Some(version) = version else { continue };
+        let before = seen.insert(path.clone(), version).unwrap_or_default();
+        ensure!(version >= before, "{path} shows {version} after {before}");
+        reads += 1;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    Ok(reads)
 }

@@ -5,6 +5,7 @@
 
 mod a_poisoned_record_stops_nothing_else;
 mod a_read_model_is_built_beside_the_live_one;
+mod a_rebuild_survives_any_death;
 mod a_repeated_command_changes_nothing;
 mod a_shops_export_goes_in;
 mod acknowledged_commands_are_never_lost;

@@ -84,7 +84,7 @@ pub enum Command {
     Verify(Which),
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum ReadModels {
     /// A line for each build and consumer group. Changes nothing.
     List,

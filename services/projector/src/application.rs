@@ -30,7 +30,7 @@ use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
 use crate::partition::{Context as PartitionContext, Followed};
-use crate::watch::{Progress, Watch};
+use crate::watch::Watch;
 
 /// How long something missing at the start is left alone between two attempts, at first and at most.
 const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));

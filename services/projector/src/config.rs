@@ -120,7 +120,8 @@ impl Config {
         ];
         toolkit::config::at_least(SERVICE, least.map(|(key, value)| (key, value as u64, 1)))?;
         let rebuild = &self.rebuild;
-        let least = [("rebuild.hold_ms", rebuild.hold_ms, 1_000), ("rebuild.lease_ms", rebuild.lease_ms, 1_200)];
+        let least =
+            [("rebuild.hold_ms", rebuild.hold_ms, 1_000), ("rebuild.lease_ms", rebuild.lease_ms, 1_200)];
         toolkit::config::at_least(SERVICE, least)
     }
 

@@ -20,6 +20,6 @@ mod metrics;
 mod partition;
 mod watch;
 
-pub use application::{Application, Dependencies, Log, Opening, Parts, start};
+pub use application::{Application, Dependencies, Log, Open, Opening, Parts, start};
 pub use builds::Control;
 pub use config::{BatchConfig, Config, RebuildConfig, SERVICE};

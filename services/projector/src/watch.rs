@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use event_reader::feed::GroupHandle;
-use read_models::{Error, Generation};
 use read_models::model::Positions;
+use read_models::{Error, Generation};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Dependency;
 

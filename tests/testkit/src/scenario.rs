@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use adapter_kafka::read_topic;
 use anyhow::ensure;
-use cli::commands::stores;
+use cli::commands::stores::{self, Which};
 use cli::config::Config;
-use read_models::positions::AllPositions;
-use read_models::{Generation, ReadModel};
+use read_models::ReadModel;
 use serde_json::{Value, json};
 
 use crate::client::product;
@@ -73,21 +72,22 @@ pub async fn caught_up(system: &OnServers, group_prefix: &str) -> anyhow::Result
 /// # Errors
 /// If a server does not answer.
 pub async fn caught_up_at(config: &Config, group_prefix: &str) -> anyhow::Result<()> {
-    let stored = AllPositions::open(&stores::servers(config), Generation::FIRST).await?;
+    let servers = stores::servers(config);
     let log = read_topic(&config.kafka, &config.topic).await?;
     let ends: BTreeMap<i32, i64> = (0..).zip(log.ends.of_all(log.partitions).await?).collect();
     for read_model in ReadModel::ALL {
-        let group = read_model.group_id(group_prefix, Generation::FIRST);
+        // Of the build that is read.
+        let generation = Which::default().generation(&servers, *read_model).await?;
+        let group = read_model.group_id(group_prefix, generation);
         let positions = async || {
-            let mut positions = BTreeMap::new();
-            for partition in ends.keys() {
-                let position = stored.read(*read_model, &group, *partition).await;
-                positions.insert(*partition, position.unwrap_or_default().applied);
-            }
-            positions
+            let builds = servers.builds(*read_model).await.unwrap_or_default();
+            let build = builds.into_iter().find(|it| it.generation == generation);
+            build.and_then(|mut it| it.groups.remove(&group)).unwrap_or_default()
         };
-        eventually(&format!("{group} catches up"), positions, |it| it.iter().all(|(p, at)| at >= &ends[p]))
-            .await;
+        let is_there = |it: &BTreeMap<i32, i64>| {
+            ends.iter().all(|(partition, end)| it.get(partition).copied().unwrap_or_default() >= *end)
+        };
+        eventually(&format!("{group} catches up"), positions, is_there).await;
     }
     Ok(())
 }

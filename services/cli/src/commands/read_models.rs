@@ -61,7 +61,8 @@ pub async fn run(config: &Config, action: args::ReadModels) -> anyhow::Result<()
         args::ReadModels::Rollback(Of { read_model }) => {
             let desk = open(config).await?;
             let previous = desk.builds(read_model).previous();
-            let generation = previous.with_context(|| format!("no build of {read_model} is there that was read before"))?;
+            let generation = previous
+                .with_context(|| format!("no build of {read_model} is there that was read before"))?;
             switch(config, One { read_model, generation }, false).await
         }
     }
@@ -139,7 +140,8 @@ pub async fn lines(config: &Config) -> anyhow::Result<Vec<Line>> {
         all.extend(there.iter().map(|build| (build.generation, Some(build))));
         for (generation, build) in all {
             let phase = phase(decided, generation).unwrap_or_else(|_| "nobody makes it".to_owned());
-            let groups = build.map(|it| it.groups.iter().filter(|(group, _)| makes(group))).into_iter().flatten();
+            let groups =
+                build.map(|it| it.groups.iter().filter(|(group, _)| makes(group))).into_iter().flatten();
             let behind = groups.map(|(group, applied)| {
                 let left =
                     |(partition, end): (i32, &i64)| (end - applied.get(&partition).unwrap_or(&0)).max(0);

@@ -73,7 +73,10 @@ pub async fn open(config: &Config) -> anyhow::Result<Desk> {
     let mut desk = Desk::new(Arc::new(journal));
     desk.look().await?;
     for problem in desk.take_damaged() {
-        say!("{} holds what no Folio writes there, and it counts for nothing: {problem}", config.control_topic);
+        say!(
+            "{} holds what no Folio writes there, and it counts for nothing: {problem}",
+            config.control_topic
+        );
     }
     Ok(desk)
 }
@@ -176,7 +179,9 @@ pub fn phase(builds: &Builds, generation: Generation) -> anyhow::Result<String> 
         (Stage::Read, _) => "gateways read it".to_owned(),
         (_, _) if build.is_paused => "paused".to_owned(),
         (Stage::Building, _) => "building".to_owned(),
-        (Stage::Compared { rows, differences: 0, .. }, _) => format!("ready: {rows} rows are the same{waits}"),
+        (Stage::Compared { rows, differences: 0, .. }, _) => {
+            format!("ready: {rows} rows are the same{waits}")
+        }
         (Stage::Compared { differences, .. }, _) => format!("ready: {differences} products differ{waits}"),
         (Stage::Previous, _) => format!("was read before, and follows{waits}"),
     })

@@ -142,7 +142,8 @@ impl Director {
 
     /// What was read before is kept for a while, and then dropped.
     async fn retire(&mut self, builds: &Builds) -> Result<(), Error> {
-        let keep = i64::try_from(self.config.keep_previous_hours).unwrap_or(i64::MAX).saturating_mul(3_600_000);
+        let keep =
+            i64::try_from(self.config.keep_previous_hours).unwrap_or(i64::MAX).saturating_mul(3_600_000);
         let now = jiff::Timestamp::now().as_millisecond();
         let is_old = |since: i64| now.saturating_sub(since) > keep;
         let old = builds.all().find(|(_, it)| it.stage == Stage::Previous && is_old(it.since_ms));
@@ -175,7 +176,12 @@ impl Director {
     }
 
     /// Whether what is read stands still in every partition, and `to` has come as far; else what is missing.
-    async fn is_level(&self, builds: &Builds, to: Generation, revision: u64) -> Result<Option<String>, Error> {
+    async fn is_level(
+        &self,
+        builds: &Builds,
+        to: Generation,
+        revision: u64,
+    ) -> Result<Option<String>, Error> {
         let of = |generation| self.read_model.group_id(&self.group_prefix, generation);
         let (held, group) = (held_group(&of(builds.read), revision), of(to));
         for partition in 0..self.partitions {

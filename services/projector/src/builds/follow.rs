@@ -30,7 +30,9 @@ pub(crate) async fn follow(
             Err(_) => {}
         }
         for problem in desk.take_damaged() {
-            tracing::error!("the journal of decisions holds what no Folio writes there, and goes by the rest: {problem}");
+            tracing::error!(
+                "the journal of decisions holds what no Folio writes there, and goes by the rest: {problem}"
+            );
         }
         let now = desk.builds(read_model);
         builds.send_if_modified(|known| {

@@ -21,6 +21,8 @@ use toolkit::journal::Journal;
 
 pub(crate) use direct::{Director, Memory, held_group};
 pub(crate) use follow::follow;
+#[cfg(test)]
+pub(crate) use reached::Positioned;
 pub(crate) use reached::{Opened, Reached};
 pub(crate) use supervise::{Made, Running, supervise};
 

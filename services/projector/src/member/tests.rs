@@ -7,16 +7,20 @@ use adapter_registry::{LocalRegistry, Registry};
 use event_reader::feed::{Command, EndOffsets, GroupServer, RangeReader};
 use event_reader::{Decoder, LogReader};
 use ledger::Partition;
-use read_models::Error;
+use read_models::control::Role;
 use read_models::model::{Position, Positions, Starts, Wanted, Writes};
 use read_models::products::{ProductState, Products};
+use read_models::{Error, Generation, ReadModel};
+use tokio::sync::watch;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::retry::{GaveUp, Retry};
 use toolkit::telemetry::Telemetry;
 
 use super::*;
+use crate::builds::{Positioned, Reached};
 use crate::durability::Durability;
 use crate::metrics::Metrics;
+use crate::partition::Followed;
 use crate::watch::Progress;
 
 /// A store that has this position and nothing else.
@@ -57,6 +61,13 @@ impl Store<Products> for At {
     }
 }
 
+impl Reached for At {
+    fn position<'a>(&'a self, _: Generation, _: &'a str, _: i32) -> Positioned<'a> {
+        let position = self.0;
+        Box::pin(async move { Ok(position) })
+    }
+}
+
 async fn context(store: At, group: &Group) -> Context<Products, At> {
     let telemetry = Telemetry::detached("tester").unwrap();
     let lifecycle = Lifecycle::new();
@@ -72,12 +83,18 @@ async fn context(store: At, group: &Group) -> Context<Products, At> {
         handle: group.handle(),
         repairs: group.handle().ranges().clone(),
         decoder: Decoder::open(Arc::new(schemas), &retry).await.unwrap(),
-        store,
+        store: store.clone(),
         store_health: lifecycle.readiness().dependency("store"),
         registry_health: lifecycle.readiness().dependency("registry"),
         durability: Arc::new(durability),
         metrics: Metrics::new(&telemetry, "products"),
         progress: Progress::default(),
+        role: watch::channel(Role::Live).1,
+        followed: Followed {
+            reached: Arc::new(store),
+            read_model: ReadModel::Products,
+            group_prefix: "g".to_owned(),
+        },
         _read_model: std::marker::PhantomData,
     }
 }

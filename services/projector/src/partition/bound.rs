@@ -56,9 +56,8 @@ impl Bound {
 
     /// Ends when it may be possible to go further; `is_waiting`: for another build, or for the end of a hold.
     pub(super) async fn may_have_moved(&mut self, is_waiting: bool) {
-        let look = async {
-            if is_waiting { tokio::time::sleep(LOOK).await } else { std::future::pending().await }
-        };
+        let look =
+            async { if is_waiting { tokio::time::sleep(LOOK).await } else { std::future::pending().await } };
         tokio::select! {
             () = look => {}
             changed = self.role.changed() => if changed.is_err() { std::future::pending().await },

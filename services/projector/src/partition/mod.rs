@@ -32,8 +32,8 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
 use crate::watch::Progress;
-pub(crate) use bound::Followed;
 use bound::Bound;
+pub(crate) use bound::Followed;
 use stop::{End, Stop};
 
 /// How long something that is away is left alone between two attempts, at first and at most.

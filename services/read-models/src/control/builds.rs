@@ -54,9 +54,17 @@ pub enum Stage {
 pub enum Turn {
     Steady,
     /// What is read stands still since this revision, so that `to` reaches it.
-    Holding { to: Generation, revision: u64, since_ms: i64 },
+    Holding {
+        to: Generation,
+        revision: u64,
+        since_ms: i64,
+    },
     /// What is read has changed; both stand still until whoever reads has followed.
-    Switched { from: Generation, revision: u64, since_ms: i64 },
+    Switched {
+        from: Generation,
+        revision: u64,
+        since_ms: i64,
+    },
 }
 
 /// What a build has to do.

@@ -15,22 +15,42 @@ const BEGINS: &str = "read-model";
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
     /// Make a further build, whose rows have this format.
-    Build { generation: Generation, format: u32, switch: Switch },
+    Build {
+        generation: Generation,
+        format: u32,
+        switch: Switch,
+    },
     /// Leave a build as it is for a while.
-    Pause { generation: Generation },
-    Resume { generation: Generation },
+    Pause {
+        generation: Generation,
+    },
+    Resume {
+        generation: Generation,
+    },
     /// The build was compared with the one that is read: rows, and products whose rows differ, of which some are told.
-    Compared { generation: Generation, rows: u64, differences: u64, told: Vec<String> },
+    Compared {
+        generation: Generation,
+        rows: u64,
+        differences: u64,
+        told: Vec<String>,
+    },
     /// The build that is read stands still, so that the other one reaches it. With `force` whatever a comparison said.
-    Hold { to: Generation, force: bool },
+    Hold {
+        to: Generation,
+        force: bool,
+    },
     /// The hold is given up: the build that is read goes on.
-    Release { reason: String },
+    Release {
+        reason: String,
+    },
     /// Both have come equally far: from now on the other build is read.
     Switch,
     /// Whoever reads has followed: the build that is read goes on.
     Live,
     /// Make an end of a build that is not read.
-    Drop { generation: Generation },
+    Drop {
+        generation: Generation,
+    },
 }
 
 /// When a build takes the place of the one that is read.
@@ -85,9 +105,11 @@ impl Place {
     pub(super) fn parse(key: &[u8]) -> Option<Self> {
         let mut parts = std::str::from_utf8(key).ok()?.split('/');
         let place = match (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()) {
-            (BEGINS, name, revision, id, None) => {
-                Self { read_model: name.parse().ok()?, revision: revision.parse().ok()?, id: id.parse().ok()? }
-            }
+            (BEGINS, name, revision, id, None) => Self {
+                read_model: name.parse().ok()?,
+                revision: revision.parse().ok()?,
+                id: id.parse().ok()?,
+            },
             _ => return None,
         };
         // One spelling: `+1` and `01` are not what anybody writes.

@@ -256,7 +256,10 @@ async fn whatever_is_proposed_one_build_is_read_and_one_is_made_at_most() {
             assert!(!now.get(now.read).unwrap().is_paused, "seed {seed}: what is read goes on");
             if now.read != before.read {
                 assert!(matches!(before.turn, Turn::Holding { to, .. } if to == now.read), "seed {seed}");
-                assert!(matches!(now.turn, Turn::Switched { from, .. } if from == before.read), "seed {seed}");
+                assert!(
+                    matches!(now.turn, Turn::Switched { from, .. } if from == before.read),
+                    "seed {seed}"
+                );
             }
             if let Turn::Holding { to, .. } = now.turn {
                 assert!(now.get(to).is_some_and(|it| !it.is_paused), "seed {seed}");

@@ -1,24 +1,25 @@
 //! The rows as the servers hold them.
 
 use anyhow::Context as _;
-use cli::commands::stores::servers;
+use cli::commands::stores::{Which, servers};
 use cli::config::Config;
 use read_models::declared::On;
 use read_models::{Generation, ReadModel};
 
 use super::Rows;
 
-/// Reads everything.
+/// Reads everything of the builds that are read.
 ///
 /// # Errors
 /// If a store does not answer.
 pub async fn rows(config: &Config) -> anyhow::Result<Rows> {
     let servers = servers(config);
     let mut all = Rows::new();
-    for declared in ReadModel::ALL.iter().map(|it| it.declared()) {
+    for read_model in ReadModel::ALL {
+        let (declared, generation) =
+            (read_model.declared(), Which::default().generation(&servers, *read_model).await?);
         for table in declared.tables {
-            let (mut rows, mut pages) =
-                (Vec::new(), servers.row_pages(declared, table, Generation::FIRST).await?);
+            let (mut rows, mut pages) = (Vec::new(), servers.row_pages(declared, table, generation).await?);
             while let Some(page) = pages.next().await? {
                 rows.extend(page);
             }

@@ -1,0 +1,188 @@
+//! P26 Whoever dies in whatever phase of a rebuild, it is finished by who is there; of two rebuilds at once one is begun, and a hold that cannot come to its end is given up.
+//!
+//! A writer goes on all the while, and reads go on but for the time in which nobody is there to be read from.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, ensure};
+use cli::args;
+use cli::commands::read_models::{self as actions, Of};
+use cli::commands::rebuild::{self, Rebuild, decide};
+use cli::commands::stores::One;
+use nix::sys::signal::Signal;
+use read_models::ReadModel;
+use read_models::control::{Builds, Desk, Role, Stage, Step, Turn};
+use testkit::expected::differences;
+use testkit::{Client, OnServers, PATIENCE, Started, System as _, eventually};
+
+const MODEL: ReadModel = ReadModel::Products;
+const PRODUCTS: usize = 300;
+
+/// The phases in which something dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Building,
+    Holding,
+    Switched,
+}
+
+impl Phase {
+    /// Whether it is seen, or is over.
+    fn is(self, builds: &Builds) -> bool {
+        match self {
+            Self::Building => builds.candidate().is_some(),
+            Self::Holding => matches!(builds.turn, Turn::Holding { .. }),
+            Self::Switched => matches!(builds.turn, Turn::Switched { .. }),
+        }
+    }
+}
+
+fn rebuild_of(read_model: ReadModel) -> Rebuild {
+    Rebuild { read_model, wait: false, force: false, no_switch: false }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
+    let mut system = OnServers::prepare().await?;
+    let commands = Client::new(&system.command_service().await?.url());
+    let settings = [("REBUILD__HOLD_MS", "3000"), ("REBUILD__LEASE_MS", "1200")];
+    let mut projectors = Vec::new();
+    for _ in 0..2 {
+        let (mut plan, listens) = system.planner.projector(MODEL, projectors.len() + 10)?;
+        let variables = settings.iter().map(|(key, value)| (format!("FOLIO__{key}"), (*value).to_owned()));
+        plan.environment.extend(variables);
+        projectors.push(system.start((plan, listens))?);
+    }
+    for one in &projectors {
+        one.service.wait_ready(PATIENCE).await?;
+    }
+    let gateway = system.query_gateway().await?;
+    for n in 0..PRODUCTS {
+        assert_eq!(commands.create(&format!("product-{n}")).await?.status, 201);
+    }
+    let mut desk = rebuild::open(&system.config).await?;
+
+    // Of two who ask at once one is told that the other was first.
+    let asked = rebuild_of(MODEL);
+    let (one, other) =
+        tokio::join!(rebuild::run(&system.config, &asked), rebuild::run(&system.config, &asked));
+    let refused = one.and(other).unwrap_err().to_string();
+    assert!(refused.contains("g2 is being built"), "{refused}");
+    read_again(&mut desk, &commands, &gateway, 1).await?;
+
+    // Killed in each phase: one of the two, then both.
+    for phase in [Phase::Building, Phase::Holding, Phase::Switched] {
+        for both in [false, true] {
+            rebuild::run(&system.config, &asked).await?;
+            seen(&mut desk, phase).await?;
+            let dying = if both { 2 } else { 1 };
+            for one in &projectors[..dying] {
+                system.kill(one).await?;
+            }
+            assert_eq!(commands.change_price("product-7", 77, &[]).await?.status, 200, "{phase:?}");
+            for one in &mut projectors[..dying] {
+                *one = system.start_again(one)?;
+            }
+            read_again(&mut desk, &commands, &gateway, dying).await.with_context(|| format!("{phase:?}"))?;
+        }
+    }
+
+    // A gateway that dies reads what was decided meanwhile.
+    rebuild::run(&system.config, &asked).await?;
+    seen(&mut desk, Phase::Holding).await?;
+    system.kill(&gateway).await?;
+    finished(&mut desk).await?;
+    let gateway = system.start_again(&gateway)?;
+    gateway.service.wait_ready(PATIENCE).await?;
+    read_again(&mut desk, &commands, &gateway, 0).await?;
+
+    // One that stands still holds everything up: the hold is given up, what is read goes on, and it is done when that one is back.
+    let quiet = Rebuild { no_switch: true, ..asked };
+    rebuild::run(&system.config, &quiet).await?;
+    let found = found(&mut desk, |it| it.candidate().is_some_and(|(_, it)| is_ready(&it.stage))).await?;
+    let (to, _) = found.candidate().context("a build")?;
+    let standing = &projectors[1];
+    standing.service.signal(Signal::SIGSTOP);
+    decide(&mut desk, MODEL, |_| Step::Hold { to, force: false }).await?;
+    let given_up = self::found(&mut desk, |it| it.turn == Turn::Steady).await?;
+    let reason = given_up.released.clone().unwrap_or_default();
+    assert!(given_up.read == found.read && reason.contains("within 3000 ms"), "{given_up:?}");
+    assert_eq!(given_up.role(found.read), Role::Live);
+    standing.service.signal(Signal::SIGCONT);
+    let again = args::ReadModels::Switch { one: One { read_model: MODEL, generation: to }, force: false };
+    let until = Instant::now() + PATIENCE;
+    while let Err(error) = actions::run(&system.config, again.clone()).await {
+        ensure!(Instant::now() < until && error.to_string().contains("given up"), "{error:#}");
+    }
+    read_again(&mut desk, &commands, &gateway, 0).await?;
+
+    // Paused it stands still, and is not switched to; aborted it is gone.
+    rebuild::run(&system.config, &quiet).await?;
+    let (next, _) = desk_of(&mut desk).await?.candidate().context("a build")?;
+    let one = One { read_model: MODEL, generation: next };
+    actions::run(&system.config, args::ReadModels::Pause(one)).await?;
+    let paused = args::ReadModels::Switch { one, force: true };
+    let refused = actions::run(&system.config, paused).await.unwrap_err().to_string();
+    assert!(refused.contains("paused"), "{refused}");
+    actions::run(&system.config, args::ReadModels::Resume(one)).await?;
+    self::found(&mut desk, |it| it.candidate().is_some_and(|(_, it)| is_ready(&it.stage))).await?;
+    actions::run(&system.config, args::ReadModels::Abort(Of { read_model: MODEL })).await?;
+    let servers = cli::commands::stores::servers(&system.config);
+    let there =
+        async || servers.builds(MODEL).await.map(|it| it.iter().map(|it| it.generation).collect::<Vec<_>>());
+    eventually("its tables are dropped", there, |it| it.as_ref().is_ok_and(|it| !it.contains(&next))).await;
+
+    for read_model in [ReadModel::History, ReadModel::Search] {
+        system.projector(read_model).await?;
+    }
+    system.caught_up().await?;
+    let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
+    assert!(wrong.is_empty() && compared > 3 * PRODUCTS, "{compared}: {wrong:#?}");
+    Ok(())
+}
+
+fn is_ready(stage: &Stage) -> bool {
+    matches!(stage, Stage::Compared { differences: 0, .. })
+}
+
+async fn desk_of(desk: &mut Desk) -> anyhow::Result<Builds> {
+    desk.look().await?;
+    Ok(desk.builds(MODEL).clone())
+}
+
+/// Waits for a state, looking often.
+async fn found(desk: &mut Desk, is: impl Fn(&Builds) -> bool) -> anyhow::Result<Builds> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let builds = desk_of(desk).await?;
+        if is(&builds) {
+            return Ok(builds);
+        }
+        ensure!(Instant::now() < until, "last seen: {builds:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn seen(desk: &mut Desk, phase: Phase) -> anyhow::Result<()> {
+    found(desk, |it| phase.is(it)).await.with_context(|| format!("{phase:?} is not seen"))?;
+    Ok(())
+}
+
+/// Waits until the build is read, and nothing goes on any more.
+async fn finished(desk: &mut Desk) -> anyhow::Result<Builds> {
+    found(desk, |it| it.candidate().is_none() && it.turn == Turn::Steady).await
+}
+
+/// The build is finished and read, and shows a write that comes after it; the build before is made an end of.
+async fn read_again(desk: &mut Desk, commands: &Client, gateway: &Started, n: usize) -> anyhow::Result<()> {
+    let builds = finished(desk).await?;
+    let written = commands.change_price(&format!("product-{n}"), 100 + builds.revision, &[]).await?;
+    ensure!(written.status == 200, "{}", written.body);
+    let headers = [("consistency-token", written.header("consistency-token")), ("prefer", "wait=30")];
+    let client = Client::new(&gateway.url());
+    let read = client.get_with(&format!("/v1/products/product-{n}"), &headers).await?;
+    ensure!(read.status == 200 && read.body["version"] == written.body["version"], "{}", read.body);
+    let previous = builds.previous().context("a way back")?;
+    decide(desk, MODEL, |_| Step::Drop { generation: previous }).await?;
+    Ok(())
+}
