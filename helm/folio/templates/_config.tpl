@@ -82,7 +82,8 @@
 {{- $config := deepCopy $values.projectors.settings }}
 {{- $_ := merge $config (pick (include "folio.servers" .root | fromJson) "kafka" "registry" .store) }}
 {{- $listen := pick (include "folio.listen" .root | fromJson) "ops" "ops_tls" }}
-{{- $_ := merge $config (dict "topic" $topic.name "group_prefix" $values.groupPrefix "listen" $listen) }}
+{{- $control := include "folio.controlTopic" .root | fromJson }}
+{{- $_ := merge $config (dict "topic" $topic.name "control_topic" $control.name "group_prefix" $values.groupPrefix "listen" $listen) }}
 {{- $shutdown := set (include "folio.shutdown" .root | fromJson) "drain_delay_ms" 0 }}
 {{- $_ := merge $config (dict "telemetry" (include "folio.telemetry" .root | fromJson) "shutdown" $shutdown) }}
 {{- toYaml $config }}
@@ -91,7 +92,8 @@
 {{/* `folio`, the tool. */}}
 {{- define "folio.config.setup" -}}
 {{- $topic := include "folio.topic" . | fromJson }}
-{{- toYaml (merge (include "folio.servers" . | fromJson) (dict "topic" $topic.name)) }}
+{{- $control := include "folio.controlTopic" . | fromJson }}
+{{- toYaml (merge (include "folio.servers" . | fromJson) (dict "topic" $topic.name "control_topic" $control.name)) }}
 {{- end }}
 
 {{- define "folio.shutdown" -}}

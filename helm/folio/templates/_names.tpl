@@ -63,18 +63,33 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
-{{/* The one declared topic, as (dict "name" .. "partitions" .. "replicas" .. "config" ..) of the profile, in JSON. Numbers that a
+{{/* Every declared topic, as (dict "name" .. "partitions" .. "replicas" .. "config" ..) of the profile, in JSON, a list. Numbers that a
 float cannot hold are read as text. */}}
-{{- define "folio.topic" -}}
+{{- define "folio.topics" -}}
 {{- $text := .Files.Get "files/topics.yaml" }}
 {{- $declared := regexReplaceAll ": ([0-9]{15,})" $text ": \"${1}\"" | fromYaml }}
-{{- $topic := first $declared.topics }}
 {{- $profile := .Values.topics.profile }}
-{{- $config := dict }}
-{{- range $key, $value := $topic.configs }}
-{{- $_ := set $config $key (kindIs "map" $value | ternary (dig $profile "" (kindIs "map" $value | ternary $value dict)) $value) }}
+{{- $topics := list }}
+{{- range $topic := $declared.topics }}
+{{- $sizes := dict }}
+{{- range $key, $value := merge (dict "partitions" $topic.partitions "replicas" $topic.replication) $topic.configs }}
+{{- $_ := set $sizes $key (kindIs "map" $value | ternary (dig $profile "" (kindIs "map" $value | ternary $value dict)) $value) }}
 {{- end }}
-{{- dict "name" $topic.name "partitions" (get $topic.partitions $profile) "replicas" (get $topic.replication $profile) "config" $config | toJson }}
+{{- $sizes = dict "name" $topic.name "partitions" $sizes.partitions "replicas" $sizes.replicas "config" (omit $sizes "partitions" "replicas") }}
+{{- $topics = append $topics $sizes }}
+{{- end }}
+{{- $topics | toJson }}
+{{- end }}
+
+{{/* The topic of events, and that of the decisions about builds of read models: each as above, in JSON. */}}
+{{- define "folio.topic" -}}{{ include "folio.topicNamed" (dict "root" . "name" "catalog.product.events.v1") }}{{- end }}
+{{- define "folio.controlTopic" -}}{{ include "folio.topicNamed" (dict "root" . "name" "folio.control.v1") }}{{- end }}
+
+{{- define "folio.topicNamed" -}}
+{{- $name := .name }}
+{{- range include "folio.topics" .root | fromJsonArray }}
+{{- if eq .name $name }}{{ toJson . }}{{ end }}
+{{- end }}
 {{- end }}
 
 {{/* Every component that runs, with its values, in JSON: the projectors' are those for all, then those for the read model. */}}

@@ -83,7 +83,8 @@ async fn everything_works_over_tls_with_the_rights_that_are_listed_and_no_others
     tokio::task::block_in_place(|| {
         grant("setup", &SETUP)?;
         grant("commands", &COMMANDS)?;
-        grant("projectors", &PROJECTORS)
+        grant("projectors", &PROJECTORS)?;
+        kafka.allow("projectors", "--topic", &format!("{prefix}{}", contract::topics::CONTROL), &["Write"])
     })?;
     cassandra_is_up(&store, &system.config.cql).await;
     let mut system = system.make().await?;
