@@ -48,9 +48,9 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     let told = |lines: &[Line]| {
         lines.iter().map(|it| (it.read_model, it.generation, it.phase.clone())).collect::<Vec<_>>()
     };
-    let read = |generation, phase: &str| move |it: &ReadModel| (*it, generation, phase.to_owned());
     let all = ReadModel::ALL.iter().flat_map(|it| {
-        [read(FIRST, "was read before, and follows")(it), read(second, "gateways read it")(it)]
+        let of = |generation, phase: &str| (*it, generation, phase.to_owned());
+        [of(FIRST, "was read before, and follows"), of(second, "gateways read it")]
     });
     let found = lines(&system.config).await?;
     assert_eq!(told(&found), all.collect::<Vec<_>>());
