@@ -108,6 +108,8 @@ pub enum ReadModels {
     Rollback(Of),
     /// Make an end of a build that is not read, and of its tables or index.
     Retire(One),
+    /// Where the topic of decisions was lost: say which build is read.
+    Adopt(One),
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,6 +20,7 @@ use read_models::model::{Fold, Opens, Store};
 use read_models::{Adapter, Generation, ReadModel, Servers, Visitor};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use toolkit::journal::Journal;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
 use toolkit::telemetry::Telemetry;
@@ -285,6 +286,7 @@ impl<A: Adapter> Work<A> {
             None => None,
         };
         let Opening { config, shutdown, .. } = opening.clone();
+        let for_start = opening.clone();
         let reached: Arc<dyn Reached> = Arc::new(Opened::<A, M>::new(stores.clone()));
         let partitions = log.partitions;
         let builds = control.as_ref().map(|it| Arc::clone(&it.builds));
@@ -306,14 +308,7 @@ impl<A: Adapter> Work<A> {
             let (_told, decided) = watch::channel(Builds::first(format));
             return supervise(decided, format, Box::new(run), made, shutdown).await;
         };
-        // Not before it is known what was decided: a build that was dropped is not begun.
-        let mut desk = Desk::new(Arc::clone(&journal));
-        let retry = Retry::until(shutdown.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
-        let mut waits = retry.waits();
-        while let Err(error) = desk.look().await {
-            let waited = waits.wait("read what was decided about builds", AlwaysTransient::from(error)).await;
-            waited.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
-        }
+        let desk = decided_before(&for_start, &journal, &builds, read_model).await?;
         let (told, decided) = watch::channel(desk.builds(read_model).clone());
         let director = Director {
             desk: Desk::new(Arc::clone(&journal)),
@@ -334,6 +329,38 @@ impl<A: Adapter> Work<A> {
             supervise(decided, format, Box::new(run), made, shutdown),
         )?;
         Ok(())
+    }
+}
+
+/// What was decided, before any build is begun: one that was dropped is not made again. Where a build is published and nothing is
+/// decided, the decisions were lost, and nobody guesses.
+async fn decided_before(
+    opening: &Opening,
+    journal: &Arc<dyn Journal>,
+    builds: &Arc<dyn BuildStore>,
+    read_model: ReadModel,
+) -> anyhow::Result<Desk> {
+    let retry = opening.retry(&opening.dependencies.log);
+    let mut desk = Desk::new(Arc::clone(journal));
+    let mut waits = retry.waits();
+    loop {
+        let problem = match desk.look().await {
+            Ok(_) if desk.builds(read_model).revision > 0 => return Ok(desk),
+            Ok(_) => match builds.published(read_model).await {
+                Ok(Generation::FIRST) => return Ok(desk),
+                Ok(other) => AlwaysTransient(format!(
+                    "gateways read {other} of {read_model}, and {} says nothing of it: it was lost; if {other} is right, \
+                     `folio read-models adopt {read_model} --generation {other}`",
+                    opening.config.control_topic
+                )),
+                // Nothing was ever published, or the store is away: the first is opened, and waited for.
+                Err(_) => return Ok(desk),
+            },
+            Err(error) => AlwaysTransient::from(error),
+        };
+        retry.report(Err(&problem.0));
+        let waited = waits.wait("begin with what was decided about builds", problem).await;
+        waited.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
     }
 }
 

@@ -9,12 +9,13 @@ use super::up;
 use crate::config::Config;
 
 /// What names servers, or a catalog on them: any of these given, and the local system is not looked for.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "kafka.bootstrap_servers",
     "registry.url",
     "cql.contact_points",
     "search.url",
     "topic",
+    "control_topic",
     "cql.keyspace",
     "search.index_prefix",
 ];

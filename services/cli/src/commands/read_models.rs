@@ -1,6 +1,7 @@
 //! `folio read-models`: which builds there are, which is read, how far each has come; and what is to become of them.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use adapter_kafka::read_topic;
 use anyhow::{Context, bail};
@@ -14,6 +15,11 @@ use crate::args;
 use crate::commands::stores::{One, servers};
 use crate::config::Config;
 use crate::say::say;
+
+/// How often it is looked how a switch goes on,
+const LOOK: Duration = Duration::from_millis(100);
+/// and after how long a hold is nobody's: projectors give it up much sooner.
+const NOBODY: Duration = Duration::from_secs(60);
 
 /// One read model.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -57,6 +63,10 @@ pub async fn run(config: &Config, action: args::ReadModels) -> anyhow::Result<()
         args::ReadModels::Retire(One { read_model, generation }) => {
             change(config, read_model, |_| Ok(Step::Drop { generation })).await
         }
+        args::ReadModels::Adopt(One { read_model, generation }) => {
+            let format = read_model.declared().format;
+            change(config, read_model, |_| Ok(Step::Adopt { generation, format })).await
+        }
         args::ReadModels::Switch { one, force } => switch(config, one, force).await,
         args::ReadModels::Rollback(Of { read_model }) => {
             let desk = open(config).await?;
@@ -85,11 +95,16 @@ async fn switch(config: &Config, one: One, force: bool) -> anyhow::Result<()> {
     let mut desk = open(config).await?;
     let held = decide(&mut desk, read_model, |_| Step::Hold { to: generation, force }).await?;
     say!("{read_model}: {held}");
+    let begun = Instant::now();
     loop {
         desk.look().await?;
         let builds = desk.builds(read_model);
         match builds.turn {
-            Turn::Holding { .. } => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            Turn::Holding { .. } if begun.elapsed() > NOBODY => bail!(
+                "{read_model}: nobody carries out the switch to {generation}: is a projector of {read_model} running? The first one \
+                 that comes will"
+            ),
+            Turn::Holding { .. } => tokio::time::sleep(LOOK).await,
             Turn::Switched { .. } => return wait(config, &mut desk, read_model, generation).await,
             Turn::Steady if builds.read == generation => {
                 say!("{read_model}: {}", phase(builds, generation)?);

@@ -12,6 +12,7 @@ pub use service::{Plan, Service, binaries};
 
 /// The names that keep one catalog apart from another on the same servers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Names {
     pub topic: String,
     pub control_topic: String,

@@ -227,6 +227,11 @@ impl Director {
             Err(error) if error.is_missing() => None,
             Err(error) => return Err(error),
         };
+        if builds.revision == 0 && published.is_some() {
+            // Nothing was decided; what is published was seen at the start.
+            self.memory.looked = Some(Instant::now());
+            return Ok(());
+        }
         if published != Some(builds.read) && self.is_so(builds).await? {
             tracing::warn!(
                 ?published,

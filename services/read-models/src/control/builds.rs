@@ -87,22 +87,28 @@ fn refuse(why: impl Into<String>) -> Result<(), Refused> {
     Err(Refused(why.into()))
 }
 
-impl Builds {
-    /// Before anything was decided: the first build is read, and has this format.
-    pub fn first(format: u32) -> Self {
-        let build = Build {
+impl Build {
+    /// One that nobody has decided to make.
+    fn read(format: u32) -> Self {
+        Self {
             format,
             stage: Stage::Read,
             is_paused: false,
             switch: Switch::default(),
             since_ms: 0,
             by: String::new(),
-        };
+        }
+    }
+}
+
+impl Builds {
+    /// Before anything was decided: the first build is read, and has this format.
+    pub fn first(format: u32) -> Self {
         Self {
             revision: 0,
             read: Generation::FIRST,
             turn: Turn::Steady,
-            builds: BTreeMap::from([(Generation::FIRST, build)]),
+            builds: BTreeMap::from([(Generation::FIRST, Build::read(format))]),
             highest: Generation::FIRST,
             later: None,
             released: None,
@@ -156,6 +162,8 @@ impl Builds {
             ));
         }
         match step {
+            Step::Adopt { .. } if self.revision == 0 => Ok(()),
+            Step::Adopt { .. } => refuse(format!("it is decided already that {} is read", self.read)),
             Step::Build { generation, .. } => self.may_build(*generation),
             Step::Pause { generation } | Step::Resume { generation } => self.may_pause(*generation, step),
             Step::Compared { generation, .. } => match self.candidate() {
@@ -243,6 +251,11 @@ impl Builds {
         self.revision += 1;
         let revision = self.revision;
         match decision.step {
+            Step::Adopt { generation, format } => {
+                let build = Build { since_ms: at_ms, by: decision.by, ..Build::read(format) };
+                self.builds = BTreeMap::from([(generation, build)]);
+                (self.read, self.highest) = (generation, generation);
+            }
             Step::Build { generation, format, switch } => {
                 let stage = Stage::Building;
                 let build =

@@ -14,6 +14,8 @@ const BEGINS: &str = "read-model";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
+    /// Before anything else, where decisions were lost: this build is what is read.
+    Adopt { generation: Generation, format: u32 },
     /// Make a further build, whose rows have this format.
     Build {
         generation: Generation,
@@ -141,6 +143,7 @@ impl Decision {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Adopt { generation, .. } => write!(f, "{generation} is what is read"),
             Self::Build { generation, .. } => write!(f, "build {generation}"),
             Self::Pause { generation } => write!(f, "pause {generation}"),
             Self::Resume { generation } => write!(f, "resume {generation}"),
