@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use adapter_kafka::{Expectation, KafkaJournal, open_group, open_ranges, verify_topic};
 use adapter_registry::Registry;
@@ -25,12 +25,12 @@ use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
 use toolkit::telemetry::Telemetry;
 
-use crate::builds::{Control, Director, Made, Memory, Opened, Reached, Running, follow, supervise};
+use crate::builds::{Control, Director, Made, Memory, Opened, Reached, Running, Told, follow, supervise};
 use crate::config::{Config, SERVICE};
 use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
-use crate::partition::{Context as PartitionContext, Followed};
+use crate::partition::{Context as PartitionContext, Decided, Followed};
 use crate::watch::Watch;
 
 /// How long something missing at the start is left alone between two attempts, at first and at most.
@@ -85,6 +85,8 @@ pub struct Dependencies {
     store: Dependency,
     /// Down while a partition is stopped.
     partitions: Dependency,
+    /// Down while it is not known what is decided about builds.
+    decisions: Dependency,
 }
 
 impl<A> std::fmt::Debug for Parts<A> {
@@ -157,6 +159,7 @@ impl Dependencies {
             registry: readiness.dependency("registry"),
             store: readiness.dependency(read_model.declared().on.section()),
             partitions: readiness.dependency("partitions"),
+            decisions: readiness.dependency("decisions"),
         }
     }
 
@@ -167,6 +170,7 @@ impl Dependencies {
             registry: self.registry.told_while(flag),
             store: self.store.told_while(flag),
             partitions: self.partitions.told_while(flag),
+            decisions: self.decisions.clone(),
         }
     }
 }
@@ -189,7 +193,7 @@ impl Opening {
     async fn control(self, builds: Arc<dyn BuildStore>) -> anyhow::Result<Control> {
         let Config { kafka, control_topic, .. } = &self.config;
         let open = || async { KafkaJournal::open(kafka, control_topic).await.map_err(TopicError) };
-        match self.retry(&self.dependencies.log).run("open the topic of decisions", open).await {
+        match self.retry(&self.dependencies.decisions).run("open the topic of decisions", open).await {
             Ok(journal) => Ok(Control { journal: Arc::new(journal), builds }),
             Err(GaveUp::Final(TopicError(error))) => {
                 Err(error).context("the topic of decisions cannot be used")
@@ -301,15 +305,19 @@ impl<A: Adapter> Work<A> {
             reached: Arc::clone(&reached),
         };
         let (shared, made) = (Arc::new(shared), Made::default());
-        let run = move |running| build::<M, A>(Arc::clone(&shared), running).boxed();
+        let heard = control.as_ref().map(|_| watch::channel(Instant::now()));
+        let (heard, hears) = heard.unzip();
+        let run = move |running| build::<M, A>(Arc::clone(&shared), hears.clone(), running).boxed();
         let format = M::DECLARED.format;
-        let Some(Control { journal, builds }) = control else {
+        let (Some(Control { journal, builds }), Some(heard)) = (control, heard) else {
             // The sender is kept: nothing else is ever decided.
-            let (_told, decided) = watch::channel(Builds::first(format));
+            for_start.dependencies.decisions.up();
+            let (_told, decided) = watch::channel(Builds::first());
             return supervise(decided, format, Box::new(run), made, shutdown).await;
         };
         let desk = decided_before(&for_start, &journal, &builds, read_model).await?;
         let (told, decided) = watch::channel(desk.builds(read_model).clone());
+        let told = Told { builds: told, heard, health: for_start.dependencies.decisions.clone() };
         let director = Director {
             desk: Desk::new(Arc::clone(&journal)),
             read_model,
@@ -324,7 +332,7 @@ impl<A: Adapter> Work<A> {
             memory: Memory::default(),
         };
         tokio::try_join!(
-            follow(journal, read_model, told, shutdown.clone()),
+            follow(desk, read_model, told, shutdown.clone()),
             director.run(shutdown.clone()),
             supervise(decided, format, Box::new(run), made, shutdown),
         )?;
@@ -340,7 +348,7 @@ async fn decided_before(
     builds: &Arc<dyn BuildStore>,
     read_model: ReadModel,
 ) -> anyhow::Result<Desk> {
-    let retry = opening.retry(&opening.dependencies.log);
+    let retry = opening.retry(&opening.dependencies.decisions);
     let mut desk = Desk::new(Arc::clone(journal));
     let mut waits = retry.waits();
     loop {
@@ -371,7 +379,11 @@ fn who() -> String {
 }
 
 /// Makes one build until it is told to stop.
-async fn build<M: Fold, A: Opens<M>>(shared: Arc<Shared<A>>, running: Running) -> anyhow::Result<()> {
+async fn build<M: Fold, A: Opens<M>>(
+    shared: Arc<Shared<A>>,
+    heard: Option<watch::Receiver<Instant>>,
+    running: Running,
+) -> anyhow::Result<()> {
     let Running { generation, is_read, stop, .. } = &running;
     let opening = Opening {
         dependencies: shared.opening.dependencies.told_while(is_read),
@@ -394,7 +406,7 @@ async fn build<M: Fold, A: Opens<M>>(shared: Arc<Shared<A>>, running: Running) -
         opened.await.map_err(given_up)
     };
     match open.await {
-        Ok(store) => project::<M, _, A>(opening, store, &shared, &running).await,
+        Ok(store) => project::<M, _, A>(opening, store, &shared, heard, &running).await,
         Err(_) if stop.is_cancelled() => Ok(()),
         Err(error) => Err(error),
     }
@@ -404,6 +416,7 @@ async fn project<M: Fold, S: Store<M>, A>(
     opening: Opening,
     store: S,
     shared: &Shared<A>,
+    heard: Option<watch::Receiver<Instant>>,
     running: &Running,
 ) -> anyhow::Result<()> {
     let Opening { config, dependencies, shutdown } = &opening;
@@ -421,6 +434,7 @@ async fn project<M: Fold, S: Store<M>, A>(
         },
         dependencies.log.clone(),
     )?;
+    let metrics = shared.metrics.told_while(&running.is_read);
     let durability = Arc::new(Durability::new(Duration::from_millis(config.durability_window_ms)));
     // Before anything is written: a new start is one since then.
     let retry = opening.retry(&dependencies.store);
@@ -434,8 +448,9 @@ async fn project<M: Fold, S: Store<M>, A>(
         handle: member.handle(),
         progress: running.progress.clone(),
         durability: Arc::clone(&durability),
-        metrics: shared.metrics.clone(),
+        metrics: metrics.clone(),
         store_health: dependencies.store.clone(),
+        registry_health: dependencies.registry.clone(),
         partitions: dependencies.partitions.clone(),
     };
     tracing::info!(group, partitions, topic = config.topic, "projecting {}", config.read_model);
@@ -451,9 +466,9 @@ async fn project<M: Fold, S: Store<M>, A>(
         store_health: dependencies.store.clone(),
         registry_health: dependencies.registry.clone(),
         durability,
-        metrics: shared.metrics.clone(),
+        metrics,
         progress: running.progress.clone(),
-        role: running.role.clone(),
+        decided: Decided { generation: running.generation, builds: running.builds.clone(), heard },
         followed: Followed {
             reached: Arc::clone(&shared.reached),
             read_model: shared.read_model,

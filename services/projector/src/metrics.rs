@@ -1,5 +1,7 @@
 //! What the projector counts.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use event_reader::Tally;
@@ -27,6 +29,9 @@ pub(crate) struct Metrics {
     lag: Gauge<u64>,
     build_lag: Gauge<u64>,
     stopped: Gauge<u64>,
+    build_stopped: Gauge<u64>,
+    /// Whether what is told of the build counts: of one that is not read only its lag and its stopped partitions do.
+    tells: Option<Arc<AtomicBool>>,
 }
 
 impl Metrics {
@@ -49,11 +54,25 @@ impl Metrics {
             lag: meter.u64_gauge(names::PROJECTOR_LAG_RECORDS).build(),
             build_lag: meter.u64_gauge(names::PROJECTOR_BUILD_LAG_RECORDS).build(),
             stopped: meter.u64_gauge(names::PROJECTOR_STOPPED_PARTITIONS).build(),
+            build_stopped: meter.u64_gauge(names::PROJECTOR_BUILD_STOPPED_PARTITIONS).build(),
+            tells: None,
         }
+    }
+
+    /// The same for one of several builds, which counts only while `flag` is set.
+    pub(crate) fn told_while(&self, flag: &Arc<AtomicBool>) -> Self {
+        Self { tells: Some(Arc::clone(flag)), ..self.clone() }
+    }
+
+    fn tells(&self) -> bool {
+        self.tells.as_ref().is_none_or(|flag| flag.load(Ordering::Acquire))
     }
 
     /// Records were judged.
     pub(crate) fn judged(&self, tally: &Tally) {
+        if !self.tells() {
+            return;
+        }
         for (reason, count) in &tally.void {
             self.void.add(*count, &[self.model.clone(), KeyValue::new("reason", reason.name())]);
         }
@@ -67,6 +86,9 @@ impl Metrics {
     }
 
     pub(crate) fn retry(&self) {
+        if !self.tells() {
+            return;
+        }
         self.retries.add(1, std::slice::from_ref(&self.model));
     }
 
@@ -89,6 +111,9 @@ impl Metrics {
         took: Duration,
         delay: Option<Duration>,
     ) {
+        if !self.tells() {
+            return;
+        }
         let model = std::slice::from_ref(&self.model);
         self.applied.add(applied as u64, model);
         self.writes.add(writes as u64, model);
@@ -111,6 +136,11 @@ impl Metrics {
             KeyValue::new("partition", i64::from(partition)),
         ];
         self.build_lag.record(records, &labels);
+    }
+
+    pub(crate) fn build_stopped(&self, generation: Generation, partitions: usize) {
+        let labels = [self.model.clone(), KeyValue::new("generation", generation.to_string())];
+        self.build_stopped.record(partitions as u64, &labels);
     }
 
     pub(crate) fn stopped(&self, partitions: usize) {
@@ -138,6 +168,7 @@ fn show(telemetry: &Telemetry, read_model: &str) {
         names::PROJECTOR_TAKEOVERS_TOTAL,
         names::PROJECTOR_REPAIRED_PRODUCTS_TOTAL,
         names::PROJECTOR_STOPPED_PARTITIONS,
+        names::PROJECTOR_BUILD_STOPPED_PARTITIONS,
     ];
     telemetry.show_all(&by_model, &[model]);
 }

@@ -91,6 +91,8 @@ pub(crate) struct Watch<P> {
     pub(crate) durability: Arc<Durability>,
     pub(crate) metrics: Metrics,
     pub(crate) store_health: Dependency,
+    /// Told again when the build comes to be read: nobody else asks often.
+    pub(crate) registry_health: Dependency,
     /// Down while a partition is stopped.
     pub(crate) partitions: Dependency,
 }
@@ -118,6 +120,9 @@ impl<P: Positions> Watch<P> {
             }
             let is_read = self.is_read.load(Ordering::Acquire);
             if is_read != std::mem::replace(&mut was_read, is_read) {
+                if is_read {
+                    self.registry_health.again();
+                }
                 // It is told as another's from now on.
                 for partition in std::mem::take(&mut told) {
                     self.lag(!is_read, partition, 0);
@@ -176,6 +181,8 @@ impl<P: Positions> Watch<P> {
             held.iter().filter_map(|(partition, it)| Some((partition, it.stopped.as_ref()?))).collect();
         if self.is_read.load(Ordering::Acquire) {
             self.metrics.stopped(stopped.len());
+        } else {
+            self.metrics.build_stopped(self.generation, stopped.len());
         }
         match stopped.first() {
             None => self.partitions.up(),

@@ -6,11 +6,25 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::control::Hold;
 use crate::declared::On;
 use crate::{Error, Generation, ReadModel, Servers, positions};
 
 /// So many positions are read of one build: a thousand groups on the largest topics.
 const MAX_POSITIONS: usize = 10_000;
+
+/// What the group begins with, behind that of the build, whose positions say where the build stood still in a hold.
+const HELD: &str = ".held-";
+
+/// The group whose positions say where a build stood still in a hold.
+pub fn held_group(group: &str, hold: Hold) -> String {
+    format!("{group}{HELD}{hold}")
+}
+
+/// Whether a group makes a build.
+fn makes(group: &str) -> bool {
+    !group.contains(HELD)
+}
 
 /// A build, and of each group that wrote positions the applied one of each partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +39,8 @@ impl Servers {
         let mut builds = Vec::new();
         for generation in self.generations(read_model).await? {
             let mut groups: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
-            for (group, partition, applied) in self.all_positions(read_model, generation).await? {
+            let positions = self.all_positions(read_model, generation).await?;
+            for (group, partition, applied) in positions.into_iter().filter(|(group, ..)| makes(group)) {
                 groups.entry(group).or_default().insert(partition, applied);
             }
             builds.push(Build { generation, groups });
@@ -66,7 +81,10 @@ impl Servers {
                 let search = self.search().await?;
                 let index = positions.index(search.prefix(), generation.get());
                 search.refresh(&index).await?;
-                let answer: Value = search.search(&index, json!({ "size": MAX_POSITIONS })).await?;
+                let makes =
+                    json!({ "bool": { "must_not": { "wildcard": { "group_id": format!("*{HELD}*") } } } });
+                let question = json!({ "size": MAX_POSITIONS, "query": makes });
+                let answer: Value = search.search(&index, question).await?;
                 let of = |hit: &Value| {
                     let told = &hit["_source"];
                     let partition = i32::try_from(told["partition_id"].as_i64()?).ok()?;

@@ -54,8 +54,14 @@ impl Publication {
     }
 
     /// Says that this build is read from now on, if all of it is there: what was decided in `revision`, and no earlier
-    /// revision has an effect any more. What was written to it before is found from then on.
-    pub(crate) async fn publish(&self, generation: Generation, revision: u64) -> Result<(), Error> {
+    /// revision has an effect any more. What was written to it before is found from then on; and in the one that was read
+    /// `before`, as long as somebody still reads it.
+    pub(crate) async fn publish(
+        &self,
+        generation: Generation,
+        before: Option<Generation>,
+        revision: u64,
+    ) -> Result<(), Error> {
         match &self.read_model.declared().on {
             On::Cql(schema) => {
                 let cql = self.servers.cql().await?;
@@ -71,7 +77,9 @@ impl Publication {
             }
             On::Search { index, positions } => {
                 let search = self.servers.search().await?;
-                search.refresh(&index.index(search.prefix(), generation.get())).await?;
+                for read in [Some(generation), before].into_iter().flatten() {
+                    search.refresh(&index.index(search.prefix(), read.get())).await?;
+                }
                 for index in [positions, index] {
                     search.publish(index, generation.get()).await?;
                 }

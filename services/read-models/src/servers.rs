@@ -67,6 +67,23 @@ impl Servers {
         Ok(all)
     }
 
+    /// Makes place for a further build: the same, but that nothing of it is published, whatever else is there.
+    pub(crate) async fn make(&self, read_model: ReadModel, generation: Generation) -> Result<(), Error> {
+        match &read_model.declared().on {
+            On::Cql(_) => self.apply(&[read_model], generation).await.map(drop),
+            On::Search { index, positions } => {
+                let search = self.search().await?;
+                if search.is_missing(index, generation.get()).await? {
+                    search.delete_index(&positions.index(search.prefix(), generation.get())).await?;
+                }
+                for index in [positions, index] {
+                    search.make(index, generation.get()).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
     async fn apply_one(&self, declared: &Declared, generation: Generation) -> Result<Vec<Applied>, Error> {
         match &declared.on {
             On::Cql(schema) => {

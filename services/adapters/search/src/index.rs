@@ -50,7 +50,19 @@ impl Index {
 impl Search {
     /// Creates the index and its alias where they are not there yet.
     pub async fn apply(&self, declared: &Index, generation: u32) -> Result<Vec<Applied>, SearchError> {
+        let is_first = self.generations(declared).await?.iter().all(|it| *it == generation);
+        let mut applied = self.make(declared, generation).await?;
         let (index, alias) = (declared.index(self.prefix(), generation), declared.alias(self.prefix()));
+        // What is read is nothing that comes with a further build.
+        if is_first || self.alias_leads_to(&alias).await?.is_some() {
+            applied.push(self.lead(declared, alias, &index).await?);
+        }
+        Ok(applied)
+    }
+
+    /// The same, but for the alias for outsiders: nothing is published.
+    pub async fn make(&self, declared: &Index, generation: u32) -> Result<Vec<Applied>, SearchError> {
+        let index = declared.index(self.prefix(), generation);
         let body = declared.body()?;
         let there = self.mapping(&index).await?;
         let created = there.is_none();
@@ -66,26 +78,23 @@ impl Search {
         } else {
             let _done: Value = self.call(Method::Put, &format!("/{index}"), Some(body)).await?;
         }
-        let mut applied = vec![Applied { what: format!("index {index}"), created }];
-        for alias in [alias, declared.write_alias(self.prefix(), generation)] {
-            let created = match self.alias_leads_to(&alias).await? {
-                // What is read is nothing that comes with a further build.
-                None if alias == declared.alias(self.prefix())
-                    && self.generations(declared).await?.iter().any(|it| *it != generation) =>
-                {
-                    continue;
-                }
-                None => {
-                    let actions = json!({ "actions": [{ "add": { "index": index, "alias": alias } }] });
-                    let _done: Value = self.call(Method::Post, "/_aliases", Some(actions)).await?;
-                    true
-                }
-                Some(indices) if self.may_lead_to(declared, &alias, &indices, &index) => false,
-                Some(indices) => return Err(elsewhere(&alias, &indices, &index)),
-            };
-            applied.push(Applied { what: format!("alias {alias}"), created });
-        }
-        Ok(applied)
+        let alias = declared.write_alias(self.prefix(), generation);
+        let alias = self.lead(declared, alias, &index).await?;
+        Ok(vec![Applied { what: format!("index {index}"), created }, alias])
+    }
+
+    /// Makes the alias if it is not there, and lets it lead to this index.
+    async fn lead(&self, declared: &Index, alias: String, index: &str) -> Result<Applied, SearchError> {
+        let created = match self.alias_leads_to(&alias).await? {
+            None => {
+                let actions = json!({ "actions": [{ "add": { "index": index, "alias": alias } }] });
+                let _done: Value = self.call(Method::Post, "/_aliases", Some(actions)).await?;
+                true
+            }
+            Some(indices) if self.may_lead_to(declared, &alias, &indices, index) => false,
+            Some(indices) => return Err(elsewhere(&alias, &indices, index)),
+        };
+        Ok(Applied { what: format!("alias {alias}"), created })
     }
 
     /// Lets the alias for outsiders lead to a generation that is there, and to no other, in one step; whether it did not yet.

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use event_reader::LogReader;
 use read_models::builds::Build;
 use read_models::control::{Builds, Role, Stage, Step, Turn};
-use read_models::{Generation, ReadModel};
+use read_models::{Generation, ReadModel, Servers};
 
 use super::rebuild::{decide, open, phase, wait};
 use crate::args;
@@ -155,8 +155,7 @@ pub async fn lines(config: &Config) -> anyhow::Result<Vec<Line>> {
         all.extend(there.iter().map(|build| (build.generation, Some(build))));
         for (generation, build) in all {
             let phase = phase(decided, generation).unwrap_or_else(|_| "nobody makes it".to_owned());
-            let groups =
-                build.map(|it| it.groups.iter().filter(|(group, _)| makes(group))).into_iter().flatten();
+            let groups = build.map(|it| it.groups.iter()).into_iter().flatten();
             let behind = groups.map(|(group, applied)| {
                 let left =
                     |(partition, end): (i32, &i64)| (end - applied.get(&partition).unwrap_or(&0)).max(0);
@@ -166,11 +165,6 @@ pub async fn lines(config: &Config) -> anyhow::Result<Vec<Line>> {
         }
     }
     Ok(lines)
-}
-
-/// Whether a group makes a build; others say where it stood still.
-fn makes(group: &str) -> bool {
-    !group.contains(".held-")
 }
 
 async fn show(config: &Config, read_model: ReadModel) -> anyhow::Result<()> {
@@ -197,7 +191,7 @@ async fn show(config: &Config, read_model: ReadModel) -> anyhow::Result<()> {
             say!("    products that differ: {}", told.join(", "));
         }
         if generation != builds.read {
-            let (done, all) = progress(config, builds, read_model, generation).await?;
+            let (done, all) = progress(&servers(config), builds, read_model, generation).await?;
             let percent = if all == 0 { 100.0 } else { done as f64 * 100.0 / all as f64 };
             say!("    {done} of {all} records of the log ({percent:.1} %)");
         }
@@ -210,16 +204,16 @@ async fn show(config: &Config, read_model: ReadModel) -> anyhow::Result<()> {
 /// # Errors
 /// If the store cannot be reached.
 pub async fn progress(
-    config: &Config,
+    servers: &Servers,
     builds: &Builds,
     read_model: ReadModel,
     generation: Generation,
 ) -> anyhow::Result<(u64, u64)> {
-    let there = servers(config).builds(read_model).await?;
+    let there = servers.builds(read_model).await?;
     // Of several groups, those of tests or of other installations, the one that is furthest.
     let of = |wanted: Generation| {
         let build = there.iter().find(|it| it.generation == wanted);
-        let groups = build.map(|it| it.groups.iter().filter(|(group, _)| makes(group))).into_iter().flatten();
+        let groups = build.map(|it| it.groups.iter()).into_iter().flatten();
         let sums = groups.map(|(_, applied)| applied.values().map(|it| it.unsigned_abs()).sum::<u64>());
         sums.max().unwrap_or_default()
     };

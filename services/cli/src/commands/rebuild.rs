@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use adapter_kafka::KafkaJournal;
 use anyhow::{Context, bail};
@@ -11,11 +11,14 @@ use read_models::{Generation, ReadModel};
 
 use super::import::bar;
 use super::read_models::progress;
+use super::stores::servers;
 use crate::config::Config;
 use crate::say::say;
 
 /// How often it is looked how things stand.
 const LOOK: Duration = Duration::from_millis(250);
+/// After how long without any change it is said.
+const NOTHING: Duration = Duration::from_mins(1);
 /// Somebody else may decide at the same time: how often that is taken for chance.
 const ATTEMPTS: usize = 10;
 
@@ -93,7 +96,8 @@ pub async fn decide(
     for _ in 0..ATTEMPTS {
         desk.look().await?;
         let step = step(desk.builds(read_model));
-        match desk.propose(read_model, step.clone(), &who()).await? {
+        let revision = desk.builds(read_model).revision;
+        match desk.propose(read_model, revision, step.clone(), &who()).await? {
             Proposed::Taken => return Ok(step),
             Proposed::Refused(why) => bail!("{read_model}: {why}"),
             Proposed::Overtaken => {}
@@ -118,49 +122,83 @@ pub async fn wait(
     read_model: ReadModel,
     generation: Generation,
 ) -> anyhow::Result<()> {
-    let (mut told, mut shown) = (String::new(), None);
+    let (servers, mut told, mut shown) = (servers(config), String::new(), None);
+    let (mut moved, mut done) = (Instant::now(), 0);
     loop {
         desk.look().await?;
         let builds = desk.builds(read_model).clone();
         let phase = phase(&builds, generation)?;
         if phase != told {
-            if let Some(bar) = shown.take().filter(|_| phase != told) {
-                finish(&bar);
+            if let Some(bar) = shown.take() {
+                indicatif::ProgressBar::finish_and_clear(&bar);
             }
             say!("{read_model} {generation}: {phase}");
-            told = phase;
+            (told, moved) = (phase, Instant::now());
         }
         if builds.read == generation && builds.turn == Turn::Steady {
             return Ok(());
         }
-        if let Some(build) = builds.get(generation)
-            && let Stage::Compared { differences, told, .. } = &build.stage
-            && builds.turn == Turn::Steady
+        if is_as_far_as_it_goes(&builds, read_model, generation)? {
+            return Ok(());
+        }
+        if builds.candidate().is_some_and(|(it, _)| it == generation)
+            // A store that does not answer now is the projectors' concern.
+            && let Ok((now, all)) = progress(&servers, &builds, read_model, generation).await
         {
-            match build.switch {
-                Switch::ByHand => return Ok(()),
-                Switch::WhenEqual if *differences > 0 => bail!(
-                    "{generation} and {} of {read_model} differ in the rows of {differences} products ({}): `folio stores \
-                     compare {read_model} --generation {generation}` shows them; then `folio read-models switch {read_model} \
-                     --generation {generation} --force`, or `folio read-models abort {read_model}`",
-                    builds.read,
-                    told.join(", ")
-                ),
-                Switch::WhenEqual | Switch::Always => {}
+            if now != std::mem::replace(&mut done, now) {
+                moved = Instant::now();
+            }
+            if std::io::stderr().is_terminal() {
+                let bar = shown.get_or_insert_with(|| bar("records of the log", all));
+                bar.set_length(all);
+                bar.set_position(now);
             }
         }
-        if builds.candidate().is_some_and(|(it, _)| it == generation) && std::io::stderr().is_terminal() {
-            let (done, all) = progress(config, &builds, read_model, generation).await?;
-            let bar = shown.get_or_insert_with(|| bar("records of the log", all));
-            bar.set_length(all);
-            bar.set_position(done);
+        if moved.elapsed() > NOTHING {
+            say!(
+                "{read_model} {generation}: nothing has moved for a minute: is a projector of {read_model} running, and what does its log say?"
+            );
+            moved = Instant::now();
         }
         tokio::time::sleep(LOOK).await;
     }
 }
 
-fn finish(bar: &indicatif::ProgressBar) {
-    bar.finish_and_clear();
+/// Whether a build that is not read comes no further by itself because nobody wants it to.
+///
+/// # Errors
+/// If it comes no further although somebody does: why, and what to do.
+fn is_as_far_as_it_goes(
+    builds: &Builds,
+    read_model: ReadModel,
+    generation: Generation,
+) -> anyhow::Result<bool> {
+    if let Some(later) = builds.later() {
+        bail!("a later release of Folio has decided `{later}` about {read_model}: use that one");
+    }
+    let Some(build) = builds.get(generation).filter(|_| builds.turn == Turn::Steady) else {
+        return Ok(false);
+    };
+    if build.is_paused {
+        bail!(
+            "{generation} of {read_model} is paused: `folio read-models resume {read_model} --generation {generation}`"
+        );
+    }
+    let (differences, told) = match &build.stage {
+        Stage::Compared { differences, told, .. } => (*differences, told),
+        Stage::Previous => bail!("{generation} of {read_model} was read, and {} is read again", builds.read),
+        Stage::Building | Stage::Read => return Ok(false),
+    };
+    if build.switch == Switch::WhenEqual && differences > 0 {
+        bail!(
+            "{generation} and {} of {read_model} differ in the rows of {differences} products ({}): `folio stores compare \
+             {read_model} --generation {generation}` shows them; then `folio read-models switch {read_model} --generation \
+             {generation} --force`, or `folio read-models abort {read_model}`",
+            builds.read,
+            told.join(", ")
+        );
+    }
+    Ok(build.switch == Switch::ByHand)
 }
 
 /// What goes on with a build, for people.

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use read_models::control::{BuildStore, Builds, Desk, Proposed, Stage, Step, Switch, Turn};
+use read_models::builds::held_group;
+use read_models::control::{BuildStore, Builds, Desk, Hold, Proposed, Stage, Step, Switch, Turn};
 use read_models::{Error, Generation, ReadModel};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -19,21 +20,19 @@ use crate::config::RebuildConfig;
 const TICK: Duration = Duration::from_millis(200);
 /// The same while what is read stands still.
 const HOLD_TICK: Duration = Duration::from_millis(20);
-/// A build has caught up that is so many records of the log behind the one that is read, all partitions together.
-const NEAR: i64 = 1_000;
+/// A build has caught up that is so many records of the log behind the one that is read, for each partition.
+const NEAR: i64 = 500;
 /// After what was dropped its writers may need so long to hear of it.
 const BEFORE_DROPPING: Duration = Duration::from_secs(2);
 /// How often it is looked whether what is published is what was decided.
 const PUBLISHED: Duration = Duration::from_secs(5);
-/// How long a hold that was given up is not tried again by itself.
+/// How long a hold that was given up is not tried again by itself, at first; then twice as long each time, up to so often.
 const HOLD_AGAIN: Duration = Duration::from_secs(10);
+const DOUBLED: u32 = 8;
+/// How often it is said again that something cannot be done.
+const SAID_AGAIN: Duration = Duration::from_mins(1);
 /// Products whose differences are told in the journal; `folio stores compare` tells more.
 const TOLD: usize = 20;
-
-/// The group whose positions say where a build stood still.
-pub(crate) fn held_group(group: &str, revision: u64) -> String {
-    format!("{group}.held-{revision}")
-}
 
 /// Carries out what was decided about the builds of one read model.
 #[derive(Debug)]
@@ -55,14 +54,17 @@ pub(crate) struct Director {
 /// What is known between two looks, and can be lost.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// When this turn was seen first.
-    turn: Option<(u64, Instant)>,
+    /// When this hold was seen first.
+    hold: Option<(Hold, Instant)>,
     /// What was published and when, by revision.
     published: Option<(u64, Instant)>,
     looked: Option<Instant>,
     /// Builds were looked for that nobody wants, at this revision.
     swept: Option<u64>,
-    released: Option<Instant>,
+    /// When a hold of a build was given up last, and how often.
+    released: Option<(Generation, Instant, u32)>,
+    /// What could not be done, and when that was said.
+    failed: Option<(String, Instant)>,
 }
 
 impl Director {
@@ -70,17 +72,20 @@ impl Director {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         while !shutdown.is_cancelled() {
             let builds = self.builds.borrow_and_update().clone();
+            let mut changes = self.builds.clone();
             let work = async {
-                if builds.later().is_none()
-                    && self.is_mine(&builds)
-                    && let Err(error) = self.act(&builds).await
-                {
-                    tracing::debug!(%error, "what was decided about builds of {} cannot be done yet", self.read_model);
+                if builds.later().is_some() {
+                    return;
+                }
+                match self.act(&builds).await {
+                    Ok(()) => self.memory.failed = None,
+                    Err(error) => self.failed(error.to_string()),
                 }
             };
-            // A comparison may take long, and is done anew by whoever comes next.
+            // A comparison may take long: what was decided meanwhile comes first, and all of it can be begun again.
             tokio::select! {
                 () = work => {}
+                changed = changes.changed() => if changed.is_err() { break },
                 () = shutdown.cancelled() => break,
             }
             let tick = if matches!(builds.turn, Turn::Holding { .. }) { HOLD_TICK } else { TICK };
@@ -93,27 +98,46 @@ impl Director {
         Ok(())
     }
 
-    /// One process at a time: the member that has the first partition of the build it is about.
-    fn is_mine(&self, builds: &Builds) -> bool {
-        let about = match builds.turn {
-            Turn::Steady => builds.candidate().filter(|(_, build)| !build.is_paused).map(|(it, _)| it),
-            Turn::Holding { to, .. } => Some(to),
-            Turn::Switched { .. } => None,
-        };
-        has_first(&self.made, about.unwrap_or(builds.read))
-    }
-
-    async fn act(&mut self, builds: &Builds) -> Result<(), Error> {
-        match builds.turn {
-            Turn::Steady => self.steady(builds).await,
-            Turn::Holding { to, revision, .. } => self.holding(builds, to, revision).await,
-            Turn::Switched { revision, .. } => self.switched(builds, revision).await,
+    /// Says what cannot be done, and says it again after a while.
+    fn failed(&mut self, problem: String) {
+        let is_known = |(known, said): &(String, Instant)| *known == problem && said.elapsed() < SAID_AGAIN;
+        if !self.memory.failed.as_ref().is_some_and(is_known) {
+            tracing::warn!(
+                "what was decided about builds of {} cannot be done yet: {problem}",
+                self.read_model
+            );
+            self.memory.failed = Some((problem, Instant::now()));
         }
     }
 
-    async fn steady(&mut self, builds: &Builds) -> Result<(), Error> {
+    /// One process at a time does it: the member that has the first partition of the build it is about.
+    async fn act(&mut self, builds: &Builds) -> Result<(), Error> {
+        let is_mine = |generation| has_first(&self.made, generation);
+        match builds.turn {
+            Turn::Steady => {
+                if let Some((candidate, _)) = builds.candidate()
+                    && is_mine(candidate)
+                {
+                    self.advance(builds).await?;
+                }
+                if has_first(&self.made, builds.read) { self.tidy(builds).await } else { Ok(()) }
+            }
+            Turn::Holding { to, hold } => self.holding(builds, to, hold).await,
+            Turn::Switched { from, revision, .. } if is_mine(builds.read) => {
+                self.switched(builds, from, revision).await
+            }
+            Turn::Switched { .. } => Ok(()),
+        }
+    }
+
+    async fn tidy(&mut self, builds: &Builds) -> Result<(), Error> {
         self.look_at_published(builds).await?;
         self.sweep(builds).await?;
+        if builds.candidate().is_none() { self.retire(builds).await } else { Ok(()) }
+    }
+
+    /// Brings the build that is being made a step further.
+    async fn advance(&mut self, builds: &Builds) -> Result<(), Error> {
         if let Some((generation, build)) = builds.candidate()
             && !build.is_paused
         {
@@ -127,17 +151,18 @@ impl Director {
                         Switch::Always => true,
                         Switch::ByHand => false,
                     };
-                    let is_too_soon = self.memory.released.is_some_and(|at| at.elapsed() < HOLD_AGAIN);
+                    let is_too_soon = self.memory.released.is_some_and(|(of, at, times)| {
+                        of == generation && at.elapsed() < HOLD_AGAIN * (1 << times.min(DOUBLED))
+                    });
                     if is_due && !is_too_soon && self.is_near(builds, generation).await? {
                         let force = build.switch == Switch::Always;
-                        self.propose(Step::Hold { to: generation, force }).await?;
+                        self.propose(builds, Step::Hold { to: generation, force }).await?;
                     }
                 }
                 Stage::Building | Stage::Read | Stage::Previous => {}
             }
-            return Ok(());
         }
-        self.retire(builds).await
+        Ok(())
     }
 
     /// What was read before is kept for a while, and then dropped.
@@ -148,71 +173,78 @@ impl Director {
         let is_old = |since: i64| now.saturating_sub(since) > keep;
         let old = builds.all().find(|(_, it)| it.stage == Stage::Previous && is_old(it.since_ms));
         if let Some((generation, _)) = old {
-            self.propose(Step::Drop { generation }).await?;
+            self.propose(builds, Step::Drop { generation }).await?;
         }
         Ok(())
     }
 
-    async fn holding(&mut self, builds: &Builds, to: Generation, revision: u64) -> Result<(), Error> {
-        let begun = match self.memory.turn {
-            Some((known, begun)) if known == revision => begun,
-            _ => self.memory.turn.insert((revision, Instant::now())).1,
+    async fn holding(&mut self, builds: &Builds, to: Generation, hold: Hold) -> Result<(), Error> {
+        let begun = match self.memory.hold {
+            Some((known, begun)) if known == hold => begun,
+            _ => self.memory.hold.insert((hold, Instant::now())).1,
         };
-        match self.is_level(builds, to, revision).await {
-            Ok(None) => self.propose(Step::Switch).await,
-            Ok(Some(why)) => self.give_up(begun, why).await,
-            Err(error) => self.give_up(begun, error.to_string()).await,
+        let most = Duration::from_millis(self.config.hold_ms);
+        if !has_first(&self.made, to) {
+            // Whoever should, does not: what is read must go on all the same.
+            let reason = format!("nobody has made {to} come as far as {}", builds.read);
+            return if begun.elapsed() < 2 * most { Ok(()) } else { self.give_up(builds, to, reason).await };
         }
+        let why = match self.is_level(builds, to, hold).await {
+            Ok(None) => return self.propose(builds, Step::Switch).await,
+            Ok(Some(why)) => why,
+            Err(error) => error.to_string(),
+        };
+        if begun.elapsed() < most { Ok(()) } else { self.give_up(builds, to, why).await }
     }
 
-    async fn give_up(&mut self, begun: Instant, why: String) -> Result<(), Error> {
-        if begun.elapsed() < Duration::from_millis(self.config.hold_ms) {
-            return Ok(());
-        }
+    async fn give_up(&mut self, builds: &Builds, to: Generation, why: String) -> Result<(), Error> {
         let reason = format!("not done within {} ms: {why}", self.config.hold_ms);
         tracing::warn!("the switch to another build of {} is given up: {reason}", self.read_model);
-        self.memory.released = Some(Instant::now());
-        self.propose(Step::Release { reason }).await
+        let times = self.memory.released.filter(|(of, ..)| *of == to).map_or(0, |(.., times)| times + 1);
+        self.memory.released = Some((to, Instant::now(), times));
+        self.propose(builds, Step::Release { reason }).await
     }
 
     /// Whether what is read stands still in every partition, and `to` has come as far; else what is missing.
-    async fn is_level(
-        &self,
-        builds: &Builds,
-        to: Generation,
-        revision: u64,
-    ) -> Result<Option<String>, Error> {
-        let of = |generation| self.read_model.group_id(&self.group_prefix, generation);
-        let (held, group) = (held_group(&of(builds.read), revision), of(to));
+    async fn is_level(&self, builds: &Builds, to: Generation, hold: Hold) -> Result<Option<String>, Error> {
+        let of = |generation| held_group(&self.read_model.group_id(&self.group_prefix, generation), hold);
+        let (held, group) = (of(builds.read), of(to));
         for partition in 0..self.partitions {
             let Some(stands) = self.reached.position(builds.read, &held, partition).await? else {
                 return Ok(Some(format!("{} does not stand still in partition {partition}", builds.read)));
             };
-            let reached = self.reached.position(to, &group, partition).await?.unwrap_or_default();
-            if reached.applied != stands.applied {
+            let reached = self.reached.position(to, &group, partition).await?;
+            if reached.is_none_or(|reached| reached.applied != stands.applied) {
+                let reached = reached.map_or("elsewhere".to_owned(), |it| format!("at {}", it.applied));
                 return Ok(Some(format!(
-                    "{to} is at {} of partition {partition}, and {} at {}",
-                    reached.applied, builds.read, stands.applied
+                    "{to} is {reached} in partition {partition}, and {} at {}",
+                    builds.read, stands.applied
                 )));
             }
         }
         Ok(None)
     }
 
-    async fn switched(&mut self, builds: &Builds, revision: u64) -> Result<(), Error> {
+    async fn switched(&mut self, builds: &Builds, from: Generation, revision: u64) -> Result<(), Error> {
         let published = match self.memory.published {
             Some((known, at)) if known == revision => at,
             _ => {
                 if !self.is_so(builds).await? {
                     return Ok(());
                 }
-                self.store.publish(self.read_model, builds.read, revision).await?;
+                self.store.publish(self.read_model, builds.read, Some(from), revision).await?;
+                // Somebody else may have told another one, who knows how.
+                let published = self.store.published(self.read_model).await?;
+                if published != builds.read {
+                    let problem = format!("{published} is published, and should be {}", builds.read);
+                    return Err(Error::Unavailable(problem));
+                }
                 tracing::info!("{} of {} is what gateways read from now on", builds.read, self.read_model);
                 self.memory.published.insert((revision, Instant::now())).1
             }
         };
         if published.elapsed() >= Duration::from_millis(self.config.lease_ms) {
-            self.propose(Step::Live).await?;
+            self.propose(builds, Step::Live).await?;
         }
         Ok(())
     }
@@ -239,7 +271,7 @@ impl Director {
                 self.read_model,
                 builds.read
             );
-            self.store.publish(self.read_model, builds.read, builds.revision).await?;
+            self.store.publish(self.read_model, builds.read, None, builds.revision).await?;
         }
         self.memory.looked = Some(Instant::now());
         Ok(())
@@ -256,7 +288,8 @@ impl Director {
         if self.memory.swept == Some(builds.revision) {
             return Ok(());
         }
-        let unwanted = |it: &Generation| builds.get(*it).is_none() && *it < builds.next();
+        let published = self.store.published(self.read_model).await?;
+        let unwanted = |it: &Generation| builds.get(*it).is_none() && *it < builds.next() && *it != published;
         let there = self.store.all(self.read_model).await?;
         if there.iter().any(unwanted) {
             tokio::time::sleep(BEFORE_DROPPING).await;
@@ -277,7 +310,7 @@ impl Director {
             let reached = self.reached.position(generation, &group, partition).await?.unwrap_or_default();
             behind += (read.applied - reached.applied).max(0);
         }
-        Ok(behind <= NEAR)
+        Ok(behind <= NEAR * i64::from(self.partitions))
     }
 
     async fn compare(&mut self, builds: &Builds, generation: Generation) -> Result<(), Error> {
@@ -301,12 +334,13 @@ impl Director {
         if let Some(table) = compared.hopeless {
             told.push(format!("(nearly all rows of {})", table.name));
         }
-        self.propose(Step::Compared { generation, rows, differences, told }).await
+        self.propose(builds, Step::Compared { generation, rows, differences, told }).await
     }
 
-    async fn propose(&mut self, step: Step) -> Result<(), Error> {
+    /// Proposes what is right as `builds` are.
+    async fn propose(&mut self, builds: &Builds, step: Step) -> Result<(), Error> {
         let told = step.to_string();
-        match self.desk.propose(self.read_model, step, &self.by).await? {
+        match self.desk.propose(self.read_model, builds.revision, step, &self.by).await? {
             Proposed::Taken => tracing::info!("decided about {}: {told}", self.read_model),
             Proposed::Overtaken => {}
             Proposed::Refused(why) => tracing::info!("not decided about {}: {told}: {why}", self.read_model),

@@ -1,33 +1,39 @@
 //! Follows the journal, so that whoever carries out what is decided hears of it soon.
 
-use std::sync::Arc;
+use std::time::Instant;
 
 use read_models::ReadModel;
 use read_models::control::{Builds, Desk};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use toolkit::journal::Journal;
+use toolkit::lifecycle::Dependency;
 
 use super::LOOK;
 
-/// Tells `builds` what is decided, until `shutdown`.
+/// Who is told what is decided.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) builds: watch::Sender<Builds>,
+    /// When the look began that `builds` is of.
+    pub(crate) heard: watch::Sender<Instant>,
+    /// Down while the journal does not answer.
+    pub(crate) health: Dependency,
+}
+
+/// Tells what is decided from now on, until `shutdown`; `desk` has read what was decided before.
 pub(crate) async fn follow(
-    journal: Arc<dyn Journal>,
+    mut desk: Desk,
     read_model: ReadModel,
-    builds: watch::Sender<Builds>,
+    told: Told,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut desk = Desk::new(journal);
-    let mut is_away = false;
     while !shutdown.is_cancelled() {
-        match desk.look().await {
-            Ok(_) => is_away = false,
-            // What was decided stays; readiness names Kafka.
-            Err(error) if !is_away => {
-                is_away = true;
-                tracing::warn!(%error, "cannot hear what is decided about builds; going on as it was");
-            }
-            Err(_) => {}
+        let begun = Instant::now();
+        let looked = desk.look().await;
+        match &looked {
+            Ok(_) => told.health.up(),
+            // What was decided stays.
+            Err(error) => told.health.down(format!("cannot hear what is decided about builds: {error}")),
         }
         for problem in desk.take_damaged() {
             tracing::error!(
@@ -35,7 +41,7 @@ pub(crate) async fn follow(
             );
         }
         let now = desk.builds(read_model);
-        builds.send_if_modified(|known| {
+        told.builds.send_if_modified(|known| {
             let is_new = known != now;
             if is_new {
                 tell(read_model, known, now);
@@ -43,6 +49,10 @@ pub(crate) async fn follow(
             }
             is_new
         });
+        if looked.is_ok() {
+            // After the builds: whoever waits for it sees them.
+            told.heard.send_replace(begun);
+        }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             () = shutdown.cancelled() => {}

@@ -19,8 +19,8 @@ use std::time::Duration;
 use read_models::control::BuildStore;
 use toolkit::journal::Journal;
 
-pub(crate) use direct::{Director, Memory, held_group};
-pub(crate) use follow::follow;
+pub(crate) use direct::{Director, Memory};
+pub(crate) use follow::{Told, follow};
 #[cfg(test)]
 pub(crate) use reached::Positioned;
 pub(crate) use reached::{Opened, Reached};

@@ -1,13 +1,15 @@
 //! Runs each build that this process is to make.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use read_models::Generation;
-use read_models::control::{Builds, Role};
+use read_models::control::Builds;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +23,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Running {
     pub(crate) generation: Generation,
-    pub(crate) role: watch::Receiver<Role>,
+    pub(crate) builds: watch::Receiver<Builds>,
     /// Whether it is the one that is read: readiness speaks of that one alone.
     pub(crate) is_read: Arc<AtomicBool>,
     pub(crate) progress: Progress,
@@ -35,11 +37,6 @@ pub(crate) type Runner = Box<dyn Fn(Running) -> BoxFuture<'static, anyhow::Resul
 /// How far the builds have come that this process makes.
 pub(crate) type Made = Arc<Mutex<BTreeMap<Generation, Progress>>>;
 
-struct Run {
-    running: Running,
-    role: watch::Sender<Role>,
-}
-
 /// Runs all builds of this `format` that are not paused, until `shutdown`, and then until each has ended.
 pub(crate) async fn supervise(
     mut builds: watch::Receiver<Builds>,
@@ -48,25 +45,42 @@ pub(crate) async fn supervise(
     made: Made,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut runs: BTreeMap<Generation, Run> = BTreeMap::new();
+    let mut runs: BTreeMap<Generation, Running> = BTreeMap::new();
     let mut tasks: JoinSet<(Generation, anyhow::Result<()>)> = JoinSet::new();
+    let mut is_told = false;
     loop {
         let decided = builds.borrow_and_update().clone();
         for (generation, run) in &runs {
-            run.tell(&decided, *generation);
+            run.is_read.store(*generation == decided.read, Ordering::Release);
             if !is_run(&decided, *generation, format) {
-                run.running.stop.cancel();
+                run.stop.cancel();
             }
+        }
+        if !is_run(&decided, decided.read, format) && !std::mem::replace(&mut is_told, true) {
+            tracing::error!(
+                "this release makes rows of format {format}, and {}, which is read, has another: whoever makes it has to go on until a \
+                 build of this format is read",
+                decided.read
+            );
         }
         let wanted = decided.all().map(|(generation, _)| generation);
         for generation in wanted.filter(|it| is_run(&decided, *it, format)) {
             if runs.contains_key(&generation) || shutdown.is_cancelled() {
                 continue;
             }
-            let one = Run::new(&decided, generation, &shutdown);
-            at(&made).insert(generation, one.running.progress.clone());
-            let (running, this) = (run(one.running.clone()), one.running.clone());
-            tasks.spawn(async move { (generation, this.ended(running.await).await) });
+            let one = Running {
+                generation,
+                builds: builds.clone(),
+                is_read: Arc::new(AtomicBool::new(generation == decided.read)),
+                progress: Progress::default(),
+                stop: shutdown.child_token(),
+            };
+            at(&made).insert(generation, one.progress.clone());
+            let (running, this) = (AssertUnwindSafe(run(one.clone())).catch_unwind(), one.clone());
+            tasks.spawn(async move {
+                let outcome = running.await.unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked")));
+                (generation, this.ended(outcome).await)
+            });
             runs.insert(generation, one);
         }
         tokio::select! {
@@ -117,25 +131,5 @@ impl Running {
                 Ok(())
             }
         }
-    }
-}
-
-impl Run {
-    fn new(builds: &Builds, generation: Generation, shutdown: &CancellationToken) -> Self {
-        let (role, heard) = watch::channel(builds.role(generation));
-        let running = Running {
-            generation,
-            role: heard,
-            is_read: Arc::new(AtomicBool::new(generation == builds.read)),
-            progress: Progress::default(),
-            stop: shutdown.child_token(),
-        };
-        Self { running, role }
-    }
-
-    fn tell(&self, builds: &Builds, generation: Generation) {
-        self.running.is_read.store(generation == builds.read, Ordering::Release);
-        let role = builds.role(generation);
-        self.role.send_if_modified(|known| std::mem::replace(known, role) != role);
     }
 }

@@ -7,7 +7,7 @@ use adapter_registry::{LocalRegistry, Registry};
 use event_reader::feed::{Command, EndOffsets, GroupServer, RangeReader};
 use event_reader::{Decoder, LogReader};
 use ledger::Partition;
-use read_models::control::Role;
+use read_models::control::Builds;
 use read_models::model::{Position, Positions, Starts, Wanted, Writes};
 use read_models::products::{ProductState, Products};
 use read_models::{Error, Generation, ReadModel};
@@ -20,7 +20,7 @@ use super::*;
 use crate::builds::{Positioned, Reached};
 use crate::durability::Durability;
 use crate::metrics::Metrics;
-use crate::partition::Followed;
+use crate::partition::{Decided, Followed};
 use crate::watch::Progress;
 
 /// A store that has this position and nothing else.
@@ -89,7 +89,11 @@ async fn context(store: At, group: &Group) -> Context<Products, At> {
         durability: Arc::new(durability),
         metrics: Metrics::new(&telemetry, "products"),
         progress: Progress::default(),
-        role: watch::channel(Role::Live).1,
+        decided: Decided {
+            generation: Generation::FIRST,
+            builds: watch::channel(Builds::first()).1,
+            heard: None,
+        },
         followed: Followed {
             reached: Arc::new(store),
             read_model: ReadModel::Products,
@@ -102,8 +106,9 @@ async fn context(store: At, group: &Group) -> Context<Products, At> {
 /// Where the first batch is asked for, when the group's offset is at `committed`.
 async fn begun(committed: Offset, stored: Option<Position>) -> Offset {
     let mut served: Option<GroupServer> = None;
-    let log =
-        LogReader { partitions: 1, ranges: RangeReader::channel("t").0, ends: EndOffsets::channel("t").0 };
+    let (ends, asked) = EndOffsets::channel("t");
+    std::thread::spawn(move || asked.into_iter().for_each(|question| question.answer(Ok(1_000))));
+    let log = LogReader { partitions: 1, ranges: RangeReader::channel("t").0, ends };
     let group = Group::served(log, |server| {
         served = Some(server);
         Ok::<_, Infallible>(std::thread::current())

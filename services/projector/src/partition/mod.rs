@@ -21,7 +21,6 @@ use event_reader::{Decoder, PartitionReader};
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset};
 use read_models::ProductId;
-use read_models::control::Role;
 use read_models::model::{Fold, Position, Positions, Store};
 use read_models::projection::Projection;
 use tokio::sync::{mpsc, watch};
@@ -33,7 +32,7 @@ use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
 use crate::watch::Progress;
 use bound::Bound;
-pub(crate) use bound::Followed;
+pub(crate) use bound::{Decided, Followed};
 use stop::{End, Stop};
 
 /// How long something that is away is left alone between two attempts, at first and at most.
@@ -59,7 +58,7 @@ pub(crate) struct Context<M, S> {
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
     /// What this build has to do,
-    pub(crate) role: watch::Receiver<Role>,
+    pub(crate) decided: Decided,
     /// and how far the build is that it follows.
     pub(crate) followed: Followed,
     pub(crate) _read_model: PhantomData<M>,
@@ -130,7 +129,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             start: 0,
             repairs: 0,
             repaired: BTreeSet::new(),
-            bound: Bound::new(context.role.clone()),
+            bound: Bound::new(context.decided.clone()),
             context,
         }
     }
@@ -153,7 +152,12 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let Some(applied) = self.take_over(committed).await? else { return Ok(()) };
         self.reader = PartitionReader::new(partition, self.context.partitions, committed);
         self.start = committed;
-        self.bound.begins(committed, applied);
+        self.heard().await?;
+        // Asked for after that: whoever had the partition before has written nothing of what came later.
+        let end = || self.context.handle.end_offsets().of(partition);
+        let shown = self.kafka_retry.run("ask where the partition ends", end).await;
+        let shown = shown.map_err(|e| End::of(e, committed))?;
+        self.bound.begins(committed, applied, shown);
         self.context.progress.reached(partition.0, committed);
         let (mut rest, mut is_asked): (Option<Batch>, bool) = (None, false);
         while !self.stop.is_cancelled() {

@@ -1,6 +1,7 @@
 //! The builds of one read model, as the steps that were decided have made them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::record::{Decision, Step, Switch};
 use crate::Generation;
@@ -53,11 +54,10 @@ pub enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     Steady,
-    /// What is read stands still since this revision, so that `to` reaches it.
+    /// What is read stands still, so that `to` reaches it.
     Holding {
         to: Generation,
-        revision: u64,
-        since_ms: i64,
+        hold: Hold,
     },
     /// What is read has changed; both stand still until whoever reads has followed.
     Switched {
@@ -67,15 +67,30 @@ pub enum Turn {
     },
 }
 
+/// One hold: its revision and, as a topic may be lost and begin anew, its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    pub revision: u64,
+    pub since_ms: i64,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.revision, self.since_ms)
+    }
+}
+
 /// What a build has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Apply whatever comes.
     Live,
-    /// Stand still, and say where: the hold of this revision.
-    Held { revision: u64 },
-    /// Apply what this build has applied, and nothing beyond.
-    Follows(Generation),
+    /// Stand still, and say where.
+    Held(Hold),
+    /// Stand where it is: it was switched to, and gateways follow.
+    Waits,
+    /// Apply what this build has applied, and nothing beyond; in a hold say how far.
+    Follows { other: Generation, hold: Option<Hold> },
 }
 
 /// Why a step cannot be taken.
@@ -102,13 +117,13 @@ impl Build {
 }
 
 impl Builds {
-    /// Before anything was decided: the first build is read, and has this format.
-    pub fn first(format: u32) -> Self {
+    /// Before anything was decided: the first build is read, in the first format, whoever looks.
+    pub fn first() -> Self {
         Self {
             revision: 0,
             read: Generation::FIRST,
             turn: Turn::Steady,
-            builds: BTreeMap::from([(Generation::FIRST, Build::read(format))]),
+            builds: BTreeMap::from([(Generation::FIRST, Build::read(1))]),
             highest: Generation::FIRST,
             later: None,
             released: None,
@@ -148,9 +163,13 @@ impl Builds {
     /// What a build has to do.
     pub fn role(&self, generation: Generation) -> Role {
         match self.turn {
-            _ if generation != self.read => Role::Follows(self.read),
+            Turn::Holding { to, hold } if generation == to => {
+                Role::Follows { other: self.read, hold: Some(hold) }
+            }
+            _ if generation != self.read => Role::Follows { other: self.read, hold: None },
             Turn::Steady => Role::Live,
-            Turn::Holding { revision, .. } | Turn::Switched { revision, .. } => Role::Held { revision },
+            Turn::Holding { hold, .. } => Role::Held(hold),
+            Turn::Switched { .. } => Role::Waits,
         }
     }
 
@@ -270,7 +289,7 @@ impl Builds {
                 self.come(generation, Stage::Compared { rows, differences, told }, at_ms);
             }
             Step::Hold { to, .. } => {
-                self.turn = Turn::Holding { to, revision, since_ms: at_ms };
+                self.turn = Turn::Holding { to, hold: Hold { revision, since_ms: at_ms } };
                 self.released = None;
             }
             Step::Release { reason } => {
@@ -282,6 +301,7 @@ impl Builds {
                     let from = std::mem::replace(&mut self.read, to);
                     self.come(from, Stage::Previous, at_ms);
                     self.come(to, Stage::Read, at_ms);
+                    self.forget_comparisons();
                     self.turn = Turn::Switched { from, revision, since_ms: at_ms };
                 }
             }
@@ -301,6 +321,15 @@ impl Builds {
     pub(super) fn take_later(&mut self, step: String) {
         self.revision += 1;
         self.later.get_or_insert(step);
+    }
+
+    /// What a build was compared with is no longer read.
+    fn forget_comparisons(&mut self) {
+        for build in self.builds.values_mut() {
+            if matches!(build.stage, Stage::Compared { .. }) {
+                build.stage = Stage::Building;
+            }
+        }
     }
 
     fn come(&mut self, generation: Generation, stage: Stage, at_ms: i64) {

@@ -43,7 +43,7 @@ impl From<JournalError> for Error {
 impl Desk {
     /// Nothing is read yet: [`Desk::look`].
     pub fn new(journal: Arc<dyn Journal>) -> Self {
-        let first = |it: &ReadModel| (*it, Builds::first(it.declared().format));
+        let first = |it: &ReadModel| (*it, Builds::first());
         Self {
             journal,
             builds: ReadModel::ALL.iter().map(first).collect(),
@@ -74,10 +74,19 @@ impl Desk {
         std::mem::take(&mut self.damaged)
     }
 
-    /// Proposes a step as `by`.
-    pub async fn propose(&mut self, read_model: ReadModel, step: Step, by: &str) -> Result<Proposed, Error> {
+    /// Proposes a step as `by`, that was found right when so many steps were decided.
+    pub async fn propose(
+        &mut self,
+        read_model: ReadModel,
+        revision: u64,
+        step: Step,
+        by: &str,
+    ) -> Result<Proposed, Error> {
         self.look().await?;
         let builds = self.builds(read_model);
+        if builds.revision != revision {
+            return Ok(Proposed::Overtaken);
+        }
         if let Err(refused) = builds.check(&step) {
             return Ok(Proposed::Refused(refused));
         }

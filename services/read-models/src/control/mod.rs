@@ -18,7 +18,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use builds::{Build, Builds, Refused, Role, Stage, Turn};
+pub use builds::{Build, Builds, Hold, Refused, Role, Stage, Turn};
 pub use desk::{Desk, Proposed};
 pub use record::{Decision, Step, Switch};
 pub use store::{Answered, BuildStore};

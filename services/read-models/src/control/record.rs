@@ -15,7 +15,10 @@ const BEGINS: &str = "read-model";
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
     /// Before anything else, where decisions were lost: this build is what is read.
-    Adopt { generation: Generation, format: u32 },
+    Adopt {
+        generation: Generation,
+        format: u32,
+    },
     /// Make a further build, whose rows have this format.
     Build {
         generation: Generation,

@@ -26,8 +26,14 @@ pub trait BuildStore: Debug + Send + Sync {
     fn published(&self, read_model: ReadModel) -> Answered<'_, Generation>;
 
     /// Tells whoever reads that this is the one, as it was decided in `revision`: what was decided before has no effect after
-    /// it. All that was written to it is found by then.
-    fn publish(&self, read_model: ReadModel, generation: Generation, revision: u64) -> Answered<'_, ()>;
+    /// it. All that was written to it is found by then, and in the one that was read `before`.
+    fn publish(
+        &self,
+        read_model: ReadModel,
+        generation: Generation,
+        before: Option<Generation>,
+        revision: u64,
+    ) -> Answered<'_, ()>;
 
     /// Compares two builds row for row.
     fn compare(&self, read_model: ReadModel, builds: [Generation; 2]) -> Answered<'_, Compared>;
@@ -39,7 +45,7 @@ impl BuildStore for Servers {
     }
 
     fn create(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {
-        async move { self.apply(&[read_model], generation).await.map(drop) }.boxed()
+        async move { self.make(read_model, generation).await }.boxed()
     }
 
     fn drop_build(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {
@@ -56,8 +62,14 @@ impl BuildStore for Servers {
         async move { self.publication(read_model).generation().await }.boxed()
     }
 
-    fn publish(&self, read_model: ReadModel, generation: Generation, revision: u64) -> Answered<'_, ()> {
-        async move { self.publication(read_model).publish(generation, revision).await }.boxed()
+    fn publish(
+        &self,
+        read_model: ReadModel,
+        generation: Generation,
+        before: Option<Generation>,
+        revision: u64,
+    ) -> Answered<'_, ()> {
+        async move { self.publication(read_model).publish(generation, before, revision).await }.boxed()
     }
 
     fn compare(&self, read_model: ReadModel, builds: [Generation; 2]) -> Answered<'_, Compared> {

@@ -68,11 +68,15 @@ fn hold(number: u32) -> Step {
 
 async fn take(desk: &mut Desk, step: Step) {
     let told = step.to_string();
-    assert_eq!(desk.propose(MODEL, step, "tester").await.unwrap(), Proposed::Taken, "{told}");
+    desk.look().await.unwrap();
+    let revision = desk.builds(MODEL).revision;
+    assert_eq!(desk.propose(MODEL, revision, step, "tester").await.unwrap(), Proposed::Taken, "{told}");
 }
 
 async fn refused(desk: &mut Desk, step: Step) -> String {
-    match desk.propose(MODEL, step.clone(), "tester").await.unwrap() {
+    desk.look().await.unwrap();
+    let revision = desk.builds(MODEL).revision;
+    match desk.propose(MODEL, revision, step.clone(), "tester").await.unwrap() {
         Proposed::Refused(why) => why.to_string(),
         other => panic!("{step}: {other:?}"),
     }
@@ -84,15 +88,17 @@ async fn a_build_is_made_compared_switched_to_and_left_again() {
     let mut desk = desk(&journal);
     assert_eq!(desk.builds(MODEL).role(Generation::FIRST), Role::Live);
     take(&mut desk, a_build(2)).await;
-    assert_eq!(desk.builds(MODEL).role(build(2)), Role::Follows(Generation::FIRST));
+    let follows = |other, hold| Role::Follows { other, hold };
+    assert_eq!(desk.builds(MODEL).role(build(2)), follows(Generation::FIRST, None));
     take(&mut desk, equal(2)).await;
     take(&mut desk, hold(2)).await;
-    assert_eq!(desk.builds(MODEL).role(Generation::FIRST), Role::Held { revision: 3 });
-    assert_eq!(desk.builds(MODEL).role(build(2)), Role::Follows(Generation::FIRST));
+    let held = Hold { revision: 3, since_ms: 2 };
+    assert_eq!(desk.builds(MODEL).role(Generation::FIRST), Role::Held(held));
+    assert_eq!(desk.builds(MODEL).role(build(2)), follows(Generation::FIRST, Some(held)));
     take(&mut desk, Step::Switch).await;
     // Both stand still until gateways have followed.
-    assert_eq!(desk.builds(MODEL).role(build(2)), Role::Held { revision: 4 });
-    assert_eq!(desk.builds(MODEL).role(Generation::FIRST), Role::Follows(build(2)));
+    assert_eq!(desk.builds(MODEL).role(build(2)), Role::Waits);
+    assert_eq!(desk.builds(MODEL).role(Generation::FIRST), follows(build(2), None));
     take(&mut desk, Step::Live).await;
     assert_eq!(desk.builds(MODEL).role(build(2)), Role::Live);
     assert_eq!(desk.builds(MODEL).previous(), Some(Generation::FIRST));
@@ -105,6 +111,34 @@ async fn a_build_is_made_compared_switched_to_and_left_again() {
     assert_eq!(builds.all().count(), 1);
     // Nothing of it concerns another read model.
     assert_eq!(desk.builds(ReadModel::Search).revision, 0);
+}
+
+#[tokio::test]
+async fn what_was_found_of_a_build_counts_only_for_the_one_that_it_was_compared_with() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    for step in [a_build(2), equal(2), hold(2), Step::Switch, Step::Live, a_build(3), equal(3), hold(1)] {
+        take(&mut desk, step).await;
+    }
+    for step in [Step::Switch, Step::Live] {
+        take(&mut desk, step).await;
+    }
+    assert_eq!(desk.builds(MODEL).get(build(3)).unwrap().stage, Stage::Building);
+    // What was right before somebody else decided is looked at again.
+    let late = desk.propose(MODEL, 9, a_build(4), "late").await.unwrap();
+    assert_eq!(late, Proposed::Overtaken);
+}
+
+#[tokio::test]
+async fn where_decisions_were_lost_one_may_say_what_is_read_and_only_there() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    let adopt = |number| Step::Adopt { generation: build(number), format: 1 };
+    take(&mut desk, adopt(4)).await;
+    let builds = desk.builds(MODEL);
+    assert_eq!((builds.read, builds.next(), builds.all().count()), (build(4), build(5), 1));
+    assert_eq!(builds.role(build(4)), Role::Live);
+    assert!(refused(&mut desk, adopt(2)).await.contains("decided already that g4 is read"));
 }
 
 #[tokio::test]
@@ -146,7 +180,7 @@ async fn of_two_who_propose_at_once_the_first_counts_and_both_are_told() {
     let rival = Decision { step: a_build(2), by: "rival".to_owned() }.encode().unwrap();
     let key = format!("read-model/products/1/{}", uuid::Uuid::new_v4());
     journal.before.lock().unwrap().push((key, rival));
-    assert_eq!(one.propose(MODEL, a_build(2), "one").await.unwrap(), Proposed::Overtaken);
+    assert_eq!(one.propose(MODEL, 0, a_build(2), "one").await.unwrap(), Proposed::Overtaken);
     other.look().await.unwrap();
     assert_eq!(other.builds(MODEL), one.builds(MODEL));
     assert_eq!(one.builds(MODEL).get(build(2)).unwrap().by, "rival");
@@ -189,7 +223,7 @@ async fn damage_is_named_and_counts_for_nothing() {
         desk.look().await.unwrap();
         let told = desk.take_damaged();
         assert!(told.len() == 1 && told[0].contains(problem), "{key}: {told:?}");
-        assert_eq!(desk.builds(MODEL), &Builds::first(1));
+        assert_eq!(desk.builds(MODEL), &Builds::first());
     }
     take(&mut desk, a_build(2)).await;
 }
@@ -215,7 +249,7 @@ async fn whatever_is_proposed_one_build_is_read_and_one_is_made_at_most() {
         let mut dice = StdRng::seed_from_u64(seed);
         let journal = Arc::new(Memory::default());
         let mut desks: Vec<Desk> = (0..3).map(|_| desk(&journal)).collect();
-        let mut before = Builds::first(1);
+        let mut before = Builds::first();
         for _ in 0..60 {
             let number = dice.random_range(1..=before.next().get());
             let generation = build(number);
@@ -241,7 +275,8 @@ async fn whatever_is_proposed_one_build_is_read_and_one_is_made_at_most() {
                 journal.put(&key, &Decision { step, by: "blind".to_owned() }.encode().unwrap());
             } else {
                 let at = dice.random_range(0..desks.len());
-                desks[at].propose(MODEL, step, "tester").await.unwrap();
+                let revision = before.revision.saturating_sub(u64::from(dice.random_bool(0.1)));
+                desks[at].propose(MODEL, revision, step, "tester").await.unwrap();
             }
             for desk in &mut desks {
                 desk.look().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::Serialize;
 
@@ -129,14 +129,31 @@ pub struct Dependency {
     name: String,
     is_part: bool,
     /// Whether what it is told counts; `None`: always.
-    tells: Option<Arc<AtomicBool>>,
+    tells: Option<Arc<Tells>>,
+}
+
+/// What one of several who use a dependency was told last, and whether it counts.
+#[derive(Debug)]
+struct Tells {
+    flag: Arc<AtomicBool>,
+    last: Mutex<Option<State>>,
 }
 
 impl Dependency {
     /// The same, for one of several who use it: what this one is told counts only while `flag` is set.
     #[must_use]
     pub fn told_while(&self, flag: &Arc<AtomicBool>) -> Self {
-        Self { tells: Some(Arc::clone(flag)), ..self.clone() }
+        let tells = Tells { flag: Arc::clone(flag), last: Mutex::default() };
+        Self { tells: Some(Arc::new(tells)), ..self.clone() }
+    }
+
+    /// Tells again what it was told last: now it may count.
+    pub fn again(&self) {
+        let last =
+            self.tells.as_ref().and_then(|it| it.last.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        if let Some(State { up, reason, .. }) = last {
+            self.report(up, reason);
+        }
     }
 
     pub fn up(&self) {
@@ -153,10 +170,13 @@ impl Dependency {
     }
 
     fn report(&self, up: bool, reason: Option<String>) {
-        if self.tells.as_ref().is_some_and(|flag| !flag.load(Ordering::Acquire)) {
-            return;
-        }
         let state = State { up, is_part: self.is_part, reason };
+        if let Some(Tells { flag, last }) = self.tells.as_deref() {
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(state.clone());
+            if !flag.load(Ordering::Acquire) {
+                return;
+            }
+        }
         let known = {
             let dependencies =
                 self.readiness.shared.dependencies.read().unwrap_or_else(PoisonError::into_inner);

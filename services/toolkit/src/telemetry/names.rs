@@ -78,6 +78,8 @@ metrics! {
         "Records between a projector's position and the end of the log, by model and partition.";
     PROJECTOR_BUILD_LAG_RECORDS = "folio_projector_build_lag_records", Kind::Gauge,
         "The same of builds that are not read, by model, generation and partition.";
+    PROJECTOR_BUILD_STOPPED_PARTITIONS = "folio_projector_build_stopped_partitions", Kind::Gauge,
+        "Partitions that have stopped of builds that are not read, by model and generation.";
     PROJECTOR_DELAY_SECONDS = "folio_projector_delay_seconds", Kind::Histogram(SECONDS),
         "Seconds between the append of the last applied record and its being readable, by model.";
     PROJECTOR_APPLIED_TOTAL = "folio_projector_applied_total", Kind::Counter,
