@@ -1,4 +1,4 @@
-//! P26 Whoever dies in whatever phase of a rebuild, it is finished by who is there; of two rebuilds at once one is begun, and a hold that cannot come to its end is given up.
+//! P26 Whatever dies or is away in whatever phase of a rebuild, it is finished by who is there; of two rebuilds at once one is begun, and a hold that cannot come to its end is given up.
 //!
 //! A writer goes on all the while, and reads go on but for the time in which nobody is there to be read from.
 
@@ -13,10 +13,12 @@ use nix::sys::signal::Signal;
 use read_models::ReadModel;
 use read_models::control::{Builds, Desk, Role, Stage, Step, Turn};
 use testkit::expected::differences;
-use testkit::{Client, OnServers, PATIENCE, Started, System as _, eventually};
+use testkit::{Client, Gate, OnServers, PATIENCE, Started, System as _, eventually};
 
 const MODEL: ReadModel = ReadModel::Products;
 const PRODUCTS: usize = 300;
+/// How long the store is away.
+const AWAY: Duration = Duration::from_secs(6);
 
 /// The phases in which something dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
     let mut system = OnServers::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     let settings = [("REBUILD__HOLD_MS", "3000"), ("REBUILD__LEASE_MS", "1200")];
+    let store = Gate::to(&system.planner.addresses.cql_contact_point, true).await?;
+    system.planner.addresses.cql_contact_point = store.address();
     let mut projectors = Vec::new();
     for _ in 0..2 {
         let (mut plan, listens) = system.planner.projector(MODEL, projectors.len() + 10)?;
@@ -85,6 +89,19 @@ async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
             }
             read_again(&mut desk, &commands, &gateway, dying).await.with_context(|| format!("{phase:?}"))?;
         }
+    }
+
+    // The store away in each phase, for longer than a hold may take: it is finished when it is back, and nothing dies of it.
+    for phase in [Phase::Building, Phase::Holding, Phase::Switched] {
+        rebuild::run(&system.config, &asked).await?;
+        seen(&mut desk, phase).await?;
+        store.close();
+        tokio::time::sleep(AWAY).await;
+        assert_eq!(commands.change_price("product-8", 88, &[]).await?.status, 200, "{phase:?}");
+        store.open();
+        read_again(&mut desk, &commands, &gateway, 2)
+            .await
+            .with_context(|| format!("{phase:?}, store away"))?;
     }
 
     // A gateway that dies reads what was decided meanwhile.
@@ -130,7 +147,9 @@ async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
     let servers = cli::commands::stores::servers(&system.config);
     let there =
         async || servers.builds(MODEL).await.map(|it| it.iter().map(|it| it.generation).collect::<Vec<_>>());
-    eventually("its tables are dropped", there, |it| it.as_ref().is_ok_and(|it| !it.contains(&next))).await;
+    let gone =
+        eventually("its tables are dropped", there, |it| it.as_ref().is_ok_and(|it| !it.contains(&next)));
+    gone.await?;
 
     for read_model in [ReadModel::History, ReadModel::Search] {
         system.projector(read_model).await?;

@@ -81,7 +81,14 @@ pub enum Command {
     /// Make a product, wait for it in every read model, and delete it: does everything work?
     Probe(probe::Options),
     /// Count effective records in Kafka and the products in each store, and compare. Changes nothing.
-    Verify(Which),
+    Verify {
+        #[command(flatten)]
+        which: Which,
+        /// Compare every row: let the projectors make a further build from the log, compare it with the one that is read, and drop
+        /// it again. What is read is not touched. If they differ the new build stays, to look at and to switch to.
+        #[arg(long, conflicts_with = "generation")]
+        rows: bool,
+    },
 }
 
 #[derive(Debug, Clone, Subcommand)]

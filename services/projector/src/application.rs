@@ -361,8 +361,12 @@ async fn decided_before(
                      `folio read-models adopt {read_model} --generation {other}`",
                     opening.config.control_topic
                 )),
-                // Nothing was ever published, or the store is away: the first is opened, and waited for.
-                Err(_) => return Ok(desk),
+                // Nothing was ever published.
+                Err(error) if error.is_missing() => return Ok(desk),
+                Err(error) => {
+                    opening.dependencies.store.down(error.to_string());
+                    AlwaysTransient::from(error)
+                }
             },
             Err(error) => AlwaysTransient::from(error),
         };

@@ -54,7 +54,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         | Command::Stores { .. }
         | Command::Rebuild(_)
         | Command::ReadModels { .. }
-        | Command::Verify(_) => {
+        | Command::Verify { .. } => {
             config.check()?;
             let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
             on_servers(args.command, servers).await
@@ -102,6 +102,7 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
         | Command::Status
         | Command::Import { .. }
         | Command::Probe(_) => Ok(()),
-        Command::Verify(which) => verify::run(config, &which).await,
+        Command::Verify { which, rows: false } => verify::run(config, &which).await,
+        Command::Verify { which, rows: true } => verify::compare_rows(config, &which).await,
     }
 }

@@ -177,8 +177,8 @@ async fn show(config: &Config, read_model: ReadModel) -> anyhow::Result<()> {
     for (generation, build) in builds.all() {
         let role = match builds.role(generation) {
             Role::Live => "applies whatever comes".to_owned(),
-            Role::Held { .. } => "stands still".to_owned(),
-            Role::Follows(other) => format!("applies what {other} has applied"),
+            Role::Held(_) | Role::Waits => "stands still".to_owned(),
+            Role::Follows { other, .. } => format!("applies what {other} has applied"),
         };
         say!("{generation}  {}", phase(builds, generation)?);
         say!("    {}", if build.is_paused { "stands still" } else { &role });

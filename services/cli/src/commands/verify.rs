@@ -4,9 +4,11 @@ use adapter_cql::{Cql, PageState};
 use adapter_kafka::read_topic;
 use anyhow::bail;
 use event_reader::Audit;
+use read_models::control::{Builds, Stage, Step, Switch};
 use read_models::declared::{Declared, Holds, On, Table};
 use read_models::{Generation, ReadModel, Servers};
 
+use super::rebuild::{decide, open, wait};
 use super::stores::{self, Which};
 use crate::config::Config;
 use crate::say::say;
@@ -41,6 +43,42 @@ pub async fn run(config: &Config, which: &Which) -> anyhow::Result<()> {
         bail!(
             "the counts differ: a projector is behind or stopped; see `folio status` and the projectors' logs"
         );
+    }
+    Ok(())
+}
+
+/// Compares every row of what is read with what the log makes, in a build of its own that is dropped again.
+///
+/// # Errors
+/// If a server cannot be reached, no such build can be begun, or rows differ: which products', and what to do.
+pub async fn compare_rows(config: &Config, which: &Which) -> anyhow::Result<()> {
+    let mut desk = open(config).await?;
+    for read_model in which.read_models() {
+        let format = read_model.declared().format;
+        let step =
+            |builds: &Builds| Step::Build { generation: builds.next(), format, switch: Switch::ByHand };
+        let Step::Build { generation, .. } = decide(&mut desk, read_model, step).await? else {
+            bail!("something else was decided about {read_model}");
+        };
+        wait(config, &mut desk, read_model, generation).await?;
+        let builds = desk.builds(read_model);
+        let Some(Stage::Compared { rows, differences, told }) = builds.get(generation).map(|it| &it.stage)
+        else {
+            bail!(
+                "{generation} of {read_model} was not compared: somebody else has switched to it, or dropped it"
+            );
+        };
+        if *differences > 0 {
+            bail!(
+                "{differences} products of {} of {read_model} are not what the log says ({}): `folio stores compare {read_model} \
+                 --generation {generation}` shows the rows, `folio read-models switch {read_model} --generation {generation} \
+                 --force` puts them right, `folio read-models abort {read_model}` leaves all as it is",
+                builds.read,
+                told.join(", ")
+            );
+        }
+        say!("{read_model:16}{rows} rows of {} are what the log says", builds.read);
+        decide(&mut desk, read_model, |_| Step::Drop { generation }).await?;
     }
     Ok(())
 }
