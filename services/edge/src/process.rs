@@ -89,7 +89,7 @@ impl Process {
         config: &TelemetryConfig,
         ops: OpsPort<'_>,
         lifecycle: Lifecycle,
-        shows: fn(&mut web::ServiceConfig),
+        shows: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
     ) -> anyhow::Result<Self> {
         let begun = lifecycle.readiness().dependency("start-up");
         let telemetry = telemetry::init(service, config)?;

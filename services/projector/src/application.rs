@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use actix_web::web;
 use adapter_kafka::{Expectation, KafkaJournal, open_group, open_ranges, verify_topic};
 use adapter_registry::Registry;
 use anyhow::Context;
@@ -25,7 +26,8 @@ use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
 use toolkit::telemetry::Telemetry;
 
-use crate::builds::{Control, Director, Made, Memory, Opened, Reached, Running, Told, follow, supervise};
+use crate::admin::{Admin, Opened};
+use crate::builds::{Control, Director, Made, Memory, OpenBuilds, Reached, Running, Told, follow, supervise};
 use crate::config::{Config, SERVICE};
 use crate::durability::Durability;
 use crate::member::Member;
@@ -123,8 +125,20 @@ impl Application {
         lifecycle: Lifecycle,
     ) -> anyhow::Result<Self> {
         config.check()?;
-        let process = Process::start(SERVICE, &config.telemetry, (&config.listen).into(), lifecycle, |_| ())?;
-        start(config, parts, &process.lifecycle, &process.telemetry)?;
+        let admin = Admin::default();
+        let (shown, is_shown) = (admin.clone(), config.admin.enabled);
+        if is_shown {
+            tracing::warn!(
+                "admin.enabled: whoever reaches listen.ops may rebuild, switch and drop builds of read models"
+            );
+        }
+        let shows = move |app: &mut web::ServiceConfig| {
+            if is_shown {
+                shown.show(app);
+            }
+        };
+        let process = Process::start(SERVICE, &config.telemetry, (&config.listen).into(), lifecycle, shows)?;
+        start_with(config, parts, &process.lifecycle, &process.telemetry, admin)?;
         Ok(Self { process })
     }
 }
@@ -137,6 +151,16 @@ pub fn start<A: Adapter>(
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
 ) -> anyhow::Result<()> {
+    start_with(config, parts, lifecycle, telemetry, Admin::default())
+}
+
+fn start_with<A: Adapter>(
+    config: Config,
+    parts: Parts<A>,
+    lifecycle: &Lifecycle,
+    telemetry: &Telemetry,
+    admin: Admin,
+) -> anyhow::Result<()> {
     config.check()?;
     let read_model = config.read_model()?;
     let metrics = Metrics::new(telemetry, &config.read_model);
@@ -144,7 +168,7 @@ pub fn start<A: Adapter>(
     let shutdown = lifecycle.shutdown();
     lifecycle.spawn("projector", async move {
         let opening = Opening { config, dependencies, shutdown: shutdown.clone() };
-        match read_model.visit(Work { read_model, opening, parts, metrics }).await {
+        match read_model.visit(Work { read_model, opening, parts, metrics, admin }).await {
             Err(_) if shutdown.is_cancelled() => Ok(()),
             ended => ended,
         }
@@ -252,6 +276,7 @@ struct Work<A> {
     opening: Opening,
     parts: Parts<A>,
     metrics: Metrics,
+    admin: Admin,
 }
 
 /// What every build of it needs.
@@ -282,7 +307,7 @@ impl<A: Adapter> Work<A> {
     where
         A: Opens<M>,
     {
-        let Self { read_model, opening, parts, metrics } = self;
+        let Self { read_model, opening, parts, metrics, admin } = self;
         let Parts { stores, schemas, log, control, .. } = parts;
         let log = log(opening.clone()).await?;
         let control = match control {
@@ -291,7 +316,7 @@ impl<A: Adapter> Work<A> {
         };
         let Opening { config, shutdown, .. } = opening.clone();
         let for_start = opening.clone();
-        let reached: Arc<dyn Reached> = Arc::new(Opened::<A, M>::new(stores.clone()));
+        let reached: Arc<dyn Reached> = Arc::new(OpenBuilds::<A, M>::new(stores.clone()));
         let partitions = log.partitions;
         let builds = control.as_ref().map(|it| Arc::clone(&it.builds));
         let shared = Shared {
@@ -316,6 +341,13 @@ impl<A: Adapter> Work<A> {
             return supervise(decided, format, Box::new(run), made, shutdown).await;
         };
         let desk = decided_before(&for_start, &journal, &builds, read_model).await?;
+        admin.open(Opened {
+            journal: Arc::clone(&journal),
+            reached: Arc::clone(&reached),
+            own: read_model,
+            group_prefix: config.group_prefix.clone(),
+            partitions,
+        });
         let (told, decided) = watch::channel(desk.builds(read_model).clone());
         let told = Told { builds: told, heard, health: for_start.dependencies.decisions.clone() };
         let director = Director {

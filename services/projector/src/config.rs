@@ -25,6 +25,7 @@ pub struct Config {
     pub control_topic: String,
     pub batch: BatchConfig,
     pub rebuild: RebuildConfig,
+    pub admin: AdminConfig,
     /// How long after a store acknowledged a write it may still lose it if its processes die, in milliseconds: longer than the
     /// time in which it writes to disk (`commitlog_sync_period`, 10 s by default). So much is applied again at every take-over.
     pub durability_window_ms: u64,
@@ -47,6 +48,7 @@ impl Default for Config {
             control_topic: contract::topics::CONTROL.to_owned(),
             batch: BatchConfig::default(),
             rebuild: RebuildConfig::default(),
+            admin: AdminConfig::default(),
             durability_window_ms: 15_000,
             listen: ListenConfig::default(),
             kafka: KafkaConfig::default(),
@@ -79,6 +81,14 @@ impl Default for BatchConfig {
     fn default() -> Self {
         Self { max_records: 2_000, max_mib: 8, states: 20_000, states_mib: 256, revoke_timeout_ms: 10_000 }
     }
+}
+
+/// The admin API on the operators' port.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AdminConfig {
+    /// Whether it is there. Nobody is asked who they are: whoever reaches the port may rebuild, switch and drop builds.
+    pub enabled: bool,
 }
 
 /// How one build takes the place of another.

@@ -11,6 +11,7 @@
 //!
 //! Start at [`Application::build`], which opens the real parts for a [`Config`].
 
+mod admin;
 mod application;
 mod builds;
 mod config;
@@ -22,4 +23,4 @@ mod watch;
 
 pub use application::{Application, Dependencies, Log, Open, Opening, Parts, start};
 pub use builds::Control;
-pub use config::{BatchConfig, Config, RebuildConfig, SERVICE};
+pub use config::{AdminConfig, BatchConfig, Config, RebuildConfig, SERVICE};

@@ -10,7 +10,7 @@ use read_models::builds::Build;
 use read_models::control::{Builds, Role, Stage, Step, Turn};
 use read_models::{Generation, ReadModel, Servers};
 
-use super::rebuild::{decide, open, phase, wait};
+use super::rebuild::{decide, open, wait};
 use crate::args;
 use crate::commands::stores::{One, servers};
 use crate::config::Config;
@@ -107,7 +107,7 @@ async fn switch(config: &Config, one: One, force: bool) -> anyhow::Result<()> {
             Turn::Holding { .. } => tokio::time::sleep(LOOK).await,
             Turn::Switched { .. } => return wait(config, &mut desk, read_model, generation).await,
             Turn::Steady if builds.read == generation => {
-                say!("{read_model}: {}", phase(builds, generation)?);
+                say!("{read_model}: {}", builds.phase(generation).unwrap_or_default());
                 return Ok(());
             }
             Turn::Steady => bail!(
@@ -154,7 +154,7 @@ pub async fn lines(config: &Config) -> anyhow::Result<Vec<Line>> {
         let mut all: BTreeMap<Generation, Option<&Build>> = decided.all().map(|(it, _)| (it, None)).collect();
         all.extend(there.iter().map(|build| (build.generation, Some(build))));
         for (generation, build) in all {
-            let phase = phase(decided, generation).unwrap_or_else(|_| "nobody makes it".to_owned());
+            let phase = decided.phase(generation).unwrap_or_else(|| "nobody makes it".to_owned());
             let groups = build.map(|it| it.groups.iter()).into_iter().flatten();
             let behind = groups.map(|(group, applied)| {
                 let left =
@@ -180,7 +180,7 @@ async fn show(config: &Config, read_model: ReadModel) -> anyhow::Result<()> {
             Role::Held(_) | Role::Waits => "stands still".to_owned(),
             Role::Follows { other, .. } => format!("applies what {other} has applied"),
         };
-        say!("{generation}  {}", phase(builds, generation)?);
+        say!("{generation}  {}", builds.phase(generation).unwrap_or_default());
         say!("    {}", if build.is_paused { "stands still" } else { &role });
         if !build.by.is_empty() {
             say!("    wanted by {}", build.by);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use adapter_kafka::KafkaJournal;
 use anyhow::{Context, bail};
-use read_models::control::{Builds, Desk, Proposed, Stage, Step, Switch, Turn};
+use read_models::control::{Builds, Desk, Stage, Step, Switch, Turn};
 use read_models::{Generation, ReadModel};
 
 use super::import::bar;
@@ -19,8 +19,6 @@ use crate::say::say;
 const LOOK: Duration = Duration::from_millis(250);
 /// After how long without any change it is said.
 const NOTHING: Duration = Duration::from_mins(1);
-/// Somebody else may decide at the same time: how often that is taken for chance.
-const ATTEMPTS: usize = 10;
 
 /// What is to be built anew.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -93,17 +91,8 @@ pub async fn decide(
     read_model: ReadModel,
     step: impl Fn(&Builds) -> Step,
 ) -> anyhow::Result<Step> {
-    for _ in 0..ATTEMPTS {
-        desk.look().await?;
-        let step = step(desk.builds(read_model));
-        let revision = desk.builds(read_model).revision;
-        match desk.propose(read_model, revision, step.clone(), &who()).await? {
-            Proposed::Taken => return Ok(step),
-            Proposed::Refused(why) => bail!("{read_model}: {why}"),
-            Proposed::Overtaken => {}
-        }
-    }
-    bail!("{read_model}: others decide at the same time; look, and try again")
+    let decided = desk.decide(read_model, &who(), |builds| Ok(step(builds))).await?;
+    decided.map_err(|why| anyhow::anyhow!("{read_model}: {why}"))
 }
 
 /// Who decides, for people: `folio (root at host)`.
@@ -127,7 +116,7 @@ pub async fn wait(
     loop {
         desk.look().await?;
         let builds = desk.builds(read_model).clone();
-        let phase = phase(&builds, generation)?;
+        let Some(phase) = builds.phase(generation) else { bail!("{generation} of {read_model} was dropped") };
         if phase != told {
             if let Some(bar) = shown.take() {
                 indicatif::ProgressBar::finish_and_clear(&bar);
@@ -199,28 +188,4 @@ fn is_as_far_as_it_goes(
         );
     }
     Ok(build.switch == Switch::ByHand)
-}
-
-/// What goes on with a build, for people.
-///
-/// # Errors
-/// If it is no longer there.
-pub fn phase(builds: &Builds, generation: Generation) -> anyhow::Result<String> {
-    let Some(build) = builds.get(generation) else { bail!("{generation} was dropped") };
-    let waits = builds.released.as_ref().map(|why| format!("; the last switch was given up: {why}"));
-    let waits = waits.unwrap_or_default();
-    Ok(match (&build.stage, builds.turn) {
-        (_, Turn::Holding { to, .. }) if to == generation => {
-            format!("holding: {} stands still, {to} comes as far", builds.read)
-        }
-        (Stage::Read, Turn::Switched { .. }) => "switched: gateways follow".to_owned(),
-        (Stage::Read, _) => "gateways read it".to_owned(),
-        (_, _) if build.is_paused => "paused".to_owned(),
-        (Stage::Building, _) => "building".to_owned(),
-        (Stage::Compared { rows, differences: 0, .. }, _) => {
-            format!("ready: {rows} rows are the same{waits}")
-        }
-        (Stage::Compared { differences, .. }, _) => format!("ready: {differences} products differ{waits}"),
-        (Stage::Previous, _) => format!("was read before, and follows{waits}"),
-    })
 }

@@ -42,7 +42,7 @@ pub(crate) fn serve(
     OpsPort { address, tls }: OpsPort<'_>,
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
-    own: fn(&mut web::ServiceConfig),
+    own: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> anyhow::Result<SocketAddr> {
     let (readiness, telemetry) = (lifecycle.readiness().clone(), telemetry.clone());
     show(&readiness, &telemetry);
@@ -62,7 +62,7 @@ pub(crate) fn serve(
                 .route("/startupz", web::get().to(started))
                 .route("/readyz", web::get().to(ready))
                 .route("/metrics", web::get().to(metrics))
-                .configure(own)
+                .configure(&own)
         })?;
     lifecycle.spawn_support("ops", http::until(server, lifecycle.drained()));
     tracing::info!(address = %bound, "operators' port is open");

@@ -23,7 +23,7 @@ pub(crate) use direct::{Director, Memory};
 pub(crate) use follow::{Told, follow};
 #[cfg(test)]
 pub(crate) use reached::Positioned;
-pub(crate) use reached::{Opened, Reached};
+pub(crate) use reached::{OpenBuilds, Reached};
 pub(crate) use supervise::{Made, Running, supervise};
 
 /// How often the journal is looked at.

@@ -18,12 +18,12 @@ pub(crate) trait Reached: fmt::Debug + Send + Sync {
 }
 
 /// The builds of one read model, each opened when it is asked for.
-pub(crate) struct Opened<A: Opens<M>, M: Fold> {
+pub(crate) struct OpenBuilds<A: Opens<M>, M: Fold> {
     stores: A,
     opened: Mutex<BTreeMap<Generation, A::Store>>,
 }
 
-impl<A: Opens<M>, M: Fold> Opened<A, M> {
+impl<A: Opens<M>, M: Fold> OpenBuilds<A, M> {
     pub(crate) fn new(stores: A) -> Self {
         Self { stores, opened: Mutex::default() }
     }
@@ -39,13 +39,13 @@ impl<A: Opens<M>, M: Fold> Opened<A, M> {
     }
 }
 
-impl<A: Opens<M>, M: Fold> fmt::Debug for Opened<A, M> {
+impl<A: Opens<M>, M: Fold> fmt::Debug for OpenBuilds<A, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Opened").field("read_model", &M::DECLARED.name).finish_non_exhaustive()
+        f.debug_struct("OpenBuilds").field("read_model", &M::DECLARED.name).finish_non_exhaustive()
     }
 }
 
-impl<A: Opens<M>, M: Fold> Reached for Opened<A, M> {
+impl<A: Opens<M>, M: Fold> Reached for OpenBuilds<A, M> {
     fn position<'a>(&'a self, generation: Generation, group: &'a str, partition: i32) -> Positioned<'a> {
         async move { self.store(generation).await?.positions().read(group, partition).await }.boxed()
     }

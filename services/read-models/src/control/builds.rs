@@ -14,7 +14,7 @@ pub struct Builds {
     /// The one that questions are to be answered from.
     pub read: Generation,
     pub turn: Turn,
-    builds: BTreeMap<Generation, Build>,
+    all: BTreeMap<Generation, Build>,
     /// No build has this number or a lower one that is not there: numbers are not used again.
     highest: Generation,
     /// A step that a later release of Folio decided: this one no longer knows how things stand.
@@ -123,7 +123,7 @@ impl Builds {
             revision: 0,
             read: Generation::FIRST,
             turn: Turn::Steady,
-            builds: BTreeMap::from([(Generation::FIRST, Build::read(1))]),
+            all: BTreeMap::from([(Generation::FIRST, Build::read(1))]),
             highest: Generation::FIRST,
             later: None,
             released: None,
@@ -132,11 +132,11 @@ impl Builds {
 
     /// The builds by their numbers.
     pub fn all(&self) -> impl Iterator<Item = (Generation, &Build)> {
-        self.builds.iter().map(|(generation, build)| (*generation, build))
+        self.all.iter().map(|(generation, build)| (*generation, build))
     }
 
     pub fn get(&self, generation: Generation) -> Option<&Build> {
-        self.builds.get(&generation)
+        self.all.get(&generation)
     }
 
     /// The build that is being made to be read, if there is one.
@@ -171,6 +171,29 @@ impl Builds {
             Turn::Holding { hold, .. } => Role::Held(hold),
             Turn::Switched { .. } => Role::Waits,
         }
+    }
+
+    /// What goes on with a build, for people; `None`: it is not there.
+    pub fn phase(&self, generation: Generation) -> Option<String> {
+        let build = self.all.get(&generation)?;
+        let given_up = self.released.as_ref().map(|why| format!("; the last switch was given up: {why}"));
+        let given_up = given_up.unwrap_or_default();
+        Some(match (&build.stage, self.turn) {
+            (_, Turn::Holding { to, .. }) if to == generation => {
+                format!("holding: {} stands still, {to} comes as far", self.read)
+            }
+            (Stage::Read, Turn::Switched { .. }) => "switched: gateways follow".to_owned(),
+            (Stage::Read, _) => "gateways read it".to_owned(),
+            _ if build.is_paused => "paused".to_owned(),
+            (Stage::Building, _) => "building".to_owned(),
+            (Stage::Compared { rows, differences: 0, .. }, _) => {
+                format!("ready: {rows} rows are the same{given_up}")
+            }
+            (Stage::Compared { differences, .. }, _) => {
+                format!("ready: {differences} products differ{given_up}")
+            }
+            (Stage::Previous, _) => format!("was read before, and follows{given_up}"),
+        })
     }
 
     /// Whether a step can be taken now; if not, why, for people.
@@ -253,7 +276,7 @@ impl Builds {
     }
 
     fn there(&self, generation: Generation) -> Result<&Build, Refused> {
-        self.builds.get(&generation).ok_or_else(|| Refused(format!("there is no build {generation}")))
+        self.all.get(&generation).ok_or_else(|| Refused(format!("there is no build {generation}")))
     }
 
     fn must_be_steady(&self) -> Result<(), Refused> {
@@ -272,14 +295,14 @@ impl Builds {
         match decision.step {
             Step::Adopt { generation, format } => {
                 let build = Build { since_ms: at_ms, by: decision.by, ..Build::read(format) };
-                self.builds = BTreeMap::from([(generation, build)]);
+                self.all = BTreeMap::from([(generation, build)]);
                 (self.read, self.highest) = (generation, generation);
             }
             Step::Build { generation, format, switch } => {
                 let stage = Stage::Building;
                 let build =
                     Build { format, stage, is_paused: false, switch, since_ms: at_ms, by: decision.by };
-                self.builds.insert(generation, build);
+                self.all.insert(generation, build);
                 self.highest = generation;
                 self.released = None;
             }
@@ -307,7 +330,7 @@ impl Builds {
             }
             Step::Live => self.turn = Turn::Steady,
             Step::Drop { generation } => {
-                self.builds.remove(&generation);
+                self.all.remove(&generation);
                 if matches!(self.turn, Turn::Holding { to, .. } if to == generation) {
                     self.turn = Turn::Steady;
                     self.released = Some(format!("{generation} was dropped"));
@@ -325,7 +348,7 @@ impl Builds {
 
     /// What a build was compared with is no longer read.
     fn forget_comparisons(&mut self) {
-        for build in self.builds.values_mut() {
+        for build in self.all.values_mut() {
             if matches!(build.stage, Stage::Compared { .. }) {
                 build.stage = Stage::Building;
             }
@@ -337,7 +360,7 @@ impl Builds {
     }
 
     fn change(&mut self, generation: Generation, change: impl FnOnce(&mut Build)) {
-        if let Some(build) = self.builds.get_mut(&generation) {
+        if let Some(build) = self.all.get_mut(&generation) {
             change(build);
         }
     }

@@ -10,6 +10,9 @@ use super::builds::{Builds, Refused};
 use super::record::{Decision, Place, Step, Told};
 use crate::{Error, ReadModel};
 
+/// Others may decide at the same time: how often that is taken for chance.
+const ATTEMPTS: usize = 10;
+
 /// The builds of all read models, as far as the journal was read.
 #[derive(Debug)]
 pub struct Desk {
@@ -103,6 +106,30 @@ impl Desk {
         }
         appended?;
         Err(Error::Unavailable(format!("{place} was appended, and cannot be read yet")))
+    }
+
+    /// Has a step decided that is right as things stand, however often others decide at the same time; which it was, or why it
+    /// cannot be taken.
+    pub async fn decide(
+        &mut self,
+        read_model: ReadModel,
+        by: &str,
+        step: impl Fn(&Builds) -> Result<Step, Refused>,
+    ) -> Result<Result<Step, Refused>, Error> {
+        for _ in 0..ATTEMPTS {
+            self.look().await?;
+            let builds = self.builds(read_model);
+            let (revision, step) = match step(builds) {
+                Ok(step) => (builds.revision, step),
+                Err(refused) => return Ok(Err(refused)),
+            };
+            match self.propose(read_model, revision, step.clone(), by).await? {
+                Proposed::Taken => return Ok(Ok(step)),
+                Proposed::Refused(why) => return Ok(Err(why)),
+                Proposed::Overtaken => {}
+            }
+        }
+        Err(Error::Unavailable("others decide at the same time: look, and try again".to_owned()))
     }
 
     fn fold(&mut self, entry: &Entry) {

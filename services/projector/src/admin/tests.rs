@@ -1,0 +1,126 @@
+//! Every way of asking the admin API, right and wrong, on a journal in memory.
+
+use std::sync::Mutex;
+
+use actix_web::http::Method;
+use actix_web::{App, test as actix};
+use serde_json::{Value, json};
+use toolkit::journal::{Entry, JournalError, Journaled};
+
+use super::*;
+use crate::builds::Positioned;
+
+#[derive(Debug, Default)]
+struct InMemory {
+    entries: Mutex<Vec<Entry>>,
+    is_away: Mutex<bool>,
+}
+
+impl Journal for InMemory {
+    fn append(&self, key: String, value: Vec<u8>) -> Journaled<'_, ()> {
+        let mut entries = self.entries.lock().unwrap();
+        let offset = entries.len() as i64;
+        entries.push(Entry { offset, appended_ms: 1, key: key.into(), value: value.into() });
+        Box::pin(async { Ok(()) })
+    }
+
+    fn read(&self, from: i64) -> Journaled<'_, (Vec<Entry>, i64)> {
+        let entries = self.entries.lock().unwrap();
+        let read = (entries[from as usize..].to_vec(), entries.len() as i64);
+        let is_away = *self.is_away.lock().unwrap();
+        Box::pin(async move { if is_away { Err(JournalError("it is away".to_owned())) } else { Ok(read) } })
+    }
+}
+
+#[derive(Debug)]
+struct Half;
+
+impl Reached for Half {
+    fn position<'a>(&'a self, generation: Generation, _: &'a str, _: i32) -> Positioned<'a> {
+        let applied = if generation == Generation::FIRST { 10 } else { 5 };
+        Box::pin(async move { Ok(Some(read_models::model::Position { applied, durable: 0 })) })
+    }
+}
+
+/// Status and body of a request with this body; `None`: with none, and no content type.
+async fn ask(admin: &Admin, method: Method, path: &str, body: Option<&str>) -> (u16, Value) {
+    let app = actix::init_service(App::new().configure(|app| admin.show(app))).await;
+    let mut request = actix::TestRequest::with_uri(path).method(method);
+    if let Some(body) = body {
+        request = request.insert_header(("content-type", "application/json")).set_payload(body.to_owned());
+    }
+    let response = actix::call_service(&app, request.to_request()).await;
+    let status = response.status().as_u16();
+    let body = actix::read_body(response).await;
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+#[actix_web::test]
+async fn builds_are_shown_decided_and_refused() {
+    let admin = Admin::default();
+    let (get, post) = (Method::GET, Method::POST);
+    let all = "/admin/v1/read-models";
+    assert_eq!(ask(&admin, get.clone(), all, None).await.0, 503, "nothing is known yet");
+
+    let journal = Arc::new(InMemory::default());
+    admin.open(Opened {
+        journal: Arc::clone(&journal) as Arc<dyn Journal>,
+        reached: Arc::new(Half),
+        own: ReadModel::Products,
+        group_prefix: "folio".to_owned(),
+        partitions: 2,
+    });
+    let (status, body) = ask(&admin, get.clone(), all, None).await;
+    assert_eq!((status, body["read_models"].as_array().map(Vec::len)), (200, Some(ReadModel::ALL.len())));
+
+    let of = |path: &str| format!("{all}/products{path}");
+    let (status, body) =
+        ask(&admin, post.clone(), &of(":rebuild"), Some(r#"{"by":"Ada","switch":"by-hand"}"#)).await;
+    assert_eq!(status, 200, "{body}");
+    let build = &body["builds"][1];
+    assert_eq!(
+        (&build["generation"], &build["phase"], &build["applied"]),
+        (&json!(2), &json!("building"), &json!([10, 20]))
+    );
+    assert!(build["by"].as_str().unwrap().starts_with("Ada (admin API"), "{build}");
+    assert_eq!(ask(&admin, get.clone(), &of(""), None).await.1, body);
+
+    for (path, body, expected, told) in [
+        (":rebuild", Some("{}"), 409, "g2 is being built"),
+        (":rollback", Some("{}"), 409, "was read before"),
+        ("/builds/2:switch", Some("{}"), 409, "not compared yet"),
+        ("/builds/1:retire", Some("{}"), 409, "what is read"),
+        ("/builds/9:pause", Some("{}"), 409, "no build g9"),
+        ("/builds/2:adopt", Some("{}"), 409, "decided already"),
+        ("/builds/0:pause", Some("{}"), 404, "from 1"),
+        ("/builds/2:explode", Some("{}"), 404, "pause, resume, switch"),
+        (":explode", Some("{}"), 404, "rebuild, rollback or abort"),
+        (":rebuild", None, 415, "application/json"),
+        (":rebuild", Some("nonsense"), 400, "the body"),
+        (":rebuild", Some(r#"{"forse":true}"#), 400, "forse"),
+        (":rebuild", Some(r#"{"switch":"now"}"#), 400, "unknown variant"),
+    ] {
+        let (status, problem) = ask(&admin, post.clone(), &of(path), body).await;
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(status == expected && detail.contains(told), "{path} {body:?}: {status} {problem}");
+    }
+    let (status, problem) =
+        ask(&admin, post.clone(), "/admin/v1/read-models/prices:rebuild", Some("{}")).await;
+    assert!(status == 404 && problem["detail"].as_str().unwrap().contains("history"), "{problem}");
+    assert_eq!(ask(&admin, Method::DELETE, &of(""), None).await.0, 405);
+    let much = format!(r#"{{"by":"{}"}}"#, "x".repeat(5_000));
+    assert_eq!(ask(&admin, post.clone(), &of(":rebuild"), Some(&much)).await.0, 413);
+
+    for (path, phase) in [("/builds/2:pause", "paused"), ("/builds/2:resume", "building")] {
+        let (status, body) = ask(&admin, post.clone(), &of(path), Some("{}")).await;
+        assert_eq!((status, &body["builds"][1]["phase"]), (200, &json!(phase)));
+    }
+    let (status, body) = ask(&admin, post.clone(), &of("/builds/2:switch"), Some(r#"{"force":true}"#)).await;
+    assert!(status == 200 && body["builds"][1]["phase"].as_str().unwrap().contains("holding"), "{body}");
+    let (status, body) = ask(&admin, post.clone(), &of(":abort"), Some("{}")).await;
+    assert_eq!((status, body["builds"].as_array().map(Vec::len)), (200, Some(1)), "{body}");
+
+    *journal.is_away.lock().unwrap() = true;
+    let (status, problem) = ask(&admin, post, &of(":rebuild"), Some("{}")).await;
+    assert!(status == 503 && problem["detail"].as_str().unwrap().contains("away"), "{problem}");
+}
