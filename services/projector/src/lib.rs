@@ -19,6 +19,8 @@ mod durability;
 mod member;
 mod metrics;
 mod partition;
+#[cfg(test)]
+mod testing;
 mod watch;
 
 pub use application::{Application, Dependencies, Log, Open, Opening, Parts, start};

@@ -1,36 +1,12 @@
 //! Every way of asking the admin API, right and wrong, on a journal in memory.
 
-use std::sync::Mutex;
-
 use actix_web::http::Method;
 use actix_web::{App, test as actix};
 use serde_json::{Value, json};
-use toolkit::journal::{Entry, JournalError, Journaled};
 
 use super::*;
 use crate::builds::Positioned;
-
-#[derive(Debug, Default)]
-struct InMemory {
-    entries: Mutex<Vec<Entry>>,
-    is_away: Mutex<bool>,
-}
-
-impl Journal for InMemory {
-    fn append(&self, key: String, value: Vec<u8>) -> Journaled<'_, ()> {
-        let mut entries = self.entries.lock().unwrap();
-        let offset = entries.len() as i64;
-        entries.push(Entry { offset, appended_ms: 1, key: key.into(), value: value.into() });
-        Box::pin(async { Ok(()) })
-    }
-
-    fn read(&self, from: i64) -> Journaled<'_, (Vec<Entry>, i64)> {
-        let entries = self.entries.lock().unwrap();
-        let read = (entries[from as usize..].to_vec(), entries.len() as i64);
-        let is_away = *self.is_away.lock().unwrap();
-        Box::pin(async move { if is_away { Err(JournalError("it is away".to_owned())) } else { Ok(read) } })
-    }
-}
+use crate::testing::InMemory;
 
 #[derive(Debug)]
 struct Half;

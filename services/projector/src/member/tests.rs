@@ -23,6 +23,8 @@ use crate::metrics::Metrics;
 use crate::partition::{Decided, Followed};
 use crate::watch::Progress;
 
+mod bounds;
+
 /// A store that has this position and nothing else.
 #[derive(Debug, Clone)]
 struct At(Option<Position>);
@@ -68,13 +70,13 @@ impl Reached for At {
     }
 }
 
-async fn context(store: At, group: &Group) -> Context<Products, At> {
+async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Context<Products, S> {
     let telemetry = Telemetry::detached("tester").unwrap();
     let lifecycle = Lifecycle::new();
     let schemas = Registry::Local(LocalRegistry::knowing("events")).of_topic("events");
     let retry = Retry::until(CancellationToken::new());
     let durability = Durability::new(Duration::from_secs(15));
-    durability.look(&store).await.unwrap();
+    durability.look(store.positions()).await.unwrap();
     Context {
         group: "g".to_owned(),
         partitions: 1,
