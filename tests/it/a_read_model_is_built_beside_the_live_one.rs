@@ -12,6 +12,7 @@ use cli::args;
 use cli::commands::read_models::{self as actions, Line, Of, lines};
 use cli::commands::rebuild::{self, Rebuild, decide};
 use cli::commands::stores::{self, One, Which};
+use cli::commands::verify;
 use cli::config::Config;
 use read_models::control::{Desk, Stage, Step, Turn};
 use read_models::{Generation, ReadModel};
@@ -45,6 +46,11 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     let rebuilt = ReadModel::ALL.iter().map(|it| async move { rebuild::run(config, &waited(*it)).await });
     futures::future::try_join_all(rebuilt).await?;
     assert_eq!(outsiders_read(&system.config).await?, "search-g2");
+    let (first, now) = (settings(&system.config, FIRST).await?, settings(&system.config, second).await?);
+    assert!(
+        first == now && first["refresh_interval"] == "1s",
+        "as declared, and no longer as for building: {now}"
+    );
     let told = |lines: &[Line]| {
         lines.iter().map(|it| (it.read_model, it.generation, it.phase.clone())).collect::<Vec<_>>()
     };
@@ -65,10 +71,14 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     println!("{} holds: p50 {:?}, p99 {:?}", holds.len(), of(50), of(99));
     load.goes_on(60).await;
 
+    // Every row of what is read is what the log says, as a build that is made for it alone and dropped again shows.
+    verify::compare_rows(&system.config, &Which::one(ReadModel::History, FIRST)).await?;
+    let mut desk = rebuild::open(&system.config).await?;
+    assert!(desk.builds(ReadModel::History).all().count() == 2, "{:?}", desk.builds(ReadModel::History));
+
     // What differs is told by product, and is not switched to unless somebody insists.
     let servers = stores::servers(&system.config);
     let cql = servers.cql().await?;
-    let mut desk = rebuild::open(&system.config).await?;
     let live = desk.builds(ReadModel::Products).read;
     let lost = format!("DELETE FROM {{keyspace}}.products_{live} WHERE product_id = 'still-7'");
     cql.execute(&cql.prepare(&lost).await?, ()).await?;
@@ -115,6 +125,16 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
     assert!(wrong.is_empty() && compared > 4 * STILL, "{compared}: {wrong:#?}");
     Ok(())
+}
+
+/// How the index of a build refreshes and is replicated.
+async fn settings(config: &Config, generation: Generation) -> anyhow::Result<Value> {
+    let index = format!("{}-search-{generation}", config.search.index_prefix);
+    let url = format!("{}/{index}/_settings", config.search.url);
+    let answer: Value = reqwest::get(url).await?.error_for_status()?.json().await?;
+    let of = &answer[&index]["settings"]["index"];
+    let names = ["refresh_interval", "auto_expand_replicas", "number_of_replicas"];
+    Ok(names.iter().map(|name| ((*name).to_owned(), of[*name].clone())).collect())
 }
 
 fn waited(read_model: ReadModel) -> Rebuild {

@@ -77,8 +77,9 @@ impl Publication {
             }
             On::Search { index, positions } => {
                 let search = self.servers.search().await?;
-                for read in [Some(generation), before].into_iter().flatten() {
-                    search.refresh(&index.index(search.prefix(), read.get())).await?;
+                search.ready(index, generation.get()).await?;
+                if let Some(before) = before {
+                    search.refresh(&index.index(search.prefix(), before.get())).await?;
                 }
                 for index in [positions, index] {
                     search.publish(index, generation.get()).await?;

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use adapter_cql::{Cql, CqlConfig, Schema};
-use adapter_search::{Search, SearchConfig};
+use adapter_search::{Search, SearchConfig, Use};
 use tokio::sync::OnceCell;
 
 use crate::declared::{Declared, On};
@@ -76,9 +76,8 @@ impl Servers {
                 if search.is_missing(index, generation.get()).await? {
                     search.delete_index(&positions.index(search.prefix(), generation.get())).await?;
                 }
-                for index in [positions, index] {
-                    search.make(index, generation.get()).await?;
-                }
+                search.make(positions, generation.get(), Use::Read).await?;
+                search.make(index, generation.get(), Use::Build).await?;
                 Ok(())
             }
         }

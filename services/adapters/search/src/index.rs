@@ -16,6 +16,15 @@ pub struct Index {
     pub text: &'static str,
 }
 
+/// What an index is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// To be read from now on.
+    Read,
+    /// To be filled first, which is quicker without refreshes and replicas: [`Search::ready`] ends that.
+    Build,
+}
+
 /// What a declared thing was when it was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
@@ -51,7 +60,7 @@ impl Search {
     /// Creates the index and its alias where they are not there yet.
     pub async fn apply(&self, declared: &Index, generation: u32) -> Result<Vec<Applied>, SearchError> {
         let is_first = self.generations(declared).await?.iter().all(|it| *it == generation);
-        let mut applied = self.make(declared, generation).await?;
+        let mut applied = self.make(declared, generation, Use::Read).await?;
         let (index, alias) = (declared.index(self.prefix(), generation), declared.alias(self.prefix()));
         // What is read is nothing that comes with a further build.
         if is_first || self.alias_leads_to(&alias).await?.is_some() {
@@ -60,10 +69,21 @@ impl Search {
         Ok(applied)
     }
 
-    /// The same, but for the alias for outsiders: nothing is published.
-    pub async fn make(&self, declared: &Index, generation: u32) -> Result<Vec<Applied>, SearchError> {
+    /// The same, but for the alias for outsiders: nothing is published. An index that is made is made for this use.
+    pub async fn make(
+        &self,
+        declared: &Index,
+        generation: u32,
+        use_: Use,
+    ) -> Result<Vec<Applied>, SearchError> {
         let index = declared.index(self.prefix(), generation);
-        let body = declared.body()?;
+        let mut body = declared.body()?;
+        if use_ == Use::Build {
+            let settings = &mut body["settings"]["index"];
+            settings["refresh_interval"] = "-1".into();
+            settings["auto_expand_replicas"] = "false".into();
+            settings["number_of_replicas"] = 0.into();
+        }
         let there = self.mapping(&index).await?;
         let created = there.is_none();
         if let Some(there) = there {
@@ -81,6 +101,19 @@ impl Search {
         let alias = declared.write_alias(self.prefix(), generation);
         let alias = self.lead(declared, alias, &index).await?;
         Ok(vec![Applied { what: format!("index {index}"), created }, alias])
+    }
+
+    /// Lets an index that was made for building be read: replicas and refreshes as declared, and all of it is found.
+    pub async fn ready(&self, declared: &Index, generation: u32) -> Result<(), SearchError> {
+        let index = declared.index(self.prefix(), generation);
+        let declared = declared.body()?;
+        let wanted = &declared["settings"]["index"];
+        let settings = json!({ "index": {
+            "refresh_interval": wanted["refresh_interval"],
+            "auto_expand_replicas": wanted["auto_expand_replicas"],
+        } });
+        let _done: Value = self.call(Method::Put, &format!("/{index}/_settings"), Some(settings)).await?;
+        self.refresh(&index).await
     }
 
     /// Makes the alias if it is not there, and lets it lead to this index.

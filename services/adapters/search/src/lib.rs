@@ -33,7 +33,7 @@ use login::Login;
 pub use bulk::Document;
 pub use config::SearchConfig;
 pub use error::SearchError;
-pub use index::{Applied, Index};
+pub use index::{Applied, Index, Use};
 
 /// A connection to a search server. Cheap to clone.
 #[derive(Clone)]

@@ -314,6 +314,7 @@ impl Director {
     }
 
     async fn compare(&mut self, builds: &Builds, generation: Generation) -> Result<(), Error> {
+        self.store.ready(self.read_model, generation).await?;
         let begun = Instant::now();
         let compared = self.store.compare(self.read_model, [generation, builds.read]).await?;
         let rows = compared.rows();

@@ -6,6 +6,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::compare::Compared;
+use crate::declared::On;
 use crate::{Error, Generation, ReadModel, Servers};
 
 /// What a store answers in its time.
@@ -18,6 +19,9 @@ pub trait BuildStore: Debug + Send + Sync {
 
     /// Makes place for a build. What is there already stays.
     fn create(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()>;
+
+    /// The build has all that it is to have: what was left out to fill it sooner is made up for.
+    fn ready(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()>;
 
     /// Makes an end of all that a build has.
     fn drop_build(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()>;
@@ -46,6 +50,16 @@ impl BuildStore for Servers {
 
     fn create(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {
         async move { self.make(read_model, generation).await }.boxed()
+    }
+
+    fn ready(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {
+        async move {
+            if let On::Search { index, .. } = &read_model.declared().on {
+                self.search().await?.ready(index, generation.get()).await?;
+            }
+            Ok(())
+        }
+        .boxed()
     }
 
     fn drop_build(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {
