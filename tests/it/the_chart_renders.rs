@@ -56,7 +56,7 @@ const REFUSED: [(&str, &str); 20] = [
 const SETTINGS: [(&str, &str, &[&str]); 3] = [
     ("command-service", "commandService", &["engine", "cache", "overload", "http", "uploads"]),
     ("query-gateway", "queryGateway", &["http", "queries"]),
-    ("projector", "projectors", &["batch", "rebuild"]),
+    ("projector", "projectors", &["batch", "rebuild", "admin"]),
 ];
 /// Keys of these sections that have a value of their own, or none because the chart knows.
 const SET_BY_THE_CHART: [&str; 28] = [
