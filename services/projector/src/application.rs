@@ -5,38 +5,32 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::web;
 use adapter_kafka::{Expectation, KafkaJournal, open_group, open_ranges, verify_topic};
 use adapter_registry::Registry;
 use anyhow::Context;
 use edge::process::Process;
+use event_reader::SchemaSource;
 use event_reader::feed::{Group, GroupOptions, RangeReader};
-use event_reader::{Decoder, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use read_models::control::{BuildStore, Builds, Desk};
-use read_models::model::{Fold, Opens, Store};
-use read_models::{Adapter, Generation, ReadModel, Servers, Visitor};
-use tokio::sync::watch;
+use read_models::control::BuildStore;
+use read_models::{Adapter, ReadModel, Servers};
 use tokio_util::sync::CancellationToken;
-use toolkit::journal::Journal;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
 use toolkit::telemetry::Telemetry;
 
-use crate::admin::{Admin, Opened};
-use crate::builds::{Control, Director, Made, Memory, OpenBuilds, Reached, Running, Told, follow, supervise};
+use crate::admin::Admin;
+use crate::builds::Control;
 use crate::config::{Config, SERVICE};
-use crate::durability::Durability;
-use crate::member::Member;
 use crate::metrics::Metrics;
-use crate::partition::{Context as PartitionContext, Decided, Followed};
-use crate::watch::Watch;
+use crate::work::Work;
 
 /// How long something missing at the start is left alone between two attempts, at first and at most.
-const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+pub(crate) const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// A projector whose operators' port is open. It is ready when readiness says so.
 #[derive(Debug)]
@@ -83,12 +77,12 @@ pub struct Opening {
 #[derive(Clone, Debug)]
 pub struct Dependencies {
     pub log: Dependency,
-    registry: Dependency,
-    store: Dependency,
+    pub(crate) registry: Dependency,
+    pub(crate) store: Dependency,
     /// Down while a partition is stopped.
-    partitions: Dependency,
+    pub(crate) partitions: Dependency,
     /// Down while it is not known what is decided about builds.
-    decisions: Dependency,
+    pub(crate) decisions: Dependency,
 }
 
 impl<A> std::fmt::Debug for Parts<A> {
@@ -188,7 +182,7 @@ impl Dependencies {
     }
 
     /// The same, for one of several builds: told only while `flag` is set.
-    fn told_while(&self, flag: &Arc<AtomicBool>) -> Self {
+    pub(crate) fn told_while(&self, flag: &Arc<AtomicBool>) -> Self {
         Self {
             log: self.log.told_while(flag),
             registry: self.registry.told_while(flag),
@@ -238,7 +232,7 @@ impl Opening {
         }
     }
 
-    fn retry(&self, dependency: &Dependency) -> Retry {
+    pub(crate) fn retry(&self, dependency: &Dependency) -> Retry {
         let dependency = dependency.clone();
         let retry = Retry::until(self.shutdown.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
         retry.watched(move |outcome| match outcome {
@@ -246,274 +240,6 @@ impl Opening {
             Err(problem) => dependency.down(problem),
         })
     }
-}
-
-/// Any error, to be tried again.
-#[derive(Debug)]
-struct AlwaysTransient(String);
-
-impl<E: Into<anyhow::Error>> From<E> for AlwaysTransient {
-    fn from(error: E) -> Self {
-        Self(format!("{:#}", error.into()))
-    }
-}
-
-impl std::fmt::Display for AlwaysTransient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl toolkit::retry::Transient for AlwaysTransient {
-    fn is_transient(&self) -> bool {
-        true
-    }
-}
-
-/// The work on any read model.
-struct Work<A> {
-    read_model: ReadModel,
-    opening: Opening,
-    parts: Parts<A>,
-    metrics: Metrics,
-    admin: Admin,
-}
-
-/// What every build of it needs.
-struct Shared<A> {
-    read_model: ReadModel,
-    opening: Opening,
-    stores: A,
-    schemas: Arc<dyn SchemaSource>,
-    log: Log,
-    metrics: Metrics,
-    builds: Option<Arc<dyn BuildStore>>,
-    reached: Arc<dyn Reached>,
-}
-
-impl<A: Adapter> Visitor<A> for Work<A> {
-    type Output = BoxFuture<'static, anyhow::Result<()>>;
-
-    fn visit<M: Fold>(self) -> Self::Output
-    where
-        A: Opens<M>,
-    {
-        self.run::<M>().boxed()
-    }
-}
-
-impl<A: Adapter> Work<A> {
-    async fn run<M: Fold>(self) -> anyhow::Result<()>
-    where
-        A: Opens<M>,
-    {
-        let Self { read_model, opening, parts, metrics, admin } = self;
-        let Parts { stores, schemas, log, control, .. } = parts;
-        let log = log(opening.clone()).await?;
-        let control = match control {
-            Some(open) => Some(open(opening.clone()).await?),
-            None => None,
-        };
-        let Opening { config, shutdown, .. } = opening.clone();
-        let for_start = opening.clone();
-        let reached: Arc<dyn Reached> = Arc::new(OpenBuilds::<A, M>::new(stores.clone()));
-        let partitions = log.partitions;
-        let builds = control.as_ref().map(|it| Arc::clone(&it.builds));
-        let shared = Shared {
-            read_model,
-            opening,
-            stores,
-            schemas,
-            log,
-            metrics,
-            builds,
-            reached: Arc::clone(&reached),
-        };
-        let (shared, made) = (Arc::new(shared), Made::default());
-        let heard = control.as_ref().map(|_| watch::channel(Instant::now()));
-        let (heard, hears) = heard.unzip();
-        let run = move |running| build::<M, A>(Arc::clone(&shared), hears.clone(), running).boxed();
-        let format = M::DECLARED.format;
-        let (Some(Control { journal, builds }), Some(heard)) = (control, heard) else {
-            // The sender is kept: nothing else is ever decided.
-            for_start.dependencies.decisions.up();
-            let (_told, decided) = watch::channel(Builds::first());
-            return supervise(decided, format, Box::new(run), made, shutdown).await;
-        };
-        let desk = decided_before(&for_start, &journal, &builds, read_model).await?;
-        admin.open(Opened {
-            journal: Arc::clone(&journal),
-            reached: Arc::clone(&reached),
-            own: read_model,
-            group_prefix: config.group_prefix.clone(),
-            partitions,
-        });
-        let (told, decided) = watch::channel(desk.builds(read_model).clone());
-        let told = Told { builds: told, heard, health: for_start.dependencies.decisions.clone() };
-        let director = Director {
-            desk: Desk::new(Arc::clone(&journal)),
-            read_model,
-            group_prefix: config.group_prefix.clone(),
-            partitions,
-            builds: decided.clone(),
-            store: builds,
-            reached,
-            made: Arc::clone(&made),
-            config: config.rebuild.clone(),
-            by: who(),
-            memory: Memory::default(),
-        };
-        tokio::try_join!(
-            follow(desk, read_model, told, shutdown.clone()),
-            director.run(shutdown.clone()),
-            supervise(decided, format, Box::new(run), made, shutdown),
-        )?;
-        Ok(())
-    }
-}
-
-/// What was decided, before any build is begun: one that was dropped is not made again. Where a build is published and nothing is
-/// decided, the decisions were lost, and nobody guesses.
-async fn decided_before(
-    opening: &Opening,
-    journal: &Arc<dyn Journal>,
-    builds: &Arc<dyn BuildStore>,
-    read_model: ReadModel,
-) -> anyhow::Result<Desk> {
-    let retry = opening.retry(&opening.dependencies.decisions);
-    let mut desk = Desk::new(Arc::clone(journal));
-    let mut waits = retry.waits();
-    loop {
-        let problem = match desk.look().await {
-            Ok(_) if desk.builds(read_model).revision > 0 => return Ok(desk),
-            Ok(_) => match builds.published(read_model).await {
-                Ok(Generation::FIRST) => return Ok(desk),
-                Ok(other) => AlwaysTransient(format!(
-                    "gateways read {other} of {read_model}, and {} says nothing of it: it was lost; if {other} is right, \
-                     `folio read-models adopt {read_model} --generation {other}`",
-                    opening.config.control_topic
-                )),
-                // Nothing was ever published.
-                Err(error) if error.is_missing() => return Ok(desk),
-                Err(error) => {
-                    opening.dependencies.store.down(error.to_string());
-                    AlwaysTransient::from(error)
-                }
-            },
-            Err(error) => AlwaysTransient::from(error),
-        };
-        retry.report(Err(&problem.0));
-        let waited = waits.wait("begin with what was decided about builds", problem).await;
-        waited.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
-    }
-}
-
-/// This process, for people: `projector host (pid 7)`.
-fn who() -> String {
-    let host = std::env::var("HOSTNAME").unwrap_or_default();
-    format!("projector {host} (pid {})", std::process::id())
-}
-
-/// Makes one build until it is told to stop.
-async fn build<M: Fold, A: Opens<M>>(
-    shared: Arc<Shared<A>>,
-    heard: Option<watch::Receiver<Instant>>,
-    running: Running,
-) -> anyhow::Result<()> {
-    let Running { generation, is_read, stop, .. } = &running;
-    let opening = Opening {
-        dependencies: shared.opening.dependencies.told_while(is_read),
-        shutdown: stop.clone(),
-        ..shared.opening.clone()
-    };
-    let retry = opening.retry(&opening.dependencies.store);
-    let given_up = |gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}");
-    let open = async {
-        if *generation != Generation::FIRST
-            && let Some(builds) = &shared.builds
-        {
-            let what = format!("make place for {generation} of {}", shared.read_model);
-            let create = || async { Ok(builds.create(shared.read_model, *generation).await?) };
-            retry.run(&what, create).await.map_err(given_up)?;
-        }
-        // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
-        let what = format!("open what holds {}, {generation}", shared.read_model);
-        let opened = retry.run(&what, || async { Ok(Opens::<M>::open(&shared.stores, *generation).await?) });
-        opened.await.map_err(given_up)
-    };
-    match open.await {
-        Ok(store) => project::<M, _, A>(opening, store, &shared, heard, &running).await,
-        Err(_) if stop.is_cancelled() => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-async fn project<M: Fold, S: Store<M>, A>(
-    opening: Opening,
-    store: S,
-    shared: &Shared<A>,
-    heard: Option<watch::Receiver<Instant>>,
-    running: &Running,
-) -> anyhow::Result<()> {
-    let Opening { config, dependencies, shutdown } = &opening;
-    let Log { partitions, repairs, join } = shared.log.clone();
-    let given_up = |gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}");
-    let decoder = Decoder::open(Arc::clone(&shared.schemas), &opening.retry(&dependencies.registry)).await;
-    let decoder = decoder.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
-    let group = config.group(running.generation)?;
-    let member = join(
-        GroupOptions {
-            max_batch_records: config.batch.max_records,
-            max_batch_bytes: config.batch.max_mib << 20,
-            revoke_timeout: Duration::from_millis(config.batch.revoke_timeout_ms),
-            ..GroupOptions::new(group.clone())
-        },
-        dependencies.log.clone(),
-    )?;
-    let metrics = shared.metrics.told_while(&running.is_read);
-    let durability = Arc::new(Durability::new(Duration::from_millis(config.durability_window_ms)));
-    // Before anything is written: a new start is one since then.
-    let retry = opening.retry(&dependencies.store);
-    let look = || async { Ok(durability.look(store.positions()).await?) };
-    retry.run("look at the store", look).await.map_err(given_up)?;
-    let watch = Watch {
-        positions: store.positions().clone(),
-        group: group.clone(),
-        generation: running.generation,
-        is_read: Arc::clone(&running.is_read),
-        handle: member.handle(),
-        progress: running.progress.clone(),
-        durability: Arc::clone(&durability),
-        metrics: metrics.clone(),
-        store_health: dependencies.store.clone(),
-        registry_health: dependencies.registry.clone(),
-        partitions: dependencies.partitions.clone(),
-    };
-    tracing::info!(group, partitions, topic = config.topic, "projecting {}", config.read_model);
-    let context = PartitionContext {
-        group,
-        partitions,
-        states: config.batch.states,
-        states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
-        handle: member.handle(),
-        repairs,
-        decoder,
-        store,
-        store_health: dependencies.store.clone(),
-        registry_health: dependencies.registry.clone(),
-        durability,
-        metrics,
-        progress: running.progress.clone(),
-        decided: Decided { generation: running.generation, builds: running.builds.clone(), heard },
-        followed: Followed {
-            reached: Arc::clone(&shared.reached),
-            read_model: shared.read_model,
-            group_prefix: config.group_prefix.clone(),
-        },
-        _read_model: std::marker::PhantomData,
-    };
-    tokio::try_join!(Member::new(member, context).run(shutdown.clone()), watch.run(shutdown.clone()))?;
-    Ok(())
 }
 
 /// A topic that is not there yet may come.

@@ -22,6 +22,7 @@ mod partition;
 #[cfg(test)]
 mod testing;
 mod watch;
+mod work;
 
 pub use application::{Application, Dependencies, Log, Open, Opening, Parts, start};
 pub use builds::Control;

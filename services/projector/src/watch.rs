@@ -123,6 +123,7 @@ impl<P: Positions> Watch<P> {
                 if is_read {
                     self.registry_health.again();
                 }
+                self.metrics.build_stopped(self.generation, 0);
                 // It is told as another's from now on.
                 for partition in std::mem::take(&mut told) {
                     self.lag(!is_read, partition, 0);
@@ -135,6 +136,7 @@ impl<P: Positions> Watch<P> {
         for partition in told {
             self.lag(was_read, partition, 0);
         }
+        self.metrics.build_stopped(self.generation, 0);
         Ok(())
     }
 
