@@ -2,6 +2,7 @@
 
 use adapter_kafka::{NewMessage, RecordProducer};
 use bytes::Bytes;
+use cli::commands::rebuild::{self, Rebuild};
 use cli::commands::stores;
 use ledger::{Headers, partition_of};
 use read_models::positions::AllPositions;
@@ -132,6 +133,12 @@ async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_proje
     };
     eventually("another partition goes on", async || read(&elsewhere).await, |it| *it == Some(Some(2))).await;
     assert_eq!(read(&neighbour).await, Some(Some(1)), "the stopped partition waits");
+    // Its read model can be built anew all the same: both builds come to the record, and stand there.
+    let read_model = ReadModel::Products;
+    let asked = Rebuild { read_model, wait: true, force: false, no_switch: false };
+    rebuild::run(&system.config, &asked).await?;
+    assert_eq!(read(&elsewhere).await, Some(Some(2)));
+    assert_eq!(read(&neighbour).await, Some(Some(1)), "the stopped partition waits in the new build, too");
     assert!(service.service.is_running() && projectors.iter().all(|it: &Started| it.service.is_running()));
     Ok(())
 }

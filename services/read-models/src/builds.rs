@@ -2,7 +2,7 @@
 //!
 //! Promise: a build is there as long as the table or the index of its positions is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -39,7 +39,11 @@ impl Servers {
         let mut builds = Vec::new();
         for generation in self.generations(read_model).await? {
             let mut groups: BTreeMap<String, BTreeMap<i32, i64>> = BTreeMap::new();
-            let positions = self.all_positions(read_model, generation).await?;
+            let positions = match self.all_positions(read_model, generation).await {
+                // It is being made, or dropped.
+                Err(error) if error.is_missing() => Vec::new(),
+                positions => positions?,
+            };
             for (group, partition, applied) in positions.into_iter().filter(|(group, ..)| makes(group)) {
                 groups.entry(group).or_default().insert(partition, applied);
             }
@@ -58,9 +62,13 @@ impl Servers {
                 let tables = self.cql().await?.tables().await?;
                 tables.iter().filter_map(|name| name.strip_prefix(begins)?.parse().ok()).collect()
             }
-            On::Search { positions, .. } => {
-                let numbers = self.search().await?.generations(positions).await?;
-                numbers.into_iter().filter_map(|number| Generation::try_from(number).ok()).collect()
+            On::Search { index, positions } => {
+                let search = self.search().await?;
+                // What was dropped in part is there in part.
+                let mut numbers = search.generations(positions).await?;
+                numbers.extend(search.generations(index).await?);
+                let all: BTreeSet<u32> = numbers.into_iter().collect();
+                all.into_iter().filter_map(|number| Generation::try_from(number).ok()).collect()
             }
         })
     }

@@ -26,6 +26,8 @@ const NEAR: i64 = 500;
 const BEFORE_DROPPING: Duration = Duration::from_secs(2);
 /// How often it is looked whether what is published is what was decided.
 const PUBLISHED: Duration = Duration::from_secs(5);
+/// How often it is looked for builds that nobody wants: a process that hears late may have made place for one again.
+const SWEPT: Duration = Duration::from_mins(5);
 /// How long a hold that was given up is not tried again by itself, at first; then twice as long each time, up to so often.
 const HOLD_AGAIN: Duration = Duration::from_secs(10);
 const DOUBLED: u32 = 8;
@@ -59,8 +61,8 @@ pub(crate) struct Memory {
     /// What was published and when, by revision.
     published: Option<(u64, Instant)>,
     looked: Option<Instant>,
-    /// Builds were looked for that nobody wants, at this revision.
-    swept: Option<u64>,
+    /// Builds were looked for that nobody wants, at this revision and then.
+    swept: Option<(u64, Instant)>,
     /// When a hold of a build was given up last, and how often.
     released: Option<(Generation, Instant, u32)>,
     /// What could not be done, and when that was said.
@@ -285,7 +287,7 @@ impl Director {
 
     /// Drops what is there of builds that were dropped.
     async fn sweep(&mut self, builds: &Builds) -> Result<(), Error> {
-        if self.memory.swept == Some(builds.revision) {
+        if self.memory.swept.is_some_and(|(at, when)| at == builds.revision && when.elapsed() < SWEPT) {
             return Ok(());
         }
         let published = self.store.published(self.read_model).await?;
@@ -297,7 +299,7 @@ impl Director {
         for generation in there.into_iter().filter(unwanted) {
             self.store.drop_build(self.read_model, generation).await?;
         }
-        self.memory.swept = Some(builds.revision);
+        self.memory.swept = Some((builds.revision, Instant::now()));
         Ok(())
     }
 

@@ -94,6 +94,22 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         }
     }
 
+    /// A partition that has stopped stands still anyway, and says so in a hold: what it is in the middle of does not keep its read
+    /// model from being built anew.
+    pub(super) async fn answer_holds(&mut self) {
+        while !self.stop.is_cancelled() {
+            if let Role::Held(hold) | Role::Follows { hold: Some(hold), .. } = self.bound.role()
+                && let Err(_refused) = self.tell_where(hold).await
+            {
+                return;
+            }
+            tokio::select! {
+                () = self.bound.may_have_moved(false) => {}
+                () = self.stop.cancelled() => {}
+            }
+        }
+    }
+
     /// What of the batch may be applied now, and what has to wait.
     pub(super) async fn within_bound(
         &mut self,

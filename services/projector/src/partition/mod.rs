@@ -144,6 +144,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         if let Err(End::Stopped(stop)) = end {
             stop.report(&self.context.group, self.claim.partition.0);
             self.context.progress.stopped(self.claim.partition.0, stop.to_string());
+            self.answer_holds().await;
         }
     }
 
