@@ -14,10 +14,10 @@ use read_models::model::{Fold, Opens, Store};
 use read_models::{Adapter, Generation, ReadModel, Visitor};
 use tokio::sync::watch;
 use toolkit::journal::Journal;
-use toolkit::retry::{GaveUp, Retry};
+use toolkit::retry::GaveUp;
 
 use crate::admin::{Admin, Opened};
-use crate::application::{ATTEMPTS, Log, Opening, Parts};
+use crate::application::{Log, Opening, Parts};
 use crate::builds::{Control, Director, Made, Memory, OpenBuilds, Reached, Running, Told, follow, supervise};
 use crate::durability::Durability;
 use crate::member::Member;
