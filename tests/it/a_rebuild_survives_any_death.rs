@@ -103,6 +103,9 @@ async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
         tokio::time::sleep(AWAY).await;
         assert_eq!(commands.change_price("product-8", 88, &[]).await?.status, 200, "{phase:?}");
         store.open();
+        let client = Client::new(&gateway.url());
+        let read = async || client.get("/v1/products/product-1").await.map(|it| it.status.as_u16()).ok();
+        eventually("the gateway is back at the store", read, |it| *it == Some(200)).await;
         read_again(&mut desk, &commands, &gateway, 2)
             .await
             .with_context(|| format!("{phase:?}, store away"))?;

@@ -91,7 +91,7 @@ impl Reached for Shelf {
 struct Stage {
     desk: Desk,
     builds: watch::Sender<Builds>,
-    heard: watch::Sender<Instant>,
+    heard: Arc<watch::Sender<Instant>>,
     shelf: Shelf,
     others: Shelf,
     shutdown: CancellationToken,
@@ -128,12 +128,18 @@ impl Stage {
         };
         tokio::spawn(Member::new(group, context).run(shutdown.clone()));
         tokio::spawn(serve(server, durable));
-        Self { desk, builds, heard, shelf, others, shutdown }
+        Self { desk, builds, heard: Arc::new(heard), shelf, others, shutdown }
     }
 
     /// What was decided is known of from now on.
     fn hears(&self) {
-        self.heard.send_replace(Instant::now());
+        let (heard, shutdown) = (Arc::clone(&self.heard), self.shutdown.clone());
+        tokio::spawn(async move {
+            while !shutdown.is_cancelled() {
+                heard.send_replace(Instant::now());
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
     }
 
     async fn decided(&mut self, step: Step) {
