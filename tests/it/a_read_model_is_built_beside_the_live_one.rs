@@ -173,7 +173,7 @@ async fn retire_previous(config: &Config, desk: &mut Desk, read_model: ReadModel
     actions::run(config, retired).await?;
     desk.look().await?;
     let nothing_before = actions::run(config, args::ReadModels::Rollback(Of { read_model })).await;
-    let refused = nothing_before.unwrap_err().to_string();
+    let refused = nothing_before.err().context("there is no way back any more")?.to_string();
     ensure!(refused.contains("no build"), "{refused}");
     Ok(())
 }

@@ -9,6 +9,7 @@ use cli::args;
 use cli::commands::read_models::{self as actions, Of};
 use cli::commands::rebuild::{self, Rebuild, decide};
 use cli::commands::stores::One;
+use cli::config::Config;
 use nix::sys::signal::Signal;
 use read_models::ReadModel;
 use read_models::control::{Builds, Desk, Role, Stage, Step, Turn};
@@ -140,30 +141,34 @@ async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
     }
     read_again(&mut desk, &commands, &gateway, 0).await?;
 
-    // Paused it stands still, and is not switched to; aborted it is gone.
-    rebuild::run(&system.config, &quiet).await?;
-    let (next, _) = desk_of(&mut desk).await?.candidate().context("a build")?;
-    let one = One { read_model: MODEL, generation: next };
-    actions::run(&system.config, args::ReadModels::Pause(one)).await?;
-    let paused = args::ReadModels::Switch { one, force: true };
-    let refused = actions::run(&system.config, paused).await.unwrap_err().to_string();
-    assert!(refused.contains("paused"), "{refused}");
-    actions::run(&system.config, args::ReadModels::Resume(one)).await?;
-    self::found(&mut desk, |it| it.candidate().is_some_and(|(_, it)| is_ready(&it.stage))).await?;
-    actions::run(&system.config, args::ReadModels::Abort(Of { read_model: MODEL })).await?;
-    let servers = cli::commands::stores::servers(&system.config);
-    let there =
-        async || servers.builds(MODEL).await.map(|it| it.iter().map(|it| it.generation).collect::<Vec<_>>());
-    let gone =
-        eventually("its tables are dropped", there, |it| it.as_ref().is_ok_and(|it| !it.contains(&next)));
-    gone.await?;
-
+    paused_and_aborted(&system.config, &mut desk).await?;
     for read_model in [ReadModel::History, ReadModel::Search] {
         system.projector(read_model).await?;
     }
     system.caught_up().await?;
     let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
     assert!(wrong.is_empty() && compared > 3 * PRODUCTS, "{compared}: {wrong:#?}");
+    Ok(())
+}
+
+/// Paused a build stands still, and is not switched to; aborted it is gone.
+async fn paused_and_aborted(config: &Config, desk: &mut Desk) -> anyhow::Result<()> {
+    rebuild::run(config, &Rebuild { no_switch: true, ..rebuild_of(MODEL) }).await?;
+    let (next, _) = desk_of(desk).await?.candidate().context("a build")?;
+    let one = One { read_model: MODEL, generation: next };
+    actions::run(config, args::ReadModels::Pause(one)).await?;
+    let paused = args::ReadModels::Switch { one, force: true };
+    let refused = actions::run(config, paused).await.err().context("what is paused is not switched to")?;
+    assert!(refused.to_string().contains("paused"), "{refused}");
+    actions::run(config, args::ReadModels::Resume(one)).await?;
+    self::found(desk, |it| it.candidate().is_some_and(|(_, it)| is_ready(&it.stage))).await?;
+    actions::run(config, args::ReadModels::Abort(Of { read_model: MODEL })).await?;
+    let servers = cli::commands::stores::servers(config);
+    let there =
+        async || servers.builds(MODEL).await.map(|it| it.iter().map(|it| it.generation).collect::<Vec<_>>());
+    let gone =
+        eventually("its tables are dropped", there, |it| it.as_ref().is_ok_and(|it| !it.contains(&next)));
+    gone.await?;
     Ok(())
 }
 

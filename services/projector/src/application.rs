@@ -120,18 +120,18 @@ impl Application {
     ) -> anyhow::Result<Self> {
         config.check()?;
         let admin = Admin::default();
-        let (shown, is_shown) = (admin.clone(), config.admin.enabled);
-        if is_shown {
+        let (routes, is_open) = (admin.clone(), config.admin.enabled);
+        if is_open {
             tracing::warn!(
                 "admin.enabled: whoever reaches listen.ops may rebuild, switch and drop builds of read models"
             );
         }
-        let shows = move |app: &mut web::ServiceConfig| {
-            if is_shown {
-                shown.show(app);
+        let beside = move |app: &mut web::ServiceConfig| {
+            if is_open {
+                routes.show(app);
             }
         };
-        let process = Process::start(SERVICE, &config.telemetry, (&config.listen).into(), lifecycle, shows)?;
+        let process = Process::start(SERVICE, &config.telemetry, (&config.listen).into(), lifecycle, beside)?;
         start_with(config, parts, &process.lifecycle, &process.telemetry, admin)?;
         Ok(Self { process })
     }

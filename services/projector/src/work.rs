@@ -107,9 +107,8 @@ impl<A: Adapter> Work<A> {
             reached: Arc::clone(&reached),
         };
         let (shared, made) = (Arc::new(shared), Made::default());
-        let heard = control.as_ref().map(|_| watch::channel(Instant::now()));
-        let (heard, hears) = heard.unzip();
-        let run = move |running| build::<M, A>(Arc::clone(&shared), hears.clone(), running).boxed();
+        let (heard, last) = control.as_ref().map(|_| watch::channel(Instant::now())).unzip();
+        let run = move |running| build::<M, A>(Arc::clone(&shared), last.clone(), running).boxed();
         let format = M::DECLARED.format;
         let (Some(Control { journal, builds }), Some(heard)) = (control, heard) else {
             // The sender is kept: nothing else is ever decided.

@@ -19,7 +19,7 @@ use crate::say::say;
 /// How often it is looked how a switch goes on,
 const LOOK: Duration = Duration::from_millis(100);
 /// and after how long a hold is nobody's: projectors give it up much sooner.
-const NOBODY: Duration = Duration::from_secs(60);
+const NOBODY: Duration = Duration::from_mins(1);
 
 /// One read model.
 #[derive(Clone, Copy, Debug, clap::Args)]

@@ -72,8 +72,9 @@ impl Which {
 pub async fn apply(config: &Config, which: &Which) -> anyhow::Result<()> {
     let (servers, mut told) = (servers(config), BTreeSet::new());
     for read_model in which.read_models() {
-        let generation = which.generation(&servers, read_model).await?;
-        for one in servers.apply(&[read_model], generation).await? {
+        let generation = Box::pin(which.generation(&servers, read_model)).await?;
+        // On the heap, as all that asks servers: what awaits it stays small.
+        for one in Box::pin(servers.apply(&[read_model], generation)).await? {
             // The keyspace is of several.
             if told.insert(one.what.clone()) {
                 say!("{}: {}", one.what, if one.created { "created" } else { "as declared" });
@@ -90,7 +91,7 @@ pub async fn apply(config: &Config, which: &Which) -> anyhow::Result<()> {
 pub async fn check(config: &Config, which: &Which) -> anyhow::Result<()> {
     let (servers, mut missing) = (servers(config), BTreeSet::new());
     for read_model in which.read_models() {
-        let generation = which.generation(&servers, read_model).await?;
+        let generation = Box::pin(which.generation(&servers, read_model)).await?;
         missing.extend(servers.missing(&[read_model], generation).await?);
     }
     if missing.is_empty() {

@@ -74,7 +74,7 @@ impl Director {
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         while !shutdown.is_cancelled() {
             let builds = self.builds.borrow_and_update().clone();
-            let mut changes = self.builds.clone();
+            let mut later = self.builds.clone();
             let work = async {
                 if builds.later().is_some() {
                     return;
@@ -87,13 +87,13 @@ impl Director {
             // A comparison may take long: what was decided meanwhile comes first, and all of it can be begun again.
             tokio::select! {
                 () = work => {}
-                changed = changes.changed() => if changed.is_err() { break },
+                decided = later.changed() => if decided.is_err() { break },
                 () = shutdown.cancelled() => break,
             }
             let tick = if matches!(builds.turn, Turn::Holding { .. }) { HOLD_TICK } else { TICK };
             tokio::select! {
                 () = tokio::time::sleep(tick) => {}
-                changed = self.builds.changed() => if changed.is_err() { break },
+                decided = self.builds.changed() => if decided.is_err() { break },
                 () = shutdown.cancelled() => {}
             }
         }
@@ -210,12 +210,12 @@ impl Director {
     /// Whether what is read stands still in every partition, and `to` has come as far; else what is missing.
     async fn is_level(&self, builds: &Builds, to: Generation, hold: Hold) -> Result<Option<String>, Error> {
         let of = |generation| held_group(&self.read_model.group_id(&self.group_prefix, generation), hold);
-        let (held, group) = (of(builds.read), of(to));
+        let (of_read, of_other) = (of(builds.read), of(to));
         for partition in 0..self.partitions {
-            let Some(stands) = self.reached.position(builds.read, &held, partition).await? else {
+            let Some(stands) = self.reached.position(builds.read, &of_read, partition).await? else {
                 return Ok(Some(format!("{} does not stand still in partition {partition}", builds.read)));
             };
-            let reached = self.reached.position(to, &group, partition).await?;
+            let reached = self.reached.position(to, &of_other, partition).await?;
             if reached.is_none_or(|reached| reached.applied != stands.applied) {
                 let reached = reached.map_or("elsewhere".to_owned(), |it| format!("at {}", it.applied));
                 return Ok(Some(format!(

@@ -110,12 +110,12 @@ impl Stage {
             decide(&mut desk, step).await;
         }
         let (builds, decided) = watch::channel(desk.builds(ReadModel::Products).clone());
-        let (heard, hears) = watch::channel(Instant::now());
+        let (heard, last) = watch::channel(Instant::now());
         let (shelf, others) = (Shelf::default(), Shelf::default());
         shelf.put(GROUP, applied, durable);
         let shutdown = CancellationToken::new();
         let generation = Generation::try_from(number).unwrap();
-        let decided = Decided { generation, builds: decided, heard: Some(hears) };
+        let decided = Decided { generation, builds: decided, heard: Some(last) };
         let (group, server) = group();
         let context = Context {
             decided,
