@@ -189,7 +189,6 @@ async fn found(desk: &mut Desk, is: impl Fn(&Builds) -> bool) -> anyhow::Result<
 }
 
 async fn seen(desk: &mut Desk, phase: Phase) -> anyhow::Result<()> {
-    println!("{:?} {phase:?}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH));
     found(desk, |it| phase.is(it)).await.with_context(|| format!("{phase:?} is not seen"))?;
     Ok(())
 }

@@ -88,8 +88,10 @@ async fn a_client_may_send_everything_before_it_reads_anything() {
     const LINES: usize = 40_000;
     let (world, address) = served(DoorConfig::default()).await;
     let answers = blocking(move || {
+        // Before the head's time begins.
+        let length = (0..LINES).map(|n| line(n).len()).sum();
         let mut stream = connect(address);
-        head(&mut stream, (0..LINES).map(|n| line(n).len()).sum());
+        head(&mut stream, length);
         for n in 0..LINES {
             stream.write_all(&line(n)).unwrap();
         }
@@ -127,8 +129,10 @@ async fn a_client_that_sends_for_long_and_slowly_before_it_reads_keeps_its_conne
     const LINES: usize = 8_000;
     let (_world, address) = served(DoorConfig { stall_ms: 500, ..DoorConfig::default() }).await;
     let answers = blocking(move || {
+        // Before the head's time begins.
+        let length = (0..LINES).map(|n| line(n).len()).sum();
         let mut stream = connect(address);
-        head(&mut stream, (0..LINES).map(|n| line(n).len()).sum());
+        head(&mut stream, length);
         for n in 0..LINES {
             stream.write_all(&line(n)).unwrap();
             if n % 800 == 799 {
@@ -147,8 +151,10 @@ async fn when_the_service_stops_a_client_that_still_sends_comes_to_its_answers()
     let (world, address) = served(DoorConfig::default()).await;
     let shutdown = world.shutdown();
     let answers = blocking(move || {
+        // Before the head's time begins.
+        let length = (0..LINES).map(|n| line(n).len()).sum();
         let mut stream = connect(address);
-        head(&mut stream, (0..LINES).map(|n| line(n).len()).sum());
+        head(&mut stream, length);
         for n in 0..LINES {
             stream.write_all(&line(n)).unwrap_or_else(|error| panic!("line {n}: {error}"));
             if n == 20_000 {
@@ -168,8 +174,10 @@ async fn when_the_service_stops_a_client_that_still_sends_comes_to_its_answers()
 async fn the_connection_of_a_client_that_never_reads_its_answers_is_closed() {
     let (_world, address) = served(DoorConfig { stall_ms: 100, ..DoorConfig::default() }).await;
     blocking(move || {
+        // Before the head's time begins.
+        let length = (0..20_000).map(|n| line(n).len()).sum();
         let mut stream = connect(address);
-        head(&mut stream, (0..20_000).map(|n| line(n).len()).sum());
+        head(&mut stream, length);
         for n in 0..20_000 {
             stream.write_all(&line(n)).unwrap();
         }
