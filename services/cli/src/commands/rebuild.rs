@@ -95,10 +95,14 @@ pub async fn decide(
     decided.map_err(|why| anyhow::anyhow!("{read_model}: {why}"))
 }
 
-/// Who decides, for people: `folio (root at host)`.
+/// Who decides, for people, as far as the environment says: `folio, root at host`.
 fn who() -> String {
-    let of = |name| std::env::var(name).unwrap_or_else(|_| "?".to_owned());
-    format!("folio ({} at {})", of("USER"), of("HOSTNAME"))
+    let told = |name| std::env::var(name).ok().filter(|it| !it.is_empty());
+    match (told("USER"), told("HOSTNAME")) {
+        (Some(user), Some(host)) => format!("folio, {user} at {host}"),
+        (Some(name), None) | (None, Some(name)) => format!("folio, {name}"),
+        (None, None) => "folio".to_owned(),
+    }
 }
 
 /// Waits until the build is read, and shows how far it is.
