@@ -3,6 +3,7 @@
 //! Promises: no build is begun before it is known what was decided; where decisions were lost nobody guesses.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use event_reader::feed::GroupOptions;
@@ -209,7 +210,14 @@ async fn build<M: Fold, A: Opens<M>>(
             && let Some(builds) = &shared.builds
         {
             let what = format!("make place for {generation} of {}", shared.read_model);
-            let create = || async { Ok(builds.create(shared.read_model, *generation).await?) };
+            let create = || async {
+                builds.create(shared.read_model, *generation).await?;
+                // One that was lost and is read is not only to be filled.
+                if is_read.load(Ordering::Acquire) {
+                    builds.ready(shared.read_model, *generation).await?;
+                }
+                Ok(())
+            };
             retry.run(&what, create).await.map_err(given_up)?;
         }
         // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
