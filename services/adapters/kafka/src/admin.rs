@@ -67,8 +67,7 @@ impl Expectation {
             ("message.timestamp.type", "LogAppendTime"),
             ("unclean.leader.election.enable", "false"),
         ];
-        let configs = configs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        Self { partitions: None, replication: None, configs }
+        Self::of(None, &configs)
     }
 
     /// What a journal relies on: one order, and nothing is ever deleted or replaced.
@@ -79,8 +78,12 @@ impl Expectation {
             ("retention.bytes", "-1"),
             ("unclean.leader.election.enable", "false"),
         ];
-        let configs = configs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-        Self { partitions: Some(1), replication: None, configs }
+        Self::of(Some(1), &configs)
+    }
+
+    fn of(partitions: Option<i32>, configs: &[(&str, &str)]) -> Self {
+        let configs = configs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Self { partitions, replication: None, configs }
     }
 
     /// Every difference, in a stable order.
