@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::declared::Table;
-use crate::rows::product_of;
-use crate::{Error, Generation, ReadModel, Servers};
+use crate::rows::{RowSource, product_of};
+use crate::{Error, Generation, ReadModel};
 
 /// A row that is equal in one of the passes is no difference.
 const PASSES: usize = 3;
@@ -43,68 +43,70 @@ impl Compared {
     }
 }
 
-impl Servers {
-    /// Compares all tables of two builds.
-    ///
-    /// # Errors
-    /// If a store does not answer or has not got both.
-    pub async fn compare(&self, read_model: ReadModel, builds: [Generation; 2]) -> Result<Compared, Error> {
-        let mut compared = Compared::default();
-        for table in read_model.declared().tables {
-            let Some((mut rows, mut differ)) = self.pass(read_model, table, builds).await? else {
-                compared.hopeless = Some(*table);
-                return Ok(compared);
-            };
-            for _ in 1..PASSES {
-                if differ.iter().all(BTreeSet::is_empty) {
-                    break;
-                }
-                sleep(PAUSE).await;
-                let Some((now, still)) = self.pass(read_model, table, builds).await? else { continue };
-                rows = now;
-                for (differ, still) in differ.iter_mut().zip(&still) {
-                    differ.retain(|row| still.contains(row));
-                }
+/// Compares all tables of two builds.
+///
+/// # Errors
+/// If the store does not answer or has not got both.
+pub async fn compare(
+    rows: &dyn RowSource,
+    read_model: ReadModel,
+    builds: [Generation; 2],
+) -> Result<Compared, Error> {
+    let mut compared = Compared::default();
+    for table in read_model.declared().tables {
+        let Some((mut counts, mut differ)) = pass(rows, read_model, table, builds).await? else {
+            compared.hopeless = Some(*table);
+            return Ok(compared);
+        };
+        for _ in 1..PASSES {
+            if differ.iter().all(BTreeSet::is_empty) {
+                break;
             }
-            compared.rows.push((*table, rows));
-            for (build, rows) in differ.into_iter().enumerate() {
-                for row in rows {
-                    compared.differences.entry((product_of(&row), table.name)).or_default()[build].push(row);
+            sleep(PAUSE).await;
+            let Some((now, still)) = pass(rows, read_model, table, builds).await? else { continue };
+            counts = now;
+            for (differ, still) in differ.iter_mut().zip(&still) {
+                differ.retain(|row| still.contains(row));
+            }
+        }
+        compared.rows.push((*table, counts));
+        for (build, rows) in differ.into_iter().enumerate() {
+            for row in rows {
+                compared.differences.entry((product_of(&row), table.name)).or_default()[build].push(row);
+            }
+        }
+    }
+    Ok(compared)
+}
+
+/// Reads a table of both builds side by side: how many rows there are, and those without an equal. `None`: too many.
+async fn pass(
+    rows: &dyn RowSource,
+    read_model: ReadModel,
+    table: &'static Table,
+    builds: [Generation; 2],
+) -> Result<Option<([u64; 2], Unmatched)>, Error> {
+    let mut one = rows.row_pages(read_model.declared(), table, builds[0]).await?;
+    let mut other = rows.row_pages(read_model.declared(), table, builds[1]).await?;
+    let (mut counts, mut unmatched, mut bytes) = ([0, 0], Unmatched::default(), 0_usize);
+    loop {
+        let pages = tokio::try_join!(one.next(), other.next())?;
+        if let (None, None) = pages {
+            return Ok(Some((counts, unmatched)));
+        }
+        for (build, rows) in [pages.0, pages.1].into_iter().enumerate() {
+            for row in rows.unwrap_or_default() {
+                counts[build] += 1;
+                if unmatched[1 - build].remove(&row) {
+                    bytes = bytes.saturating_sub(row.len());
+                } else {
+                    bytes += row.len();
+                    unmatched[build].insert(row);
                 }
             }
         }
-        Ok(compared)
-    }
-
-    /// Reads a table of both builds side by side: how many rows there are, and those without an equal. `None`: too many.
-    async fn pass(
-        &self,
-        read_model: ReadModel,
-        table: &Table,
-        builds: [Generation; 2],
-    ) -> Result<Option<([u64; 2], Unmatched)>, Error> {
-        let mut one = self.row_pages(read_model.declared(), table, builds[0]).await?;
-        let mut other = self.row_pages(read_model.declared(), table, builds[1]).await?;
-        let (mut counts, mut unmatched, mut bytes) = ([0, 0], Unmatched::default(), 0_usize);
-        loop {
-            let pages = tokio::try_join!(one.next(), other.next())?;
-            if let (None, None) = pages {
-                return Ok(Some((counts, unmatched)));
-            }
-            for (build, rows) in [pages.0, pages.1].into_iter().enumerate() {
-                for row in rows.unwrap_or_default() {
-                    counts[build] += 1;
-                    if unmatched[1 - build].remove(&row) {
-                        bytes = bytes.saturating_sub(row.len());
-                    } else {
-                        bytes += row.len();
-                        unmatched[build].insert(row);
-                    }
-                }
-            }
-            if bytes > UNMATCHED_BYTES {
-                return Ok(None);
-            }
+        if bytes > UNMATCHED_BYTES {
+            return Ok(None);
         }
     }
 }

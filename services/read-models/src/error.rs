@@ -4,7 +4,11 @@
 
 use adapter_cql::CqlError;
 use adapter_search::SearchError;
+use futures::future::BoxFuture;
 use toolkit::retry::Transient;
+
+/// What a store answers in its time. On the heap: the drivers' futures are many kilobytes.
+pub type Answered<'a, T> = BoxFuture<'a, Result<T, Error>>;
 
 /// A failed load, write or schema statement.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +23,9 @@ pub enum Error {
     /// Storage in this process failed, and may work again: a disk was full.
     #[error("{0}")]
     Unavailable(String),
+    /// A build is not there at all.
+    #[error("{0} is not there")]
+    NoBuild(String),
     /// A row that this build cannot have written.
     #[error("{table}: row {row} cannot be read: {problem}; if nobody else wrote it, rebuild the read model")]
     Corrupt { table: String, row: String, problem: String },
@@ -30,6 +37,7 @@ impl Error {
         match self {
             Self::Cql(e) => e.is_missing(),
             Self::Search(e) => e.is_missing(),
+            Self::NoBuild(_) => true,
             Self::Embedded(_) | Self::Unavailable(_) | Self::Corrupt { .. } => false,
         }
     }
@@ -40,7 +48,7 @@ impl Error {
             Self::Cql(e) => e.is_transient(),
             Self::Search(e) => e.is_transient(),
             Self::Unavailable(_) => true,
-            Self::Embedded(_) | Self::Corrupt { .. } => false,
+            Self::Embedded(_) | Self::NoBuild(_) | Self::Corrupt { .. } => false,
         }
     }
 }

@@ -2,17 +2,28 @@
 //!
 //! Promises: where nothing was published yet it is the first; the next question after a publication is told the new one.
 
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use adapter_cql::Prepared;
+use futures::FutureExt;
 use tokio::sync::OnceCell;
 
 use crate::declared::On;
-use crate::{Error, Generation, ReadModel, Servers};
+use crate::{Answered, Error, Generation, ReadModel, Servers};
 
 const TABLE: &str = "published";
 
-/// Where the build of one read model is told. Cheap to clone.
+/// Where whoever reads is told which build of one read model is the one to read.
+pub trait Published: Debug + Send + Sync {
+    /// The build that is read.
+    fn read(&self) -> Answered<'_, Generation>;
+
+    /// The build that has this name; it may be gone.
+    fn named<'a>(&'a self, name: &'a str) -> Answered<'a, Option<Generation>>;
+}
+
+/// Where the build of one read model is told on servers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Publication {
     servers: Servers,
@@ -27,28 +38,77 @@ impl Servers {
     }
 }
 
-impl Publication {
-    /// The build that is read.
-    pub async fn generation(&self) -> Result<Generation, Error> {
-        match &self.read_model.declared().on {
-            On::Cql(_) => {
-                let cql = self.servers.cql().await?;
-                let select = format!("SELECT generation FROM {{keyspace}}.{TABLE} WHERE read_model = ?");
-                let read = match self.read.get_or_try_init(|| cql.prepare(&select)).await {
-                    Ok(read) => read,
-                    // Of a release that knew no other builds.
-                    Err(error) if error.is_missing() => return Ok(Generation::FIRST),
-                    Err(error) => return Err(error.into()),
-                };
-                let row: Option<(i32,)> = cql.row(read, (self.read_model.name(),)).await?;
-                let Some((number,)) = row else { return Ok(Generation::FIRST) };
-                let generation = u32::try_from(number).ok().and_then(|it| Generation::try_from(it).ok());
-                generation.ok_or_else(|| corrupt(TABLE, self.read_model, number))
+impl Published for Publication {
+    fn read(&self) -> Answered<'_, Generation> {
+        async {
+            match &self.read_model.declared().on {
+                On::Cql(_) => Ok(self.row(self.read_model.name()).await?.unwrap_or(Generation::FIRST)),
+                // The alias that outsiders read by: every node of the cluster knows it, and it is moved in one step.
+                On::Search { index, .. } => {
+                    let number = self.servers.search().await?.published(index).await?;
+                    Generation::try_from(number).map_err(|_| corrupt(index.name, self.read_model, number))
+                }
             }
-            // The alias that outsiders read by: every node of the cluster knows it, and it is moved in one step.
+        }
+        .boxed()
+    }
+
+    fn named<'a>(&'a self, name: &'a str) -> Answered<'a, Option<Generation>> {
+        async move {
+            match &self.read_model.declared().on {
+                On::Cql(_) => self.row(&named(self.read_model, name)).await,
+                On::Search { index, .. } => {
+                    let number = self.servers.search().await?.named(index, name).await?;
+                    let generation = number.map(Generation::try_from).transpose();
+                    generation.map_err(|_| corrupt(index.name, self.read_model, name))
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+/// What the row of a build with a name is called.
+fn named(read_model: ReadModel, name: &str) -> String {
+    format!("{read_model}@{name}")
+}
+
+impl Publication {
+    /// What is told in ScyllaDB.
+    async fn row(&self, name: &str) -> Result<Option<Generation>, Error> {
+        let cql = self.servers.cql().await?;
+        let select = format!("SELECT generation FROM {{keyspace}}.{TABLE} WHERE read_model = ?");
+        let read = match self.read.get_or_try_init(|| cql.prepare(&select)).await {
+            Ok(read) => read,
+            // Of a release that knew no other builds.
+            Err(error) if error.is_missing() => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some((number,)) = cql.row::<(i32,)>(read, (name,)).await? else { return Ok(None) };
+        let generation = u32::try_from(number).ok().and_then(|it| Generation::try_from(it).ok());
+        generation.map(Some).ok_or_else(|| corrupt(TABLE, self.read_model, number))
+    }
+
+    /// Tells it in ScyllaDB. Not by a clock: of two the one that was decided later stays, whoever writes it and when.
+    async fn tell(&self, name: &str, generation: Generation, revision: u64) -> Result<(), Error> {
+        let cql = self.servers.cql().await?;
+        let insert = format!(
+            "INSERT INTO {{keyspace}}.{TABLE} (read_model, generation) VALUES (?, ?) USING TIMESTAMP ?"
+        );
+        let number = i32::try_from(generation.get()).unwrap_or(i32::MAX);
+        let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+        Ok(cql.execute(&cql.prepare(&insert).await?, (name, number, revision)).await?)
+    }
+
+    /// Gives a build that is there a name, as it was decided in `revision`, and takes it from whichever had it.
+    pub(crate) async fn name(&self, generation: Generation, name: &str, revision: u64) -> Result<(), Error> {
+        match &self.read_model.declared().on {
+            On::Cql(schema) => {
+                self.servers.cql().await?.require(schema, generation.get()).await?;
+                self.tell(&named(self.read_model, name), generation, revision).await
+            }
             On::Search { index, .. } => {
-                let number = self.servers.search().await?.published(index).await?;
-                Generation::try_from(number).map_err(|_| corrupt(index.name, self.read_model, number))
+                Ok(self.servers.search().await?.name(index, generation.get(), name).await?)
             }
         }
     }
@@ -64,16 +124,8 @@ impl Publication {
     ) -> Result<(), Error> {
         match &self.read_model.declared().on {
             On::Cql(schema) => {
-                let cql = self.servers.cql().await?;
-                cql.require(schema, generation.get()).await?;
-                // Not by a clock: of two publications the one that was decided later stays, whoever writes it and when.
-                let insert = format!(
-                    "INSERT INTO {{keyspace}}.{TABLE} (read_model, generation) VALUES (?, ?) USING TIMESTAMP ?"
-                );
-                let number = i32::try_from(generation.get()).unwrap_or(i32::MAX);
-                let revision = i64::try_from(revision).unwrap_or(i64::MAX);
-                let row = (self.read_model.name(), number, revision);
-                Ok(cql.execute(&cql.prepare(&insert).await?, row).await?)
+                self.servers.cql().await?.require(schema, generation.get()).await?;
+                self.tell(self.read_model.name(), generation, revision).await
             }
             On::Search { index, positions } => {
                 let search = self.servers.search().await?;

@@ -5,10 +5,11 @@
 
 use adapter_cql::{Cql, PageState, Prepared};
 use adapter_search::Search;
+use futures::FutureExt;
 use serde_json::{Value, json};
 
 use crate::declared::{Declared, On, Table};
-use crate::{Error, Generation, Servers};
+use crate::{Answered, Error, Generation, Servers};
 
 /// How many rows a page has at most,
 const MAX_ROWS: usize = 1_000;
@@ -17,9 +18,26 @@ const FIRST_ROWS: usize = 32;
 /// About how many bytes of text a page is.
 const PAGE_BYTES: usize = 8 << 20;
 
-/// The rows of one table of one generation, from the first.
+/// Where the rows of builds can be read.
+pub trait RowSource: Sync {
+    /// All rows of a table, deleted products' too, where it keeps them; whatever was written before is among them.
+    fn row_pages(
+        &self,
+        declared: &'static Declared,
+        table: &'static Table,
+        generation: Generation,
+    ) -> Answered<'_, Box<dyn Pages>>;
+}
+
+/// Pages of rows, from the first.
+pub trait Pages: Send {
+    /// The next rows; `None` after the last.
+    fn next(&mut self) -> Answered<'_, Option<Vec<String>>>;
+}
+
+/// The rows of one table of one generation.
 #[derive(Debug)]
-pub struct RowPages {
+struct RowPages {
     source: Source,
     /// Rows of the next page.
     size: usize,
@@ -33,15 +51,30 @@ enum Source {
     Search { search: Search, index: String, after: Option<Value> },
 }
 
+impl RowSource for Servers {
+    /// An index is refreshed first.
+    fn row_pages(
+        &self,
+        declared: &'static Declared,
+        table: &'static Table,
+        generation: Generation,
+    ) -> Answered<'_, Box<dyn Pages>> {
+        async move {
+            let source = self.source(declared, table, generation).await?;
+            Ok(Box::new(RowPages { source, size: FIRST_ROWS }) as Box<dyn Pages>)
+        }
+        .boxed()
+    }
+}
+
 impl Servers {
-    /// All rows of a table, deleted products' too. An index is refreshed first.
-    pub async fn row_pages(
+    async fn source(
         &self,
         declared: &Declared,
         table: &Table,
         generation: Generation,
-    ) -> Result<RowPages, Error> {
-        let source = match declared.on {
+    ) -> Result<Source, Error> {
+        Ok(match declared.on {
             On::Cql(_) => {
                 let cql = self.cql().await?.clone();
                 let select = format!("SELECT JSON * FROM {{keyspace}}.{}", table.on_cql(generation));
@@ -54,19 +87,20 @@ impl Servers {
                 search.refresh(&index).await?;
                 Source::Search { search, index, after: Some(Value::Null) }
             }
-        };
-        Ok(RowPages { source, size: FIRST_ROWS })
+        })
     }
 }
 
-impl RowPages {
-    /// The next rows; `None` after the last.
-    pub async fn next(&mut self) -> Result<Option<Vec<String>>, Error> {
-        let page = self.source.next(self.size).await?;
-        if let Some(rows) = &page {
-            self.size = next_size(self.size, rows);
+impl Pages for RowPages {
+    fn next(&mut self) -> Answered<'_, Option<Vec<String>>> {
+        async {
+            let page = self.source.next(self.size).await?;
+            if let Some(rows) = &page {
+                self.size = next_size(self.size, rows);
+            }
+            Ok(page)
         }
-        Ok(page)
+        .boxed()
     }
 }
 

@@ -45,6 +45,11 @@ impl Index {
         format!("{prefix}-{}", self.name)
     }
 
+    /// The alias of a build that has a name.
+    fn named(&self, prefix: &str, name: &str) -> String {
+        format!("{}-named-{name}", self.alias(prefix))
+    }
+
     /// What documents are written to. A server makes up an index that is not there, without its mapping, but never an alias.
     pub fn write_alias(&self, prefix: &str, generation: u32) -> String {
         format!("{}-write", self.index(prefix, generation))
@@ -166,6 +171,24 @@ impl Search {
                 .ok_or_else(|| elsewhere(&alias, &indices, &format!("{alias}-g<number>"))),
             _ => Err(elsewhere(&alias, &indices, "one")),
         }
+    }
+
+    /// Lets an alias of this name lead to a generation that is there, and to no other, in one step.
+    pub async fn name(&self, declared: &Index, generation: u32, name: &str) -> Result<(), SearchError> {
+        let (index, alias) = (declared.index(self.prefix(), generation), declared.named(self.prefix(), name));
+        let others = self.alias_leads_to(&alias).await?.unwrap_or_default();
+        let others = others.iter().filter(|it| **it != index);
+        let mut actions: Vec<Value> =
+            others.map(|other| json!({ "remove": { "index": other, "alias": alias } })).collect();
+        actions.push(json!({ "add": { "index": index, "alias": alias } }));
+        let _done: Value = self.call(Method::Post, "/_aliases", Some(json!({ "actions": actions }))).await?;
+        Ok(())
+    }
+
+    /// The generation of this name, if there is one.
+    pub async fn named(&self, declared: &Index, name: &str) -> Result<Option<u32>, SearchError> {
+        let leads_to = self.alias_leads_to(&declared.named(self.prefix(), name)).await?.unwrap_or_default();
+        Ok(leads_to.first().and_then(|index| self.generation_of(declared, index)))
     }
 
     /// The generations that are there.

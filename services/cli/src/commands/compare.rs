@@ -2,7 +2,8 @@
 
 use anyhow::{bail, ensure};
 use read_models::Generation;
-use read_models::compare::Compared;
+use read_models::compare::{Compared, compare};
+use read_models::publication::Published;
 
 use super::stores::{self, One};
 use crate::config::Config;
@@ -19,11 +20,11 @@ pub async fn run(config: &Config, one: One, with: Option<Generation>) -> anyhow:
     let One { read_model, generation } = one;
     let with = match with {
         Some(with) => with,
-        None => stores::servers(config).publication(read_model).generation().await?,
+        None => stores::servers(config).publication(read_model).read().await?,
     };
     ensure!(generation != with, "both are {with}: give --generation and --with different numbers");
     let builds = [generation, with];
-    let compared = stores::servers(config).compare(read_model, builds).await?;
+    let compared = compare(&stores::servers(config), read_model, builds).await?;
     for (table, [one, other]) in &compared.rows {
         say!("{:24}{one} rows in {generation}, {other} in {with}", table.name);
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
+use read_models::publication::Published;
 use read_models::{Generation, ReadModel, Servers};
 
 use crate::config::Config;
@@ -50,7 +51,7 @@ impl Which {
         if let Some(generation) = self.generation {
             return Ok(generation);
         }
-        match servers.publication(read_model).generation().await {
+        match servers.publication(read_model).read().await {
             Ok(read) => Ok(read),
             Err(error) if error.is_missing() => match &servers.builds(read_model).await?[..] {
                 [] => Ok(Generation::FIRST),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use read_models::publication::Publication;
+use read_models::publication::Published;
 use read_models::{Error, Generation, ReadModel, Servers, history, products, search};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -174,7 +174,7 @@ impl<Q: Served> ReadModelHandle<Q> {
     }
 
     /// From now on the build that is published is asked. Must be called on the runtime of the process.
-    fn follow<F>(&self, publication: Publication, open: F) -> &Following
+    fn follow<F>(&self, published: Arc<dyn Published>, open: F) -> &Following
     where
         F: Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
     {
@@ -182,11 +182,11 @@ impl<Q: Served> ReadModelHandle<Q> {
             (self.current.clone(), Arc::new(open), Arc::new(Mutex::new(Instant::now())));
         let believed = Arc::clone(&until);
         let flights = Flights::new(move || {
-            let (current, publication) = (current.clone(), publication.clone());
+            let (current, published) = (current.clone(), Arc::clone(&published));
             let (open, until) = (Arc::clone(&open), Arc::clone(&believed));
             async move {
                 let asked = Instant::now();
-                current.renew(&publication, &*open).await?;
+                current.renew(&*published, &*open).await?;
                 *until.lock().unwrap_or_else(PoisonError::into_inner) = asked + BELIEVED;
                 Ok(())
             }
@@ -206,11 +206,11 @@ impl<Q: Served> Current<Q> {
     /// Asks which build is published, and opens it before anybody is sent to it.
     async fn renew(
         &self,
-        publication: &Publication,
+        published: &dyn Published,
         open: &(dyn Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync),
     ) -> Result<(), ApiError> {
         let asking = async {
-            let generation = publication.generation().await?;
+            let generation = published.read().await?;
             let before = self.reader.load().as_ref().map(|it| it.generation);
             if before != Some(generation) {
                 self.opened(generation, open(generation).await?);
@@ -270,7 +270,7 @@ impl Connector {
         open: impl Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
         tell: impl Fn(Result<(), String>),
     ) {
-        let following = handle.follow(servers.publication(Q::READ_MODEL), open);
+        let following = handle.follow(Arc::new(servers.publication(Q::READ_MODEL)), open);
         loop {
             let asked = tokio::select! {
                 asked = following.ask() => asked,

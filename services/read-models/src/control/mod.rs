@@ -21,4 +21,4 @@ mod tests;
 pub use builds::{Build, Builds, Hold, Refused, Role, Stage, Turn};
 pub use desk::{Desk, Proposed};
 pub use record::{Decision, Step, Switch};
-pub use store::{Answered, BuildStore};
+pub use store::BuildStore;

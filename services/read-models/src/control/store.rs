@@ -3,14 +3,11 @@
 use std::fmt::Debug;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 
-use crate::compare::Compared;
+use crate::compare::{Compared, compare};
 use crate::declared::On;
-use crate::{Error, Generation, ReadModel, Servers};
-
-/// What a store answers in its time.
-pub type Answered<'a, T> = BoxFuture<'a, Result<T, Error>>;
+use crate::publication::Published;
+use crate::{Answered, Generation, ReadModel, Servers};
 
 /// Where the builds of read models lie.
 pub trait BuildStore: Debug + Send + Sync {
@@ -38,6 +35,15 @@ pub trait BuildStore: Debug + Send + Sync {
         before: Option<Generation>,
         revision: u64,
     ) -> Answered<'_, ()>;
+
+    /// Gives a build a name by which it can be read, as it was decided in `revision`.
+    fn name<'a>(
+        &'a self,
+        read_model: ReadModel,
+        generation: Generation,
+        name: &'a str,
+        revision: u64,
+    ) -> Answered<'a, ()>;
 
     /// Compares two builds row for row.
     fn compare(&self, read_model: ReadModel, builds: [Generation; 2]) -> Answered<'_, Compared>;
@@ -73,7 +79,7 @@ impl BuildStore for Servers {
     }
 
     fn published(&self, read_model: ReadModel) -> Answered<'_, Generation> {
-        async move { self.publication(read_model).generation().await }.boxed()
+        async move { self.publication(read_model).read().await }.boxed()
     }
 
     fn publish(
@@ -86,7 +92,17 @@ impl BuildStore for Servers {
         async move { self.publication(read_model).publish(generation, before, revision).await }.boxed()
     }
 
+    fn name<'a>(
+        &'a self,
+        read_model: ReadModel,
+        generation: Generation,
+        name: &'a str,
+        revision: u64,
+    ) -> Answered<'a, ()> {
+        async move { self.publication(read_model).name(generation, name, revision).await }.boxed()
+    }
+
     fn compare(&self, read_model: ReadModel, builds: [Generation; 2]) -> Answered<'_, Compared> {
-        self.compare(read_model, builds).boxed()
+        compare(self, read_model, builds).boxed()
     }
 }

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use cli::commands::stores::{Which, servers};
 use cli::config::Config;
 use read_models::declared::On;
+use read_models::rows::RowSource;
 use read_models::{Generation, ReadModel};
 
 use super::Rows;
