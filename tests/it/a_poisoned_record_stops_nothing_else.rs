@@ -135,7 +135,7 @@ async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_proje
     assert_eq!(read(&neighbour).await, Some(Some(1)), "the stopped partition waits");
     // Its read model can be built anew all the same: both builds come to the record, and stand there.
     let read_model = ReadModel::Products;
-    let asked = Rebuild { read_model, wait: true, force: false, no_switch: false };
+    let asked = Rebuild { read_model, wait: true, force: false, no_switch: false, as_of: None };
     rebuild::run(&system.config, &asked).await?;
     assert_eq!(read(&elsewhere).await, Some(Some(2)));
     assert_eq!(read(&neighbour).await, Some(Some(1)), "the stopped partition waits in the new build, too");

@@ -141,7 +141,7 @@ async fn settings(config: &Config, generation: Generation) -> anyhow::Result<Val
 }
 
 fn waited(read_model: ReadModel) -> Rebuild {
-    Rebuild { read_model, wait: true, force: false, no_switch: false }
+    Rebuild { read_model, wait: true, force: false, no_switch: false, as_of: None }
 }
 
 /// Goes back to the build before, and back again, so often; how long each hold took.

@@ -41,7 +41,7 @@ impl Phase {
 }
 
 fn rebuild_of(read_model: ReadModel) -> Rebuild {
-    Rebuild { read_model, wait: false, force: false, no_switch: false }
+    Rebuild { read_model, wait: false, force: false, no_switch: false, as_of: None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

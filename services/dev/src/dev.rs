@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::web;
 use anyhow::Context;
 use command_service::Core as Commands;
 use edge::OpsPort;
 use edge::process::{Addresses, Process};
+use projector::Admin;
 use query_gateway::Core as Queries;
 use read_models::ReadModel;
 use tokio::task::JoinHandle;
@@ -70,9 +72,15 @@ impl Dev {
         let lifecycle = Lifecycle::with_timing(options.settings.shutdown.clone()).without_signals();
         let readiness = lifecycle.readiness().clone();
         let ops = OpsPort { address: options.ops, tls: &options.settings.ops_tls };
-        let process = Process::start(SERVICE, &options.settings.telemetry, ops, lifecycle, doors::document)?;
+        let admin = Admin::default();
+        let shown = admin.clone();
+        let beside = move |app: &mut web::ServiceConfig| {
+            doors::document(app);
+            shown.show(app);
+        };
+        let process = Process::start(SERVICE, &options.settings.telemetry, ops, lifecycle, beside)?;
         let stop = CancellationToken::new();
-        let begun = begin(&options, &directory, storage, &process).await;
+        let begun = begin(&options, &directory, storage, &admin, &process).await;
         if begun.is_err() {
             stop.cancel();
         }
@@ -152,6 +160,7 @@ async fn begin(
     options: &Options,
     directory: &Directory,
     storage: Storage,
+    admin: &Admin,
     process: &Process,
 ) -> anyhow::Result<Addresses> {
     let Process { lifecycle, telemetry, .. } = process;
@@ -167,7 +176,7 @@ async fn begin(
     for read_model in ReadModel::ALL {
         let config = options.settings.projector(*read_model);
         let part = projectors.of_part(read_model.name());
-        projector::start(config, storage.parts(), &part, telemetry)?;
+        projector::start(config, storage.parts(), &part, telemetry, admin.clone())?;
     }
     let config = options.settings.queries();
     let queries = Queries::start(&config, storage.stores(&config), telemetry)?;

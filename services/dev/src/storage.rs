@@ -69,6 +69,10 @@ impl Storage {
                 let opened = Log {
                     partitions: log.partitions(),
                     repairs: log.reader().ranges,
+                    read: Arc::new({
+                        let log = log.clone();
+                        move || Ok(log.reader())
+                    }),
                     join: Arc::new(move |options, _| Ok(log.join(options)?)),
                 };
                 async { Ok(opened) }.boxed()

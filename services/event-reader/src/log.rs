@@ -46,6 +46,39 @@ impl LogReader {
         Ok(ends)
     }
 
+    /// Of each partition the first offset that was appended after a time, in milliseconds since 1970 by the log's own clock.
+    pub async fn first_after(&self, time_ms: i64) -> Result<Vec<Offset>, Error> {
+        let mut found = self.ends.of_all(self.partitions).await?;
+        for (partition, end) in (0..).map(Partition).zip(&mut found) {
+            // All below is not after it; everything from `end` on is.
+            let mut below = 0;
+            while below < *end {
+                let middle = below + (*end - below) / 2;
+                match self.first(partition, middle, *end).await? {
+                    Some(record) if record.timestamp_ms <= time_ms => below = record.offset + 1,
+                    Some(_) | None => *end = middle,
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The first record at `from..to`.
+    async fn first(
+        &self,
+        partition: Partition,
+        from: Offset,
+        to: Offset,
+    ) -> Result<Option<LogRecord>, Error> {
+        let mut batches = self.ranges.read(partition, from, to)?;
+        while let Some(batch) = batches.recv().await {
+            if let Some(first) = batch?.into_iter().next() {
+                return Ok(Some(first));
+            }
+        }
+        Ok(None)
+    }
+
     /// Judges every record that is there now; `each` sees the effective ones.
     pub async fn audit(
         &self,

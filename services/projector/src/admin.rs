@@ -2,13 +2,17 @@
 //! `folio rebuild` and `folio read-models` do, for a console.
 //!
 //! Promises: it only decides, and the work goes on without it; what cannot be done now is answered with 409 and the reason, and
-//! changes nothing; how far a build is, is told of this process's own read model.
+//! changes nothing; how far a build is, is told of the read models that this process makes.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use read_models::control::{Builds, Desk, Refused, Stage, Step, Switch};
+use event_reader::LogReader;
+use jiff::{SignedDuration, Timestamp};
+use read_models::control::{AsOf, AsOfWish, Builds, Desk, Refused, Stage, Step, Switch};
 use read_models::{Error, Generation, ReadModel};
 use serde::{Deserialize, Serialize};
 use toolkit::journal::Journal;
@@ -18,19 +22,24 @@ use crate::builds::Reached;
 /// A request says a few words at most.
 const MAX_BODY: usize = 4 << 10;
 
-/// The API, which answers 503 until it is known where builds are decided.
+/// The API, which answers 503 until it is known where builds are decided. Cheap to clone; one for all projectors of a process.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Admin(Arc<OnceLock<Opened>>);
+pub struct Admin(Arc<Mutex<BTreeMap<ReadModel, Arc<Opened>>>>);
 
-/// What it works on.
-#[derive(Debug)]
+/// What it works on, by a projector of one read model.
 pub(crate) struct Opened {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) reached: Arc<dyn Reached>,
-    /// The read model of this process.
-    pub(crate) own: ReadModel,
     pub(crate) group_prefix: String,
     pub(crate) partitions: i32,
+    /// Opens all of the log, to look where it was at some time.
+    pub(crate) read: Arc<dyn Fn() -> anyhow::Result<LogReader> + Send + Sync>,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("journal", &self.journal).finish_non_exhaustive()
+    }
 }
 
 /// How it stands with one read model.
@@ -55,6 +64,8 @@ struct BuildView {
     by: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     compared: Option<ComparedView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    as_of: Option<AsOfView>,
     /// Records of the log that it has applied, of those that the build that is read has.
     #[serde(skip_serializing_if = "Option::is_none")]
     applied: Option<[u64; 2]>,
@@ -69,6 +80,15 @@ struct ComparedView {
     products: Vec<String>,
 }
 
+#[derive(Debug, Serialize)]
+struct AsOfView {
+    /// It is read by this name.
+    name: String,
+    as_of: String,
+    expires: String,
+    is_complete: bool,
+}
+
 /// What a request may say beside its path.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -79,6 +99,10 @@ struct Wish {
     switch: Switch,
     /// Of `switch`: whatever a comparison found.
     force: bool,
+    /// Of `as-of`: the time, the build's name, and how long it is needed.
+    as_of: Option<Timestamp>,
+    name: String,
+    expires: Option<SignedDuration>,
 }
 
 /// Why a request is not done (RFC 9457).
@@ -108,13 +132,16 @@ impl From<Refused> for Problem {
 
 impl Admin {
     /// It can be answered from now on.
-    pub(crate) fn open(&self, opened: Opened) {
-        // Once in the life of a process.
-        drop(self.0.set(opened));
+    pub(crate) fn open(&self, read_model: ReadModel, opened: Opened) {
+        self.all().insert(read_model, Arc::new(opened));
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<ReadModel, Arc<Opened>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds its routes.
-    pub(crate) fn show(&self, app: &mut web::ServiceConfig) {
+    pub fn show(&self, app: &mut web::ServiceConfig) {
         let all = "/admin/v1/read-models";
         let resource = |path: &str| web::resource(format!("{all}{path}"));
         let unknown = || async {
@@ -134,14 +161,22 @@ impl Admin {
             );
     }
 
-    fn opened(&self) -> Result<&Opened, Problem> {
-        let problem = || {
-            Problem(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "it is not known yet what is decided about builds".to_owned(),
-            )
-        };
-        self.0.get().ok_or_else(problem)
+    /// Of this read model, if a projector of it runs here, else of any other: decisions are the same for all.
+    fn opened(&self, read_model: ReadModel) -> Result<(Arc<Opened>, bool), Problem> {
+        let all = self.all();
+        let (known, opened) =
+            all.get_key_value(&read_model).or_else(|| all.first_key_value()).ok_or_else(|| {
+                Problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "it is not known yet what is decided about builds".to_owned(),
+                )
+            })?;
+        Ok((Arc::clone(opened), *known == read_model))
+    }
+
+    async fn view(&self, read_model: ReadModel, builds: &Builds) -> Result<View, Problem> {
+        let (opened, is_own) = self.opened(read_model)?;
+        opened.view(read_model, is_own, builds).await
     }
 }
 
@@ -152,17 +187,23 @@ impl Opened {
         Ok(desk)
     }
 
-    async fn view(&self, read_model: ReadModel, builds: &Builds) -> Result<View, Problem> {
+    async fn view(&self, read_model: ReadModel, is_own: bool, builds: &Builds) -> Result<View, Problem> {
         let mut views = Vec::new();
         for (generation, build) in builds.all() {
             let compared = match &build.stage {
                 Stage::Compared { rows, differences, told } => {
                     Some(ComparedView { rows: *rows, differences: *differences, products: told.clone() })
                 }
-                Stage::Building | Stage::Read | Stage::Previous => None,
+                Stage::Building | Stage::Read | Stage::Previous | Stage::AsOf(_) => None,
             };
-            let is_told = read_model == self.own && generation != builds.read;
-            let applied = if is_told { self.applied(builds.read, generation).await.ok() } else { None };
+            let as_of = match &build.stage {
+                Stage::AsOf(as_of) => Some(AsOfView::of(as_of)),
+                Stage::Building | Stage::Compared { .. } | Stage::Read | Stage::Previous => None,
+            };
+            let is_told = is_own && generation != builds.read;
+            let all = as_of.is_none().then_some(builds.read);
+            let applied =
+                if is_told { self.applied(read_model, builds, generation, all).await.ok() } else { None };
             views.push(BuildView {
                 generation,
                 phase: builds.phase(generation).unwrap_or_default(),
@@ -170,6 +211,7 @@ impl Opened {
                 since_ms: build.since_ms,
                 by: build.by.clone(),
                 compared,
+                as_of,
                 applied,
             });
         }
@@ -177,16 +219,43 @@ impl Opened {
         Ok(View { read_model: read_model.to_string(), revision, read, builds: views })
     }
 
-    async fn applied(&self, read: Generation, generation: Generation) -> Result<[u64; 2], Error> {
+    /// Records that a build has applied, of those that the one has that is read; or, as of some time, of those until then.
+    async fn applied(
+        &self,
+        read_model: ReadModel,
+        builds: &Builds,
+        generation: Generation,
+        of: Option<Generation>,
+    ) -> Result<[u64; 2], Error> {
+        let position = async |generation: Generation, partition: i32| {
+            let group = read_model.group_id(&self.group_prefix, generation);
+            let position = self.reached.position(generation, &group, partition).await?;
+            Ok::<_, Error>(position.unwrap_or_default().applied)
+        };
         let mut sums = [0; 2];
-        for (sum, generation) in sums.iter_mut().zip([generation, read]) {
-            let group = self.own.group_id(&self.group_prefix, generation);
-            for partition in 0..self.partitions {
-                let position = self.reached.position(generation, &group, partition).await?;
-                *sum += position.unwrap_or_default().applied.unsigned_abs();
+        for partition in 0..self.partitions {
+            let all = match of {
+                Some(read) => position(read, partition).await?,
+                None => builds.end(generation, partition),
+            };
+            let applied = position(generation, partition).await?;
+            for (sum, count) in sums.iter_mut().zip([applied.min(all), all]) {
+                *sum += count.unsigned_abs();
             }
         }
-        Ok([sums[0].min(sums[1]), sums[1]])
+        Ok(sums)
+    }
+}
+
+impl AsOfView {
+    fn of(as_of: &AsOf) -> Self {
+        let time = |ms| Timestamp::from_millisecond(ms).map(|it| it.to_string()).unwrap_or_default();
+        Self {
+            name: as_of.name.clone(),
+            as_of: time(as_of.as_of_ms),
+            expires: time(as_of.expires_ms),
+            is_complete: as_of.is_complete,
+        }
     }
 }
 
@@ -196,11 +265,11 @@ fn answered(outcome: Result<HttpResponse, Problem>) -> HttpResponse {
 
 async fn list(admin: web::Data<Admin>) -> HttpResponse {
     let work = async {
-        let opened = admin.opened()?;
-        let desk = opened.desk().await?;
+        let (any, _) = admin.opened(ReadModel::Products)?;
+        let desk = any.desk().await?;
         let mut views = Vec::new();
         for read_model in ReadModel::ALL {
-            views.push(opened.view(*read_model, desk.builds(*read_model)).await?);
+            views.push(admin.view(*read_model, desk.builds(*read_model)).await?);
         }
         Ok(HttpResponse::Ok().json(serde_json::json!({ "read_models": views })))
     };
@@ -209,9 +278,9 @@ async fn list(admin: web::Data<Admin>) -> HttpResponse {
 
 async fn one(admin: web::Data<Admin>, path: web::Path<String>) -> HttpResponse {
     let work = async {
-        let (opened, read_model) = (admin.opened()?, named(&path)?);
-        let desk = opened.desk().await?;
-        Ok(HttpResponse::Ok().json(opened.view(read_model, desk.builds(read_model)).await?))
+        let read_model = named(&path)?;
+        let desk = admin.opened(read_model)?.0.desk().await?;
+        Ok(HttpResponse::Ok().json(admin.view(read_model, desk.builds(read_model)).await?))
     };
     answered(work.await)
 }
@@ -227,6 +296,15 @@ async fn of_model(
         let (read_model, wish) = (named(&name)?, wish(&request, &body)?);
         let format = read_model.declared().format;
         let none = |what: &str| Refused(format!("no build of {read_model} {what}"));
+        let verbs = ["rebuild", "rollback", "abort", "as-of"];
+        if !verbs.contains(&verb.as_str()) {
+            return Err(no_verb(&verb, "rebuild, rollback, abort or as-of"));
+        }
+        if verb == "as-of" {
+            let (as_of, ends) = as_of(&admin, read_model, &wish).await?;
+            let step = |builds: &Builds| Ok(as_of.step(builds, format, ends.clone(), Timestamp::now()));
+            return decided(&admin, &request, read_model, &wish, step).await;
+        }
         let step = |builds: &Builds| match verb.as_str() {
             "rebuild" => Ok(Step::Build { generation: builds.next(), format, switch: wish.switch }),
             "rollback" => {
@@ -238,9 +316,6 @@ async fn of_model(
                 Ok(Step::Drop { generation })
             }
         };
-        if !["rebuild", "rollback", "abort"].contains(&verb.as_str()) {
-            return Err(no_verb(&verb, "rebuild, rollback or abort"));
-        }
         decided(&admin, &request, read_model, &wish, step).await
     };
     answered(work.await)
@@ -280,13 +355,27 @@ async fn decided(
     wish: &Wish,
     step: impl Fn(&Builds) -> Result<Step, Refused>,
 ) -> Result<HttpResponse, Problem> {
-    let opened = admin.opened()?;
-    let mut desk = opened.desk().await?;
+    let mut desk = admin.opened(read_model)?.0.desk().await?;
     let peer = request.peer_addr().map(|it| it.ip().to_string()).unwrap_or_default();
     let by = format!("{} (admin API, from {peer})", wish.by.as_deref().unwrap_or("somebody"));
     let step = desk.decide(read_model, &by, step).await??;
     tracing::info!(by, "decided about {read_model}: {step}");
-    Ok(HttpResponse::Ok().json(opened.view(read_model, desk.builds(read_model)).await?))
+    Ok(HttpResponse::Ok().json(admin.view(read_model, desk.builds(read_model)).await?))
+}
+
+/// Where the log was at the time that is wished, and how it is proposed.
+async fn as_of(admin: &Admin, read_model: ReadModel, wish: &Wish) -> Result<(AsOfWish, Vec<i64>), Problem> {
+    let say = |what: &str| Problem(StatusCode::BAD_REQUEST, format!("the body: {what}"));
+    let wish = AsOfWish {
+        as_of: wish.as_of.ok_or_else(|| say("give `as_of`, a time such as 2026-11-27T00:00:00Z"))?,
+        name: wish.name.clone(),
+        expires: wish.expires.ok_or_else(|| say("give `expires`, how long it is needed, such as \"24h\""))?,
+    };
+    wish.check(Timestamp::now()).map_err(|refused| say(&refused.to_string()))?;
+    let away = |error: String| Problem(StatusCode::SERVICE_UNAVAILABLE, error);
+    let log = (admin.opened(read_model)?.0.read)().map_err(|error| away(format!("{error:#}")))?;
+    let ends = log.first_after(wish.as_of.as_millisecond()).await.map_err(|error| away(error.to_string()))?;
+    Ok((wish, ends))
 }
 
 fn named(name: &str) -> Result<ReadModel, Problem> {

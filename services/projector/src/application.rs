@@ -8,12 +8,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::web;
-use adapter_kafka::{Expectation, KafkaJournal, open_group, open_ranges, verify_topic};
+use adapter_kafka::{Expectation, KafkaJournal, open_group, open_ranges, open_reader, verify_topic};
 use adapter_registry::Registry;
 use anyhow::Context;
 use edge::process::Process;
-use event_reader::SchemaSource;
 use event_reader::feed::{Group, GroupOptions, RangeReader};
+use event_reader::{LogReader, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use read_models::control::BuildStore;
@@ -60,6 +60,8 @@ pub struct Log {
     pub partitions: i32,
     /// Not the group's own: repairs read long stretches, and looking back must not wait for them.
     pub repairs: RangeReader,
+    /// Reads all of it, for who asks where it was at some time.
+    pub read: Arc<dyn Fn() -> anyhow::Result<LogReader> + Send + Sync>,
     /// Joins a group, when all else is there; what is to be told whether the log answers.
     pub join: Arc<dyn Fn(GroupOptions, Dependency) -> anyhow::Result<Group> + Send + Sync>,
 }
@@ -132,23 +134,14 @@ impl Application {
             }
         };
         let process = Process::start(SERVICE, &config.telemetry, (&config.listen).into(), lifecycle, beside)?;
-        start_with(config, parts, &process.lifecycle, &process.telemetry, admin)?;
+        start(config, parts, &process.lifecycle, &process.telemetry, admin)?;
         Ok(Self { process })
     }
 }
 
 /// Starts to work on any parts under `lifecycle`: all of the projector but its port, for a process that does other things
-/// beside it.
+/// beside it. `admin` can be asked about this read model then.
 pub fn start<A: Adapter>(
-    config: Config,
-    parts: Parts<A>,
-    lifecycle: &Lifecycle,
-    telemetry: &Telemetry,
-) -> anyhow::Result<()> {
-    start_with(config, parts, lifecycle, telemetry, Admin::default())
-}
-
-fn start_with<A: Adapter>(
     config: Config,
     parts: Parts<A>,
     lifecycle: &Lifecycle,
@@ -198,9 +191,14 @@ impl Opening {
     async fn kafka(self) -> anyhow::Result<Log> {
         let partitions = self.verified().await?;
         let Config { kafka, topic, .. } = self.config;
+        let read = {
+            let (kafka, topic) = (kafka.clone(), topic.clone());
+            move || Ok(open_reader(&kafka, &topic, partitions, None)?)
+        };
         Ok(Log {
             partitions,
             repairs: open_ranges(&kafka, &topic, kafka.request_timeout())?,
+            read: Arc::new(read),
             join: Arc::new(move |options, dependency| {
                 Ok(open_group(&kafka, &topic, partitions, options, Some(dependency))?)
             }),

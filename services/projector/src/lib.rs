@@ -24,6 +24,7 @@ mod testing;
 mod watch;
 mod work;
 
+pub use admin::Admin;
 pub use application::{Application, Dependencies, Log, Open, Opening, Parts, start};
 pub use builds::Control;
 pub use config::{AdminConfig, BatchConfig, Config, RebuildConfig, SERVICE};

@@ -95,7 +95,7 @@ impl<A: Adapter> Work<A> {
         let Opening { config, shutdown, .. } = opening.clone();
         let for_start = opening.clone();
         let reached: Arc<dyn Reached> = Arc::new(OpenBuilds::<A, M>::new(stores.clone()));
-        let partitions = log.partitions;
+        let (partitions, read) = (log.partitions, Arc::clone(&log.read));
         let builds = control.as_ref().map(|it| Arc::clone(&it.builds));
         let shared = Shared {
             read_model,
@@ -117,13 +117,14 @@ impl<A: Adapter> Work<A> {
             let (_told, decided) = watch::channel(Builds::first());
             return supervise(decided, format, Box::new(run), made, shutdown).await;
         };
-        admin.open(Opened {
+        let opened = Opened {
             journal: Arc::clone(&journal),
             reached: Arc::clone(&reached),
-            own: read_model,
             group_prefix: config.group_prefix.clone(),
             partitions,
-        });
+            read,
+        };
+        admin.open(read_model, opened);
         let desk = decided_before(&for_start, &journal, &builds, read_model).await?;
         let (told, decided) = watch::channel(desk.builds(read_model).clone());
         let told = Told { builds: told, heard, health: for_start.dependencies.decisions.clone() };
@@ -240,7 +241,7 @@ async fn project<M: Fold, S: Store<M>, A>(
     running: &Running,
 ) -> anyhow::Result<()> {
     let Opening { config, dependencies, shutdown } = &opening;
-    let Log { partitions, repairs, join } = shared.log.clone();
+    let Log { partitions, repairs, join, .. } = shared.log.clone();
     let given_up = |gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}");
     let decoder = Decoder::open(Arc::clone(&shared.schemas), &opening.retry(&dependencies.registry)).await;
     let decoder = decoder.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;

@@ -179,6 +179,7 @@ async fn show(config: &Config, read_model: ReadModel) -> anyhow::Result<()> {
             Role::Live => "applies whatever comes".to_owned(),
             Role::Held(_) | Role::Waits => "stands still".to_owned(),
             Role::Follows { other, .. } => format!("applies what {other} has applied"),
+            Role::Ends => "applies what was appended until then".to_owned(),
         };
         say!("{generation}  {}", builds.phase(generation).unwrap_or_default());
         say!("    {}", if build.is_paused { "stands still" } else { &role });
@@ -199,7 +200,8 @@ async fn show(config: &Config, read_model: ReadModel) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How much of what the build that is read has applied this one has, in records of the log.
+/// How much of what the build that is read has applied this one has, in records of the log; of one as of some time, how much of
+/// what was appended until then.
 ///
 /// # Errors
 /// If the store cannot be reached.
@@ -217,6 +219,8 @@ pub async fn progress(
         let sums = groups.map(|(_, applied)| applied.values().map(|it| it.unsigned_abs()).sum::<u64>());
         sums.max().unwrap_or_default()
     };
-    let all = of(builds.read);
+    let ends = builds.as_of().find(|(it, _)| *it == generation);
+    let ends = ends.map(|(_, as_of)| as_of.ends.iter().map(|it| it.unsigned_abs()).sum());
+    let all = ends.unwrap_or_else(|| of(builds.read));
     Ok((of(generation).min(all), all))
 }

@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use adapter_kafka::KafkaJournal;
+use adapter_kafka::{KafkaJournal, read_topic};
 use anyhow::{Context, bail};
-use read_models::control::{Builds, Desk, Stage, Step, Switch, Turn};
+use jiff::{SignedDuration, Timestamp};
+use read_models::control::{AsOfWish, Build, Builds, Desk, Stage, Step, Switch, Turn};
 use read_models::{Generation, ReadModel};
 
 use super::import::bar;
@@ -17,11 +18,12 @@ use crate::say::say;
 
 /// How often it is looked how things stand.
 const LOOK: Duration = Duration::from_millis(250);
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// After how long without any change it is said.
 const NOTHING: Duration = Duration::from_mins(1);
 
 /// What is to be built anew.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct Rebuild {
     #[arg(value_name = "READ_MODEL")]
     pub read_model: ReadModel,
@@ -34,6 +36,23 @@ pub struct Rebuild {
     /// Do not switch to it by itself: `folio read-models switch` does.
     #[arg(long)]
     pub no_switch: bool,
+    #[command(flatten)]
+    pub as_of: Option<AsOfOptions>,
+}
+
+/// A build of what was appended up to some time, to be read by its name and never in place of another.
+#[derive(Clone, Debug, clap::Args)]
+pub struct AsOfOptions {
+    /// Build the read model as it was at this time by the log's clock: `2026-11-27T08:00:00Z`. It is never what is read unless a
+    /// question asks for it by its name, `?generation=<NAME>`.
+    #[arg(long, value_name = "TIME", requires = "name", conflicts_with_all = ["force", "no_switch"])]
+    pub as_of: Timestamp,
+    /// What to call it: lower-case letters, digits and hyphens.
+    #[arg(long, value_name = "NAME", requires = "as_of")]
+    pub name: String,
+    /// How long it is needed: `90m`, `24h`, `30d`; a day if it is not said. It is dropped by itself then.
+    #[arg(long, value_name = "DURATION", requires = "as_of")]
+    pub expires: Option<SignedDuration>,
 }
 
 /// Proposes it, and waits for it if that is wanted.
@@ -43,6 +62,10 @@ pub struct Rebuild {
 pub async fn run(config: &Config, options: &Rebuild) -> anyhow::Result<()> {
     let read_model = options.read_model;
     let mut desk = open(config).await?;
+    if let Some(wanted) = &options.as_of {
+        let generation = as_of(config, &mut desk, read_model, wanted).await?;
+        return if options.wait { wait(config, &mut desk, read_model, generation).await } else { Ok(()) };
+    }
     let switch = match options {
         Rebuild { force: true, .. } => Switch::Always,
         Rebuild { no_switch: true, .. } => Switch::ByHand,
@@ -60,6 +83,27 @@ pub async fn run(config: &Config, options: &Rebuild) -> anyhow::Result<()> {
     }
     say!("see how far it is: folio read-models show {read_model}");
     Ok(())
+}
+
+/// Has a build as of some time decided; which it is.
+async fn as_of(
+    config: &Config,
+    desk: &mut Desk,
+    read_model: ReadModel,
+    wanted: &AsOfOptions,
+) -> anyhow::Result<Generation> {
+    let expires = wanted.expires.unwrap_or(A_DAY);
+    let wish = AsOfWish { as_of: wanted.as_of, name: wanted.name.clone(), expires };
+    wish.check(Timestamp::now())?;
+    let log = read_topic(&config.kafka, &config.topic).await?;
+    let ends = log.first_after(wish.as_of.as_millisecond()).await?;
+    let format = read_model.declared().format;
+    let step = |builds: &Builds| wish.step(builds, format, ends.clone(), Timestamp::now());
+    let Step::AsOf { generation, name, .. } = decide(desk, read_model, step).await? else {
+        bail!("another step was decided");
+    };
+    say!("{generation} of {read_model} is being built as of {}; read it with ?generation={name}", wish.as_of);
+    Ok(generation)
 }
 
 /// The decisions about builds, read as far as they go.
@@ -134,7 +178,9 @@ pub async fn wait(
         if is_as_far_as_it_goes(&builds, read_model, generation)? {
             return Ok(());
         }
-        if builds.candidate().is_some_and(|(it, _)| it == generation)
+        let is_made =
+            |it: &Build| matches!(it.stage, Stage::Building | Stage::Compared { .. } | Stage::AsOf(_));
+        if builds.get(generation).is_some_and(is_made)
             // A store that does not answer now is the projectors' concern.
             && let Ok((now, all)) = progress(&servers, &builds, read_model, generation).await
         {
@@ -180,6 +226,7 @@ fn is_as_far_as_it_goes(
     let (differences, told) = match &build.stage {
         Stage::Compared { differences, told, .. } => (*differences, told),
         Stage::Previous => bail!("{generation} of {read_model} was read, and {} is read again", builds.read),
+        Stage::AsOf(as_of) => return Ok(as_of.is_complete),
         Stage::Building | Stage::Read => return Ok(false),
     };
     if build.switch == Switch::WhenEqual && differences > 0 {

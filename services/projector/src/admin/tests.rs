@@ -39,13 +39,14 @@ async fn builds_are_shown_decided_and_refused() {
     assert_eq!(ask(&admin, get.clone(), all, None).await.0, 503, "nothing is known yet");
 
     let journal = Arc::new(InMemory::default());
-    admin.open(Opened {
+    let opened = Opened {
         journal: Arc::clone(&journal) as Arc<dyn Journal>,
         reached: Arc::new(Half),
-        own: ReadModel::Products,
         group_prefix: "folio".to_owned(),
         partitions: 2,
-    });
+        read: Arc::new(|| anyhow::bail!("the log is away")),
+    };
+    admin.open(ReadModel::Products, opened);
     let (status, body) = ask(&admin, get.clone(), all, None).await;
     assert_eq!((status, body["read_models"].as_array().map(Vec::len)), (200, Some(ReadModel::ALL.len())));
 
@@ -70,7 +71,34 @@ async fn builds_are_shown_decided_and_refused() {
         ("/builds/2:adopt", Some("{}"), 409, "decided already"),
         ("/builds/0:pause", Some("{}"), 404, "from 1"),
         ("/builds/2:explode", Some("{}"), 404, "pause, resume, switch"),
-        (":explode", Some("{}"), 404, "rebuild, rollback or abort"),
+        (":explode", Some("{}"), 404, "rebuild, rollback, abort or as-of"),
+        (":as-of", Some("{}"), 400, "`as_of`"),
+        (":as-of", Some(r#"{"as_of":"yesterday"}"#), 400, "the body"),
+        (":as-of", Some(r#"{"as_of":"2026-01-01T00:00:00Z","name":"g7"}"#), 400, "`expires`"),
+        (
+            ":as-of",
+            Some(r#"{"as_of":"2026-01-01T00:00:00Z","name":"g7","expires":"1h"}"#),
+            400,
+            "no name of a build",
+        ),
+        (
+            ":as-of",
+            Some(r#"{"as_of":"2926-01-01T00:00:00Z","name":"a-b","expires":"1h"}"#),
+            400,
+            "not over yet",
+        ),
+        (
+            ":as-of",
+            Some(r#"{"as_of":"2026-01-01T00:00:00Z","name":"a-b","expires":"1s"}"#),
+            400,
+            "cannot expire",
+        ),
+        (
+            ":as-of",
+            Some(r#"{"as_of":"2026-01-01T00:00:00Z","name":"a-b","expires":"1h"}"#),
+            503,
+            "the log is away",
+        ),
         (":rebuild", None, 415, "application/json"),
         (":rebuild", Some("nonsense"), 400, "the body"),
         (":rebuild", Some(r#"{"forse":true}"#), 400, "forse"),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use read_models::builds::held_group;
-use read_models::control::{BuildStore, Builds, Desk, Hold, Proposed, Stage, Step, Switch, Turn};
+use read_models::control::{Build, BuildStore, Builds, Desk, Hold, Proposed, Stage, Step, Switch, Turn};
 use read_models::{Error, Generation, ReadModel};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -122,6 +122,7 @@ impl Director {
                 {
                     self.advance(builds).await?;
                 }
+                self.complete(builds).await?;
                 if has_first(&self.made, builds.read) { self.tidy(builds).await } else { Ok(()) }
             }
             Turn::Holding { to, hold } => self.holding(builds, to, hold).await,
@@ -130,6 +131,31 @@ impl Director {
             }
             Turn::Switched { .. } => Ok(()),
         }
+    }
+
+    /// Gives builds as of some time their names, when they have all that they are to have.
+    async fn complete(&mut self, builds: &Builds) -> Result<(), Error> {
+        let in_work = builds.as_of().filter(|(_, it)| !it.is_complete);
+        for (generation, as_of) in in_work.filter(|(it, _)| has_first(&self.made, *it)) {
+            if self.is_at_end(builds, generation).await? {
+                self.store.ready(self.read_model, generation).await?;
+                self.store.name(self.read_model, generation, &as_of.name, builds.revision + 1).await?;
+                // One at a time: the next is another revision's.
+                return self.propose(builds, Step::Complete { generation }).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_at_end(&self, builds: &Builds, generation: Generation) -> Result<bool, Error> {
+        let group = self.read_model.group_id(&self.group_prefix, generation);
+        for partition in 0..self.partitions {
+            let reached = self.reached.position(generation, &group, partition).await?.unwrap_or_default();
+            if reached.applied < builds.end(generation, partition) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn tidy(&mut self, builds: &Builds) -> Result<(), Error> {
@@ -161,19 +187,24 @@ impl Director {
                         self.propose(builds, Step::Hold { to: generation, force }).await?;
                     }
                 }
-                Stage::Building | Stage::Read | Stage::Previous => {}
+                Stage::Building | Stage::Read | Stage::Previous | Stage::AsOf(_) => {}
             }
         }
         Ok(())
     }
 
-    /// What was read before is kept for a while, and then dropped.
+    /// What was read before is kept for a while, and then dropped; what was made as of some time, until it expires.
     async fn retire(&mut self, builds: &Builds) -> Result<(), Error> {
         let keep =
             i64::try_from(self.config.keep_previous_hours).unwrap_or(i64::MAX).saturating_mul(3_600_000);
         let now = jiff::Timestamp::now().as_millisecond();
         let is_old = |since: i64| now.saturating_sub(since) > keep;
-        let old = builds.all().find(|(_, it)| it.stage == Stage::Previous && is_old(it.since_ms));
+        let is_over = |build: &Build| match &build.stage {
+            Stage::Previous => is_old(build.since_ms),
+            Stage::AsOf(as_of) => as_of.expires_ms <= now,
+            Stage::Building | Stage::Compared { .. } | Stage::Read => false,
+        };
+        let old = builds.all().find(|(_, build)| is_over(build));
         if let Some((generation, _)) = old {
             self.propose(builds, Step::Drop { generation }).await?;
         }

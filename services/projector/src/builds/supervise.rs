@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use read_models::Generation;
-use read_models::control::Builds;
+use read_models::control::{Builds, Stage};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -102,7 +102,11 @@ pub(crate) async fn supervise(
 }
 
 fn is_run(builds: &Builds, generation: Generation, format: u32) -> bool {
-    builds.get(generation).is_some_and(|build| build.format == format && !build.is_paused)
+    builds.get(generation).is_some_and(|build| {
+        // Nothing is added to it any more.
+        let is_done = matches!(&build.stage, Stage::AsOf(as_of) if as_of.is_complete);
+        build.format == format && !build.is_paused && !is_done
+    })
 }
 
 fn at(made: &Made) -> std::sync::MutexGuard<'_, BTreeMap<Generation, Progress>> {

@@ -71,6 +71,11 @@ impl Bound {
         self.decided.builds.borrow_and_update().role(self.decided.generation)
     }
 
+    /// Where the build ends.
+    fn end(&self, partition: i32) -> Offset {
+        self.decided.builds.borrow().end(self.decided.generation, partition)
+    }
+
     /// Ends when it may be possible to go further; `is_waiting`: for another build, or for the end of a hold.
     pub(super) async fn may_have_moved(&mut self, is_waiting: bool) {
         let look =
@@ -124,6 +129,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 Some(batch) => self.reached_by(other, batch.position).await?,
                 None => self.bound.at,
             },
+            Role::Ends => self.bound.end(self.claim.partition.0),
         };
         if let Role::Held(hold) | Role::Follows { hold: Some(hold), .. } = role
             && bound <= self.bound.at

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::as_of::{AsOf, MOST_AS_OF, check_name, for_people};
 use super::record::{Decision, Step, Switch};
 use crate::Generation;
 
@@ -48,6 +49,8 @@ pub enum Stage {
     Read,
     /// It was read before, and follows the one that is: a way back.
     Previous,
+    /// It is made of what was appended up to some time, and never read but by its name.
+    AsOf(AsOf),
 }
 
 /// What goes on between two builds.
@@ -91,6 +94,8 @@ pub enum Role {
     Waits,
     /// Apply what this build has applied, and nothing beyond; in a hold say how far.
     Follows { other: Generation, hold: Option<Hold> },
+    /// Apply what was appended up to some time: [`Builds::end`].
+    Ends,
 }
 
 /// Why a step cannot be taken.
@@ -160,9 +165,25 @@ impl Builds {
         self.later.as_deref()
     }
 
+    /// The builds that are made as of some time.
+    pub fn as_of(&self) -> impl Iterator<Item = (Generation, &AsOf)> {
+        self.all().filter_map(|(generation, build)| match &build.stage {
+            Stage::AsOf(as_of) => Some((generation, as_of)),
+            Stage::Building | Stage::Compared { .. } | Stage::Read | Stage::Previous => None,
+        })
+    }
+
+    /// Where a build as of some time ends in a partition.
+    pub fn end(&self, generation: Generation, partition: i32) -> i64 {
+        let of = self.as_of().find(|(it, _)| *it == generation);
+        let end = of.and_then(|(_, as_of)| as_of.ends.get(usize::try_from(partition).ok()?));
+        end.copied().unwrap_or_default()
+    }
+
     /// What a build has to do.
     pub fn role(&self, generation: Generation) -> Role {
         match self.turn {
+            _ if self.all.get(&generation).is_some_and(|it| matches!(it.stage, Stage::AsOf(_))) => Role::Ends,
             Turn::Holding { to, hold } if generation == to => {
                 Role::Follows { other: self.read, hold: Some(hold) }
             }
@@ -193,6 +214,14 @@ impl Builds {
                 format!("ready: {differences} products differ{given_up}")
             }
             (Stage::Previous, _) => format!("was read before, and follows{given_up}"),
+            (Stage::AsOf(AsOf { name, as_of_ms, expires_ms, is_complete, .. }), _) => {
+                let made = if *is_complete { "can be read" } else { "being built" };
+                format!(
+                    "{made} as {name}: as of {}, until {}",
+                    for_people(*as_of_ms),
+                    for_people(*expires_ms)
+                )
+            }
         })
     }
 
@@ -207,6 +236,11 @@ impl Builds {
             Step::Adopt { .. } if self.revision == 0 => Ok(()),
             Step::Adopt { .. } => refuse(format!("it is decided already that {} is read", self.read)),
             Step::Build { generation, .. } => self.may_build(*generation),
+            Step::AsOf { generation, name, ends, .. } => self.may_build_as_of(*generation, name, ends),
+            Step::Complete { generation } => match self.as_of().find(|(it, _)| it == generation) {
+                Some((_, AsOf { is_complete: false, .. })) => Ok(()),
+                _ => refuse(format!("{generation} is not being built as of some time")),
+            },
             Step::Pause { generation } | Step::Resume { generation } => self.may_pause(*generation, step),
             Step::Compared { generation, .. } => match self.candidate() {
                 Some((candidate, _)) if candidate == *generation => self.must_be_steady(),
@@ -239,10 +273,30 @@ impl Builds {
         if let Some((candidate, _)) = self.candidate() {
             return refuse(format!("{candidate} is being built: wait for it, or abort it"));
         }
-        if generation != self.next() {
-            return refuse(format!("the next build is {}, and not {generation}", self.next()));
+        self.must_be_next(generation)
+    }
+
+    fn must_be_next(&self, generation: Generation) -> Result<(), Refused> {
+        if generation == self.next() {
+            return Ok(());
         }
-        Ok(())
+        refuse(format!("the next build is {}, and not {generation}", self.next()))
+    }
+
+    fn may_build_as_of(&self, generation: Generation, name: &str, ends: &[i64]) -> Result<(), Refused> {
+        check_name(name)?;
+        if let Some((other, _)) = self.as_of().find(|(_, as_of)| as_of.name == name) {
+            return refuse(format!("{other} has the name {name}: give another one, or retire that build"));
+        }
+        if self.as_of().count() >= MOST_AS_OF {
+            return refuse(format!(
+                "there are {MOST_AS_OF} builds as of some time already: retire one of them"
+            ));
+        }
+        if ends.is_empty() || ends.iter().any(|end| *end < 0) {
+            return refuse("it is not said where the build ends");
+        }
+        self.must_be_next(generation)
     }
 
     fn may_pause(&self, generation: Generation, step: &Step) -> Result<(), Refused> {
@@ -263,6 +317,9 @@ impl Builds {
         let build = self.there(to)?;
         match &build.stage {
             Stage::Read => refuse(format!("{to} is what is read already")),
+            Stage::AsOf(AsOf { name, .. }) => {
+                refuse(format!("{to} ends at some time, and is read by its name alone: ?generation={name}"))
+            }
             _ if build.is_paused => refuse(format!("{to} is paused: resume it first")),
             Stage::Building if !force => {
                 refuse(format!("{to} is still being built, and not compared yet: wait, or force it"))
@@ -306,6 +363,18 @@ impl Builds {
                 self.highest = generation;
                 self.released = None;
             }
+            Step::AsOf { generation, format, name, as_of_ms, ends, expires_ms } => {
+                let stage = Stage::AsOf(AsOf { name, as_of_ms, ends, expires_ms, is_complete: false });
+                let build = Build { stage, since_ms: at_ms, by: decision.by, ..Build::read(format) };
+                self.all.insert(generation, build);
+                self.highest = generation;
+            }
+            Step::Complete { generation } => self.change(generation, |build| {
+                if let Stage::AsOf(as_of) = &mut build.stage {
+                    as_of.is_complete = true;
+                    build.since_ms = at_ms;
+                }
+            }),
             Step::Pause { generation } => self.change(generation, |build| build.is_paused = true),
             Step::Resume { generation } => self.change(generation, |build| build.is_paused = false),
             Step::Compared { generation, rows, differences, told } => {

@@ -3,6 +3,7 @@
 //! ```text
 //! build ─> compared ─> hold ─> switch ─> live        (and back: hold ─> switch ─> live, to the build before)
 //!                        └──> release
+//! as of ─> complete          (a build of what was appended up to some time: read by its name, and never in place of another)
 //! ```
 //!
 //! Promises: the first step of a revision counts, whoever proposed it and however many did; a step that does not fit on what was
@@ -11,6 +12,7 @@
 //!
 //! Pure but for [`Desk`], which reads the journal and proposes. `projector` carries out what is decided.
 
+mod as_of;
 mod builds;
 mod desk;
 mod record;
@@ -18,6 +20,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use as_of::{AsOf, AsOfWish};
 pub use builds::{Build, Builds, Hold, Refused, Role, Stage, Turn};
 pub use desk::{Desk, Proposed};
 pub use record::{Decision, Step, Switch};

@@ -25,6 +25,21 @@ pub enum Step {
         format: u32,
         switch: Switch,
     },
+    /// Make a build of what was appended up to some time and no more, which can be read by its name until it expires.
+    AsOf {
+        generation: Generation,
+        format: u32,
+        name: String,
+        /// In milliseconds since 1970, as the times below.
+        as_of_ms: i64,
+        /// Of each partition the first offset that was appended after it.
+        ends: Vec<i64>,
+        expires_ms: i64,
+    },
+    /// A build as of some time has all that it is to have.
+    Complete {
+        generation: Generation,
+    },
     /// Leave a build as it is for a while.
     Pause {
         generation: Generation,
@@ -148,6 +163,8 @@ impl fmt::Display for Step {
         match self {
             Self::Adopt { generation, .. } => write!(f, "{generation} is what is read"),
             Self::Build { generation, .. } => write!(f, "build {generation}"),
+            Self::AsOf { generation, name, .. } => write!(f, "build {generation} as of some time, as {name}"),
+            Self::Complete { generation } => write!(f, "{generation} is complete"),
             Self::Pause { generation } => write!(f, "pause {generation}"),
             Self::Resume { generation } => write!(f, "resume {generation}"),
             Self::Compared { generation, rows, differences, .. } => {
