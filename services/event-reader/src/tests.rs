@@ -36,11 +36,10 @@ fn records(keys: &[&str]) -> Vec<LogRecord> {
 /// A topic of one partition in memory.
 fn log(records: &[LogRecord]) -> LogReader {
     let ((ranges, stretches), (ends, questions)) = (RangeReader::channel("t"), EndOffsets::channel("t"));
-    let (records, end) = (records.to_vec(), records.len() as Offset);
+    let (records, end) = (records.to_vec(), records.last().map_or(0, |it| it.offset + 1));
     std::thread::spawn(move || {
         for request in stretches {
-            let (from, to) = (request.from as usize, request.to.min(end) as usize);
-            for record in &records[from..to] {
+            for record in records.iter().filter(|it| (request.from..request.to).contains(&it.offset)) {
                 request.give(Ok(vec![record.clone()]));
             }
         }
@@ -166,4 +165,23 @@ async fn a_value_is_poison_only_when_the_source_has_said_so_a_few_times() {
     source.failures.store(100, Ordering::Relaxed);
     let outcome = decoder.decode(P, &key, &record, &Retry::until(stopped)).await;
     assert_eq!(outcome.unwrap_err(), Undecoded::Cancelled);
+}
+
+#[tokio::test]
+async fn where_a_log_was_at_some_time_is_found_also_where_compaction_left_gaps() {
+    let mut records = records(&KEYS);
+    for record in &mut records {
+        // Three a minute, and two of three offsets are gone.
+        record.timestamp_ms = record.offset / 3 * 60_000;
+        record.offset *= 3;
+    }
+    let log = log(&records);
+    for (time_ms, expected) in
+        [(-1, 0), (0, 9), (59_999, 9), (60_000, 18), (119_999, 18), (120_000, 25), (i64::MAX, 25)]
+    {
+        let found = log.first_after(time_ms).await.unwrap()[0];
+        let before = |offset: Offset| records.iter().filter(|it| it.offset < offset).count();
+        assert_eq!(before(found), before(expected), "{time_ms}: {found}");
+    }
+    assert_eq!(self::log(&[]).first_after(5).await.unwrap(), [0]);
 }

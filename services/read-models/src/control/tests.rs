@@ -241,6 +241,88 @@ async fn a_step_of_a_later_release_stops_this_one_from_deciding_and_nothing_else
     assert_eq!(builds.role(Generation::FIRST), Role::Live);
 }
 
+fn as_of(number: u32, name: &str) -> Step {
+    let (name, ends) = (name.to_owned(), vec![7, 0]);
+    Step::AsOf { generation: build(number), format: 1, name, as_of_ms: 1_000, ends, expires_ms: 2_000 }
+}
+
+#[tokio::test]
+async fn a_build_as_of_some_time_ends_there_and_takes_nobodys_place() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    for step in [a_build(2), equal(2), as_of(3, "black-friday")] {
+        take(&mut desk, step).await;
+    }
+    let builds = desk.builds(MODEL);
+    assert_eq!(builds.role(build(3)), Role::Ends);
+    let ends = [0, 1, 2].map(|partition| builds.end(build(3), partition));
+    assert_eq!(
+        (ends, builds.end(build(2), 0)),
+        ([7, 0, 0], 0),
+        "of a partition that was not there then nothing"
+    );
+    assert_eq!(builds.candidate().map(|(it, _)| it), Some(build(2)));
+    assert!(
+        builds.phase(build(3)).unwrap().contains("being built as black-friday: as of 1970-01-01T00:00:01Z")
+    );
+    for (step, why) in [
+        (Step::Hold { to: build(3), force: true }, "?generation=black-friday"),
+        (as_of(4, "black-friday"), "g3 has the name"),
+        (as_of(9, "other"), "the next build is g4"),
+        (Step::Complete { generation: build(2) }, "g2 is not being built as of some time"),
+        (as_of(4, "Other"), "no name of a build"),
+        (as_of(4, "g4"), "no name of a build"),
+        (as_of(4, "44"), "no name of a build"),
+        (as_of(4, ""), "no name of a build"),
+        (as_of(4, &"x".repeat(41)), "no name of a build"),
+    ] {
+        let told = refused(&mut desk, step).await;
+        assert!(told.contains(why), "{told}");
+    }
+    take(&mut desk, Step::Complete { generation: build(3) }).await;
+    assert!(desk.builds(MODEL).phase(build(3)).unwrap().contains("can be read as black-friday"));
+    assert!(refused(&mut desk, Step::Complete { generation: build(3) }).await.contains("is not being built"));
+    // The switch goes on beside it, and back is not to it.
+    for step in [hold(2), as_of(4, "other"), Step::Switch, Step::Live] {
+        take(&mut desk, step).await;
+    }
+    assert_eq!((desk.builds(MODEL).read, desk.builds(MODEL).previous()), (build(2), Some(Generation::FIRST)));
+    for number in 5..=10 {
+        take(&mut desk, as_of(number, &format!("more-{number}"))).await;
+    }
+    assert!(refused(&mut desk, as_of(11, "too-many")).await.contains("there are 8"));
+    take(&mut desk, Step::Drop { generation: build(3) }).await;
+    take(&mut desk, as_of(11, "black-friday")).await;
+}
+
+#[test]
+fn what_is_wished_as_of_some_time_must_make_sense() {
+    let now: jiff::Timestamp = "2026-11-27T12:00:00Z".parse().unwrap();
+    let wish = |as_of: &str, name: &str, expires: &str| AsOfWish {
+        as_of: as_of.parse().unwrap(),
+        name: name.to_owned(),
+        expires: expires.parse().unwrap(),
+    };
+    let good = wish("2026-11-27T11:59:59Z", "noon", "90m");
+    good.check(now).unwrap();
+    let Step::AsOf { generation, as_of_ms, expires_ms, .. } = good.step(&Builds::first(), 1, vec![3], now)
+    else {
+        panic!("another step");
+    };
+    let at = now.as_millisecond();
+    assert_eq!((generation, as_of_ms, expires_ms), (build(2), at - 1_000, at + 90 * 60_000));
+    for (wrong, why) in [
+        (wish("2026-11-27T12:00:01Z", "noon", "1h"), "not over yet"),
+        (wish("2026-11-27T11:00:00Z", "7", "1h"), "no name of a build"),
+        (wish("2026-11-27T11:00:00Z", "noon", "59s"), "cannot expire"),
+        (wish("2026-11-27T11:00:00Z", "noon", "-1h"), "cannot expire"),
+        (wish("2026-11-27T11:00:00Z", "noon", "9000h"), "cannot expire"),
+    ] {
+        let told = wrong.check(now).unwrap_err().to_string();
+        assert!(told.contains(why), "{told}");
+    }
+}
+
 /// Random proposals by several, some of whom have not looked for a while: everybody folds them alike, and at any time one
 /// build is read, another one is made at most, and what is read changes by a switch after a hold alone.
 #[tokio::test]
@@ -266,6 +348,8 @@ async fn whatever_is_proposed_one_build_is_read_and_one_is_made_at_most() {
                 Step::Switch,
                 Step::Live,
                 Step::Drop { generation },
+                as_of(before.next().get(), ["one", "other"].choose(&mut dice).unwrap()),
+                Step::Complete { generation },
             ];
             let step = steps.choose(&mut dice).unwrap().clone();
             if dice.random_bool(0.3) {
@@ -295,6 +379,9 @@ async fn whatever_is_proposed_one_build_is_read_and_one_is_made_at_most() {
                     matches!(now.turn, Turn::Switched { from, .. } if from == before.read),
                     "seed {seed}"
                 );
+            }
+            for (generation, _) in now.as_of() {
+                assert!(generation != now.read && now.role(generation) == Role::Ends, "seed {seed}");
             }
             if let Turn::Holding { to, .. } = now.turn {
                 assert!(now.get(to).is_some_and(|it| !it.is_paused), "seed {seed}");

@@ -283,3 +283,23 @@ async fn what_was_switched_to_goes_no_further_before_gateways_have_followed() {
     stage.decided(Step::Live).await;
     stage.shelf.stands(GROUP, Stage::MOST).await;
 }
+
+#[tokio::test]
+async fn a_build_as_of_some_time_ends_where_the_log_was_then_whatever_others_do() {
+    let step = |ends| {
+        let (generation, name) = (Generation::try_from(3).unwrap(), "then".to_owned());
+        Step::AsOf { generation, format: 1, name, as_of_ms: 1, ends, expires_ms: i64::MAX }
+    };
+    let mut stage = Stage::of(3, vec![a_build(), step(vec![42])], (0, 0)).await;
+    stage.hears();
+    stage.shelf.stands(GROUP, 42).await;
+    // A switch between others is none of its business.
+    for next in [hold(), Step::Switch, Step::Live] {
+        stage.decided(next).await;
+    }
+    stage.shelf.stands(GROUP, 42).await;
+    let behind = Stage::of(3, vec![a_build(), step(vec![0])], (0, 0)).await;
+    behind.hears();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(behind.shelf.applied(GROUP), Some(0), "nothing was there then");
+}
