@@ -14,7 +14,7 @@ use cli::commands::rebuild::{self, Rebuild, decide};
 use cli::commands::stores::{self, One, Which};
 use cli::commands::verify;
 use cli::config::Config;
-use read_models::compare::compare;
+use read_models::compare::{By, compare};
 use read_models::control::{Desk, Stage, Step, Turn};
 use read_models::{Generation, ReadModel};
 use serde_json::Value;
@@ -95,7 +95,7 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     let switch = |force| args::ReadModels::Switch { one, force };
     let refused = actions::run(&system.config, switch(false)).await.unwrap_err().to_string();
     assert!(refused.contains("1 products"), "{refused}");
-    let compared = compare(&servers, ReadModel::Products, [third, live]).await?;
+    let compared = compare(&servers, ReadModel::Products, [third, live], By::Rows).await?;
     let [((product, table), [of_third, of_live])] = &compared.differences.iter().collect::<Vec<_>>()[..]
     else {
         panic!("one row is missing: {compared:?}")

@@ -19,7 +19,9 @@ use toolkit::retry::GaveUp;
 
 use crate::admin::{Admin, Opened};
 use crate::application::{Log, Opening, Parts};
-use crate::builds::{Control, Director, Made, Memory, OpenBuilds, Reached, Running, Told, follow, supervise};
+use crate::builds::{
+    Control, Director, Made, Makes, Memory, OpenBuilds, Reached, Running, Told, follow, supervise,
+};
 use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
@@ -96,6 +98,7 @@ impl<A: Adapter> Work<A> {
         let for_start = opening.clone();
         let reached: Arc<dyn Reached> = Arc::new(OpenBuilds::<A, M>::new(stores.clone()));
         let (partitions, read) = (log.partitions, Arc::clone(&log.read));
+        let format = Opens::<M>::format(&stores);
         let builds = control.as_ref().map(|it| Arc::clone(&it.builds));
         let shared = Shared {
             read_model,
@@ -110,12 +113,13 @@ impl<A: Adapter> Work<A> {
         let (shared, made) = (Arc::new(shared), Made::default());
         let (heard, last) = control.as_ref().map(|_| watch::channel(Instant::now())).unzip();
         let run = move |running| build::<M, A>(Arc::clone(&shared), last.clone(), running).boxed();
-        let format = M::DECLARED.format;
         let (Some(Control { journal, builds }), Some(heard)) = (control, heard) else {
             // The sender is kept: nothing else is ever decided.
             for_start.dependencies.decisions.up();
             let (_told, decided) = watch::channel(Builds::first());
-            return supervise(decided, format, Box::new(run), made, shutdown).await;
+            let makes =
+                Makes { format, run: Box::new(run), health: for_start.dependencies.partitions.clone() };
+            return supervise(decided, makes, made, shutdown).await;
         };
         let opened = Opened {
             journal: Arc::clone(&journal),
@@ -138,13 +142,15 @@ impl<A: Adapter> Work<A> {
             reached,
             made: Arc::clone(&made),
             config: config.rebuild.clone(),
+            format,
             by: who(),
             memory: Memory::default(),
         };
+        let makes = Makes { format, run: Box::new(run), health: for_start.dependencies.partitions.clone() };
         tokio::try_join!(
             follow(desk, read_model, told, shutdown.clone()),
             director.run(shutdown.clone()),
-            supervise(decided, format, Box::new(run), made, shutdown),
+            supervise(decided, makes, made, shutdown),
         )?;
         Ok(())
     }

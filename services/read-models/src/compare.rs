@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::declared::Table;
-use crate::rows::{RowSource, product_of};
+use crate::declared::{Holds, Table};
+use crate::rows::{RowSource, product_of, version_of};
 use crate::{Error, Generation, ReadModel};
 
 /// A row that is equal in one of the passes is no difference.
@@ -43,6 +43,29 @@ impl Compared {
     }
 }
 
+/// What of the rows is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// All of them, as they are.
+    Rows,
+    /// Of builds whose rows differ because a release makes others: that each product, and each event, is there in the same version, in
+    /// the tables that have a row for each and that both have.
+    Versions,
+}
+
+impl By {
+    fn takes(self, table: &Table) -> bool {
+        self == Self::Rows || matches!(table.holds, Holds::Products | Holds::Events)
+    }
+
+    fn text(self, row: String) -> String {
+        match self {
+            Self::Rows => row,
+            Self::Versions => version_of(&row).unwrap_or(row),
+        }
+    }
+}
+
 /// Compares all tables of two builds.
 ///
 /// # Errors
@@ -51,19 +74,27 @@ pub async fn compare(
     rows: &dyn RowSource,
     read_model: ReadModel,
     builds: [Generation; 2],
+    by: By,
 ) -> Result<Compared, Error> {
     let mut compared = Compared::default();
-    for table in read_model.declared().tables {
-        let Some((mut counts, mut differ)) = pass(rows, read_model, table, builds).await? else {
-            compared.hopeless = Some(*table);
-            return Ok(compared);
+    let pass = |table| pass(rows, read_model, table, builds, by);
+    for table in read_model.declared().tables.iter().filter(|it| by.takes(it)) {
+        let (mut counts, mut differ) = match pass(table).await {
+            Ok(Some(passed)) => passed,
+            Ok(None) => {
+                compared.hopeless = Some(*table);
+                return Ok(compared);
+            }
+            // The other release has no such table.
+            Err(error) if error.is_missing() && by == By::Versions => continue,
+            Err(error) => return Err(error),
         };
         for _ in 1..PASSES {
             if differ.iter().all(BTreeSet::is_empty) {
                 break;
             }
             sleep(PAUSE).await;
-            let Some((now, still)) = pass(rows, read_model, table, builds).await? else { continue };
+            let Some((now, still)) = pass(table).await? else { continue };
             counts = now;
             for (differ, still) in differ.iter_mut().zip(&still) {
                 differ.retain(|row| still.contains(row));
@@ -85,6 +116,7 @@ async fn pass(
     read_model: ReadModel,
     table: &'static Table,
     builds: [Generation; 2],
+    by: By,
 ) -> Result<Option<([u64; 2], Unmatched)>, Error> {
     let mut one = rows.row_pages(read_model.declared(), table, builds[0]).await?;
     let mut other = rows.row_pages(read_model.declared(), table, builds[1]).await?;
@@ -95,7 +127,7 @@ async fn pass(
             return Ok(Some((counts, unmatched)));
         }
         for (build, rows) in [pages.0, pages.1].into_iter().enumerate() {
-            for row in rows.unwrap_or_default() {
+            for row in rows.unwrap_or_default().into_iter().map(|row| by.text(row)) {
                 counts[build] += 1;
                 if unmatched[1 - build].remove(&row) {
                     bytes = bytes.saturating_sub(row.len());

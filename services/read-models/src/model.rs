@@ -172,6 +172,11 @@ pub trait Positions: Clone + Debug + Send + Sync + 'static {
 pub trait Opens<M: Fold>: Clone + Debug + Send + Sync + 'static {
     type Store: Store<M>;
 
+    /// Which format its rows have: what the read model declares. (A test that stands for a later release says another.)
+    fn format(&self) -> u32 {
+        M::DECLARED.format
+    }
+
     /// Opens the store of a generation, to build it. What it needs must be there: `folio stores apply`.
     fn open(&self, generation: Generation) -> impl Future<Output = Result<Self::Store, Error>> + Send;
 }

@@ -135,16 +135,35 @@ impl Source {
     }
 }
 
-/// The product that a row of [`RowPages`] is about; empty if it tells none.
+/// The product that a row is about; empty if it tells none.
 pub fn product_of(row: &str) -> String {
+    json_of(row)["product_id"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The same, with the version that the row gives it, as JSON; `None` if it tells none.
+pub(crate) fn version_of(row: &str) -> Option<String> {
+    let row = json_of(row);
+    let (product, version) = (row["product_id"].as_str()?, row["version"].as_u64()?);
+    Some(json!({ "product_id": product, "version": version }).to_string())
+}
+
+fn json_of(row: &str) -> Value {
     let json = row.find('{').map_or("", |at| &row[at..]);
-    let row: Value = serde_json::from_str(json).unwrap_or_default();
-    row["product_id"].as_str().unwrap_or_default().to_owned()
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_tells_its_product_and_version_whatever_else_it_has() {
+        let cql = r#"{"product_id": "p-1", "name": "a {b}", "version": 3}"#;
+        let search = r#""p-1" v3 {"version":3,"product_id":"p-1","title":"x"}"#;
+        assert_eq!((version_of(cql), product_of(search)), (version_of(search), "p-1".to_owned()));
+        assert!(version_of(cql).is_some_and(|it| product_of(&it) == "p-1"));
+        assert_eq!((version_of(r#"{"product_id":"p-1"}"#), product_of("nonsense")), (None, String::new()));
+    }
 
     #[test]
     fn pages_of_large_rows_have_few() {

@@ -2,7 +2,7 @@
 
 use anyhow::{bail, ensure};
 use read_models::Generation;
-use read_models::compare::{Compared, compare};
+use read_models::compare::{By, Compared, compare};
 use read_models::publication::Published;
 
 use super::stores::{self, One};
@@ -24,7 +24,7 @@ pub async fn run(config: &Config, one: One, with: Option<Generation>) -> anyhow:
     };
     ensure!(generation != with, "both are {with}: give --generation and --with different numbers");
     let builds = [generation, with];
-    let compared = compare(&stores::servers(config), read_model, builds).await?;
+    let compared = compare(&stores::servers(config), read_model, builds, By::Rows).await?;
     for (table, [one, other]) in &compared.rows {
         say!("{:24}{one} rows in {generation}, {other} in {with}", table.name);
     }

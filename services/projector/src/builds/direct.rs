@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use read_models::builds::held_group;
+use read_models::compare::By;
 use read_models::control::{Build, BuildStore, Builds, Desk, Hold, Proposed, Stage, Step, Switch, Turn};
 use read_models::{Error, Generation, ReadModel};
 use tokio::sync::watch;
@@ -48,6 +49,8 @@ pub(crate) struct Director {
     pub(crate) reached: Arc<dyn Reached>,
     pub(crate) made: Made,
     pub(crate) config: RebuildConfig,
+    /// Of the rows that this process makes.
+    pub(crate) format: u32,
     /// Who proposes: for people.
     pub(crate) by: String,
     pub(crate) memory: Memory,
@@ -117,6 +120,12 @@ impl Director {
         let is_mine = |generation| has_first(&self.made, generation);
         match builds.turn {
             Turn::Steady => {
+                if builds.candidate().is_none() && builds.is_new(self.format) {
+                    // Nobody has a partition of it yet: the first process of the release that says it is heard.
+                    let (generation, switch) = (builds.next(), Switch::WhenEqual);
+                    let step = Step::Build { generation, format: self.format, switch };
+                    return self.propose(builds, step).await;
+                }
                 if let Some((candidate, _)) = builds.candidate()
                     && is_mine(candidate)
                 {
@@ -349,7 +358,9 @@ impl Director {
     async fn compare(&mut self, builds: &Builds, generation: Generation) -> Result<(), Error> {
         self.store.ready(self.read_model, generation).await?;
         let begun = Instant::now();
-        let compared = self.store.compare(self.read_model, [generation, builds.read]).await?;
+        let is_as_read = builds.get(generation).is_some_and(|it| builds.is_as_read(it));
+        let by = if is_as_read { By::Rows } else { By::Versions };
+        let compared = self.store.compare(self.read_model, [generation, builds.read], by).await?;
         let rows = compared.rows();
         tracing::info!(
             rows,

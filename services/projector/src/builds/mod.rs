@@ -24,7 +24,7 @@ pub(crate) use follow::{Told, follow};
 #[cfg(test)]
 pub(crate) use reached::Positioned;
 pub(crate) use reached::{OpenBuilds, Reached};
-pub(crate) use supervise::{Made, Running, supervise};
+pub(crate) use supervise::{Made, Makes, Running, supervise};
 
 /// How often the journal is looked at.
 const LOOK: Duration = Duration::from_millis(100);

@@ -13,6 +13,7 @@ use read_models::control::{Builds, Stage};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use toolkit::lifecycle::Dependency;
 
 use crate::watch::Progress;
 
@@ -34,14 +35,22 @@ pub(crate) struct Running {
 /// Runs a build until it is told to stop.
 pub(crate) type Runner = Box<dyn Fn(Running) -> BoxFuture<'static, anyhow::Result<()>> + Send + Sync>;
 
+/// What this process makes, and how.
+pub(crate) struct Makes {
+    /// Builds of other formats are left alone.
+    pub(crate) format: u32,
+    pub(crate) run: Runner,
+    /// Down while what is read has another format: who replaces an old release by this one has to wait.
+    pub(crate) health: Dependency,
+}
+
 /// How far the builds have come that this process makes.
 pub(crate) type Made = Arc<Mutex<BTreeMap<Generation, Progress>>>;
 
-/// Runs all builds of this `format` that are not paused, until `shutdown`, and then until each has ended.
+/// Runs all builds of this process's format that are not paused, until `shutdown`, and then until each has ended.
 pub(crate) async fn supervise(
     mut builds: watch::Receiver<Builds>,
-    format: u32,
-    run: Runner,
+    Makes { format, run, health }: Makes,
     made: Made,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -56,12 +65,17 @@ pub(crate) async fn supervise(
                 run.stop.cancel();
             }
         }
-        if !is_run(&decided, decided.read, format) && !std::mem::replace(&mut is_told, true) {
-            tracing::error!(
-                "this release makes rows of format {format}, and {}, which is read, has another: whoever makes it has to go on until a \
-                 build of this format is read",
-                decided.read
+        if let Some(read) = decided.get(decided.read).filter(|it| it.format != format) {
+            let problem = format!(
+                "{}, which is read, has rows of format {}, and this release makes those of format {format}: whoever makes the others has \
+                 to go on until a build of format {format} is read; `folio read-models list` tells how far it is",
+                decided.read, read.format
             );
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::warn!("{problem}");
+            }
+            // Whoever makes what is read says what becomes of it, from the moment that it is read.
+            health.down(problem);
         }
         let wanted = decided.all().map(|(generation, _)| generation);
         for generation in wanted.filter(|it| is_run(&decided, *it, format)) {

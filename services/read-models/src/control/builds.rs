@@ -18,6 +18,8 @@ pub struct Builds {
     all: BTreeMap<Generation, Build>,
     /// No build has this number or a lower one that is not there: numbers are not used again.
     highest: Generation,
+    /// No build was ever decided to have a higher format.
+    format: u32,
     /// A step that a later release of Folio decided: this one no longer knows how things stand.
     later: Option<String>,
     /// Why the last hold was given up.
@@ -130,6 +132,7 @@ impl Builds {
             turn: Turn::Steady,
             all: BTreeMap::from([(Generation::FIRST, Build::read(1))]),
             highest: Generation::FIRST,
+            format: 1,
             later: None,
             released: None,
         }
@@ -153,6 +156,12 @@ impl Builds {
     pub fn previous(&self) -> Option<Generation> {
         let previous = self.all().filter(|(_, build)| build.stage == Stage::Previous);
         previous.max_by_key(|(_, build)| build.since_ms).map(|(generation, _)| generation)
+    }
+
+    /// Whether rows of this format are what a release brings that nobody has decided about yet: only then it is for the release to
+    /// propose a build. One that somebody has dropped since is nothing new.
+    pub fn is_new(&self, format: u32) -> bool {
+        format > self.format
     }
 
     /// The number of the next build.
@@ -208,7 +217,8 @@ impl Builds {
             _ if build.is_paused => "paused".to_owned(),
             (Stage::Building, _) => "building".to_owned(),
             (Stage::Compared { rows, differences: 0, .. }, _) => {
-                format!("ready: {rows} rows are the same{given_up}")
+                let same = if self.is_as_read(build) { "the same" } else { "there, of another format" };
+                format!("ready: {rows} rows are {same}{given_up}")
             }
             (Stage::Compared { differences, .. }, _) => {
                 format!("ready: {differences} products differ{given_up}")
@@ -223,6 +233,11 @@ impl Builds {
                 )
             }
         })
+    }
+
+    /// Whether a build's rows have the format of those that are read.
+    pub fn is_as_read(&self, build: &Build) -> bool {
+        self.all.get(&self.read).is_some_and(|read| read.format == build.format)
     }
 
     /// Whether a step can be taken now; if not, why, for people.
@@ -353,21 +368,21 @@ impl Builds {
             Step::Adopt { generation, format } => {
                 let build = Build { since_ms: at_ms, by: decision.by, ..Build::read(format) };
                 self.all = BTreeMap::from([(generation, build)]);
-                (self.read, self.highest) = (generation, generation);
+                (self.read, self.highest, self.format) = (generation, generation, format);
             }
             Step::Build { generation, format, switch } => {
                 let stage = Stage::Building;
                 let build =
                     Build { format, stage, is_paused: false, switch, since_ms: at_ms, by: decision.by };
                 self.all.insert(generation, build);
-                self.highest = generation;
+                (self.highest, self.format) = (generation, self.format.max(format));
                 self.released = None;
             }
             Step::AsOf { generation, format, name, as_of_ms, ends, expires_ms } => {
                 let stage = Stage::AsOf(AsOf { name, as_of_ms, ends, expires_ms, is_complete: false });
                 let build = Build { stage, since_ms: at_ms, by: decision.by, ..Build::read(format) };
                 self.all.insert(generation, build);
-                self.highest = generation;
+                (self.highest, self.format) = (generation, self.format.max(format));
             }
             Step::Complete { generation } => self.change(generation, |build| {
                 if let Stage::AsOf(as_of) = &mut build.stage {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use futures::FutureExt;
 
-use crate::compare::{Compared, compare};
+use crate::compare::{By, Compared, compare};
 use crate::declared::On;
 use crate::publication::Published;
 use crate::{Answered, Generation, ReadModel, Servers};
@@ -45,8 +45,8 @@ pub trait BuildStore: Debug + Send + Sync {
         revision: u64,
     ) -> Answered<'a, ()>;
 
-    /// Compares two builds row for row.
-    fn compare(&self, read_model: ReadModel, builds: [Generation; 2]) -> Answered<'_, Compared>;
+    /// Compares two builds.
+    fn compare(&self, read_model: ReadModel, builds: [Generation; 2], by: By) -> Answered<'_, Compared>;
 }
 
 impl BuildStore for Servers {
@@ -102,7 +102,7 @@ impl BuildStore for Servers {
         async move { self.publication(read_model).name(generation, name, revision).await }.boxed()
     }
 
-    fn compare(&self, read_model: ReadModel, builds: [Generation; 2]) -> Answered<'_, Compared> {
-        compare(self, read_model, builds).boxed()
+    fn compare(&self, read_model: ReadModel, builds: [Generation; 2], by: By) -> Answered<'_, Compared> {
+        compare(self, read_model, builds, by).boxed()
     }
 }
