@@ -25,7 +25,7 @@ use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
 
 use ask::Queries;
-pub use ask::{ReadModelHandle, Stores};
+pub use ask::{Pace, ReadModelHandle, Stores};
 pub use config::{Config, QueriesConfig, SERVICE};
 
 /// A gateway that listens; it serves as soon as it is built.

@@ -1,33 +1,26 @@
 //! The stores behind the read models, which may come and go.
 //!
 //! Promises: the gateway starts without them and finds them by itself; a question to a store that is away is answered in
-//! bounded time, with its name; one store's absence does not touch questions to the other. Of each read model the build is
-//! asked that is published, [`BELIEVED`] after that at the latest: no question begins on another one any more.
+//! bounded time, with its name; one store's absence does not touch questions to the other.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use read_models::publication::Published;
 use read_models::{Error, Generation, ReadModel, Servers, history, products, search};
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 
-use super::ApiError;
-use super::flight::Flights;
-use super::reader::{Build, Reader, Served};
+use super::handle::{Pace, ReadModelHandle};
+use super::reader::Served;
 use crate::config::Config;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(5);
-/// How often it is asked which build is published,
-const EVERY: Duration = Duration::from_millis(200);
-/// and how long an answer is believed, from the moment of the question.
-const BELIEVED: Duration = Duration::from_secs(1);
+/// How closely servers are asked which build is published. Projectors know how long gateways believe it: `rebuild.lease_ms`.
+const PACE: Pace = Pace { every: Duration::from_millis(200), believed: Duration::from_secs(1) };
 
 /// The parts that the gateway stands on: every read model's questions.
 #[derive(Clone, Debug)]
@@ -59,9 +52,9 @@ impl Stores {
             interval: config.queries.probe_interval(),
         };
         let part = |read_model: ReadModel| connector(readiness.part(read_model.name()));
-        let cql = connector(readiness.dependency(self.products.current.store));
+        let cql = connector(readiness.dependency(self.products.store()));
         let (products, history) = (part(ReadModel::Products), part(ReadModel::History));
-        let search = connector(readiness.dependency(self.search.current.store));
+        let search = connector(readiness.dependency(self.search.store()));
         let servers = Servers::new(&config.cql, &config.search);
         let on_cql = servers.clone();
         lifecycle.spawn_support("cql connection", async move {
@@ -100,134 +93,6 @@ impl Stores {
             tokio::join!(followed, search.keep(|| handle.look()));
             Ok(())
         });
-    }
-}
-
-/// One read model's questions, once it can be asked, and always of the build that is published.
-#[derive(Clone, Debug)]
-pub struct ReadModelHandle<Q: Served> {
-    current: Current<Q>,
-    /// None: the build that was opened stays.
-    following: Arc<OnceLock<Following>>,
-}
-
-/// The build that is asked.
-#[derive(Clone, Debug)]
-struct Current<Q: Served> {
-    /// Where its rows lie, as readiness and problems name it.
-    store: &'static str,
-    group_prefix: Arc<str>,
-    limit: Duration,
-    reader: Arc<ArcSwapOption<Reader<Q>>>,
-}
-
-/// Asks which build is published, for all who need to know.
-#[derive(Clone, Debug)]
-struct Following {
-    flights: Flights<Result<(), ApiError>>,
-    /// Until when what was told last is believed.
-    until: Arc<Mutex<Instant>>,
-}
-
-impl Following {
-    fn is_believed(&self) -> bool {
-        Instant::now() < *self.until.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn ask(&self) -> Result<(), ApiError> {
-        let crashed = || ApiError::Internal("asking which build is published crashed".to_owned());
-        self.flights.join().await.ok_or_else(crashed)?
-    }
-}
-
-impl<Q: Served> ReadModelHandle<Q> {
-    fn new(config: &Config) -> Self {
-        let current = Current {
-            store: Q::READ_MODEL.declared().on.section(),
-            group_prefix: config.queries.group_prefix.as_str().into(),
-            limit: config.queries.store_timeout(),
-            reader: Arc::default(),
-        };
-        Self { current, following: Arc::default() }
-    }
-
-    /// From now on this build is asked: a driver re-connects by itself. Must be called on the runtime of the process.
-    pub fn opened(&self, generation: Generation, queries: Q) {
-        self.current.opened(generation, queries);
-    }
-
-    /// The build to ask: the one that is published, or was a second ago.
-    pub(crate) async fn now(&self) -> Result<Arc<Reader<Q>>, ApiError> {
-        let Current { store, limit, ref reader, .. } = self.current;
-        if let Some(following) = self.following.get().filter(|it| !it.is_believed()) {
-            let late = |_| ApiError::late(store, limit);
-            timeout(limit, following.ask()).await.map_err(late)??;
-        }
-        let not_yet = || ApiError::Unavailable { store, why: "not connected yet".to_owned() };
-        reader.load_full().ok_or_else(not_yet)
-    }
-
-    /// Whether it can be asked; if not, why.
-    async fn look(&self) -> Result<(), String> {
-        let looked = async { self.now().await?.position(0).await };
-        looked.await.map(drop).map_err(|error| error.to_string())
-    }
-
-    /// From now on the build that is published is asked. Must be called on the runtime of the process.
-    fn follow<F>(&self, published: Arc<dyn Published>, open: F) -> &Following
-    where
-        F: Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
-    {
-        let (current, open, until) =
-            (self.current.clone(), Arc::new(open), Arc::new(Mutex::new(Instant::now())));
-        let believed = Arc::clone(&until);
-        let flights = Flights::new(move || {
-            let (current, published) = (current.clone(), Arc::clone(&published));
-            let (open, until) = (Arc::clone(&open), Arc::clone(&believed));
-            async move {
-                let asked = Instant::now();
-                current.renew(&*published, &*open).await?;
-                *until.lock().unwrap_or_else(PoisonError::into_inner) = asked + BELIEVED;
-                Ok(())
-            }
-            .boxed()
-        });
-        self.following.get_or_init(|| Following { flights, until })
-    }
-}
-
-impl<Q: Served> Current<Q> {
-    fn opened(&self, generation: Generation, queries: Q) {
-        let group = Q::READ_MODEL.group_id(&self.group_prefix, generation).into();
-        let build = Build { generation, store: self.store, group, limit: self.limit, queries };
-        self.reader.store(Some(Arc::new(Reader::new(build))));
-    }
-
-    /// Asks which build is published, and opens it before anybody is sent to it.
-    async fn renew(
-        &self,
-        published: &dyn Published,
-        open: &(dyn Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync),
-    ) -> Result<(), ApiError> {
-        let asking = async {
-            let generation = published.read().await?;
-            let before = self.reader.load().as_ref().map(|it| it.generation);
-            if before != Some(generation) {
-                self.opened(generation, open(generation).await?);
-                tracing::info!(read_model = Q::READ_MODEL.name(), %generation, "reading this build from now on");
-            }
-            Ok(())
-        };
-        let asked = match timeout(self.limit, asking).await {
-            Ok(asked) => asked.map_err(|error: Error| ApiError::of_query(self.store, error.into())),
-            Err(_) => Err(ApiError::late(self.store, self.limit)),
-        };
-        if asked.is_err()
-            && let Some(reader) = &*self.reader.load()
-        {
-            Q::was_away(&reader.progress);
-        }
-        asked
     }
 }
 
@@ -270,17 +135,8 @@ impl Connector {
         open: impl Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
         tell: impl Fn(Result<(), String>),
     ) {
-        let following = handle.follow(Arc::new(servers.publication(Q::READ_MODEL)), open);
-        loop {
-            let asked = tokio::select! {
-                asked = following.ask() => asked,
-                () = self.stop.cancelled() => return,
-            };
-            tell(asked.map_err(|error| error.to_string()));
-            if self.pause(EVERY).await.is_none() {
-                return;
-            }
-        }
+        let following = handle.follow(Arc::new(servers.publication(Q::READ_MODEL)), PACE, open);
+        following.keep(&self.stop, |asked| tell(asked.map_err(|error| error.to_string()))).await;
     }
 
     /// Opens, as often as it takes; none when the process ends first.
