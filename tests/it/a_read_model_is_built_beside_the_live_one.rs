@@ -199,7 +199,7 @@ async fn outsiders_read(config: &Config) -> anyhow::Result<String> {
 }
 
 /// A writer that reads each of its writes back, until it is told to end.
-struct Load {
+pub(crate) struct Load {
     reads: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,
     running: tokio::task::JoinHandle<anyhow::Result<()>>,
@@ -207,7 +207,7 @@ struct Load {
 }
 
 impl Load {
-    async fn start(commands: Client, gateways: &[Started]) -> anyhow::Result<Self> {
+    pub(crate) async fn start(commands: Client, gateways: &[Started]) -> anyhow::Result<Self> {
         for n in 0..MOVING {
             ensure!(commands.create(&format!("moving-{n}")).await?.status == 201);
         }
@@ -219,7 +219,7 @@ impl Load {
     }
 
     /// Waits until so many more reads were answered.
-    async fn goes_on(&self, reads: u64) {
+    pub(crate) async fn goes_on(&self, reads: u64) {
         let from = self.reads.load(Ordering::SeqCst);
         let look = async || {
             (self.reads.load(Ordering::SeqCst), self.running.is_finished() || self.readers.is_finished())
@@ -227,7 +227,7 @@ impl Load {
         eventually("reads go on", look, |(now, failed)| *failed || *now >= from + reads).await;
     }
 
-    async fn end(self) -> anyhow::Result<()> {
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
         self.ended.store(true, Ordering::SeqCst);
         self.running.await??;
         let reads = self.readers.await??;

@@ -14,6 +14,7 @@ mod an_answer_costs_little_more_than_the_acknowledgement;
 mod anyone_can_read_the_topic;
 mod architecture;
 mod bad_input_is_answered;
+mod builds_are_asked_for_over_http;
 mod doors_speak_tls;
 mod duplicates_and_restarts_are_harmless;
 mod folio_dev_on_a_full_disk;

@@ -3,7 +3,7 @@
 
 use command_service::{CacheConfig, EngineConfig, OverloadConfig, UploadsConfig};
 use edge::config::DoorConfig;
-use projector::BatchConfig;
+use projector::{BatchConfig, RebuildConfig};
 use query_gateway::QueriesConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ShutdownConfig, TelemetryConfig};
@@ -11,6 +11,10 @@ use toolkit::tls::ServerTlsConfig;
 
 /// Memory of a projector for products' states, in MiB.
 const STATES_MIB: usize = 32;
+/// How long the gateway may take to follow a switch, in milliseconds; it is told much sooner than one on servers.
+const LEASE_MS: u64 = 250;
+/// It believes what it was told for 100.
+const LEAST_LEASE_MS: u64 = 150;
 /// Memory of the command service for products, in MiB, and how many those are.
 const HOT: (usize, usize) = (64, 12_000);
 
@@ -34,6 +38,7 @@ pub struct Settings {
     /// What the ids of their groups begin with. With another one they read the log again from zero.
     pub group_prefix: String,
     pub batch: BatchConfig,
+    pub rebuild: RebuildConfig,
     /// See [`projector::Config::durability_window_ms`].
     pub durability_window_ms: u64,
     /// Of the query gateway. Its `group_prefix` is the projectors', and need not be given.
@@ -59,6 +64,7 @@ impl Default for Settings {
             uploads: commands.uploads,
             group_prefix: projectors.group_prefix,
             batch: BatchConfig { states_mib: STATES_MIB, ..projectors.batch },
+            rebuild: RebuildConfig { lease_ms: LEASE_MS, ..projectors.rebuild },
             durability_window_ms: projectors.durability_window_ms,
             queries: QueriesConfig { default_wait_ms: queries.longest_wait_ms, ..queries },
         }
@@ -84,6 +90,7 @@ impl Settings {
             read_model: read_model.to_string(),
             group_prefix: self.group_prefix.clone(),
             batch: self.batch.clone(),
+            rebuild: self.rebuild.clone(),
             durability_window_ms: self.durability_window_ms,
             ..projector::Config::default()
         }
@@ -93,6 +100,8 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let sections = [self.http.tls.check("http.tls"), self.ops_tls.check("ops_tls")];
         toolkit::config::usable(crate::SERVICE, sections)?;
+        let least = [("rebuild.lease_ms", self.rebuild.lease_ms, LEAST_LEASE_MS)];
+        toolkit::config::at_least(crate::SERVICE, least)?;
         let its = &self.queries.group_prefix;
         if *its == self.group_prefix || *its == QueriesConfig::default().group_prefix {
             return Ok(());

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use adapter_embedded::log::{EmbeddedLog, LogOptions};
 use adapter_registry::{LocalRegistry, Registry, TopicSchemas};
@@ -15,13 +16,16 @@ use event_reader::SchemaSource;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
-use projector::{Log, Parts};
-use query_gateway::Stores;
-use read_models::{Generation, history, products, search};
-use toolkit::lifecycle::Dependency;
+use projector::{Control, Log, Parts};
+use query_gateway::{Pace, Stores};
+use read_models::{ReadModel, history, products, search};
+use toolkit::lifecycle::{Dependency, Lifecycle};
 
 use crate::directory::Directory;
 
+/// How the gateway follows what is published: to ask costs next to nothing here. `rebuild.lease_ms` is longer than it believes what
+/// it was told.
+const PACE: Pace = Pace { every: Duration::from_millis(50), believed: Duration::from_millis(100) };
 /// What readiness calls the log.
 const LOG: &str = "log";
 
@@ -48,18 +52,35 @@ impl Storage {
         self.log.failed()
     }
 
-    /// What the gateway asks. Must be called on the runtime of the process.
-    pub(crate) fn stores(&self, config: &query_gateway::Config) -> Stores {
-        let (stores, first) = (Stores::new(config), Generation::FIRST);
-        stores.products.opened(first, products::Queries::new(self.rows.product_rows(first)));
-        stores.history.opened(first, history::Queries::new(self.rows.history_rows(first)));
-        stores.search.opened(first, search::Queries::new(self.rows.search_index(first)));
+    /// What the gateway asks: always of the builds that are published. Must be called on the runtime of the process.
+    pub(crate) fn stores(&self, config: &query_gateway::Config, lifecycle: &Lifecycle) -> Stores {
+        let stores = Stores::new(config);
+        let published = |read_model| self.rows.publication(read_model);
+        let rows = self.rows.clone();
+        let open = move |generation| {
+            let rows = rows.clone();
+            async move { Ok(products::Queries::new(rows.product_rows(generation).await?)) }.boxed()
+        };
+        stores.products.keep_following(published(ReadModel::Products), PACE, open, lifecycle);
+        let rows = self.rows.clone();
+        let open = move |generation| {
+            let rows = rows.clone();
+            async move { Ok(history::Queries::new(rows.history_rows(generation).await?)) }.boxed()
+        };
+        stores.history.keep_following(published(ReadModel::History), PACE, open, lifecycle);
+        let rows = self.rows.clone();
+        let open = move |generation| {
+            let rows = rows.clone();
+            async move { Ok(search::Queries::new(rows.search_index(generation).await?)) }.boxed()
+        };
+        stores.search.keep_following(published(ReadModel::Search), PACE, open, lifecycle);
         stores
     }
 
     /// What a projector reads and writes.
     pub(crate) fn parts(&self) -> Parts<Embedded> {
         let log = self.log.clone();
+        let control = Control { journal: self.rows.journal(), builds: Arc::new(self.rows.clone()) };
         Parts {
             stores: self.rows.clone(),
             schemas: Arc::new(self.schemas.clone()),
@@ -77,7 +98,7 @@ impl Storage {
                 };
                 async { Ok(opened) }.boxed()
             }),
-            control: None,
+            control: Some(Box::new(move |_| async { Ok(control) }.boxed())),
         }
     }
 }

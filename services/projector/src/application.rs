@@ -120,7 +120,7 @@ impl Application {
         parts: Parts<A>,
         lifecycle: Lifecycle,
     ) -> anyhow::Result<Self> {
-        config.check()?;
+        config.check_on_servers()?;
         let admin = Admin::default();
         let (routes, is_open) = (admin.clone(), config.admin.enabled);
         if is_open {

@@ -27,7 +27,6 @@ use crate::servers::test_prefix;
 use crate::system::{PARTITIONS, PATIENCE, Started, System, variable};
 use crate::{Client, eventually};
 
-const GENERATION: Generation = Generation::FIRST;
 /// What the names of the projectors' groups begin with at first.
 const GROUP_PREFIX: &str = "folio";
 
@@ -158,12 +157,20 @@ impl InOneProcess {
         let ends = log.reader().ends.of_all(PARTITIONS).await?;
         let read_models = self.read_models(&log)?;
         for read_model in ReadModel::ALL {
-            let group = read_model.group_id(&self.group_prefix, GENERATION);
+            let generation = read_models.publication(*read_model).read().await?;
+            let group = read_model.group_id(&self.group_prefix, generation);
             for (partition, end) in (0..).zip(&ends) {
+                let (read_models, group) = (&read_models, &*group);
                 let applied = match read_model {
-                    ReadModel::Products => applied::<Products>(&read_models, &group, partition).await?,
-                    ReadModel::History => applied::<HistoryModel>(&read_models, &group, partition).await?,
-                    ReadModel::Search => applied::<SearchModel>(&read_models, &group, partition).await?,
+                    ReadModel::Products => {
+                        applied::<Products>(read_models, generation, group, partition).await?
+                    }
+                    ReadModel::History => {
+                        applied::<HistoryModel>(read_models, generation, group, partition).await?
+                    }
+                    ReadModel::Search => {
+                        applied::<SearchModel>(read_models, generation, group, partition).await?
+                    }
                 };
                 if applied < *end {
                     return Ok(false);
@@ -184,11 +191,16 @@ impl InOneProcess {
 }
 
 /// How far the group has come with the partition.
-async fn applied<M: Fold>(read_models: &Embedded, group: &str, partition: i32) -> anyhow::Result<i64>
+async fn applied<M: Fold>(
+    read_models: &Embedded,
+    generation: Generation,
+    group: &str,
+    partition: i32,
+) -> anyhow::Result<i64>
 where
     Embedded: Opens<M>,
 {
-    let store = Opens::<M>::open(read_models, GENERATION).await?;
+    let store = Opens::<M>::open(read_models, generation).await?;
     Ok(store.positions().read(group, partition).await?.unwrap_or_default().applied)
 }
 

@@ -8,14 +8,13 @@ use read_models::history::{HistoryEntry, Order, Rows as _};
 use read_models::model::{Fold, Head, Opens, Store as _, Wanted};
 use read_models::products::{BUCKETS, CategoryItem, ProductState, Products, Rows as _};
 use read_models::search::SearchModel;
-use read_models::{Generation, StoredProduct};
+use read_models::{Generation, ReadModel, StoredProduct};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::Rows;
 use crate::oracle::Oracle;
 
-const GENERATION: Generation = Generation::FIRST;
 /// Rows asked for at once.
 const AT_ONCE: usize = 1_000;
 
@@ -26,8 +25,11 @@ pub(crate) async fn embedded_rows(read_models: &Embedded, oracle: &Oracle) -> an
         oracle.products.keys().map(|id| ProductId::parse(id)).collect::<Result<_, _>>()?;
     let histories = oracle.products.values().flatten();
     let categories: BTreeSet<&CategoryPath> = histories.map(|it| &it.after.category).collect();
-    let products: Vec<ProductState> = states::<Products>(read_models, &ids).await?;
-    let documents: Vec<StoredProduct> = states::<SearchModel>(read_models, &ids).await?;
+    let of = async |read_model| read_models.publication(read_model).read().await;
+    let products: Vec<ProductState> =
+        states::<Products>(read_models, of(ReadModel::Products).await?, &ids).await?;
+    let documents: Vec<StoredProduct> =
+        states::<SearchModel>(read_models, of(ReadModel::Search).await?, &ids).await?;
     let mut rows = Rows::from([
         ("products".to_owned(), products.iter().map(product).collect()),
         ("products_by_category".to_owned(), listed(read_models, &categories).await?),
@@ -41,11 +43,15 @@ pub(crate) async fn embedded_rows(read_models: &Embedded, oracle: &Oracle) -> an
 }
 
 /// The state rows that are there.
-async fn states<M: Fold>(read_models: &Embedded, ids: &[ProductId]) -> anyhow::Result<Vec<M::State>>
+async fn states<M: Fold>(
+    read_models: &Embedded,
+    generation: Generation,
+    ids: &[ProductId],
+) -> anyhow::Result<Vec<M::State>>
 where
     Embedded: Opens<M>,
 {
-    let store = Opens::<M>::open(read_models, GENERATION).await?;
+    let store = Opens::<M>::open(read_models, generation).await?;
     let newest = |product: &ProductId| Wanted {
         product: product.clone(),
         version: Version(i64::MAX as u64),
@@ -98,7 +104,8 @@ fn document(stored: &StoredProduct) -> String {
 }
 
 async fn listed(read_models: &Embedded, categories: &BTreeSet<&CategoryPath>) -> anyhow::Result<Vec<String>> {
-    let rows = read_models.product_rows(GENERATION);
+    let generation = read_models.publication(ReadModel::Products).read().await?;
+    let rows = read_models.product_rows(generation).await?;
     let mut listed = Vec::new();
     for category in categories {
         for bucket in 0..BUCKETS {
@@ -135,7 +142,8 @@ fn item_row(category: &CategoryPath, bucket: u8, item: &CategoryItem) -> String 
 }
 
 async fn entries(read_models: &Embedded, ids: &[ProductId]) -> anyhow::Result<Vec<String>> {
-    let rows = read_models.history_rows(GENERATION);
+    let generation = read_models.publication(ReadModel::History).read().await?;
+    let rows = read_models.history_rows(generation).await?;
     let mut entries = Vec::new();
     for id in ids {
         let head = rows.head(id).await?;
