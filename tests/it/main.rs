@@ -3,6 +3,7 @@
 //! What touches servers runs on the real ones, which are started once per run and stopped at its end; what `folio dev` promises
 //! too, runs on it as well, by the same bodies.
 
+mod a_changed_read_model_is_a_deployment;
 mod a_poisoned_record_stops_nothing_else;
 mod a_read_model_is_built_beside_the_live_one;
 mod a_rebuild_survives_any_death;

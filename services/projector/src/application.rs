@@ -99,18 +99,24 @@ impl std::fmt::Debug for Log {
     }
 }
 
-impl Application {
-    /// Starts on Kafka, the schema registry and the servers of the stores; connects to nothing yet.
-    pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
-        let servers = Servers::new(&config.cql, &config.search);
-        let builds: Arc<dyn BuildStore> = Arc::new(servers.clone());
-        let parts = Parts {
-            stores: servers,
+impl<A> Parts<A> {
+    /// The log, the schemas and the decisions on Kafka and its registry, the rows in `stores`, which `builds` makes place in.
+    pub fn on_servers(config: &Config, stores: A, builds: Arc<dyn BuildStore>) -> anyhow::Result<Self> {
+        Ok(Self {
+            stores,
             schemas: Arc::new(Registry::new(&config.registry)?.of_topic(&config.topic)),
             log_name: "kafka",
             log: Box::new(|opening| opening.kafka().boxed()),
             control: Some(Box::new(|opening| opening.control(builds).boxed())),
-        };
+        })
+    }
+}
+
+impl Application {
+    /// Starts on Kafka, the schema registry and the servers of the stores; connects to nothing yet.
+    pub fn build(config: Config, lifecycle: Lifecycle) -> anyhow::Result<Self> {
+        let servers = Servers::new(&config.cql, &config.search);
+        let parts = Parts::on_servers(&config, servers.clone(), Arc::new(servers))?;
         Self::build_on(config, parts, lifecycle)
     }
 

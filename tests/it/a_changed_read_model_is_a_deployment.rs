@@ -1,0 +1,208 @@
+//! P28 A release that makes other rows of a read model builds them beside those that are read, and is ready when they are; no read fails meanwhile, and there is a way back.
+//!
+//! The later release is a projector of this one in the test's own process, whose rows of `products` are another format: each name
+//! ends with a mark. All of it under P25's load.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use cli::args;
+use cli::commands::read_models::{self as actions, Of};
+use cli::commands::rebuild;
+use domain::Name;
+use projector::{Application, Parts};
+use read_models::control::{Desk, Stage, Turn};
+use read_models::history::HistoryModel;
+use read_models::model::{Fold, Opens, Store, Wanted, Writes};
+use read_models::products::{ProductState, Products};
+use read_models::search::SearchModel;
+use read_models::{Error, Generation, ReadModel, Servers, StoredProduct};
+use testkit::expected::differences;
+use testkit::{Client, OnServers, PATIENCE, System as _, eventually};
+use tokio_util::sync::CancellationToken;
+use toolkit::lifecycle::Lifecycle;
+use toolkit::retry::{GaveUp, Retry};
+
+use super::a_read_model_is_built_beside_the_live_one::Load;
+
+const MODEL: ReadModel = ReadModel::Products;
+const PRODUCTS: usize = 200;
+const MARK: &str = " (later)";
+
+/// The servers, as a later release uses them.
+#[derive(Clone, Debug)]
+struct Later(Servers);
+
+impl Opens<Products> for Later {
+    type Store = Marked<<Servers as Opens<Products>>::Store>;
+
+    fn format(&self) -> u32 {
+        2
+    }
+
+    async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
+        Ok(Marked(Opens::<Products>::open(&self.0, generation).await?))
+    }
+}
+
+impl Opens<HistoryModel> for Later {
+    type Store = <Servers as Opens<HistoryModel>>::Store;
+
+    async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
+        Opens::<HistoryModel>::open(&self.0, generation).await
+    }
+}
+
+impl Opens<SearchModel> for Later {
+    type Store = <Servers as Opens<SearchModel>>::Store;
+
+    async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
+        Opens::<SearchModel>::open(&self.0, generation).await
+    }
+}
+
+/// A store whose rows are marked.
+#[derive(Clone, Debug)]
+struct Marked<S>(S);
+
+impl<S: Store<Products>> Store<Products> for Marked<S> {
+    type Positions = S::Positions;
+
+    async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<ProductState>>, Error> {
+        self.0.load(wanted).await
+    }
+
+    async fn write(&self, mut writes: Writes<Products>, retry: &Retry) -> Result<(), GaveUp<Error>> {
+        writes.states.iter_mut().for_each(|state| mark(&mut state.stored));
+        writes.rows.iter_mut().filter_map(|change| change.row.as_mut()).for_each(mark);
+        self.0.write(writes, retry).await
+    }
+
+    fn positions(&self) -> &S::Positions {
+        self.0.positions()
+    }
+}
+
+fn mark(stored: &mut StoredProduct) {
+    let name = &mut stored.product.name;
+    if !name.as_str().ends_with(MARK) {
+        *name = Name::parse(&format!("{}{MARK}", name.as_str())).expect("a name with a mark is a name");
+    }
+}
+
+/// A projector of the later release, until it is told to stop.
+struct Running {
+    ops: String,
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+impl Running {
+    fn start(system: &OnServers) -> anyhow::Result<Self> {
+        let mut config = projector::Config {
+            read_model: MODEL.to_string(),
+            topic: system.config.topic.clone(),
+            control_topic: system.config.control_topic.clone(),
+            kafka: system.config.kafka.clone(),
+            registry: system.config.registry.clone(),
+            cql: system.config.cql.clone(),
+            search: system.config.search.clone(),
+            ..projector::Config::default()
+        };
+        config.listen.ops.set_port(0);
+        config.rebuild.lease_ms = 1_200;
+        let servers = Servers::new(&config.cql, &config.search);
+        let parts = Parts::on_servers(&config, Later(servers.clone()), Arc::new(servers))?;
+        let application = Application::build_on(config, parts, Lifecycle::new().without_signals())?;
+        let (ops, stop) = (format!("http://{}", application.process.ops), CancellationToken::new());
+        let running = tokio::spawn(application.process.run_until_stopped(stop.clone()));
+        Ok(Self { ops, stop, running })
+    }
+
+    async fn readyz(&self) -> (u16, String) {
+        let reply = Client::new(&self.ops).get("/readyz").await;
+        reply.map(|it| (it.status.as_u16(), it.body.to_string())).unwrap_or_default()
+    }
+
+    async fn end(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.running.await?
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_with_other_rows_builds_them_beside_the_old_and_takes_their_place() -> anyhow::Result<()> {
+    let mut system = OnServers::prepare().await?;
+    let commands = Client::new(&system.command_service().await?.url());
+    let old = system.projectors_with(&[("REBUILD__LEASE_MS", "1200")]).await?;
+    let gateway = system.query_gateway().await?;
+    let reads = Client::new(&gateway.url());
+    for n in 0..PRODUCTS {
+        ensure!(commands.create(&format!("still-{n}")).await?.status == 201);
+    }
+    let name = async || reads.get("/v1/products/still-7").await.map(|it| it.body["name"].to_string());
+    let load = Load::start(commands.clone(), std::slice::from_ref(&gateway)).await?;
+
+    // Nobody asks for it: the release does, and is not ready before what it makes is read.
+    let later = Running::start(&system)?;
+    let waits = async || later.readyz().await;
+    eventually("it says what it waits for", waits, |(status, told)| {
+        *status == 503 && told.contains("g1, which is read, has rows of format 1")
+    })
+    .await;
+    eventually("it is ready", async || later.readyz().await, |(status, _)| *status == 200).await;
+    let mut desk = rebuild::open(&system.config).await?;
+    let builds = desk.builds(MODEL).clone();
+    ensure!(
+        builds.read == Generation::try_from(2)? && builds.previous() == Some(Generation::FIRST),
+        "{builds:?}"
+    );
+    let marked = async || name().await.unwrap_or_default();
+    eventually("what it makes is read", marked, |name| name.contains(MARK)).await;
+    load.goes_on(60).await;
+
+    // The old release goes.
+    let products = ReadModel::ALL.iter().position(|it| *it == MODEL).context("one of them")?;
+    ensure!(system.stop(&old[products]).await, "it ends by itself");
+    load.goes_on(60).await;
+
+    // And comes back: it makes what it knows come up to date, waits to be switched to, and is ready then.
+    let again = system.start_again(&old[products])?;
+    let stage = async |desk: &mut Desk| {
+        desk.look().await.map(|_| desk.builds(MODEL).get(Generation::FIRST).map(|it| it.stage.clone()))
+    };
+    ensure!(stage(&mut desk).await? == Some(Stage::Previous), "nobody goes back by himself");
+    // A hold is given up while it has not caught up.
+    let until = std::time::Instant::now() + PATIENCE;
+    while let Err(why) =
+        actions::run(&system.config, args::ReadModels::Rollback(Of { read_model: MODEL })).await
+    {
+        ensure!(std::time::Instant::now() < until && why.to_string().contains("given up"), "{why:#}");
+    }
+    again.service.wait_ready(PATIENCE).await?;
+    let plain = async || name().await.unwrap_or_default();
+    eventually("what the old one makes is read", plain, |name| {
+        name.contains("still-7") && !name.contains(MARK)
+    })
+    .await;
+    load.goes_on(60).await;
+    let told = later.readyz().await;
+    ensure!(told.0 == 503 && told.1.contains("format 2"), "{told:?}");
+    // The later one is still there, and does not begin again by itself.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    desk.look().await?;
+    let builds = desk.builds(MODEL);
+    ensure!(
+        builds.turn == Turn::Steady && builds.candidate().is_none() && builds.read == Generation::FIRST,
+        "{builds:?}"
+    );
+    later.end().await?;
+    load.end().await?;
+
+    system.caught_up().await?;
+    let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
+    assert!(wrong.is_empty() && compared > 4 * PRODUCTS, "{compared}: {wrong:#?}");
+    assert_eq!(Products::DECLARED.format, 1, "the later release is a test's");
+    Ok(())
+}
