@@ -57,8 +57,8 @@ test-kube: ## the chart's life on a real cluster, with a client in it that count
 	$(MAKE) build
 	target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio-kube run
 
-bench: ## the write side against bare librdkafka, on a Kafka of its own; ONLY=answer,replay PAIRS=5 (docs/benchmarks.md)
-	cargo build --release --workspace --bins --locked
+bench: ## what Folio costs over bare librdkafka and bare writes, on servers of its own; ONLY=answer,rebuild PAIRS=5 (docs/benchmarks.md)
+	cargo build --release --workspace --bin command-service --bin projector --bin query-gateway --bin folio-bench $(if $(if $(ONLY),$(findstring one-process,$(ONLY)),all),--bin folio) --locked
 	target/release/folio-bench $(if $(ONLY),--only $(ONLY)) $(if $(PAIRS),--pairs $(PAIRS))
 
 lint: $(DENY) ## formatting, clippy, docs, and what dependencies may be (deny.toml); all warnings are errors

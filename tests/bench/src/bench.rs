@@ -9,10 +9,11 @@ use adapter_registry::HttpRegistry;
 use anyhow::{Context, ensure};
 use cli::commands::topics;
 use cli::config::Config;
-use cli::system::{Listens, Names, Planner, Service};
+use cli::system::{Listens, Names, Plan, Planner, Service};
 use contract::avro::{known_schemas, subject};
 use ledger::{LogRecord, Partition};
 use local_servers::{Addresses, project_root};
+use read_models::{Generation, ReadModel};
 use tokio::runtime::Runtime;
 
 use crate::audit::{self, Acknowledged};
@@ -22,12 +23,18 @@ use crate::servers::Servers;
 
 /// How long a service may take until it is ready.
 const READY: Duration = Duration::from_mins(1);
+/// How often ceiling and system are measured in turn, if nothing is said,
+const PAIRS: usize = 5;
+/// and where a pair takes minutes.
+const LONG_PAIRS: usize = 2;
 
 /// What the measures share.
 pub(crate) struct Bench {
     pub servers: Servers,
     pub runtime: Runtime,
     pub pairs: usize,
+    /// The same where a pair takes minutes.
+    pub long_pairs: usize,
     /// Commands of one throughput measurement.
     pub commands: usize,
     /// Settings of librdkafka beside the configuration's.
@@ -37,11 +44,12 @@ pub(crate) struct Bench {
 /// Runs the named measures, or all.
 pub(crate) fn run(
     only: &[String],
-    pairs: usize,
+    pairs: Option<usize>,
     commands: usize,
     kafka: Vec<(String, String)>,
 ) -> anyhow::Result<()> {
     let is_asked = |name: &str| only.is_empty() || only.iter().any(|it| it == name);
+    let (pairs, long_pairs) = (pairs.unwrap_or(PAIRS), pairs.unwrap_or(LONG_PAIRS));
     let mut rows: Vec<Row> = Vec::new();
     // First, and alone: what it does not need must not take from it.
     if is_asked(ONE_PROCESS) {
@@ -50,7 +58,8 @@ pub(crate) fn run(
     }
     let mut asked = ALL.into_iter().filter(|(name, _)| is_asked(name)).peekable();
     if asked.peek().is_some() {
-        let bench = Bench { servers: Servers::start()?, runtime: Runtime::new()?, pairs, commands, kafka };
+        let (servers, runtime) = (Servers::start()?, Runtime::new()?);
+        let bench = Bench { servers, runtime, pairs, long_pairs, commands, kafka };
         warm::up(&bench)?;
         for (name, measure) in asked {
             eprintln!("measuring {name}");
@@ -120,17 +129,44 @@ impl Catalog<'_> {
     /// The same with settings of its own, named as variables are without `FOLIO__`.
     pub(crate) fn service_with(&mut self, settings: &[(&str, String)]) -> anyhow::Result<(Listens, i32)> {
         let (mut plan, listens) = self.planner.command_service(self.services.len())?;
-        // A variable's name cannot hold a dot.
-        plan.environment.extend(self.bench.kafka.iter().map(|(name, value)| {
-            (format!("FOLIO__KAFKA__PROPERTIES__{}", name.replace('.', "_").to_uppercase()), value.clone())
-        }));
+        plan.environment.extend(self.kafka_settings());
         plan.environment
             .extend(settings.iter().map(|(name, value)| (format!("FOLIO__{name}"), value.clone())));
+        Ok((listens, self.start(plan)?))
+    }
+
+    /// Starts a projector, likewise; its pid.
+    pub(crate) fn projector(&mut self, read_model: ReadModel) -> anyhow::Result<i32> {
+        let (mut plan, _) = self.planner.projector(read_model, self.services.len())?;
+        plan.environment.extend(self.kafka_settings());
+        self.start(plan)
+    }
+
+    /// Starts a query gateway, likewise.
+    pub(crate) fn query_gateway(&mut self) -> anyhow::Result<Listens> {
+        let (plan, listens) = self.planner.query_gateway(self.services.len())?;
+        self.start(plan)?;
+        Ok(listens)
+    }
+
+    /// A variable's name cannot hold a dot.
+    fn kafka_settings(&self) -> impl Iterator<Item = (String, String)> + use<'_> {
+        self.bench.kafka.iter().map(|(name, value)| {
+            (format!("FOLIO__KAFKA__PROPERTIES__{}", name.replace('.', "_").to_uppercase()), value.clone())
+        })
+    }
+
+    fn start(&mut self, mut plan: Plan) -> anyhow::Result<i32> {
+        plan.environment.push(self.bench.servers.mark());
         let service = plan.start()?;
-        let pid = service.pid;
         self.services.push(service.clone());
         self.bench.runtime.block_on(service.wait_ready(READY))?;
-        Ok((listens, pid))
+        Ok(service.pid)
+    }
+
+    /// The group that makes a build.
+    pub(crate) fn group(&self, read_model: ReadModel, generation: Generation) -> String {
+        read_model.group_id(&self.planner.names.group_prefix, generation)
     }
 
     /// How many the topic has.

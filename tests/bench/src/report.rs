@@ -55,6 +55,11 @@ impl Row {
         }
     }
 
+    /// A time held against the ceiling's time: the shorter the better.
+    pub(crate) fn times(name: &str, unit: &'static str, summary: &Summary, target: f64) -> Self {
+        Self { better: Better::Lower, ..Self::rate(name, unit, summary, target) }
+    }
+
     /// A cost with an absolute target.
     pub(crate) fn cost(name: &str, unit: &'static str, summary: &Summary, target: Option<f64>) -> Self {
         Self {
@@ -68,6 +73,11 @@ impl Row {
             spread: summary.spread,
             note: String::new(),
         }
+    }
+
+    /// A rate that nothing is held against: reported only.
+    pub(crate) fn speed(name: &str, unit: &'static str, summary: &Summary) -> Self {
+        Self { better: Better::Higher, ..Self::cost(name, unit, summary, None) }
     }
 
     /// A size: reported only.

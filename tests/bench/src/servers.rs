@@ -1,11 +1,13 @@
-//! Kafka and the registry, alone, with the ordinary optimising compiler: what the write side needs and no more. They end
-//! with this process, however it ends.
+//! Kafka and the registry, alone, with the ordinary optimising compiler: what the write side needs and no more. They, what is
+//! started beside them, and services end with this process, however it ends.
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
 use local_servers::{Addresses, Installation, Kind, Running, Watchdog, project_root};
+
+use crate::guard::Guard;
 
 const READY: Duration = Duration::from_mins(3);
 
@@ -14,7 +16,10 @@ pub(crate) struct Servers {
     /// The broker.
     pub kafka: Running,
     registry: Running,
+    installation: Installation,
     watchdog: Watchdog,
+    /// Of the services.
+    guard: Guard,
 }
 
 impl Servers {
@@ -23,18 +28,24 @@ impl Servers {
         let project = project_root()?;
         let installation = Installation::prepare(&project)?;
         let watchdog = Watchdog::over(&project.join(format!("target/bench/run-{}", std::process::id())))?;
-        let start = |kind: Kind| {
-            let server = Running::start(kind, &installation, &watchdog.dir().join(kind.name()))?;
-            let after = server.wait_ready(READY)?;
-            eprintln!("{} {} is ready after {after:.1?}", kind.title(), kind.version());
-            anyhow::Ok(server)
-        };
+        let guard = Guard::over(watchdog.dir())?;
+        let start = |kind| start(kind, &installation, watchdog.dir());
         let (kafka, registry) = std::thread::scope(|scope| {
             let registry = scope.spawn(|| start(Kind::Registry));
             (start(Kind::Kafka), registry.join())
         });
         let (kafka, registry) = (kafka?, registry.map_err(|_| anyhow!("starting the registry panicked"))??);
-        Ok(Self { kafka, registry, watchdog })
+        Ok(Self { kafka, registry, installation, watchdog, guard })
+    }
+
+    /// Starts one more server and waits until it can be used. Whoever does not stop it has it until the run ends.
+    pub(crate) fn beside(&self, kind: Kind) -> anyhow::Result<Running> {
+        start(kind, &self.installation, self.dir())
+    }
+
+    /// What services are told, so that none is left.
+    pub(crate) fn mark(&self) -> (String, String) {
+        self.guard.mark()
     }
 
     /// Where they are. There are no stores.
@@ -73,4 +84,11 @@ impl Servers {
     pub(crate) fn dir(&self) -> &Path {
         self.watchdog.dir()
     }
+}
+
+fn start(kind: Kind, installation: &Installation, dir: &Path) -> anyhow::Result<Running> {
+    let server = Running::start(kind, installation, &dir.join(kind.name()))?;
+    let after = server.wait_ready(READY)?;
+    eprintln!("{} {} is ready after {after:.1?}", kind.title(), kind.version());
+    Ok(server)
 }

@@ -40,23 +40,24 @@ impl Workload {
         let mut left = number / LIFE;
         while left > 0 {
             let products = left.min(TOGETHER);
-            let first = self.next;
-            for round in 0..LIFE {
-                for product in first..first + products {
-                    commands.push(self.command(product, round)?);
-                }
-            }
-            self.next += products;
+            commands.extend(self.lives(products, LIFE)?);
             left -= products;
         }
         Ok(commands)
     }
 
+    /// So many commands for each of so many products, mixed: every product's first, then every product's second.
+    pub(crate) fn lives(&mut self, products: usize, each: usize) -> anyhow::Result<Vec<AddressedCommand>> {
+        let first = self.next;
+        self.next += products;
+        let rounds =
+            (0..each).flat_map(|round| (first..first + products).map(move |product| (product, round)));
+        rounds.map(|(product, round)| self.command(product, round)).collect()
+    }
+
     /// So many creations of products, in the order they are to be sent.
     pub(crate) fn creations(&mut self, number: usize) -> anyhow::Result<Vec<AddressedCommand>> {
-        let first = self.next;
-        self.next += number;
-        (first..self.next).map(|product| self.command(product, 0)).collect()
+        self.lives(number, 1)
     }
 
     fn command(&self, product: usize, round: usize) -> anyhow::Result<AddressedCommand> {
@@ -64,8 +65,13 @@ impl Workload {
         let price = diamond.price.minor_units() as i64 + product as i64 % 90 + 1 + round as i64;
         let command = match round {
             0 => Command::CreateProduct(diamond.clone()),
-            2 => Command::ReviseDetails(ReviseDetails::new(DetailChanges {
-                name: Some(Name::parse(&format!("{}, revised", diamond.name.as_str()))?),
+            round if round % LIFE == 2 => Command::ReviseDetails(ReviseDetails::new(DetailChanges {
+                // Again and again in long lives: each time to another name.
+                name: Some(Name::parse(&format!(
+                    "{}, revised{}",
+                    diamond.name.as_str(),
+                    "!".repeat(round / LIFE)
+                ))?),
                 description: Some(Description::parse(&format!(
                     "{} Certified.",
                     diamond.description.as_str()

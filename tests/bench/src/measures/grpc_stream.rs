@@ -17,18 +17,18 @@ use crate::workload::{deal, message};
 /// Streams, each on a connection of its own.
 const STREAMS: usize = 4;
 
-pub(super) struct Streams {
+pub(crate) struct Streams {
     /// One thread: the generator leaves the machine to the service.
     runtime: Runtime,
 }
 
 impl Streams {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    pub(crate) fn new() -> anyhow::Result<Self> {
         Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
     }
 
     /// Sends commands whose time is not measured; their events.
-    pub(super) fn send(&self, to: &Listens, commands: Vec<AddressedCommand>) -> anyhow::Result<Vec<Uuid>> {
+    pub(crate) fn send(&self, to: &Listens, commands: Vec<AddressedCommand>) -> anyhow::Result<Vec<Uuid>> {
         self.events(self.drive(to, self.prepare(commands)?)?)
     }
 }

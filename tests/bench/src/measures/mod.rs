@@ -8,6 +8,8 @@ mod in_process;
 pub(crate) mod one_process;
 mod open_loop;
 mod overload;
+mod projector;
+mod rebuild;
 mod rejection;
 mod replay;
 mod service;
@@ -25,11 +27,13 @@ use toolkit::lifecycle::Readiness;
 use crate::bench::Bench;
 use crate::report::Row;
 
+pub(crate) use grpc_stream::Streams;
+
 /// What measures: sets up what it needs, measures pairs, checks the log, tells rows.
 pub(crate) type Measure = fn(&Bench) -> anyhow::Result<Vec<Row>>;
 
 /// Every measure by its name, in the order they run.
-pub(crate) const ALL: [(&str, Measure); 11] = [
+pub(crate) const ALL: [(&str, Measure); 13] = [
     ("in-process", in_process::measure),
     ("grpc-stream", grpc_stream::measure),
     ("http-bulk", http_bulk::measure),
@@ -41,6 +45,8 @@ pub(crate) const ALL: [(&str, Measure); 11] = [
     ("overload", overload::measure),
     ("start", start::measure),
     ("tls", tls::measure),
+    ("projector", projector::measure),
+    ("rebuild", rebuild::measure),
 ];
 
 /// The measure that needs no servers.

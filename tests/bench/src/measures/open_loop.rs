@@ -19,8 +19,8 @@ use crate::pairs;
 use crate::report::Row;
 use crate::workload::{Workload, request};
 
-/// Enough that one is free when a command is due, unless the service has very many in flight.
-const CONNECTIONS: usize = 1_500;
+/// Enough that one is free when a command is due, unless the service has very many in flight: those of two seconds, between these.
+const CONNECTIONS: (usize, usize) = (64, 1_500);
 /// The status of a command that was turned away.
 const TURNED_AWAY: u16 = 429;
 
@@ -84,7 +84,8 @@ pub(super) fn run(
     let pacing = std::thread::Builder::new()
         .name("pace".to_owned())
         .spawn(move || pace(requests, begin, rate, &due))?;
-    let told = runtime.block_on(serve(&listens.http, waiting, begin))?;
+    let connections = ((2.0 * rate) as usize).clamp(CONNECTIONS.0, CONNECTIONS.1);
+    let told = runtime.block_on(serve(&listens.http, connections, waiting, begin))?;
     pacing.join().map_err(|_| anyhow::anyhow!("pacing panicked"))?;
     Ok(told)
 }
@@ -101,10 +102,15 @@ fn pace(requests: Vec<Bytes>, begin: Instant, rate: f64, due: &mpsc::Sender<Due>
     }
 }
 
-async fn serve(address: &str, waiting: mpsc::Receiver<Due>, begin: Instant) -> anyhow::Result<Told> {
+async fn serve(
+    address: &str,
+    number: usize,
+    waiting: mpsc::Receiver<Due>,
+    begin: Instant,
+) -> anyhow::Result<Told> {
     let waiting = Arc::new(Mutex::new(waiting));
     let mut connections = JoinSet::new();
-    for _ in 0..CONNECTIONS {
+    for _ in 0..number {
         let (waiting, address) = (Arc::clone(&waiting), address.to_owned());
         connections.spawn(async move {
             let mut connection = Connection::open(&address).await?;
