@@ -132,6 +132,22 @@ impl Running {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_installation_begins_with_the_rows_of_its_release() -> anyhow::Result<()> {
+    let mut system = OnServers::prepare().await?;
+    let commands = Client::new(&system.command_service().await?.url());
+    let reads = Client::new(&system.query_gateway().await?.url());
+    ensure!(commands.create("first").await?.status == 201);
+    let later = Running::start(&system)?;
+    eventually("it is ready", async || later.readyz().await, |(status, _)| *status == 200).await;
+    let name = async || reads.get("/v1/products/first").await.map(|it| it.body["name"].to_string());
+    eventually("its rows are read", async || name().await.unwrap_or_default(), |it| it.contains(MARK)).await;
+    let desk = rebuild::open(&system.config).await?;
+    let builds = desk.builds(MODEL);
+    ensure!(builds.read == Generation::FIRST && builds.all().count() == 1, "{builds:?}");
+    later.end().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_with_other_rows_builds_them_beside_the_old_and_takes_their_place() -> anyhow::Result<()> {
     let mut system = OnServers::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());

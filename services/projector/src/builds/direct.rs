@@ -120,6 +120,11 @@ impl Director {
         let is_mine = |generation| has_first(&self.made, generation);
         match builds.turn {
             Turn::Steady => {
+                if builds.revision == 0 && builds.is_new(self.format) && !self.is_begun(builds.read).await? {
+                    // A new installation begins with what its release makes.
+                    let step = Step::Adopt { generation: builds.read, format: self.format };
+                    return self.propose(builds, step).await;
+                }
                 if builds.candidate().is_none() && builds.is_new(self.format) {
                     // Nobody has a partition of it yet: the first process of the release that says it is heard.
                     let (generation, switch) = (builds.next(), Switch::WhenEqual);
@@ -140,6 +145,17 @@ impl Director {
             }
             Turn::Switched { .. } => Ok(()),
         }
+    }
+
+    /// Whether anybody has ever made some of a build.
+    async fn is_begun(&self, generation: Generation) -> Result<bool, Error> {
+        let group = self.read_model.group_id(&self.group_prefix, generation);
+        for partition in 0..self.partitions {
+            if self.reached.position(generation, &group, partition).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Gives builds as of some time their names, when they have all that they are to have.

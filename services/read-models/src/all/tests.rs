@@ -4,6 +4,10 @@
 #[expect(unreachable_pub, reason = "in a folder of its own it would be used from outside")]
 mod prices;
 
+#[path = "tests/prices_changed/fold.rs"]
+#[expect(unreachable_pub, reason = "in a folder of its own it would be used from outside")]
+mod changed;
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -70,4 +74,39 @@ fn a_read_model_is_added_as_the_page_for_contributors_says() {
     }
     let bites = |rules| (0..2_000).any(|seed| !converges::<prices::Prices>(seed, rules));
     assert!(bites(Rules::CoalescedPerProduct) && bites(Rules::SeenIsSkipped));
+}
+
+/// A text as a block of a page changes it: parts of it, each with its changed lines.
+fn turned(text: &str, diff: &str) -> String {
+    let mut turned = text.to_owned();
+    for part in diff.split("@@\n").filter(|it| !it.is_empty()) {
+        let side = |other: char| {
+            let lines = part.lines().filter(|line| !line.starts_with(other));
+            lines.map(|line| format!("{}\n", line.get(1..).unwrap_or_default())).collect::<String>()
+        };
+        let (before, after) = (side('+'), side('-'));
+        assert_eq!(turned.matches(&before).count(), 1, "the page changes what is there once:\n{before}");
+        turned = turned.replace(&before, &after);
+    }
+    turned
+}
+
+#[test]
+fn a_read_model_is_changed_as_the_page_for_contributors_says() {
+    let page = include_str!("../../../../CONTRIBUTING.md");
+    let blocks: Vec<&str> = page.split("```diff\n").skip(1).filter_map(|it| it.split("```").next()).collect();
+    let [of_fold, of_tables] = blocks[..] else { panic!("CONTRIBUTING.md shows two changes: {blocks:?}") };
+    let (fold, tables) = (include_str!("tests/prices/fold.rs"), include_str!("tests/prices/tables.cql"));
+    assert_eq!(turned(fold, of_fold), include_str!("tests/prices_changed/fold.rs"));
+    assert_eq!(turned(tables, of_tables), include_str!("tests/prices_changed/tables.cql"));
+    let (before, after) = (prices::Prices::DECLARED, changed::Prices::DECLARED);
+    fits_together(after);
+    assert!(after.format > before.format, "a release proposes a build of its own by that");
+    // Gateways of either release ask for what both have.
+    let (On::Cql(before), On::Cql(after)) = (&before.on, &after.on) else { panic!("both on CQL") };
+    let lines = |text: &'static str| text.lines().map(str::trim).collect::<BTreeSet<_>>();
+    assert!(lines(after.text).is_superset(&lines(before.text)), "no column is lost");
+    for seed in 0..2_000 {
+        assert!(converges::<changed::Prices>(seed, Rules::AsTheyAre), "seed {seed}");
+    }
 }
