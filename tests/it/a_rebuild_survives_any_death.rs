@@ -4,17 +4,20 @@
 
 use std::time::{Duration, Instant};
 
+use adapter_kafka::{KafkaJournal, Profile};
 use anyhow::{Context as _, ensure};
 use cli::args;
 use cli::commands::read_models::{self as actions, Of};
 use cli::commands::rebuild::{self, Rebuild, decide};
 use cli::commands::stores::One;
+use cli::commands::topics;
 use cli::config::Config;
 use nix::sys::signal::Signal;
 use read_models::ReadModel;
 use read_models::control::{Builds, Desk, Role, Stage, Step, Turn};
 use testkit::expected::differences;
 use testkit::{Client, Gate, OnServers, PATIENCE, Started, System as _, eventually};
+use toolkit::journal::Journal as _;
 
 const MODEL: ReadModel = ReadModel::Products;
 const PRODUCTS: usize = 300;
@@ -116,7 +119,7 @@ async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
     read_again(&mut desk, &commands, &gateway, 0).await?;
 
     // One that stands still holds everything up: the hold is given up, what is read goes on, and it is done when that one is back.
-    let quiet = Rebuild { no_switch: true, ..asked };
+    let quiet = Rebuild { no_switch: true, ..asked.clone() };
     rebuild::run(&system.config, &quiet).await?;
     let found = found(&mut desk, |it| it.candidate().is_some_and(|(_, it)| is_ready(&it.stage))).await?;
     let (to, _) = found.candidate().context("a build")?;
@@ -142,6 +145,70 @@ async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
     system.caught_up().await?;
     let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
     assert!(wrong.is_empty() && compared > 3 * PRODUCTS, "{compared}: {wrong:#?}");
+    Ok(())
+}
+
+/// Records that nobody who is right wrote are named and count for nothing; where all decisions are lost, nobody guesses which build
+/// is read, and whoever knows says it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_decisions_were_damaged_or_lost_nobody_guesses() -> anyhow::Result<()> {
+    let mut system = OnServers::prepare().await?;
+    let commands = Client::new(&system.command_service().await?.url());
+    let projector = system.projector(MODEL).await?;
+    let gateway = system.query_gateway().await?;
+    for n in 0..20 {
+        assert_eq!(commands.create(&format!("product-{n}")).await?.status, 201);
+    }
+    let waited = Rebuild { wait: true, ..rebuild_of(MODEL) };
+    rebuild::run(&system.config, &waited).await?;
+    let journal = KafkaJournal::open(&system.config.kafka, &system.config.control_topic).await?;
+    journal.append("garbage".to_owned(), b"x".to_vec()).await?;
+    let named = async || projector.log().contains("`garbage` is no key of a decision");
+    eventually("it is named", named, |it| *it).await;
+    rebuild::run(&system.config, &waited).await?;
+    let mut desk = rebuild::open(&system.config).await?;
+    let read = finished(&mut desk).await?.read;
+    assert_eq!(read.get(), 3);
+
+    // The topic is gone, and an empty one in its place.
+    ensure!(system.stop(&projector).await, "it ends by itself");
+    let prefix = format!("{}again.", system.prefix());
+    topics::run(&system.config.kafka, &topics::declared(&prefix)?, Profile::Local, true).await?;
+    let lost =
+        Config { control_topic: format!("{prefix}{}", contract::topics::CONTROL), ..system.config.clone() };
+    let (mut plan, listens) = system.planner.projector(MODEL, 20)?;
+    plan.environment.push(("FOLIO__CONTROL_TOPIC".to_owned(), lost.control_topic.clone()));
+    let projector = system.start((plan, listens))?;
+    let ops = Client::new(&projector.ops());
+    let readyz = async || {
+        let told = ops.get("/readyz").await;
+        told.map(|it| (it.status.as_u16(), it.body.to_string())).unwrap_or_default()
+    };
+    eventually("it says what was lost, and what to do", readyz, |(status, told)| {
+        *status == 503
+            && told.contains("gateways read g3")
+            && told.contains("folio read-models adopt products")
+    })
+    .await;
+    let client = Client::new(&gateway.url());
+    assert_eq!(client.get("/v1/products/product-1").await?.status, 200, "what is read stays as it is");
+    let adopted = args::ReadModels::Adopt(One { read_model: MODEL, generation: read });
+    actions::run(&lost, adopted.clone()).await?;
+    projector.service.wait_ready(PATIENCE).await?;
+    let refused = actions::run(&lost, adopted).await.err().context("it is decided now")?.to_string();
+    ensure!(refused.contains("decided already"), "{refused}");
+    let written = commands.change_price("product-1", 111, &[]).await?;
+    let headers = [("consistency-token", written.header("consistency-token")), ("prefer", "wait=30")];
+    let shown = client.get_with("/v1/products/product-1", &headers).await?;
+    ensure!(shown.status == 200 && shown.body["version"] == written.body["version"], "{}", shown.body);
+    rebuild::run(&lost, &waited).await?;
+    // What nobody knows of any more is dropped.
+    let servers = cli::commands::stores::servers(&lost);
+    let there = async || {
+        let all = servers.builds(MODEL).await;
+        all.map(|it| it.iter().map(|it| it.generation.get()).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    eventually("builds that nobody knows are dropped", there, |it| *it == [3, 4]).await;
     Ok(())
 }
 
