@@ -295,6 +295,20 @@ async fn a_build_as_of_some_time_ends_there_and_takes_nobodys_place() {
     take(&mut desk, as_of(11, "black-friday")).await;
 }
 
+#[tokio::test]
+async fn a_release_proposes_its_format_once_and_not_again_when_somebody_made_an_end_of_it() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    assert!(desk.builds(MODEL).is_new(2) && !desk.builds(MODEL).is_new(1));
+    take(&mut desk, Step::Build { generation: build(2), format: 2, switch: Switch::WhenEqual }).await;
+    assert!(!desk.builds(MODEL).is_new(2) && desk.builds(MODEL).is_new(3));
+    take(&mut desk, equal(2)).await;
+    assert!(desk.builds(MODEL).phase(build(2)).unwrap().contains("of another format"));
+    take(&mut desk, Step::Drop { generation: build(2) }).await;
+    take(&mut desk, a_build(3)).await;
+    assert!(!desk.builds(MODEL).is_new(2), "somebody has decided about it");
+}
+
 #[test]
 fn what_is_wished_as_of_some_time_must_make_sense() {
     let now: jiff::Timestamp = "2026-11-27T12:00:00Z".parse().unwrap();
