@@ -170,7 +170,7 @@ async fn begin(
         projector::start(config, storage.parts(), &part, telemetry)?;
     }
     let config = options.settings.queries();
-    let queries = Queries::start(&config, storage.stores(&config), telemetry)?;
+    let queries = Queries::start(&config, storage.stores(&config).await?, telemetry)?;
     let mut config = options.settings.commands();
     config.cache.dir.get_or_insert_with(|| directory.cache());
     let door = config.http.clone();

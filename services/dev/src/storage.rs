@@ -49,12 +49,12 @@ impl Storage {
     }
 
     /// What the gateway asks. Must be called on the runtime of the process.
-    pub(crate) fn stores(&self, config: &query_gateway::Config) -> Stores {
+    pub(crate) async fn stores(&self, config: &query_gateway::Config) -> anyhow::Result<Stores> {
         let (stores, first) = (Stores::new(config), Generation::FIRST);
-        stores.products.opened(first, products::Queries::new(self.rows.product_rows(first)));
-        stores.history.opened(first, history::Queries::new(self.rows.history_rows(first)));
-        stores.search.opened(first, search::Queries::new(self.rows.search_index(first)));
-        stores
+        stores.products.opened(first, products::Queries::new(self.rows.product_rows(first).await?));
+        stores.history.opened(first, history::Queries::new(self.rows.history_rows(first).await?));
+        stores.search.opened(first, search::Queries::new(self.rows.search_index(first).await?));
+        Ok(stores)
     }
 
     /// What a projector reads and writes.

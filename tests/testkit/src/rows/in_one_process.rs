@@ -98,7 +98,7 @@ fn document(stored: &StoredProduct) -> String {
 }
 
 async fn listed(read_models: &Embedded, categories: &BTreeSet<&CategoryPath>) -> anyhow::Result<Vec<String>> {
-    let rows = read_models.product_rows(GENERATION);
+    let rows = read_models.product_rows(GENERATION).await?;
     let mut listed = Vec::new();
     for category in categories {
         for bucket in 0..BUCKETS {
@@ -135,7 +135,7 @@ fn item_row(category: &CategoryPath, bucket: u8, item: &CategoryItem) -> String 
 }
 
 async fn entries(read_models: &Embedded, ids: &[ProductId]) -> anyhow::Result<Vec<String>> {
-    let rows = read_models.history_rows(GENERATION);
+    let rows = read_models.history_rows(GENERATION).await?;
     let mut entries = Vec::new();
     for id in ids {
         let head = rows.head(id).await?;
