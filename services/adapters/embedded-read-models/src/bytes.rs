@@ -26,6 +26,8 @@ pub(crate) enum Unreadable {
     Text,
     #[error("a time is out of range")]
     Time,
+    #[error("a build has no such number")]
+    Generation,
     #[error(transparent)]
     Value(#[from] ValueError),
     #[error("its JSON is damaged: {0}")]
@@ -76,6 +78,11 @@ impl<'a> Reader<'a> {
         Self(&row.bytes)
     }
 
+    /// Of a key, or a part of it: fields as rows have them.
+    pub(crate) fn of_key(key: &'a [u8]) -> Self {
+        Self(key)
+    }
+
     pub(crate) fn text(&mut self) -> Result<&'a str, Unreadable> {
         let length = self.count()?;
         std::str::from_utf8(self.take(length)?).map_err(|_| Unreadable::Text)
@@ -95,6 +102,16 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn time(&mut self) -> Result<Timestamp, Unreadable> {
         Timestamp::from_millisecond(self.number()?).map_err(|_| Unreadable::Time)
+    }
+
+    pub(crate) fn byte(&mut self) -> Result<u8, Unreadable> {
+        let [byte] = self.array()?;
+        Ok(byte)
+    }
+
+    /// All that is left, as a text.
+    pub(crate) fn rest(self) -> Result<&'a str, Unreadable> {
+        std::str::from_utf8(self.0).map_err(|_| Unreadable::Text)
     }
 
     pub(crate) fn is_some(&mut self) -> Result<bool, Unreadable> {

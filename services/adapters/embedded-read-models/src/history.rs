@@ -3,26 +3,34 @@
 //! Promise: the rows of a product and its head change as one.
 
 mod row;
+mod text;
 
 use std::ops::Bound;
 use std::sync::Arc;
 
-use adapter_embedded::tables::{self, Change, Row as Stored, Table, Tables};
+use adapter_embedded::tables::{self, Change, Row as Stored, Table};
 use domain::{ProductId, Version};
 use futures::FutureExt;
 use read_models::history::{HistoryHead, HistoryModel, Order, Row, Rows};
-use read_models::model::{Fold, Head, State, Store, Wanted, Writes, rewound};
-use read_models::{Answer, Error, Generation};
+use read_models::model::{Head, State, Store, Wanted, Writes, rewound};
+use read_models::{Answer, Error, ReadModel};
 use toolkit::retry::{GaveUp, Retry};
 
-use crate::bytes::{Unreadable, key_of};
-use crate::disk::{answer, blocking, failed, unreadable};
+use crate::build::Build;
+use crate::bytes::{Reader, Unreadable, key_of};
+use crate::disk::{answer, blocking};
 use crate::positions::TablePositions;
+use crate::row_pages::{MAX_ROWS, PAGE_BYTES, Page};
+
+const ENTRIES: &str = "history";
+const HEADS: &str = "history_heads";
+/// All of them.
+pub(crate) const TABLES: [&str; 2] = [ENTRIES, HEADS];
 
 /// The tables of `history`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct HistoryTables {
-    tables: Tables,
+    build: Build,
     /// By product and version.
     entries: Table,
     /// The state rows, by product.
@@ -31,30 +39,30 @@ pub struct HistoryTables {
 }
 
 impl HistoryTables {
-    pub(crate) fn new(tables: &Tables, generation: Generation) -> Self {
+    pub(crate) fn new(build: Build) -> Self {
         Self {
-            tables: tables.clone(),
-            entries: tables.table(&format!("history_{generation}")),
-            heads: tables.table(&format!("history_heads_{generation}")),
-            positions: TablePositions::new(tables, HistoryModel::DECLARED.name, generation),
+            entries: build.table(ENTRIES),
+            heads: build.table(HEADS),
+            positions: TablePositions::new(&build, ReadModel::History),
+            build,
         }
     }
 
     fn newest(&self, id: &ProductId) -> Result<Option<HistoryHead>, Error> {
-        let row = self.heads.get(id.as_str().as_bytes()).map_err(|error| failed(&error))?;
-        let unreadable = |problem| unreadable(&self.tables, "history_heads", id.as_str(), &problem);
+        let row = self.build.read(|| self.heads.get(id.as_str().as_bytes()))?;
+        let unreadable = |problem| self.build.unreadable(HEADS, id.as_str(), &problem);
         row.map(|row| row::read_head(id, &row).map_err(unreadable)).transpose()
     }
 
     /// What the head was when this version was the newest.
     fn past(&self, id: &ProductId, version: u64) -> Result<Option<HistoryHead>, Error> {
-        let row = self.entries.get(&entry_key(id, version)).map_err(|error| failed(&error))?;
+        let row = self.build.read(|| self.entries.get(&entry_key(id, version)))?;
         let unreadable = |problem| self.unreadable_entry(id, version, &problem);
         row.map(|row| row::read_head(id, &row).map_err(unreadable)).transpose()
     }
 
     fn unreadable_entry(&self, id: &ProductId, version: u64, problem: &Unreadable) -> Error {
-        unreadable(&self.tables, "history", &format!("{id}/{version}"), problem)
+        self.build.unreadable(ENTRIES, &format!("{id}/{version}"), problem)
     }
 
     fn before(&self, wanted: &Wanted) -> Result<Option<HistoryHead>, Error> {
@@ -89,11 +97,34 @@ impl HistoryTables {
                 ((Bound::Included(&first[..]), to), tables::Order::Descending)
             }
         };
-        let found = self.entries.range(bounds, order, limit).map_err(|error| failed(&error))?;
+        let found = self.build.read(|| self.entries.range(bounds, order, limit))?;
         let entry = |(_, row): (_, Stored)| {
             row::read_entry(head, &row, |problem| self.unreadable_entry(id, row.version, problem))
         };
         Ok(found.into_iter().map(entry).collect())
+    }
+
+    /// The first entries behind a key, as text.
+    pub(crate) fn entry_texts(&self, after: Option<&[u8]>) -> Result<Page, Error> {
+        let rows = self.build.read(|| self.entries.page(after, MAX_ROWS, PAGE_BYTES))?;
+        let (mut page, mut head) = (Page::with_capacity(rows.len()), None);
+        for (key, row) in rows {
+            let unreadable = |problem: Unreadable| {
+                self.build.unreadable(ENTRIES, &String::from_utf8_lossy(&key), &problem)
+            };
+            let id = Reader::of_key(&key).text().and_then(|id| Ok(ProductId::parse(id)?));
+            let id = id.map_err(unreadable)?;
+            // The rows of a product are together.
+            if head.as_ref().is_none_or(|(of, _)| *of != id) {
+                let newest = self.newest(&id)?;
+                head = Some((id.clone(), newest));
+            }
+            let head = head.as_ref().and_then(|(_, head)| head.as_ref());
+            let text = row::with_entry(&row, |entry, event| text::entry(id.as_str(), head, &entry, event));
+            let text = text.map_err(unreadable)?;
+            page.push((key, text));
+        }
+        Ok(page)
     }
 
     fn changes(&self, writes: &Writes<HistoryModel>) -> Result<Vec<Change>, Error> {
@@ -133,7 +164,7 @@ impl Store<HistoryModel> for HistoryTables {
         let writes = Arc::new(writes);
         let write = || {
             let (this, writes) = (self.clone(), Arc::clone(&writes));
-            blocking(move || this.tables.write(this.changes(&writes)?).map_err(|error| failed(&error)))
+            blocking(move || this.build.write(this.changes(&writes)?))
         };
         retry.run("write rows", write).await
     }

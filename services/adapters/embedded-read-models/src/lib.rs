@@ -2,42 +2,62 @@
 //!
 //! Promises: the same answers as those of the servers, held by one suite that runs on both (`services/read-models/tests/stores`).
 //! Whatever lies here is built from the log alone: if it is damaged, or of another log or layout, it is discarded by itself, and
-//! the projectors build it again.
+//! the projectors build it again. There may be several builds of each read model, side by side; which there are, and which is read,
+//! lies beside their rows, and so does what is decided about them.
 //!
 //! Start at [`Embedded::open`].
 
+mod build;
+mod builds;
 mod bytes;
+mod catalog;
 mod disk;
 mod history;
+mod port;
 mod positions;
 mod products;
+mod row_pages;
 mod search;
+#[cfg(test)]
+mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use adapter_embedded::journal::EmbeddedJournal;
 use adapter_embedded::tables::Tables;
 use read_models::history::HistoryModel;
 use read_models::model::Opens;
 use read_models::products::Products;
 use read_models::search::SearchModel;
-use read_models::{Error, Generation};
+use read_models::{Error, Generation, ReadModel};
 
 pub use history::HistoryTables;
 pub use positions::TablePositions;
 pub use products::ProductTables;
 pub use search::EmbeddedSearch;
 
+use builds::Places;
+use catalog::Catalog;
+use disk::blocking;
+
 /// How rows are laid out as bytes. Those of another number are not read but built again.
 const ROWS_FORMAT: u32 = 1;
-/// Below the directory that is given.
+/// Below the directory that is given, beside those of `search`.
 const TABLES: &str = "tables";
-const SEARCH: &str = "search";
 
 /// The read models of this process. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Embedded {
+pub struct Embedded(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    log: String,
     tables: Tables,
-    search: EmbeddedSearch,
+    catalog: Catalog,
+    journal: Arc<EmbeddedJournal>,
+    places: Places,
 }
 
 /// What there is to say about the read models of this process.
@@ -57,39 +77,68 @@ impl Options {
 }
 
 impl Embedded {
-    /// Opens the read models in `dir`, made if it is missing. What cannot be used is discarded, with a warning in the log: the
-    /// projectors find no position then, and begin at zero. Blocks on the disk.
+    /// Opens the read models in `dir`, made if it is missing: all tables, and of `search` the build that is read. What cannot be
+    /// used is discarded, with a warning in the log: the projectors find no position then, and begin at zero. Blocks on the disk.
     ///
     /// # Errors
     /// If another process has the directory, it holds files of something else, or it cannot be worked with.
     pub fn open(dir: &Path, options: &Options) -> Result<Self, Error> {
-        let search = EmbeddedSearch::open(&dir.join(SEARCH), &options.log)?;
-        let dir = dir.join(TABLES);
+        let tables_dir = dir.join(TABLES);
         let identity = format!("rows {ROWS_FORMAT}, {}", options.log);
-        let (tables, discarded) = Tables::open(&dir, &identity, options.memory_bytes)
+        let (tables, discarded) = Tables::open(&tables_dir, &identity, options.memory_bytes)
             .map_err(|error| Error::Embedded(error.to_string()))?;
         if let Some(reason) = discarded {
             tracing::warn!(
-                dir = %dir.display(), reason,
-                "the tables of the read models were discarded: they are built again from the log"
+                dir = %tables_dir.display(), reason,
+                "the tables of the read models were discarded, and what was decided about builds: all is built again from the log"
             );
         }
-        Ok(Self { tables, search })
+        let inner = Inner {
+            dir: dir.to_owned(),
+            log: options.log.clone(),
+            catalog: Catalog::new(&tables),
+            journal: Arc::new(EmbeddedJournal::new(&tables)),
+            places: Places::default(),
+            tables,
+        };
+        // The others when somebody asks for them: each reads all of itself.
+        let read = inner.catalog.published(ReadModel::Search)?;
+        if inner.catalog.is_there(ReadModel::Search, read)? {
+            inner.index(read)?;
+        }
+        Ok(Self(Arc::new(inner)))
     }
 
-    /// The rows of `products`.
-    pub fn product_rows(&self, generation: Generation) -> ProductTables {
-        ProductTables::new(&self.tables, generation)
+    /// The rows of a build of `products`.
+    ///
+    /// # Errors
+    /// [`Error::NoBuild`] if it is not there.
+    pub async fn product_rows(&self, generation: Generation) -> Result<ProductTables, Error> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || Ok(ProductTables::new(inner.build(ReadModel::Products, generation)?))).await
     }
 
-    /// The rows of `history`.
-    pub fn history_rows(&self, generation: Generation) -> HistoryTables {
-        HistoryTables::new(&self.tables, generation)
+    /// The rows of a build of `history`.
+    ///
+    /// # Errors
+    /// [`Error::NoBuild`] if it is not there.
+    pub async fn history_rows(&self, generation: Generation) -> Result<HistoryTables, Error> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || Ok(HistoryTables::new(inner.build(ReadModel::History, generation)?))).await
     }
 
-    /// The index of `search`. There is one generation of it.
-    pub fn search_index(&self, _generation: Generation) -> EmbeddedSearch {
-        self.search.clone()
+    /// The index of a build of `search`. One that nobody has asked for is read to its end first.
+    ///
+    /// # Errors
+    /// [`Error::NoBuild`] if it is not there; as [`Embedded::open`].
+    pub async fn search_index(&self, generation: Generation) -> Result<EmbeddedSearch, Error> {
+        let inner = Arc::clone(&self.0);
+        blocking(move || inner.index(generation)).await
+    }
+
+    /// Where it is decided about builds: one for all clones.
+    pub fn journal(&self) -> Arc<EmbeddedJournal> {
+        Arc::clone(&self.0.journal)
     }
 }
 
@@ -97,7 +146,7 @@ impl Opens<Products> for Embedded {
     type Store = ProductTables;
 
     async fn open(&self, generation: Generation) -> Result<ProductTables, Error> {
-        Ok(self.product_rows(generation))
+        self.product_rows(generation).await
     }
 }
 
@@ -105,7 +154,7 @@ impl Opens<HistoryModel> for Embedded {
     type Store = HistoryTables;
 
     async fn open(&self, generation: Generation) -> Result<HistoryTables, Error> {
-        Ok(self.history_rows(generation))
+        self.history_rows(generation).await
     }
 }
 
@@ -113,6 +162,6 @@ impl Opens<SearchModel> for Embedded {
     type Store = EmbeddedSearch;
 
     async fn open(&self, generation: Generation) -> Result<EmbeddedSearch, Error> {
-        Ok(self.search_index(generation))
+        self.search_index(generation).await
     }
 }

@@ -4,29 +4,29 @@
 //! power leaves a beginning: a position that is there speaks of rows that are. So all of it is durable as far as it is applied,
 //! and a start goes on there, not a durability window before.
 
-use adapter_embedded::tables::{Table, Tables};
+use adapter_embedded::tables::Table;
 use read_models::model::{Position, Positions, Starts};
-use read_models::{Error, Generation};
+use read_models::{Error, ReadModel};
 
+use crate::build::Build;
 use crate::bytes::key_of;
-use crate::disk::{blocking, failed};
+use crate::disk::blocking;
 
 /// How far groups have come with one read model.
 #[derive(Debug, Clone)]
 pub struct TablePositions {
-    tables: Tables,
+    build: Build,
     /// By group and partition; a row's version is the position, and says all.
     positions: Table,
 }
 
 impl TablePositions {
-    pub(crate) fn new(tables: &Tables, read_model: &str, generation: Generation) -> Self {
-        let positions = tables.table(&format!("{read_model}_positions_{generation}"));
-        Self { tables: tables.clone(), positions }
+    pub(crate) fn new(build: &Build, read_model: ReadModel) -> Self {
+        Self { build: build.clone(), positions: build.table(&table(read_model)) }
     }
 
     pub(crate) fn get(&self, group: &str, partition: i32) -> Result<Option<Position>, Error> {
-        let row = self.positions.get(&key(group, partition)).map_err(|error| failed(&error))?;
+        let row = self.build.read(|| self.positions.get(&key(group, partition)))?;
         Ok(row.map(|row| Position { applied: row.version as i64, durable: row.version as i64 }))
     }
 }
@@ -39,19 +39,24 @@ impl Positions for TablePositions {
     /// What the caller knows to be durable is less than what is.
     async fn write(&self, group: &str, partition: i32, position: Position) -> Result<(), Error> {
         let change = self.positions.put(&key(group, partition), position.applied as u64, &[]);
-        let tables = self.tables.clone();
-        blocking(move || tables.write([change]).map_err(|error| failed(&error))).await
+        let build = self.build.clone();
+        blocking(move || build.write(vec![change])).await
     }
 
-    /// Tables are there when they are open.
+    /// Tables are there as long as the build is.
     async fn is_there(&self) -> Result<(), Error> {
-        Ok(())
+        self.build.is_there()
     }
 
     /// No process but this one holds the rows, and it is not started anew while it asks.
     async fn starts(&self) -> Result<Option<Starts>, Error> {
         Ok(Some(Starts::new()))
     }
+}
+
+/// The table of the positions of a read model.
+pub(crate) fn table(read_model: ReadModel) -> String {
+    format!("{read_model}_positions")
 }
 
 fn key(group: &str, partition: i32) -> Vec<u8> {

@@ -4,45 +4,53 @@
 //! its lists change as one.
 
 mod row;
+mod text;
 
 use std::ops::Bound;
 use std::sync::Arc;
 
-use adapter_embedded::tables::{Change, Order, Table, Tables};
+use adapter_embedded::tables::{Change, Order, Table};
 use domain::{CategoryPath, ProductId, Version};
 use futures::FutureExt;
-use read_models::model::{Fold, RowChange, State, Store, Wanted, Writes};
+use read_models::model::{RowChange, State, Store, Wanted, Writes};
 use read_models::products::{CategoryItem, CategoryKey, ProductState, Products, Rows};
-use read_models::{Answer, Error, Generation, StoredProduct};
+use read_models::{Answer, Error, ReadModel, StoredProduct};
 use toolkit::retry::{GaveUp, Retry};
 
-use crate::bytes::{key_of, version};
-use crate::disk::{answer, blocking, failed, unreadable};
+use crate::build::Build;
+use crate::bytes::{Reader, Unreadable, key_of, version};
+use crate::disk::{answer, blocking};
 use crate::positions::TablePositions;
+use crate::row_pages::{MAX_ROWS, PAGE_BYTES, Page};
+
+/// The state rows, by product id.
+pub(crate) const PRODUCTS: &str = "products";
+pub(crate) const BY_CATEGORY: &str = "products_by_category";
+/// All of them.
+pub(crate) const TABLES: [&str; 2] = [PRODUCTS, BY_CATEGORY];
 
 /// The tables of `products`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct ProductTables {
-    tables: Tables,
-    /// The state rows, by product id.
+    build: Build,
     products: Table,
     by_category: Table,
     positions: TablePositions,
 }
 
 impl ProductTables {
-    pub(crate) fn new(tables: &Tables, generation: Generation) -> Self {
+    pub(crate) fn new(build: Build) -> Self {
         Self {
-            tables: tables.clone(),
-            products: tables.table(&format!("products_{generation}")),
-            by_category: tables.table(&format!("products_by_category_{generation}")),
-            positions: TablePositions::new(tables, Products::DECLARED.name, generation),
+            products: build.table(PRODUCTS),
+            by_category: build.table(BY_CATEGORY),
+            positions: TablePositions::new(&build, ReadModel::Products),
+            build,
         }
     }
 
     fn state(&self, id: &ProductId) -> Result<Option<ProductState>, Error> {
-        let row = self.products.get(id.as_str().as_bytes()).map_err(|error| failed(&error))?;
-        let unreadable = |problem| unreadable(&self.tables, "products", id.as_str(), &problem);
+        let row = self.build.read(|| self.products.get(id.as_str().as_bytes()))?;
+        let unreadable = |problem| self.build.unreadable(PRODUCTS, id.as_str(), &problem);
         row.map(|row| row::read_state(id, &row).map_err(unreadable)).transpose()
     }
 
@@ -60,17 +68,46 @@ impl ProductTables {
         let (first, next) = (bucket_key(category, bucket), bucket_key(category, bucket + 1));
         let after = after.map(|id| [&first, id.as_str().as_bytes()].concat());
         let from = after.as_deref().map_or(Bound::Included(&first[..]), Bound::Excluded);
-        let found = self.by_category.range((from, Bound::Excluded(&next)), Order::Ascending, limit);
+        let bounds = (from, Bound::Excluded(&next[..]));
+        let found = self.build.read(|| self.by_category.range(bounds, Order::Ascending, limit))?;
         let item = |(key, row): (Vec<u8>, _)| {
             let id = String::from_utf8_lossy(&key[first.len()..]);
-            row::read_item(&id, &row)
-                .map_err(|problem| unreadable(&self.tables, "products_by_category", &id, &problem))
+            row::read_item(&id, &row).map_err(|problem| self.build.unreadable(BY_CATEGORY, &id, &problem))
         };
-        found.map_err(|error| failed(&error))?.into_iter().map(item).collect()
+        found.into_iter().map(item).collect()
+    }
+
+    /// The first state rows behind a key, as text.
+    pub(crate) fn product_texts(&self, after: Option<&[u8]>) -> Result<Page, Error> {
+        let rows = self.build.read(|| self.products.page(after, MAX_ROWS, PAGE_BYTES))?;
+        let text = |(key, row): (Vec<u8>, _)| {
+            let id = String::from_utf8_lossy(&key).into_owned();
+            let state = ProductId::parse(&id).map_err(Unreadable::from);
+            let state = state.and_then(|product| row::read_state(&product, &row));
+            let state = state.map_err(|problem| self.build.unreadable(PRODUCTS, &id, &problem))?;
+            Ok((key, text::product(&state)))
+        };
+        rows.into_iter().map(text).collect()
+    }
+
+    /// The first rows of lists behind a key, as text.
+    pub(crate) fn item_texts(&self, after: Option<&[u8]>) -> Result<Page, Error> {
+        let rows = self.build.read(|| self.by_category.page(after, MAX_ROWS, PAGE_BYTES))?;
+        let text = |(key, row): (Vec<u8>, _)| {
+            let told = String::from_utf8_lossy(&key).into_owned();
+            let text = || {
+                let mut fields = Reader::of_key(&key);
+                let (category, bucket, id) = (fields.text()?, fields.byte()?, fields.rest()?);
+                Ok(text::item(category, bucket, &row::read_item(id, &row)?))
+            };
+            let text = text().map_err(|problem| self.build.unreadable(BY_CATEGORY, &told, &problem))?;
+            Ok((key, text))
+        };
+        rows.into_iter().map(text).collect()
     }
 
     fn in_list(&self, key: &CategoryKey) -> Result<Option<Version>, Error> {
-        let row = self.by_category.get(&list_key(key)).map_err(|error| failed(&error))?;
+        let row = self.build.read(|| self.by_category.get(&list_key(key)))?;
         Ok(row.as_ref().map(version))
     }
 
@@ -113,7 +150,7 @@ impl Store<Products> for ProductTables {
         let writes = Arc::new(writes);
         let write = || {
             let (this, writes) = (self.clone(), Arc::clone(&writes));
-            blocking(move || this.tables.write(this.changes(&writes)).map_err(|error| failed(&error)))
+            blocking(move || this.build.write(this.changes(&writes)))
         };
         retry.run("write rows", write).await
     }
@@ -156,6 +193,9 @@ impl Rows for ProductTables {
 
 #[cfg(test)]
 mod tests {
+    use adapter_embedded::tables::Tables;
+    use read_models::Generation;
+
     use super::*;
 
     #[test]
@@ -164,14 +204,16 @@ mod tests {
         let open = || Tables::open(dir.path(), "test", 1 << 20).unwrap();
         let (tables, discarded) = open();
         assert_eq!(discarded, None);
-        let rows = ProductTables::new(&tables, Generation::FIRST);
+        let rows =
+            |tables: &Tables| ProductTables::new(Build::new(tables, Generation::FIRST, Arc::default()));
+        let there = rows(&tables);
         let id = ProductId::parse("p-1").unwrap();
-        tables.write([rows.products.put(id.as_str().as_bytes(), 1, b"no row")]).unwrap();
-        let failed = rows.state(&id).unwrap_err().to_string();
+        tables.write([there.products.put(id.as_str().as_bytes(), 1, b"no row")]).unwrap();
+        let failed = there.state(&id).unwrap_err().to_string();
         assert!(failed.contains("row p-1 cannot be read") && failed.contains("start again"), "{failed}");
-        drop((tables, rows));
+        drop((tables, there));
         let (tables, discarded) = open();
         assert!(discarded.is_some_and(|reason| reason.contains("row p-1 cannot be read")));
-        assert_eq!(ProductTables::new(&tables, Generation::FIRST).state(&id).unwrap(), None);
+        assert_eq!(rows(&tables).state(&id).unwrap(), None);
     }
 }

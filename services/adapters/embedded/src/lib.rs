@@ -2,6 +2,7 @@
 //!
 //! - [`cache`]: key-value pairs that may be discarded at any time.
 //! - [`tables`]: rows that have versions, which may be discarded and built again.
+//! - [`journal`]: decisions about what is in tables, kept as long as those are.
 //! - [`log`]: an event log that keeps what it has acknowledged, and feeds those who read it.
 //! - [`crc`]: the checksum of what has none from its library.
 //!
@@ -11,6 +12,7 @@
 pub mod cache;
 pub mod crc;
 mod fjall_files;
+pub mod journal;
 pub mod lock;
 pub mod log;
 pub mod tables;

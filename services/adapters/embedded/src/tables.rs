@@ -4,14 +4,14 @@
 //! come and however many threads make them; a delete keeps its version, so that an older put does not bring the row back, and of a
 //! put and a delete with the same version the delete stays; the changes of one [`Tables::write`] are there as a whole or not at
 //! all. What a crash leaves is everything up to one of the writes: whoever finds a row finds what was written before it. (Nothing
-//! is synced: after a loss of power the last seconds may be missing.)
+//! is synced but by [`Tables::sync`]: after a loss of power the last seconds may be missing.)
 //!
 //! Start at [`Tables::open`].
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{Error, Store};
 
@@ -90,7 +90,20 @@ impl Tables {
     /// # Errors
     /// If the disk or its files fail. That stays so: the tables are to be opened again, and are empty then.
     pub fn write(&self, changes: impl IntoIterator<Item = Change>) -> Result<(), Error> {
-        let _alone = self.0.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.write_after(|| Ok(Some(changes))).map(drop)
+    }
+
+    /// As [`Tables::write`], of the changes that `look` returns: from the moment that it looks until they are there, nobody else
+    /// writes. With `None` nothing is written. Whether there were changes.
+    ///
+    /// # Errors
+    /// As [`Tables::write`], and those of `look`.
+    pub fn write_after<C: IntoIterator<Item = Change>>(
+        &self,
+        look: impl FnOnce() -> Result<Option<C>, Error>,
+    ) -> Result<bool, Error> {
+        let _alone = self.alone();
+        let Some(changes) = look()? else { return Ok(false) };
         let mut newest: BTreeMap<Vec<u8>, (Stamp, Vec<u8>)> = BTreeMap::new();
         for Change { key, stamp, value } in changes {
             let there = match newest.get(&key) {
@@ -101,7 +114,21 @@ impl Tables {
                 newest.insert(key, (stamp, value));
             }
         }
-        self.trusted(self.0.store.write(newest.into_iter().map(|(key, (_, value))| (key, value))))
+        self.trusted(self.0.store.write(newest.into_iter().map(|(key, (_, value))| (key, value))))?;
+        Ok(true)
+    }
+
+    /// Everything that was written before is on the disk then, in all of the tables, also after a loss of power.
+    ///
+    /// # Errors
+    /// As [`Tables::write`].
+    pub fn sync(&self) -> Result<(), Error> {
+        self.trusted(self.0.store.sync())
+    }
+
+    /// Nobody else writes meanwhile.
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.0.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<fjall::Slice>, Error> {
@@ -169,9 +196,38 @@ impl Table {
     /// As [`Tables::write`].
     pub fn range(
         &self,
-        (from, to): (Bound<&[u8]>, Bound<&[u8]>),
+        bounds: (Bound<&[u8]>, Bound<&[u8]>),
         order: Order,
         limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, Error> {
+        self.while_wanted(bounds, order, |found| found.len() < limit)
+    }
+
+    /// The first rows behind this key, in the order of the keys: as many as are asked for, and fewer as soon as they have come to so
+    /// many bytes. None: there are no more.
+    ///
+    /// # Errors
+    /// As [`Tables::write`].
+    pub fn page(
+        &self,
+        after: Option<&[u8]>,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<(Vec<u8>, Row)>, Error> {
+        let bounds = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let mut come_to = 0;
+        self.while_wanted(bounds, Order::Ascending, |found| {
+            come_to += found.last().map_or(0, |(key, row)| key.len() + row.bytes.len());
+            found.len() < limit && come_to < bytes
+        })
+    }
+
+    /// Rows as long as more are wanted than those that were found.
+    fn while_wanted(
+        &self,
+        (from, to): (Bound<&[u8]>, Bound<&[u8]>),
+        order: Order,
+        mut is_wanted: impl FnMut(&[(Vec<u8>, Row)]) -> bool,
     ) -> Result<Vec<(Vec<u8>, Row)>, Error> {
         let from = match from {
             Bound::Unbounded => Bound::Included(self.prefix.to_vec()),
@@ -190,7 +246,7 @@ impl Table {
         let mut entries = self
             .tables
             .trusted(store.tried("read from", || Ok(store.entries.range::<Vec<u8>, _>((from, to)))))?;
-        while found.len() < limit {
+        while is_wanted(&found) {
             let entry = self.tables.trusted(store.tried("read from", || {
                 let entry = match order {
                     Order::Ascending => entries.next(),
@@ -204,6 +260,23 @@ impl Table {
             }
         }
         Ok(found)
+    }
+
+    /// Removes all rows, and what is remembered of deleted ones: the table is as if nothing was ever written into it. Part by part,
+    /// in the order of the keys: a crash leaves the end of it. What others write into it meanwhile may stay.
+    ///
+    /// # Errors
+    /// As [`Tables::write`].
+    pub fn clear(&self) -> Result<(), Error> {
+        let (mut from, to) = (self.prefix.to_vec(), successor(&self.prefix));
+        loop {
+            // Between two parts others may write: there may be many.
+            let _alone = self.tables.alone();
+            let removed = self.tables.trusted(self.tables.0.store.remove_some(&from, &to))?;
+            let Some(last) = removed else { return Ok(()) };
+            // What was removed is not looked through again.
+            from = [&last[..], &[0]].concat();
+        }
     }
 
     fn key(&self, key: &[u8]) -> Vec<u8> {

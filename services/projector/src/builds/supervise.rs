@@ -66,9 +66,15 @@ pub(crate) async fn supervise(
             }
         }
         if let Some(read) = decided.get(decided.read).filter(|it| it.format != format) {
+            let is_made = decided.all().any(|(_, build)| build.format == format);
+            let next = if is_made {
+                "`folio read-models list` tells how far it is"
+            } else {
+                "`folio rebuild` begins one"
+            };
             let problem = format!(
                 "{}, which is read, has rows of format {}, and this release makes those of format {format}: whoever makes the others has \
-                 to go on until a build of format {format} is read; `folio read-models list` tells how far it is",
+                 to go on until a build of format {format} is read; {next}",
                 decided.read, read.format
             );
             if !std::mem::replace(&mut is_told, true) {

@@ -35,7 +35,8 @@ async fn projected(embedded: &Embedded) {
 
 /// How far both say that they are; everything below is there.
 async fn reached(embedded: &Embedded) -> [i64; 2] {
-    let (products, history) = (embedded.product_rows(GENERATION), embedded.history_rows(GENERATION));
+    let products = embedded.product_rows(GENERATION).await.unwrap();
+    let history = embedded.history_rows(GENERATION).await.unwrap();
     let of_products = products.positions().read(GROUP, 0).await.unwrap().unwrap_or_default();
     let of_history = history.positions().read(GROUP, 0).await.unwrap().unwrap_or_default();
     assert_eq!([of_products.durable, of_history.durable], [of_products.applied, of_history.applied]);
@@ -130,5 +131,7 @@ async fn damaged_tables_and_those_of_another_log_are_opened_empty_and_can_be_fil
 
     let other = Embedded::open(&dir.0, &Options::of_log("log 2")).unwrap();
     assert_eq!(reached(&other).await, [0, 0]);
-    assert!(other.product_rows(GENERATION).positions().read(GROUP, 0).await.unwrap().is_none());
+    assert!(
+        other.product_rows(GENERATION).await.unwrap().positions().read(GROUP, 0).await.unwrap().is_none()
+    );
 }

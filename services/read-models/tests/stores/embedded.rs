@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use embedded_read_models::{Embedded, Options};
+use read_models::control::BuildStore;
 use read_models::model::{Fold, Opens};
+use read_models::publication::Published;
 use read_models::{Error, Generation, ReadModel, history, products, search};
 use uuid::Uuid;
 
+use super::builds::BuildParts;
 use super::{GENERATION, Parts, SearchParts};
 
 /// A new directory, removed at the end.
@@ -55,11 +58,11 @@ impl Parts for InThisProcess {
     }
 
     async fn product_queries(&self) -> products::Queries {
-        products::Queries::new(self.embedded.product_rows(GENERATION))
+        products::Queries::new(self.embedded.product_rows(GENERATION).await.unwrap())
     }
 
     async fn history_queries(&self) -> history::Queries {
-        history::Queries::new(self.embedded.history_rows(GENERATION))
+        history::Queries::new(self.embedded.history_rows(GENERATION).await.unwrap())
     }
 
     async fn end(self) {}
@@ -67,7 +70,21 @@ impl Parts for InThisProcess {
 
 impl SearchParts for InThisProcess {
     async fn search_queries(&self) -> search::Queries {
-        search::Queries::new(self.embedded.search_index(GENERATION))
+        search::Queries::new(self.embedded.search_index(GENERATION).await.unwrap())
+    }
+}
+
+impl BuildParts for InThisProcess {
+    fn builds(&self) -> &dyn BuildStore {
+        &self.embedded
+    }
+
+    fn told(&self, read_model: ReadModel) -> Arc<dyn Published> {
+        self.embedded.publication(read_model)
+    }
+
+    fn is_published_by_revision(&self, _read_model: ReadModel) -> bool {
+        true
     }
 }
 

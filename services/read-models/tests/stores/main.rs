@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what a test needs and does not get ends it")]
 
 mod alike;
+mod builds;
 mod cut;
 mod embedded;
 mod history;
@@ -14,12 +15,16 @@ mod relevance;
 mod search;
 mod whole;
 
+use std::sync::Arc;
+
 use adapter_cql::CqlConfig;
 use adapter_search::SearchConfig;
+use read_models::control::BuildStore;
 use read_models::declared::On;
 use read_models::history::HistoryModel;
 use read_models::model::{Fold, Opens, Position, Positions, Store};
 use read_models::products::Products;
+use read_models::publication::Published;
 use read_models::search::SearchModel;
 use read_models::{Generation, ReadModel, Servers};
 use testkit::servers::{servers, test_prefix};
@@ -80,6 +85,9 @@ promises! {
         whole::a_history_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
         search::products_are_searched_with_typos_filters_and_facets,
         relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
+        builds::a_build_is_made_filled_and_dropped_beside_another_one,
+        builds::whoever_reads_is_told_the_build_that_was_published_last_and_those_with_names,
+        builds::builds_are_the_same_or_it_is_told_what_differs,
     }
 }
 
@@ -132,6 +140,20 @@ impl SearchParts for Servers {
     async fn search_queries(&self) -> read_models::search::Queries {
         let index = read_models::search::ServedIndex::new(self.search().await.unwrap(), GENERATION);
         read_models::search::Queries::new(index)
+    }
+}
+
+impl builds::BuildParts for Servers {
+    fn builds(&self) -> &dyn BuildStore {
+        self
+    }
+
+    fn told(&self, read_model: ReadModel) -> Arc<dyn Published> {
+        Arc::new(self.publication(read_model))
+    }
+
+    fn is_published_by_revision(&self, read_model: ReadModel) -> bool {
+        matches!(read_model.declared().on, On::Cql(_))
     }
 }
 

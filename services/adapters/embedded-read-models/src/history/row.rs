@@ -52,6 +52,15 @@ pub(super) fn read_entry(
     Row { version, head, bytes, entry: entry.map_err(|problem| unreadable(&problem)) }
 }
 
+/// What is made of the entry in an event's row, and of its event as it lies there.
+pub(super) fn with_entry<T>(
+    row: &Stored,
+    make: impl FnOnce(HistoryEntry, &str) -> T,
+) -> Result<T, Unreadable> {
+    let ([event, ..], entry) = read_texts(row)?;
+    Ok(make(entry?, event))
+}
+
 /// The texts that make an entry large, and the entry.
 type Read<'a> = ([&'a str; 3], Result<HistoryEntry, Unreadable>);
 

@@ -28,7 +28,7 @@ impl Index for EmbeddedSearch {
         let facets = find.request.facets.clone();
         async move {
             let found = self.blocking(move |shared| {
-                let searcher = shared.searcher();
+                let searcher = shared.searcher()?;
                 let maker = Maker { fields: &shared.fields, searcher: &searcher };
                 let (ordered, tallies) =
                     found(&maker, &plan, &first).map_err(|error| shared.failed(&error))?;
@@ -45,7 +45,7 @@ impl Index for EmbeddedSearch {
         let (among, words) = request.doubtful_words(text);
         async move {
             let unknown = self.blocking(move |shared| {
-                let searcher = shared.searcher();
+                let searcher = shared.searcher()?;
                 let maker = Maker { fields: &shared.fields, searcher: &searcher };
                 let mut unknown = Vec::new();
                 for (at, word) in &words {
@@ -66,7 +66,7 @@ impl Index for EmbeddedSearch {
         let first = First { sort: Sort::Relevance, count: request.effective_size() as usize, behind: None };
         async move {
             let suggestions = self.blocking(move |shared| {
-                let searcher = shared.searcher();
+                let searcher = shared.searcher()?;
                 let maker = Maker { fields: &shared.fields, searcher: &searcher };
                 let query = maker.all(&needed).and_then(|needed| maker.scored(needed, &better));
                 let found = query.and_then(|query| first.hits_of(&searcher, &*query));
@@ -89,7 +89,12 @@ impl Index for EmbeddedSearch {
 
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         let applied = self.shared.position(group, partition).unwrap_or_default().applied;
-        async move { Ok(applied) }.boxed()
+        let there = self.shared.is_there();
+        async move {
+            there?;
+            Ok(applied)
+        }
+        .boxed()
     }
 
     fn refresh(&self) -> Answer<'_, ()> {

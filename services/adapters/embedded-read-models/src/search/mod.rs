@@ -7,6 +7,7 @@
 
 mod asking;
 mod counting;
+mod documents;
 mod opening;
 mod ordering;
 mod queries;
@@ -27,7 +28,10 @@ use tantivy::TantivyError;
 use tantivy::directory::error::OpenReadError;
 use uuid::Uuid;
 
+use crate::build::Presence;
 use writing::{Committer, Shared};
+
+pub(crate) use opening::distrust;
 
 /// The search index in a directory. Cheap to clone; the directory is free again when the last one is dropped, and everything
 /// written is on disk then.
@@ -52,14 +56,14 @@ impl EmbeddedSearch {
     ///
     /// An error if the directory cannot be written, or another process has it open. It reads all of the index once: call it where
     /// blocking is allowed.
-    pub(crate) fn open(dir: &Path, log: &str) -> Result<Self, Error> {
+    pub(crate) fn open(dir: &Path, log: &str, presence: Arc<Presence>) -> Result<Self, Error> {
         let opened = opening::open(dir, log)?;
         if let Some(reason) = &opened.discarded {
             tracing::warn!(dir = %dir.display(), "the search index is built again from the beginning: {reason}");
         }
         #[cfg(test)]
         let discarded = opened.discarded.clone();
-        let shared = Arc::new(Shared::new(opened)?);
+        let shared = Arc::new(Shared::new(opened, presence)?);
         let owner = Owner {
             _committer: Committer::start(&shared)?,
             #[cfg(test)]
@@ -67,6 +71,17 @@ impl EmbeddedSearch {
             start: Uuid::new_v4().to_string(),
         };
         Ok(Self { shared, owner: Arc::new(owner) })
+    }
+
+    /// Everything written so far is found, and on the disk, when it returns. Blocks on it.
+    pub(crate) fn make_visible(&self) -> Result<(), Error> {
+        self.shared.refresh()
+    }
+
+    /// What is in the directory is not wanted any more, for whoever has it open: nothing is written there from now on. Blocks until
+    /// then.
+    pub(crate) fn abandon(&self) {
+        self.shared.abandon();
     }
 
     /// Why what was in the directory had to be thrown away, if it had to be.

@@ -81,7 +81,7 @@ fn sum(log: &str, positions: &[Said]) -> Result<u32, serde_json::Error> {
 }
 
 /// What is in `dir` is thrown away when it is opened next, for this reason; until then it goes on as it is.
-pub(super) fn distrust(dir: &Path, reason: &str) {
+pub(crate) fn distrust(dir: &Path, reason: &str) {
     // On a disk that takes no file any more the same failure comes again after the next opening.
     drop(fs::write(dir.join(FILES).join(DISTRUSTED), reason));
 }

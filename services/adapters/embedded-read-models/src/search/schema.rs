@@ -109,6 +109,12 @@ impl Fields {
         Ok(document)
     }
 
+    /// All of the product as it lies there. The error says why it is no text.
+    pub(super) fn source<'a>(&self, document: &'a TantivyDocument) -> Result<&'a str, String> {
+        let source = document.get_first(self.document).and_then(|value| value.as_bytes());
+        std::str::from_utf8(source.ok_or("it is not there")?).map_err(|e| e.to_string())
+    }
+
     /// The error says why no product is in the document, which this version of Folio cannot have written then.
     pub(super) fn product(&self, document: &TantivyDocument) -> Result<StoredProduct, String> {
         let source = document.get_first(self.document).and_then(|value| value.as_bytes()).unwrap_or_default();

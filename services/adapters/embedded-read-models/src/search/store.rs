@@ -27,7 +27,10 @@ impl EmbeddedSearch {
     ) -> Result<T, Error> {
         let shared = self.shared.clone();
         let dir = shared.dir().to_owned();
-        match tokio::task::spawn_blocking(move || work(&shared)).await {
+        let done = tokio::task::spawn_blocking(move || work(&shared)).await;
+        // Afterwards: if it is gone, then so are its files, which is no damage.
+        self.shared.is_there()?;
+        match done {
             Ok(done) => done,
             Err(error) => Err(broken(&dir, format!("work on it did not end: {error}"), false)),
         }
@@ -60,17 +63,19 @@ impl Store<SearchModel> for EmbeddedSearch {
 impl Positions for EmbeddedSearch {
     /// Real time.
     async fn read(&self, group: &str, partition: i32) -> Result<Option<Position>, Error> {
-        Ok(self.shared.position(group, partition))
+        let position = self.shared.position(group, partition);
+        self.shared.is_there()?;
+        Ok(position)
     }
 
     async fn write(&self, group: &str, partition: i32, position: Position) -> Result<(), Error> {
+        self.shared.is_there()?;
         self.shared.write_position(group, partition, position);
         Ok(())
     }
 
-    /// It is as long as it is open.
     async fn is_there(&self) -> Result<(), Error> {
-        Ok(())
+        self.shared.is_there()
     }
 
     async fn starts(&self) -> Result<Option<Starts>, Error> {
@@ -83,7 +88,7 @@ impl Shared {
     pub(super) fn products(&self, ids: &[ProductId]) -> Result<Vec<Option<StoredProduct>>, Error> {
         // Before the index: what is committed meanwhile is in one of them.
         let uncommitted: Vec<_> = ids.iter().map(|id| self.uncommitted(id)).collect();
-        let searcher = self.searcher();
+        let searcher = self.searcher()?;
         let lookup = Lookup::new(&searcher, &self.fields).map_err(|error| self.failed(&error))?;
         let found = ids.iter().zip(uncommitted).map(|(id, uncommitted)| {
             if let Some(stored) = uncommitted {
@@ -99,12 +104,19 @@ impl Shared {
     /// the next start, or it would fail for ever.
     pub(super) fn at(&self, searcher: &Searcher, place: DocAddress) -> Result<StoredProduct, Error> {
         let document: TantivyDocument = searcher.doc(place).map_err(|error| self.failed(&error))?;
-        self.fields.product(&document).map_err(|problem| {
-            let problem = format!("a product in it cannot be read: {problem}");
-            opening::distrust(self.dir(), &problem);
-            let hint = "start again: the index is built again from the log";
-            broken(self.dir(), format!("{problem}; {hint}"), false)
-        })
+        self.fields.product(&document).map_err(|problem| self.unreadable(&problem))
+    }
+
+    /// The product of a document as it lies there.
+    pub(super) fn source<'a>(&self, document: &'a TantivyDocument) -> Result<&'a str, Error> {
+        self.fields.source(document).map_err(|problem| self.unreadable(&problem))
+    }
+
+    fn unreadable(&self, problem: &str) -> Error {
+        let problem = format!("a product in it cannot be read: {problem}");
+        opening::distrust(self.dir(), &problem);
+        let hint = "start again: the index is built again from the log";
+        broken(self.dir(), format!("{problem}; {hint}"), false)
     }
 }
 

@@ -1,5 +1,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{
@@ -43,6 +44,10 @@ pub(super) fn product(n: usize, version: u64) -> StoredProduct {
         event_id: Uuid::from_u128(u128::from(version)),
         updated_at: Timestamp::UNIX_EPOCH,
     }
+}
+
+fn open(dir: &Path, log: &str) -> Result<EmbeddedSearch, Error> {
+    EmbeddedSearch::open(dir, log, Arc::default())
 }
 
 async fn write(search: &EmbeddedSearch, states: Vec<StoredProduct>) {
@@ -91,7 +96,7 @@ fn copy(from: &Path, to: &Path) {
 #[tokio::test]
 async fn what_is_written_is_read_at_once_and_found_after_a_refresh_and_never_gets_older() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    let search = open(dir.path(), LOG).unwrap();
     assert_eq!((search.discarded(), applied(&search).await), (None, None));
     write(&search, (0..5).map(|n| product(n, 2)).collect()).await;
     assert_eq!((total(&search).await, versions(&search, 0..6).await), (0, vec![2, 2, 2, 2, 2, 0]));
@@ -108,7 +113,7 @@ async fn what_is_written_is_read_at_once_and_found_after_a_refresh_and_never_get
 #[tokio::test]
 async fn what_nobody_refreshes_is_found_by_itself_after_a_while() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    let search = open(dir.path(), LOG).unwrap();
     write(&search, vec![product(0, 1)]).await;
     let end = Instant::now() + Duration::from_secs(30);
     while total(&search).await == 0 {
@@ -120,16 +125,16 @@ async fn what_nobody_refreshes_is_found_by_itself_after_a_while() {
 #[tokio::test]
 async fn after_an_end_everything_written_is_there_and_meanwhile_nobody_else_opens_it() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    let search = open(dir.path(), LOG).unwrap();
     write(&search, vec![product(0, 1), product(1, 4)]).await;
     position_to(&search, 7).await;
-    let refused = EmbeddedSearch::open(dir.path(), LOG).unwrap_err();
+    let refused = open(dir.path(), LOG).unwrap_err();
     assert!(matches!(&refused, Error::Embedded(why) if why.contains("in use")), "{refused}");
     let other = search.clone();
     drop(search);
     assert_eq!(applied(&other).await, Some(7));
     drop(other);
-    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    let search = open(dir.path(), LOG).unwrap();
     assert_eq!(search.discarded(), None);
     assert_eq!((total(&search).await, versions(&search, 0..2).await), (2, vec![1, 4]));
     assert_eq!(applied(&search).await, Some(7));
@@ -141,7 +146,7 @@ async fn after_an_end_everything_written_is_there_and_meanwhile_nobody_else_open
 #[tokio::test]
 async fn after_a_crash_products_and_positions_are_those_of_one_moment() {
     let (dir, copies) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    let search = open(dir.path(), LOG).unwrap();
     let mut seen = Vec::new();
     for step in 0..12_usize {
         // Product `n` has version 1 from the step on that brings it.
@@ -161,7 +166,7 @@ async fn after_a_crash_products_and_positions_are_those_of_one_moment() {
             }
             fs::remove_dir_all(&crashed).unwrap();
         }
-        let crashed = EmbeddedSearch::open(&crashed, LOG).unwrap();
+        let crashed = open(&crashed, LOG).unwrap();
         assert_eq!(crashed.discarded(), None, "{step}");
         let applied = applied(&crashed).await.unwrap_or_default() as usize;
         let there = versions(&crashed, 0..120).await.iter().filter(|version| **version == 1).count();
@@ -182,7 +187,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 /// 60 products in two segments, one with replaced products, and position 9.
 async fn built(dir: &Path) {
-    let search = EmbeddedSearch::open(dir, LOG).unwrap();
+    let search = open(dir, LOG).unwrap();
     write(&search, (0..40).map(|n| product(n, 1)).collect()).await;
     refresh(&search).await;
     write(&search, (30..60).map(|n| product(n, 2)).collect()).await;
@@ -204,7 +209,7 @@ async fn whichever_byte_of_what_it_says_of_its_positions_is_another_it_has_no_ot
         let mut flipped = meta.clone();
         flipped[at] ^= 1 << (at % 7);
         fs::write(damaged.join("index/meta.json"), flipped).unwrap();
-        let search = EmbeddedSearch::open(&damaged, LOG).unwrap();
+        let search = open(&damaged, LOG).unwrap();
         let expected = if search.discarded().is_some() { (None, 0) } else { (Some(9), 60) };
         assert_eq!((applied(&search).await, total(&search).await), expected, "{at} of {text}");
         discarded += usize::from(search.discarded().is_some());
@@ -238,7 +243,7 @@ async fn a_damaged_index_is_whole_or_thrown_away_whatever_the_damage() {
                     fs::write(&path, flipped).unwrap();
                 }
             }
-            let search = EmbeddedSearch::open(&damaged, LOG).unwrap();
+            let search = open(&damaged, LOG).unwrap();
             let (position, total) = (applied(&search).await, total(&search).await);
             if search.discarded().is_some() {
                 assert_eq!((position, total), (None, 0), "{name:?} {part}");
@@ -261,7 +266,7 @@ async fn a_damaged_index_is_whole_or_thrown_away_whatever_the_damage() {
 #[tokio::test]
 async fn an_index_of_another_version_of_folio_is_built_again() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    let search = open(dir.path(), LOG).unwrap();
     write(&search, vec![product(0, 1)]).await;
     position_to(&search, 1).await;
     drop(search);
@@ -270,7 +275,7 @@ async fn an_index_of_another_version_of_folio_is_built_again() {
     let other = text.replace(r#"\"format\":3"#, r#"\"format\":999"#);
     assert_ne!(text, other);
     fs::write(&meta, other).unwrap();
-    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    let search = open(dir.path(), LOG).unwrap();
     assert!(search.discarded().is_some_and(|why| why.contains("format 999")), "{:?}", search.discarded());
     assert_eq!((applied(&search).await, total(&search).await), (None, 0));
 }
@@ -278,11 +283,11 @@ async fn an_index_of_another_version_of_folio_is_built_again() {
 #[tokio::test]
 async fn an_index_of_another_log_is_built_again() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    let search = open(dir.path(), LOG).unwrap();
     write(&search, vec![product(0, 1)]).await;
     position_to(&search, 1).await;
     drop(search);
-    let search = EmbeddedSearch::open(dir.path(), "another").unwrap();
+    let search = open(dir.path(), "another").unwrap();
     let said = "it is built from a log, and not from another";
     assert_eq!(search.discarded(), Some(said));
     assert_eq!((applied(&search).await, total(&search).await), (None, 0));
@@ -291,7 +296,7 @@ async fn an_index_of_another_log_is_built_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_product_that_is_read_while_commits_run_never_goes_back() {
     let dir = TempDir::new().unwrap();
-    let search = EmbeddedSearch::open(dir.path(), LOG).unwrap();
+    let search = open(dir.path(), LOG).unwrap();
     write(&search, vec![product(0, 1)]).await;
     let reader = search.clone();
     let reading = tokio::spawn(async move {

@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use super::opening::{self, Kept, Opened};
 use super::schema::Fields;
 use super::store::Lookup;
 use super::{broken, failed};
+use crate::build::Presence;
 
 /// How long something written is not committed at most, about.
 const COMMIT_AFTER: Duration = Duration::from_secs(1);
@@ -34,7 +35,9 @@ pub(super) struct Shared {
     dir: PathBuf,
     log: String,
     pub(super) fields: Fields,
-    reader: IndexReader,
+    /// None: the index is abandoned. What is open keeps files of it.
+    reader: RwLock<Option<IndexReader>>,
+    presence: Arc<Presence>,
     /// Taken before `waiting`, and held while a commit runs.
     writer: Mutex<Writer>,
     /// Held for moments only.
@@ -62,15 +65,29 @@ struct Waiting {
     has_new_positions: bool,
 }
 
+impl Writer {
+    /// Nobody writes in the directory from then on. Merges that run are awaited, and none begins.
+    fn end(&mut self) {
+        self.is_closed = true;
+        if let Some(open) = self.open.take() {
+            open.set_merge_policy(Box::new(NoMergePolicy));
+            // What did not end well is in no commit, and is removed by the next writer.
+            drop(open.wait_merging_threads());
+        }
+        self.lock = None;
+    }
+}
+
 impl Shared {
-    pub(super) fn new(opened: Opened) -> Result<Self, Error> {
+    pub(super) fn new(opened: Opened, presence: Arc<Presence>) -> Result<Self, Error> {
         let Opened { dir, log, lock, index, reader, fields, positions, discarded: _ } = opened;
         let open = opening::writer(&index).map_err(|error| failed(&dir, &error))?;
         let writer = Writer { index, open: Some(open), is_closed: false, lock: Some(lock) };
         let waiting = Waiting { positions, ..Waiting::default() };
         let due = Due::default();
         let (writer, waiting) = (Mutex::new(writer), Mutex::new(waiting));
-        Ok(Self { dir, log, fields, reader, writer, waiting, due })
+        let reader = RwLock::new(Some(reader));
+        Ok(Self { dir, log, fields, reader, presence, writer, waiting, due })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -78,8 +95,21 @@ impl Shared {
     }
 
     /// What is committed.
-    pub(super) fn searcher(&self) -> Searcher {
-        self.reader.searcher()
+    pub(super) fn searcher(&self) -> Result<Searcher, Error> {
+        let reader = self.reader.read().unwrap_or_else(PoisonError::into_inner);
+        reader.as_ref().map(IndexReader::searcher).ok_or_else(|| self.gone())
+    }
+
+    /// An error if the build that it is of is dropped.
+    pub(super) fn is_there(&self) -> Result<(), Error> {
+        self.presence.check()
+    }
+
+    fn gone(&self) -> Error {
+        match self.presence.check() {
+            Err(gone) => gone,
+            Ok(()) => broken(&self.dir, "it is closed: Folio is ending", false),
+        }
     }
 
     /// A product that is written and not committed yet.
@@ -129,7 +159,7 @@ impl Shared {
             documents.push((state, self.fields.document(state)?));
         }
         let mut writer = locked(&self.writer);
-        let searcher = self.searcher();
+        let searcher = self.searcher()?;
         let lookup = Lookup::new(&searcher, &self.fields).map_err(|error| self.failed(&error))?;
         for (state, document) in documents {
             let id = &state.product.id;
@@ -203,7 +233,7 @@ impl Shared {
             commit.set_payload(&payload);
             commit.commit()
         });
-        if let Err(error) = committed.and_then(|_| self.reader.reload()) {
+        if let Err(error) = committed.and_then(|_| self.reload()) {
             writer.open = None;
             return Err(self.failed(&error));
         }
@@ -218,10 +248,15 @@ impl Shared {
         Ok(())
     }
 
+    fn reload(&self) -> tantivy::Result<()> {
+        let reader = self.reader.read().unwrap_or_else(PoisonError::into_inner);
+        reader.as_ref().map_or(Ok(()), IndexReader::reload)
+    }
+
     /// The writer; after an error another one, with everything that waits.
     fn open<'a>(&self, writer: &'a mut Writer) -> Result<&'a mut IndexWriter, Error> {
         if writer.is_closed {
-            return Err(broken(&self.dir, "it is closed: Folio is ending", false));
+            return Err(self.gone());
         }
         let open = match writer.open.take() {
             Some(open) => open,
@@ -255,6 +290,9 @@ impl Shared {
     /// run are awaited, and none begins.
     fn close(&self) {
         let mut writer = locked(&self.writer);
+        if writer.is_closed {
+            return;
+        }
         if let Some(open) = &writer.open {
             open.set_merge_policy(Box::new(NoMergePolicy));
         }
@@ -263,12 +301,18 @@ impl Shared {
                 "the end of what was written is not in the search index, and comes again from the log: {error}"
             );
         }
-        writer.is_closed = true;
-        if let Some(open) = writer.open.take() {
-            // What did not end well is in no commit, and is removed by the next writer.
-            drop(open.wait_merging_threads());
-        }
-        writer.lock = None;
+        writer.end();
+    }
+
+    /// Closes it and commits nothing, for good: its files are about to be removed, and belong to nobody any more.
+    pub(super) fn abandon(&self) {
+        let mut writer = locked(&self.writer);
+        writer.end();
+        // What is searched at the moment keeps what it has open.
+        *self.reader.write().unwrap_or_else(PoisonError::into_inner) = None;
+        *locked(&self.waiting) = Waiting::default();
+        drop(writer);
+        self.due.end();
     }
 
     pub(super) fn failed(&self, error: &tantivy::TantivyError) -> Error {
@@ -377,7 +421,7 @@ mod tests {
     #[test]
     fn after_an_error_another_writer_commits_everything_that_waits() {
         let dir = tempfile::TempDir::new().unwrap();
-        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap(), Arc::default()).unwrap();
         shared.write(&[product(0, 1), product(1, 1)]).unwrap();
         shared.commit().unwrap();
         shared.write(&[product(1, 2), product(2, 1)]).unwrap();
@@ -389,13 +433,13 @@ mod tests {
         let ids: Vec<ProductId> = [0, 1, 2, 3].map(|n| product(n, 1).product.id).to_vec();
         let found = shared.products(&ids).unwrap();
         let versions: Vec<u64> = found.iter().flatten().map(|state| state.product.version.get()).collect();
-        assert_eq!((versions, shared.searcher().num_docs()), (vec![1, 2, 1, 1], 4));
+        assert_eq!((versions, shared.searcher().unwrap().num_docs()), (vec![1, 2, 1, 1], 4));
     }
 
     #[test]
     fn more_products_than_are_made_documents_of_at_once_are_all_written() {
         let dir = tempfile::TempDir::new().unwrap();
-        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap(), Arc::default()).unwrap();
         let description = Description::parse(&"long ".repeat(1_900)).unwrap();
         let mut states: Vec<StoredProduct> = (0..500).map(|n| product(n, 1)).collect();
         for state in &mut states {
@@ -404,13 +448,13 @@ mod tests {
         assert!(first_group(&states) < 400, "several groups");
         shared.write(&states).unwrap();
         shared.refresh().unwrap();
-        assert_eq!(shared.searcher().num_docs(), 500);
+        assert_eq!(shared.searcher().unwrap().num_docs(), 500);
     }
 
     #[test]
     fn a_position_that_says_nothing_new_asks_for_no_commit() {
         let dir = tempfile::TempDir::new().unwrap();
-        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap(), Arc::default()).unwrap();
         let at = |applied, durable| Position { applied, durable };
         let is_due = || locked(&shared.due.state).at.is_some();
         shared.write_position("group", 0, at(5, 3));
@@ -427,7 +471,7 @@ mod tests {
     #[test]
     fn a_document_without_a_product_is_an_error_and_the_next_start_builds_the_index_again() {
         let dir = tempfile::TempDir::new().unwrap();
-        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap()).unwrap();
+        let shared = Shared::new(opening::open(dir.path(), "a log").unwrap(), Arc::default()).unwrap();
         let [whole, empty] = [0, 1].map(|n| product(n, 1).product.id);
         shared.write(&[product(0, 1)]).unwrap();
         let mut document = TantivyDocument::new();

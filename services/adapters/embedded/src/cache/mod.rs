@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use fjall::config::CompressionPolicy;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 pub use error::Error;
 
@@ -110,18 +110,27 @@ impl Store {
 
     /// Removes every key at `from` and below `to`, a part at a time.
     pub fn remove(&self, from: &[u8], to: &[u8]) -> Result<(), Error> {
+        while self.remove_some(from, to)?.is_some() {}
+        Ok(())
+    }
+
+    /// Removes some keys at `from` and below `to`, the first of them; the last that was removed. None: there are none.
+    pub(crate) fn remove_some(&self, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         self.tried("remove from", || {
-            loop {
-                let mut batch = self.database.batch();
-                for entry in self.entries.range(from..to).take(REMOVED_AT_ONCE) {
-                    batch.remove(&self.entries, entry.key()?);
-                }
-                if batch.is_empty() {
-                    return Ok(());
-                }
-                batch.commit()?;
+            let (mut batch, mut last) = (self.database.batch(), None);
+            for entry in self.entries.range(from..to).take(REMOVED_AT_ONCE) {
+                let key = entry.key()?;
+                batch.remove(&self.entries, key.clone());
+                last = Some(key);
             }
+            batch.commit()?;
+            Ok(last.map(|key| key.to_vec()))
         })
+    }
+
+    /// What was written before is on the disk then, also after a loss of power.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.tried("sync", || self.database.persist(PersistMode::SyncAll))
     }
 
     /// What lies there is discarded when it is opened next. Until then it goes on as it is.

@@ -258,3 +258,74 @@ fn list(dir: &Path, into: &mut Vec<PathBuf>) {
         if path.is_dir() { list(&path, into) } else { into.push(path) }
     }
 }
+
+#[test]
+fn a_table_that_is_cleared_is_as_if_nothing_was_ever_written_into_it_and_others_keep_their_rows() {
+    let dir = Dir::new();
+    let (tables, _) = dir.open();
+    let (table, neighbours) = (tables.table("t"), ["s", "t1", "u"].map(|name| tables.table(name)));
+    // More than are removed at once.
+    let keys = || (0..25_000_u32).map(u32::to_be_bytes);
+    tables.write(keys().map(|key| table.put(&key, 9, &[7; 40]))).unwrap();
+    tables.write([table.delete(&7_u32.to_be_bytes(), 9)]).unwrap();
+    tables.write(neighbours.iter().map(|it| it.put(b"k", 9, b"row"))).unwrap();
+    table.clear().unwrap();
+    table.clear().unwrap();
+    drop((tables, table, neighbours));
+    let (tables, discarded) = dir.open();
+    assert_eq!(discarded, None);
+    let (table, all) = (tables.table("t"), (Bound::Unbounded, Bound::Unbounded));
+    assert_eq!(table.range(all, Order::Ascending, 9).unwrap(), []);
+    tables.write(keys().map(|key| table.put(&key, 1, b"old"))).unwrap();
+    let found = table.range(all, Order::Ascending, usize::MAX).unwrap();
+    assert_eq!(found.len(), 25_000, "what is older than what was there, or was deleted, is written");
+    assert!(found.iter().all(|(_, it)| *it == row(1, b"old")));
+    for name in ["s", "t1", "u"] {
+        assert_eq!(tables.table(name).get(b"k").unwrap(), Some(row(9, b"row")), "{name}");
+    }
+}
+
+#[test]
+fn pages_have_no_more_rows_and_about_no_more_bytes_than_are_asked_for() {
+    let dir = Dir::new();
+    let (tables, _) = dir.open();
+    let table = tables.table("t");
+    let rows = (0..10_u8).map(|key| table.put(&[key], 1, &[0; 99]));
+    tables.write(rows.chain([table.delete(&[4], 2)])).unwrap();
+    let pages = |limit, bytes| {
+        let (mut pages, mut after): (Vec<Vec<u8>>, Option<Vec<u8>>) = (Vec::new(), None);
+        loop {
+            let page = table.page(after.as_deref(), limit, bytes).unwrap();
+            let Some((last, _)) = page.last() else { return pages };
+            after = Some(last.clone());
+            pages.push(page.iter().map(|(key, _)| key[0]).collect());
+        }
+    };
+    assert_eq!(pages(4, 1_000_000), [vec![0, 1, 2, 3], vec![5, 6, 7, 8], vec![9]]);
+    assert_eq!(pages(99, 201), [vec![0, 1, 2], vec![3, 5, 6], vec![7, 8, 9]]);
+    assert_eq!(pages(99, 1), (0..10).filter(|key| *key != 4).map(|key| vec![key]).collect::<Vec<_>>());
+    assert_eq!(pages(99, 1_000_000).len(), 1);
+}
+
+#[test]
+fn between_a_look_and_its_changes_nobody_writes_and_a_look_can_be_all() {
+    let dir = Dir::new();
+    let (tables, _) = dir.open();
+    let table = tables.table("t");
+    let number = || table.get(b"k").map(|row| row.map_or(0, |row| row.version));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..200 {
+                    let next = || Ok(Some([table.put(b"k", number()? + 1, &[])]));
+                    assert!(tables.write_after(next).unwrap());
+                }
+            });
+        }
+    });
+    assert_eq!(number().unwrap(), 800);
+    assert!(!tables.write_after(|| Ok(None::<[Change; 1]>)).unwrap());
+    let failed = Error::InUse { dir: dir.0.clone() };
+    assert!(tables.write_after(|| Err::<Option<[Change; 1]>, _>(failed)).is_err());
+    assert_eq!(number().unwrap(), 800);
+}

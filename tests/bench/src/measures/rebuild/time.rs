@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use adapter_search::Use;
 use anyhow::ensure;
+use read_models::compare::By;
 use read_models::{Generation, ReadModel};
 
 use super::PATIENCE;
@@ -67,7 +68,7 @@ fn same_rows(
 ) -> anyhow::Result<()> {
     let at = generation(BARE)?;
     bare::once(side, read_model, rows, (at, Use::Build), hands)?;
-    let comparing = Box::pin(side.stores.compare(read_model, [at, Generation::FIRST]));
+    let comparing = Box::pin(side.stores.compare(read_model, [at, Generation::FIRST], By::Rows));
     let compared = side.bench.runtime.block_on(comparing)?;
     ensure!(
         compared.is_same() && compared.rows() == rows.rows(),
