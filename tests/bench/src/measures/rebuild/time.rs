@@ -6,6 +6,7 @@ use std::time::Instant;
 use adapter_search::Use;
 use anyhow::ensure;
 use read_models::compare::By;
+use read_models::control::BuildStore as _;
 use read_models::{Generation, ReadModel};
 
 use super::PATIENCE;
