@@ -119,6 +119,8 @@ async fn what_metadata_asks_is_done_or_refused() {
         "if-modified-since",
         "x-if-unmodified-since",
         "expected-version",
+        "generation",
+        "folio-generation",
         "x-consistency-token",
         "consistency_token",
         "actor",

@@ -111,6 +111,14 @@ async fn a_hostile_field_is_refused_by_name() {
     for (request, field) in cases {
         assert_eq!(search(request, Code::MalformedRequest).await, [field]);
     }
+    for build in ["0", "g0", "-1", "4294967296", "G2", "a\0", "\u{fc}", &long] {
+        let generation = Some(build.to_owned());
+        let request = v1::SearchRequest { generation: generation.clone(), sort: 99, ..Default::default() };
+        assert_eq!(search(request, Code::MalformedRequest).await, ["/generation", "/sort"], "{build:.60}");
+        let request = v1::GetProductRequest { product_id: "p-1".into(), generation, ..Default::default() };
+        let fields = error(service().get_product(Request::new(request)).await, Code::MalformedRequest);
+        assert_eq!(fields, ["/generation"], "{build:.60}");
+    }
     let request = v1::SearchRequest { page_token: long.clone(), ..Default::default() };
     search(request, Code::BadPageToken).await;
     for prefix in ["a ".repeat(6_000), "  ".to_owned(), long] {
