@@ -83,7 +83,8 @@ async fn commands_and_reads_over_grpc<S: System>() -> anyhow::Result<()> {
 
     let wait = Some(prost_types::Duration { seconds: 25, nanos: 0 });
     let freshness = Some(Freshness { consistency_token: token, wait });
-    let product = GetProductRequest { product_id: "g2".to_owned(), freshness: freshness.clone(), past: None };
+    let product =
+        GetProductRequest { product_id: "g2".to_owned(), freshness: freshness.clone(), ..Default::default() };
     let product = queries.get_product(product).await?.into_inner().product.and_then(|it| it.product);
     assert_eq!(product.and_then(|it| it.price).map(|it| it.minor_units), Some(5));
     let list = ListProductsRequest {

@@ -136,7 +136,8 @@ async fn both_services_are_behind_one_grpc_port_with_one_health_and_one_reflecti
     let changed = CommandServiceClient::new(channel.clone()).execute(request).await?.into_inner();
     assert_eq!(changed.version, 2);
     let freshness = Freshness { consistency_token: changed.consistency_token, ..Freshness::default() };
-    let asked = GetProductRequest { product_id: "p1".to_owned(), freshness: Some(freshness), past: None };
+    let asked =
+        GetProductRequest { product_id: "p1".to_owned(), freshness: Some(freshness), ..Default::default() };
     let read = QueryServiceClient::new(channel.clone()).get_product(asked).await?.into_inner();
     assert_eq!(read.product.and_then(|it| it.product).map(|it| it.version), Some(2));
 

@@ -107,6 +107,7 @@ codes! {
     // Reading.
     BadConsistencyToken = "bad-consistency-token", 400, INVALID_ARGUMENT, NO, "The consistency token cannot be understood";
     BadPageToken = "bad-page-token", 400, INVALID_ARGUMENT, NO, "The page token cannot be understood";
+    BuildNotFound = "build-not-found", 404, NOT_FOUND, NO, "The read model has no such build";
     ReadModelBehind = "read-model-behind", 503, UNAVAILABLE, SOON, "The read model has not come as far as the consistency token";
     ReadModelIncomplete = "read-model-incomplete", 503, UNAVAILABLE, SOON, "Rows of the read model are missing and are being built again";
     StoreUnavailable = "store-unavailable", 503, UNAVAILABLE, LATER, "The store behind this read does not answer";

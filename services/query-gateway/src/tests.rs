@@ -1,5 +1,7 @@
 //! The whole gateway in process while no store is there: it starts, says what is missing, answers in bounded time, ends.
 
+mod generations;
+pub(crate) mod made;
 mod parts;
 
 use std::net::SocketAddr;

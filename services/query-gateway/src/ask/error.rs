@@ -45,6 +45,8 @@ pub(crate) enum ApiError {
     BadPageToken(String),
     #[error("there is no product {product}{}", version.map_or(String::new(), |v| format!(" with version {v}")))]
     NotFound { product: String, version: Option<u64> },
+    #[error("there is no build `{build}` of {model}: `folio read-models list` shows those that there are")]
+    NoBuild { model: &'static str, build: String },
     #[error("product {product} was deleted with version {version}; its history is still readable")]
     Gone { product: String, version: u64 },
     #[error(
@@ -122,6 +124,12 @@ impl ApiError {
         }
     }
 
+    /// Whether this is what a question may end with whose build is dropped meanwhile.
+    pub(super) fn is_of_the_store(&self) -> bool {
+        let codes = [Code::StoreUnavailable, Code::ReadModelIncomplete, Code::Internal];
+        codes.contains(&self.code())
+    }
+
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Malformed(_) => Code::MalformedRequest,
@@ -130,6 +138,7 @@ impl ApiError {
             Self::BadConsistencyToken(_) | Self::BadTokenInMetadata(_) => Code::BadConsistencyToken,
             Self::BadPageToken(_) => Code::BadPageToken,
             Self::NotFound { .. } => Code::ProductNotFound,
+            Self::NoBuild { .. } => Code::BuildNotFound,
             Self::Gone { .. } => Code::ProductGone,
             Self::Behind { .. } => Code::ReadModelBehind,
             Self::Lost { .. } | Self::Incomplete { .. } => Code::ReadModelIncomplete,
@@ -166,6 +175,7 @@ impl From<ApiError> for Problem {
             ApiError::BadTokenInMetadata(_) => problem.with(METADATA_KEY, "consistency-token"),
             ApiError::Header(fault) => problem.field(pointer(&fault.field), fault.detail),
             ApiError::NotFound { product, .. } => problem.with("product_id", product),
+            ApiError::NoBuild { model, build } => problem.with("read_model", model).with("generation", build),
             ApiError::Gone { product, version } | ApiError::Precondition { product, version, .. } => {
                 problem.with("product_id", product).with("current_version", version)
             }
@@ -209,6 +219,7 @@ mod tests {
             ApiError::BadTokenInMetadata(String::new()),
             ApiError::BadPageToken(String::new()),
             ApiError::NotFound { product: product(), version: None },
+            ApiError::NoBuild { model: "products", build: "g7".to_owned() },
             ApiError::Gone { product: product(), version: 1 },
             ApiError::Precondition { header: "if-match".to_owned(), product: product(), version: 1 },
             ApiError::Behind { model: "products", unit: Unit::Version, at: 1, asked: 2 },

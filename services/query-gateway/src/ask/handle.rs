@@ -1,7 +1,7 @@
 //! One read model's questions, once it can be asked.
 //!
-//! Promise: the build that is published is asked, [`Pace::believed`] after that at the latest: no question begins on another
-//! one any more.
+//! Promises: the build that is published is asked, [`Pace::believed`] after that at the latest: no question begins on another
+//! one any more. A question that names a build is answered from that one, or told that there is none.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,12 +15,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Lifecycle;
 
-use super::ApiError;
 use super::flight::Flights;
+use super::others::{Open, Others};
 use super::reader::{Build, Reader, Served};
+use super::terms::{Answer, Named};
+use super::{ApiError, Terms};
 use crate::config::Config;
 
-/// How closely it is followed which build is published.
+/// How closely it is followed which build is published, and which build has which name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// How often that is asked,
@@ -34,8 +36,8 @@ pub struct Pace {
 #[derive(Clone, Debug)]
 pub struct ReadModelHandle<Q: Served> {
     current: Current<Q>,
-    /// None: the build that was opened stays.
-    following: Arc<OnceLock<Following>>,
+    /// None: the build that was opened stays, and there is no other.
+    following: Arc<OnceLock<(Following, Others<Q>)>>,
 }
 
 /// The build that is asked.
@@ -98,8 +100,9 @@ impl<Q: Served> ReadModelHandle<Q> {
         self.current.opened(generation, queries);
     }
 
-    /// From now on the build that `published` says is asked, which `open` opens whenever it is another one; that is asked at
-    /// this pace until the work of `lifecycle` has ended. Once for a handle, on the runtime of the process.
+    /// From now on the build that `published` says is asked, and others where a question names one. `open` opens them; for a
+    /// build that is not there it must be an error ([`Error::is_missing`]). What is published is asked at this pace until the
+    /// work of `lifecycle` has ended. Once for a handle, on the runtime of the process.
     pub fn keep_following<F>(&self, published: Arc<dyn Published>, pace: Pace, open: F, lifecycle: &Lifecycle)
     where
         F: Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
@@ -120,12 +123,74 @@ impl<Q: Served> ReadModelHandle<Q> {
     /// The build to ask: the one that is published, or was a moment ago.
     pub(crate) async fn now(&self) -> Result<Arc<Reader<Q>>, ApiError> {
         let Current { store, limit, ref reader, .. } = self.current;
-        if let Some(following) = self.following.get().filter(|it| !it.is_believed()) {
+        if let Some((following, _)) = self.following.get().filter(|(it, _)| !it.is_believed()) {
             let late = |_| ApiError::late(store, limit);
             timeout(limit, following.ask()).await.map_err(late)??;
         }
         let not_yet = || ApiError::Unavailable { store, why: "not connected yet".to_owned() };
         reader.load_full().ok_or_else(not_yet)
+    }
+
+    /// Asks the build that the terms name, or the one that is read. One that is dropped meanwhile is none.
+    pub(super) async fn ask<T>(
+        &self,
+        terms: &Terms,
+        question: impl AsyncFnOnce(&Reader<Q>) -> Result<T, ApiError>,
+    ) -> Result<Answer<T>, ApiError> {
+        let Some(named) = &terms.build else {
+            let found = question(&*self.now().await?).await?;
+            return Ok(Answer { found, build: None });
+        };
+        let from = self.of(named).await?;
+        match question(&from).await {
+            Ok(found) => Ok(Answer { found, build: Some(from.generation) }),
+            Err(error) if error.is_of_the_store() && self.is_gone(&from).await => Err(none_of::<Q>(named)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The build that a question names.
+    async fn of(&self, named: &Named) -> Result<Arc<Reader<Q>>, ApiError> {
+        let Some((_, others)) = self.following.get() else {
+            let only = self.now().await?;
+            let is_it = *named == Named::Number(only.generation);
+            return if is_it { Ok(only) } else { Err(none_of::<Q>(named)) };
+        };
+        let opening = async {
+            let generation = match named {
+                Named::Number(generation) => Some(*generation),
+                Named::Name(name) => others.named(name).await?,
+            };
+            let Some(generation) = generation else { return Ok(None) };
+            // What is read is open already, and knows how far it is.
+            let read = self.current.reader.load_full().filter(|it| it.generation == generation);
+            match read {
+                Some(read) => Ok(Some(read)),
+                None => self.open(others, generation).await.map(Some),
+            }
+        };
+        match timeout(self.current.limit, opening).await {
+            Ok(Ok(opened)) => opened.ok_or_else(|| none_of::<Q>(named)),
+            Ok(Err(error)) if error.is_missing() => Err(none_of::<Q>(named)),
+            Ok(Err(error)) => Err(ApiError::of_query(self.current.store, error.into())),
+            Err(_) => Err(ApiError::late(self.current.store, self.current.limit)),
+        }
+    }
+
+    async fn open(&self, others: &Others<Q>, generation: Generation) -> Result<Arc<Reader<Q>>, Error> {
+        others.reader(generation, |queries| self.current.reader_of(generation, queries)).await
+    }
+
+    /// Whether the build of a reader is not there any more, by which the store is told from a build: opens it again.
+    async fn is_gone(&self, from: &Arc<Reader<Q>>) -> bool {
+        let Some((_, others)) = self.following.get() else { return false };
+        // What is read is not dropped. If it was lost, it is built again, and its questions may be repeated.
+        if self.current.reader.load().as_ref().is_some_and(|it| it.generation == from.generation) {
+            return false;
+        }
+        others.forget(from);
+        let opened = timeout(self.current.limit, self.open(others, from.generation)).await;
+        opened.is_ok_and(|opened| opened.is_err_and(|error| error.is_missing()))
     }
 
     /// Whether it can be asked; if not, why.
@@ -139,9 +204,9 @@ impl<Q: Served> ReadModelHandle<Q> {
     where
         F: Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync + 'static,
     {
-        let (current, open, until) =
-            (self.current.clone(), Arc::new(open), Arc::new(Mutex::new(Instant::now())));
-        let believed = Arc::clone(&until);
+        let (current, until) = (self.current.clone(), Arc::new(Mutex::new(Instant::now())));
+        let (open, believed): (Arc<Open<Q>>, _) = (Arc::new(open), Arc::clone(&until));
+        let others = Others::new(Arc::clone(&published), pace.believed, Arc::clone(&open));
         let flights = Flights::new(move || {
             let (current, published) = (current.clone(), Arc::clone(&published));
             let (open, until) = (Arc::clone(&open), Arc::clone(&believed));
@@ -153,23 +218,28 @@ impl<Q: Served> ReadModelHandle<Q> {
             }
             .boxed()
         });
-        self.following.get_or_init(|| Following { pace, flights, until })
+        &self.following.get_or_init(|| (Following { pace, flights, until }, others)).0
     }
+}
+
+/// What is answered where a question names a build that is not there.
+fn none_of<Q: Served>(named: &Named) -> ApiError {
+    ApiError::NoBuild { model: Q::READ_MODEL.name(), build: named.to_string() }
 }
 
 impl<Q: Served> Current<Q> {
     fn opened(&self, generation: Generation, queries: Q) {
+        self.reader.store(Some(Arc::new(self.reader_of(generation, queries))));
+    }
+
+    /// Must be called on the runtime of the process.
+    fn reader_of(&self, generation: Generation, queries: Q) -> Reader<Q> {
         let group = Q::READ_MODEL.group_id(&self.group_prefix, generation).into();
-        let build = Build { generation, store: self.store, group, limit: self.limit, queries };
-        self.reader.store(Some(Arc::new(Reader::new(build))));
+        Reader::new(Build { generation, store: self.store, group, limit: self.limit, queries })
     }
 
     /// Asks which build is published, and opens it before anybody is sent to it.
-    async fn renew(
-        &self,
-        published: &dyn Published,
-        open: &(dyn Fn(Generation) -> BoxFuture<'static, Result<Q, Error>> + Send + Sync),
-    ) -> Result<(), ApiError> {
+    async fn renew(&self, published: &dyn Published, open: &Open<Q>) -> Result<(), ApiError> {
         let asking = async {
             let generation = published.read().await?;
             let before = self.reader.load().as_ref().map(|it| it.generation);
@@ -191,3 +261,6 @@ impl<Q: Served> Current<Q> {
         asked
     }
 }
+
+#[cfg(test)]
+mod tests;

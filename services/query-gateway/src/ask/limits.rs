@@ -14,6 +14,8 @@ pub(crate) const MAX_PARAMETERS: usize = 256;
 pub(crate) const MAX_HEADER_BYTES: usize = 4_096;
 /// Products that one question can name.
 pub(crate) const MAX_IDS: usize = 100;
+/// Characters of the name of a build.
+pub(crate) const MAX_BUILD_NAME: usize = 40;
 /// The largest page: asking for more gives this many.
 pub(crate) const MAX_PAGE_SIZE: u32 = 200;
 /// Completions of one prefix.
@@ -107,6 +109,7 @@ mod tests {
             ("parameters of a query string", MAX_PARAMETERS as u64),
             ("bytes of `Prefer` and of `If-None-Match`", MAX_HEADER_BYTES as u64),
             ("ids of a `batchGet`", MAX_IDS as u64),
+            ("characters of a build's name", MAX_BUILD_NAME as u64),
             ("items of a page", u64::from(MAX_PAGE_SIZE)),
             ("completions", u64::from(MAX_SUGGESTIONS)),
             ("values of one filter", MAX_VALUES as u64),

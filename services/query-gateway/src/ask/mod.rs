@@ -12,11 +12,14 @@ mod handle;
 pub(crate) mod limits;
 mod metrics;
 mod moment;
+mod others;
+mod pages;
 mod progress;
 mod quota;
 mod reached;
 mod reader;
 mod stores;
+mod terms;
 mod watcher;
 
 use std::time::{Duration, Instant};
@@ -35,11 +38,13 @@ pub use handle::{Pace, ReadModelHandle};
 pub(crate) use metrics::Metrics;
 pub(crate) use moment::Moment;
 pub use stores::Stores;
+pub(crate) use terms::{Answer, Named, Terms};
 
 use crate::config::QueriesConfig;
 use limits::MAX_SUGGESTIONS;
 use quota::{Place, Quotas};
 use reached::version_of;
+use reader::Reader;
 
 /// How many completions there are when nobody says.
 const SUGGESTIONS: u32 = 10;
@@ -76,17 +81,21 @@ impl Queries {
     pub(crate) async fn product(
         &self,
         id: &ProductId,
-        freshness: &Freshness,
-    ) -> Result<StoredProduct, ApiError> {
+        terms: &Terms,
+    ) -> Result<Answer<StoredProduct>, ApiError> {
         self.counted("product", async |place| {
-            let asked = version_of(id, freshness)?;
-            let from = self.stores.products.now().await?;
-            let found = self.product_reached(&from, (id, asked), freshness, place).await?;
-            let found = found.ok_or_else(|| ApiError::NotFound { product: id.to_string(), version: None })?;
-            if found.product.status == Status::Deleted {
-                return Err(ApiError::Gone { product: id.to_string(), version: found.product.version.get() });
-            }
-            Ok(found)
+            let asked = version_of(id, &terms.freshness)?;
+            let question = async |from: &Reader<_>| {
+                let found = self.product_reached(from, (id, asked), &terms.freshness, place).await?;
+                let none = || ApiError::NotFound { product: id.to_string(), version: None };
+                let found = found.ok_or_else(none)?;
+                if found.product.status == Status::Deleted {
+                    let version = found.product.version.get();
+                    return Err(ApiError::Gone { product: id.to_string(), version });
+                }
+                Ok(found)
+            };
+            self.stores.products.ask(terms, question).await
         })
         .await
     }
@@ -96,28 +105,32 @@ impl Queries {
         &self,
         id: &ProductId,
         past: Past,
-        freshness: &Freshness,
-    ) -> Result<StoredProduct, ApiError> {
+        terms: &Terms,
+    ) -> Result<Answer<StoredProduct>, ApiError> {
         self.counted("product_at", async |place| {
-            let asked = version_of(id, freshness)?;
-            let from = self.stores.history.now().await?;
-            self.history_reached(&from, (id, asked), freshness, place).await?;
-            let version = match past {
-                Past::Version(version) => Some(version.get()),
-                Past::Time(_) => None,
+            let asked = version_of(id, &terms.freshness)?;
+            let question = async |from: &Reader<_>| {
+                self.history_reached(from, (id, asked), &terms.freshness, place).await?;
+                let version = match past {
+                    Past::Version(version) => Some(version.get()),
+                    Past::Time(_) => None,
+                };
+                let found = from.ask(|q| q.product_at(id, past)).await?;
+                found.ok_or_else(|| ApiError::NotFound { product: id.to_string(), version })
             };
-            let found = from.ask(|q| q.product_at(id, past)).await?;
-            found.ok_or_else(|| ApiError::NotFound { product: id.to_string(), version })
+            self.stores.history.ask(terms, question).await
         })
         .await
     }
 
     /// Several products, in the order asked for, as many as an answer has room for.
-    pub(crate) async fn products(&self, ids: &[ProductId], freshness: &Freshness) -> Result<Batch, ApiError> {
+    pub(crate) async fn products(&self, ids: &[ProductId], terms: &Terms) -> Result<Answer<Batch>, ApiError> {
         self.counted("products", async |place| {
-            let from = self.stores.products.now().await?;
-            self.products_reached(&from, freshness, place).await?;
-            Batch::read(ids, |ids| from.ask(move |q| q.products(ids))).await
+            let question = async |from: &Reader<_>| {
+                self.products_reached(from, &terms.freshness, place).await?;
+                Batch::read(ids, |ids| from.ask(move |q| q.products(ids))).await
+            };
+            self.stores.products.ask(terms, question).await
         })
         .await
     }
@@ -128,13 +141,15 @@ impl Queries {
         category: &CategoryPath,
         statuses: &[Status],
         page: &PageRequest,
-        freshness: &Freshness,
-    ) -> Result<Page<CategoryItem>, ApiError> {
+        terms: &Terms,
+    ) -> Result<Answer<Page<CategoryItem>>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted("category", async |place| {
-            let from = self.stores.products.now().await?;
-            self.products_reached(&from, freshness, place).await?;
-            from.ask(|q| q.list_category(category, statuses, page)).await
+            let question = async |from: &Reader<_>| {
+                self.products_reached(from, &terms.freshness, place).await?;
+                from.ask(|q| q.list_category(category, statuses, page)).await
+            };
+            self.stores.products.ask(terms, question).await
         })
         .await
     }
@@ -145,33 +160,45 @@ impl Queries {
         id: &ProductId,
         order: Order,
         page: &PageRequest,
-        freshness: &Freshness,
-    ) -> Result<Page<HistoryEntry>, ApiError> {
+        terms: &Terms,
+    ) -> Result<Answer<Page<HistoryEntry>>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted("history", async |place| {
-            let asked = version_of(id, freshness)?;
-            let from = self.stores.history.now().await?;
-            self.history_reached(&from, (id, asked), freshness, place).await?;
-            let found = from.ask(|q| q.history(id, order, page)).await?;
-            if found.items.is_empty() && page.token.is_none() {
-                return Err(ApiError::NotFound { product: id.to_string(), version: None });
-            }
-            Ok(found)
+            let asked = version_of(id, &terms.freshness)?;
+            let question = async |from: &Reader<_>| {
+                self.history_reached(from, (id, asked), &terms.freshness, place).await?;
+                let found = from.ask(|q| q.history(id, order, page)).await?;
+                if found.items.is_empty() && page.token.is_none() {
+                    return Err(ApiError::NotFound { product: id.to_string(), version: None });
+                }
+                Ok(found)
+            };
+            self.stores.history.ask(terms, question).await
         })
         .await
     }
 
     pub(crate) async fn search(
         &self,
-        request: &SearchRequest,
-        freshness: &Freshness,
-    ) -> Result<SearchResponse, ApiError> {
+        mut request: SearchRequest,
+        terms: &Terms,
+    ) -> Result<Answer<SearchResponse>, ApiError> {
+        let came_from = pages::unbound(&mut request.page);
         request.check().map_err(of_the_request)?;
+        let request = &request;
         self.counted("search", async |place| {
-            let from = self.stores.search.now().await?;
-            self.search_reached(&from, freshness, place).await?;
-            let found = from.ask(|q| q.search(request)).await;
-            found.inspect_err(|error| from.progress.notice(error))
+            let question = async |from: &Reader<_>| {
+                let build = terms.build.as_ref().map(|_| from.generation);
+                pages::goes_on(&request.page, came_from, build)?;
+                self.search_reached(from, &terms.freshness, place).await?;
+                let found = from.ask(|q| q.search(request)).await;
+                let mut found = found.inspect_err(|error| from.progress.notice(error))?;
+                if let (Some(next), Some(build)) = (&mut found.next, build) {
+                    *next = pages::bound(next, build);
+                }
+                Ok(found)
+            };
+            self.stores.search.ask(terms, question).await
         })
         .await
     }
@@ -180,15 +207,17 @@ impl Queries {
     pub(crate) async fn suggest(
         &self,
         mut request: SuggestRequest,
-        freshness: &Freshness,
-    ) -> Result<Vec<Suggestion>, ApiError> {
+        terms: &Terms,
+    ) -> Result<Answer<Vec<Suggestion>>, ApiError> {
         request.size = if request.size == 0 { SUGGESTIONS } else { request.size.min(MAX_SUGGESTIONS) };
         let request = &request;
         self.counted("suggest", async |place| {
-            let from = self.stores.search.now().await?;
-            self.search_reached(&from, freshness, place).await?;
-            let found = from.ask(|q| q.suggest(request)).await;
-            found.inspect_err(|error| from.progress.notice(error))
+            let question = async |from: &Reader<_>| {
+                self.search_reached(from, &terms.freshness, place).await?;
+                let found = from.ask(|q| q.suggest(request)).await;
+                found.inspect_err(|error| from.progress.notice(error))
+            };
+            self.stores.search.ask(terms, question).await
         })
         .await
     }

@@ -7,8 +7,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adapter_search::Search;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use read_models::declared::On;
 use read_models::{Error, Generation, ReadModel, Servers, history, products, search};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
@@ -85,15 +87,22 @@ impl Stores {
             let Some(server) = search.open(|| async { servers.search().await.cloned() }).await else {
                 return Ok(());
             };
-            let open = move |generation| {
-                let queries = search::Queries::new(search::ServedIndex::new(&server, generation));
-                std::future::ready(Ok(queries)).boxed()
-            };
+            let open = move |generation| open_search(server.clone(), generation).boxed();
             let followed = search.follow(&handle, &servers, open, |_| ());
             tokio::join!(followed, search.keep(|| handle.look()));
             Ok(())
         });
     }
+}
+
+/// Opens a build of the index. A server finds nothing missing then, as it does of tables whose statements are prepared.
+async fn open_search(server: Search, generation: Generation) -> Result<search::Queries, Error> {
+    if let On::Search { index, .. } = &ReadModel::Search.declared().on
+        && server.is_missing(index, generation.get()).await?
+    {
+        return Err(Error::NoBuild(format!("index {}", index.index(server.prefix(), generation.get()))));
+    }
+    Ok(search::Queries::new(search::ServedIndex::new(&server, generation)))
 }
 
 /// Watches over one connection, and tells readiness.

@@ -17,7 +17,7 @@ use read_models::{CategoryPath, Currency, PageRequest, ProductId, Status, Versio
 use tonic::metadata::MetadataMap;
 
 use crate::ask::limits::{self, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_VALUES};
-use crate::ask::{ApiError, Faults, Freshness, Moment, Queries, facets};
+use crate::ask::{ApiError, Faults, Moment, Named, Queries, Terms, facets};
 
 /// The token as metadata.
 const CONSISTENCY_TOKEN: &str = "consistency-token";
@@ -87,6 +87,11 @@ impl Reading {
 
     pub(super) fn category(&mut self, text: &str) -> Option<CategoryPath> {
         self.check("category", CategoryPath::parse(text))
+    }
+
+    /// The build that is asked; an empty text is none.
+    pub(super) fn build(&mut self, text: Option<String>) -> Option<Named> {
+        self.check("generation", given(text?)?.parse())
     }
 
     pub(super) fn past(&mut self, past: Option<v1::get_product_request::Past>) -> Option<Past> {
@@ -222,7 +227,8 @@ fn is_blank(text: &str) -> bool {
 /// Metadata that is read, or that clients send with all their calls and that asks nothing of a reading.
 const READ: [&str; 4] = [CONSISTENCY_TOKEN, "x-folio-actor", "folio-actor", "idempotency-key"];
 /// What other metadata means: passed over, it would give another answer than was asked for.
-const MEANINGS: [(&str, &str); 9] = [
+const MEANINGS: [(&str, &str); 10] = [
+    ("generation", "name the build as the request's generation"),
     ("prefer", "give the time to wait as freshness.wait"),
     ("if-match", "compare the version that is answered"),
     ("if-none-match", "compare the version that is answered"),
@@ -235,12 +241,13 @@ const MEANINGS: [(&str, &str); 9] = [
 ];
 
 /// Reads how fresh the answer must be: a field of the request. The token may stand in the metadata instead, under the name that
-/// it has over HTTP, where interceptors can put it.
-pub(super) fn freshness(
+/// it has over HTTP, where interceptors can put it. The build was read with the other fields.
+pub(super) fn terms(
     questions: &Queries,
     metadata: &MetadataMap,
     asked: Option<v1::Freshness>,
-) -> Result<Freshness, ApiError> {
+    build: Option<Named>,
+) -> Result<Terms, ApiError> {
     if let Some((name, advice)) = misspelt(metadata, &READ, &MEANINGS) {
         return Err(ApiError::metadata(name, format!("means nothing as metadata: {advice}")));
     }
@@ -264,10 +271,13 @@ pub(super) fn freshness(
         return Err(ApiError::metadata(CONSISTENCY_TOKEN, detail));
     }
     let freshness = questions.freshness(sent.or(field.as_deref()), wait.flatten());
-    freshness.map_err(|error| match error {
-        ApiError::BadConsistencyToken(detail) if sent.is_some() => ApiError::BadTokenInMetadata(detail),
-        other => other,
-    })
+    match freshness {
+        Ok(freshness) => Ok(Terms { build, freshness }),
+        Err(ApiError::BadConsistencyToken(detail)) if sent.is_some() => {
+            Err(ApiError::BadTokenInMetadata(detail))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// The token that the metadata holds.

@@ -6,9 +6,9 @@ use edge::problem::Problem;
 use read_models::history::Order;
 use tonic::{Request, Response, Status};
 
-use super::asked::{Reading, freshness, page};
+use super::asked::{Reading, page, terms};
 use super::views;
-use crate::ask::{ApiError, Found, Queries};
+use crate::ask::{Answer, ApiError, Found, Queries};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
@@ -21,8 +21,16 @@ impl Service {
     }
 }
 
-async fn answer<T>(call: impl Future<Output = Result<T, ApiError>>) -> Result<Response<T>, Status> {
-    call.await.map(Response::new).map_err(|error| Problem::from(error).into())
+/// Says in the metadata which build answered, where the request named one.
+const FOLIO_GENERATION: &str = "folio-generation";
+
+async fn answer<T>(call: impl Future<Output = Result<Answer<T>, ApiError>>) -> Result<Response<T>, Status> {
+    let Answer { found, build } = call.await.map_err(|error| Status::from(Problem::from(error)))?;
+    let mut response = Response::new(found);
+    if let Some(build) = build.and_then(|build| build.to_string().parse().ok()) {
+        response.metadata_mut().insert(FOLIO_GENERATION, build);
+    }
+    Ok(response)
 }
 
 #[tonic::async_trait]
@@ -34,15 +42,16 @@ impl QueryService for Service {
         let (metadata, _, request) = request.into_parts();
         let call = async {
             let mut reading = Reading::default();
+            let build = reading.build(request.generation);
             let past = reading.past(request.past);
             let id = reading.product_id("product_id", &request.product_id);
             let id = reading.finish(id)?;
-            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
+            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let found = match past {
-                None => self.questions.product(&id, &freshness).await?,
-                Some(past) => self.questions.product_at(&id, past, &freshness).await?,
+                None => self.questions.product(&id, &terms).await?,
+                Some(past) => self.questions.product_at(&id, past, &terms).await?,
             };
-            Ok(v1::GetProductResponse { product: Some(views::stored_product(&found)) })
+            Ok(found.map(|found| v1::GetProductResponse { product: Some(views::stored_product(&found)) }))
         };
         answer(call).await
     }
@@ -54,10 +63,11 @@ impl QueryService for Service {
         let (metadata, _, request) = request.into_parts();
         let call = async {
             let mut reading = Reading::default();
+            let build = reading.build(request.generation);
             let ids = reading.product_ids(&request.product_ids);
             let ids = reading.finish(ids)?;
-            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
-            let batch = self.questions.products(&ids, &freshness).await?;
+            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
+            let Answer { found: batch, build } = self.questions.products(&ids, &terms).await?;
             let items = batch.found.into_iter().map(|found| match found {
                 Found::Here(found) => {
                     let product_id = found.product.id.to_string();
@@ -67,10 +77,11 @@ impl QueryService for Service {
                     v1::BatchItem { product_id: id.to_string(), product: None }
                 }
             });
-            Ok(v1::BatchGetProductsResponse {
+            let found = v1::BatchGetProductsResponse {
                 items: items.collect(),
                 remaining_product_ids: batch.remaining.iter().map(ToString::to_string).collect(),
-            })
+            };
+            Ok(Answer { found, build })
         };
         answer(call).await
     }
@@ -82,16 +93,17 @@ impl QueryService for Service {
         let (metadata, _, request) = request.into_parts();
         let call = async {
             let mut reading = Reading::default();
+            let build = reading.build(request.generation);
             let category = reading.category(&request.category);
             let statuses = reading.listed_statuses(&request.statuses);
             let category = reading.finish(category)?;
-            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
+            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let page = page(request.page_size, request.page_token);
-            let found = self.questions.category(&category, &statuses, &page, &freshness).await?;
-            Ok(v1::ListProductsResponse {
+            let found = self.questions.category(&category, &statuses, &page, &terms).await?;
+            Ok(found.map(|found| v1::ListProductsResponse {
                 items: found.items.iter().map(views::category_item).collect(),
                 next_page_token: found.next.unwrap_or_default(),
-            })
+            }))
         };
         answer(call).await
     }
@@ -103,16 +115,16 @@ impl QueryService for Service {
         let (metadata, _, request) = request.into_parts();
         let call = async {
             let mut reading = Reading::default();
+            let build = reading.build(request.generation);
             let id = reading.product_id("product_id", &request.product_id);
             let id = reading.finish(id)?;
-            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
+            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let order = if request.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
             let page = page(request.page_size, request.page_token);
-            let found = self.questions.history(&id, order, &page, &freshness).await?;
-            Ok(v1::GetHistoryResponse {
-                entries: found.items.into_iter().map(views::history_entry).collect::<Result<_, _>>()?,
-                next_page_token: found.next.unwrap_or_default(),
-            })
+            let Answer { found, build } = self.questions.history(&id, order, &page, &terms).await?;
+            let entries = found.items.into_iter().map(views::history_entry).collect::<Result<_, _>>()?;
+            let next_page_token = found.next.unwrap_or_default();
+            Ok(Answer { found: v1::GetHistoryResponse { entries, next_page_token }, build })
         };
         answer(call).await
     }
@@ -125,10 +137,11 @@ impl QueryService for Service {
         let call = async {
             let asked = request.freshness.take();
             let mut reading = Reading::default();
+            let build = reading.build(request.generation.take());
             let search = reading.search(request);
             let search = reading.finish(Some(search))?;
-            let freshness = freshness(&self.questions, &metadata, asked)?;
-            Ok(views::found(self.questions.search(&search, &freshness).await?))
+            let terms = terms(&self.questions, &metadata, asked, build)?;
+            Ok(self.questions.search(search, &terms).await?.map(views::found))
         };
         answer(call).await
     }
@@ -140,11 +153,14 @@ impl QueryService for Service {
         let (metadata, _, request) = request.into_parts();
         let call = async {
             let mut reading = Reading::default();
+            let build = reading.build(request.generation);
             let asked = reading.suggest(request.prefix, request.size, &request.statuses);
             let asked = reading.finish(asked)?;
-            let freshness = freshness(&self.questions, &metadata, request.freshness)?;
-            let found = self.questions.suggest(asked, &freshness).await?;
-            Ok(v1::SuggestResponse { suggestions: found.into_iter().map(views::suggestion).collect() })
+            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
+            let found = self.questions.suggest(asked, &terms).await?;
+            Ok(found.map(|found| v1::SuggestResponse {
+                suggestions: found.into_iter().map(views::suggestion).collect(),
+            }))
         };
         answer(call).await
     }

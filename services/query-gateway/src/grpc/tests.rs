@@ -47,7 +47,7 @@ async fn all_that_is_wrong_is_told_at_once() {
     fields.sort_unstable();
     assert_eq!(fields, ["/facets[0]", "/filters.category", "/filters.statuses[0]", "/sort"]);
     let request =
-        v1::BatchGetProductsRequest { product_ids: vec!["p-1".into(), "p 2".into()], freshness: None };
+        v1::BatchGetProductsRequest { product_ids: vec!["p-1".into(), "p 2".into()], ..Default::default() };
     let fields = error(service().batch_get_products(Request::new(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/product_ids[1]"]);
 }
@@ -119,6 +119,8 @@ async fn what_metadata_asks_is_done_or_refused() {
         "if-modified-since",
         "x-if-unmodified-since",
         "expected-version",
+        "generation",
+        "folio-generation",
         "x-consistency-token",
         "consistency_token",
         "actor",

@@ -1,4 +1,4 @@
-//! What the questions have in common over HTTP: product ids, pages, freshness, and the shape of answers.
+//! What the questions have in common over HTTP: product ids, pages, terms, and the shape of answers.
 
 use std::future::Future;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use edge::problem::Problem;
-use read_models::{PageRequest, ProductId};
+use read_models::{Generation, PageRequest, ProductId};
 use serde::Serialize;
 
-use super::headers::{self, CONSISTENCY_TOKEN, PREFERENCE_APPLIED};
+use super::headers::{self, CONSISTENCY_TOKEN, FOLIO_GENERATION, PREFERENCE_APPLIED};
 use super::params::Params;
 use crate::ask::limits::MAX_PAGE_SIZE;
-use crate::ask::{ApiError, Fault, Freshness, Queries};
+use crate::ask::{ApiError, Fault, Queries, Terms};
 
 /// Runs a handler; an error becomes a problem, which the server names the request in.
 pub(super) async fn answer(handler: impl Future<Output = Result<HttpResponse, ApiError>>) -> HttpResponse {
@@ -25,20 +25,21 @@ pub(super) fn product_id(request: &HttpRequest) -> Result<ProductId, ApiError> {
     ProductId::parse(id).map_err(|error| ApiError::malformed("product_id", error.to_string()))
 }
 
-/// How fresh the answer must be, and which wait was preferred.
+/// The terms of a question, and what of them it was asked with.
 #[derive(Debug)]
-pub(super) struct AskedFreshness {
-    pub(super) freshness: Freshness,
+pub(super) struct AskedTerms {
+    pub(super) terms: Terms,
     token: Option<String>,
     preferred: bool,
 }
 
-/// Reads the consistency token and the preferred wait. The parameter is for links, where no header can be set.
-pub(super) fn freshness(
+/// Reads which build is asked, the consistency token and the preferred wait. The token's parameter is for links, where no
+/// header can be set.
+pub(super) fn terms(
     request: &HttpRequest,
     params: &mut Params,
     questions: &Queries,
-) -> Result<AskedFreshness, ApiError> {
+) -> Result<AskedTerms, ApiError> {
     headers::check_length(request.headers(), &headers::PREFER)?;
     let header = headers::consistency_token(request.headers())?;
     let parameter = params.one("consistency_token");
@@ -52,7 +53,8 @@ pub(super) fn freshness(
     let wait = headers::preferred_wait(request.headers())
         .map_err(|detail| ApiError::Header(Fault::new("Prefer", detail)))?;
     let freshness = questions.freshness(token.as_deref(), wait)?;
-    Ok(AskedFreshness { freshness, token, preferred: wait.is_some() })
+    let build = params.one("generation").and_then(|text| params.check("generation", text.parse()));
+    Ok(AskedTerms { terms: Terms { build, freshness }, token, preferred: wait.is_some() })
 }
 
 /// Which page was asked for. More than the most is the most; less than nothing is a fault (AIP-158).
@@ -65,16 +67,22 @@ pub(super) fn page(params: &mut Params) -> PageRequest {
     PageRequest::new(size, params.one("page_token"))
 }
 
-/// The head of an answer: not to be used again without asking, and what of freshness it holds to.
-pub(super) fn head(asked: &AskedFreshness) -> HttpResponseBuilder {
+/// The head of an answer: not to be used again without asking, and which of the terms it holds to.
+pub(super) fn head(asked: &AskedTerms, build: Option<Generation>) -> HttpResponseBuilder {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((header::CACHE_CONTROL, "no-cache"));
     answer.insert_header((header::VARY, "Accept-Encoding, Consistency-Token, Prefer"));
+    if let Some(build) = build {
+        answer.insert_header((FOLIO_GENERATION.clone(), build.to_string()));
+    }
     if let Some(token) = &asked.token {
         answer.insert_header((CONSISTENCY_TOKEN.clone(), token.as_str()));
     }
     if asked.preferred {
-        answer.insert_header((PREFERENCE_APPLIED.clone(), format!("wait={}", seconds(asked.freshness.wait))));
+        answer.insert_header((
+            PREFERENCE_APPLIED.clone(),
+            format!("wait={}", seconds(asked.terms.freshness.wait)),
+        ));
     }
     answer
 }
@@ -82,11 +90,10 @@ pub(super) fn head(asked: &AskedFreshness) -> HttpResponseBuilder {
 /// An answer with one page of something, and the link to the next.
 pub(super) fn page_answer(
     request: &HttpRequest,
-    asked: &AskedFreshness,
+    mut answer: HttpResponseBuilder,
     next: Option<&str>,
     body: &impl Serialize,
 ) -> HttpResponse {
-    let mut answer = head(asked);
     if let Some(next) = next {
         answer.insert_header((header::LINK, format!("<{}>; rel=\"next\"", link(request, next))));
     }
@@ -95,7 +102,8 @@ pub(super) fn page_answer(
 
 /// The same question's next page, as a relative reference.
 fn link(request: &HttpRequest, token: &str) -> String {
-    // A token is base64url, so it can stand as it is; the other arguments stand as the caller wrote them.
+    // A token is base64url, behind a dot if it is of a build, so it can stand as it is; the other arguments stand as the caller
+    // wrote them.
     let kept =
         request.query_string().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("page_token="));
     let mut pairs: Vec<_> = kept.map(str::to_owned).collect();

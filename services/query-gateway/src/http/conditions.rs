@@ -1,7 +1,7 @@
 //! Conditions of a read, by RFC 9110, section 13: `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since`.
 //!
-//! Promises: none is passed over where an answer has something to compare with; one that cannot be read is an error; and
-//! the tag of a compressed answer differs from the tag of the plain one.
+//! Promises: none is passed over where an answer has something to compare with; one that cannot be read is an error; the tag
+//! of a compressed answer differs from the tag of the plain one, and so does the tag of an answer of a build that was asked for.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,6 +14,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest};
 use edge::entity_tags::{EntityTag, Tags};
 use jiff::Timestamp;
+use read_models::{Generation, StoredProduct};
 
 use super::headers::check_length;
 use crate::ask::{ApiError, Fault};
@@ -21,11 +22,37 @@ use crate::ask::{ApiError, Fault};
 /// What an answer can be compared by.
 #[derive(Debug, Clone)]
 pub(super) struct Validators {
-    pub(super) product: String,
-    pub(super) version: u64,
-    pub(super) changed: Timestamp,
+    product: String,
+    version: u64,
+    /// What the tag says of it: the version, and the build if one was asked for, which may show the same version otherwise.
+    pub(super) state: String,
+    /// None: not to be compared by. A build that was asked for may have been made after the product was changed last.
+    pub(super) changed: Option<Timestamp>,
     /// The coding that an answer to this request has.
-    pub(super) coding: Option<&'static str>,
+    coding: Option<&'static str>,
+}
+
+impl Validators {
+    /// Those of a product, as this build shows it where one was asked for.
+    pub(super) fn of(found: &StoredProduct, build: Option<Generation>, coding: Option<&'static str>) -> Self {
+        let version = found.product.version.get();
+        Self {
+            product: found.product.id.to_string(),
+            version,
+            state: build.map_or_else(|| version.to_string(), |build| format!("{version}-{build}")),
+            changed: build.is_none().then_some(found.updated_at),
+            coding,
+        }
+    }
+
+    /// Whether it was changed after these seconds since 1970; if it cannot be said, none.
+    fn is_changed_after(&self, since: Option<i64>) -> Option<bool> {
+        Some(self.changed?.as_second() > since?)
+    }
+
+    fn tag(&self) -> EntityTag {
+        EntityTag::strong(&self.state, self.coding)
+    }
 }
 
 /// The conditions of a request, read before anything is asked of a store.
@@ -70,7 +97,6 @@ impl Conditions {
 
     /// The tag to answer 304 with, if the caller has the answer already; an error if a condition does not hold.
     pub(super) fn judge(&self, found: &Validators) -> Result<Option<EntityTag>, ApiError> {
-        let current = found.version.to_string();
         let failed = |name: HeaderName| ApiError::Precondition {
             header: name.to_string(),
             product: found.product.clone(),
@@ -79,24 +105,21 @@ impl Conditions {
         if let Some(tags) = &self.if_match {
             let holds = match tags {
                 Tags::Any => true,
-                Tags::Of(tags) => tags.iter().any(|tag| !tag.is_weak && tag.state() == current),
+                Tags::Of(tags) => tags.iter().any(|tag| !tag.is_weak && tag.state() == found.state),
             };
             if !holds {
                 return Err(failed(header::IF_MATCH));
             }
-        } else if self.unmodified_since.is_some_and(|since| found.changed.as_second() > since) {
+        } else if found.is_changed_after(self.unmodified_since) == Some(true) {
             return Err(failed(header::IF_UNMODIFIED_SINCE));
         }
         Ok(match &self.if_none_match {
-            Some(Tags::Any) => Some(EntityTag::strong(found.version, found.coding)),
+            Some(Tags::Any) => Some(found.tag()),
             Some(Tags::Of(tags)) => {
-                let matched = tags.iter().find(|tag| tag.state() == current);
+                let matched = tags.iter().find(|tag| tag.state() == found.state);
                 matched.map(|tag| EntityTag { is_weak: false, opaque: tag.opaque.clone() })
             }
-            None => {
-                let same = self.modified_since.is_some_and(|since| found.changed.as_second() <= since);
-                same.then(|| EntityTag::strong(found.version, found.coding))
-            }
+            None => (found.is_changed_after(self.modified_since) == Some(false)).then(|| found.tag()),
         })
     }
 }
@@ -150,16 +173,20 @@ mod tests {
     use super::*;
 
     fn found() -> Validators {
-        let changed = "2026-11-24T12:00:00.5Z".parse().unwrap();
-        Validators { product: "p-1".to_owned(), version: 3, changed, coding: None }
+        let changed = "2026-11-24T12:00:00.5Z".parse().ok();
+        Validators { product: "p-1".to_owned(), version: 3, state: "3".to_owned(), changed, coding: None }
     }
 
     fn judged(headers: &[(&str, &str)]) -> Result<Option<String>, ApiError> {
+        judged_of(&found(), headers)
+    }
+
+    fn judged_of(found: &Validators, headers: &[(&str, &str)]) -> Result<Option<String>, ApiError> {
         let mut request = TestRequest::default();
         for header in headers {
             request = request.append_header(*header);
         }
-        let judged = Conditions::read(&request.to_http_request())?.judge(&found())?;
+        let judged = Conditions::read(&request.to_http_request())?.judge(found)?;
         Ok(judged.map(|tag| tag.to_string()))
     }
 
@@ -197,6 +224,28 @@ mod tests {
         assert!(judged(&[("If-Unmodified-Since", NOON)]).unwrap().is_none());
         assert!(matches!(judged(&[("If-Unmodified-Since", BEFORE)]), Err(ApiError::Precondition { .. })));
         assert!(judged(&[("If-Unmodified-Since", "soon")]).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_build_answers_that_was_asked_for_is_told_by_its_tag_alone() {
+        let of_build = Validators { state: "3-g2".to_owned(), changed: None, ..found() };
+        let judged = |name, value| judged_of(&of_build, &[(name, value)]);
+        for (given, answered) in [
+            ("\"3-g2\"", Some("\"3-g2\"")),
+            ("\"3-g2-gzip\"", Some("\"3-g2-gzip\"")),
+            ("*", Some("\"3-g2\"")),
+        ] {
+            assert_eq!(judged("If-None-Match", given).unwrap().as_deref(), answered, "{given}");
+            judged("If-Match", given).unwrap();
+        }
+        for other in ["\"3\"", "\"3-gzip\"", "\"3-g1\"", "\"2-g2\""] {
+            assert_eq!(judged("If-None-Match", other).unwrap(), None, "{other}");
+            assert!(matches!(judged("If-Match", other), Err(ApiError::Precondition { .. })), "{other}");
+        }
+        for name in ["If-Modified-Since", "If-Unmodified-Since"] {
+            assert_eq!(judged(name, NOON).unwrap(), None, "{name}");
+        }
+        assert_eq!(judged("If-Unmodified-Since", BEFORE).unwrap(), None);
     }
 
     #[test]

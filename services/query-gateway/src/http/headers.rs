@@ -11,6 +11,7 @@ use crate::ask::limits::{MAX_HEADER_BYTES, shown};
 use crate::ask::{ApiError, Fault};
 
 pub(super) static CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+pub(super) static FOLIO_GENERATION: HeaderName = HeaderName::from_static("folio-generation");
 pub(super) static PREFER: HeaderName = HeaderName::from_static("prefer");
 pub(super) static PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 

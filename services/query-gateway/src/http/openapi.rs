@@ -17,7 +17,7 @@ use read_models::search::{
 };
 use read_models::{Page, ProductId, StoredProduct, Version};
 use serde_json::{Value, json};
-use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
@@ -28,7 +28,8 @@ use super::search::SORTS;
 use super::tests::{EVERY_QUESTION, ask, get};
 use super::views::{BatchView, CategoryView, HistoryView, SearchView, StoredView, SuggestionsView};
 use crate::ask::limits::{
-    MAX_FACET_SIZE, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_SUGGESTIONS, MAX_VALUES, MAX_VERSION,
+    MAX_BUILD_NAME, MAX_FACET_SIZE, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_SUGGESTIONS, MAX_VALUES,
+    MAX_VERSION,
 };
 use crate::ask::{Batch, Found};
 
@@ -38,11 +39,12 @@ const DESCRIPTION: &str = "Answers questions about products. Every answer that i
     schemas/proto/catalog/v1/query.proto.";
 
 /// What any question may be answered with.
-const ANY: [Code; 9] = [
+const ANY: [Code; 10] = [
     Code::MalformedRequest,
     Code::InvalidHeader,
     Code::BadConsistencyToken,
     Code::NotFound,
+    Code::BuildNotFound,
     Code::MethodNotAllowed,
     Code::Overloaded,
     Code::ReadModelBehind,
@@ -235,7 +237,7 @@ fn searching(typed: ObjectBuilder, category: Parameter) -> Vec<Parameter> {
     all
 }
 
-/// The headers of questions, and the parameter that stands for one of them.
+/// The headers of questions, the parameter that stands for one of them, and which build is asked.
 fn parameters() -> Vec<Parameter> {
     let mut all = of_every_request().to_vec();
     all.push(parameter(
@@ -252,6 +254,11 @@ fn parameters() -> Vec<Parameter> {
         "consistency_token",
         "As the header `Consistency-Token`, for links.",
         schemas::consistency_token(),
+    ));
+    all.push(query(
+        "generation",
+        "The build of the read model to be answered from, by its number (`2` or `g2`) or its name; left out: the one that is read.",
+        text("^[a-z0-9-]*$", MAX_BUILD_NAME, "g1"),
     ));
     all
 }
@@ -285,7 +292,8 @@ fn document() -> OpenApi {
         operation = operation.response("200", found(answer, has_tag, is_page));
         if has_tag {
             let same = ResponseBuilder::new().description("The caller has this version already.");
-            operation = operation.response("304", same.header_ref("ETag", shared("headers", "ETag")));
+            let same = same.header_ref("ETag", shared("headers", "ETag"));
+            operation = operation.response("304", same.header("Folio-Generation", generation()));
         }
         document.operation(HttpMethod::Get, path, operation, &[&ANY[..], codes].concat());
     }
@@ -367,6 +375,12 @@ fn example(answer: &str) -> Value {
     shown.unwrap()
 }
 
+/// The header that says which build answered.
+fn generation() -> Header {
+    let says = "The build that answered, where the question named one.";
+    HeaderBuilder::new().schema(Some(text("^g[0-9]+$", 11, "g2"))).description(Some(says)).build()
+}
+
 fn found(answer: &str, has_tag: bool, is_page: bool) -> ResponseBuilder {
     let header = |says: &str, example: &str| {
         HeaderBuilder::new().schema(Some(free(4_096, example))).description(Some(says)).build()
@@ -378,6 +392,7 @@ fn found(answer: &str, has_tag: bool, is_page: bool) -> ResponseBuilder {
         .content("application/json", content.build())
         .header_ref("X-Request-Id", shared("headers", "X-Request-Id"))
         .header_ref("Consistency-Token", shared("headers", "Consistency-Token"))
+        .header("Folio-Generation", generation())
         .header("Preference-Applied", header("The wait that was preferred, as far as it holds.", "wait=5"));
     if has_tag {
         let changed = header("When the product changed last.", "Tue, 24 Nov 2026 12:00:00 GMT");

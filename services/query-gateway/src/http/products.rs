@@ -6,33 +6,34 @@ use edge::entity_tags::EntityTag;
 use read_models::history::Past;
 use read_models::{CategoryPath, ProductId, Status, Version};
 
-use super::asked::{answer, freshness, head, page, page_answer, product_id};
+use super::asked::{answer, head, page, page_answer, product_id, terms};
 use super::conditions::{Conditions, Validators, coding, last_modified};
 use super::params::Params;
 use super::views::{BatchView, CategoryView, StoredView};
 use crate::ask::limits::{self, MAX_IDS, MAX_VALUES};
-use crate::ask::{Moment, Queries};
+use crate::ask::{Answer, Moment, Queries};
 
 /// `GET /v1/products/{product_id}`
 pub(super) async fn product(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let id = product_id(&request)?;
         let mut params = Params::parse(request.query_string())?;
-        let asked = freshness(&request, &mut params, &questions)?;
+        let asked = terms(&request, &mut params, &questions)?;
         let past = past(&mut params);
         params.finish()?;
         let conditions = Conditions::read(&request)?;
-        let found = match past {
-            None => questions.product(&id, &asked.freshness).await?,
-            Some(past) => questions.product_at(&id, past, &asked.freshness).await?,
+        let Answer { found, build } = match past {
+            None => questions.product(&id, &asked.terms).await?,
+            Some(past) => questions.product_at(&id, past, &asked.terms).await?,
         };
-        let version = found.product.version.get();
-        let (product, coding) = (found.product.id.to_string(), coding(&request));
-        let held = conditions.judge(&Validators { product, version, changed: found.updated_at, coding })?;
-        let tag = held.clone().unwrap_or_else(|| EntityTag::strong(version, None));
-        let mut answer = head(&asked);
+        let validators = Validators::of(&found, build, coding(&request));
+        let held = conditions.judge(&validators)?;
+        let tag = held.clone().unwrap_or_else(|| EntityTag::strong(&validators.state, None));
+        let mut answer = head(&asked, build);
         answer.insert_header((header::ETAG, tag.to_string()));
-        answer.insert_header((header::LAST_MODIFIED, last_modified(found.updated_at)));
+        if let Some(changed) = validators.changed {
+            answer.insert_header((header::LAST_MODIFIED, last_modified(changed)));
+        }
         if held.is_some() {
             return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
         }
@@ -45,12 +46,12 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Queries>)
 pub(super) async fn batch(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let mut params = Params::parse(request.query_string())?;
-        let asked = freshness(&request, &mut params, &questions)?;
+        let asked = terms(&request, &mut params, &questions)?;
         let ids = ids(&mut params);
         params.finish()?;
         Conditions::none_apply(&request)?;
-        let batch = questions.products(&ids, &asked.freshness).await?;
-        Ok(head(&asked).json(BatchView::from(batch)))
+        let Answer { found, build } = questions.products(&ids, &asked.terms).await?;
+        Ok(head(&asked, build).json(BatchView::from(found)))
     })
     .await
 }
@@ -59,7 +60,7 @@ pub(super) async fn batch(request: HttpRequest, questions: web::Data<Queries>) -
 pub(super) async fn category(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let mut params = Params::parse(request.query_string())?;
-        let asked = freshness(&request, &mut params, &questions)?;
+        let asked = terms(&request, &mut params, &questions)?;
         let category = params.required("category", "say which category to list, or use /v1/search");
         let category = category.and_then(|text| params.check("category", CategoryPath::parse(&text)));
         let statuses = params.list("status", MAX_VALUES, |text| {
@@ -69,8 +70,9 @@ pub(super) async fn category(request: HttpRequest, questions: web::Data<Queries>
         let page = page(&mut params);
         let category = params.finish_with(category)?;
         Conditions::none_apply(&request)?;
-        let found = questions.category(&category, &statuses, &page, &asked.freshness).await?;
-        Ok(page_answer(&request, &asked, found.next.as_deref(), &CategoryView::from(&found)))
+        let Answer { found, build } = questions.category(&category, &statuses, &page, &asked.terms).await?;
+        let view = CategoryView::from(&found);
+        Ok(page_answer(&request, head(&asked, build), found.next.as_deref(), &view))
     })
     .await
 }

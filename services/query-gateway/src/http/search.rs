@@ -7,12 +7,12 @@ use read_models::search::{
 };
 use read_models::{CategoryPath, Currency, Status};
 
-use super::asked::{answer, freshness, head, page, page_answer};
+use super::asked::{answer, head, page, page_answer, terms};
 use super::conditions::Conditions;
 use super::params::Params;
 use super::views::{SearchView, SuggestionsView};
 use crate::ask::limits::{self, MAX_FACETS, MAX_VALUES, shown};
-use crate::ask::{Queries, facets};
+use crate::ask::{Answer, Queries, facets};
 
 pub(super) const SORTS: [(&str, Sort); 5] = [
     ("relevance", Sort::Relevance),
@@ -26,7 +26,7 @@ pub(super) const SORTS: [(&str, Sort); 5] = [
 pub(super) async fn search(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let mut params = Params::parse(request.query_string())?;
-        let asked = freshness(&request, &mut params, &questions)?;
+        let asked = terms(&request, &mut params, &questions)?;
         let currency = params.one("currency");
         let wanted = SearchRequest {
             text: text(&mut params),
@@ -41,8 +41,9 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Queries>) 
         }
         params.finish()?;
         Conditions::none_apply(&request)?;
-        let found = questions.search(&wanted, &asked.freshness).await?;
-        Ok(page_answer(&request, &asked, found.next.as_deref(), &SearchView::from(&found)))
+        let Answer { found, build } = questions.search(wanted, &asked.terms).await?;
+        let view = SearchView::from(&found);
+        Ok(page_answer(&request, head(&asked, build), found.next.as_deref(), &view))
     })
     .await
 }
@@ -51,15 +52,16 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Queries>) 
 pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
     answer(async {
         let mut params = Params::parse(request.query_string())?;
-        let asked = freshness(&request, &mut params, &questions)?;
+        let asked = terms(&request, &mut params, &questions)?;
         let prefix = params.required("q", "give the beginning of a name or SKU");
         let prefix = prefix.and_then(|prefix| params.check("q", check_text(&prefix)).map(|()| prefix));
         let statuses = params.list("status", MAX_VALUES, Status::parse);
         let size = params.read::<u32>("size").unwrap_or_default();
         let prefix = params.finish_with(prefix)?;
         Conditions::none_apply(&request)?;
-        let found = questions.suggest(SuggestRequest { prefix, size, statuses }, &asked.freshness).await?;
-        Ok(head(&asked).json(SuggestionsView::from(&found)))
+        let wanted = SuggestRequest { prefix, size, statuses };
+        let Answer { found, build } = questions.suggest(wanted, &asked.terms).await?;
+        Ok(head(&asked, build).json(SuggestionsView::from(&found)))
     })
     .await
 }

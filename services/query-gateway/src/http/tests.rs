@@ -113,9 +113,27 @@ async fn an_unknown_parameter_is_named_by_every_question() {
 }
 
 #[actix_web::test]
+async fn a_build_that_cannot_be_is_named_by_every_question() {
+    let long = "n".repeat(41);
+    for question in EVERY_QUESTION {
+        let joint = if question.contains('?') { '&' } else { '?' };
+        for build in
+            ["0", "g0", "-1", "G2", "4294967296", "a_b", "%00", "%C3%BC", "..%2F..", "2&generation=2", &long]
+        {
+            let answer = get(&format!("{question}{joint}generation={build}")).await;
+            assert_eq!(answer.problem(Code::MalformedRequest), ["/generation"], "{question} {build}");
+        }
+        for build in ["1", "g7", "black-friday", "", "+"] {
+            let answer = get(&format!("{question}{joint}generation={build}")).await;
+            answer.problem(Code::StoreUnavailable);
+        }
+    }
+}
+
+#[actix_web::test]
 async fn a_blank_value_is_an_absent_one_whatever_the_parameter() {
     let blank = "q=&category=&brand=&brand=%20&status=&currency=+&price_min=&price_max=&attr.color=&tag=&sort=&facets=\
-                 &price_bounds=&page_size=&page_token=&consistency_token=";
+                 &price_bounds=&page_size=&page_token=&consistency_token=&generation=";
     get(&format!("/v1/search?{blank}")).await.problem(Code::StoreUnavailable);
     for (question, missing) in [
         ("/v1/products?category=", "/category"),

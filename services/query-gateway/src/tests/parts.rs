@@ -12,7 +12,7 @@ use super::*;
 #[derive(Debug)]
 struct InMemory(BTreeMap<ProductId, StoredProduct>);
 
-fn answer<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
+pub(super) fn answer<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
     ready(Ok(answer)).boxed()
 }
 
@@ -44,7 +44,7 @@ impl Rows for InMemory {
     }
 }
 
-fn stored(id: &str, status: Status) -> (ProductId, StoredProduct) {
+pub(super) fn stored(id: &str, status: Status) -> (ProductId, StoredProduct) {
     let id = ProductId::parse(id).unwrap();
     let product = Product {
         id: id.clone(),

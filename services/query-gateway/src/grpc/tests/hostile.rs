@@ -45,7 +45,8 @@ async fn a_list_that_is_too_long_is_refused_without_a_look_at_its_items() {
         assert_eq!(search(request, Code::MalformedRequest).await, [field]);
         assert!(started.elapsed() < Duration::from_secs(2), "{field}: {:?}", started.elapsed());
     }
-    let request = v1::BatchGetProductsRequest { product_ids: vec!["?".to_owned(); 400_000], freshness: None };
+    let request =
+        v1::BatchGetProductsRequest { product_ids: vec!["?".to_owned(); 400_000], ..Default::default() };
     let fields = error(service().batch_get_products(Request::new(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/product_ids"]);
 }
@@ -110,6 +111,14 @@ async fn a_hostile_field_is_refused_by_name() {
     for (request, field) in cases {
         assert_eq!(search(request, Code::MalformedRequest).await, [field]);
     }
+    for build in ["0", "g0", "-1", "4294967296", "G2", "a\0", "\u{fc}", &long] {
+        let generation = Some(build.to_owned());
+        let request = v1::SearchRequest { generation: generation.clone(), sort: 99, ..Default::default() };
+        assert_eq!(search(request, Code::MalformedRequest).await, ["/generation", "/sort"], "{build:.60}");
+        let request = v1::GetProductRequest { product_id: "p-1".into(), generation, ..Default::default() };
+        let fields = error(service().get_product(Request::new(request)).await, Code::MalformedRequest);
+        assert_eq!(fields, ["/generation"], "{build:.60}");
+    }
     let request = v1::SearchRequest { page_token: long.clone(), ..Default::default() };
     search(request, Code::BadPageToken).await;
     for prefix in ["a ".repeat(6_000), "  ".to_owned(), long] {
@@ -138,20 +147,21 @@ async fn a_version_or_a_time_that_cannot_be_is_refused() {
         (time(0, -1), "/as_of"),
         (time(0, i32::MAX), "/as_of"),
     ] {
-        let request = v1::GetProductRequest { product_id: "p-1".into(), past: Some(past), freshness: None };
+        let request =
+            v1::GetProductRequest { product_id: "p-1".into(), past: Some(past), ..Default::default() };
         let fields = error(service().get_product(Request::new(request)).await, Code::MalformedRequest);
         assert_eq!(fields, [field], "{past:?}");
     }
     for (seconds, nanos) in [(-1, 0), (i64::MIN, 0), (0, -1), (0, 1_000_000_000), (i64::MAX, i32::MAX)] {
         let wait = Some(ProtoDuration { seconds, nanos });
         let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
-        let request = v1::GetProductRequest { product_id: "p-1".into(), past: None, freshness };
+        let request = v1::GetProductRequest { product_id: "p-1".into(), freshness, ..Default::default() };
         let fields = error(service().get_product(Request::new(request)).await, Code::MalformedRequest);
         assert_eq!(fields, ["/freshness.wait"], "{seconds} {nanos}");
     }
     let wait = Some(ProtoDuration { seconds: i64::MAX, nanos: 999_999_999 });
     let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
-    let request = v1::GetProductRequest { product_id: "p-1".into(), past: None, freshness };
+    let request = v1::GetProductRequest { product_id: "p-1".into(), freshness, ..Default::default() };
     error(service().get_product(Request::new(request)).await, Code::StoreUnavailable);
 }
 

@@ -84,6 +84,10 @@ async fn a_hostile_question_is_refused_by_name() {
         ("/v1/products/p-1?", "as_of=99999-01-01T00:00:00Z".to_owned(), "/as_of"),
         ("/v1/products/p-1?", "as_of=2026-02-30T00:00:00Z".to_owned(), "/as_of"),
         ("/v1/products/p-1/history?", format!("order={long}"), "/order"),
+        ("/v1/products/p-1?", format!("generation={long}"), "/generation"),
+        ("/v1/products/p-1?", times(2, "generation=1"), "/generation"),
+        ("/v1/search?", format!("generation={}", encoded(&"\u{202e}".repeat(40))), "/generation"),
+        ("/v1/search?", "generation=g0&page_token=g0.x".to_owned(), "/generation"),
         ("/v1/products/%00", String::new(), "/product_id"),
         ("/v1/products/%FF%FE", String::new(), "/product_id"),
         ("/v1/products/..%2F..", String::new(), "/product_id"),
@@ -120,6 +124,9 @@ async fn a_hostile_header_or_token_is_refused_by_its_code() {
     let cases = [
         (page("garbage"), Code::BadPageToken),
         (page(&long), Code::BadPageToken),
+        (page("g1.garbage"), Code::BadPageToken),
+        (page("g1."), Code::BadPageToken),
+        (page("&generation=1&page_token=g1.g1.AAAA"), Code::BadPageToken),
         (page("%00"), Code::BadPageToken),
         (TestRequest::get().uri(&format!("/v1/products?category=a&page_token={long}")), Code::BadPageToken),
         (TestRequest::get().uri("/v1/products/p-1/history?page_token=AAAA"), Code::BadPageToken),
@@ -155,6 +162,8 @@ async fn a_question_at_every_limit_passes_the_door() {
         "/v1/search?q=&sort=&category=&page_token=&price_min=".to_owned(),
         format!("/v1/products:batchGet?ids={}", ids.join(",")),
         "/v1/products/p-1?version=9223372036854775807".to_owned(),
+        "/v1/products/p-1?generation=4294967295".to_owned(),
+        format!("/v1/search?generation={}", "n".repeat(40)),
         "/v1/products/p-1?as_of=9999-12-30T00:00:00Z".to_owned(),
         "/v1/products?category=a&page_size=9223372036854775807".to_owned(),
     ];
@@ -190,6 +199,7 @@ fn query_string() -> impl Strategy<Value = String> {
         "order",
         "size",
         "consistency_token",
+        "generation",
         "",
     ];
     let values = prop_oneof![
