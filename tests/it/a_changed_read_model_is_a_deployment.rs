@@ -10,6 +10,7 @@ use anyhow::{Context as _, ensure};
 use cli::args;
 use cli::commands::read_models::{self as actions, Of};
 use cli::commands::rebuild;
+use cli::commands::stores;
 use domain::Name;
 use projector::{Application, Parts};
 use read_models::control::{Desk, Stage, Turn};
@@ -177,6 +178,10 @@ async fn a_release_with_other_rows_builds_them_beside_the_old_and_takes_their_pl
     let marked = async || name().await.unwrap_or_default();
     eventually("what it makes is read", marked, |name| name.contains(MARK)).await;
     load.goes_on(60).await;
+
+    // What a release declares is nothing for a build of another one.
+    stores::apply(&system.config, &stores::Which::default()).await?;
+    stores::check(&system.config, &stores::Which::default()).await?;
 
     // The old release goes.
     let products = ReadModel::ALL.iter().position(|it| *it == MODEL).context("one of them")?;

@@ -6,6 +6,7 @@ use anyhow::bail;
 use read_models::publication::Published;
 use read_models::{Generation, ReadModel, Servers};
 
+use super::rebuild;
 use crate::config::Config;
 use crate::say::say;
 
@@ -74,6 +75,14 @@ pub async fn apply(config: &Config, which: &Which) -> anyhow::Result<()> {
     let (servers, mut told) = (servers(config), BTreeSet::new());
     for read_model in which.read_models() {
         let generation = Box::pin(which.generation(&servers, read_model)).await?;
+        if let Some(format) = other_format(config, which, read_model, generation).await? {
+            say!(
+                "{read_model} {generation}: left as it is: it has rows of format {format}, and this release makes those of format {}, which \
+                 projectors build beside it",
+                read_model.declared().format
+            );
+            continue;
+        }
         // On the heap, as all that asks servers: what awaits it stays small.
         for one in Box::pin(servers.apply(&[read_model], generation)).await? {
             // The keyspace is of several.
@@ -85,6 +94,25 @@ pub async fn apply(config: &Config, which: &Which) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The format of the build that is read, if it is not this release's: what this release declares is not for it.
+async fn other_format(
+    config: &Config,
+    which: &Which,
+    read_model: ReadModel,
+    generation: Generation,
+) -> anyhow::Result<Option<u32>> {
+    let format = read_model.declared().format;
+    // The first build of the first format needs no decision, and no Kafka to be asked for one.
+    if which.generation.is_some() || (generation == Generation::FIRST && format == 1) {
+        return Ok(None);
+    }
+    let desk = Box::pin(rebuild::open(config)).await?;
+    let build = desk.builds(read_model).get(generation);
+    // Of a new installation nothing is decided yet.
+    let other = build.filter(|it| it.format != format && desk.builds(read_model).revision > 0);
+    Ok(other.map(|it| it.format))
+}
+
 /// Compares only.
 ///
 /// # Errors
@@ -93,6 +121,9 @@ pub async fn check(config: &Config, which: &Which) -> anyhow::Result<()> {
     let (servers, mut missing) = (servers(config), BTreeSet::new());
     for read_model in which.read_models() {
         let generation = Box::pin(which.generation(&servers, read_model)).await?;
+        if other_format(config, which, read_model, generation).await?.is_some() {
+            continue;
+        }
         missing.extend(servers.missing(&[read_model], generation).await?);
     }
     if missing.is_empty() {
