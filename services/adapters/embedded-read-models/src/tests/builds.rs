@@ -7,7 +7,7 @@ use read_models::history::HistoryModel;
 use read_models::model::{Fold, Opens, Positions, Store};
 use read_models::products::Products;
 use read_models::search::{Queries, SearchModel, SearchRequest};
-use read_models::{Asked, Error, Generation, ReadModel};
+use read_models::{Error, Generation, ReadModel};
 use tempfile::TempDir;
 
 use super::*;
