@@ -21,7 +21,9 @@ const SEARCH: &str = "search";
 
 /// What is open of each build that anybody has asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Places(Mutex<BTreeMap<(ReadModel, Generation), Arc<Mutex<Place>>>>);
+pub(crate) struct Places(Mutex<ByBuild>);
+
+type ByBuild = BTreeMap<(ReadModel, Generation), Arc<Mutex<Place>>>;
 
 /// What is open of one build. Held by whoever makes, opens or drops it; not by those who only use it.
 #[derive(Debug, Default)]

@@ -200,7 +200,7 @@ impl Table {
         order: Order,
         limit: usize,
     ) -> Result<Vec<(Vec<u8>, Row)>, Error> {
-        self.while_wanted(bounds, order, |found| found.len() < limit)
+        self.while_wanted(bounds, order, |rows, _| rows < limit)
     }
 
     /// The first rows behind this key, in the order of the keys: as many as are asked for, and fewer as soon as they have come to so
@@ -215,19 +215,15 @@ impl Table {
         bytes: usize,
     ) -> Result<Vec<(Vec<u8>, Row)>, Error> {
         let bounds = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let mut come_to = 0;
-        self.while_wanted(bounds, Order::Ascending, |found| {
-            come_to += found.last().map_or(0, |(key, row)| key.len() + row.bytes.len());
-            found.len() < limit && come_to < bytes
-        })
+        self.while_wanted(bounds, Order::Ascending, |rows, come_to| rows < limit && come_to < bytes)
     }
 
-    /// Rows as long as more are wanted than those that were found.
+    /// Rows as long as more are wanted than so many, which have come to so many bytes.
     fn while_wanted(
         &self,
         (from, to): (Bound<&[u8]>, Bound<&[u8]>),
         order: Order,
-        mut is_wanted: impl FnMut(&[(Vec<u8>, Row)]) -> bool,
+        is_wanted: impl Fn(usize, usize) -> bool,
     ) -> Result<Vec<(Vec<u8>, Row)>, Error> {
         let from = match from {
             Bound::Unbounded => Bound::Included(self.prefix.to_vec()),
@@ -242,11 +238,11 @@ impl Table {
             return Ok(Vec::new());
         }
         let store = &self.tables.0.store;
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         let mut entries = self
             .tables
             .trusted(store.tried("read from", || Ok(store.entries.range::<Vec<u8>, _>((from, to)))))?;
-        while is_wanted(&found) {
+        while is_wanted(found.len(), bytes) {
             let entry = self.tables.trusted(store.tried("read from", || {
                 let entry = match order {
                     Order::Ascending => entries.next(),
@@ -256,6 +252,7 @@ impl Table {
             }))?;
             let Some((key, value)) = entry else { break };
             if let Some(row) = self.tables.row(&value)? {
+                bytes += key.len() - self.prefix.len() + row.bytes.len();
                 found.push((key[self.prefix.len()..].to_vec(), row));
             }
         }
@@ -263,7 +260,8 @@ impl Table {
     }
 
     /// Removes all rows, and what is remembered of deleted ones: the table is as if nothing was ever written into it. Part by part,
-    /// in the order of the keys: a crash leaves the end of it. What others write into it meanwhile may stay.
+    /// in the order of the keys: a crash leaves the end of it. What others write into it meanwhile may stay. The disk has its room
+    /// back when the files are merged next, after some megabytes of other rows.
     ///
     /// # Errors
     /// As [`Tables::write`].

@@ -1,3 +1,5 @@
+//! On a real disk: what is appended is read by all in one order, for ever.
+
 use super::*;
 
 fn open(dir: &tempfile::TempDir) -> (Tables, EmbeddedJournal) {

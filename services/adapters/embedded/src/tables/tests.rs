@@ -329,3 +329,25 @@ fn between_a_look_and_its_changes_nobody_writes_and_a_look_can_be_all() {
     assert!(tables.write_after(|| Err::<Option<[Change; 1]>, _>(failed)).is_err());
     assert_eq!(number().unwrap(), 800);
 }
+
+#[test]
+fn what_was_cleared_is_gone_from_the_disk_after_others_have_written_some_megabytes() {
+    let dir = Dir::new();
+    let (tables, _) = dir.open();
+    let (large, other) = (tables.table("t"), tables.table("u"));
+    let part = |table: &Table, part: u32, version| {
+        tables
+            .write((0..1_000).map(|n| table.put(&(part * 1_000 + n).to_be_bytes(), version, &[7; 500])))
+            .unwrap();
+    };
+    let space = || tables.0.store.entries.disk_space() >> 20;
+    (0..120).for_each(|n| part(&large, n, 1));
+    assert!(space() > 40, "{} MB", space());
+    large.clear().unwrap();
+    let mut written = 0;
+    while space() > 40 {
+        assert!(written < 400, "{} MB are still there", space());
+        part(&other, written % 10, u64::from(written));
+        written += 1;
+    }
+}
