@@ -96,7 +96,7 @@ fn mark(stored: &mut StoredProduct) {
 struct Running {
     ops: String,
     stop: CancellationToken,
-    running: tokio::task::JoinHandle<anyhow::Result<()>>,
+    task: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 impl Running {
@@ -117,8 +117,8 @@ impl Running {
         let parts = Parts::on_servers(&config, Later(servers.clone()), Arc::new(servers))?;
         let application = Application::build_on(config, parts, Lifecycle::new().without_signals())?;
         let (ops, stop) = (format!("http://{}", application.process.ops), CancellationToken::new());
-        let running = tokio::spawn(application.process.run_until_stopped(stop.clone()));
-        Ok(Self { ops, stop, running })
+        let task = tokio::spawn(application.process.run_until_stopped(stop.clone()));
+        Ok(Self { ops, stop, task })
     }
 
     async fn readyz(&self) -> (u16, String) {
@@ -128,7 +128,7 @@ impl Running {
 
     async fn end(self) -> anyhow::Result<()> {
         self.stop.cancel();
-        self.running.await?
+        self.task.await?
     }
 }
 

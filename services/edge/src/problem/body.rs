@@ -10,14 +10,15 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{FieldError, Problem};
 
 /// The members that a code may add: their names, their types, and what they say.
-pub const EXTENSIONS: [(&str, Type, &str); 14] = [
+pub const EXTENSIONS: [(&str, Type, &str); 15] = [
     ("product_id", Type::String, "The product it is about."),
     ("current_version", Type::Integer, "The version the product has; 0: it does not exist."),
     ("expected_version", Type::Integer, "The only version that the request expected."),
     ("version", Type::Integer, "The version that the command with the same key made."),
     ("event_id", Type::String, "The event of that version."),
     ("consistency_token", Type::String, "Give it to a read to see what this answer rests on."),
-    ("read_model", Type::String, "Which read model is not as far as it was asked to be."),
+    ("read_model", Type::String, "Which read model it is about."),
+    ("generation", Type::String, "The build of it that was asked for."),
     ("current_position", Type::Integer, "The position to which it has come."),
     ("asked_position", Type::Integer, "The position that the token asks for."),
     ("asked_version", Type::Integer, "The version that the token asks for."),

@@ -47,6 +47,14 @@ impl<A: Opens<M>, M: Fold> fmt::Debug for OpenBuilds<A, M> {
 
 impl<A: Opens<M>, M: Fold> Reached for OpenBuilds<A, M> {
     fn position<'a>(&'a self, generation: Generation, group: &'a str, partition: i32) -> Positioned<'a> {
-        async move { self.store(generation).await?.positions().read(group, partition).await }.boxed()
+        async move {
+            let read = self.store(generation).await?.positions().read(group, partition).await;
+            if read.as_ref().is_err_and(Error::is_missing) {
+                // It may be made again.
+                self.opened.lock().await.remove(&generation);
+            }
+            read
+        }
+        .boxed()
     }
 }

@@ -82,7 +82,7 @@ fn turned(text: &str, diff: &str) -> String {
     for part in diff.split("@@\n").filter(|it| !it.is_empty()) {
         let side = |other: char| {
             let lines = part.lines().filter(|line| !line.starts_with(other));
-            lines.map(|line| format!("{}\n", line.get(1..).unwrap_or_default())).collect::<String>()
+            lines.flat_map(|line| [line.get(1..).unwrap_or_default(), "\n"]).collect::<String>()
         };
         let (before, after) = (side('+'), side('-'));
         assert_eq!(turned.matches(&before).count(), 1, "the page changes what is there once:\n{before}");
