@@ -22,7 +22,7 @@ use toolkit::journal::Journal as _;
 const MODEL: ReadModel = ReadModel::Products;
 const PRODUCTS: usize = 300;
 /// How long the store is away.
-const AWAY: Duration = Duration::from_secs(6);
+const AWAY: Duration = Duration::from_secs(30);
 
 /// The phases in which something dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
