@@ -103,6 +103,7 @@ impl Running {
     fn start(system: &OnServers) -> anyhow::Result<Self> {
         let mut config = projector::Config {
             read_model: MODEL.to_string(),
+            group_prefix: system.planner.names.group_prefix.clone(),
             topic: system.config.topic.clone(),
             control_topic: system.config.control_topic.clone(),
             kafka: system.config.kafka.clone(),
