@@ -172,7 +172,7 @@ impl Inner {
     }
 
     /// What was written to an index is found. In one that nobody has open it is; and one that is gone nobody reads.
-    fn make_visible(&self, generation: Generation) -> Result<(), Error> {
+    pub(crate) fn make_visible(&self, generation: Generation) -> Result<(), Error> {
         let place = self.places.of(ReadModel::Search, generation);
         let open = locked(&place).search.clone();
         match open.map(|open| open.make_visible()) {

@@ -55,9 +55,12 @@ impl BuildStore for Embedded {
         self.doing(move |inner| inner.create(read_model, generation))
     }
 
-    /// Nothing is left out to fill it sooner.
+    /// Nothing is left out to fill it sooner; what was written last is found then.
     fn ready(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {
-        self.doing(move |inner| inner.look_for(read_model, generation))
+        self.doing(move |inner| {
+            inner.look_for(read_model, generation)?;
+            if read_model == ReadModel::Search { inner.make_visible(generation) } else { Ok(()) }
+        })
     }
 
     /// Whoever has it open is told so: it stays gone for them, also if one with its number is made again.
