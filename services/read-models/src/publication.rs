@@ -90,22 +90,22 @@ impl Publication {
     }
 
     /// Tells it in ScyllaDB. Not by a clock: of two the one that was decided later stays, whoever writes it and when.
-    async fn tell(&self, name: &str, generation: Generation, revision: u64) -> Result<(), Error> {
+    async fn tell(&self, name: &str, generation: Generation, order: u64) -> Result<(), Error> {
         let cql = self.servers.cql().await?;
         let insert = format!(
             "INSERT INTO {{keyspace}}.{TABLE} (read_model, generation) VALUES (?, ?) USING TIMESTAMP ?"
         );
         let number = i32::try_from(generation.get()).unwrap_or(i32::MAX);
-        let revision = i64::try_from(revision).unwrap_or(i64::MAX);
-        Ok(cql.execute(&cql.prepare(&insert).await?, (name, number, revision)).await?)
+        let order = i64::try_from(order).unwrap_or(i64::MAX);
+        Ok(cql.execute(&cql.prepare(&insert).await?, (name, number, order)).await?)
     }
 
-    /// Gives a build that is there a name, as it was decided in `revision`, and takes it from whichever had it.
-    pub(crate) async fn name(&self, generation: Generation, name: &str, revision: u64) -> Result<(), Error> {
+    /// Gives a build that is there a name, told in this `order`, and takes it from whichever had it.
+    pub(crate) async fn name(&self, generation: Generation, name: &str, order: u64) -> Result<(), Error> {
         match &self.read_model.declared().on {
             On::Cql(schema) => {
                 self.servers.cql().await?.require(schema, generation.get()).await?;
-                self.tell(&named(self.read_model, name), generation, revision).await
+                self.tell(&named(self.read_model, name), generation, order).await
             }
             On::Search { index, .. } => {
                 Ok(self.servers.search().await?.name(index, generation.get(), name).await?)
@@ -113,19 +113,18 @@ impl Publication {
         }
     }
 
-    /// Says that this build is read from now on, if all of it is there: what was decided in `revision`, and no earlier
-    /// revision has an effect any more. What was written to it before is found from then on; and in the one that was read
+    /// Says that this build is read from now on, if all of it is there: and nothing of a lower `order` has an effect any more. What was written to it before is found from then on; and in the one that was read
     /// `before`, as long as somebody still reads it.
     pub(crate) async fn publish(
         &self,
         generation: Generation,
         before: Option<Generation>,
-        revision: u64,
+        order: u64,
     ) -> Result<(), Error> {
         match &self.read_model.declared().on {
             On::Cql(schema) => {
                 self.servers.cql().await?.require(schema, generation.get()).await?;
-                self.tell(self.read_model.name(), generation, revision).await
+                self.tell(self.read_model.name(), generation, order).await
             }
             On::Search { index, positions } => {
                 let search = self.servers.search().await?;

@@ -156,7 +156,7 @@ impl Inner {
         read_model: ReadModel,
         generation: Generation,
         before: Option<Generation>,
-        revision: u64,
+        order: u64,
     ) -> Result<(), Error> {
         if let Some(before) = before.filter(|_| read_model == ReadModel::Search) {
             // Not while the other place is held: two who publish could wait for one another.
@@ -168,7 +168,7 @@ impl Inner {
         if read_model == ReadModel::Search {
             self.index_at(&mut place, generation)?.make_visible()?;
         }
-        self.catalog.tell(catalog::read_by_all(read_model), generation, revision)
+        self.catalog.tell(catalog::read_by_all(read_model), generation, order)
     }
 
     /// What was written to an index is found. In one that nobody has open it is; and one that is gone nobody reads.
@@ -186,12 +186,12 @@ impl Inner {
         read_model: ReadModel,
         generation: Generation,
         name: &str,
-        revision: u64,
+        order: u64,
     ) -> Result<(), Error> {
         let place = self.places.of(read_model, generation);
         let place = locked(&place);
         self.require(&place, read_model, generation)?;
-        self.catalog.tell(&catalog::named(read_model, name), generation, revision)
+        self.catalog.tell(&catalog::named(read_model, name), generation, order)
     }
 
     fn index_dir(&self, generation: Generation) -> PathBuf {

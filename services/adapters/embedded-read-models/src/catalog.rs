@@ -15,7 +15,7 @@ use crate::disk::{failed, unreadable};
 
 /// By read model and number.
 const BUILDS: &str = "builds";
-/// By what is told: see [`read_by_all`] and [`named`]. A row's version is the revision in which it was decided.
+/// By what is told: see [`read_by_all`] and [`named`]. A row's version is the order in which it was told.
 const PUBLISHED: &str = "published";
 
 const DROPPED: &[u8] = &[0];
@@ -91,11 +91,11 @@ impl Catalog {
         row.map(read).transpose()
     }
 
-    /// Tells it, as it was decided in `revision`: without effect if something was told that was decided later.
-    pub(crate) fn tell(&self, name: &str, generation: Generation, revision: u64) -> Result<(), Error> {
+    /// Tells it, in this order: without effect if something was told that was decided later.
+    pub(crate) fn tell(&self, name: &str, generation: Generation, order: u64) -> Result<(), Error> {
         let mut row = Writer::default();
         row.count(generation.get() as usize);
-        let change = self.published.put(name.as_bytes(), revision, row.bytes());
+        let change = self.published.put(name.as_bytes(), order, row.bytes());
         self.tables.write([change]).map_err(|error| failed(&error))
     }
 

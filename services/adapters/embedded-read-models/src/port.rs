@@ -81,9 +81,9 @@ impl BuildStore for Embedded {
         read_model: ReadModel,
         generation: Generation,
         before: Option<Generation>,
-        revision: u64,
+        order: u64,
     ) -> Answered<'_, ()> {
-        self.doing(move |inner| inner.publish(read_model, generation, before, revision))
+        self.doing(move |inner| inner.publish(read_model, generation, before, order))
     }
 
     fn name<'a>(
@@ -91,10 +91,10 @@ impl BuildStore for Embedded {
         read_model: ReadModel,
         generation: Generation,
         name: &'a str,
-        revision: u64,
+        order: u64,
     ) -> Answered<'a, ()> {
         let name = name.to_owned();
-        self.doing(move |inner| inner.name(read_model, generation, &name, revision))
+        self.doing(move |inner| inner.name(read_model, generation, &name, order))
     }
 
     fn compare(&self, read_model: ReadModel, builds: [Generation; 2], by: By) -> Answered<'_, Compared> {

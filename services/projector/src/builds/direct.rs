@@ -164,7 +164,8 @@ impl Director {
         for (generation, as_of) in in_work.filter(|(it, _)| has_first(&self.made, *it)) {
             if self.is_at_end(builds, generation).await? {
                 self.store.ready(self.read_model, generation).await?;
-                self.store.name(self.read_model, generation, &as_of.name, builds.revision + 1).await?;
+                let order = builds.order(builds.revision + 1);
+                self.store.name(self.read_model, generation, &as_of.name, order).await?;
                 // One at a time: the next is another revision's.
                 return self.propose(builds, Step::Complete { generation }).await;
             }
@@ -290,7 +291,8 @@ impl Director {
                 if !self.is_so(builds).await? {
                     return Ok(());
                 }
-                self.store.publish(self.read_model, builds.read, Some(from), revision).await?;
+                let order = builds.order(revision);
+                self.store.publish(self.read_model, builds.read, Some(from), order).await?;
                 // Somebody else may have told another one, who knows how.
                 let published = self.store.published(self.read_model).await?;
                 if published != builds.read {
@@ -329,7 +331,8 @@ impl Director {
                 self.read_model,
                 builds.read
             );
-            self.store.publish(self.read_model, builds.read, None, builds.revision).await?;
+            let order = builds.order(builds.revision);
+            self.store.publish(self.read_model, builds.read, None, order).await?;
         }
         self.memory.looked = Some(Instant::now());
         Ok(())

@@ -12,6 +12,8 @@ use crate::Generation;
 pub struct Builds {
     /// How many steps were decided.
     pub revision: u64,
+    /// When the first was, in milliseconds since 1970: a journal that was lost and begun anew has another.
+    begun_ms: i64,
     /// The one that questions are to be answered from.
     pub read: Generation,
     pub turn: Turn,
@@ -128,6 +130,7 @@ impl Builds {
     pub fn first() -> Self {
         Self {
             revision: 0,
+            begun_ms: 0,
             read: Generation::FIRST,
             turn: Turn::Steady,
             all: BTreeMap::from([(Generation::FIRST, Build::read(1))]),
@@ -172,6 +175,13 @@ impl Builds {
     /// The step of a later release that this one does not know, if there was one.
     pub fn later(&self) -> Option<&str> {
         self.later.as_deref()
+    }
+
+    /// Larger for each later revision, of this journal and of one that takes its place: what is told because of a decision is told
+    /// with it, so that nothing earlier has an effect after it. Never beyond the present as microseconds since 1970: some stores
+    /// refuse that as the time of a write.
+    pub fn order(&self, revision: u64) -> u64 {
+        self.begun_ms.unsigned_abs().saturating_mul(1_000).saturating_add(revision)
     }
 
     /// The builds that are made as of some time.
@@ -362,6 +372,7 @@ impl Builds {
     /// Takes a step that was decided then; nothing is changed if it cannot be taken.
     pub(super) fn take(&mut self, decision: Decision, at_ms: i64) -> Result<(), Refused> {
         self.check(&decision.step)?;
+        self.begin(at_ms);
         self.revision += 1;
         let revision = self.revision;
         match decision.step {
@@ -425,9 +436,16 @@ impl Builds {
     }
 
     /// A step that only a later release knows.
-    pub(super) fn take_later(&mut self, step: String) {
+    pub(super) fn take_later(&mut self, step: String, at_ms: i64) {
+        self.begin(at_ms);
         self.revision += 1;
         self.later.get_or_insert(step);
+    }
+
+    fn begin(&mut self, at_ms: i64) {
+        if self.revision == 0 {
+            self.begun_ms = at_ms;
+        }
     }
 
     /// What a build was compared with is no longer read.

@@ -149,7 +149,7 @@ impl Desk {
             }
             Told::Damaged(problem) => problem,
             Told::Later(step) => {
-                builds.take_later(step);
+                builds.take_later(step, entry.appended_ms);
                 self.last.insert(place.read_model, place.id);
                 return;
             }

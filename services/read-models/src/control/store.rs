@@ -26,23 +26,23 @@ pub trait BuildStore: Debug + Send + Sync {
     /// The build that whoever reads is told.
     fn published(&self, read_model: ReadModel) -> Answered<'_, Generation>;
 
-    /// Tells whoever reads that this is the one, as it was decided in `revision`: what was decided before has no effect after
+    /// Tells whoever reads that this is the one; `order` is [`super::Builds::order`]: what was decided before has no effect after
     /// it. All that was written to it is found by then, and in the one that was read `before`.
     fn publish(
         &self,
         read_model: ReadModel,
         generation: Generation,
         before: Option<Generation>,
-        revision: u64,
+        order: u64,
     ) -> Answered<'_, ()>;
 
-    /// Gives a build a name by which it can be read, as it was decided in `revision`.
+    /// Gives a build a name by which it can be read, told in this `order`.
     fn name<'a>(
         &'a self,
         read_model: ReadModel,
         generation: Generation,
         name: &'a str,
-        revision: u64,
+        order: u64,
     ) -> Answered<'a, ()>;
 
     /// Compares two builds.
@@ -87,9 +87,9 @@ impl BuildStore for Servers {
         read_model: ReadModel,
         generation: Generation,
         before: Option<Generation>,
-        revision: u64,
+        order: u64,
     ) -> Answered<'_, ()> {
-        async move { self.publication(read_model).publish(generation, before, revision).await }.boxed()
+        async move { self.publication(read_model).publish(generation, before, order).await }.boxed()
     }
 
     fn name<'a>(
@@ -97,9 +97,9 @@ impl BuildStore for Servers {
         read_model: ReadModel,
         generation: Generation,
         name: &'a str,
-        revision: u64,
+        order: u64,
     ) -> Answered<'a, ()> {
-        async move { self.publication(read_model).name(generation, name, revision).await }.boxed()
+        async move { self.publication(read_model).name(generation, name, order).await }.boxed()
     }
 
     fn compare(&self, read_model: ReadModel, builds: [Generation; 2], by: By) -> Answered<'_, Compared> {

@@ -139,6 +139,14 @@ async fn where_decisions_were_lost_one_may_say_what_is_read_and_only_there() {
     assert_eq!((builds.read, builds.next(), builds.all().count()), (build(4), build(5), 1));
     assert_eq!(builds.role(build(4)), Role::Live);
     assert!(refused(&mut desk, adopt(2)).await.contains("decided already that g4 is read"));
+    // What is told of a journal that is begun anew comes after all that was told of the one before it.
+    let later = Arc::new(Memory::default());
+    for _ in 0..3 {
+        later.put("read-model/prices/1/x", b"{}");
+    }
+    let (mut again, before) = (self::desk(&later), desk.builds(MODEL).order(999));
+    take(&mut again, adopt(4)).await;
+    assert!(again.builds(MODEL).order(1) > before);
 }
 
 #[tokio::test]
