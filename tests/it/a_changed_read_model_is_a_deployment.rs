@@ -31,9 +31,13 @@ const MODEL: ReadModel = ReadModel::Products;
 const PRODUCTS: usize = 200;
 const MARK: &str = " (later)";
 
-/// The servers, as a later release uses them.
+/// The servers, as a later release uses them: its statements fit on no build of another format.
 #[derive(Clone, Debug)]
-struct Later(Servers);
+struct Later {
+    servers: Servers,
+    /// The first build that it may open.
+    from: Generation,
+}
 
 impl Opens<Products> for Later {
     type Store = Marked<<Servers as Opens<Products>>::Store>;
@@ -43,7 +47,18 @@ impl Opens<Products> for Later {
     }
 
     async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
-        Ok(Marked(Opens::<Products>::open(&self.0, generation).await?))
+        if generation < self.from {
+            let (table, problem) = ("products".to_owned(), "it has no such column".to_owned());
+            return Err(Error::Corrupt { table, row: generation.to_string(), problem });
+        }
+        Ok(Marked(Opens::<Products>::open(&self.servers, generation).await?))
+    }
+
+    async fn positions(
+        &self,
+        generation: Generation,
+    ) -> Result<<Self::Store as Store<Products>>::Positions, Error> {
+        Opens::<Products>::positions(&self.servers, generation).await
     }
 }
 
@@ -51,7 +66,7 @@ impl Opens<HistoryModel> for Later {
     type Store = <Servers as Opens<HistoryModel>>::Store;
 
     async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
-        Opens::<HistoryModel>::open(&self.0, generation).await
+        Opens::<HistoryModel>::open(&self.servers, generation).await
     }
 }
 
@@ -59,7 +74,7 @@ impl Opens<SearchModel> for Later {
     type Store = <Servers as Opens<SearchModel>>::Store;
 
     async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
-        Opens::<SearchModel>::open(&self.0, generation).await
+        Opens::<SearchModel>::open(&self.servers, generation).await
     }
 }
 
@@ -100,7 +115,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(system: &OnServers) -> anyhow::Result<Self> {
+    fn start(system: &OnServers, from: Generation) -> anyhow::Result<Self> {
         let mut config = projector::Config {
             read_model: MODEL.to_string(),
             group_prefix: system.planner.names.group_prefix.clone(),
@@ -115,7 +130,7 @@ impl Running {
         config.listen.ops.set_port(0);
         config.rebuild.lease_ms = 1_200;
         let servers = Servers::new(&config.cql, &config.search);
-        let parts = Parts::on_servers(&config, Later(servers.clone()), Arc::new(servers))?;
+        let parts = Parts::on_servers(&config, Later { servers: servers.clone(), from }, Arc::new(servers))?;
         let application = Application::build_on(config, parts, Lifecycle::new().without_signals())?;
         let (ops, stop) = (format!("http://{}", application.process.ops), CancellationToken::new());
         let task = tokio::spawn(application.process.run_until_stopped(stop.clone()));
@@ -139,7 +154,7 @@ async fn a_new_installation_begins_with_the_rows_of_its_release() -> anyhow::Res
     let commands = Client::new(&system.command_service().await?.url());
     let reads = Client::new(&system.query_gateway().await?.url());
     ensure!(commands.create("first").await?.status == 201);
-    let later = Running::start(&system)?;
+    let later = Running::start(&system, Generation::FIRST)?;
     eventually("it is ready", async || later.readyz().await, |(status, _)| *status == 200).await;
     let name = async || reads.get("/v1/products/first").await.map(|it| it.body["name"].to_string());
     eventually("its rows are read", async || name().await.unwrap_or_default(), |it| it.contains(MARK)).await;
@@ -163,7 +178,7 @@ async fn a_release_with_other_rows_builds_them_beside_the_old_and_takes_their_pl
     let load = Load::start(commands.clone(), std::slice::from_ref(&gateway)).await?;
 
     // Nobody asks for it: the release does, and is not ready before what it makes is read.
-    let later = Running::start(&system)?;
+    let later = Running::start(&system, Generation::try_from(2)?)?;
     let waits = async || later.readyz().await;
     eventually("it says what it waits for", waits, |(status, told)| {
         *status == 503 && told.contains("g1, which is read, has rows of format 1")

@@ -87,7 +87,7 @@ async fn builds_are_made_switched_to_and_read_by_number_and_name<S: System>() ->
     let mut system = S::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     let settings: &[(&str, &str)] = if S::IS_IN_PARTS {
-        &[("REBUILD__LEASE_MS", "1200"), ("ADMIN__ENABLED", "true")]
+        &[("REBUILD__LEASE_MS", "1200"), ("ADMIN__ENABLED", "true"), ("DURABILITY_WINDOW_MS", "1000")]
     } else {
         &[("REBUILD__LEASE_MS", "150")]
     };

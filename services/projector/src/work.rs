@@ -142,6 +142,7 @@ impl<A: Adapter> Work<A> {
             reached,
             made: Arc::clone(&made),
             config: config.rebuild.clone(),
+            window: Duration::from_millis(config.durability_window_ms),
             format,
             by: who(),
             memory: Memory::default(),

@@ -179,4 +179,12 @@ pub trait Opens<M: Fold>: Clone + Debug + Send + Sync + 'static {
 
     /// Opens the store of a generation, to build it. What it needs must be there: `folio stores apply`.
     fn open(&self, generation: Generation) -> impl Future<Output = Result<Self::Store, Error>> + Send;
+
+    /// Opens how far groups have come with a generation, and nothing else of it: what other rows it has does not matter.
+    fn positions(
+        &self,
+        generation: Generation,
+    ) -> impl Future<Output = Result<<Self::Store as Store<M>>::Positions, Error>> + Send {
+        async move { Ok(self.open(generation).await?.positions().clone()) }
+    }
 }

@@ -42,6 +42,8 @@ impl Places {
 impl Inner {
     /// A build in tables.
     pub(crate) fn build(&self, read_model: ReadModel, generation: Generation) -> Result<Build, Error> {
+        // First: whoever asks for what is not there leaves nothing behind.
+        self.catalog.require(read_model, generation)?;
         let place = self.places.of(read_model, generation);
         let place = locked(&place);
         self.require(&place, read_model, generation)?;
@@ -50,6 +52,7 @@ impl Inner {
 
     /// The index of a build of `search`.
     pub(crate) fn index(&self, generation: Generation) -> Result<EmbeddedSearch, Error> {
+        self.catalog.require(ReadModel::Search, generation)?;
         let place = self.places.of(ReadModel::Search, generation);
         self.index_at(&mut locked(&place), generation)
     }
@@ -72,8 +75,22 @@ impl Inner {
 
     /// An error if the build is not there.
     pub(crate) fn look_for(&self, read_model: ReadModel, generation: Generation) -> Result<(), Error> {
+        self.catalog.require(read_model, generation)?;
         let place = self.places.of(read_model, generation);
         self.require(&locked(&place), read_model, generation)
+    }
+
+    /// Whether any group has a position in it.
+    pub(crate) fn is_begun(&self, read_model: ReadModel, generation: Generation) -> Result<bool, Error> {
+        if !self.catalog.is_there(read_model, generation)? {
+            return Ok(false);
+        }
+        if read_model == ReadModel::Search {
+            return Ok(self.index(generation)?.has_positions());
+        }
+        let table = self.tables.table(&format!("{}_{generation}", positions::table(read_model)));
+        let first = table.page(None, 1, 1).map_err(|error| failed(&error))?;
+        Ok(!first.is_empty())
     }
 
     /// The builds that are there, whole or in parts.

@@ -63,6 +63,15 @@ impl BuildStore for Embedded {
         })
     }
 
+    fn is_begun(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, bool> {
+        self.doing(move |inner| inner.is_begun(read_model, generation))
+    }
+
+    /// The process that dies is this one, and what it wrote is the system's.
+    fn may_lose(&self) -> bool {
+        false
+    }
+
     /// Whoever has it open is told so: it stays gone for them, also if one with its number is made again.
     fn drop_build(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {
         self.doing(move |inner| {

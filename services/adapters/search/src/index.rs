@@ -181,7 +181,11 @@ impl Search {
         let mut actions: Vec<Value> =
             others.map(|other| json!({ "remove": { "index": other, "alias": alias } })).collect();
         actions.push(json!({ "add": { "index": index, "alias": alias } }));
-        let _done: Value = self.call(Method::Post, "/_aliases", Some(json!({ "actions": actions }))).await?;
+        let done: Value = self.call(Method::Post, "/_aliases", Some(json!({ "actions": actions }))).await?;
+        if done["acknowledged"] != true {
+            let problem = "not every node has heard of it: try again".to_owned();
+            return Err(SearchError::Unreachable { request: format!("alias {alias}"), problem });
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
+use read_models::control::BuildStore as _;
 use read_models::publication::Published;
 use read_models::{Generation, ReadModel, Servers};
 
@@ -107,10 +108,12 @@ async fn other_format(
         return Ok(None);
     }
     let desk = Box::pin(rebuild::open(config)).await?;
-    let build = desk.builds(read_model).get(generation);
-    // Of a new installation nothing is decided yet.
-    let other = build.filter(|it| it.format != format && desk.builds(read_model).revision > 0);
-    Ok(other.map(|it| it.format))
+    let builds = desk.builds(read_model);
+    let Some(other) = builds.get(generation).filter(|it| it.format != format) else { return Ok(None) };
+    // A new installation, of which nobody has made anything and nothing is decided, begins with what this release declares.
+    let is_begun = || async { servers(config).is_begun(read_model, generation).await };
+    let is_new = builds.revision == 0 && !Box::pin(is_begun()).await?;
+    Ok((!is_new).then_some(other.format))
 }
 
 /// Compares only.

@@ -3,6 +3,7 @@
 //! Promises: whatever it is in the middle of when its process dies, another one does it anew; what is switched to has come exactly
 //! as far as what was read, in every partition; a hold that does not come to an end is given up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ const NEAR: i64 = 500;
 const BEFORE_DROPPING: Duration = Duration::from_secs(2);
 /// How often it is looked whether what is published is what was decided.
 const PUBLISHED: Duration = Duration::from_secs(5);
+/// A store that was started anew is noticed within this time.
+const WATCHED: Duration = Duration::from_secs(3);
 /// How often it is looked for builds that nobody wants: a process that hears late may have made place for one again.
 const SWEPT: Duration = Duration::from_mins(5);
 /// How long a hold that was given up is not tried again by itself, at first; then twice as long each time, up to so often.
@@ -49,6 +52,8 @@ pub(crate) struct Director {
     pub(crate) reached: Arc<dyn Reached>,
     pub(crate) made: Made,
     pub(crate) config: RebuildConfig,
+    /// After so long a store has on disk what it acknowledged.
+    pub(crate) window: Duration,
     /// Of the rows that this process makes.
     pub(crate) format: u32,
     /// Who proposes: for people.
@@ -68,6 +73,8 @@ pub(crate) struct Memory {
     swept: Option<(u64, Instant)>,
     /// When a hold of a build was given up last, and how often.
     released: Option<(Generation, Instant, u32)>,
+    /// When builds as of some time were first seen at their ends.
+    at_end: BTreeMap<Generation, Instant>,
     /// What could not be done, and when that was said.
     failed: Option<(String, Instant)>,
 }
@@ -117,10 +124,12 @@ impl Director {
 
     /// One process at a time does it: the member that has the first partition of the build it is about.
     async fn act(&mut self, builds: &Builds) -> Result<(), Error> {
-        let is_mine = |generation| has_first(&self.made, generation);
         match builds.turn {
             Turn::Steady => {
-                if builds.revision == 0 && builds.is_new(self.format) && !self.is_begun(builds.read).await? {
+                if builds.revision == 0
+                    && builds.is_new(self.format)
+                    && !self.store.is_begun(self.read_model, builds.read).await?
+                {
                     // A new installation begins with what its release makes.
                     let step = Step::Adopt { generation: builds.read, format: self.format };
                     return self.propose(builds, step).await;
@@ -131,38 +140,35 @@ impl Director {
                     let step = Step::Build { generation, format: self.format, switch };
                     return self.propose(builds, step).await;
                 }
-                if let Some((candidate, _)) = builds.candidate()
-                    && is_mine(candidate)
-                {
-                    self.advance(builds).await?;
-                }
-                self.complete(builds).await?;
-                if has_first(&self.made, builds.read) { self.tidy(builds).await } else { Ok(()) }
+                // One that fails, or takes long, keeps no other from being done.
+                let completed = self.complete(builds).await;
+                let is_of_read = has_first(&self.made, builds.read);
+                let tidied = if is_of_read { self.tidy(builds).await } else { Ok(()) };
+                let is_mine =
+                    builds.candidate().is_some_and(|(candidate, _)| has_first(&self.made, candidate));
+                let advanced = if is_mine { self.advance(builds).await } else { Ok(()) };
+                completed.and(tidied).and(advanced)
             }
             Turn::Holding { to, hold } => self.holding(builds, to, hold).await,
-            Turn::Switched { from, revision, .. } if is_mine(builds.read) => {
+            Turn::Switched { from, revision, .. } if has_first(&self.made, builds.read) => {
                 self.switched(builds, from, revision).await
             }
             Turn::Switched { .. } => Ok(()),
         }
     }
 
-    /// Whether anybody has ever made some of a build.
-    async fn is_begun(&self, generation: Generation) -> Result<bool, Error> {
-        let group = self.read_model.group_id(&self.group_prefix, generation);
-        for partition in 0..self.partitions {
-            if self.reached.position(generation, &group, partition).await?.is_some() {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Gives builds as of some time their names, when they have all that they are to have.
     async fn complete(&mut self, builds: &Builds) -> Result<(), Error> {
         let in_work = builds.as_of().filter(|(_, it)| !it.is_complete);
-        for (generation, as_of) in in_work.filter(|(it, _)| has_first(&self.made, *it)) {
-            if self.is_at_end(builds, generation).await? {
+        let made = Arc::clone(&self.made);
+        for (generation, as_of) in in_work.filter(|(it, _)| has_first(&made, *it)) {
+            if !self.is_at_end(builds, generation).await? {
+                continue;
+            }
+            // Nothing is done for it any more when it is complete: what the store may still lose has to be made again before.
+            let since = *self.memory.at_end.entry(generation).or_insert_with(Instant::now);
+            let is_kept = !self.store.may_lose() || since.elapsed() > self.window + WATCHED;
+            if is_kept && self.is_so(builds).await? {
                 self.store.ready(self.read_model, generation).await?;
                 let order = builds.order(builds.revision + 1);
                 self.store.name(self.read_model, generation, &as_of.name, order).await?;
@@ -187,7 +193,7 @@ impl Director {
     async fn tidy(&mut self, builds: &Builds) -> Result<(), Error> {
         self.look_at_published(builds).await?;
         self.sweep(builds).await?;
-        if builds.candidate().is_none() { self.retire(builds).await } else { Ok(()) }
+        self.retire(builds).await
     }
 
     /// Brings the build that is being made a step further.
@@ -226,7 +232,8 @@ impl Director {
         let now = jiff::Timestamp::now().as_millisecond();
         let is_old = |since: i64| now.saturating_sub(since) > keep;
         let is_over = |build: &Build| match &build.stage {
-            Stage::Previous => is_old(build.since_ms),
+            // As long as another is made it is the only way back from that one.
+            Stage::Previous => builds.candidate().is_none() && is_old(build.since_ms),
             Stage::AsOf(as_of) => as_of.expires_ms <= now,
             Stage::Building | Stage::Compared { .. } | Stage::Read => false,
         };

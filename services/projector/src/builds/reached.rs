@@ -17,10 +17,13 @@ pub(crate) trait Reached: fmt::Debug + Send + Sync {
     fn position<'a>(&'a self, generation: Generation, group: &'a str, partition: i32) -> Positioned<'a>;
 }
 
-/// The builds of one read model, each opened when it is asked for.
+/// What a store tells of how far groups have come.
+type PositionsOf<A, M> = <<A as Opens<M>>::Store as Store<M>>::Positions;
+
+/// The builds of one read model, each opened when it is asked for; no more of it than its positions, as it may be of another format.
 pub(crate) struct OpenBuilds<A: Opens<M>, M: Fold> {
     stores: A,
-    opened: Mutex<BTreeMap<Generation, A::Store>>,
+    opened: Mutex<BTreeMap<Generation, PositionsOf<A, M>>>,
 }
 
 impl<A: Opens<M>, M: Fold> OpenBuilds<A, M> {
@@ -28,14 +31,14 @@ impl<A: Opens<M>, M: Fold> OpenBuilds<A, M> {
         Self { stores, opened: Mutex::default() }
     }
 
-    async fn store(&self, generation: Generation) -> Result<A::Store, Error> {
+    async fn positions(&self, generation: Generation) -> Result<PositionsOf<A, M>, Error> {
         let mut opened = self.opened.lock().await;
-        if let Some(store) = opened.get(&generation) {
-            return Ok(store.clone());
+        if let Some(positions) = opened.get(&generation) {
+            return Ok(positions.clone());
         }
-        let store = self.stores.open(generation).await?;
-        opened.insert(generation, store.clone());
-        Ok(store)
+        let positions = self.stores.positions(generation).await?;
+        opened.insert(generation, positions.clone());
+        Ok(positions)
     }
 }
 
@@ -48,7 +51,7 @@ impl<A: Opens<M>, M: Fold> fmt::Debug for OpenBuilds<A, M> {
 impl<A: Opens<M>, M: Fold> Reached for OpenBuilds<A, M> {
     fn position<'a>(&'a self, generation: Generation, group: &'a str, partition: i32) -> Positioned<'a> {
         async move {
-            let read = self.store(generation).await?.positions().read(group, partition).await;
+            let read = self.positions(generation).await?.read(group, partition).await;
             if read.as_ref().is_err_and(Error::is_missing) {
                 // It may be made again.
                 self.opened.lock().await.remove(&generation);

@@ -66,7 +66,8 @@ pub(crate) async fn supervise(
             }
         }
         if let Some(read) = decided.get(decided.read).filter(|it| it.format != format) {
-            let is_made = decided.all().any(|(_, build)| build.format == format);
+            let is_made =
+                decided.all().any(|(_, it)| it.format == format && !matches!(it.stage, Stage::AsOf(_)));
             let next = if is_made {
                 "`folio read-models list` tells how far it is"
             } else {

@@ -260,7 +260,7 @@ impl Builds {
         match step {
             Step::Adopt { .. } if self.revision == 0 => Ok(()),
             Step::Adopt { .. } => refuse(format!("it is decided already that {} is read", self.read)),
-            Step::Build { generation, .. } => self.may_build(*generation),
+            Step::Build { generation, format, .. } => self.may_build(*generation, *format),
             Step::AsOf { generation, name, ends, .. } => self.may_build_as_of(*generation, name, ends),
             Step::Complete { generation } => match self.as_of().find(|(it, _)| it == generation) {
                 Some((_, AsOf { is_complete: false, .. })) => Ok(()),
@@ -293,8 +293,15 @@ impl Builds {
         }
     }
 
-    fn may_build(&self, generation: Generation) -> Result<(), Refused> {
+    fn may_build(&self, generation: Generation, format: u32) -> Result<(), Refused> {
         self.must_be_steady()?;
+        if let Some(read) = self.all.get(&self.read).filter(|it| it.format > format) {
+            return refuse(format!(
+                "{}, which is read, has rows of format {}, and this release makes those of format {format}: ask a later one, or go \
+                 back to a build of this one first",
+                self.read, read.format
+            ));
+        }
         if let Some((candidate, _)) = self.candidate() {
             return refuse(format!("{candidate} is being built: wait for it, or abort it"));
         }
@@ -393,7 +400,8 @@ impl Builds {
                 let stage = Stage::AsOf(AsOf { name, as_of_ms, ends, expires_ms, is_complete: false });
                 let build = Build { stage, since_ms: at_ms, by: decision.by, ..Build::read(format) };
                 self.all.insert(generation, build);
-                (self.highest, self.format) = (generation, self.format.max(format));
+                // A release's own build is still to come.
+                self.highest = generation;
             }
             Step::Complete { generation } => self.change(generation, |build| {
                 if let Stage::AsOf(as_of) = &mut build.stage {

@@ -20,6 +20,12 @@ pub trait BuildStore: Debug + Send + Sync {
     /// The build has all that it is to have: what was left out to fill it sooner is made up for.
     fn ready(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()>;
 
+    /// Whether anybody has ever made some of a build, in whatever group.
+    fn is_begun(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, bool>;
+
+    /// Whether it may lose what it acknowledged last, if its processes die.
+    fn may_lose(&self) -> bool;
+
     /// Makes an end of all that a build has.
     fn drop_build(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()>;
 
@@ -66,6 +72,18 @@ impl BuildStore for Servers {
             Ok(())
         }
         .boxed()
+    }
+
+    fn is_begun(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, bool> {
+        async move {
+            let builds = self.builds(read_model).await?;
+            Ok(builds.iter().any(|it| it.generation == generation && !it.groups.is_empty()))
+        }
+        .boxed()
+    }
+
+    fn may_lose(&self) -> bool {
+        true
     }
 
     fn drop_build(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()> {

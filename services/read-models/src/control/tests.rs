@@ -315,6 +315,23 @@ async fn a_release_proposes_its_format_once_and_not_again_when_somebody_made_an_
     take(&mut desk, Step::Drop { generation: build(2) }).await;
     take(&mut desk, a_build(3)).await;
     assert!(!desk.builds(MODEL).is_new(2), "somebody has decided about it");
+    // One as of some time is nobody's proposal.
+    let name = "later".to_owned();
+    let step =
+        |generation| Step::AsOf { generation, format: 3, name, as_of_ms: 1, ends: vec![1], expires_ms: 2 };
+    take(&mut desk, step(build(4))).await;
+    assert!(desk.builds(MODEL).is_new(3));
+    // An old release does not begin again when a later one is read.
+    for next in [
+        Step::Drop { generation: build(3) },
+        Step::Build { generation: build(5), format: 3, switch: Switch::Always },
+    ] {
+        take(&mut desk, next).await;
+    }
+    for next in [Step::Hold { to: build(5), force: true }, Step::Switch, Step::Live] {
+        take(&mut desk, next).await;
+    }
+    assert!(refused(&mut desk, a_build(6)).await.contains("this release makes those of format 1"));
 }
 
 #[test]

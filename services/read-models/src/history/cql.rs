@@ -134,6 +134,10 @@ impl Opens<HistoryModel> for Servers {
     async fn open(&self, generation: Generation) -> Result<HistoryStore, Error> {
         HistoryStore::open(self.cql().await?, generation).await
     }
+
+    async fn positions(&self, generation: Generation) -> Result<CqlPositions, Error> {
+        positions(self.cql().await?, generation).await
+    }
 }
 
 /// The rows as the table holds them.

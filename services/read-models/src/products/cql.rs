@@ -115,6 +115,10 @@ impl Opens<Products> for Servers {
     async fn open(&self, generation: Generation) -> Result<ProductsStore, Error> {
         ProductsStore::open(self.cql().await?, generation).await
     }
+
+    async fn positions(&self, generation: Generation) -> Result<CqlPositions, Error> {
+        positions(self.cql().await?, generation).await
+    }
 }
 
 /// The rows as tables hold them.

@@ -105,6 +105,10 @@ impl Opens<SearchModel> for Servers {
     async fn open(&self, generation: Generation) -> Result<SearchStore, Error> {
         SearchStore::open(self.search().await?, generation).await
     }
+
+    async fn positions(&self, generation: Generation) -> Result<SearchPositions, Error> {
+        Ok(SearchPositions::open(self.search().await?, INDEX, POSITIONS, generation))
+    }
 }
 
 /// The index on a server.

@@ -78,6 +78,11 @@ impl EmbeddedSearch {
         self.shared.refresh()
     }
 
+    /// Whether any group has come anywhere with it.
+    pub(crate) fn has_positions(&self) -> bool {
+        self.shared.has_positions()
+    }
+
     /// What is in the directory is not wanted any more, for whoever has it open: nothing is written there from now on. Blocks until
     /// then.
     pub(crate) fn abandon(&self) {

@@ -112,6 +112,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn has_positions(&self) -> bool {
+        !locked(&self.waiting).positions.is_empty()
+    }
+
     /// A product that is written and not committed yet.
     pub(super) fn uncommitted(&self, product: &ProductId) -> Option<Arc<StoredProduct>> {
         locked(&self.waiting).products.get(product).cloned()
