@@ -124,10 +124,11 @@ pub(crate) fn request(command: &AddressedCommand) -> anyhow::Result<Bytes> {
         _ => ("POST", format!("/v1/products/{id}:{}", name.replace('_', "-"))),
     };
     let body = json::command_payload(&command.command).to_string();
-    let key = command.idempotency_key.as_ref().map_or("", IdempotencyKey::as_str);
+    let key = command.idempotency_key.as_ref().map(|key| format!("idempotency-key: {}\r\n", key.as_str()));
+    let key = key.unwrap_or_default();
     let length = body.len();
     Ok(Bytes::from(format!(
-        "{method} {path} HTTP/1.1\r\nhost: folio\r\ncontent-type: application/json\r\nidempotency-key: {key}\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: folio\r\ncontent-type: application/json\r\n{key}\
          content-length: {length}\r\n\r\n{body}"
     )))
 }
