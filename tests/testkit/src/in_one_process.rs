@@ -20,9 +20,8 @@ use read_models::search::SearchModel;
 use read_models::{Generation, ReadModel};
 
 use crate::append::append;
-use crate::oracle::Oracle;
 use crate::plain::PlainRecord;
-use crate::rows::{Rows, embedded_rows};
+use crate::rows::{Rows, rows_of};
 use crate::servers::test_prefix;
 use crate::system::{PARTITIONS, PATIENCE, Started, System, variable};
 use crate::{Client, eventually};
@@ -300,12 +299,9 @@ impl System for InOneProcess {
     }
 
     async fn rows(&mut self) -> anyhow::Result<Rows> {
-        let registry = self.registry()?;
         self.at_rest(async |system| {
-            let log = system.log()?;
-            // Rows are asked for by their keys, and every key is of the log.
-            let oracle = Oracle::by(&log.reader(), &registry).await?;
-            embedded_rows(&system.read_models(&log)?, &oracle).await
+            let read_models = system.read_models(&system.log()?)?;
+            rows_of(&read_models, async |it| Ok(read_models.publication(it).read().await?)).await
         })
         .await
     }

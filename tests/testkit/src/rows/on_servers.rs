@@ -4,10 +4,9 @@ use anyhow::Context as _;
 use cli::commands::stores::{Which, servers};
 use cli::config::Config;
 use read_models::declared::On;
-use read_models::rows::RowSource;
 use read_models::{Generation, ReadModel};
 
-use super::Rows;
+use super::{Rows, rows_of};
 
 /// Reads everything of the builds that are read.
 ///
@@ -15,20 +14,7 @@ use super::Rows;
 /// If a store does not answer.
 pub async fn rows(config: &Config) -> anyhow::Result<Rows> {
     let servers = servers(config);
-    let mut all = Rows::new();
-    for read_model in ReadModel::ALL {
-        let (declared, generation) =
-            (read_model.declared(), Which::default().generation(&servers, *read_model).await?);
-        for table in declared.tables {
-            let (mut rows, mut pages) = (Vec::new(), servers.row_pages(declared, table, generation).await?);
-            while let Some(page) = pages.next().await? {
-                rows.extend(page);
-            }
-            rows.sort_unstable();
-            all.insert(table.name.to_owned(), rows);
-        }
-    }
-    Ok(all)
+    rows_of(&servers, async |read_model| Which::default().generation(&servers, read_model).await).await
 }
 
 /// The tables of the read models in CQL, as the keyspace names them.
