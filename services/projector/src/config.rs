@@ -101,11 +101,14 @@ pub struct RebuildConfig {
     pub lease_ms: u64,
     /// How long a build is kept that was read before, as a way back, in hours.
     pub keep_previous_hours: u64,
+    /// How much a build that is not read may put off writing, in MiB, of all partitions together, about: what changes again
+    /// meanwhile is written once.
+    pub unwritten_mib: usize,
 }
 
 impl Default for RebuildConfig {
     fn default() -> Self {
-        Self { hold_ms: 10_000, lease_ms: 1_500, keep_previous_hours: 24 }
+        Self { hold_ms: 10_000, lease_ms: 1_500, keep_previous_hours: 24, unwritten_mib: 64 }
     }
 }
 

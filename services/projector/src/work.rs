@@ -287,6 +287,7 @@ async fn project<M: Fold, S: Store<M>, A>(
         partitions,
         states: config.batch.states,
         states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
+        unwritten_bytes: (config.rebuild.unwritten_mib << 20) / partitions.unsigned_abs().max(1) as usize,
         handle: member.handle(),
         repairs,
         decoder,

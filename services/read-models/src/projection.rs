@@ -17,6 +17,8 @@ pub struct Projection<M: Fold> {
     states: States<M::State>,
     rows: AHashMap<M::Key, RowChange<M>>,
     changed: AHashSet<ProductId>,
+    /// About how many bytes the states of the changed took when they changed first.
+    changed_bytes: usize,
 }
 
 /// What a record was to the projection.
@@ -38,12 +40,20 @@ pub enum Outcome {
 impl<M: Fold> Projection<M> {
     /// Keeps the states of about `capacity` products, those used last, or of fewer that take about `max_bytes`.
     pub fn new(capacity: usize, max_bytes: usize) -> Self {
-        Self { states: States::new(capacity, max_bytes), rows: AHashMap::new(), changed: AHashSet::new() }
+        let states = States::new(capacity, max_bytes);
+        Self { states, rows: AHashMap::new(), changed: AHashSet::new(), changed_bytes: 0 }
     }
 
-    /// A batch begins.
+    /// A batch begins. States that are still to be written are kept.
     pub fn begin(&mut self) {
-        self.states.age();
+        if self.changed.is_empty() {
+            self.states.age();
+        }
+    }
+
+    /// About how many bytes the changed states take that are still to be written, and their rows.
+    pub fn changed_bytes(&self) -> usize {
+        self.changed_bytes
     }
 
     /// Of the products of these records, in the order of the log, those whose states must be loaded first, each once.
@@ -91,8 +101,10 @@ impl<M: Fold> Projection<M> {
                 RowChange { key: key.clone(), product: record.product.clone(), version: record.version, row };
             self.put(change);
         }
+        if self.changed.insert(record.product.clone()) {
+            self.changed_bytes += 2 * size(Some(&folded.state));
+        }
         self.states.put(record.product.clone(), Some(folded.state));
-        self.changed.insert(record.product.clone());
         Ok(Outcome::Applied)
     }
 
@@ -111,6 +123,7 @@ impl<M: Fold> Projection<M> {
 
     /// What the batch changes, to be written before the next batch begins.
     pub fn take_writes(&mut self) -> Writes<M> {
+        self.changed_bytes = 0;
         let rows = self.rows.drain().map(|(_, change)| change).collect();
         let states = self.changed.drain().filter_map(|product| self.states.get(&product).cloned()).collect();
         Writes { rows, states }

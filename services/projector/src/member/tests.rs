@@ -82,6 +82,7 @@ async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Conte
         partitions: 1,
         states: 100,
         states_bytes: 1 << 20,
+        unwritten_bytes: 1 << 20,
         handle: group.handle(),
         repairs: group.handle().ranges().clone(),
         decoder: Decoder::open(Arc::new(schemas), &retry).await.unwrap(),

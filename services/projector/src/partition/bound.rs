@@ -67,8 +67,18 @@ impl Bound {
         (self.at, self.stored, self.shown) = (at, self.stored.max(at), self.shown.max(at));
     }
 
-    fn role(&mut self) -> Role {
+    pub(super) fn role(&mut self) -> Role {
         self.decided.builds.borrow_and_update().role(self.decided.generation)
+    }
+
+    /// Everything below is written and told.
+    pub(super) fn settled(&self) -> Offset {
+        self.at
+    }
+
+    /// Whether this was there already when the partition was taken over.
+    pub(super) fn is_replay(&self, offset: Offset) -> bool {
+        offset < self.shown
     }
 
     /// Where the build ends.
@@ -115,12 +125,12 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         }
     }
 
-    /// What of the batch may be applied now, and what has to wait.
+    /// What of the batch may be applied now, and what has to wait. In a hold all that is applied is written.
     pub(super) async fn within_bound(
         &mut self,
+        role: Role,
         batch: Option<Batch>,
     ) -> Result<(Option<Batch>, Option<Batch>), End> {
-        let role = self.bound.role();
         let bound = match role {
             Role::Live => return Ok((batch, None)),
             Role::Held(hold) => self.held_at(hold).await?,
@@ -140,7 +150,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         if batch.position <= bound {
             return Ok((Some(batch), None));
         }
-        if bound <= self.bound.at {
+        if bound <= self.applied() {
             return Ok((None, Some(batch)));
         }
         let mut records = batch.records;
@@ -166,6 +176,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
 
     /// Says that it stands still here in this hold, when all of it is known to be written.
     async fn tell_where(&mut self, hold: Hold) -> Result<(), End> {
+        debug_assert!(self.unwritten.is_none(), "a build that is held goes no further");
         let (at, partition) = (self.bound.at, self.claim.partition.0);
         // What is in the rows already is applied again first: only then is it known to be there.
         if at < self.bound.stored || self.bound.told == Some((hold, at)) {

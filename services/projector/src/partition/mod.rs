@@ -2,7 +2,7 @@
 //!
 //! Promises: rows first, then the position beside them, then the group's offset; a transient failure is tried again in place,
 //! for ever; what a store lost after it acknowledged it is written again; an effective record that cannot be applied ends the
-//! task after everything before it was written.
+//! task after everything before it was written; only a build that is not read puts off writing.
 
 mod apply;
 mod bound;
@@ -10,6 +10,7 @@ mod decode;
 mod repair;
 mod stop;
 mod take_over;
+mod unwritten;
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
@@ -21,6 +22,7 @@ use event_reader::{Decoder, PartitionReader};
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset};
 use read_models::ProductId;
+use read_models::control::Role;
 use read_models::model::{Fold, Position, Positions, Store};
 use read_models::projection::Projection;
 use tokio::sync::{mpsc, watch};
@@ -34,6 +36,7 @@ use crate::watch::Progress;
 use bound::Bound;
 pub(crate) use bound::{Decided, Followed};
 use stop::{End, Stop};
+use unwritten::Unwritten;
 
 /// How long something that is away is left alone between two attempts, at first and at most.
 const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
@@ -47,6 +50,8 @@ pub(crate) struct Context<M, S> {
     pub(crate) states: usize,
     /// and about how many bytes of them.
     pub(crate) states_bytes: usize,
+    /// About how many bytes a build that is not read may put off writing, per partition.
+    pub(crate) unwritten_bytes: usize,
     pub(crate) handle: GroupHandle,
     /// For repairs, which read long stretches: looking back must not wait for them.
     pub(crate) repairs: RangeReader,
@@ -96,6 +101,8 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     repaired: BTreeSet<ProductId>,
     /// How far it may go.
     bound: Bound,
+    /// What is applied and not written yet.
+    unwritten: Option<Unwritten>,
 }
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
@@ -130,6 +137,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             repairs: 0,
             repaired: BTreeSet::new(),
             bound: Bound::new(context.decided.clone()),
+            unwritten: None,
             context,
         }
     }
@@ -144,6 +152,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         if let Err(End::Stopped(stop)) = end {
             stop.report(&self.context.group, self.claim.partition.0);
             self.context.progress.stopped(self.claim.partition.0, stop.to_string());
+            // What could not be written is not told either.
+            self.unwritten = None;
             self.answer_holds().await;
         }
     }
@@ -162,11 +172,17 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         self.context.progress.reached(partition.0, committed);
         let (mut rest, mut is_asked): (Option<Batch>, bool) = (None, false);
         while !self.stop.is_cancelled() {
-            let (now, later) = self.within_bound(rest.take()).await?;
+            let role = self.bound.role();
+            self.write_what_is_due(role).await?;
+            let (now, later) = self.within_bound(role, rest.take()).await?;
             rest = later;
             if let Some(batch) = now {
-                self.project(batch).await?;
+                self.project(batch, role).await?;
                 continue;
+            }
+            if rest.is_some() {
+                // It waits for another build: until then there is time to write.
+                self.write_unwritten().await?;
             }
             let must_ask = rest.is_none() && !is_asked;
             if must_ask && self.context.handle.next(self.claim).is_err() {
@@ -179,6 +195,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                     (rest, is_asked) = (Some(batch), false);
                 }
                 () = self.bound.may_have_moved(rest.is_some()) => {}
+                () = unwritten::idle(self.unwritten.as_ref()) => self.write_unwritten().await?,
                 () = self.stop.cancelled() => {}
                 _ = self.takeovers.changed() => return Err(End::TakeOver(None)),
             }
@@ -186,8 +203,9 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(())
     }
 
-    /// Applies and writes a batch, or as much of it as comes before a record that cannot be applied.
-    async fn project(&mut self, batch: Batch) -> Result<(), End> {
+    /// Applies and writes a batch, or as much of it as comes before a record that cannot be applied. A build that is not read may
+    /// put off writing it.
+    async fn project(&mut self, batch: Batch, role: Role) -> Result<(), End> {
         let begun = Instant::now();
         let Batch { records, position } = batch;
         let (mut applied, mut rows, mut newest) = (0, 0, None);
@@ -198,6 +216,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         while let Some((first, others)) = rest.split_first() {
             let events = self.decoded(rest).await?;
             if events.is_empty() {
+                // What it means may be asked of the store.
+                self.write_unwritten().await?;
                 let stop = self.doubtful(first, position).await?;
                 rows += self.write(stop.as_ref().map_or(position, Stop::applied)).await?;
                 if let Some(stop) = stop {
@@ -207,10 +227,12 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 rest = others;
                 continue;
             }
-            rest = &rest[events.len()..];
+            let taken;
+            (taken, rest) = rest.split_at(events.len());
             let mut events = &events[..];
+            let bytes = unwritten::bytes(taken) / events.len();
             while !events.is_empty() {
-                let loaded = self.load_first(events).await?;
+                let loaded = self.load_first(events, role).await?;
                 let (now, later) = events.split_at(loaded);
                 let (count, stop) = self.apply(now, position).await?;
                 applied += count;
@@ -219,6 +241,9 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 let next =
                     later.first().map(|it| it.place.offset).or(rest.first().map(|it| it.record.offset));
                 let reached = stop.as_ref().map_or(next.unwrap_or(position), Stop::applied);
+                if stop.is_none() && self.puts_off(role, reached, bytes * loaded) {
+                    continue;
+                }
                 rows += self.write(reached).await?;
                 // What is loaded next may push out what was loaded for these.
                 self.projection.begin();
@@ -230,7 +255,10 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 }
             }
         }
-        self.settle(position).await?;
+        match &mut self.unwritten {
+            Some(unwritten) => unwritten.position = position,
+            None => self.settle(position).await?,
+        }
         self.context.metrics.batch(records.len(), applied, rows, begun.elapsed(), newest.map(age));
         Ok(())
     }
@@ -243,6 +271,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             let written = self.context.store.write(writes, &self.store_retry).await;
             written.map_err(|e| End::of_store(e, position))?;
         }
+        self.unwritten = None;
         Ok(rows)
     }
 

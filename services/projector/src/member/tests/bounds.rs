@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use bytes::Bytes;
+use contract::avro::{SchemaIds, encode};
 use event_reader::feed::Commit;
 use ledger::{Headers, LogRecord};
 use read_models::builds::held_group;
 use read_models::control::{Decision, Desk, Hold, Proposed, Role, Step, Switch};
+use read_models::model::State;
 use toolkit::journal::Journal;
 
 use super::*;
@@ -15,17 +18,28 @@ use crate::testing::InMemory;
 
 const GROUP: &str = "g";
 
-/// Positions of groups, of one build or of several.
+/// Positions of groups, of one build or of several, and what was asked of the rows.
 #[derive(Debug, Clone, Default)]
-struct Shelf(Arc<Mutex<BTreeMap<String, Position>>>);
+struct Shelf {
+    positions: Arc<Mutex<BTreeMap<String, Position>>>,
+    asked: Arc<Mutex<Asked>>,
+}
+
+#[derive(Debug, Default)]
+struct Asked {
+    /// Products whose states were loaded.
+    loaded: usize,
+    /// The versions of the states of each write.
+    written: Vec<Vec<u64>>,
+}
 
 impl Shelf {
     fn put(&self, group: &str, applied: i64, durable: i64) {
-        self.0.lock().unwrap().insert(group.to_owned(), Position { applied, durable });
+        self.positions.lock().unwrap().insert(group.to_owned(), Position { applied, durable });
     }
 
     fn applied(&self, group: &str) -> Option<i64> {
-        self.0.lock().unwrap().get(group).map(|it| it.applied)
+        self.positions.lock().unwrap().get(group).map(|it| it.applied)
     }
 
     /// Waits until the group is there, and for as long again to see that it goes no further.
@@ -43,11 +57,11 @@ impl Shelf {
 
 impl Positions for Shelf {
     async fn read(&self, group: &str, _: i32) -> Result<Option<Position>, Error> {
-        Ok(self.0.lock().unwrap().get(group).copied())
+        Ok(self.positions.lock().unwrap().get(group).copied())
     }
 
     async fn write(&self, group: &str, _: i32, position: Position) -> Result<(), Error> {
-        let mut all = self.0.lock().unwrap();
+        let mut all = self.positions.lock().unwrap();
         let known = all.entry(group.to_owned()).or_insert(position);
         if position.applied >= known.applied {
             *known = position;
@@ -68,10 +82,13 @@ impl Store<Products> for Shelf {
     type Positions = Self;
 
     async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<ProductState>>, Error> {
+        self.asked.lock().unwrap().loaded += wanted.len();
         Ok(vec![None; wanted.len()])
     }
 
-    async fn write(&self, _: Writes<Products>, _: &Retry) -> Result<(), GaveUp<Error>> {
+    async fn write(&self, writes: Writes<Products>, _: &Retry) -> Result<(), GaveUp<Error>> {
+        let versions = writes.states.iter().map(|it| it.head().version.get()).collect();
+        self.asked.lock().unwrap().written.push(versions);
         Ok(())
     }
 
@@ -82,7 +99,7 @@ impl Store<Products> for Shelf {
 
 impl Reached for Shelf {
     fn position<'a>(&'a self, _: Generation, group: &'a str, _: i32) -> Positioned<'a> {
-        let position = self.0.lock().unwrap().get(group).copied();
+        let position = self.positions.lock().unwrap().get(group).copied();
         Box::pin(async move { Ok(position) })
     }
 }
@@ -102,8 +119,19 @@ impl Stage {
     /// Batches go up to here.
     const MOST: i64 = 100;
 
-    /// The build of this number, after these steps; it has this position, as applied and durable.
-    async fn of(number: u32, steps: Vec<Step>, (applied, durable): (i64, i64)) -> Self {
+    /// The build of this number, after these steps; it has this position, as applied and durable. One batch is all there is.
+    async fn of(number: u32, steps: Vec<Step>, position: (i64, i64)) -> Self {
+        // Of keys that are none: what they are does not matter.
+        let record = |offset| record(offset, "none".to_owned(), None);
+        Self::with(number, steps, position, vec![(position.1..Self::MOST).map(record).collect()]).await
+    }
+
+    async fn with(
+        number: u32,
+        steps: Vec<Step>,
+        (applied, durable): (i64, i64),
+        batches: Vec<Vec<LogRecord>>,
+    ) -> Self {
         let journal: Arc<dyn Journal> = Arc::new(InMemory::default());
         let mut desk = Desk::new(journal);
         for step in steps {
@@ -127,7 +155,7 @@ impl Stage {
             ..super::context(shelf.clone(), &group).await
         };
         tokio::spawn(Member::new(group, context).run(shutdown.clone()));
-        tokio::spawn(serve(server, durable));
+        tokio::spawn(serve(server, durable, batches));
         Self { desk, builds, heard: Arc::new(heard), shelf, others, shutdown }
     }
 
@@ -180,32 +208,52 @@ fn group() -> (Group, GroupServer) {
     (group.unwrap(), served.unwrap())
 }
 
-/// As an adapter: one claim, and one batch of all that there is.
-async fn serve(GroupServer { commands, commits, events }: GroupServer, from: i64) {
+fn record(offset: Offset, key: String, value: Option<Bytes>) -> LogRecord {
+    LogRecord { offset, timestamp_ms: 1, key: key.into(), value, headers: Headers::default() }
+}
+
+/// As an adapter: one claim, and the batches one after the other.
+async fn serve(
+    GroupServer { commands, commits, events }: GroupServer,
+    from: i64,
+    batches: Vec<Vec<LogRecord>>,
+) {
     std::thread::spawn(move || commits.into_iter().for_each(|commit: Commit| commit.reply(Ok(()))));
     let claim = Claim { partition: Partition(0), epoch: 1 };
     events.send(GroupEvent::Assigned { claim, position: from }).await.unwrap();
-    let mut sent = false;
+    let mut batches = batches.into_iter();
     loop {
         let commands = commands.clone();
         let command = tokio::task::spawn_blocking(move || commands.recv()).await.unwrap();
         match command {
-            Ok(Command::Next(of)) if of == claim && !std::mem::replace(&mut sent, true) => {
-                // Of keys that are none: what they are does not matter here.
-                let record = |offset| LogRecord {
-                    offset,
-                    timestamp_ms: 1,
-                    key: "none".into(),
-                    value: None,
-                    headers: Headers::default(),
-                };
-                let records = (from..Stage::MOST).map(record).collect();
-                drop(events.send(GroupEvent::Batch { claim, records, position: Stage::MOST }).await);
+            Ok(Command::Next(of)) if of == claim => {
+                let Some(records) = batches.next() else { continue };
+                let position = records.last().map_or(from, |it| it.offset + 1);
+                drop(events.send(GroupEvent::Batch { claim, records, position }).await);
             }
             Ok(Command::Next(_)) => {}
             _ => return,
         }
     }
+}
+
+/// Ten batches of ten records: five products in turn, each created, listed and then given one price after the other.
+fn of_five_products() -> Vec<Vec<LogRecord>> {
+    let created = r#"{"sku": "s", "name": "n", "description": "", "category": "c", "brand": "b", "status": "draft",
+                      "price": {"minor_units": 1, "currency": "USD"}, "attributes": {}, "tags": []}"#;
+    let of = |offset: Offset| {
+        let (product, version) = (offset % 5, offset / 5 + 1);
+        let (kind, data) = match version {
+            1 => ("ProductCreated", created.to_owned()),
+            2 => ("ProductListed", r#"{"status": "listed"}"#.to_owned()),
+            _ => ("PriceChanged", format!(r#"{{"price": {{"minor_units": {version}, "currency": "USD"}}}}"#)),
+        };
+        let event = contract::json::event_from_data(kind, &data).unwrap();
+        let value = encode(&event, &SchemaIds::without_registry()).unwrap();
+        let id = uuid::Uuid::from_u128(offset.unsigned_abs().into());
+        record(offset, format!("p-{product}/{version}/{offset}/{id}"), Some(value))
+    };
+    (0..10).map(|batch| (batch * 10..batch * 10 + 10).map(of).collect()).collect()
 }
 
 fn a_build() -> Step {
@@ -302,4 +350,42 @@ async fn a_build_as_of_some_time_ends_where_the_log_was_then_whatever_others_do(
     behind.hears();
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(behind.shelf.applied(GROUP), Some(0), "nothing was there then");
+}
+
+#[tokio::test]
+async fn a_build_that_is_not_read_writes_once_what_changed_often_before_it_began_and_asks_for_nothing_new() {
+    let stage = Stage::with(2, vec![a_build()], (0, 0), of_five_products()).await;
+    stage.others.put("folio.products.g1", 5_000, 0);
+    stage.hears();
+    stage.shelf.stands(GROUP, Stage::MOST).await;
+    let asked = stage.shelf.asked.lock().unwrap();
+    assert_eq!(asked.loaded, 0, "each product's first event is there");
+    // The log ended at 60 when it began: what came later is written as it comes.
+    let versions: Vec<u64> = asked.written.iter().map(|it| it.iter().copied().max().unwrap_or(0)).collect();
+    assert_eq!(versions, [12, 14, 16, 18, 20]);
+    assert!(asked.written.iter().all(|it| it.len() == 5), "{:?}", asked.written);
+}
+
+#[tokio::test]
+async fn what_is_read_is_written_as_it_comes_and_compared_with_what_is_there() {
+    let stage = Stage::with(1, Vec::new(), (0, 0), of_five_products()).await;
+    stage.hears();
+    stage.shelf.stands(GROUP, Stage::MOST).await;
+    let asked = stage.shelf.asked.lock().unwrap();
+    assert_eq!((asked.loaded, asked.written.len()), (5, 10));
+}
+
+#[tokio::test]
+async fn what_is_put_off_is_written_before_a_hold_says_where_it_stands() {
+    // All is replay.
+    let mut batches = of_five_products();
+    batches.truncate(3);
+    let mut stage = Stage::with(2, vec![a_build()], (0, 0), batches).await;
+    stage.others.put("folio.products.g1", 30, 30);
+    stage.hears();
+    stage.decided(hold()).await;
+    let held = held_group(GROUP, stage.hold());
+    stage.shelf.stands(&held, 30).await;
+    let asked = stage.shelf.asked.lock().unwrap();
+    assert_eq!(asked.written.last().map(Vec::len), Some(5), "{:?}", asked.written);
 }
