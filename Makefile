@@ -53,7 +53,7 @@ chaos: build ## faults on three real brokers and every service while clients wri
 	target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio-chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 test-kube: ## the chart's life on a real cluster, with a client in it that counts (KUBE_TOOL= or KUBECONFIG=; CONTRIBUTING.md)
-	@test -n "$(KUBE_TOOL)$(KUBECONFIG)" || { echo 'there is no cluster: give KUBE_TOOL=<program that makes one>, or KUBECONFIG=<file> KUBE_HOST=<address> KUBE_IMAGE=<image> (CONTRIBUTING.md, "The chart on a cluster")'; exit 2; }
+	@test -n "$(KUBE_TOOL)$(KUBECONFIG)" || { echo 'there is no cluster: give KUBE_TOOL=<program that makes one>, or KUBECONFIG=<file> KUBE_HOST=<address> KUBE_IMAGE=<image> KUBE_LATER_IMAGE=<image> (CONTRIBUTING.md, "The chart on a cluster")'; exit 2; }
 	$(MAKE) build
 	target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/folio-kube run
 

@@ -1,7 +1,7 @@
 //! P28 A release that makes other rows of a read model builds them beside those that are read, and is ready when they are; no read fails meanwhile, and there is a way back.
 //!
-//! The later release is a projector of this one in the test's own process, whose rows of `products` are another format: each name
-//! ends with a mark. All of it under P25's load.
+//! The later release is testkit's, as a projector in the test's own process: its rows of `products` are another format. All of it
+//! under P25's load. `make test-kube` does it on a cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,101 +11,21 @@ use cli::args;
 use cli::commands::read_models::{self as actions, Of};
 use cli::commands::rebuild;
 use cli::commands::stores;
-use domain::Name;
 use projector::{Application, Parts};
 use read_models::control::{Desk, Stage, Turn};
-use read_models::history::HistoryModel;
-use read_models::model::{Fold, Opens, Store, Wanted, Writes};
-use read_models::products::{ProductState, Products};
-use read_models::search::SearchModel;
-use read_models::{Error, Generation, ReadModel, Servers, StoredProduct};
+use read_models::model::Fold;
+use read_models::products::Products;
+use read_models::{Generation, ReadModel, Servers};
 use testkit::expected::differences;
+use testkit::later_release::{Later, MARK};
 use testkit::{Client, OnServers, PATIENCE, System as _, eventually};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Lifecycle;
-use toolkit::retry::{GaveUp, Retry};
 
 use super::a_read_model_is_built_beside_the_live_one::Load;
 
 const MODEL: ReadModel = ReadModel::Products;
 const PRODUCTS: usize = 200;
-const MARK: &str = " (later)";
-
-/// The servers, as a later release uses them: its statements fit on no build of another format.
-#[derive(Clone, Debug)]
-struct Later {
-    servers: Servers,
-    /// The first build that it may open.
-    from: Generation,
-}
-
-impl Opens<Products> for Later {
-    type Store = Marked<<Servers as Opens<Products>>::Store>;
-
-    fn format(&self) -> u32 {
-        2
-    }
-
-    async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
-        if generation < self.from {
-            let (table, problem) = ("products".to_owned(), "it has no such column".to_owned());
-            return Err(Error::Corrupt { table, row: generation.to_string(), problem });
-        }
-        Ok(Marked(Opens::<Products>::open(&self.servers, generation).await?))
-    }
-
-    async fn positions(
-        &self,
-        generation: Generation,
-    ) -> Result<<Self::Store as Store<Products>>::Positions, Error> {
-        Opens::<Products>::positions(&self.servers, generation).await
-    }
-}
-
-impl Opens<HistoryModel> for Later {
-    type Store = <Servers as Opens<HistoryModel>>::Store;
-
-    async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
-        Opens::<HistoryModel>::open(&self.servers, generation).await
-    }
-}
-
-impl Opens<SearchModel> for Later {
-    type Store = <Servers as Opens<SearchModel>>::Store;
-
-    async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
-        Opens::<SearchModel>::open(&self.servers, generation).await
-    }
-}
-
-/// A store whose rows are marked.
-#[derive(Clone, Debug)]
-struct Marked<S>(S);
-
-impl<S: Store<Products>> Store<Products> for Marked<S> {
-    type Positions = S::Positions;
-
-    async fn load(&self, wanted: &[Wanted]) -> Result<Vec<Option<ProductState>>, Error> {
-        self.0.load(wanted).await
-    }
-
-    async fn write(&self, mut writes: Writes<Products>, retry: &Retry) -> Result<(), GaveUp<Error>> {
-        writes.states.iter_mut().for_each(|state| mark(&mut state.stored));
-        writes.rows.iter_mut().filter_map(|change| change.row.as_mut()).for_each(mark);
-        self.0.write(writes, retry).await
-    }
-
-    fn positions(&self) -> &S::Positions {
-        self.0.positions()
-    }
-}
-
-fn mark(stored: &mut StoredProduct) {
-    let name = &mut stored.product.name;
-    if !name.as_str().ends_with(MARK) {
-        *name = Name::parse(&format!("{}{MARK}", name.as_str())).expect("a name with a mark is a name");
-    }
-}
 
 /// A projector of the later release, until it is told to stop.
 struct Running {
@@ -115,7 +35,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(system: &OnServers, from: Generation) -> anyhow::Result<Self> {
+    fn start(system: &OnServers, later: impl FnOnce(Servers) -> Later) -> anyhow::Result<Self> {
         let mut config = projector::Config {
             read_model: MODEL.to_string(),
             group_prefix: system.planner.names.group_prefix.clone(),
@@ -130,7 +50,7 @@ impl Running {
         config.listen.ops.set_port(0);
         config.rebuild.lease_ms = 1_200;
         let servers = Servers::new(&config.cql, &config.search);
-        let parts = Parts::on_servers(&config, Later { servers: servers.clone(), from }, Arc::new(servers))?;
+        let parts = Parts::on_servers(&config, later(servers.clone()), Arc::new(servers))?;
         let application = Application::build_on(config, parts, Lifecycle::new().without_signals())?;
         let (ops, stop) = (format!("http://{}", application.process.ops), CancellationToken::new());
         let task = tokio::spawn(application.process.run_until_stopped(stop.clone()));
@@ -154,7 +74,7 @@ async fn a_new_installation_begins_with_the_rows_of_its_release() -> anyhow::Res
     let commands = Client::new(&system.command_service().await?.url());
     let reads = Client::new(&system.query_gateway().await?.url());
     ensure!(commands.create("first").await?.status == 201);
-    let later = Running::start(&system, Generation::FIRST)?;
+    let later = Running::start(&system, Later::from_the_start)?;
     eventually("it is ready", async || later.readyz().await, |(status, _)| *status == 200).await;
     let name = async || reads.get("/v1/products/first").await.map(|it| it.body["name"].to_string());
     eventually("its rows are read", async || name().await.unwrap_or_default(), |it| it.contains(MARK)).await;
@@ -178,7 +98,7 @@ async fn a_release_with_other_rows_builds_them_beside_the_old_and_takes_their_pl
     let load = Load::start(commands.clone(), std::slice::from_ref(&gateway)).await?;
 
     // Nobody asks for it: the release does, and is not ready before what it makes is read.
-    let later = Running::start(&system, Generation::try_from(2)?)?;
+    let later = Running::start(&system, Later::after_another)?;
     let waits = async || later.readyz().await;
     eventually("it says what it waits for", waits, |(status, told)| {
         *status == 503 && told.contains("g1, which is read, has rows of format 1")

@@ -1,5 +1,7 @@
 //! The life of a release, step by step, with the client at work in all of them.
 
+mod later_release;
+
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
@@ -35,7 +37,7 @@ const SCALES: [(usize, u32); 8] = [(0, 3), (1, 1), (2, 2), (0, 1), (1, 3), (2, 1
 pub(crate) async fn act(stage: &mut Stage<'_>, report: &mut Report, given: &Given) -> anyhow::Result<()> {
     let seed = given.seed.unwrap_or_else(|| rand::random_range(0..1_000_000));
     println!("seed {seed}; the same commands and kills again: SEED={seed} make test-kube");
-    println!("starting the servers on {}, and making the image ...", stage.cluster.host);
+    println!("starting the servers on {}, and making the images ...", stage.cluster.host);
     stage.start_servers().await?;
     stage.prepare().await?;
     println!("namespace {}: it enforces Pod Security restricted", stage.namespace);
@@ -49,6 +51,7 @@ pub(crate) async fn act(stage: &mut Stage<'_>, report: &mut Report, given: &Give
     play.import_and_kill(seed).await?;
     play.scale().await?;
     play.upgrade_and_roll_back().await?;
+    play.upgrade_to_other_rows().await?;
     play.uninstall().await?;
     play.install_again().await?;
     play.test().await?;
@@ -63,7 +66,7 @@ pub(crate) async fn act(stage: &mut Stage<'_>, report: &mut Report, given: &Give
 /// Measures from the command until everything is ready.
 async fn install(stage: &Stage<'_>, report: &mut Report) -> anyhow::Result<()> {
     let begin = Instant::now();
-    stage.helm_with_values("install", &[]).await?;
+    stage.helm_with_values("install", &["--wait"]).await?;
     stage.is_ready().await?;
     report.installs.push(begin.elapsed());
     let counts = report.counts.clone();
@@ -148,7 +151,7 @@ impl Play<'_, '_> {
     async fn upgrade_and_roll_back(&mut self) -> anyhow::Result<()> {
         let before = self.stage.pods(OURS).await?;
         // Every pod's configuration has it.
-        self.stage.helm_with_values("upgrade", &["--set", "telemetry.log=json"]).await?;
+        self.stage.helm_with_values("upgrade", &["--set", "telemetry.log=json", "--wait"]).await?;
         let upgraded = self.others_than(&before).await?;
         self.goes_on().await?;
         self.done("helm upgrade --wait, every pod replaced");
@@ -188,7 +191,7 @@ impl Play<'_, '_> {
 
     async fn install_again(&mut self) -> anyhow::Result<()> {
         let begin = Instant::now();
-        self.stage.helm_with_values("install", &[]).await?;
+        self.stage.helm_with_values("install", &["--wait"]).await?;
         self.stage.is_ready().await?;
         self.report.installs.push(begin.elapsed());
         self.client.order(Order::Resume).await?;

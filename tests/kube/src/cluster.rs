@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::images::{self, Image};
+use crate::images::{self, Image, Images};
 
 /// What the command line says, or the environment.
 #[derive(Debug, clap::Args)]
@@ -29,6 +29,10 @@ pub(crate) struct Given {
     /// An image that the cluster can pull, with `folio`, the services and `folio-kube` in /usr/local/bin; the tool makes its own.
     #[arg(long, env = "KUBE_IMAGE")]
     image: Option<String>,
+    /// The same image of a later release: its `projector` is `later-projector` of the build. Without it, and without a tool, no
+    /// read model is changed by an upgrade.
+    #[arg(long, env = "KUBE_LATER_IMAGE")]
+    later_image: Option<String>,
     /// What decides the commands and which pods are killed; random without.
     #[arg(long, env = "SEED")]
     pub(crate) seed: Option<u64>,
@@ -44,7 +48,8 @@ pub(crate) struct Cluster {
     is_ours: bool,
     /// Where pods reach this machine.
     pub(crate) host: Ipv4Addr,
-    given_image: Option<String>,
+    /// Without a tool.
+    given_images: Option<Images>,
 }
 
 impl Cluster {
@@ -63,18 +68,21 @@ impl Cluster {
         let Some(kubeconfig) = &given.kubeconfig else {
             bail!(
                 "there is no cluster: give KUBE_TOOL=<program that makes one>, or KUBECONFIG=<file> with KUBE_HOST=<address of this \
-                 machine for pods> and KUBE_IMAGE=<image with Folio and folio-kube> (CONTRIBUTING.md, \"The chart on a cluster\")"
+                 machine for pods>, KUBE_IMAGE=<image with Folio and folio-kube> and KUBE_LATER_IMAGE=<the same with later-projector as \
+                 projector> (CONTRIBUTING.md, \"The chart on a cluster\")"
             );
         };
         let host = given.host.context(
             "KUBE_HOST is missing: the servers run on this machine, so give the address at which pods reach it",
         )?;
-        let image = given.image.clone().context(
+        let this = given.image.as_ref().context(
             "KUBE_IMAGE is missing: give an image that the cluster can pull, with folio, command-service, projector, query-gateway \
              and folio-kube in /usr/local/bin",
         )?;
+        let image = |name: &String| Image::named(name, "IfNotPresent");
+        let images = Images { this: image(this), later: given.later_image.as_ref().map(image) };
         let environment = vec![("KUBECONFIG", kubeconfig.display().to_string())];
-        let cluster = Self { environment, tool: None, is_ours: false, host, given_image: Some(image) };
+        let cluster = Self { environment, tool: None, is_ours: false, host, given_images: Some(images) };
         cluster.needs_programs()?;
         ensure!(cluster.answers().await, "the cluster of {} does not answer", kubeconfig.display());
         Ok(cluster)
@@ -92,7 +100,7 @@ impl Cluster {
             None => Self::output(Command::new(&tool).arg("host")).await?.trim().parse()?,
         };
         let mut cluster =
-            Self { environment, tool: Some(tool.clone()), is_ours: false, host, given_image: None };
+            Self { environment, tool: Some(tool.clone()), is_ours: false, host, given_images: None };
         if !cluster.answers().await {
             println!(
                 "starting a cluster: {} up (the first time it is built, which may take half an hour) ...",
@@ -123,18 +131,24 @@ impl Cluster {
         }
     }
 
-    /// The image with Folio and this program.
+    /// The images with Folio and this program.
     ///
     /// # Errors
-    /// If a binary is missing, or the tool cannot make it.
-    pub(crate) async fn image(&self) -> anyhow::Result<Image> {
-        if let Some(name) = &self.given_image {
-            return Ok(Image::named(name, "IfNotPresent"));
+    /// If a binary is missing, or the tool cannot make them.
+    pub(crate) async fn images(&self) -> anyhow::Result<Images> {
+        if let Some(images) = &self.given_images {
+            return Ok(images.clone());
         }
         let tool = self.tool.as_ref().context("no tool and no image")?;
         let binaries = images::binaries().await?;
+        let this = Self::image_of(tool, "folio:test", &binaries.this).await?;
+        let later = Self::image_of(tool, "folio:later", &binaries.later).await?;
+        Ok(Images { this, later: Some(later) })
+    }
+
+    async fn image_of(tool: &Path, name: &str, binaries: &[PathBuf]) -> anyhow::Result<Image> {
         let mut command = Command::new(tool);
-        command.args(["image", "folio:test"]).args(&binaries.paths);
+        command.args(["image", name]).args(binaries);
         let name = Self::output(&mut command).await?;
         Ok(Image::named(name.trim(), "Never"))
     }

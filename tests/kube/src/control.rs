@@ -53,6 +53,9 @@ pub(crate) struct Counts {
     pub(crate) not_cured: u64,
     /// Answers that are not true, or that nobody should be given.
     pub(crate) wrong: u64,
+    /// Products that were shown, by the release that made the rows that were read.
+    pub(crate) of_this: u64,
+    pub(crate) of_later: u64,
     /// Requests for questions that failed, by what happened.
     pub(crate) failures: BTreeMap<String, u64>,
 }

@@ -1,14 +1,26 @@
-//! The image: its name, and the binaries that go into it. Promises that they are small, where `strip` is there: the symbols of a
-//! build for tests are most of it.
+//! The images: their names, and the binaries that go into them. Promises that they are small, where `strip` is there: the symbols of
+//! a build for tests are most of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
 /// `folio` is the first: an image's entry point.
 const PROGRAMS: [&str; 5] = ["folio", "command-service", "projector", "query-gateway", "folio-kube"];
+/// What is called so in the image of a later release is another program.
+const PROJECTOR: &str = "projector";
+const LATER_PROJECTOR: &str = "later-projector";
+
+/// What is deployed.
+#[derive(Clone, Debug)]
+pub(crate) struct Images {
+    pub(crate) this: Image,
+    /// A later release, which makes other rows of a read model.
+    pub(crate) later: Option<Image>,
+}
 
 /// An image, as the chart's values name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,11 +52,18 @@ impl Image {
             digest => format!("{}@{digest}", self.repository),
         }
     }
+
+    /// The chart's value `image`.
+    pub(crate) fn values(&self) -> Value {
+        let Self { repository, tag, digest, pull_policy } = self;
+        json!({ "repository": repository, "tag": tag, "digest": digest, "pullPolicy": pull_policy })
+    }
 }
 
 /// Copies of the binaries; gone with this.
 pub(crate) struct Binaries {
-    pub(crate) paths: Vec<PathBuf>,
+    pub(crate) this: Vec<PathBuf>,
+    pub(crate) later: Vec<PathBuf>,
     _dir: TempDir,
 }
 
@@ -56,19 +75,31 @@ pub(crate) async fn binaries() -> anyhow::Result<Binaries> {
     let here = std::env::current_exe().context("asking where this program is")?;
     let from = here.parent().context("a program lies in a folder")?;
     let dir = tempfile::tempdir().context("making a folder for the binaries")?;
-    let mut paths = Vec::new();
+    let mut this = Vec::new();
     for program in PROGRAMS {
         let path = dir.path().join(program);
-        if let Err(error) = tokio::fs::copy(from.join(program), &path).await {
-            bail!("{}: {error}; `make build` makes it", from.join(program).display());
-        }
-        paths.push(path);
+        copy(&from.join(program), &path).await?;
+        this.push(path);
     }
-    let stripped = Command::new("strip").arg("--strip-debug").args(&paths).output().await;
+    // A folder of its own: a file's name is the program's in the image.
+    let folder = dir.path().join("later");
+    tokio::fs::create_dir(&folder).await.context("making a folder for the later projector")?;
+    let projector = folder.join(PROJECTOR);
+    copy(&from.join(LATER_PROJECTOR), &projector).await?;
+    let stripped = Command::new("strip").arg("--strip-debug").args(&this).arg(&projector).output().await;
     if !stripped.is_ok_and(|out| out.status.success()) {
-        println!("strip (of binutils) is not there, or failed: the image is large");
+        println!("strip (of binutils) is not there, or failed: the images are large");
     }
-    Ok(Binaries { paths, _dir: dir })
+    let in_place = |path: &PathBuf| if path.ends_with(PROJECTOR) { projector.clone() } else { path.clone() };
+    let later = this.iter().map(in_place).collect();
+    Ok(Binaries { this, later, _dir: dir })
+}
+
+async fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    if let Err(error) = tokio::fs::copy(from, to).await {
+        bail!("{}: {error}; `make build` makes it", from.display());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

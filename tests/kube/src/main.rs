@@ -1,5 +1,6 @@
 //! `folio-kube`: the chart's life on a real cluster. `run` starts the servers on this machine, installs, tests, kills, scales,
-//! upgrades, rolls back, uninstalls and installs again, while a `client` in the cluster writes, reads and counts.
+//! upgrades, rolls back, does both with a release that changes a read model, uninstalls and installs again, while a `client` in
+//! the cluster writes, reads and counts.
 //!
 //! Promises: the run fails if anything acknowledged is lost, or if a read failed that trying again did not cure; however it
 //! ends, its namespace, servers and files are gone, and a cluster that it started is down again.

@@ -16,6 +16,8 @@ pub(crate) struct Report {
     pub(crate) ended: u64,
     /// Records that were there after the release was gone.
     pub(crate) stayed: Option<u64>,
+    /// What was not done, and why.
+    skipped: Vec<&'static str>,
     pub(crate) counts: Counts,
     pub(crate) verdict: Option<Verdict>,
 }
@@ -35,6 +37,12 @@ impl Report {
         self.counts = counts;
     }
 
+    /// A step cannot be done here: told at once, and in the report.
+    pub(crate) fn skip(&mut self, what: &'static str) {
+        say_loudly(what);
+        self.skipped.push(what);
+    }
+
     pub(crate) fn print(&self) {
         if self.steps == 0 {
             return;
@@ -46,6 +54,11 @@ impl Report {
         if let Some(stayed) = self.stayed {
             println!("after uninstalling: {stayed} records are still in the topic");
         }
+        for what in &self.skipped {
+            say_loudly(what);
+        }
+        let Counts { of_this, of_later, .. } = &self.counts;
+        println!("products shown: {of_this} of this release's rows, {of_later} of a later release's");
         let Counts { reads, with_token, cured, longest_cure, not_cured, wrong, failures, .. } = &self.counts;
         println!(
             "reads: {reads}, {with_token} of them with a consistency token; {} failed at first, {cured} cured by asking again \
@@ -92,4 +105,9 @@ impl Report {
         }
         failures
     }
+}
+
+fn say_loudly(what: &str) {
+    let line = "=".repeat(100);
+    println!("{line}\nSKIPPED, NOT TESTED: {what}\n{line}");
 }

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::cluster::Cluster;
 use crate::control::{self, Remote};
-use crate::images::Image;
+use crate::images::{Image, Images};
 
 /// What the release is called; the chart names its objects after it.
 pub(crate) const RELEASE: &str = "folio";
@@ -39,6 +39,8 @@ pub(crate) struct Stage<'a> {
     has_namespace: bool,
     /// The values of the release.
     values: PathBuf,
+    /// Those of a later one that differ, if there is an image of it.
+    later_values: Option<PathBuf>,
     chart: PathBuf,
     image: Option<Image>,
     servers: Option<Stack>,
@@ -55,6 +57,7 @@ impl<'a> Stage<'a> {
             namespace: format!("folio-{}", test_prefix()),
             has_namespace: false,
             values: dir.path().join("values.json"),
+            later_values: None,
             chart: project_root()?.join("helm/folio"),
             image: None,
             servers: None,
@@ -80,14 +83,12 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Makes image, namespace and values.
+    /// Makes images, namespace and values.
     pub(crate) async fn prepare(&mut self) -> anyhow::Result<()> {
-        let image = self.cluster.image().await?;
+        let Images { this: image, later } = self.cluster.images().await?;
         let servers = &self.servers.as_ref().context("the servers are started first")?.addresses;
         let values = json!({
-            "image": {
-                "repository": image.repository, "tag": image.tag, "digest": image.digest, "pullPolicy": image.pull_policy,
-            },
+            "image": image.values(),
             "kafka": { "bootstrapServers": servers.kafka_bootstrap },
             "registry": { "url": servers.registry_url },
             "cql": { "contactPoints": [servers.cql_contact_point] },
@@ -99,6 +100,12 @@ impl<'a> Stage<'a> {
         });
         std::fs::write(&self.values, values.to_string()).context("writing the release's values")?;
         self.image = Some(image);
+        if let Some(later) = later {
+            let path = self.dir.path().join("later-values.json");
+            let values = json!({ "image": later.values() });
+            std::fs::write(&path, values.to_string()).context("writing the later release's values")?;
+            self.later_values = Some(path);
+        }
         let name = &self.namespace;
         let enforce = json!({ "pod-security.kubernetes.io/enforce": "restricted" });
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name, "labels": enforce } });
@@ -106,13 +113,13 @@ impl<'a> Stage<'a> {
         self.cluster.apply(&namespace).await
     }
 
-    /// `helm install` or `helm upgrade` with the release's values and `more`, until all is ready.
+    /// `helm install` or `helm upgrade` with the release's values and `more`: if `--wait` is in it, until all is ready.
     pub(crate) async fn helm_with_values(&self, what: &str, more: &[&str]) -> anyhow::Result<()> {
         let dev = self.chart.join("values-dev.yaml");
         let paths = [&self.chart, &dev, &self.values].map(|path| path.display().to_string());
         let [chart, dev, values] = paths.each_ref().map(String::as_str);
         let mut arguments = vec![what, RELEASE, chart, "--values", dev, "--values", values];
-        arguments.extend(["--wait", "--timeout", "5m"]);
+        arguments.extend(["--timeout", "5m"]);
         arguments.extend(more);
         self.helm(&arguments).await.map(drop)
     }
@@ -123,6 +130,11 @@ impl<'a> Stage<'a> {
 
     pub(crate) async fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
         self.cluster.kubectl(&[&["--namespace", self.namespace.as_str()], arguments].concat()).await
+    }
+
+    /// The file of values that make the release a later one, with other rows of a read model; none if there is no image of that.
+    pub(crate) fn later_values(&self) -> Option<String> {
+        self.later_values.as_ref().map(|path| path.display().to_string())
     }
 
     /// How `folio` would be configured here.

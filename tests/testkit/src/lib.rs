@@ -13,6 +13,7 @@ pub mod gate;
 pub mod history;
 mod in_one_process;
 pub mod kafka_proxy;
+pub mod later_release;
 pub mod memory;
 mod on_servers;
 pub mod oracle;

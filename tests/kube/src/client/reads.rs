@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
+use testkit::later_release::MARK;
 use testkit::{Client, Reply};
 use tokio::sync::RwLock;
 
@@ -38,10 +39,19 @@ pub(crate) struct Question {
     with_token: bool,
 }
 
+/// Who made the rows that a product was answered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    This,
+    /// One that changes them: names are marked.
+    Later,
+}
+
 /// What an answer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Judged {
-    Good,
+    /// With whose rows, if it shows a product.
+    Good(Option<Release>),
     /// It may be asked again.
     Failed(String),
     /// Nobody should be told this.
@@ -98,14 +108,17 @@ impl Reader {
         });
         loop {
             match question.ask(&self.queries).await {
-                Judged::Good if failed > 0 => {
+                Judged::Good(release) => {
                     let took = begin.elapsed();
                     return self.tally.count(|counts| {
-                        counts.cured += 1;
-                        counts.longest_cure = counts.longest_cure.max(took);
+                        counts.of_this += u64::from(release == Some(Release::This));
+                        counts.of_later += u64::from(release == Some(Release::Later));
+                        if failed > 0 {
+                            counts.cured += 1;
+                            counts.longest_cure = counts.longest_cure.max(took);
+                        }
                     });
                 }
-                Judged::Good => return,
                 Judged::Wrong(what) => {
                     println!("WRONG: {question:?}: {what}");
                     return self.tally.count(|counts| counts.wrong += 1);
@@ -164,7 +177,7 @@ impl Question {
             200 => {}
             // Deleted, or without a token not there yet.
             410 if self.about == About::Product => {}
-            404 if self.about != About::Category && !self.with_token => return Judged::Good,
+            404 if self.about != About::Category && !self.with_token => return Judged::Good(None),
             // Without a body of ours it comes from what stands before the pods.
             429 | 502..=504 => return Judged::Failed(told()),
             _ if reply.body["retryable"] == true => return Judged::Failed(told()),
@@ -178,8 +191,14 @@ impl Question {
             None if self.about == About::Product || self.about == About::History => {
                 Judged::Wrong(format!("no version: {}", reply.body))
             }
-            _ => Judged::Good,
+            _ => Judged::Good(self.release(&reply.body)),
         }
+    }
+
+    /// Only products are other rows in a later release; what is deleted has no name.
+    fn release(&self, body: &Value) -> Option<Release> {
+        let name = body["name"].as_str().filter(|_| self.about == About::Product)?;
+        Some(if name.ends_with(MARK) { Release::Later } else { Release::This })
     }
 
     /// The product's version that the answer shows; a search shows none of what is deleted.
@@ -230,11 +249,20 @@ mod tests {
             (About::Search, json!({ "items": [{ "product_id": "p-1", "version": 2 }] })),
         ] {
             assert!(is_wrong(&judged(about, true, 200, body.clone())), "{about:?}");
-            assert_eq!(judged(about, false, 200, body), Judged::Good, "{about:?}");
+            assert_eq!(judged(about, false, 200, body), Judged::Good(None), "{about:?}");
         }
-        assert_eq!(judged(About::Product, true, 410, json!({ "current_version": 3 })), Judged::Good);
+        assert_eq!(judged(About::Product, true, 410, json!({ "current_version": 3 })), Judged::Good(None));
         assert!(is_wrong(&judged(About::Product, true, 404, json!({ "code": "product-not-found" }))));
-        assert_eq!(judged(About::Product, false, 404, json!({ "code": "product-not-found" })), Judged::Good);
+        let unknown = json!({ "code": "product-not-found" });
+        assert_eq!(judged(About::Product, false, 404, unknown), Judged::Good(None));
+    }
+
+    #[test]
+    fn rows_of_a_later_release_are_known_by_their_mark() {
+        for (name, release) in [("Lamp", Release::This), ("Lamp (later)", Release::Later)] {
+            let body = json!({ "version": 3, "name": name });
+            assert_eq!(judged(About::Product, true, 200, body), Judged::Good(Some(release)));
+        }
     }
 
     #[test]
