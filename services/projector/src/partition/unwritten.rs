@@ -38,8 +38,7 @@ pub(super) fn is_not_read(role: Role) -> bool {
 
 /// About how many bytes the records take.
 pub(super) fn bytes(records: &[Judged<'_>]) -> usize {
-    let size =
-        |it: &Judged<'_>| it.record.key.len() + it.record.value.as_ref().map_or(0, |value| value.len());
+    let size = |it: &Judged<'_>| it.record.key.len() + it.record.value.as_deref().map_or(0, <[u8]>::len);
     records.iter().map(size).sum()
 }
 
