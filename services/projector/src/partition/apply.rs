@@ -7,10 +7,10 @@ use read_models::{ProductId, Version};
 
 use read_models::control::Role;
 
-use super::Task;
 use super::repair::Misfit;
 use super::stop::{End, Stop};
 use super::unwritten::is_not_read;
+use super::{Task, breathe};
 
 /// About how many bytes of states may be loaded before they are folded and written.
 const LOADED_BYTES: usize = 16 << 20;
@@ -46,7 +46,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     ) -> Result<(usize, Option<Stop>), End> {
         let mut applied = 0;
         let mut misfits: Vec<Misfit<'_>> = Vec::new();
-        for event in events {
+        for (number, event) in events.iter().enumerate() {
+            breathe(number).await;
             if misfits.iter().any(|it| it.product == event.product) || self.repaired.contains(&event.product)
             {
                 continue;

@@ -4,8 +4,8 @@ use event_reader::{Judged, Undecoded};
 use ledger::{LogRecord, Offset, RecordKey};
 use read_models::model::{EffectiveEvent, Fold, Store};
 
-use super::Task;
 use super::stop::{End, Stop};
+use super::{Task, breathe};
 
 /// Events decoded before they are applied, at most.
 const TOGETHER: usize = 2_000;
@@ -28,6 +28,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     pub(super) async fn decoded(&self, records: &[Judged<'_>]) -> Result<Vec<EffectiveEvent>, End> {
         let mut events = Vec::new();
         for Judged { key, record, .. } in records.iter().take(TOGETHER).take_while(|it| !it.skips) {
+            breathe(events.len()).await;
             match self.decode(key, record).await {
                 Ok(event) => events.push(event),
                 Err(Undecoded::Cancelled) => return Err(End::GivenBack),

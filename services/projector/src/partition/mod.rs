@@ -306,6 +306,15 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     }
 }
 
+/// Lets others have the processor after so many events: a build that replays never waits for anybody while there are records, and
+/// what is read lives beside it.
+async fn breathe(events: usize) {
+    const AT_ONCE: usize = 64;
+    if events % AT_ONCE == AT_ONCE - 1 {
+        tokio::task::yield_now().await;
+    }
+}
+
 fn age(appended_at: Timestamp) -> Duration {
     let now = Timestamp::now();
     Duration::try_from(now.duration_since(appended_at)).unwrap_or_default()
