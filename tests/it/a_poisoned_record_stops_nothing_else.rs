@@ -1,4 +1,4 @@
-//! P7 A poisoned record stops its partition in projectors only, loudly; a void one stops nothing.
+//! P7 A poisoned record parks its product in projectors only, loudly; a void one stops nothing.
 
 use adapter_kafka::{NewMessage, RecordProducer};
 use bytes::Bytes;
@@ -72,8 +72,7 @@ async fn garbage_that_is_void_changes_nothing_for_anyone() -> anyhow::Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_projectors() -> anyhow::Result<()>
-{
+async fn an_effective_record_that_cannot_be_decoded_parks_its_product_in_projectors() -> anyhow::Result<()> {
     let mut system = OnServers::prepare().await?;
     let service = system.command_service().await?;
     let commands = Client::new(&service.url());
@@ -111,34 +110,38 @@ async fn an_effective_record_that_cannot_be_decoded_stops_its_partition_in_proje
         let changed = commands.change_price(id, 2_000, &[]).await?;
         assert_eq!(changed.status, 200, "{}", changed.body);
     }
-    // Projectors stop that partition, say where and why, and go on with the others.
+    // Projectors park that product, say where and why, and go on with the others.
     for projector in &projectors {
         let metrics = eventually(
-            "the stopped partition is counted",
+            "the parked product is counted",
             async || metrics(&projector.ops()).await,
-            |metrics| counter(metrics, "folio_projector_stopped_partitions") >= 1.0,
+            |metrics| counter(metrics, "folio_projector_parked_products") >= 1.0,
         )
         .await;
-        assert!(
-            counter(&metrics, "folio_projector_stopped_partitions") < 2.0,
-            "one partition, not all: {metrics}"
-        );
+        assert!(counter(&metrics, "folio_projector_parked_products") < 2.0, "one product: {metrics}");
+        assert_eq!(counter(&metrics, "folio_projector_parked_records"), 1.0, "{metrics}");
+        assert_eq!(counter(&metrics, "folio_projector_stopped_partitions"), 0.0, "{metrics}");
         let log = projector.log();
         let line =
             log.lines().find(|line| line.contains("ERROR") && line.contains("poisoned")).unwrap_or_default();
         assert!(line.contains(&offset.to_string()), "the log names product and offset {offset}: {log}");
+        projector.service.wait_ready(testkit::PATIENCE).await?;
     }
     let read = async |id: &str| {
         queries.get(&format!("/v1/products/{id}")).await.map(|it| it.body["version"].as_u64()).ok()
     };
-    eventually("another partition goes on", async || read(&elsewhere).await, |it| *it == Some(Some(2))).await;
-    assert_eq!(read(&neighbour).await, Some(Some(1)), "the stopped partition waits");
-    // Its read model can be built anew all the same: both builds come to the record, and stand there.
+    for id in [&neighbour, &elsewhere] {
+        eventually("all others go on", async || read(id).await, |it| *it == Some(Some(2))).await;
+    }
+    assert_eq!(read("poisoned").await, Some(Some(1)), "its rows stay as they were");
+    // Its read model can be built anew all the same: both builds park the record.
     let read_model = ReadModel::Products;
     let asked = Rebuild { read_model, wait: true, force: false, no_switch: false, as_of: None };
     rebuild::run(&system.config, &asked).await?;
-    assert_eq!(read(&elsewhere).await, Some(Some(2)));
-    assert_eq!(read(&neighbour).await, Some(Some(1)), "the stopped partition waits in the new build, too");
+    for id in [&neighbour, &elsewhere] {
+        assert_eq!(read(id).await, Some(Some(2)));
+    }
+    assert_eq!(read("poisoned").await, Some(Some(1)), "the new build parks it, too");
     assert!(service.service.is_running() && projectors.iter().all(|it: &Started| it.service.is_running()));
     Ok(())
 }

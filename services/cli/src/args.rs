@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use read_models::Generation;
 
 use crate::commands::dev;
+use crate::commands::dlq;
 use crate::commands::import::Options;
 use crate::commands::probe;
 use crate::commands::read_models::Of;
@@ -78,6 +79,14 @@ pub enum Command {
         #[command(subcommand)]
         action: ReadModels,
     },
+    /// What projectors could not apply: which products are parked, why, and what is to become of them.
+    ///
+    /// A record that cannot be applied is parked as a dead letter with all later ones of its product; all other products go on. The
+    /// projectors do what is decided here, and go on with it whatever becomes of this command.
+    Dlq {
+        #[command(subcommand)]
+        action: Dlq,
+    },
     /// Make a product, wait for it in every read model, and delete it: does everything work?
     Probe(probe::Options),
     /// Count effective records in Kafka and the products in each store, and compare. Changes nothing.
@@ -117,6 +126,39 @@ pub enum ReadModels {
     Retire(One),
     /// Where the topic of decisions was lost: say which build is read.
     Adopt(One),
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum Dlq {
+    /// A line for each product that is parked. Changes nothing.
+    List {
+        #[command(flatten)]
+        which: dlq::Which,
+        /// So many products at most.
+        #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+        limit: usize,
+    },
+    /// The records of products that are parked, with key and headers, and what was decided about them. Changes nothing.
+    Show {
+        #[command(flatten)]
+        which: dlq::Which,
+        /// So many products at most.
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Have products tried again: their records are applied in order, up to the first that fails again.
+    Redrive {
+        #[command(flatten)]
+        change: dlq::Change,
+        /// So many products a second in each partition at most.
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<u32>,
+    },
+    /// Give products up: their rows stay as they are, and nothing more of them is applied until they are redriven.
+    Discard {
+        #[command(flatten)]
+        change: dlq::Change,
+    },
 }
 
 #[derive(Debug, Subcommand)]

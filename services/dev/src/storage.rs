@@ -16,7 +16,7 @@ use event_reader::SchemaSource;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
-use projector::{Control, Log, Parts};
+use projector::{Control, LettersOf, Log, Parts};
 use query_gateway::{Pace, Stores};
 use read_models::{ReadModel, history, products, search};
 use toolkit::lifecycle::{Dependency, Lifecycle};
@@ -81,10 +81,14 @@ impl Storage {
     pub(crate) fn parts(&self) -> Parts<Embedded> {
         let log = self.log.clone();
         let control = Control { journal: self.rows.journal(), builds: Arc::new(self.rows.clone()) };
+        let rows = self.rows.clone();
         Parts {
             stores: self.rows.clone(),
             schemas: Arc::new(self.schemas.clone()),
             log_name: LOG,
+            letters: Arc::new(move |of: &LettersOf| {
+                Ok(rows.dead_letters(of.read_model, of.generation, &of.group)?)
+            }),
             log: Box::new(move |opening| {
                 opening.dependencies.log.up();
                 let opened = Log {

@@ -1,10 +1,12 @@
 //! The events of records: the schema ids of a topic, and how an unknown one is learnt.
 //!
-//! Promises: a source that is unavailable is waited for; only a source that answers can say that there is no such schema.
+//! Promises: a source that is unavailable is waited for; only a source that answers can say that there is no such schema, and what it
+//! has said it is not asked again for some seconds.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use contract::avro::{DecodeError, SchemaIds, decode};
 use contract::effective::EffectiveEvent;
@@ -16,10 +18,16 @@ use crate::{SchemaSource, SourceError};
 /// How often a source that answers is asked for a schema it does not have: it may be a replica that lags behind.
 const ATTEMPTS: u32 = 5;
 const BETWEEN: Duration = Duration::from_millis(200);
+/// So long it is believed that there is no such schema: many records may name it, and each would wait.
+const BELIEVED: Duration = Duration::from_secs(5);
+/// Ids that are known to be unknown, at most.
+const UNKNOWN: usize = 256;
 
 /// What decoding needs, for all partitions of a topic.
 pub struct Decoder {
     ids: RwLock<SchemaIds>,
+    /// Ids that the source does not know, and when it said so.
+    unknown: Mutex<BTreeMap<u32, Instant>>,
     source: Arc<dyn SchemaSource>,
 }
 
@@ -46,7 +54,7 @@ impl Decoder {
             GaveUp::Final(SourceError { problem: error.to_string(), transient: false })
         };
         let ids = SchemaIds::new(ids).map_err(unusable)?;
-        Ok(Self { ids: RwLock::new(ids), source })
+        Ok(Self { ids: RwLock::new(ids), unknown: Mutex::default(), source })
     }
 
     /// The event of an effective record; asks the source if its schema is not known yet.
@@ -67,15 +75,33 @@ impl Decoder {
                 Ok(event) => {
                     return EffectiveEvent::of(partition, record, key, event).map_err(Undecoded::Poison);
                 }
-                Err(DecodeError::UnknownSchema(id)) if asked < ATTEMPTS => {
+                Err(DecodeError::UnknownSchema(id)) if asked < ATTEMPTS && !self.is_unknown(id) => {
                     if asked > 0 {
                         tokio::time::sleep(BETWEEN).await;
                     }
                     asked += 1;
                     self.learn(id, asked == ATTEMPTS, retry).await?;
                 }
-                Err(error) => return Err(Undecoded::Poison(error.to_string())),
+                Err(error) => {
+                    if let (DecodeError::UnknownSchema(id), ATTEMPTS) = (&error, asked) {
+                        self.believe_unknown(*id);
+                    }
+                    return Err(Undecoded::Poison(error.to_string()));
+                }
             }
+        }
+    }
+
+    fn is_unknown(&self, id: u32) -> bool {
+        let unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.get(&id).is_some_and(|said| said.elapsed() < BELIEVED)
+    }
+
+    fn believe_unknown(&self, id: u32) {
+        let mut unknown = self.unknown.lock().unwrap_or_else(PoisonError::into_inner);
+        unknown.retain(|_, said| said.elapsed() < BELIEVED);
+        if unknown.len() < UNKNOWN {
+            unknown.insert(id, Instant::now());
         }
     }
 

@@ -1,5 +1,5 @@
 //! The admin API on the operators' port: how it stands with the builds of the read models, and what is to become of them. What
-//! `folio rebuild` and `folio read-models` do, for a console.
+//! `folio rebuild`, `folio read-models` and `folio dlq` do, for a console.
 //!
 //! Promises: it only decides, and the work goes on without it; what cannot be done now is answered with 409 and the reason, and
 //! changes nothing; how far a build is, is told of the read models that this process makes.
@@ -14,10 +14,15 @@ use event_reader::LogReader;
 use jiff::{SignedDuration, Timestamp};
 use read_models::control::{AsOf, AsOfWish, Builds, Desk, Refused, Stage, Step, Switch};
 use read_models::{Error, Generation, ReadModel};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use toolkit::journal::Journal;
 
+use crate::application::OpenLetters;
 use crate::builds::Reached;
+use crate::trial::Trials;
+
+mod letters;
 
 /// A request says a few words at most.
 const MAX_BODY: usize = 4 << 10;
@@ -34,6 +39,10 @@ pub(crate) struct Opened {
     pub(crate) partitions: i32,
     /// Opens all of the log, to look where it was at some time.
     pub(crate) read: Arc<dyn Fn() -> anyhow::Result<LogReader> + Send + Sync>,
+    /// Opens what is parked.
+    pub(crate) letters: OpenLetters,
+    /// Tells whether it would be applied now.
+    pub(crate) trials: Arc<dyn Trials>,
 }
 
 impl fmt::Debug for Opened {
@@ -159,6 +168,7 @@ impl Admin {
                     .route(web::post().to(of_build))
                     .default_service(web::to(unknown)),
             );
+        letters::show(app, all);
     }
 
     /// Of this read model, if a projector of it runs here, else of any other: decisions are the same for all.
@@ -293,7 +303,7 @@ async fn of_model(
 ) -> HttpResponse {
     let work = async {
         let (name, verb) = path.into_inner();
-        let (read_model, wish) = (named(&name)?, wish(&request, &body)?);
+        let (read_model, wish) = (named(&name)?, body_of::<Wish>(&request, &body)?);
         let format = read_model.declared().format;
         let none = |what: &str| Refused(format!("no build of {read_model} {what}"));
         let verbs = ["rebuild", "rollback", "abort", "as-of"];
@@ -329,7 +339,7 @@ async fn of_build(
 ) -> HttpResponse {
     let work = async {
         let (name, number, verb) = path.into_inner();
-        let (read_model, wish) = (named(&name)?, wish(&request, &body)?);
+        let (read_model, wish) = (named(&name)?, body_of::<Wish>(&request, &body)?);
         let generation: Generation =
             number.parse().map_err(|error: read_models::declared::NoGeneration| {
                 Problem(StatusCode::NOT_FOUND, error.to_string())
@@ -356,11 +366,16 @@ async fn decided(
     step: impl Fn(&Builds) -> Result<Step, Refused>,
 ) -> Result<HttpResponse, Problem> {
     let mut desk = admin.opened(read_model)?.0.desk().await?;
-    let peer = request.peer_addr().map(|it| it.ip().to_string()).unwrap_or_default();
-    let by = format!("{} (admin API, from {peer})", wish.by.as_deref().unwrap_or("somebody"));
+    let by = decided_by(request, wish.by.as_deref());
     let step = desk.decide(read_model, &by, step).await??;
     tracing::info!(by, "decided about {read_model}: {step}");
     Ok(HttpResponse::Ok().json(admin.view(read_model, desk.builds(read_model)).await?))
+}
+
+/// Who decides, as far as it is known.
+fn decided_by(request: &HttpRequest, by: Option<&str>) -> String {
+    let peer = request.peer_addr().map(|it| it.ip().to_string()).unwrap_or_default();
+    format!("{} (admin API, from {peer})", by.unwrap_or("somebody"))
 }
 
 /// Where the log was at the time that is wished, and how it is proposed.
@@ -390,7 +405,7 @@ fn no_verb(verb: &str, there_are: &str) -> Problem {
 }
 
 /// A body must say that it is JSON, which a form of a web page on another site cannot.
-fn wish(request: &HttpRequest, body: &[u8]) -> Result<Wish, Problem> {
+fn body_of<W: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<W, Problem> {
     let kind = request.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().map(str::trim) != Some("application/json") {
         let problem = "say content-type: application/json; the body may be {}".to_owned();

@@ -8,7 +8,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use actix_web::web;
-use adapter_kafka::{Expectation, KafkaJournal, open_group, open_ranges, open_reader, verify_topic};
+use adapter_kafka::{
+    Expectation, KafkaConfig, KafkaDeadLetters, KafkaJournal, open_group, open_ranges, open_reader,
+    verify_topic,
+};
 use adapter_registry::Registry;
 use anyhow::Context;
 use edge::process::Process;
@@ -17,8 +20,9 @@ use event_reader::{LogReader, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use read_models::control::BuildStore;
-use read_models::{Adapter, ReadModel, Servers};
+use read_models::{Adapter, Generation, ReadModel, Servers};
 use tokio_util::sync::CancellationToken;
+use toolkit::dead_letters::DeadLetters;
 use toolkit::lifecycle::{Dependency, Lifecycle, Readiness};
 use toolkit::retry::{GaveUp, Retry};
 use toolkit::telemetry::Telemetry;
@@ -47,12 +51,27 @@ pub struct Parts<A> {
     pub log_name: &'static str,
     /// Opens the log, however long it is unavailable.
     pub log: Open<Log>,
+    /// Where it is parked what cannot be applied.
+    pub letters: OpenLetters,
     /// The same for where it is decided which builds there are. `None`: the first is made and read, and no other.
     pub control: Option<Open<Control>>,
 }
 
 /// Opens a part, however long that takes.
 pub type Open<T> = Box<dyn FnOnce(Opening) -> BoxFuture<'static, anyhow::Result<T>> + Send>;
+
+/// Opens where the letters of a group lie. Asks nobody yet.
+pub type OpenLetters = Arc<dyn Fn(&LettersOf) -> anyhow::Result<Arc<dyn DeadLetters>> + Send + Sync>;
+
+/// Whose letters: a group's, which makes a build.
+#[derive(Clone, Debug)]
+pub struct LettersOf {
+    pub read_model: ReadModel,
+    pub generation: Generation,
+    pub group: String,
+    /// Of the log.
+    pub partitions: i32,
+}
 
 /// A log that is open and is what it has to be.
 #[derive(Clone)]
@@ -83,6 +102,8 @@ pub struct Dependencies {
     pub(crate) store: Dependency,
     /// Down while a partition is stopped.
     pub(crate) partitions: Dependency,
+    /// Down while what cannot be applied can neither be looked up nor parked.
+    pub(crate) letters: Dependency,
     /// Down while it is not known what is decided about builds.
     pub(crate) decisions: Dependency,
 }
@@ -107,6 +128,7 @@ impl<A> Parts<A> {
             schemas: Arc::new(Registry::new(&config.registry)?.of_topic(&config.topic)),
             log_name: "kafka",
             log: Box::new(|opening| opening.kafka().boxed()),
+            letters: letters_on_kafka(&config.kafka, &config.topic),
             control: Some(Box::new(|opening| opening.control(builds).boxed())),
         })
     }
@@ -176,6 +198,7 @@ impl Dependencies {
             registry: readiness.dependency("registry"),
             store: readiness.dependency(read_model.declared().on.section()),
             partitions: readiness.dependency("partitions"),
+            letters: readiness.dependency("dead-letters"),
             decisions: readiness.dependency("decisions"),
         }
     }
@@ -187,6 +210,7 @@ impl Dependencies {
             registry: self.registry.told_while(flag),
             store: self.store.told_while(flag),
             partitions: self.partitions.told_while(flag),
+            letters: self.letters.told_while(flag),
             decisions: self.decisions.clone(),
         }
     }
@@ -244,6 +268,15 @@ impl Opening {
             Err(problem) => dependency.down(problem),
         })
     }
+}
+
+/// Dead letters in topics of their own, beside the one of the events.
+pub fn letters_on_kafka(config: &KafkaConfig, topic: &str) -> OpenLetters {
+    let (config, topic) = (config.clone(), topic.to_owned());
+    Arc::new(move |of| {
+        let letters = KafkaDeadLetters::new(&config, &topic, &of.group, of.partitions);
+        Ok(Arc::new(letters) as Arc<dyn DeadLetters>)
+    })
 }
 
 /// A topic that is not there yet may come.

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Promises: at-least-once delivery has exactly-once effect; what a store acknowledged and lost is written again by itself; a partition that waits or has stopped delays no other; a void
-//! record stops nothing, an effective one that cannot be applied stops its partition and says so; told to stop, it finishes
-//! its batches, commits, and leaves the group.
+//! record stops nothing; an effective one that cannot be applied is parked with its product, and everything else flows; told to
+//! stop, it finishes its batches, commits, and leaves the group.
 //!
 //! Start at [`Application::build`], which opens the real parts for a [`Config`].
 
@@ -16,15 +16,21 @@ mod application;
 mod builds;
 mod config;
 mod durability;
+pub mod letters;
 mod member;
 mod metrics;
+mod parked;
 mod partition;
 #[cfg(test)]
 mod testing;
+mod trial;
 mod watch;
 mod work;
 
 pub use admin::Admin;
-pub use application::{Application, Dependencies, Log, Open, Opening, Parts, start};
+pub use application::{
+    Application, Dependencies, LettersOf, Log, Open, OpenLetters, Opening, Parts, letters_on_kafka, start,
+};
 pub use builds::Control;
 pub use config::{AdminConfig, BatchConfig, Config, RebuildConfig, SERVICE};
+pub use trial::{Question, Trial, Trials, trials};

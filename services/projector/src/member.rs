@@ -106,6 +106,7 @@ impl<M: Fold, S: Store<M>> Member<M, S> {
                 endings.push(running.ended);
             }
             self.context.progress.given_back(partition);
+            self.context.refusals.forget(partition);
         }
         self.tasks.spawn(async move {
             for ended in endings {

@@ -9,6 +9,7 @@ use ledger::VoidReason;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
 use read_models::Generation;
+use toolkit::dead_letters::Kind;
 use toolkit::telemetry::{Telemetry, names};
 
 /// Instruments of one read model. Cheap to clone.
@@ -23,6 +24,10 @@ pub(crate) struct Metrics {
     retries: Counter<u64>,
     takeovers: Counter<u64>,
     repaired: Counter<u64>,
+    parked: Counter<u64>,
+    dropped: Counter<u64>,
+    parked_products: Gauge<u64>,
+    parked_records: Gauge<u64>,
     batch_records: Histogram<u64>,
     batch_seconds: Histogram<f64>,
     delay: Histogram<f64>,
@@ -48,6 +53,10 @@ impl Metrics {
             retries: meter.u64_counter(names::PROJECTOR_RETRIES_TOTAL).build(),
             takeovers: meter.u64_counter(names::PROJECTOR_TAKEOVERS_TOTAL).build(),
             repaired: meter.u64_counter(names::PROJECTOR_REPAIRED_PRODUCTS_TOTAL).build(),
+            parked: meter.u64_counter(names::PROJECTOR_PARKED_TOTAL).build(),
+            dropped: meter.u64_counter(names::PROJECTOR_DROPPED_TOTAL).build(),
+            parked_products: meter.u64_gauge(names::PROJECTOR_PARKED_PRODUCTS).build(),
+            parked_records: meter.u64_gauge(names::PROJECTOR_PARKED_RECORDS).build(),
             batch_records: meter.u64_histogram(names::PROJECTOR_BATCH_RECORDS).build(),
             batch_seconds: meter.f64_histogram(names::PROJECTOR_BATCH_SECONDS).build(),
             delay: meter.f64_histogram(names::PROJECTOR_DELAY_SECONDS).build(),
@@ -102,6 +111,26 @@ impl Metrics {
         self.repaired.add(products as u64, std::slice::from_ref(&self.model));
     }
 
+    /// A record was parked.
+    pub(crate) fn parked(&self, kind: Kind) {
+        if self.tells() {
+            self.parked.add(1, &[self.model.clone(), KeyValue::new("kind", kind.name())]);
+        }
+    }
+
+    /// A record of a product that was given up.
+    pub(crate) fn dropped(&self) {
+        if self.tells() {
+            self.dropped.add(1, std::slice::from_ref(&self.model));
+        }
+    }
+
+    /// What is parked of the build that is read.
+    pub(crate) fn are_parked(&self, products: usize, records: usize) {
+        self.parked_products.record(products as u64, std::slice::from_ref(&self.model));
+        self.parked_records.record(records as u64, std::slice::from_ref(&self.model));
+    }
+
     /// A batch was written: how many records, events and rows; how long it took; how old its newest event was then.
     pub(crate) fn batch(
         &self,
@@ -154,6 +183,9 @@ fn show(telemetry: &Telemetry, read_model: &str) {
     for reason in [VoidReason::OutsideWindow, VoidReason::Stale, VoidReason::Ahead] {
         telemetry.shows(names::VOID_RECORDS_TOTAL, &[model, ("reason", reason.name())]);
     }
+    for kind in Kind::ALL {
+        telemetry.shows(names::PROJECTOR_PARKED_TOTAL, &[model, ("kind", kind.name())]);
+    }
     let by_model = [
         names::GARBAGE_RECORDS_TOTAL,
         names::VIOLATIONS_TOTAL,
@@ -167,6 +199,9 @@ fn show(telemetry: &Telemetry, read_model: &str) {
         names::PROJECTOR_RETRIES_TOTAL,
         names::PROJECTOR_TAKEOVERS_TOTAL,
         names::PROJECTOR_REPAIRED_PRODUCTS_TOTAL,
+        names::PROJECTOR_DROPPED_TOTAL,
+        names::PROJECTOR_PARKED_PRODUCTS,
+        names::PROJECTOR_PARKED_RECORDS,
         names::PROJECTOR_STOPPED_PARTITIONS,
         names::PROJECTOR_BUILD_STOPPED_PARTITIONS,
     ];

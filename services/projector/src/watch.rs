@@ -32,20 +32,32 @@ struct Reached {
     position: i64,
     /// Why it stopped, if it did.
     stopped: Option<String>,
+    /// Products and records of it that are parked.
+    parked: (usize, usize),
 }
 
 impl Progress {
     /// Everything of the partition below `position` is applied and written.
     pub(crate) fn reached(&self, partition: i32, position: i64) {
         self.change(|all| {
-            all.insert(partition, Reached { position, stopped: None });
+            let parked = all.get(&partition).map(|reached| reached.parked).unwrap_or_default();
+            all.insert(partition, Reached { position, stopped: None, parked });
         });
     }
 
     pub(crate) fn stopped(&self, partition: i32, reason: String) {
         self.change(|all| {
-            let position = all.get(&partition).map_or(0, |reached| reached.position);
-            all.insert(partition, Reached { position, stopped: Some(reason) });
+            let (position, parked) = all.get(&partition).map_or((0, (0, 0)), |it| (it.position, it.parked));
+            all.insert(partition, Reached { position, stopped: Some(reason), parked });
+        });
+    }
+
+    /// So many products and records of the partition are parked.
+    pub(crate) fn parked(&self, partition: i32, products: usize, records: usize) {
+        self.change(|all| {
+            if let Some(reached) = all.get_mut(&partition) {
+                reached.parked = (products, records);
+            }
         });
     }
 
@@ -93,6 +105,7 @@ pub(crate) struct Watch<P> {
     pub(crate) store_health: Dependency,
     /// Told again when the build comes to be read: nobody else asks often.
     pub(crate) registry_health: Dependency,
+    pub(crate) letters_health: Dependency,
     /// Down while a partition is stopped.
     pub(crate) partitions: Dependency,
 }
@@ -122,6 +135,7 @@ impl<P: Positions> Watch<P> {
             if is_read != std::mem::replace(&mut was_read, is_read) {
                 if is_read {
                     self.registry_health.again();
+                    self.letters_health.again();
                 }
                 self.metrics.build_stopped(self.generation, 0);
                 // It is told as another's from now on.
@@ -186,7 +200,15 @@ impl<P: Positions> Watch<P> {
         } else {
             self.metrics.build_stopped(self.generation, stopped.len());
         }
+        let (products, records) =
+            held.values().fold((0, 0), |sum, it| (sum.0 + it.parked.0, sum.1 + it.parked.1));
+        if self.is_read.load(Ordering::Acquire) {
+            self.metrics.are_parked(products, records);
+        }
         match stopped.first() {
+            None if products > 0 => self.partitions.up_though(format!(
+                "{products} products are parked, with {records} records: `folio dlq list` shows them"
+            )),
             None => self.partitions.up(),
             Some((partition, reason)) => self.partitions.down(format!(
                 "{} of {} partitions stopped; partition {partition}: {reason}",

@@ -18,14 +18,15 @@ use toolkit::journal::Journal;
 use toolkit::retry::GaveUp;
 
 use crate::admin::{Admin, Opened};
-use crate::application::{Log, Opening, Parts};
+use crate::application::{LettersOf, Log, OpenLetters, Opening, Parts};
 use crate::builds::{
     Control, Director, Made, Makes, Memory, OpenBuilds, Reached, Running, Told, follow, supervise,
 };
 use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
-use crate::partition::{Context as PartitionContext, Decided, Followed};
+use crate::partition::{Context as PartitionContext, Decided, Followed, Refusals};
+use crate::trial::{Trials, TrialsOf};
 use crate::watch::Watch;
 
 /// Any error, to be tried again.
@@ -67,6 +68,7 @@ struct Shared<A> {
     schemas: Arc<dyn SchemaSource>,
     log: Log,
     metrics: Metrics,
+    letters: OpenLetters,
     builds: Option<Arc<dyn BuildStore>>,
     reached: Arc<dyn Reached>,
 }
@@ -88,7 +90,7 @@ impl<A: Adapter> Work<A> {
         A: Opens<M>,
     {
         let Self { read_model, opening, parts, metrics, admin } = self;
-        let Parts { stores, schemas, log, control, .. } = parts;
+        let Parts { stores, schemas, log, control, letters, .. } = parts;
         let log = log(opening.clone()).await?;
         let control = match control {
             Some(open) => Some(open(opening.clone()).await?),
@@ -100,6 +102,7 @@ impl<A: Adapter> Work<A> {
         let (partitions, read) = (log.partitions, Arc::clone(&log.read));
         let format = Opens::<M>::format(&stores);
         let builds = control.as_ref().map(|it| Arc::clone(&it.builds));
+        let trials: Arc<dyn Trials> = Arc::new(TrialsOf::<A, M>::new(stores.clone(), Arc::clone(&schemas)));
         let shared = Shared {
             read_model,
             opening,
@@ -107,6 +110,7 @@ impl<A: Adapter> Work<A> {
             schemas,
             log,
             metrics,
+            letters: Arc::clone(&letters),
             builds,
             reached: Arc::clone(&reached),
         };
@@ -127,6 +131,8 @@ impl<A: Adapter> Work<A> {
             group_prefix: config.group_prefix.clone(),
             partitions,
             read,
+            letters: Arc::clone(&letters),
+            trials,
         };
         admin.open(read_model, opened);
         let desk = decided_before(&for_start, &journal, &builds, read_model).await?;
@@ -140,6 +146,7 @@ impl<A: Adapter> Work<A> {
             builds: decided.clone(),
             store: builds,
             reached,
+            letters,
             made: Arc::clone(&made),
             config: config.rebuild.clone(),
             window: Duration::from_millis(config.durability_window_ms),
@@ -170,7 +177,7 @@ async fn decided_before(
     let mut waits = retry.waits();
     loop {
         let problem = match desk.look().await {
-            Ok(_) if desk.builds(read_model).revision > 0 => return Ok(desk),
+            Ok(_) if desk.builds(read_model).is_decided() => return Ok(desk),
             Ok(_) => match builds.published(read_model).await {
                 Ok(Generation::FIRST) => return Ok(desk),
                 Ok(other) => AlwaysTransient(format!(
@@ -253,6 +260,8 @@ async fn project<M: Fold, S: Store<M>, A>(
     let decoder = Decoder::open(Arc::clone(&shared.schemas), &opening.retry(&dependencies.registry)).await;
     let decoder = decoder.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
     let group = config.group(running.generation)?;
+    let (read_model, generation) = (shared.read_model, running.generation);
+    let letters = (shared.letters)(&LettersOf { read_model, generation, group: group.clone(), partitions })?;
     let member = join(
         GroupOptions {
             max_batch_records: config.batch.max_records,
@@ -279,11 +288,15 @@ async fn project<M: Fold, S: Store<M>, A>(
         metrics: metrics.clone(),
         store_health: dependencies.store.clone(),
         registry_health: dependencies.registry.clone(),
+        letters_health: dependencies.letters.clone(),
         partitions: dependencies.partitions.clone(),
     };
+    // Nothing is known against it before a partition has asked.
+    dependencies.letters.up();
     tracing::info!(group, partitions, topic = config.topic, "projecting {}", config.read_model);
     let context = PartitionContext {
         group,
+        topic: config.topic.clone(),
         partitions,
         states: config.batch.states,
         states_bytes: (config.batch.states_mib << 20) / partitions.unsigned_abs().max(1) as usize,
@@ -297,6 +310,9 @@ async fn project<M: Fold, S: Store<M>, A>(
         durability,
         metrics,
         progress: running.progress.clone(),
+        letters,
+        letters_health: dependencies.letters.clone(),
+        refusals: Refusals::default(),
         decided: Decided { generation: running.generation, builds: running.builds.clone(), heard },
         followed: Followed {
             reached: Arc::clone(&shared.reached),

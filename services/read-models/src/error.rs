@@ -26,6 +26,9 @@ pub enum Error {
     /// A build is not there at all.
     #[error("{0} is not there")]
     NoBuild(String),
+    /// The store takes no row of this product, however often it is tried.
+    #[error("the rows of product {product} are refused: {problem}")]
+    Refused { product: String, problem: String },
     /// A row that this build cannot have written.
     #[error("{table}: row {row} cannot be read: {problem}; if nobody else wrote it, rebuild the read model")]
     Corrupt { table: String, row: String, problem: String },
@@ -38,7 +41,22 @@ impl Error {
             Self::Cql(e) => e.is_missing(),
             Self::Search(e) => e.is_missing(),
             Self::NoBuild(_) => true,
-            Self::Embedded(_) | Self::Unavailable(_) | Self::Corrupt { .. } => false,
+            Self::Embedded(_) | Self::Unavailable(_) | Self::Corrupt { .. } | Self::Refused { .. } => false,
+        }
+    }
+
+    /// The product whose rows the store refuses for good, where it is that product's alone.
+    pub fn refused_product(&self) -> Option<&str> {
+        match self {
+            Self::Refused { product, .. } => Some(product),
+            Self::Cql(CqlError::Refused { of, .. }) => Some(of),
+            Self::Search(SearchError::Document { id, .. }) => Some(id),
+            Self::Cql(_)
+            | Self::Search(_)
+            | Self::Embedded(_)
+            | Self::Unavailable(_)
+            | Self::NoBuild(_)
+            | Self::Corrupt { .. } => None,
         }
     }
 
@@ -48,7 +66,7 @@ impl Error {
             Self::Cql(e) => e.is_transient(),
             Self::Search(e) => e.is_transient(),
             Self::Unavailable(_) => true,
-            Self::Embedded(_) | Self::NoBuild(_) | Self::Corrupt { .. } => false,
+            Self::Embedded(_) | Self::NoBuild(_) | Self::Corrupt { .. } | Self::Refused { .. } => false,
         }
     }
 }

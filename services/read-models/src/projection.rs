@@ -78,6 +78,13 @@ impl<M: Fold> Projection<M> {
         self.states.put(product, state);
     }
 
+    /// Drops what is known of a product, and what of it was to be written.
+    pub fn forget(&mut self, product: &ProductId) {
+        self.states.forget(product);
+        self.changed.remove(product);
+        self.rows.retain(|_, change| change.product != *product);
+    }
+
     /// Applies a record whose product's state is known.
     pub fn apply(&mut self, record: &EffectiveEvent) -> Result<Outcome, FoldError> {
         let state = self.states.get(&record.product);
@@ -166,6 +173,13 @@ impl<S: State> States<S> {
 
     fn get(&self, product: &ProductId) -> Option<&S> {
         self.younger.get(product).or_else(|| self.older.get(product))?.as_ref()
+    }
+
+    fn forget(&mut self, product: &ProductId) {
+        self.older.remove(product);
+        if let Some(state) = self.younger.remove(product) {
+            self.bytes -= size(state.as_ref()).min(self.bytes);
+        }
     }
 
     fn put(&mut self, product: ProductId, state: Option<S>) {

@@ -6,6 +6,7 @@
 
 mod causes;
 pub mod config;
+pub mod dead_letters;
 pub mod journal;
 pub mod lifecycle;
 pub mod memory;

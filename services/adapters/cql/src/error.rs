@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use scylla::errors::{DbError, ExecutionError, NewSessionError, PrepareError, RequestAttemptError};
+use scylla::errors::{BadQuery, DbError, ExecutionError, NewSessionError, PrepareError, RequestAttemptError};
 
 use toolkit::causes;
 use toolkit::retry::Transient;
@@ -30,6 +30,13 @@ pub enum CqlError {
     /// The answer has another shape than the statement expects.
     #[error("reading the answer to `{statement}`: {problem}")]
     Decode { statement: String, problem: String },
+    /// One row was refused for good, and others of the same kind would not be.
+    #[error("writing a row of {of}: {problem}")]
+    Refused {
+        /// Whose row it is.
+        of: String,
+        problem: String,
+    },
     #[error("no node is connected")]
     NoNode,
     /// A declared table or column is not there.
@@ -78,7 +85,23 @@ impl CqlError {
                 ExecutionError::LastAttemptError(e) => attempt_is_transient(e),
                 _ => false,
             },
-            Self::Decode { .. } | Self::Missing(_) | Self::Schema(_) | Self::Tls(_) => false,
+            Self::Decode { .. }
+            | Self::Refused { .. }
+            | Self::Missing(_)
+            | Self::Schema(_)
+            | Self::Tls(_) => false,
+        }
+    }
+
+    /// Whether it is about the values of a row alone, or of the rows of one batch.
+    pub(crate) fn is_of_values(&self) -> bool {
+        let Self::Execute { source, .. } = self else { return false };
+        match &**source {
+            ExecutionError::BadQuery(BadQuery::SerializationError(_) | BadQuery::ValuesTooLongForKey(..)) => {
+                true
+            }
+            ExecutionError::LastAttemptError(error) => attempt_is_of_values(error),
+            _ => false,
         }
     }
 }
@@ -117,6 +140,23 @@ fn attempt_says_missing(error: &RequestAttemptError) -> bool {
         .any(|it| text.contains(it))
 }
 
+fn attempt_is_of_values(error: &RequestAttemptError) -> bool {
+    match error {
+        RequestAttemptError::SerializationError(_) | RequestAttemptError::CqlRequestSerialization(_) => true,
+        RequestAttemptError::DbError(DbError::Invalid, _) => !attempt_says_missing(error),
+        RequestAttemptError::DbError(DbError::ServerError, text) => says_too_large(text),
+        _ => false,
+    }
+}
+
+/// A mutation that is larger than a segment of the commit log allows: no code of its own, and it never passes.
+fn says_too_large(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["too large", "is too big", "larger than the maximum", "exceeds maximum"]
+        .iter()
+        .any(|it| text.contains(it))
+}
+
 fn prepare_is_transient(error: &PrepareError) -> bool {
     match error {
         PrepareError::ConnectionPoolError(_) => true,
@@ -128,6 +168,7 @@ fn prepare_is_transient(error: &PrepareError) -> bool {
 fn attempt_is_transient(error: &RequestAttemptError) -> bool {
     match error {
         RequestAttemptError::UnableToAllocStreamId | RequestAttemptError::BrokenConnectionError(_) => true,
+        RequestAttemptError::DbError(DbError::ServerError, text) if says_too_large(text) => false,
         RequestAttemptError::DbError(db, _) => matches!(
             db,
             DbError::Unavailable { .. }

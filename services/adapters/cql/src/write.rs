@@ -18,6 +18,8 @@ pub struct Write {
     statement: Prepared,
     values: Box<dyn SerializeRow + Send + Sync>,
     partition: Option<u64>,
+    /// Whose row it is, for an error.
+    of: String,
 }
 
 impl fmt::Debug for Write {
@@ -28,7 +30,14 @@ impl fmt::Debug for Write {
 
 impl Write {
     pub fn new(statement: &Prepared, values: impl SerializeRow + Send + Sync + 'static) -> Self {
-        Self { statement: statement.clone(), values: Box::new(values), partition: None }
+        Self { statement: statement.clone(), values: Box::new(values), partition: None, of: String::new() }
+    }
+
+    /// Says whose row it is: if the store refuses it for good, the error names it.
+    #[must_use]
+    pub fn of(mut self, whose: &str) -> Self {
+        whose.clone_into(&mut self.of);
+        self
     }
 
     /// Says that writes with the same number go to one partition of one table: they travel as one unlogged batch, which
@@ -45,7 +54,7 @@ const BATCH: usize = 64;
 
 impl Cql {
     /// Does all `writes`, in any order, at most `config.concurrency` at once (of all clones together). Those that fail for a transient reason are
-    /// done again as `retry` says; others end it.
+    /// done again as `retry` says; others end it. A row whose values are refused is named ([`CqlError::Refused`]).
     pub async fn write_all(&self, writes: Vec<Write>, retry: &Retry) -> Result<(), GaveUp<CqlError>> {
         let mut pending = grouped(writes, |write| write.partition);
         let mut waits = retry.waits();
@@ -91,20 +100,38 @@ impl Cql {
     async fn write_group(&self, group: Vec<Write>) -> (Vec<Write>, Result<(), CqlError>) {
         let Some(first) = group.first() else { return (group, Ok(())) };
         let _permit = self.permit().await;
-        let outcome = if group.len() == 1 {
-            self.session().execute_unpaged(&first.statement, &first.values).await
-        } else {
-            let mut batch = Batch::new(BatchType::Unlogged);
-            batch.set_is_idempotent(true);
-            batch.set_consistency(Consistency::LocalQuorum);
-            for write in &group {
-                batch.append_statement(write.statement.clone());
-            }
-            let values: Vec<&Box<dyn SerializeRow + Send + Sync>> = group.iter().map(|w| &w.values).collect();
-            self.session().batch(&batch, values).await
-        };
-        let outcome = outcome.map(|_| ()).map_err(|e| failed(&first.statement, e));
-        (group, outcome)
+        if group.len() == 1 {
+            return self.write_each(group).await;
+        }
+        let mut batch = Batch::new(BatchType::Unlogged);
+        batch.set_is_idempotent(true);
+        batch.set_consistency(Consistency::LocalQuorum);
+        for write in &group {
+            batch.append_statement(write.statement.clone());
+        }
+        let values: Vec<&Box<dyn SerializeRow + Send + Sync>> = group.iter().map(|w| &w.values).collect();
+        let outcome = self.session().batch(&batch, values).await;
+        match outcome.map(|_| ()).map_err(|e| failed(&first.statement, e)) {
+            // One of them, or all of them together.
+            Err(error) if error.is_of_values() => self.write_each(group).await,
+            outcome => (group, outcome),
+        }
+    }
+
+    /// One after another.
+    async fn write_each(&self, group: Vec<Write>) -> (Vec<Write>, Result<(), CqlError>) {
+        for write in &group {
+            let written = self.session().execute_unpaged(&write.statement, &write.values).await;
+            let outcome = match written.map_err(|e| failed(&write.statement, e)) {
+                Ok(_) => continue,
+                Err(error) if error.is_of_values() && !write.of.is_empty() => {
+                    CqlError::Refused { of: write.of.clone(), problem: error.to_string() }
+                }
+                Err(error) => error,
+            };
+            return (group, Err(outcome));
+        }
+        (group, Ok(()))
     }
 }
 

@@ -75,6 +75,11 @@ impl Build {
         if written.map_err(|error| failed(&error))? { Ok(()) } else { self.presence.check() }
     }
 
+    /// What was written before is on the disk then.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.tables.sync().map_err(|error| failed(&error))
+    }
+
     /// See [`crate::disk::unreadable`].
     pub(crate) fn unreadable(&self, table: &str, row: &str, problem: &Unreadable) -> Error {
         unreadable(&self.tables, table, row, problem)

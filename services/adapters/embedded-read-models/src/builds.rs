@@ -14,10 +14,15 @@ use crate::build::{Build, Presence};
 use crate::catalog;
 use crate::disk::failed;
 use crate::search::{self, EmbeddedSearch};
-use crate::{Inner, history, positions, products};
+use crate::{Inner, history, letters, positions, products};
 
 /// The directory of the first build of `search`; those of others have their names behind it.
 const SEARCH: &str = "search";
+
+/// The directory of the first build of `search`.
+pub(crate) fn first_index(dir: &std::path::Path) -> PathBuf {
+    dir.join(SEARCH)
+}
 
 /// What is open of each build that anybody has asked for.
 #[derive(Debug, Default)]
@@ -138,13 +143,19 @@ impl Inner {
         if let Some(open) = place.search.take() {
             open.abandon();
         }
+        if read_model == ReadModel::Search {
+            // Its positions are among its files: once this is there, none of them is believed.
+            search::distrust(&self.index_dir(generation), "it was dropped");
+        } else {
+            self.clear_table(&positions::table(read_model), generation)?;
+        }
+        // What was not applied is come to again, as long as it is not known how far anybody was.
+        self.clear_table(&letters::table(read_model), generation)?;
         match read_model {
-            ReadModel::Products => self.clear_tables(read_model, &products::TABLES, generation),
-            ReadModel::History => self.clear_tables(read_model, &history::TABLES, generation),
+            ReadModel::Products => self.clear_tables(&products::TABLES, generation),
+            ReadModel::History => self.clear_tables(&history::TABLES, generation),
             ReadModel::Search => {
-                // Its positions are among its files: once this is there, none of them is believed.
                 let dir = self.index_dir(generation);
-                search::distrust(&dir, "it was dropped");
                 match fs::remove_dir_all(&dir) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
                         Err(Error::Unavailable(format!(
@@ -158,8 +169,7 @@ impl Inner {
         }
     }
 
-    fn clear_tables(&self, of: ReadModel, rows: &[&str], generation: Generation) -> Result<(), Error> {
-        self.clear_table(&positions::table(of), generation)?;
+    fn clear_tables(&self, rows: &[&str], generation: Generation) -> Result<(), Error> {
         rows.iter().try_for_each(|table| self.clear_table(table, generation))
     }
 
@@ -213,7 +223,7 @@ impl Inner {
 
     fn index_dir(&self, generation: Generation) -> PathBuf {
         if generation == Generation::FIRST {
-            self.dir.join(SEARCH)
+            first_index(&self.dir)
         } else {
             self.dir.join(format!("{SEARCH}-{generation}"))
         }

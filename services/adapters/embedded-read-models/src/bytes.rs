@@ -41,6 +41,12 @@ impl Writer {
         self
     }
 
+    pub(crate) fn blob(&mut self, bytes: &[u8]) -> &mut Self {
+        self.count(bytes.len());
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
     /// How many of something follow.
     pub(crate) fn count(&mut self, count: usize) -> &mut Self {
         self.0.extend_from_slice(&(count as u32).to_be_bytes());
@@ -86,6 +92,11 @@ impl<'a> Reader<'a> {
     pub(crate) fn text(&mut self) -> Result<&'a str, Unreadable> {
         let length = self.count()?;
         std::str::from_utf8(self.take(length)?).map_err(|_| Unreadable::Text)
+    }
+
+    pub(crate) fn blob(&mut self) -> Result<&'a [u8], Unreadable> {
+        let length = self.count()?;
+        self.take(length)
     }
 
     pub(crate) fn count(&mut self) -> Result<usize, Unreadable> {

@@ -132,8 +132,9 @@ impl HistoryTables {
         for change in &writes.rows {
             let Some(entry) = &change.row else { continue };
             let (product, version) = (&change.key.product, change.key.version.get());
-            let row = row::entry(entry).map_err(|problem| {
-                Error::Embedded(format!("history: row {product}/{version} cannot be written: {problem}"))
+            let row = row::entry(entry).map_err(|problem| Error::Refused {
+                product: product.to_string(),
+                problem: format!("version {version} cannot be written: {problem}"),
             })?;
             changes.push(self.entries.put(&entry_key(product, version), change.version.get(), row.bytes()));
         }

@@ -13,6 +13,7 @@ mod bytes;
 mod catalog;
 mod disk;
 mod history;
+mod letters;
 mod port;
 mod positions;
 mod products;
@@ -31,6 +32,7 @@ use read_models::model::Opens;
 use read_models::products::Products;
 use read_models::search::SearchModel;
 use read_models::{Error, Generation, ReadModel};
+use toolkit::dead_letters::DeadLetters;
 
 pub use history::HistoryTables;
 pub use positions::TablePositions;
@@ -92,6 +94,8 @@ impl Embedded {
                 dir = %tables_dir.display(), reason,
                 "the tables of the read models were discarded, and what was decided about builds: all is built again from the log"
             );
+            // An index knows how far it is, and what was parked on the way there is gone.
+            search::distrust(&builds::first_index(dir), "the tables beside it were discarded");
         }
         let inner = Inner {
             dir: dir.to_owned(),
@@ -134,6 +138,20 @@ impl Embedded {
     pub async fn search_index(&self, generation: Generation) -> Result<EmbeddedSearch, Error> {
         let inner = Arc::clone(&self.0);
         blocking(move || inner.index(generation)).await
+    }
+
+    /// What a group that makes a build could not apply.
+    ///
+    /// # Errors
+    /// [`Error::NoBuild`] if the build is not there.
+    pub fn dead_letters(
+        &self,
+        read_model: ReadModel,
+        generation: Generation,
+        group: &str,
+    ) -> Result<Arc<dyn DeadLetters>, Error> {
+        let build = self.0.build(read_model, generation)?;
+        Ok(Arc::new(letters::TableLetters::new(&build, read_model, group)))
     }
 
     /// Where it is decided about builds: one for all clones.

@@ -117,6 +117,15 @@ pub async fn describe_topic(config: &KafkaConfig, topic: &str) -> Result<TopicFa
         .unwrap_or(Err(Error::Closed(tried)))
 }
 
+/// How many partitions `topic` has. Asks for nothing else of it, so that the right to describe it is enough.
+pub async fn topic_partitions(config: &KafkaConfig, topic: &str) -> Result<i32, Error> {
+    let (config, topic) = (config.clone(), topic.to_owned());
+    let tried = format!("describe topic {topic}");
+    tokio::task::spawn_blocking(move || Admin::open(&config)?.partitions(&topic))
+        .await
+        .unwrap_or(Err(Error::Closed(tried)))
+}
+
 /// Refuses a topic that is not what `expected` says; its facts (how many partitions) otherwise. For start-up.
 pub async fn verify_topic(
     config: &KafkaConfig,
@@ -182,7 +191,26 @@ impl Admin {
     }
 
     pub(super) fn describe(&self, topic: &str) -> Result<TopicFacts, Error> {
-        let failed = |problem: String| self.failed(topic, problem);
+        let replicas = self.replicas(topic)?;
+        let cluster = self.metadata.client().fetch_cluster_id(self.timeout);
+        let unknown = || self.failed(topic, "the brokers do not tell the cluster's id".to_owned());
+        let cluster = cluster.ok_or_else(unknown)?;
+        let configs = self.settings_of(topic)?;
+        Ok(TopicFacts {
+            name: topic.to_owned(),
+            cluster,
+            partitions: replicas.len() as i32,
+            replication: replicas.into_iter().min().unwrap_or(0) as i32,
+            configs,
+        })
+    }
+
+    pub(super) fn partitions(&self, topic: &str) -> Result<i32, Error> {
+        Ok(self.replicas(topic)?.len() as i32)
+    }
+
+    /// How many replicas each partition has.
+    fn replicas(&self, topic: &str) -> Result<Vec<usize>, Error> {
         // Events: a wish for a token, and what the log says.
         while self.metadata.poll(Duration::ZERO).is_some() {}
         let metadata = self
@@ -194,24 +222,12 @@ impl Admin {
         };
         match found.error().map(RDKafkaErrorCode::from) {
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                return Err(Error::NoTopic(topic.to_owned()));
+                Err(Error::NoTopic(topic.to_owned()))
             }
-            Some(code) => return Err(failed(code.to_string())),
-            None if found.partitions().is_empty() => return Err(Error::NoTopic(topic.to_owned())),
-            None => {}
+            Some(code) => Err(self.failed(topic, code.to_string())),
+            None if found.partitions().is_empty() => Err(Error::NoTopic(topic.to_owned())),
+            None => Ok(found.partitions().iter().map(|partition| partition.replicas().len()).collect()),
         }
-        let cluster = self.metadata.client().fetch_cluster_id(self.timeout);
-        let cluster = cluster.ok_or_else(|| failed("the brokers do not tell the cluster's id".to_owned()))?;
-        let replication =
-            found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
-        let configs = self.settings_of(topic)?;
-        Ok(TopicFacts {
-            name: topic.to_owned(),
-            cluster,
-            partitions: found.partitions().len() as i32,
-            replication: replication as i32,
-            configs,
-        })
     }
 
     fn failed(&self, topic: &str, problem: String) -> Error {

@@ -11,6 +11,7 @@ pub mod bare;
 mod client;
 mod config;
 mod confirm;
+mod dead_letters;
 mod end_offset;
 mod error;
 mod group;
@@ -25,8 +26,9 @@ mod tail;
 mod tokens;
 mod topics;
 
-pub use admin::{Difference, Expectation, TopicFacts, describe_topic, verify_topic};
+pub use admin::{Difference, Expectation, TopicFacts, describe_topic, topic_partitions, verify_topic};
 pub use config::KafkaConfig;
+pub use dead_letters::{KafkaDeadLetters, dead_letter_topic};
 pub use error::Error;
 pub use group::open_group;
 pub use journal::KafkaJournal;

@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod demo;
 pub mod dev;
+pub mod dlq;
 mod find;
 pub mod import;
 pub mod probe;
@@ -54,6 +55,7 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         | Command::Stores { .. }
         | Command::Rebuild(_)
         | Command::ReadModels { .. }
+        | Command::Dlq { .. }
         | Command::Verify { .. } => {
             config.check()?;
             let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
@@ -95,6 +97,7 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
         },
         Command::Rebuild(options) => rebuild::run(config, &options).await,
         Command::ReadModels { action } => read_models::run(config, action).await,
+        Command::Dlq { action } => dlq::run(config, action).await,
         Command::Dev(_)
         | Command::Demo
         | Command::Up

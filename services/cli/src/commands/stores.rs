@@ -38,6 +38,11 @@ impl Which {
         Self { read_models: vec![read_model], generation: Some(generation) }
     }
 
+    /// Of these read models the build that is read.
+    pub fn of(read_models: &[ReadModel]) -> Self {
+        Self { read_models: read_models.to_vec(), generation: None }
+    }
+
     /// The read models.
     pub fn read_models(&self) -> Vec<ReadModel> {
         if self.read_models.is_empty() { ReadModel::ALL.to_vec() } else { self.read_models.clone() }
@@ -112,7 +117,7 @@ async fn other_format(
     let Some(other) = builds.get(generation).filter(|it| it.format != format) else { return Ok(None) };
     // A new installation, of which nobody has made anything and nothing is decided, begins with what this release declares.
     let is_begun = || async { servers(config).is_begun(read_model, generation).await };
-    let is_new = builds.revision == 0 && !Box::pin(is_begun()).await?;
+    let is_new = !builds.is_decided() && !Box::pin(is_begun()).await?;
     Ok((!is_new).then_some(other.format))
 }
 

@@ -41,7 +41,8 @@ pub async fn run(config: &Config, which: &Which) -> anyhow::Result<()> {
     print(&counts);
     if !counts.agree() {
         bail!(
-            "the counts differ: a projector is behind or stopped; see `folio status` and the projectors' logs"
+            "the counts differ: a projector is behind or stopped, or something is parked; see `folio status`, `folio dlq list` and the \
+             projectors' logs"
         );
     }
     Ok(())

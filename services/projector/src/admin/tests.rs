@@ -2,11 +2,14 @@
 
 use actix_web::http::Method;
 use actix_web::{App, test as actix};
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
+use toolkit::dead_letters::{DeadLetters, Kind};
 
 use super::*;
 use crate::builds::Positioned;
-use crate::testing::InMemory;
+use crate::testing::{InMemory, Letters};
+use crate::trial::{Question, Trial};
 
 #[derive(Debug)]
 struct Half;
@@ -15,6 +18,20 @@ impl Reached for Half {
     fn position<'a>(&'a self, generation: Generation, _: &'a str, _: i32) -> Positioned<'a> {
         let applied = if generation == Generation::FIRST { 10 } else { 5 };
         Box::pin(async move { Ok(Some(read_models::model::Position { applied, durable: 0 })) })
+    }
+}
+
+/// Whoever has a letter at an odd offset first fails.
+#[derive(Debug)]
+struct Odd;
+
+impl Trials for Odd {
+    fn would<'a>(&'a self, question: Question<'a>) -> BoxFuture<'a, anyhow::Result<Trial>> {
+        let first = question.outlines[0].clone();
+        Box::pin(async move {
+            let fails = Trial::Fails { offset: first.offset, kind: first.kind, reason: first.reason };
+            Ok(if first.offset % 2 == 1 { fails } else { Trial::Succeeds })
+        })
     }
 }
 
@@ -39,12 +56,18 @@ async fn builds_are_shown_decided_and_refused() {
     assert_eq!(ask(&admin, get.clone(), all, None).await.0, 503, "nothing is known yet");
 
     let journal = Arc::new(InMemory::default());
+    let letters = Arc::new(Letters::default());
     let opened = Opened {
         journal: Arc::clone(&journal) as Arc<dyn Journal>,
         reached: Arc::new(Half),
         group_prefix: "folio".to_owned(),
         partitions: 2,
         read: Arc::new(|| anyhow::bail!("the log is away")),
+        letters: {
+            let letters = Arc::clone(&letters);
+            Arc::new(move |_| Ok(Arc::clone(&letters) as Arc<dyn DeadLetters>))
+        },
+        trials: Arc::new(Odd),
     };
     admin.open(ReadModel::Products, opened);
     let (status, body) = ask(&admin, get.clone(), all, None).await;
@@ -124,7 +147,67 @@ async fn builds_are_shown_decided_and_refused() {
     let (status, body) = ask(&admin, post.clone(), &of(":abort"), Some("{}")).await;
     assert_eq!((status, body["builds"].as_array().map(Vec::len)), (200, Some(1)), "{body}");
 
+    letters_are_shown_tried_and_decided(&admin, &letters).await;
+
     *journal.is_away.lock().unwrap() = true;
     let (status, problem) = ask(&admin, post, &of(":rebuild"), Some("{}")).await;
     assert!(status == 503 && problem["detail"].as_str().unwrap().contains("away"), "{problem}");
+}
+
+async fn letters_are_shown_tried_and_decided(admin: &Admin, letters: &Letters) {
+    let (get, post) = (Method::GET, Method::POST);
+    let of = |path: &str| format!("/admin/v1/read-models/products/dead-letters{path}");
+    let (status, body) = ask(admin, get.clone(), &of(""), None).await;
+    assert_eq!((status, &body["products"], &body["parked"]), (200, &json!(0), &json!([])), "{body}");
+    letters.put(0, 7, "p-1", Kind::Undecodable);
+    letters.put(0, 9, "p-1", Kind::Follows);
+    letters.put(1, 4, "p-2", Kind::RefusedByStore);
+    let (status, body) = ask(admin, get.clone(), &of(""), None).await;
+    assert_eq!((status, &body["products"], &body["records"]), (200, &json!(2), &json!(3)), "{body}");
+    let first = &body["parked"][0];
+    assert_eq!(
+        (&first["product"], &first["id"], &first["kind"], &first["records"]),
+        (&json!("p-1"), &json!("0/7"), &json!("undecodable"), &json!(2))
+    );
+    for (query, products) in
+        [("?product=p-2", 1), ("?kind=undecodable", 1), ("?kind=follows", 0), ("?id=0/9", 1), ("?id=1/9", 0)]
+    {
+        let (status, body) = ask(admin, get.clone(), &of(query), None).await;
+        assert_eq!((status, &body["products"]), (200, &json!(products)), "{query} {body}");
+    }
+    let (status, body) = ask(admin, get.clone(), &of("/0/9"), None).await;
+    assert_eq!((status, &body["letters"][0]["product"]), (200, &json!("p-1")), "{body}");
+
+    let dry = r#"{"all":true,"dry_run":true}"#;
+    let (status, body) = ask(admin, post.clone(), &of(":redrive"), Some(dry)).await;
+    let would = |n: usize| body["would"][n]["would_succeed"].clone();
+    assert_eq!((status, would(0), would(1)), (200, json!(false), json!(true)), "{body}");
+    let (_, body) = ask(admin, get.clone(), &of(""), None).await;
+    assert_eq!(body["decided"], json!([]), "a dry run decides nothing");
+
+    for (path, body, expected, told) in [
+        ("?kind=poison", None, 400, "the query"),
+        ("?id=7", None, 400, "no letter's id"),
+        ("/0/8", None, 404, "no letter 0/8"),
+        (":redrive", Some("{}"), 400, "one of `product`"),
+        (":redrive", Some(r#"{"all":true,"product":"p-1"}"#), 400, "one of `product`"),
+        (":redrive", Some(r#"{"all":true,"per_second":0}"#), 400, "per_second"),
+        (":redrive", Some(r#"{"everything":true}"#), 400, "everything"),
+        (":explode", Some("{}"), 404, "redrive or discard"),
+    ] {
+        let method = if body.is_some() { post.clone() } else { get.clone() };
+        let (status, problem) = ask(admin, method, &of(path), body).await;
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(status == expected && detail.contains(told), "{path} {body:?}: {status} {problem}");
+    }
+    let wish = r#"{"product":"p-1","reason":"a new release","by":"Ada","per_second":5}"#;
+    let (status, body) = ask(admin, post.clone(), &of(":redrive"), Some(wish)).await;
+    assert_eq!((status, &body["products"]), (200, &json!(1)), "{body}");
+    let wish = r#"{"kind":"refused-by-store","reason":"not ours"}"#;
+    assert_eq!(ask(admin, post, &of(":discard"), Some(wish)).await.0, 200);
+    let (_, body) = ask(admin, get, &of(""), None).await;
+    let decided = |n: usize| (body["decided"][n]["what"].clone(), body["decided"][n]["reason"].clone());
+    assert_eq!(decided(0), (json!("redrive product p-1"), json!("a new release")));
+    assert_eq!(decided(1), (json!("discard what is refused-by-store"), json!("not ours")));
+    assert!(body["decided"][0]["by"].as_str().unwrap().starts_with("Ada (admin API"), "{body}");
 }

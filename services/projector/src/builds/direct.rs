@@ -13,10 +13,13 @@ use read_models::control::{Build, BuildStore, Builds, Desk, Hold, Proposed, Stag
 use read_models::{Error, Generation, ReadModel};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use toolkit::dead_letters::DeadLetters;
 
 use super::reached::Reached;
 use super::supervise::{Made, has_first};
+use crate::application::{LettersOf, OpenLetters};
 use crate::config::RebuildConfig;
+use crate::letters::ParkedProduct;
 
 /// How often it is looked whether anything can be done.
 const TICK: Duration = Duration::from_millis(200);
@@ -41,7 +44,6 @@ const SAID_AGAIN: Duration = Duration::from_mins(1);
 const TOLD: usize = 20;
 
 /// Carries out what was decided about the builds of one read model.
-#[derive(Debug)]
 pub(crate) struct Director {
     pub(crate) desk: Desk,
     pub(crate) read_model: ReadModel,
@@ -50,6 +52,7 @@ pub(crate) struct Director {
     pub(crate) builds: watch::Receiver<Builds>,
     pub(crate) store: Arc<dyn BuildStore>,
     pub(crate) reached: Arc<dyn Reached>,
+    pub(crate) letters: OpenLetters,
     pub(crate) made: Made,
     pub(crate) config: RebuildConfig,
     /// After so long a store has on disk what it acknowledged.
@@ -126,7 +129,7 @@ impl Director {
     async fn act(&mut self, builds: &Builds) -> Result<(), Error> {
         match builds.turn {
             Turn::Steady => {
-                if builds.revision == 0
+                if !builds.is_decided()
                     && builds.is_new(self.format)
                     && !self.store.is_begun(self.read_model, builds.read).await?
                 {
@@ -326,7 +329,7 @@ impl Director {
             Err(error) if error.is_missing() => None,
             Err(error) => return Err(error),
         };
-        if builds.revision == 0 && published.is_some() {
+        if !builds.is_decided() && published.is_some() {
             // Nothing was decided; what is published was seen at the start.
             self.memory.looked = Some(Instant::now());
             return Ok(());
@@ -363,10 +366,38 @@ impl Director {
             tokio::time::sleep(BEFORE_DROPPING).await;
         }
         for generation in there.into_iter().filter(unwanted) {
+            self.drop_letters(generation).await;
             self.store.drop_build(self.read_model, generation).await?;
         }
         self.memory.swept = Some((builds.revision, Instant::now()));
         Ok(())
+    }
+
+    fn letters_of(&self, generation: Generation) -> anyhow::Result<Arc<dyn DeadLetters>> {
+        let (read_model, partitions) = (self.read_model, self.partitions);
+        let group = read_model.group_id(&self.group_prefix, generation);
+        (self.letters)(&LettersOf { read_model, generation, group, partitions })
+    }
+
+    /// How many products are parked, as far as it can be said.
+    async fn parked_in(&self, generation: Generation) -> usize {
+        let Ok(letters) = self.letters_of(generation) else { return 0 };
+        let all = ParkedProduct::all(generation, "", &*letters, self.partitions).await;
+        all.map_or(0, |products| products.len())
+    }
+
+    /// Nobody needs them any more. What cannot be removed is in nobody's way.
+    async fn drop_letters(&self, generation: Generation) {
+        let dropped = match self.letters_of(generation) {
+            Ok(letters) => letters.abolish().await.map_err(anyhow::Error::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = dropped {
+            tracing::warn!(
+                "what is parked of {generation} of {} cannot be removed: {error:#}",
+                self.read_model
+            );
+        }
     }
 
     async fn is_near(&self, builds: &Builds, generation: Generation) -> Result<bool, Error> {
@@ -404,6 +435,15 @@ impl Director {
         told.truncate(TOLD);
         if let Some(table) = compared.hopeless {
             told.push(format!("(nearly all rows of {})", table.name));
+        }
+        if differences > 0 {
+            for build in [generation, builds.read] {
+                let parked = self.parked_in(build).await;
+                told.extend(
+                    (parked > 0)
+                        .then(|| format!("({parked} products are parked in {build}: `folio dlq list`)")),
+                );
+            }
         }
         self.propose(builds, Step::Compared { generation, rows, differences, told }).await
     }

@@ -20,10 +20,12 @@ use super::*;
 use crate::builds::{Positioned, Reached};
 use crate::durability::Durability;
 use crate::metrics::Metrics;
-use crate::partition::{Decided, Followed};
+use crate::partition::{Decided, Followed, Refusals};
+use crate::testing::Letters;
 use crate::watch::Progress;
 
 mod bounds;
+mod letters;
 
 /// A store that has this position and nothing else.
 #[derive(Debug, Clone)]
@@ -79,6 +81,7 @@ async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Conte
     durability.look(store.positions()).await.unwrap();
     Context {
         group: "g".to_owned(),
+        topic: "t".to_owned(),
         partitions: 1,
         states: 100,
         states_bytes: 1 << 20,
@@ -92,6 +95,9 @@ async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Conte
         durability: Arc::new(durability),
         metrics: Metrics::new(&telemetry, "products"),
         progress: Progress::default(),
+        letters: Arc::new(Letters::default()),
+        letters_health: lifecycle.readiness().dependency("dead-letters"),
+        refusals: Refusals::default(),
         decided: Decided {
             generation: Generation::FIRST,
             builds: watch::channel(Builds::first()).1,

@@ -1,6 +1,6 @@
 //! From events to changed states: load, fold; and what does not fit is put right.
 
-use ledger::{Offset, RecordKey};
+use ledger::{LogRecord, Offset, RecordKey};
 use read_models::model::{EffectiveEvent, Fold, State, Store, Wanted};
 use read_models::projection::Outcome;
 use read_models::{ProductId, Version};
@@ -8,9 +8,10 @@ use read_models::{ProductId, Version};
 use read_models::control::Role;
 
 use super::repair::Misfit;
-use super::stop::{End, Stop};
+use super::stop::End;
 use super::unwritten::is_not_read;
 use super::{Task, breathe};
+use crate::parked::Sorted;
 
 /// About how many bytes of states may be loaded before they are folded and written.
 const LOADED_BYTES: usize = 16 << 20;
@@ -37,18 +38,16 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(events_done)
     }
 
-    /// Folds events into the projection, up to the first that cannot be; how many were new. Products on whose states an
-    /// event does not fit are built again, up to `batch_end`.
-    pub(super) async fn apply(
-        &mut self,
-        events: &[EffectiveEvent],
-        batch_end: Offset,
-    ) -> Result<(usize, Option<Stop>), End> {
+    /// Folds events into the projection; how many were new. Products on whose states an event does not fit are built again, up to
+    /// `batch_end`, or parked.
+    pub(super) async fn apply(&mut self, events: &[EffectiveEvent], batch_end: Offset) -> Result<usize, End> {
         let mut applied = 0;
         let mut misfits: Vec<Misfit<'_>> = Vec::new();
         for (number, event) in events.iter().enumerate() {
             breathe(number).await;
-            if misfits.iter().any(|it| it.product == event.product) || self.repaired.contains(&event.product)
+            if misfits.iter().any(|it| it.product == event.product)
+                || self.repaired.contains(&event.product)
+                || self.is_aside(&event.product, event.place.offset)
             {
                 continue;
             }
@@ -69,8 +68,15 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             };
             misfits.push(Misfit { product: event.product.clone(), at: event.place.offset, diverged });
         }
-        let stop = if misfits.is_empty() { None } else { self.repair(&misfits, batch_end).await? };
-        Ok((applied, stop))
+        if !misfits.is_empty() {
+            self.repair(&misfits, batch_end).await?;
+        }
+        Ok(applied)
+    }
+
+    /// Whether the record is not to be applied, as what is parked stands now.
+    fn is_aside(&self, product: &ProductId, offset: Offset) -> bool {
+        !self.parked.is_empty() && self.parked.sort(product.as_str(), offset) != Sorted::Flows
     }
 
     /// Whether the record gives its product the next version, by the product's state; one that skips versions of it is
@@ -89,9 +95,9 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         if version <= there.next() {
             return Ok(version == there.next());
         }
-        // It counts if nothing can be made of it there either.
-        let misfit = Misfit { product, at: offset, diverged: None };
-        Ok(self.repair(&[misfit], batch_end).await?.is_some())
+        // Either it is built again with its product there, or it is parked there.
+        self.repair(&[Misfit { product, at: offset, diverged: None }], batch_end).await?;
+        Ok(false)
     }
 
     /// What a record means that skips versions by what the reader knows: if the state says that it is the next one, a forged
@@ -99,12 +105,13 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     pub(super) async fn skipping(
         &mut self,
         key: &RecordKey,
-        offset: Offset,
+        record: &LogRecord,
         batch_end: Offset,
-    ) -> Result<Option<Stop>, End> {
+    ) -> Result<(), End> {
+        let offset = record.offset;
         if let Ok(product) = ProductId::parse(key.subject.as_str()) {
-            if self.repaired.contains(&product) {
-                return Ok(None);
+            if self.repaired.contains(&product) || self.is_aside(&product, offset) {
+                return Ok(());
             }
             if Version(key.version) == self.stored_version(key, &product, offset).await?.next() {
                 let misfit = Misfit { product, at: offset, diverged: None };
@@ -115,7 +122,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let problem =
             "a record skips a version, which no correct writer writes: find out who writes to the topic";
         tracing::error!("kafka.partition" = self.claim.partition.0, "kafka.offset" = offset, %key, "{problem}");
-        Ok(None)
+        Ok(())
     }
 
     /// The version of the product's state, just before the record's where the store can tell.
@@ -133,7 +140,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     }
 
     /// Loads states; about how many bytes they take.
-    async fn load(&mut self, missing: Vec<Wanted>, offset: Offset) -> Result<usize, End> {
+    pub(super) async fn load(&mut self, missing: Vec<Wanted>, offset: Offset) -> Result<usize, End> {
         if missing.is_empty() {
             return Ok(0);
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use ledger::Offset;
 use read_models::builds::held_group;
-use read_models::control::{Builds, Hold, Role};
+use read_models::control::{Asked, Builds, Hold, Role};
 use read_models::model::{Fold, Position, Positions, Store};
 use read_models::{Error, Generation, ReadModel};
 use tokio::sync::watch;
@@ -69,6 +69,17 @@ impl Bound {
 
     pub(super) fn role(&mut self) -> Role {
         self.decided.builds.borrow_and_update().role(self.decided.generation)
+    }
+
+    /// What was decided about letters after this, in order.
+    pub(super) fn asked_after(&self, order: u64) -> Vec<Asked> {
+        let builds = self.decided.builds.borrow();
+        builds.asked().iter().filter(|it| it.order > order).cloned().collect()
+    }
+
+    /// The last that was decided about letters.
+    pub(super) fn last_asked(&self) -> u64 {
+        self.decided.builds.borrow().asked().last().map_or(0, |it| it.order)
     }
 
     /// Everything below is written and told.

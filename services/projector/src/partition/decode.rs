@@ -3,15 +3,13 @@
 use event_reader::{Judged, Undecoded};
 use ledger::{LogRecord, Offset, RecordKey};
 use read_models::model::{EffectiveEvent, Fold, Store};
+use toolkit::dead_letters::Kind;
 
-use super::stop::{End, Stop};
+use super::stop::End;
 use super::{Task, breathe};
 
 /// Events decoded before they are applied, at most.
 const TOGETHER: usize = 2_000;
-
-const REPAIR_DECODING: &str = "later events of the partition wait behind it: deploy a projector that can read it, then restart; \
-                               the event itself is part of history and stays";
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
     /// The records that count, or skip versions.
@@ -39,20 +37,23 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     }
 
     /// What a record means that cannot be decoded or skips versions: nothing if it does not count after all; if it counts and
-    /// cannot be decoded, the end.
+    /// cannot be decoded, its product is parked.
     pub(super) async fn doubtful(
         &mut self,
         Judged { key, record, skips }: &Judged<'_>,
         batch_end: Offset,
-    ) -> Result<Option<Stop>, End> {
+    ) -> Result<(), End> {
         if *skips {
-            return self.skipping(key, record.offset, batch_end).await;
+            return self.skipping(key, record, batch_end).await;
         }
         if !self.is_next(key, record.offset, batch_end).await? {
-            return Ok(None);
+            return Ok(());
         }
         match self.decode(key, record).await {
-            Err(Undecoded::Poison(reason)) => Ok(Some(poison(key, record.offset, &reason))),
+            Err(Undecoded::Poison(reason)) => {
+                let reason = format!("its value cannot be decoded: {reason}");
+                self.park(record, key.subject.as_str(), Kind::Undecodable, &reason).await
+            }
             Err(Undecoded::Cancelled) => Err(End::GivenBack),
             // The registry has learnt its schema just now: the record is read again.
             Ok(_) => Err(End::TakeOver(None)),
@@ -66,9 +67,4 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     ) -> Result<EffectiveEvent, Undecoded> {
         self.context.decoder.decode(self.claim.partition, key, record, &self.registry_retry).await
     }
-}
-
-pub(super) fn poison(key: &RecordKey, offset: Offset, reason: &str) -> Stop {
-    let stop = Stop::new(offset, format!("its value cannot be decoded: {reason}"), REPAIR_DECODING);
-    stop.at_event(key.subject.as_str(), key.event_id)
 }

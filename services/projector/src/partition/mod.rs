@@ -1,12 +1,14 @@
 //! One partition's task: takes a batch, applies it, writes it, says how far it is, asks for the next.
 //!
 //! Promises: rows first, then the position beside them, then the group's offset; a transient failure is tried again in place,
-//! for ever; what a store lost after it acknowledged it is written again; an effective record that cannot be applied ends the
-//! task after everything before it was written; only a build that is not read puts off writing.
+//! for ever; what a store lost after it acknowledged it is written again; an effective record that cannot be applied is parked,
+//! and its product with it, before the position passes it; only a build that is not read puts off writing.
 
 mod apply;
 mod bound;
 mod decode;
+mod park;
+mod redrive;
 mod repair;
 mod stop;
 mod take_over;
@@ -32,10 +34,15 @@ use toolkit::retry::{GaveUp, Retry};
 
 use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
+use crate::parked::Parked;
 use crate::watch::Progress;
 use bound::Bound;
 pub(crate) use bound::{Decided, Followed};
-use stop::{End, Stop};
+use park::Pending;
+pub(crate) use park::{Refusals, record_of};
+use redrive::Tries;
+use stop::End;
+use toolkit::dead_letters::DeadLetters;
 use unwritten::Unwritten;
 
 /// How long something that is away is left alone between two attempts, at first and at most.
@@ -45,6 +52,8 @@ const ATTEMPTS: (Duration, Duration) = (Duration::from_millis(50), Duration::fro
 #[derive(Debug)]
 pub(crate) struct Context<M, S> {
     pub(crate) group: String,
+    /// The topic of the records.
+    pub(crate) topic: String,
     pub(crate) partitions: i32,
     /// States kept per partition,
     pub(crate) states: usize,
@@ -62,11 +71,27 @@ pub(crate) struct Context<M, S> {
     pub(crate) durability: Arc<Durability>,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
+    /// Where it is parked what cannot be applied,
+    pub(crate) letters: Arc<dyn DeadLetters>,
+    pub(crate) letters_health: Dependency,
+    /// and what the store has refused.
+    pub(crate) refusals: Refusals,
     /// What this build has to do,
     pub(crate) decided: Decided,
     /// and how far the build is that it follows.
     pub(crate) followed: Followed,
     pub(crate) _read_model: PhantomData<M>,
+}
+
+/// What became of rows.
+#[derive(Debug)]
+enum Written {
+    All(usize),
+    /// Nobody knows which of the others were taken.
+    Refused {
+        product: String,
+        reason: String,
+    },
 }
 
 /// Records of a partition and where the next ones begin.
@@ -85,6 +110,7 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     store_retry: Retry,
     registry_retry: Retry,
     kafka_retry: Retry,
+    letters_retry: Retry,
     reader: PartitionReader,
     projection: Projection<M>,
     /// Tells when the partition has to be taken over again,
@@ -103,6 +129,12 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     bound: Bound,
     /// What is applied and not written yet.
     unwritten: Option<Unwritten>,
+    /// What is parked,
+    parked: Parked,
+    /// of which these letters are not acknowledged yet,
+    pending: Pending,
+    /// and which of it is to be tried again.
+    tries: Tries,
 }
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
@@ -127,6 +159,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             stop,
             store_retry: watched(&context.store_health, Some(Arc::clone(&context.durability))),
             registry_retry: watched(&context.registry_health, None),
+            letters_retry: watched(&context.letters_health, None),
             kafka_retry: retry.clone(),
             reader: PartitionReader::new(claim.partition, context.partitions, 0),
             projection: Projection::new(context.states, context.states_bytes),
@@ -138,11 +171,14 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             repaired: BTreeSet::new(),
             bound: Bound::new(context.decided.clone()),
             unwritten: None,
+            parked: Parked::default(),
+            pending: Pending::default(),
+            tries: Tries::default(),
             context,
         }
     }
 
-    /// Works until told to stop, until the partition is lost or taken over anew, or until a record cannot be applied.
+    /// Works until told to stop, until the partition is lost or taken over anew, or until somebody must look at the store or the log.
     pub(crate) async fn run(mut self, committed: Offset, batches: mpsc::Receiver<Batch>) {
         self.trail = Trail::new(committed);
         let mut end = self.work(committed, batches).await;
@@ -164,16 +200,20 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         self.reader = PartitionReader::new(partition, self.context.partitions, committed);
         self.start = committed;
         self.heard().await?;
+        self.load_letters().await?;
+        self.tries.all_of(&self.parked);
         // Asked for after that: whoever had the partition before has written nothing of what came later.
         let end = || self.context.handle.end_offsets().of(partition);
         let shown = self.kafka_retry.run("ask where the partition ends", end).await;
         let shown = shown.map_err(|e| End::of(e, committed))?;
         self.bound.begins(committed, applied, shown);
         self.context.progress.reached(partition.0, committed);
+        self.report_parked();
         let (mut rest, mut is_asked): (Option<Batch>, bool) = (None, false);
         while !self.stop.is_cancelled() {
             let role = self.bound.role();
             self.write_what_is_due(role).await?;
+            let may_try = self.put_right(role).await?;
             let (now, later) = self.within_bound(role, rest.take()).await?;
             rest = later;
             if let Some(batch) = now {
@@ -195,6 +235,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                     (rest, is_asked) = (Some(batch), false);
                 }
                 () = self.bound.may_have_moved(rest.is_some()) => {}
+                () = self.tries.due(), if may_try => {}
                 () = unwritten::idle(self.unwritten.as_ref()) => self.write_unwritten().await?,
                 () = self.stop.cancelled() => {}
                 _ = self.takeovers.changed() => return Err(End::TakeOver(None)),
@@ -203,8 +244,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(())
     }
 
-    /// Applies and writes a batch, or as much of it as comes before a record that cannot be applied. A build that is not read may
-    /// put off writing it.
+    /// Applies and writes a batch, and parks what cannot be applied. A build that is not read may put off writing it.
     async fn project(&mut self, batch: Batch, role: Role) -> Result<(), End> {
         let begun = Instant::now();
         let Batch { records, position } = batch;
@@ -212,48 +252,43 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         self.projection.begin();
         self.repaired.clear();
         let judged = self.judged(&records).await?;
-        let mut rest = &judged[..];
-        while let Some((first, others)) = rest.split_first() {
-            let events = self.decoded(rest).await?;
+        let mut rest = self.set_aside(judged).await?;
+        while let Some(first) = rest.first() {
+            let events = self.decoded(&rest).await?;
             if events.is_empty() {
                 // What it means may be asked of the store.
                 self.write_unwritten().await?;
-                let stop = self.doubtful(first, position).await?;
-                rows += self.write(stop.as_ref().map_or(position, Stop::applied)).await?;
-                if let Some(stop) = stop {
-                    self.settle(stop.applied()).await?;
-                    return Err(End::Stopped(stop));
-                }
-                rest = others;
+                self.doubtful(first, position).await?;
+                rows += self.write(position).await?;
+                rest.remove(0);
+                rest = self.set_aside(rest).await?;
                 continue;
             }
-            let taken;
-            (taken, rest) = rest.split_at(events.len());
+            let others = rest.split_off(events.len());
             let mut events = &events[..];
-            let bytes = unwritten::bytes(taken) / events.len();
+            let bytes = unwritten::bytes(&rest) / events.len();
             while !events.is_empty() {
                 let loaded = self.load_first(events, role).await?;
                 let (now, later) = events.split_at(loaded);
-                let (count, stop) = self.apply(now, position).await?;
+                let count = self.apply(now, position).await?;
                 applied += count;
                 newest = now.last().filter(|_| applied > 0).map(|it| it.place.appended_at).or(newest);
                 events = later;
                 let next =
-                    later.first().map(|it| it.place.offset).or(rest.first().map(|it| it.record.offset));
-                let reached = stop.as_ref().map_or(next.unwrap_or(position), Stop::applied);
-                if stop.is_none() && self.puts_off(role, reached, bytes * loaded) {
+                    later.first().map(|it| it.place.offset).or(others.first().map(|it| it.record.offset));
+                let reached = next.unwrap_or(position);
+                if self.puts_off(role, reached, bytes * loaded) {
                     continue;
                 }
                 rows += self.write(reached).await?;
                 // What is loaded next may push out what was loaded for these.
                 self.projection.begin();
-                if stop.is_some() || next.is_some() {
+                if next.is_some() {
                     self.settle(reached).await?;
                 }
-                if let Some(stop) = stop {
-                    return Err(End::Stopped(stop));
-                }
             }
+            // Products may have been parked meanwhile.
+            rest = self.set_aside(others).await?;
         }
         match &mut self.unwritten {
             Some(unwritten) => unwritten.position = position,
@@ -263,20 +298,36 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(())
     }
 
-    /// Writes what was applied; how many rows. `position`: for a message, if it cannot be.
+    /// Writes what was applied; how many rows. `position`: for a message, if it cannot be. A product whose rows the store
+    /// refuses is parked, and the others come again.
     async fn write(&mut self, position: Offset) -> Result<usize, End> {
+        match self.try_to_write(position).await? {
+            Written::All(rows) => Ok(rows),
+            Written::Refused { product, reason } => Err(self.refused(&product, &reason).await),
+        }
+    }
+
+    /// Writes what was applied, unless the store refuses a product of it.
+    async fn try_to_write(&mut self, position: Offset) -> Result<Written, End> {
         let writes = self.projection.take_writes();
         let rows = writes.len();
         if !writes.is_empty() {
-            let written = self.context.store.write(writes, &self.store_retry).await;
-            written.map_err(|e| End::of_store(e, position))?;
+            match self.context.store.write(writes, &self.store_retry).await {
+                Ok(()) => self.context.refusals.taken(),
+                Err(GaveUp::Final(error)) if error.refused_product().is_some() => {
+                    let product = error.refused_product().unwrap_or_default().to_owned();
+                    return Ok(Written::Refused { product, reason: error.to_string() });
+                }
+                Err(gave_up) => return Err(End::of_store(gave_up, position)),
+            }
         }
         self.unwritten = None;
-        Ok(rows)
+        Ok(Written::All(rows))
     }
 
     /// Says, beside the rows and to the group, that everything below `position` is applied and written.
     async fn settle(&mut self, position: Offset) -> Result<(), End> {
+        self.flush_letters().await?;
         // Rows that were acknowledged before a failure may be lost with it.
         let durable = loop {
             self.look_after_failure(position).await?;

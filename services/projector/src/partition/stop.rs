@@ -4,9 +4,7 @@ use std::fmt;
 
 use ledger::Offset;
 use read_models::Error;
-use read_models::model::EffectiveEvent;
 use toolkit::retry::{GaveUp, Transient};
-use uuid::Uuid;
 
 /// How a task ended before it was told to.
 #[derive(Debug)]
@@ -41,43 +39,18 @@ impl End {
     }
 }
 
-/// An effective record that cannot be applied, or a store that refuses.
+/// A store that refuses, or a log that cannot be read on.
 #[derive(Debug)]
 pub(super) struct Stop {
-    /// The record that cannot be applied.
+    /// Where the partition stands.
     offset: Offset,
-    /// The first that is not applied.
-    applied: Offset,
-    product: Option<String>,
-    event_id: Option<Uuid>,
     reason: String,
     remedy: &'static str,
 }
 
 impl Stop {
     pub(super) fn new(offset: Offset, reason: impl Into<String>, remedy: &'static str) -> Self {
-        Self { offset, applied: offset, product: None, event_id: None, reason: reason.into(), remedy }
-    }
-
-    pub(super) fn at_event(mut self, product: &str, event_id: Uuid) -> Self {
-        self.product = Some(product.to_owned());
-        self.event_id = Some(event_id);
-        self
-    }
-
-    pub(super) fn at(self, record: &EffectiveEvent) -> Self {
-        self.at_event(record.product.as_str(), record.event_id)
-    }
-
-    /// The same, where nothing from this offset on is applied.
-    pub(super) fn before(mut self, offset: Offset) -> Self {
-        self.applied = self.applied.min(offset);
-        self
-    }
-
-    /// The first offset that is not applied.
-    pub(super) fn applied(&self) -> Offset {
-        self.applied
+        Self { offset, reason: reason.into(), remedy }
     }
 
     /// Says it loudly.
@@ -86,8 +59,6 @@ impl Stop {
             group,
             "kafka.partition" = partition,
             "kafka.offset" = self.offset,
-            "product.id" = self.product,
-            "event.id" = self.event_id.map(|id| id.to_string()),
             "partition {partition} stopped: {self}"
         );
     }
@@ -95,10 +66,6 @@ impl Stop {
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "offset {}", self.offset)?;
-        if let (Some(product), Some(event_id)) = (&self.product, &self.event_id) {
-            write!(f, ", event {event_id} of product {product}")?;
-        }
-        write!(f, ": {}; {}", self.reason, self.remedy)
+        write!(f, "offset {}: {}; {}", self.offset, self.reason, self.remedy)
     }
 }

@@ -48,7 +48,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     }
 
     /// A new claim comes, and a new task with it.
-    fn seek(&self, start: Offset) -> Result<(), End> {
+    pub(super) fn seek(&self, start: Offset) -> Result<(), End> {
         self.context.handle.seek(self.claim, start).map_err(|_closed| End::GivenBack)
     }
 

@@ -6,6 +6,7 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use event_reader::Judged;
 use ledger::Offset;
 use read_models::control::Role;
@@ -38,7 +39,7 @@ pub(super) fn is_not_read(role: Role) -> bool {
 
 /// About how many bytes the records take.
 pub(super) fn bytes(records: &[Judged<'_>]) -> usize {
-    let size = |it: &Judged<'_>| it.record.key.len() + it.record.value.as_deref().map_or(0, <[u8]>::len);
+    let size = |it: &Judged<'_>| it.record.key.len() + it.record.value.as_ref().map_or(0, Bytes::len);
     records.iter().map(size).sum()
 }
 

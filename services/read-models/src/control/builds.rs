@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::as_of::{AsOf, MOST_AS_OF, check_name, for_people};
+use super::as_of::{AsOf, MOST_AS_OF, check_name};
+use super::letters::Asked;
 use super::record::{Decision, Step, Switch};
 use crate::Generation;
 
@@ -26,6 +27,10 @@ pub struct Builds {
     later: Option<String>,
     /// Why the last hold was given up.
     pub released: Option<String>,
+    /// Whether anything was decided about builds, and not about letters alone.
+    is_decided: bool,
+    /// What was decided about letters last, in order.
+    asked: Vec<Asked>,
 }
 
 /// One build.
@@ -138,7 +143,19 @@ impl Builds {
             format: 1,
             later: None,
             released: None,
+            is_decided: false,
+            asked: Vec::new(),
         }
+    }
+
+    /// Whether anything was ever decided about builds. (What was decided about letters says nothing of which build is read.)
+    pub fn is_decided(&self) -> bool {
+        self.is_decided
+    }
+
+    /// What was decided about letters, in order.
+    pub fn asked(&self) -> &[Asked] {
+        &self.asked
     }
 
     /// The builds by their numbers.
@@ -213,38 +230,6 @@ impl Builds {
         }
     }
 
-    /// What goes on with a build, for people; `None`: it is not there.
-    pub fn phase(&self, generation: Generation) -> Option<String> {
-        let build = self.all.get(&generation)?;
-        let given_up = self.released.as_ref().map(|why| format!("; the last switch was given up: {why}"));
-        let given_up = given_up.unwrap_or_default();
-        Some(match (&build.stage, self.turn) {
-            (_, Turn::Holding { to, .. }) if to == generation => {
-                format!("holding: {} stands still, {to} comes as far", self.read)
-            }
-            (Stage::Read, Turn::Switched { .. }) => "switched: gateways follow".to_owned(),
-            (Stage::Read, _) => "gateways read it".to_owned(),
-            _ if build.is_paused => "paused".to_owned(),
-            (Stage::Building, _) => "building".to_owned(),
-            (Stage::Compared { rows, differences: 0, .. }, _) => {
-                let same = if self.is_as_read(build) { "the same" } else { "there, of another format" };
-                format!("ready: {rows} rows are {same}{given_up}")
-            }
-            (Stage::Compared { differences, .. }, _) => {
-                format!("ready: {differences} products differ{given_up}")
-            }
-            (Stage::Previous, _) => format!("was read before, and follows{given_up}"),
-            (Stage::AsOf(AsOf { name, as_of_ms, expires_ms, is_complete, .. }), _) => {
-                let made = if *is_complete { "can be read" } else { "being built" };
-                format!(
-                    "{made} as {name}: as of {}, until {}",
-                    for_people(*as_of_ms),
-                    for_people(*expires_ms)
-                )
-            }
-        })
-    }
-
     /// Whether a build's rows have the format of those that are read.
     pub fn is_as_read(&self, build: &Build) -> bool {
         self.all.get(&self.read).is_some_and(|read| read.format == build.format)
@@ -258,7 +243,7 @@ impl Builds {
             ));
         }
         match step {
-            Step::Adopt { .. } if self.revision == 0 => Ok(()),
+            Step::Adopt { .. } if !self.is_decided => Ok(()),
             Step::Adopt { .. } => refuse(format!("it is decided already that {} is read", self.read)),
             Step::Build { generation, format, .. } => self.may_build(*generation, *format),
             Step::AsOf { generation, name, ends, .. } => self.may_build_as_of(*generation, name, ends),
@@ -290,6 +275,8 @@ impl Builds {
                     Turn::Steady | Turn::Holding { .. } => Ok(()),
                 }
             }
+            // Whoever stands still does it afterwards.
+            Step::Redrive { .. } | Step::Discard { .. } => Ok(()),
         }
     }
 
@@ -382,6 +369,15 @@ impl Builds {
         self.begin(at_ms);
         self.revision += 1;
         let revision = self.revision;
+        if let Some(asked) = Asked::of(&decision, self.order(revision), at_ms) {
+            asked.remember(&mut self.asked);
+            if self.turn == Turn::Steady {
+                // The rows of either may change by it.
+                self.forget_comparisons();
+            }
+            return Ok(());
+        }
+        self.is_decided = true;
         match decision.step {
             Step::Adopt { generation, format } => {
                 let build = Build { since_ms: at_ms, by: decision.by, ..Build::read(format) };
@@ -432,6 +428,7 @@ impl Builds {
                 }
             }
             Step::Live => self.turn = Turn::Steady,
+            Step::Redrive { .. } | Step::Discard { .. } => {}
             Step::Drop { generation } => {
                 self.all.remove(&generation);
                 if matches!(self.turn, Turn::Holding { to, .. } if to == generation) {
@@ -447,6 +444,7 @@ impl Builds {
     pub(super) fn take_later(&mut self, step: String, at_ms: i64) {
         self.begin(at_ms);
         self.revision += 1;
+        self.is_decided = true;
         self.later.get_or_insert(step);
     }
 

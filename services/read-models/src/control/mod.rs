@@ -4,6 +4,7 @@
 //! build ─> compared ─> hold ─> switch ─> live        (and back: hold ─> switch ─> live, to the build before)
 //!                        └──> release
 //! as of ─> complete          (a build of what was appended up to some time: read by its name, and never in place of another)
+//! redrive, discard           (of what is parked; they change nothing about builds)
 //! ```
 //!
 //! Promises: the first step of a revision counts, whoever proposed it and however many did; a step that does not fit on what was
@@ -15,6 +16,8 @@
 mod as_of;
 mod builds;
 mod desk;
+mod letters;
+mod phase;
 mod record;
 mod store;
 #[cfg(test)]
@@ -23,5 +26,6 @@ mod tests;
 pub use as_of::{AsOf, AsOfWish};
 pub use builds::{Build, Builds, Hold, Refused, Role, Stage, Turn};
 pub use desk::{Desk, Proposed};
+pub use letters::{Asked, Fate, LetterId, NoLetterId, Selection};
 pub use record::{Decision, Step, Switch};
 pub use store::BuildStore;

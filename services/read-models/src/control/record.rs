@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::letters::Selection;
 use crate::{Generation, ReadModel};
 
 const BEGINS: &str = "read-model";
@@ -70,6 +71,18 @@ pub enum Step {
     /// Make an end of a build that is not read.
     Drop {
         generation: Generation,
+    },
+    /// Try again what is parked of every build, so many products a second in each partition at most.
+    Redrive {
+        which: Selection,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        per_second: Option<u32>,
+        why: String,
+    },
+    /// Give up products that are parked: their rows stay as they are, and nothing more of them is applied.
+    Discard {
+        which: Selection,
+        why: String,
     },
 }
 
@@ -176,6 +189,8 @@ impl fmt::Display for Step {
             Self::Switch => f.write_str("switch"),
             Self::Live => f.write_str("live"),
             Self::Drop { generation } => write!(f, "drop {generation}"),
+            Self::Redrive { which, .. } => write!(f, "redrive {which}"),
+            Self::Discard { which, .. } => write!(f, "discard {which}"),
         }
     }
 }

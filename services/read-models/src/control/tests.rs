@@ -10,6 +10,8 @@ use toolkit::journal::{Entry, Journal, JournalError, Journaled};
 use super::*;
 use crate::{Generation, ReadModel};
 
+mod letters;
+
 const MODEL: ReadModel = ReadModel::Products;
 
 fn build(number: u32) -> Generation {

@@ -105,17 +105,17 @@ impl Store<HistoryModel> for HistoryStore {
         for change in &writes.rows {
             let Some(entry) = &change.row else { continue };
             let row = EntryRow::new(&change.key, entry).map_err(|e| {
-                GaveUp::Final(Error::Corrupt {
-                    table: "history".to_owned(),
-                    row: format!("{}/{}", change.product, change.version),
-                    problem: format!("cannot be written as JSON: {e}"),
-                })
+                let (product, version) = (change.product.to_string(), change.version);
+                let problem = format!("version {version} cannot be written as JSON: {e}");
+                GaveUp::Final(Error::Refused { product, problem })
             })?;
-            first.push(Write::new(&self.put_entry, row).in_partition(partition(&change.product)));
+            let write = Write::new(&self.put_entry, row).in_partition(partition(&change.product));
+            first.push(write.of(change.product.as_str()));
         }
         for state in &writes.states {
             let head =
                 Write::new(&self.put_head, HeadRow::from(state)).in_partition(partition(&state.product));
+            let head = head.of(state.product.as_str());
             let together = rows_of.get(&state.product).is_none_or(|rows| *rows <= TOGETHER);
             if together { first.push(head) } else { then.push(head) }
         }

@@ -7,7 +7,7 @@ use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{CategoryDelete, CategoryRow, ItemRow, ProductRow};
 use super::{BY_CATEGORY, CategoryItem, CategoryKey, PRODUCTS, ProductState, Products, Rows, SCHEMA};
-use crate::model::{Fold, Opens, RowChange, Store, Wanted, Writes};
+use crate::model::{Fold, Opens, RowChange, State, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
 use crate::{Answer, Error, Generation, Servers, StoredProduct};
@@ -67,7 +67,7 @@ impl ProductsStore {
                 },
             ),
         };
-        write.in_partition(partition(key))
+        write.in_partition(partition(key)).of(key.product.as_str())
     }
 }
 
@@ -99,7 +99,9 @@ impl Store<Products> for ProductsStore {
     async fn write(&self, writes: Writes<Products>, retry: &Retry) -> Result<(), GaveUp<Error>> {
         let rows = writes.rows.iter().map(|change| self.row(change)).collect();
         self.cql.write_all(rows, retry).await.map_err(|e| e.map(Error::from))?;
-        let state = |state| Write::new(&self.put_product, ProductRow::from(state));
+        let state = |state: &ProductState| {
+            Write::new(&self.put_product, ProductRow::from(state)).of(state.product().as_str())
+        };
         let states = writes.states.iter().map(state).collect();
         self.cql.write_all(states, retry).await.map_err(|e| e.map(Error::from))
     }

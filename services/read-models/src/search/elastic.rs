@@ -52,10 +52,9 @@ impl SearchStore {
 
 /// The product as a document of the index.
 pub(super) fn document(stored: &StoredProduct) -> Result<Document, Error> {
-    let source = serde_json::to_vec(&WrittenDocument::from(stored)).map_err(|e| Error::Corrupt {
-        table: "search".to_owned(),
-        row: stored.product.id.to_string(),
-        problem: format!("cannot be written as JSON: {e}"),
+    let source = serde_json::to_vec(&WrittenDocument::from(stored)).map_err(|e| Error::Refused {
+        product: stored.product.id.to_string(),
+        problem: format!("it cannot be written as JSON: {e}"),
     })?;
     Ok(Document {
         id: stored.product.id.to_string(),

@@ -160,6 +160,11 @@ impl Dependency {
         self.report(true, None);
     }
 
+    /// It is up, and there is something to say all the same.
+    pub fn up_though(&self, remark: impl Into<String>) {
+        self.report(true, Some(remark.into()));
+    }
+
     pub fn down(&self, reason: impl Into<String>) {
         self.report(false, Some(reason.into()));
     }
@@ -186,7 +191,11 @@ impl Dependency {
             return;
         }
         match (known.is_some_and(|state| state.up), &state.reason) {
-            (_, None) => tracing::info!(dependency = self.name, "dependency is up"),
+            (true, _) if up => {
+                tracing::debug!(dependency = self.name, remark = state.reason, "dependency is up");
+            }
+            (false, _) if up => tracing::info!(dependency = self.name, "dependency is up"),
+            (_, None) => {}
             (true, Some(reason)) => tracing::warn!(dependency = self.name, reason, "dependency is down"),
             (false, Some(reason)) => {
                 tracing::debug!(dependency = self.name, reason, "dependency is still down");

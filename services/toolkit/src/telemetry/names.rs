@@ -98,6 +98,14 @@ metrics! {
         "Products built again from the log because their events did not fit on their rows, by model.";
     PROJECTOR_STOPPED_PARTITIONS = "folio_projector_stopped_partitions", Kind::Gauge,
         "Partitions that stopped and wait for someone, by model.";
+    PROJECTOR_PARKED_PRODUCTS = "folio_projector_parked_products", Kind::Gauge,
+        "Products that are parked because a record of theirs could not be applied, or was given up, by model.";
+    PROJECTOR_PARKED_RECORDS = "folio_projector_parked_records", Kind::Gauge,
+        "Records that are parked as dead letters, by model.";
+    PROJECTOR_PARKED_TOTAL = "folio_projector_parked_total", Kind::Counter,
+        "Records parked as dead letters, by model and kind of error.";
+    PROJECTOR_DROPPED_TOTAL = "folio_projector_dropped_total", Kind::Counter,
+        "Records that were not applied because somebody has given their product up, by model.";
     HTTP_REQUESTS_TOTAL = "folio_http_requests_total", Kind::Counter,
         "Requests answered, by route, method and status.";
     HTTP_REQUEST_SECONDS = "folio_http_request_seconds", Kind::Histogram(SECONDS),

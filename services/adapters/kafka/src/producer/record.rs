@@ -9,6 +9,9 @@ use crate::Error;
 use crate::client::{Connection, refused, settings};
 use crate::config::KafkaConfig;
 
+/// A dead letter is larger than its record, which may be as large as its topic takes.
+const MAX_BYTES: &str = "2097152";
+
 /// A message for any topic. Its key decides what it replaces where the topic is compacted.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
@@ -41,7 +44,12 @@ impl RecordProducer {
         let settings = settings(
             config,
             "record-producer",
-            &[COMPRESSION, ("linger.ms", "0"), ("partitioner", "murmur2_random")],
+            &[
+                COMPRESSION,
+                ("linger.ms", "0"),
+                ("partitioner", "murmur2_random"),
+                ("message.max.bytes", MAX_BYTES),
+            ],
             &[("acks", "all"), ("enable.idempotence", "true"), ("message.timeout.ms", &timeout)],
         );
         let connection = Connection::new(config, "record-producer", None);

@@ -198,6 +198,59 @@ impl Scalar {
     }
 }
 
+/// Creates a topic of its own, beside the declared ones; one that is there already has to be what is expected.
+pub(super) async fn create_topic(
+    config: &KafkaConfig,
+    topic: &str,
+    expected: Expectation,
+) -> Result<(), Error> {
+    let (config, name) = (config.clone(), topic.to_owned());
+    let work = move || apply_one(&Admin::open(&config)?, &name, &expected, true);
+    let applied = tokio::task::spawn_blocking(work).await;
+    match applied.unwrap_or_else(|_cancelled| Err(Error::Closed(format!("create topic {topic}"))))? {
+        Applied::Differs { topic, differences } => Err(Error::Differs {
+            topic,
+            differences,
+            advice: "set it so, after making sure that nothing in it was lost",
+        }),
+        Applied::Created(_) | Applied::AsDeclared(_) | Applied::Missing(_) => Ok(()),
+    }
+}
+
+/// Deletes a topic; whether it was there.
+pub(super) async fn delete_topic(config: &KafkaConfig, topic: &str) -> Result<bool, Error> {
+    let (config, topic) = (config.clone(), topic.to_owned());
+    let tried = format!("delete topic {topic}");
+    let failed = tried.clone();
+    let work = move || {
+        let admin = Admin::open(&config)?;
+        match admin.partitions(&topic) {
+            Ok(_) => {}
+            Err(Error::NoTopic(_)) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let unreachable = |problem: String| Error::Unreachable {
+            tried: tried.clone(),
+            servers: admin.servers.clone(),
+            problem,
+        };
+        if !admin.may_ask {
+            return Err(unreachable("a client for administration cannot sign in with a token".to_owned()));
+        }
+        let deleted = tokio::runtime::Handle::current()
+            .block_on(admin.client.delete_topics(&[&topic], &admin.options()))
+            .map_err(|error| admin.unreachable(tried.clone(), &error))?;
+        match deleted.into_iter().next() {
+            None | Some(Ok(_)) => Ok(true),
+            Some(Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic))) => {
+                Ok(false)
+            }
+            Some(Err((_, code))) => Err(unreachable(code.to_string())),
+        }
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Closed(failed)))
+}
+
 fn apply_one(admin: &Admin, topic: &str, expected: &Expectation, create: bool) -> Result<Applied, Error> {
     match admin.describe(topic) {
         Ok(facts) => Ok(compared(&facts, expected)),
