@@ -163,6 +163,8 @@ async fn a_value_is_poison_only_when_the_source_has_said_so_a_few_times() {
     let stopped = CancellationToken::new();
     stopped.cancel();
     source.failures.store(100, Ordering::Relaxed);
+    // Another one: that the source does not know the first is believed for a while.
+    let (key, record) = listed(98);
     let outcome = decoder.decode(P, &key, &record, &Retry::until(stopped)).await;
     assert_eq!(outcome.unwrap_err(), Undecoded::Cancelled);
 }

@@ -367,6 +367,24 @@ fn states_of_the_last_batch_are_never_forgotten() {
     }
 }
 
+#[test]
+fn states_that_are_to_be_written_are_kept_however_many_batches_that_is_put_off() {
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut projection = Projection::<Products>::new(2, usize::MAX);
+    for n in 0..20 {
+        projection.begin();
+        projection.loaded(id(n), None);
+        let created = EffectiveEvent { event: created(&mut rng), ..record(n) };
+        assert_eq!(projection.apply(&created).unwrap(), Outcome::Applied);
+    }
+    assert!(projection.changed_bytes() > 20 * 200, "{}", projection.changed_bytes());
+    let writes = projection.take_writes();
+    assert_eq!((writes.states.len(), writes.rows.len(), projection.changed_bytes()), (20, 20, 0));
+    projection.begin();
+    projection.begin();
+    assert!(projection.states.younger.len() + projection.states.older.len() < 20, "then they are forgotten");
+}
+
 /// A record of product `n` that says nothing.
 fn record(n: usize) -> EffectiveEvent {
     EffectiveEvent {
