@@ -90,7 +90,7 @@ pub async fn compare(
             Err(error) if error.is_missing() && by == By::Versions => continue,
             Err(error) => return Err(error),
         };
-        let mut different = of_one_version(&mut differ);
+        let mut different = of_one_version(table, &mut differ);
         for _ in 1..PASSES {
             if differ.iter().all(BTreeSet::is_empty) {
                 break;
@@ -98,7 +98,7 @@ pub async fn compare(
             sleep(PAUSE).await;
             let Some((now, mut still)) = pass(table).await? else { continue };
             counts = now;
-            for (known, more) in different.iter_mut().zip(of_one_version(&mut still)) {
+            for (known, more) in different.iter_mut().zip(of_one_version(table, &mut still)) {
                 known.extend(more);
             }
             for (differ, still) in differ.iter_mut().zip(&still) {
@@ -116,7 +116,11 @@ pub async fn compare(
 }
 
 /// Takes out the rows that have one of the same product and version in the other build: what happened since is no excuse for them.
-fn of_one_version(differ: &mut Unmatched) -> Unmatched {
+/// (It is one for the row of an event: the text of each tells its product's newest version too, as static columns do.)
+fn of_one_version(table: &Table, differ: &mut Unmatched) -> Unmatched {
+    if table.holds == Holds::Events {
+        return Unmatched::default();
+    }
     let versions = |rows: &BTreeSet<String>| -> HashMap<String, Vec<String>> {
         let mut all: HashMap<String, Vec<String>> = HashMap::new();
         for row in rows {
