@@ -37,6 +37,8 @@ struct Seen {
     has_failed: bool,
     /// Whether a look has.
     was_away: bool,
+    /// Whether it can lose at all what it has acknowledged.
+    may_lose: bool,
 }
 
 /// What is durable of a partition.
@@ -52,7 +54,8 @@ pub(crate) enum Durable {
 
 impl Durability {
     pub(crate) fn new(window: Duration) -> Self {
-        let seen = Seen { starts: None, at: Instant::now(), has_failed: false, was_away: false };
+        let seen =
+            Seen { starts: None, at: Instant::now(), has_failed: false, was_away: false, may_lose: false };
         Self { window, seen: Mutex::new(seen), takeovers: watch::Sender::new(0), turn: Turn::new(()) }
     }
 
@@ -85,6 +88,7 @@ impl Durability {
             // A process that does not answer now may be slow; one that was never heard of is new.
             Some(told) => told.iter().any(|(name, start)| before.get(name).is_some_and(|was| was != start)),
         };
+        seen.may_lose |= told.as_ref().is_none_or(|told| !told.is_empty());
         seen.starts.get_or_insert_default().extend(told.unwrap_or_default());
         (seen.at, seen.has_failed, seen.was_away) = (at, false, false);
         if suspect {
@@ -118,6 +122,15 @@ impl Durability {
         } else {
             Durable::Until(trail.until(seen.at.checked_sub(self.window)))
         }
+    }
+
+    /// Whether what was acknowledged by then is on disk: a look that began longer than the window after it has found no new start.
+    pub(crate) fn is_durable_since(&self, takeovers: &watch::Receiver<u64>, acknowledged: Instant) -> bool {
+        let seen = self.seen();
+        if takeovers.has_changed().unwrap_or(true) || seen.has_failed || seen.starts.is_none() {
+            return false;
+        }
+        !seen.may_lose || seen.at.checked_sub(self.window).is_some_and(|until| acknowledged <= until)
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {

@@ -15,6 +15,8 @@ use toolkit::dead_letters::Outline;
 pub(crate) struct Parked {
     products: BTreeMap<String, Held>,
     records: usize,
+    /// Products that were given up.
+    discarded: usize,
 }
 
 /// What is parked of one product.
@@ -70,9 +72,10 @@ impl Parked {
         self.products.is_empty()
     }
 
-    /// How many products are parked, and how many letters there are.
+    /// How many products are parked, and how many letters they have. One that was given up is neither: nobody has to do anything.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        (self.products.len(), self.records)
+        // Its marker is the one letter that it has.
+        (self.products.len() - self.discarded, self.records.saturating_sub(self.discarded))
     }
 
     pub(crate) fn get(&self, product: &str) -> Option<&Held> {
@@ -98,6 +101,7 @@ impl Parked {
     pub(crate) fn park(&mut self, letter: Outline) {
         let offset = letter.offset;
         let Some(held) = self.products.get_mut(&letter.subject) else {
+            self.discarded += usize::from(letter.is_discarded);
             self.products.insert(letter.subject.clone(), Held { first: letter, offsets: vec![offset] });
             self.records += 1;
             return;
@@ -107,6 +111,8 @@ impl Parked {
             self.records += 1;
         }
         if offset <= held.first.offset {
+            self.discarded += usize::from(letter.is_discarded);
+            self.discarded -= usize::from(held.first.is_discarded);
             held.first = letter;
         }
     }
@@ -120,6 +126,7 @@ impl Parked {
     /// those that are to be resolved.
     pub(crate) fn redriven(&mut self, product: &str, failed: Option<Outline>) -> Vec<i64> {
         let Some(held) = self.products.get_mut(product) else { return Vec::new() };
+        self.discarded -= usize::from(held.first.is_discarded);
         let Some(failed) = failed else {
             let held = self.products.remove(product);
             let resolved = held.map(|it| it.offsets).unwrap_or_default();
@@ -133,6 +140,7 @@ impl Parked {
             held.offsets.insert(0, failed.offset);
             self.records += 1;
         }
+        self.discarded += usize::from(failed.is_discarded);
         held.first = failed;
         resolved
     }
@@ -140,8 +148,9 @@ impl Parked {
     /// The product is given up: the marker, which keeps it out and is to be parked, and then the letters to be resolved.
     pub(crate) fn discard(&mut self, product: &str, acted: u64) -> Option<(Outline, Vec<i64>)> {
         let held = self.products.get_mut(product)?;
+        self.discarded += usize::from(!held.first.is_discarded);
         held.first.is_discarded = true;
-        held.first.acted = acted;
+        held.first.acted = held.first.acted.max(acted);
         let resolved = held.offsets.split_off(1);
         self.records -= resolved.len();
         Some((held.first.clone(), resolved))

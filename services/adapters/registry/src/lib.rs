@@ -85,7 +85,13 @@ impl SchemaSource for TopicSchemas {
     }
 
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
-        async move { Ok(self.registry.fetch(id).await?) }.boxed()
+        async move {
+            let fetched = self.registry.fetch(id).await;
+            // Only a registry that says that there is none is believed: who is not let in, or asks a proxy, waits until somebody puts
+            // it right. Else all that needs the schema would be taken for unreadable.
+            fetched.map_err(|error| SourceError { problem: error.to_string(), transient: true })
+        }
+        .boxed()
     }
 }
 

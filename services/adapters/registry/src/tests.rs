@@ -93,4 +93,9 @@ async fn an_id_that_a_server_does_not_know_is_no_error() {
     assert_eq!(registry.fetch(99).await.unwrap(), None);
     let (registry, _) = answering("404 Not Found", "<html>");
     assert!(registry.fetch(99).await.is_err(), "this is not the registry");
+    for status in ["401 Unauthorized", "403 Forbidden", "404 Not Found", "200 OK"] {
+        let (registry, _) = answering(status, "<html>");
+        let error = Registry::Http(registry).of_topic("t").schema(99).await.unwrap_err();
+        assert!(error.transient, "{status}: nobody has said that there is no such schema: {error}");
+    }
 }

@@ -3,7 +3,7 @@
 //! Promises: whatever it is in the middle of when its process dies, another one does it anew; what is switched to has come exactly
 //! as far as what was read, in every partition; a hold that does not come to an end is given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -219,6 +219,9 @@ impl Director {
                     });
                     if is_due && !is_too_soon && self.is_near(builds, generation).await? {
                         let force = build.switch == Switch::Always;
+                        if !force {
+                            self.lacks_no_more(builds, generation).await?;
+                        }
                         self.propose(builds, Step::Hold { to: generation, force }).await?;
                     }
                 }
@@ -377,6 +380,28 @@ impl Director {
         let (read_model, partitions) = (self.read_model, self.partitions);
         let group = read_model.group_id(&self.group_prefix, generation);
         (self.letters)(&LettersOf { read_model, generation, group, partitions })
+    }
+
+    /// An error that names what is parked in the build that is made and not in the one that is read: it may have been parked after
+    /// they were compared, and nobody would see its products go on.
+    async fn lacks_no_more(&self, builds: &Builds, generation: Generation) -> Result<(), Error> {
+        let (there, here) =
+            (self.products_parked_in(generation).await?, self.products_parked_in(builds.read).await?);
+        let Some(product) = there.difference(&here).next() else { return Ok(()) };
+        let (read, count) = (builds.read, there.difference(&here).count());
+        let problem = format!(
+            "{count} products are parked in {generation} and not in {read}, such as {product}: redrive or discard them, or switch \
+             by hand"
+        );
+        Err(Error::Unavailable(problem))
+    }
+
+    async fn products_parked_in(&self, generation: Generation) -> Result<BTreeSet<String>, Error> {
+        let failed = |problem: String| Error::Unavailable(problem);
+        let letters = self.letters_of(generation).map_err(|error| failed(format!("{error:#}")))?;
+        let all = ParkedProduct::all(generation, "", &*letters, self.partitions).await;
+        let all = all.map_err(|error| failed(error.to_string()))?;
+        Ok(all.iter().filter_map(|it| it.first()).map(|first| first.subject.clone()).collect())
     }
 
     /// How many products are parked, as far as it can be said.

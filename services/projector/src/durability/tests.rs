@@ -90,3 +90,34 @@ async fn no_position_is_durable_after_a_failure_until_the_store_was_looked_at() 
     assert_eq!(durability.durable(&takeovers, &mut trail), Durable::TakeOver);
     assert_eq!(durability.durable(&durability.subscribe(), &mut trail), Durable::Until(9));
 }
+
+#[tokio::test]
+async fn what_was_acknowledged_is_on_disk_when_a_later_look_found_no_new_start() {
+    let told =
+        |all: &[&str]| Told(Arc::new(Mutex::new(all.iter().map(|it| Some(Some(starts(it)))).collect())));
+    let (durability, store) = (Durability::new(Duration::from_millis(20)), told(&["a1", "a1", "a1", "a2"]));
+    let takeovers = durability.subscribe();
+    let acknowledged = Instant::now();
+    durability.look(&store).await.unwrap();
+    assert!(!durability.is_durable_since(&takeovers, acknowledged), "the look was too soon");
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert!(!durability.is_durable_since(&takeovers, acknowledged), "nobody has looked since");
+    durability.look(&store).await.unwrap();
+    assert!(durability.is_durable_since(&takeovers, acknowledged));
+    durability.failed();
+    assert!(!durability.is_durable_since(&takeovers, acknowledged));
+    durability.look(&store).await.unwrap();
+    assert!(durability.is_durable_since(&takeovers, acknowledged));
+    durability.look(&store).await.unwrap();
+    assert!(!durability.is_durable_since(&takeovers, acknowledged), "it was started anew");
+}
+
+#[tokio::test]
+async fn what_cannot_be_lost_is_on_disk_at_once() {
+    let durability = Durability::new(Duration::from_secs(15));
+    let (takeovers, store) =
+        (durability.subscribe(), Told(Arc::new(Mutex::new([Some(Some(starts("")))].into()))));
+    assert!(!durability.is_durable_since(&takeovers, Instant::now()), "nobody has looked yet");
+    durability.look(&store).await.unwrap();
+    assert!(durability.is_durable_since(&takeovers, Instant::now()));
+}

@@ -1,4 +1,4 @@
-//! Any sequence of records, failures, crashes and redrives, on a partition as its task works on it: in the end each effective record
+//! Any sequence of records, failures, crashes, redrives and rows that are lost, on a partition as its task works on it: in the end each effective record
 //! is applied or parked, and never both, or neither.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,10 @@ enum Move {
     Cure(usize),
     /// The process ends, and another one begins at this much less than what is settled.
     Crash(i64),
+    /// What is applied is on disk; it ends early after so many letters are resolved.
+    OnDisk(usize),
+    /// The store is started anew, and has what was on disk.
+    Lose,
 }
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
@@ -49,6 +53,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         2 => (0_usize..3, crash_after()).prop_map(|(product, crash_after)| Move::Redrive { product, crash_after }),
         1 => any::<usize>().prop_map(Move::Cure),
         1 => (0_i64..5).prop_map(Move::Crash),
+        2 => crash_after().prop_map(Move::OnDisk),
+        1 => Just(Move::Lose),
     ];
     prop::collection::vec(one, 1..120)
 }
@@ -61,9 +67,14 @@ struct World {
     rows: BTreeMap<&'static str, Vec<i64>>,
     letters: BTreeMap<i64, Outline>,
     settled: i64,
+    /// of which this is on disk,
+    kept: BTreeMap<&'static str, Vec<i64>>,
+    durable: i64,
     /// and in memory.
     parked: Parked,
     position: i64,
+    /// Letters to be resolved when the rows are on disk.
+    resolving: Vec<i64>,
 }
 
 /// What a batch leaves behind, one after another.
@@ -110,6 +121,7 @@ impl World {
 
     /// Another process.
     fn begin(&mut self, back: i64) {
+        self.resolving.clear();
         self.parked = Parked::of(self.letters.values().cloned().collect());
         self.position = (self.settled - back).max(0);
     }
@@ -153,8 +165,24 @@ impl World {
         let failed = failed.map(|offset| letter(product, offset, Kind::Undecodable));
         // The letter that stays says first what it is.
         effects.extend(failed.clone().map(Effect::Letter));
-        effects.extend(self.parked.redriven(product, failed).into_iter().map(Effect::Resolve));
-        self.leave(effects, crash_after);
+        let stays = failed.as_ref().map(|it| it.offset);
+        let resolved = self.parked.redriven(product, failed);
+        if self.leave(effects, crash_after) {
+            self.resolving.extend(resolved);
+            self.resolving.retain(|it| Some(*it) != stays);
+        }
+    }
+
+    fn on_disk(&mut self, crash_after: usize) {
+        (self.kept, self.durable) = (self.rows.clone(), self.settled);
+        let mut resolved = std::mem::take(&mut self.resolving);
+        resolved.sort_unstable_by(|one, other| other.cmp(one));
+        self.leave(resolved.into_iter().map(Effect::Resolve).collect(), crash_after);
+    }
+
+    fn lose(&mut self) {
+        (self.rows, self.settled) = (self.kept.clone(), self.durable);
+        self.begin(0);
     }
 
     fn check(&self) {
@@ -162,6 +190,11 @@ impl World {
             let is_applied = self.rows.get(product).is_some_and(|it| it.contains(&offset));
             let is_parked = self.letters.contains_key(&offset);
             assert!(is_applied || is_parked, "{product} {offset} is lost: {self:?}");
+        }
+        for (offset, product) in (0..self.durable).zip(&self.log) {
+            let is_kept = self.kept.get(product).is_some_and(|it| it.contains(&offset));
+            let is_parked = self.letters.contains_key(&offset);
+            assert!(is_kept || is_parked, "{product} {offset} can be lost: {self:?}");
         }
         let parked = Parked::of(self.letters.values().cloned().collect());
         assert_eq!(parked.counts().1, self.letters.len());
@@ -201,6 +234,8 @@ proptest! {
                     }
                 }
                 Move::Crash(back) => world.begin(back),
+                Move::OnDisk(crash_after) => world.on_disk(crash_after),
+                Move::Lose => world.lose(),
             }
             world.check();
         }
@@ -210,12 +245,14 @@ proptest! {
         for product in PRODUCTS {
             world.redrive(product, usize::MAX);
         }
+        world.on_disk(usize::MAX);
         world.check_at_rest();
         // Once all of it can be applied, all of it is.
         world.fails.clear();
         for product in PRODUCTS {
             world.redrive(product, usize::MAX);
         }
+        world.on_disk(usize::MAX);
         prop_assert!(world.letters.is_empty() && world.parked.is_empty());
         for product in PRODUCTS {
             let all: Vec<i64> = world.of(product).collect();
@@ -233,7 +270,7 @@ fn a_product_that_was_given_up_is_kept_out_by_its_marker_until_it_is_redriven() 
     assert_eq!(parked.discard("b", 3), None);
     let (marker, resolved) = parked.discard("a", 3).unwrap();
     assert_eq!((marker.offset, marker.is_discarded, marker.acted, resolved), (5, true, 3, vec![7, 9]));
-    assert_eq!(parked.counts(), (1, 1));
+    assert_eq!(parked.counts(), (0, 0), "nobody has to do anything about it");
     for parked in [&parked, &Parked::of(vec![marker])] {
         let sorted = [4, 5, 7, 11].map(|offset| parked.sort("a", offset));
         assert_eq!(sorted, [Sorted::Flows, Sorted::Parked, Sorted::Dropped, Sorted::Dropped]);

@@ -10,6 +10,7 @@ mod decode;
 mod park;
 mod redrive;
 mod repair;
+mod resolve;
 mod stop;
 mod take_over;
 mod unwritten;
@@ -41,6 +42,7 @@ pub(crate) use bound::{Decided, Followed};
 use park::Pending;
 pub(crate) use park::{Refusals, record_of};
 use redrive::Tries;
+use resolve::Resolving;
 use stop::End;
 use toolkit::dead_letters::DeadLetters;
 use unwritten::Unwritten;
@@ -133,8 +135,10 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     parked: Parked,
     /// of which these letters are not acknowledged yet,
     pending: Pending,
-    /// and which of it is to be tried again.
+    /// which of it is to be tried again,
     tries: Tries,
+    /// and what was, and is applied.
+    resolving: Resolving,
 }
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
@@ -174,6 +178,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             parked: Parked::default(),
             pending: Pending::default(),
             tries: Tries::default(),
+            resolving: Resolving::default(),
             context,
         }
     }
@@ -236,6 +241,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 }
                 () = self.bound.may_have_moved(rest.is_some()) => {}
                 () = self.tries.due(), if may_try => {}
+                () = self.resolving.due() => {}
                 () = unwritten::idle(self.unwritten.as_ref()) => self.write_unwritten().await?,
                 () = self.stop.cancelled() => {}
                 _ = self.takeovers.changed() => return Err(End::TakeOver(None)),

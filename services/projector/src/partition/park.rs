@@ -3,7 +3,7 @@
 //! Promises: what is parked is acknowledged before the position is settled; what is known of it before the partition's first batch
 //! is what everybody before has acknowledged; a product whose row the store refuses holds back no other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -22,7 +22,7 @@ const PENDING_BYTES: usize = 4 << 20;
 /// A reason is told in as many characters.
 const REASON: usize = 1_000;
 /// So many products may be refused, one after another, without any other row being taken: then it is the store.
-const REFUSED: u32 = 8;
+const REFUSED: usize = 8;
 
 const ALL_REFUSED: &str = "repair the store (`folio stores check` compares it with its declaration), then restart the projector and \
                            redrive what was parked meanwhile (`folio dlq list --kind refused-by-store`)";
@@ -37,7 +37,8 @@ pub(crate) struct Refusals(Mutex<Refused>);
 struct Refused {
     /// By partition and product: from which offset on, and what the store said.
     products: BTreeMap<(i32, String), (Offset, String)>,
-    in_a_row: u32,
+    /// Products that were refused since rows were taken.
+    in_a_row: BTreeSet<(i32, String)>,
 }
 
 impl Refusals {
@@ -50,17 +51,22 @@ impl Refusals {
         self.with(|it| it.products.retain(|(of, _), _| *of != partition));
     }
 
+    /// What was found of a product is over: it was tried again, or given up.
+    pub(super) fn over(&self, partition: i32, product: &str) {
+        self.with(|it| it.products.remove(&(partition, product.to_owned())));
+    }
+
     /// Rows were taken.
     pub(super) fn taken(&self) {
-        self.with(|it| it.in_a_row = 0);
+        self.with(|it| it.in_a_row.clear());
     }
 
     /// How many products were refused since rows were taken.
-    fn refused(&self, partition: i32, product: &str, from: Offset, reason: &str) -> u32 {
+    fn refused(&self, partition: i32, product: &str, from: Offset, reason: &str) -> usize {
         self.with(|it| {
             it.products.insert((partition, product.to_owned()), (from, reason.to_owned()));
-            it.in_a_row += 1;
-            it.in_a_row
+            it.in_a_row.insert((partition, product.to_owned()));
+            it.in_a_row.len()
         })
     }
 
@@ -159,6 +165,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             );
         }
         self.context.metrics.parked(kind);
+        self.resolving.keep(record.offset);
         self.parked.park(letter.outline.clone());
         self.report_parked();
         self.pending.bytes += letter.size();

@@ -1,26 +1,31 @@
 //! Trying again what is parked: once by itself after a take-over, and whenever somebody has had it decided; and giving it up.
 //!
-//! Promises: a product's letters are applied in their order, and written, before one of them is resolved; the first that fails again
-//! stays, and with it all behind it; nothing is tried while the build stands still, or before everything is applied that came
-//! before. Batches go on in between.
+//! Promises: a product's letters are applied in their order, and written, and are on disk, before one of them is resolved; the first
+//! that fails again stays, and with it all behind it; nothing is tried while the build stands still, or before everything is
+//! applied that came before. Batches go on in between.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use event_reader::Undecoded;
+use event_reader::feed::Error as FeedError;
 use ledger::{LogRecord, Offset, RecordKey};
 use read_models::ProductId;
 use read_models::control::{Fate, Role};
 use read_models::model::{EffectiveEvent, Fold, Store, Wanted};
 use read_models::projection::Outcome;
 use toolkit::dead_letters::{Kind, Letter, Outline};
+use toolkit::retry::{GaveUp, Transient};
 use uuid::Uuid;
 
 use super::park::{now_ms, record_of, short};
-use super::repair::{Misfit, Reads, Unfit};
-use super::stop::End;
+use super::repair::{Built, Misfit, Reads, Unfit};
+use super::stop::{End, Stop};
 use super::{Task, Written};
 use crate::parked::{Held, Parked};
+
+const GONE: &str = "what is parked there is neither among the dead letters nor in the log";
+const LOOK_AT_LOG: &str = "find out who deletes records, then restart the projector";
 
 /// Letters of a product that are applied at once,
 const TOGETHER: usize = 32;
@@ -52,6 +57,8 @@ struct Try {
 #[derive(Debug)]
 enum Applied {
     All,
+    /// Some of them are not there: what they held only the log says.
+    Missing,
     /// This one cannot be applied, and why.
     Not(Unfit),
     /// What the store holds is not what this event follows on; with the event and the one that the store has in its place.
@@ -82,16 +89,19 @@ impl Tries {
         self.not_before.is_none_or(|at| at <= Instant::now())
     }
 
-    /// The next whose product has nothing parked beyond this position.
-    fn next(&mut self, parked: &Parked, position: Offset) -> Option<Try> {
-        for _ in 0..self.queue.len() {
-            let next = self.queue.pop_front()?;
-            if parked.is_below(&next.product, position) {
-                return Some(next);
-            }
-            self.queue.push_back(next);
-        }
-        None
+    /// The next that may be done now; those of one product in their order.
+    fn next(&mut self, may: impl Fn(&Try) -> bool) -> Option<Try> {
+        let mut waiting = BTreeSet::new();
+        let is_next =
+            |it: &Try| !waiting.contains(&it.product) && (may(it) || !waiting.insert(it.product.clone()));
+        let at = self.queue.iter().position(is_next)?;
+        self.queue.remove(at)
+    }
+
+    /// What is done of the decisions about a product: all that was heard, but for those that are in the queue.
+    fn done_of(&self, product: &str) -> u64 {
+        let queued = self.queue.iter().filter(|it| it.product == product).filter_map(|it| it.order);
+        queued.min().map_or(self.heard, |next| next.saturating_sub(1))
     }
 }
 
@@ -106,6 +116,7 @@ fn may_write(role: Role) -> bool {
 impl<M: Fold, S: Store<M>> Task<M, S> {
     /// Does the next that is to be done of what is parked, if it is time; whether there is more that may be done.
     pub(super) async fn put_right(&mut self, role: Role) -> Result<bool, End> {
+        self.resolve_what_is_durable().await?;
         self.hear_what_is_asked();
         if !may_write(role) {
             return Ok(false);
@@ -118,10 +129,17 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             return Ok(true);
         }
         let position = self.applied();
-        let next = self.tries.next(&self.parked, position);
+        let (parked, resolving) = (&self.parked, &self.resolving);
+        // The marker of a product that is given up must be its first letter: those before it have to go first.
+        let may = |it: &Try| {
+            parked.is_below(&it.product, position)
+                && (it.fate != Fate::Discarded || !resolving.has(&it.product))
+        };
+        let next = self.tries.next(may);
         // What is parked beyond it is come to first.
         let Some(Try { product, fate, order }) = next else { return Ok(false) };
-        if self.parked.get(&product).is_none() {
+        let is_to_do = |held: &Held| order.is_none_or(|order| held.first().acted < order);
+        if !self.parked.get(&product).is_some_and(is_to_do) {
             return Ok(true);
         }
         // Everything before is in the rows, and has its letters.
@@ -163,6 +181,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             (Ok(id), true) => self.redrive_from_log(&id, &held, None).await?,
             (Ok(id), false) => match self.apply_letters(&id, &held).await? {
                 Applied::All => None,
+                Applied::Missing => self.redrive_from_log(&id, &held, None).await?,
                 Applied::Not(unfit) => Some(unfit),
                 // To look into it costs reading all of the log: only if somebody wants it.
                 Applied::Misfit(.., unfit) if order.is_none() => Some(unfit),
@@ -179,12 +198,15 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         };
         let is_done = failed.is_none();
         let resolved = self.parked.redriven(product, failed);
-        self.resolve(resolved.clone()).await?;
+        self.context.refusals.over(self.claim.partition.0, product);
+        let applied = resolved.len();
+        self.resolving.add(product, resolved);
+        self.resolve_what_is_durable().await?;
         tracing::info!(
             group = self.context.group,
             "kafka.partition" = self.claim.partition.0,
             "product.id" = product,
-            applied = resolved.len(),
+            applied,
             "product {product} {}",
             if is_done { "is no longer parked" } else { "stays parked" }
         );
@@ -199,6 +221,10 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 return Err(End::GivenBack);
             }
             let letters = self.letters(offsets).await?;
+            if letters.len() < offsets.len() {
+                self.projection.forget(product);
+                return Ok(Applied::Missing);
+            }
             let first = letters.first().map(record_of);
             let (mut outcome, mut from) = (Applied::All, None);
             for letter in &letters {
@@ -235,7 +261,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             // What was applied before it stays applied.
             if let Written::Refused { reason, .. } = self.try_to_write(held.first().offset).await? {
                 self.projection.forget(product);
-                let Some(record) = first else { return Ok(Applied::All) };
+                let Some(record) = first else { return Ok(Applied::Missing) };
                 return Ok(Applied::Not(Unfit { record, kind: Kind::RefusedByStore, reason }));
             }
             match outcome {
@@ -270,18 +296,59 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let misfit = misfit.unwrap_or_else(|| Misfit { product: product.clone(), at: first, diverged: None });
         let to = self.bound.settled();
         self.projection.forget(product);
-        let unfit = self.build_from_log(std::slice::from_ref(&misfit), to, Reads::Through).await?;
-        if let Written::Refused { reason, .. } = self.try_to_write(to).await? {
-            self.projection.forget(product);
-            return self.first_unfit(held, Kind::RefusedByStore, reason).await;
-        }
-        Ok(unfit)
+        let refused = match self.build_from_log(std::slice::from_ref(&misfit), to, Reads::Through).await? {
+            Built::Refused(reason) => reason,
+            Built::As(unfit) => match self.try_to_write(to).await? {
+                Written::All(_) => return Ok(unfit),
+                Written::Refused { reason, .. } => reason,
+            },
+        };
+        self.projection.forget(product);
+        self.first_unfit(held, Kind::RefusedByStore, refused).await
     }
 
     /// The first letter fails.
     async fn first_unfit(&mut self, held: &Held, kind: Kind, reason: String) -> Result<Option<Unfit>, End> {
-        let letters = self.letters(&held.offsets()[..1]).await?;
-        Ok(letters.first().map(|letter| Unfit { record: record_of(letter), kind, reason }))
+        let offset = held.first().offset;
+        let record = match self.letters(&[offset]).await?.first() {
+            Some(letter) => record_of(letter),
+            None => self.record_at(offset).await?,
+        };
+        Ok(Some(Unfit { record, kind, reason }))
+    }
+
+    /// The record of a letter that is gone, as the log has it.
+    async fn record_at(&self, offset: Offset) -> Result<LogRecord, End> {
+        let mut waits = self.kafka_retry.waits();
+        loop {
+            match self.read_at(offset).await? {
+                Ok(Some(record)) => return Ok(record),
+                Ok(None) => return Err(End::Stopped(Stop::new(offset, GONE, LOOK_AT_LOG))),
+                Err(error) if error.is_transient() => {
+                    let waited = waits.wait("read a record whose letter is gone", error).await;
+                    waited.map_err(|e| End::of(e, offset))?;
+                }
+                Err(error) => return Err(End::of(GaveUp::Final(error), offset)),
+            }
+        }
+    }
+
+    async fn read_at(&self, offset: Offset) -> Result<Result<Option<LogRecord>, FeedError>, End> {
+        let mut batches = match self.context.repairs.read(self.claim.partition, offset, offset + 1) {
+            Ok(batches) => batches,
+            Err(error) => return Ok(Err(error)),
+        };
+        while let Some(batch) = self.next_batch(&mut batches).await? {
+            match batch {
+                Ok(records) => {
+                    if let Some(record) = records.into_iter().find(|it| it.offset == offset) {
+                        return Ok(Ok(Some(record)));
+                    }
+                }
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(None))
     }
 
     /// Those of the letters that are there.
@@ -314,9 +381,11 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         letter.outline.attempts = if is_known { known.attempts + 1 } else { 1 };
         letter.outline.first_failed_ms = if is_known { known.first_failed_ms } else { now };
         // What is decided meanwhile is still to be done.
-        letter.outline.acted = order.unwrap_or(known.acted).max(known.acted);
+        let done = self.tries.done_of(&known.subject);
+        letter.outline.acted = done.max(order.unwrap_or_default()).max(known.acted);
         let outline = letter.outline.clone();
         self.flush_letters().await?;
+        self.resolving.keep(offset);
         self.write_letters(vec![letter], offset).await?;
         tracing::warn!(
             group = self.context.group,
@@ -330,25 +399,20 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(outline)
     }
 
-    async fn resolve(&self, offsets: Vec<Offset>) -> Result<(), End> {
-        if offsets.is_empty() {
-            return Ok(());
-        }
-        let (letters, partition) = (&self.context.letters, self.claim.partition.0);
-        let resolve = || letters.resolve(partition, offsets.clone());
-        let resolved = self.letters_retry.run("resolve what was parked", resolve).await;
-        resolved.map_err(|e| End::of_letters(e, self.bound.settled()))
-    }
-
     /// Gives a product up: its marker is there before its other letters go.
     async fn discard(&mut self, product: &str, order: u64) -> Result<(), End> {
         let Some(held) = self.parked.get(product) else { return Ok(()) };
-        let first = held.offsets()[..1].to_vec();
-        let Some(mut letter) = self.letters(&first).await?.into_iter().next() else { return Ok(()) };
-        let Some((marker, resolved)) = self.parked.discard(product, order) else { return Ok(()) };
+        let Outline { offset, kind, reason, .. } = held.first().clone();
+        let mut letter = match self.letters(&[offset]).await?.into_iter().next() {
+            Some(letter) => letter,
+            None => self.letter(&self.record_at(offset).await?, product, kind, &reason),
+        };
+        let Some((marker, mut resolved)) = self.parked.discard(product, order) else { return Ok(()) };
         letter.outline = marker;
-        self.write_letters(vec![letter], first[0]).await?;
+        self.write_letters(vec![letter], offset).await?;
+        resolved.reverse();
         self.resolve(resolved.clone()).await?;
+        self.context.refusals.over(self.claim.partition.0, product);
         tracing::warn!(
             group = self.context.group,
             "kafka.partition" = self.claim.partition.0,
@@ -357,5 +421,29 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             "product {product} was given up: its rows stay as they are, and nothing more of it is applied until it is redriven"
         );
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(product: &str, order: Option<u64>) -> Try {
+        Try { product: product.to_owned(), fate: Fate::Discarded, order }
+    }
+
+    #[test]
+    fn tries_of_one_product_keep_their_order_and_what_has_to_wait_lets_others_pass() {
+        let mut tries = Tries { heard: 9, ..Tries::default() };
+        tries.queue.extend([of("a", None), of("b", Some(3)), of("a", Some(5)), of("a", Some(7))]);
+        // What is decided and still to be done is not taken for done, and nothing before it is done again.
+        assert_eq!(["a", "b", "c"].map(|product| tries.done_of(product)), [4, 2, 9]);
+        let told = |next: Option<Try>| next.map(|it| (it.product, it.order));
+        assert_eq!(told(tries.next(|it| it.product != "a")), Some(("b".to_owned(), Some(3))));
+        assert_eq!(told(tries.next(|it| it.order.is_some())), None, "the first of them waits");
+        for order in [None, Some(5), Some(7)] {
+            assert_eq!(told(tries.next(|_| true)), Some(("a".to_owned(), order)));
+        }
+        assert_eq!(told(tries.next(|_| true)), None);
     }
 }

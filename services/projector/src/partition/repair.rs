@@ -15,8 +15,8 @@ use toolkit::dead_letters::Kind;
 use toolkit::retry::{GaveUp, Transient};
 use uuid::Uuid;
 
-use super::Task;
 use super::stop::End;
+use super::{Task, Written};
 use crate::parked::Sorted;
 
 /// After this many repairs of a partition so much is lost that all of it is applied again.
@@ -57,6 +57,15 @@ pub(super) enum Reads {
     Through,
 }
 
+/// What became of products that were built from the log.
+#[derive(Debug)]
+pub(super) enum Built {
+    /// As far as could be; the first event that cannot be applied, if it is to be told.
+    As(Option<Unfit>),
+    /// The store refuses their rows; nobody knows which event it is.
+    Refused(String),
+}
+
 /// An event that cannot be applied.
 #[derive(Debug)]
 pub(super) struct Unfit {
@@ -94,18 +103,19 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(())
     }
 
-    /// Builds products from the log, however long that takes; the first event that cannot be applied, if it is to be told.
+    /// Builds products from the log, however long that takes.
     pub(super) async fn build_from_log(
         &mut self,
         misfits: &[Misfit<'_>],
         to: Offset,
         reads: Reads,
-    ) -> Result<Option<Unfit>, End> {
+    ) -> Result<Built, End> {
         let retry = self.kafka_retry.clone();
         let mut waits = retry.waits();
         loop {
             match self.build_again(misfits, to, reads).await {
-                Ok(unfit) => return Ok(unfit),
+                Ok(unfit) => return Ok(Built::As(unfit)),
+                Err(Failed::Refused(reason)) => return Ok(Built::Refused(reason)),
                 Err(Failed::End(end)) => return Err(end),
                 Err(Failed::Log(error)) if error.is_transient() => {
                     let waited = waits.wait("read the log from the beginning", error).await;
@@ -192,7 +202,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 }
                 pending += 1;
                 if pending >= TOGETHER && unproven.is_empty() {
-                    self.write(record.offset).await?;
+                    self.write_built(record.offset, reads).await?;
                     pending = 0;
                 }
             }
@@ -242,8 +252,25 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(None)
     }
 
+    /// Writes a part of what is built. A product that is tried again is parked already: that it is refused is told.
+    async fn write_built(&mut self, offset: Offset, reads: Reads) -> Result<(), Failed> {
+        match reads {
+            Reads::ToLetters => {
+                self.write(offset).await?;
+                Ok(())
+            }
+            Reads::Through => match self.try_to_write(offset).await? {
+                Written::All(_) => Ok(()),
+                Written::Refused { reason, .. } => Err(Failed::Refused(reason)),
+            },
+        }
+    }
+
     /// The next part of the log, unless told to stop.
-    async fn next_batch(&self, batches: &mut Receiver<RangeBatch>) -> Result<Option<RangeBatch>, End> {
+    pub(super) async fn next_batch(
+        &self,
+        batches: &mut Receiver<RangeBatch>,
+    ) -> Result<Option<RangeBatch>, End> {
         tokio::select! {
             batch = batches.recv() => Ok(batch),
             () = self.stop.cancelled() => Err(End::GivenBack),
@@ -273,6 +300,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
 
 enum Failed {
     Log(Error),
+    /// The store refuses the rows.
+    Refused(String),
     End(End),
 }
 

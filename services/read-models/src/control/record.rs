@@ -165,10 +165,15 @@ impl Decision {
         };
         match serde_json::from_value(parsed) {
             Ok(decision) => Told::Decision(decision),
-            Err(error) if error.to_string().starts_with("unknown variant") => Told::Later(step),
+            // A step of a later release, or one that it says more of.
+            Err(error) if is_of_later(&error.to_string()) => Told::Later(step),
             Err(error) => Told::Damaged(format!("step {step}: {error}")),
         }
     }
+}
+
+fn is_of_later(problem: &str) -> bool {
+    ["unknown variant", "unknown field"].iter().any(|it| problem.starts_with(it))
 }
 
 impl fmt::Display for Step {

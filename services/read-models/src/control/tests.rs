@@ -251,6 +251,21 @@ async fn a_step_of_a_later_release_stops_this_one_from_deciding_and_nothing_else
     assert_eq!(builds.role(Generation::FIRST), Role::Live);
 }
 
+#[tokio::test]
+async fn a_step_that_a_later_release_says_more_of_is_not_taken_for_damaged() {
+    for value in [
+        r#"{"step":"redrive","which":{"product":"a","shelf":"b"},"why":"w","by":"release 9"}"#,
+        r#"{"step":"discard","which":{"kind":"too-late"},"why":"w","by":"release 9"}"#,
+    ] {
+        let journal = Arc::new(Memory::default());
+        let mut desk = desk(&journal);
+        journal.put(&format!("read-model/products/1/{}", uuid::Uuid::new_v4()), value.as_bytes());
+        desk.look().await.unwrap();
+        assert_eq!(desk.take_damaged(), Vec::<String>::new(), "{value}");
+        assert!(desk.builds(MODEL).later().is_some(), "{value}");
+    }
+}
+
 fn as_of(number: u32, name: &str) -> Step {
     let (name, ends) = (name.to_owned(), vec![7, 0]);
     Step::AsOf { generation: build(number), format: 1, name, as_of_ms: 1_000, ends, expires_ms: 2_000 }

@@ -92,8 +92,16 @@ impl KafkaDeadLetters {
     async fn each(&self, partition: i32, each: impl FnMut(LogRecord)) -> Result<(), DeadLetterError> {
         let Some(reader) = self.reader().await? else { return Ok(()) };
         let partition = Partition(partition);
-        let end = reader.ends.of(partition).await.map_err(unread)?;
-        reader.ranges.each(partition, 0, end, each).await.map_err(unread)
+        let read = async {
+            let end = reader.ends.of(partition).await?;
+            reader.ranges.each(partition, 0, end, each).await
+        };
+        let read = read.await;
+        if read.is_err() {
+            // Somebody may have deleted the topic, or made it anew: it is looked for again.
+            *self.reader.lock().await = (None, None);
+        }
+        read.map_err(unread)
     }
 
     /// Makes the topic, if it is not there.
@@ -213,6 +221,10 @@ impl DeadLetters for KafkaDeadLetters {
 
     fn resolve(&self, partition: i32, offsets: Vec<i64>) -> Lettered<'_, ()> {
         Box::pin(async move {
+            // Where there is no topic nothing is parked; a tombstone must not make one.
+            if self.reader().await?.is_none() {
+                return Ok(());
+            }
             let tombstone = |offset: &i64| self.message((partition, *offset), None);
             self.send(offsets.iter().map(tombstone).collect()).await
         })

@@ -16,6 +16,9 @@ use toolkit::journal::Journal;
 use super::*;
 use crate::testing::InMemory;
 
+mod durable;
+mod missing;
+
 /// An id that the registry does not know until it is cured.
 const LATE: u32 = 4_711;
 const PATIENCE: usize = 2_000;
@@ -29,6 +32,8 @@ struct Rows {
     states: BTreeMap<String, ProductState>,
     refused: BTreeSet<String>,
     position: Option<Position>,
+    /// When the store was started, if it may lose what it acknowledged.
+    start: Option<u64>,
 }
 
 impl Kept {
@@ -53,7 +58,8 @@ impl Positions for Kept {
     }
 
     async fn starts(&self) -> Result<Option<Starts>, Error> {
-        Ok(Some(Starts::new()))
+        let start = self.0.lock().unwrap().start;
+        Ok(Some(start.map(|it| ("store".to_owned(), it.to_string())).into_iter().collect()))
     }
 }
 
@@ -105,6 +111,9 @@ struct World {
     builds: watch::Sender<Builds>,
     versions: BTreeMap<String, u64>,
     running: Option<CancellationToken>,
+    /// Where the group's offset is when a process begins.
+    begins: i64,
+    durability: Option<Arc<Durability>>,
 }
 
 /// What is wrong with an event.
@@ -130,6 +139,8 @@ impl World {
             builds,
             versions: BTreeMap::new(),
             running: None,
+            begins: 0,
+            durability: None,
         }
     }
 
@@ -193,7 +204,9 @@ impl World {
         let schemas = Registry::Local(self.registry.clone()).of_topic("events");
         let retry = Retry::until(shutdown.clone());
         let heard = watch::channel(std::time::Instant::now() + Duration::from_hours(1)).1;
+        let default = super::context(self.rows.clone(), &group).await;
         let context = Context {
+            durability: self.durability.clone().unwrap_or_else(|| Arc::clone(&default.durability)),
             decoder: Decoder::open(Arc::new(schemas), &retry).await.unwrap(),
             letters: Arc::clone(&self.letters) as Arc<dyn toolkit::dead_letters::DeadLetters>,
             decided: Decided {
@@ -201,10 +214,10 @@ impl World {
                 builds: self.builds.subscribe(),
                 heard: Some(heard),
             },
-            ..super::context(self.rows.clone(), &group).await
+            ..default
         };
         tokio::spawn(Member::new(group, context).run(shutdown.clone()));
-        tokio::spawn(serve(behind, log, shutdown.clone()));
+        tokio::spawn(serve(behind, log, self.begins, shutdown.clone()));
         self.running = Some(shutdown);
     }
 
@@ -261,11 +274,11 @@ impl Drop for World {
 }
 
 /// As an adapter: claims one after another, and three records at a time.
-async fn serve(server: GroupServer, log: Log, shutdown: CancellationToken) {
+async fn serve(server: GroupServer, log: Log, begins: i64, shutdown: CancellationToken) {
     let GroupServer { commands, commits, events } = server;
     std::thread::spawn(move || commits.into_iter().for_each(|commit: Commit| commit.reply(Ok(()))));
     let mut claim = Claim { partition: Partition(0), epoch: 1 };
-    let mut position = 0;
+    let mut position = begins;
     events.send(GroupEvent::Assigned { claim, position }).await.unwrap();
     let mut is_asked = false;
     while !shutdown.is_cancelled() {
