@@ -119,8 +119,8 @@ async fn an_effective_record_that_cannot_be_decoded_parks_its_product_in_project
         )
         .await;
         assert!(counter(&metrics, "folio_projector_parked_products") < 2.0, "one product: {metrics}");
-        assert_eq!(counter(&metrics, "folio_projector_parked_records"), 1.0, "{metrics}");
-        assert_eq!(counter(&metrics, "folio_projector_stopped_partitions"), 0.0, "{metrics}");
+        assert!((0.5..1.5).contains(&counter(&metrics, "folio_projector_parked_records")), "{metrics}");
+        assert!(counter(&metrics, "folio_projector_stopped_partitions") < 0.5, "{metrics}");
         let log = projector.log();
         let line =
             log.lines().find(|line| line.contains("ERROR") && line.contains("poisoned")).unwrap_or_default();

@@ -380,9 +380,6 @@ fn states_that_are_to_be_written_are_kept_however_many_batches_that_is_put_off()
     assert!(projection.changed_bytes() > 20 * 200, "{}", projection.changed_bytes());
     let writes = projection.take_writes();
     assert_eq!((writes.states.len(), writes.rows.len(), projection.changed_bytes()), (20, 20, 0));
-    projection.begin();
-    projection.begin();
-    assert!(projection.states.younger.len() + projection.states.older.len() < 20, "then they are forgotten");
 }
 
 /// A record of product `n` that says nothing.
