@@ -46,6 +46,10 @@ impl Refusals {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    fn are_none(&self) -> bool {
+        self.with(|it| it.products.is_empty())
+    }
+
     /// The partition goes to another member, who finds out by itself.
     pub(crate) fn forget(&self, partition: i32) {
         self.with(|it| it.products.retain(|(of, _), _| *of != partition));
@@ -117,6 +121,9 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
 
     /// What may be applied of these; what belongs to products that are parked follows them.
     pub(super) async fn set_aside<'r>(&mut self, judged: Vec<Judged<'r>>) -> Result<Vec<Judged<'r>>, End> {
+        if self.parked.is_empty() && self.context.refusals.are_none() {
+            return Ok(judged);
+        }
         let mut rest = Vec::with_capacity(judged.len());
         for one in judged {
             let (product, offset) = (one.key.subject.as_str(), one.record.offset);
