@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use toolkit::dead_letters::DeadLetters;
 
+use super::given_up::GivenUp;
 use super::reached::Reached;
 use super::supervise::{Made, has_first};
 use crate::application::{LettersOf, OpenLetters};
@@ -35,9 +36,6 @@ const PUBLISHED: Duration = Duration::from_secs(5);
 const WATCHED: Duration = Duration::from_secs(3);
 /// How often it is looked for builds that nobody wants: a process that hears late may have made place for one again.
 const SWEPT: Duration = Duration::from_mins(5);
-/// How long a hold that was given up is not tried again by itself, at first; then twice as long each time, up to so often.
-const HOLD_AGAIN: Duration = Duration::from_secs(10);
-const DOUBLED: u32 = 8;
 /// How often it is said again that something cannot be done.
 const SAID_AGAIN: Duration = Duration::from_mins(1);
 /// Products whose differences are told in the journal; `folio stores compare` tells more.
@@ -74,8 +72,7 @@ pub(crate) struct Memory {
     looked: Option<Instant>,
     /// Builds were looked for that nobody wants, at this revision and then.
     swept: Option<(u64, Instant)>,
-    /// When a hold of a build was given up last, and how often.
-    released: Option<(Generation, Instant, u32)>,
+    given_up: Option<GivenUp>,
     /// When builds as of some time were first seen at their ends.
     at_end: BTreeMap<Generation, Instant>,
     /// What could not be done, and when that was said.
@@ -214,9 +211,8 @@ impl Director {
                         Switch::Always => true,
                         Switch::ByHand => false,
                     };
-                    let is_too_soon = self.memory.released.is_some_and(|(of, at, times)| {
-                        of == generation && at.elapsed() < HOLD_AGAIN * (1 << times.min(DOUBLED))
-                    });
+                    let given_up = self.memory.given_up;
+                    let is_too_soon = given_up.is_some_and(|it| it.forbids(generation, Instant::now()));
                     if is_due && !is_too_soon && self.is_near(builds, generation).await? {
                         let force = build.switch == Switch::Always;
                         if !force {
@@ -259,21 +255,29 @@ impl Director {
         if !has_first(&self.made, to) {
             // Whoever should, does not: what is read must go on all the same.
             let reason = format!("nobody has made {to} come as far as {}", builds.read);
-            return if begun.elapsed() < 2 * most { Ok(()) } else { self.give_up(builds, to, reason).await };
+            return if begun.elapsed() < 2 * most {
+                Ok(())
+            } else {
+                self.give_up(builds, (to, hold), reason).await
+            };
         }
         let why = match self.is_level(builds, to, hold).await {
             Ok(None) => return self.propose(builds, Step::Switch).await,
             Ok(Some(why)) => why,
             Err(error) => error.to_string(),
         };
-        if begun.elapsed() < most { Ok(()) } else { self.give_up(builds, to, why).await }
+        if begun.elapsed() < most { Ok(()) } else { self.give_up(builds, (to, hold), why).await }
     }
 
-    async fn give_up(&mut self, builds: &Builds, to: Generation, why: String) -> Result<(), Error> {
+    async fn give_up(
+        &mut self,
+        builds: &Builds,
+        (to, hold): (Generation, Hold),
+        why: String,
+    ) -> Result<(), Error> {
         let reason = format!("not done within {} ms: {why}", self.config.hold_ms);
         tracing::warn!("the switch to another build of {} is given up: {reason}", self.read_model);
-        let times = self.memory.released.filter(|(of, ..)| *of == to).map_or(0, |(.., times)| times + 1);
-        self.memory.released = Some((to, Instant::now(), times));
+        self.memory.given_up = Some(GivenUp::of(self.memory.given_up, to, hold, Instant::now()));
         self.propose(builds, Step::Release { reason }).await
     }
 

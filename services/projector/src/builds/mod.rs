@@ -10,6 +10,7 @@
 
 mod direct;
 mod follow;
+mod given_up;
 mod reached;
 mod supervise;
 
