@@ -24,10 +24,10 @@ use event_reader::feed::{Claim, GroupHandle, RangeReader};
 use event_reader::{Decoder, PartitionReader};
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset};
-use read_models::ProductId;
 use read_models::control::Role;
 use read_models::model::{Fold, Position, Positions, Store};
 use read_models::projection::Projection;
+use read_models::{Error, ProductId, RefusedProducts};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Dependency;
@@ -89,11 +89,8 @@ pub(crate) struct Context<M, S> {
 #[derive(Debug)]
 enum Written {
     All(usize),
-    /// Nobody knows which of the others were taken.
-    Refused {
-        product: String,
-        reason: String,
-    },
+    /// All but these products'.
+    But(RefusedProducts),
 }
 
 /// Records of a partition and where the next ones begin.
@@ -304,26 +301,23 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(())
     }
 
-    /// Writes what was applied; how many rows. `position`: for a message, if it cannot be. A product whose rows the store
-    /// refuses is parked, and the others come again.
+    /// Writes what was applied; how many rows. `position`: for a message, if it cannot be. Products whose rows the store
+    /// refuses are parked, and the others come again.
     async fn write(&mut self, position: Offset) -> Result<usize, End> {
         match self.try_to_write(position).await? {
             Written::All(rows) => Ok(rows),
-            Written::Refused { product, reason } => Err(self.refused(&product, &reason).await),
+            Written::But(refused) => Err(self.refused(&refused).await),
         }
     }
 
-    /// Writes what was applied, unless the store refuses a product of it.
+    /// Writes what was applied, but for products that the store refuses.
     async fn try_to_write(&mut self, position: Offset) -> Result<Written, End> {
         let writes = self.projection.take_writes();
         let rows = writes.len();
         if !writes.is_empty() {
             match self.context.store.write(writes, &self.store_retry).await {
                 Ok(()) => self.context.refusals.taken(),
-                Err(GaveUp::Final(error)) if error.refused_product().is_some() => {
-                    let product = error.refused_product().unwrap_or_default().to_owned();
-                    return Ok(Written::Refused { product, reason: error.to_string() });
-                }
+                Err(GaveUp::Final(Error::Refused(refused))) => return Ok(Written::But(refused)),
                 Err(gave_up) => return Err(End::of_store(gave_up, position)),
             }
         }
