@@ -144,10 +144,15 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let retry = Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
         let watched = |health: &Dependency, failed: Option<Arc<Durability>>| {
             let (health, metrics) = (health.clone(), context.metrics.clone());
+            let (progress, partition) = (context.progress.clone(), claim.partition.0);
             retry.clone().watched(move |outcome| match outcome {
-                Ok(()) => health.up(),
+                Ok(()) => {
+                    health.up();
+                    progress.retries(partition, false);
+                }
                 Err(problem) => {
                     metrics.retry();
+                    progress.retries(partition, true);
                     health.down(problem);
                     if let Some(durability) = &failed {
                         durability.failed();
