@@ -11,7 +11,12 @@ use testkit::scenario::caught_up;
 use testkit::{Client, OnServers, Started, System, eventually};
 
 /// Appends a record with this key and value, as anyone with access to the topic could.
-async fn inject(system: &OnServers, partition: i32, key: &str, value: Option<&[u8]>) -> anyhow::Result<i64> {
+pub(crate) async fn inject(
+    system: &OnServers,
+    partition: i32,
+    key: &str,
+    value: Option<&[u8]>,
+) -> anyhow::Result<i64> {
     let message = NewMessage {
         topic: system.topic().to_owned(),
         partition: Some(partition),

@@ -15,6 +15,7 @@ mod an_answer_costs_little_more_than_the_acknowledgement;
 mod anyone_can_read_the_topic;
 mod architecture;
 mod bad_input_is_answered;
+mod bad_records_are_told_apart;
 mod builds_are_asked_for_over_http;
 mod dead_letters_are_decided_about;
 mod dead_letters_conform;
