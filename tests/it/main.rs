@@ -39,6 +39,7 @@ mod replay_builds_the_same_read_models;
 mod servers_may_be_away;
 mod servers_speak_tls;
 mod sigterm_drains;
+mod stores_may_be_out_of_order;
 mod stores_may_crash;
 mod the_api_page_can_be_followed;
 mod the_chart_renders;

@@ -25,8 +25,16 @@ const REMINDER_TICKS: u64 = 60;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     partitions: Arc<Mutex<BTreeMap<i32, Reached>>>,
-    /// Those whose last request to a server failed, whether they have come anywhere yet or not.
-    retrying: Arc<Mutex<BTreeSet<i32>>>,
+    /// Those whose last request to a server failed, and to which, whether they have come anywhere yet or not.
+    retrying: Arc<Mutex<BTreeSet<(i32, Server)>>>,
+}
+
+/// What a partition may have to try again at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Server {
+    Store,
+    Registry,
+    Letters,
 }
 
 #[derive(Clone, Debug)]
@@ -48,21 +56,30 @@ impl Progress {
     }
 
     /// A request to a server, for the partition, has failed and is tried again; or it has not.
-    pub(crate) fn retries(&self, partition: i32, is: bool) {
-        let mut retrying = self.retrying.lock().unwrap_or_else(PoisonError::into_inner);
-        if is {
-            retrying.insert(partition);
-        } else {
-            retrying.remove(&partition);
-        }
+    pub(crate) fn retries(&self, partition: i32, at: Server, is: bool) {
+        self.change_retrying(|all| if is { all.insert((partition, at)) } else { all.remove(&(partition, at)) });
     }
 
+    /// How many partitions try something again.
     fn retrying(&self) -> usize {
-        self.retrying.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.change_retrying(|all| all.iter().map(|(partition, _)| *partition).collect::<BTreeSet<_>>().len())
+    }
+
+    /// Whether one tries again at this server.
+    fn is_retrying_at(&self, server: Server) -> bool {
+        self.change_retrying(|all| all.iter().any(|(_, at)| *at == server))
+    }
+
+    fn retries_nothing(&self, partition: i32) {
+        self.change_retrying(|all| all.retain(|(of, _)| *of != partition));
+    }
+
+    fn change_retrying<T>(&self, change: impl FnOnce(&mut BTreeSet<(i32, Server)>) -> T) -> T {
+        change(&mut self.retrying.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn stopped(&self, partition: i32, reason: String) {
-        self.retries(partition, false);
+        self.retries_nothing(partition);
         self.change(|all| {
             let (position, parked) = all.get(&partition).map_or((0, (0, 0)), |it| (it.position, it.parked));
             all.insert(partition, Reached { position, stopped: Some(reason), parked });
@@ -99,7 +116,7 @@ impl Progress {
     }
 
     pub(crate) fn given_back(&self, partition: i32) {
-        self.retries(partition, false);
+        self.retries_nothing(partition);
         self.change(|all| {
             all.remove(&partition);
         });
@@ -149,6 +166,8 @@ impl<P: Positions> Watch<P> {
             // Before the look: what is stored later is no less.
             let held = self.progress.snapshot();
             match self.look(&held).await {
+                // It may answer, and take nothing: whoever tries to write says when it does.
+                Ok(()) if self.progress.is_retrying_at(Server::Store) => {}
                 Ok(()) => self.store_health.up(),
                 Err(error) => self.store_health.down(error.to_string()),
             }
@@ -329,12 +348,16 @@ mod tests {
     fn partitions_that_try_again_are_counted_until_they_succeed_stop_or_go() {
         let progress = Progress::default();
         for partition in 0..4 {
-            progress.retries(partition, true);
+            progress.retries(partition, Server::Store, true);
+            progress.retries(partition, Server::Registry, true);
         }
-        progress.retries(0, false);
+        progress.retries(0, Server::Store, false);
+        progress.retries(0, Server::Registry, false);
+        progress.retries(3, Server::Store, false);
         progress.stopped(1, "a reason".to_owned());
         progress.given_back(2);
         assert_eq!(progress.retrying(), 1);
+        assert!(progress.is_retrying_at(Server::Registry) && !progress.is_retrying_at(Server::Store));
     }
 
     #[test]

@@ -36,7 +36,7 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
 use crate::parked::Parked;
-use crate::watch::Progress;
+use crate::watch::{Progress, Server};
 use bound::Bound;
 pub(crate) use bound::{Decided, Followed};
 use park::Pending;
@@ -142,17 +142,17 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     /// `stop` ends the task after the batch it is at, or while it waits for something that is away.
     pub(crate) fn new(context: Arc<Context<M, S>>, claim: Claim, stop: CancellationToken) -> Self {
         let retry = Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
-        let watched = |health: &Dependency, failed: Option<Arc<Durability>>| {
+        let watched = |server: Server, health: &Dependency, failed: Option<Arc<Durability>>| {
             let (health, metrics) = (health.clone(), context.metrics.clone());
             let (progress, partition) = (context.progress.clone(), claim.partition.0);
             retry.clone().watched(move |outcome| match outcome {
                 Ok(()) => {
                     health.up();
-                    progress.retries(partition, false);
+                    progress.retries(partition, server, false);
                 }
                 Err(problem) => {
                     metrics.retry();
-                    progress.retries(partition, true);
+                    progress.retries(partition, server, true);
                     health.down(problem);
                     if let Some(durability) = &failed {
                         durability.failed();
@@ -163,9 +163,13 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Self {
             claim,
             stop,
-            store_retry: watched(&context.store_health, Some(Arc::clone(&context.durability))),
-            registry_retry: watched(&context.registry_health, None),
-            letters_retry: watched(&context.letters_health, None),
+            store_retry: watched(
+                Server::Store,
+                &context.store_health,
+                Some(Arc::clone(&context.durability)),
+            ),
+            registry_retry: watched(Server::Registry, &context.registry_health, None),
+            letters_retry: watched(Server::Letters, &context.letters_health, None),
             kafka_retry: retry.clone(),
             reader: PartitionReader::new(claim.partition, context.partitions, 0),
             projection: Projection::new(context.states, context.states_bytes),
