@@ -12,7 +12,7 @@ use read_models::ReadModel;
 use serde_json::Value;
 use testkit::rows::Rows;
 use testkit::scenario::caught_up;
-use testkit::{InOneProcess, Oracle, OnServers, PARTITIONS, System, eventually, expected, promised};
+use testkit::{InOneProcess, OnServers, Oracle, PARTITIONS, System, eventually, expected, promised};
 use uuid::Uuid;
 
 use super::a_poisoned_record_stops_nothing_else::inject;
@@ -72,11 +72,9 @@ impl Bad {
     /// As what such a record is parked. What does not count is never; what a read model can apply is not by that one.
     fn parked_as(self, by: ReadModel) -> Option<&'static str> {
         match self {
-            Self::GarbageValue
-            | Self::UnknownSchema
-            | Self::Truncated
-            | Self::Trailing
-            | Self::NoValue => Some("undecodable"),
+            Self::GarbageValue | Self::UnknownSchema | Self::Truncated | Self::Trailing | Self::NoValue => {
+                Some("undecodable")
+            }
             // A history lists events, and folds none.
             Self::Unfoldable => (by != ReadModel::History).then_some("unfoldable"),
             Self::Refused => (by == ReadModel::Search).then_some("refused-by-store"),
@@ -91,8 +89,7 @@ impl Bad {
 
     /// Whether it can be made: a log in one process takes only records that have a key and a value, and its stores refuse no row.
     fn is_made_on<S: Strangers>(self) -> bool {
-        S::HAS_STRANGERS
-            || !matches!(self, Self::NoValue | Self::GarbageKey | Self::OtherKey | Self::Refused)
+        S::HAS_STRANGERS || !matches!(self, Self::NoValue | Self::GarbageKey | Self::OtherKey | Self::Refused)
     }
 }
 
@@ -238,7 +235,8 @@ impl Writer {
         match bad {
             Some(Bad::Ahead) => records.insert(0, record(version + 5, &value, headers)?),
             Some(Bad::Twin) => {
-                let other = Self::event(&Made { id: made.id.clone(), bad: Some((Bad::Refused, 0)) }, version)?;
+                let other =
+                    Self::event(&Made { id: made.id.clone(), bad: Some((Bad::Refused, 0)) }, version)?;
                 records.push(record(version, &encode(&other, &self.ids)?, headers)?);
             }
             _ => {}
@@ -382,8 +380,8 @@ async fn exactly_what_cannot_be_applied_is_parked<S: Strangers>() -> anyhow::Res
         .await;
         let found = parked(&told, &keys)?;
         // Precision and recall: none too many, and none too few.
-        let more: Vec<_> = found.iter().filter(|(id, it)| expected.get(*id) != Some(it)).collect();
-        let fewer: Vec<_> = expected.iter().filter(|(id, it)| found.get(*id) != Some(it)).collect();
+        let more: Vec<_> = found.iter().filter(|(id, it)| expected.get(*id) != Some(*it)).collect();
+        let fewer: Vec<_> = expected.iter().filter(|(id, it)| found.get(*id) != Some(*it)).collect();
         ensure!(
             more.is_empty() && fewer.is_empty(),
             "{read_model} has parked {more:?}, and should have {fewer:?}"

@@ -115,18 +115,7 @@ impl Stage {
         caught_up(&system, &system.planner.names.group_prefix).await?;
         let quiet = writer.median();
         let before = resident(&projectors)?;
-        Ok(Self {
-            system,
-            projectors,
-            commands,
-            queries,
-            cql,
-            search,
-            writer,
-            quiet,
-            before,
-            marks: 0,
-        })
+        Ok(Self { system, projectors, commands, queries, cql, search, writer, quiet, before, marks: 0 })
     }
 
     /// Writes a product of its own; its id, and what a read must have seen.

@@ -57,7 +57,9 @@ impl Progress {
 
     /// A request to a server, for the partition, has failed and is tried again; or it has not.
     pub(crate) fn retries(&self, partition: i32, at: Server, is: bool) {
-        self.change_retrying(|all| if is { all.insert((partition, at)) } else { all.remove(&(partition, at)) });
+        self.change_retrying(
+            |all| if is { all.insert((partition, at)) } else { all.remove(&(partition, at)) },
+        );
     }
 
     /// How many partitions try something again.

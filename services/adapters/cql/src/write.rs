@@ -82,7 +82,11 @@ impl Cql {
         let mut pending = grouped(writes, |write| write.partition);
         let (mut waits, mut refused) = (retry.waits(), Vec::new());
         while !pending.is_empty() {
-            let (left, error) = self.write_once(pending, &mut refused).await?;
+            let (mut left, error) = self.write_once(pending, &mut refused).await?;
+            if !refused.is_empty() {
+                left.iter_mut().for_each(|group| group.retain(|write| !is_refused(&refused, write)));
+                left.retain(|group| !group.is_empty());
+            }
             pending = left;
             match error {
                 Some(error) => waits.wait("write rows", error).await?,
@@ -150,7 +154,7 @@ impl Cql {
         let mut refused: Vec<RefusedRow> = Vec::new();
         let mut group = group.into_iter();
         while let Some(write) = group.next() {
-            if refused.iter().any(|it| it.of == write.of) {
+            if is_refused(&refused, &write) {
                 continue;
             }
             let written = self.session().execute_unpaged(&write.statement, &write.values).await;
@@ -167,6 +171,11 @@ impl Cql {
         }
         Outcome { refused, ..Outcome::default() }
     }
+}
+
+/// Whether a row of the same owner was refused.
+fn is_refused(refused: &[RefusedRow], write: &Write) -> bool {
+    refused.iter().any(|it| it.of == write.of)
 }
 
 /// One group per write, but one per [`BATCH`] writes of the same partition.

@@ -216,7 +216,8 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     fn count_void(&mut self, offset: Offset, subject: &str, version: u64, current: u64, reason: VoidReason) {
         self.outputs.push_back(Output::VoidRecord { offset, reason });
         if reason == VoidReason::Ahead {
-            let quarantine = |product: &mut Product<A::State>| !std::mem::replace(&mut product.quarantined, true);
+            let quarantine =
+                |product: &mut Product<A::State>| !std::mem::replace(&mut product.quarantined, true);
             let first = self.products.change(subject, quarantine);
             let subject = Subject::of_checked(subject);
             self.outputs.push_back(Output::Violation { offset, subject, version, current, first });

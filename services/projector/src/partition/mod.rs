@@ -163,11 +163,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Self {
             claim,
             stop,
-            store_retry: watched(
-                Server::Store,
-                &context.store_health,
-                Some(Arc::clone(&context.durability)),
-            ),
+            store_retry: watched(Server::Store, &context.store_health, Some(Arc::clone(&context.durability))),
             registry_retry: watched(Server::Registry, &context.registry_health, None),
             letters_retry: watched(Server::Letters, &context.letters_health, None),
             kafka_retry: retry.clone(),

@@ -9,10 +9,10 @@ use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{CategoryDelete, CategoryRow, ItemRow, ProductRow};
 use super::{BY_CATEGORY, CategoryItem, CategoryKey, PRODUCTS, ProductState, Products, Rows, SCHEMA};
+use crate::error::by_product;
 use crate::model::{Fold, Opens, RowChange, State, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
-use crate::error::by_product;
 use crate::{Answer, Error, Generation, Servers, StoredProduct};
 
 /// The columns of `products`, as they are read and written.

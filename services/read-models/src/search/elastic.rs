@@ -96,7 +96,10 @@ impl Store<SearchModel> for SearchStore {
             let written = self.search.write_all(&self.write_alias, documents, retry).await;
             let written = written.map_err(|e| e.map(Error::from))?;
             refused.extend(written.into_iter().map(|it| {
-                (it.id, format!("{} refuses its document with status {}: {}", self.index, it.status, it.problem))
+                (
+                    it.id,
+                    format!("{} refuses its document with status {}: {}", self.index, it.status, it.problem),
+                )
             }));
             states = others;
         }

@@ -3,8 +3,8 @@
 use adapter_cql::Write;
 use read_models::{ReadModel, Servers};
 
-use super::records::retry;
 use super::Parts;
+use super::records::retry;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_rows_that_a_table_refuses_are_told_and_all_others_are_written() {

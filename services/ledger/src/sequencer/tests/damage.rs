@@ -27,7 +27,10 @@ fn a_record_that_cannot_be_decoded_counts_and_closes_its_product() {
     let key = rig.key(1, "a", 2);
     rig.s.record(rig.now, 1, key.as_bytes(), || Err(Unreadable("no schema 9".into())));
     let outputs = rig.out();
-    assert!(matches!(outputs[..], [Output::UnreadableRecord { offset: 1, version: 2, first: true, .. }]), "{outputs:?}");
+    assert!(
+        matches!(outputs[..], [Output::UnreadableRecord { offset: 1, version: 2, first: true, .. }]),
+        "{outputs:?}"
+    );
     assert_eq!((rig.version("a"), rig.state("a")), (2, None));
     // The next is one more of a product that nobody has to be told of again.
     let key = rig.key(2, "a", 3);

@@ -285,12 +285,7 @@ impl Drop for World {
 }
 
 /// As an adapter: claims one after another, from where it begins, and so many records at a time.
-async fn serve(
-    server: GroupServer,
-    log: Log,
-    (begins, at_once): (i64, usize),
-    shutdown: CancellationToken,
-) {
+async fn serve(server: GroupServer, log: Log, (begins, at_once): (i64, usize), shutdown: CancellationToken) {
     let GroupServer { commands, commits, events } = server;
     std::thread::spawn(move || commits.into_iter().for_each(|commit: Commit| commit.reply(Ok(()))));
     let mut claim = Claim { partition: Partition(0), epoch: 1 };
