@@ -72,7 +72,8 @@ impl Progress {
         self.change_retrying(|all| all.iter().any(|(_, at)| *at == server))
     }
 
-    fn retries_nothing(&self, partition: i32) {
+    /// Nobody works on the partition any more, or nobody can.
+    pub(crate) fn retries_nothing(&self, partition: i32) {
         self.change_retrying(|all| all.retain(|(of, _)| *of != partition));
     }
 

@@ -192,6 +192,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         if let Err(End::TakeOver(from)) = end {
             end = self.take_over_again(from).await;
         }
+        // What it was told to leave may have failed after it was told.
+        self.context.progress.retries_nothing(self.claim.partition.0);
         if let Err(End::Stopped(stop)) = end {
             stop.report(&self.context.group, self.claim.partition.0);
             self.context.progress.stopped(self.claim.partition.0, stop.to_string());
