@@ -280,10 +280,10 @@ mod tests {
         for partition in [readable, unreadable] {
             // As another build would have written it, of a generation that is no more, and then of this one.
             let key = special_key(UNREADABLES, partition.0 as u16).to_vec();
-            for (generation, of_this) in [(7_u32, true), (0, false)] {
+            for (generation, is_believed) in [(7_u32, true), (0, false)] {
                 let by = [&generation.to_be_bytes()[..], Uuid::nil().as_bytes()].concat();
                 cache.store.write([(key.clone(), by)]).unwrap();
-                assert_eq!(found(partition), of_this.then(|| mark.clone()), "{partition:?} {generation}");
+                assert_eq!(found(partition), is_believed.then(|| mark.clone()), "{partition:?} {generation}");
             }
         }
         drop(cache);
