@@ -307,10 +307,10 @@ struct Still(BTreeMap<i32, (i64, Instant)>);
 
 impl Still {
     fn at(&mut self, partition: i32, position: i64, end: i64, now: Instant) {
-        match self.0.get(&partition) {
-            _ if position >= end => drop(self.0.remove(&partition)),
-            Some((before, _)) if *before == position => {}
-            Some(_) | None => drop(self.0.insert(partition, (position, now))),
+        if position >= end {
+            self.0.remove(&partition);
+        } else if self.0.get(&partition).is_none_or(|(before, _)| *before != position) {
+            self.0.insert(partition, (position, now));
         }
     }
 

@@ -1,7 +1,8 @@
 //! Where products lie that are not in memory: a store on local disk that several threads read and one writes.
 //!
 //! Promises: a snapshot is written as a whole or not at all; a partition that is discarded is found empty at once,
-//! whatever the disk says; that a product cannot be read is believed only of the build that said so; a disk that cannot be used any more ends the process, for memory alone may not hold all.
+//! whatever the disk says; that a product cannot be read is believed only of the build that said so; a disk that cannot be
+//! used any more ends the process, for memory alone may not hold all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -25,6 +26,7 @@ const WAITING: usize = 2;
 const MAX_FAILURES: u32 = 3;
 /// Keys of entries begin with their partition, and topics have fewer partitions than this.
 const MARKS: u16 = u16::MAX;
+/// Beside the marks: which build could not read what of the partition, if one could not.
 const UNREADABLES: u16 = MARKS - 1;
 
 /// An open cache. Cheap to clone.
