@@ -162,11 +162,11 @@ async fn what_cannot_be_decoded_is_parked_with_its_product_and_all_others_flow<S
 }
 
 /// An amount that is too much for [`small_amounts`].
-const TOO_MUCH: u64 = 40_000;
+pub(crate) const TOO_MUCH: u64 = 40_000;
 
 /// Gives the search index a further field of the amount, as somebody might for a dashboard: there it is a small number. A lenient one
 /// leaves out what it has no place for; else the whole document is refused.
-async fn small_amounts(system: &OnServers, is_lenient: bool) -> anyhow::Result<()> {
+pub(crate) async fn small_amounts(system: &OnServers, is_lenient: bool) -> anyhow::Result<()> {
     let search = &system.config.search;
     let url = format!("{}/{}-search-g1/_mapping", search.url.trim_end_matches('/'), search.index_prefix);
     let small = json!({ "small": { "type": "short", "ignore_malformed": is_lenient } });

@@ -35,7 +35,7 @@ pub use domain::{CategoryPath, Currency, Event, FoldError, ProductId, Status, Ve
 
 pub use all::{Adapter, ReadModel, Unknown, Visitor};
 pub use declared::Generation;
-pub use error::{Answered, Error, QueryError};
+pub use error::{Answered, Error, QueryError, RefusedProducts};
 pub use page::{Page, PageRequest};
 pub use servers::Servers;
 pub use stored::StoredProduct;

@@ -3,6 +3,7 @@
 //! Promise: a read model sees effective records only, each product's in the order of their versions; of a record that comes
 //! again it writes every row again, for a state that is there does not prove that its other rows are.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::future::Future;
 use std::hash::Hash;
@@ -12,7 +13,7 @@ use toolkit::retry::{GaveUp, Retry};
 use uuid::Uuid;
 
 use crate::declared::Declared;
-use crate::{Error, Generation};
+use crate::{Error, Generation, RefusedProducts};
 
 /// What a read model sees.
 pub use contract::effective::{EffectiveEvent, LogPosition, Meta};
@@ -89,6 +90,16 @@ impl<M: Fold> Writes<M> {
     pub fn len(&self) -> usize {
         self.rows.len() + self.states.len()
     }
+
+    /// What a write comes to of which these products were refused, for the reasons that come with them, and all others taken.
+    pub fn outcome(&self, refused: BTreeMap<String, String>) -> Result<(), Error> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let products = self.rows.iter().map(|it| &it.product).chain(self.states.iter().map(State::product));
+        let taken: BTreeSet<&ProductId> = products.filter(|it| !refused.contains_key(it.as_str())).collect();
+        Err(Error::Refused(RefusedProducts { taken: taken.len(), products: refused }))
+    }
 }
 
 /// A product whose state is needed, to apply a record to it: this event, which gives it this version.
@@ -131,7 +142,8 @@ pub trait Store<M: Fold>: Clone + Debug + Send + Sync + 'static {
     /// The products' states, in their order: just before the wanted version where the store can tell, else as they are.
     fn load(&self, wanted: &[Wanted]) -> impl Future<Output = Result<Vec<Option<M::State>>, Error>> + Send;
 
-    /// Writes the rows and then, when all of them are acknowledged, the states: a state says that its rows are there.
+    /// Writes the rows and then, when all of them are acknowledged, the states: a state says that its rows are there. Products that
+    /// the store refuses ([`Error::Refused`]: all of this write) hold back no other; of theirs the state is not written.
     fn write(
         &self,
         writes: Writes<M>,

@@ -35,7 +35,7 @@ pub use scylla::statement::prepared::PreparedStatement as Prepared;
 pub use config::CqlConfig;
 pub use error::CqlError;
 pub use schema::{Applied, Schema};
-pub use write::Write;
+pub use write::{RefusedRow, Write};
 
 /// A row type that owns what it holds.
 pub trait OwnedRow: for<'a, 'b> DeserializeRow<'a, 'b> {}

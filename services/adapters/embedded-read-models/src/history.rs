@@ -5,6 +5,7 @@
 mod row;
 mod text;
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -127,22 +128,31 @@ impl HistoryTables {
         Ok(page)
     }
 
-    fn changes(&self, writes: &Writes<HistoryModel>) -> Result<Vec<Change>, Error> {
-        let mut changes = Vec::with_capacity(writes.len());
+    /// The rows to write, and the products of which one cannot be, with the reason: of them nothing is.
+    fn changes(&self, writes: &Writes<HistoryModel>) -> (Vec<Change>, BTreeMap<String, String>) {
+        let (mut rows, mut refused) = (Vec::with_capacity(writes.rows.len()), BTreeMap::new());
         for change in &writes.rows {
             let Some(entry) = &change.row else { continue };
             let (product, version) = (&change.key.product, change.key.version.get());
-            let row = row::entry(entry).map_err(|problem| Error::Refused {
-                product: product.to_string(),
-                problem: format!("version {version} cannot be written: {problem}"),
-            })?;
-            changes.push(self.entries.put(&entry_key(product, version), change.version.get(), row.bytes()));
+            match row::entry(entry) {
+                Ok(row) => {
+                    let row =
+                        self.entries.put(&entry_key(product, version), change.version.get(), row.bytes());
+                    rows.push((product, row));
+                }
+                Err(problem) => {
+                    let problem = format!("version {version} cannot be written: {problem}");
+                    refused.insert(product.to_string(), problem);
+                }
+            }
         }
         for state in &writes.states {
             let (key, version) = (state.product().as_str().as_bytes(), state.version.get());
-            changes.push(self.heads.put(key, version, row::head(state).bytes()));
+            rows.push((state.product(), self.heads.put(key, version, row::head(state).bytes())));
         }
-        Ok(changes)
+        let taken = rows.into_iter().filter(|(product, _)| !refused.contains_key(product.as_str()));
+        let changes = taken.map(|(_, change)| change).collect();
+        (changes, refused)
     }
 }
 
@@ -165,7 +175,11 @@ impl Store<HistoryModel> for HistoryTables {
         let writes = Arc::new(writes);
         let write = || {
             let (this, writes) = (self.clone(), Arc::clone(&writes));
-            blocking(move || this.build.write(this.changes(&writes)?))
+            blocking(move || {
+                let (changes, refused) = this.changes(&writes);
+                this.build.write(changes)?;
+                writes.outcome(refused)
+            })
         };
         retry.run("write rows", write).await
     }

@@ -30,7 +30,7 @@ use tokio::sync::Semaphore;
 use error::Cause;
 use login::Login;
 
-pub use bulk::Document;
+pub use bulk::{Document, RefusedDocument};
 pub use config::SearchConfig;
 pub use error::SearchError;
 pub use index::{Applied, Index, Use};

@@ -3,13 +3,13 @@
 //! Promises: what the driver says is done in its order; nothing that goes wrong with one partition holds up another.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use domain::Rejection;
 use ledger::{
     Answer, Append, EventLog, Held, Limits, Mark, Offset, Output, Partition, PartitionDriver, Sequencer,
-    Signal,
+    Signal, VoidReason,
 };
 
 use super::cache::{PartitionCache, Saver};
@@ -23,6 +23,8 @@ use crate::config::EngineConfig;
 
 /// How often a partition that is behind says how far it is.
 const TELL_MS: u64 = 100;
+/// Garbage is counted always and logged this often at most.
+const REPORT_GARBAGE: Duration = Duration::from_secs(10);
 
 /// What the partitions of a thread share.
 pub(super) struct Tools {
@@ -79,6 +81,8 @@ pub(super) struct PartitionHost {
     /// For counting effective records: `next` at the last look, and void records since.
     seen: Offset,
     voids: u64,
+    /// When garbage was last logged.
+    reported_garbage: Option<Instant>,
 }
 
 impl PartitionHost {
@@ -107,7 +111,8 @@ impl PartitionHost {
             None => (driver, None),
         };
         let seen = driver.sequencer().next();
-        Self { partition, driver, cold, told_caught_up: false, tell_ms: 0, seen, voids: 0 }
+        let (told_caught_up, tell_ms, voids, reported_garbage) = (false, 0, 0, None);
+        Self { partition, driver, cold, told_caught_up, tell_ms, seen, voids, reported_garbage }
     }
 
     pub(super) fn start(&mut self, tools: &mut Tools, now_ms: u64) {
@@ -223,22 +228,41 @@ impl PartitionHost {
             Output::GiveUp { reason } => {
                 tracing::error!(partition, reason, "nothing of a partition is saved any more");
             }
-            Output::Violation { offset, subject, version, current } => {
+            Output::Violation { offset, subject, version, current, first } => {
                 tools.instruments.violation();
-                tracing::error!(
-                    partition, kafka.offset = offset, product.id = %subject, version, current,
-                    "a record that no correct writer wrote: its product takes no more commands"
-                );
+                // Once: whoever writes one writes many.
+                if first {
+                    tracing::error!(
+                        partition, kafka.offset = offset, product.id = %subject, version, current,
+                        "a record that no correct writer wrote: its product takes no more commands"
+                    );
+                }
             }
-            Output::UnreadableRecord { offset, subject, version, reason } => tracing::error!(
-                partition, kafka.offset = offset, product.id = %subject, version, reason,
-                "an effective record cannot be read: its product takes no more commands"
-            ),
-            Output::VoidRecord { offset, reason } => {
-                self.voids += 1;
-                tools.instruments.void(reason);
-                tracing::debug!(partition, kafka.offset = offset, ?reason, "a void record");
+            Output::UnreadableRecord { offset, subject, version, reason, first } => {
+                tools.instruments.unreadable();
+                if first {
+                    tracing::error!(
+                        partition, kafka.offset = offset, product.id = %subject, version, reason,
+                        "an effective record cannot be read: its product takes no more commands"
+                    );
+                }
             }
+            Output::VoidRecord { offset, reason } => self.void(tools, offset, reason),
+        }
+    }
+
+    fn void(&mut self, tools: &Tools, offset: Offset, reason: VoidReason) {
+        self.voids += 1;
+        tools.instruments.void(reason);
+        let partition = self.partition.0;
+        let is_garbage = matches!(reason, VoidReason::Garbage | VoidReason::WrongPartition);
+        let is_due = self.reported_garbage.is_none_or(|reported| reported.elapsed() >= REPORT_GARBAGE);
+        if is_garbage && is_due {
+            self.reported_garbage = Some(Instant::now());
+            let problem = "a record that says nothing: someone else writes into the topic";
+            tracing::warn!(partition, kafka.offset = offset, reason = reason.name(), "{problem}");
+        } else {
+            tracing::debug!(partition, kafka.offset = offset, ?reason, "a void record");
         }
     }
 

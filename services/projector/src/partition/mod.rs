@@ -24,10 +24,10 @@ use event_reader::feed::{Claim, GroupHandle, RangeReader};
 use event_reader::{Decoder, PartitionReader};
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset};
-use read_models::ProductId;
 use read_models::control::Role;
 use read_models::model::{Fold, Position, Positions, Store};
 use read_models::projection::Projection;
+use read_models::{Error, ProductId, RefusedProducts};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Dependency;
@@ -36,7 +36,7 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
 use crate::parked::Parked;
-use crate::watch::Progress;
+use crate::watch::{Progress, Server};
 use bound::Bound;
 pub(crate) use bound::{Decided, Followed};
 use park::Pending;
@@ -89,11 +89,8 @@ pub(crate) struct Context<M, S> {
 #[derive(Debug)]
 enum Written {
     All(usize),
-    /// Nobody knows which of the others were taken.
-    Refused {
-        product: String,
-        reason: String,
-    },
+    /// All but these products'.
+    But(RefusedProducts),
 }
 
 /// Records of a partition and where the next ones begin.
@@ -145,12 +142,17 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     /// `stop` ends the task after the batch it is at, or while it waits for something that is away.
     pub(crate) fn new(context: Arc<Context<M, S>>, claim: Claim, stop: CancellationToken) -> Self {
         let retry = Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
-        let watched = |health: &Dependency, failed: Option<Arc<Durability>>| {
+        let watched = |server: Server, health: &Dependency, failed: Option<Arc<Durability>>| {
             let (health, metrics) = (health.clone(), context.metrics.clone());
+            let (progress, partition) = (context.progress.clone(), claim.partition.0);
             retry.clone().watched(move |outcome| match outcome {
-                Ok(()) => health.up(),
+                Ok(()) => {
+                    health.up();
+                    progress.retries(partition, server, false);
+                }
                 Err(problem) => {
                     metrics.retry();
+                    progress.retries(partition, server, true);
                     health.down(problem);
                     if let Some(durability) = &failed {
                         durability.failed();
@@ -161,9 +163,9 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Self {
             claim,
             stop,
-            store_retry: watched(&context.store_health, Some(Arc::clone(&context.durability))),
-            registry_retry: watched(&context.registry_health, None),
-            letters_retry: watched(&context.letters_health, None),
+            store_retry: watched(Server::Store, &context.store_health, Some(Arc::clone(&context.durability))),
+            registry_retry: watched(Server::Registry, &context.registry_health, None),
+            letters_retry: watched(Server::Letters, &context.letters_health, None),
             kafka_retry: retry.clone(),
             reader: PartitionReader::new(claim.partition, context.partitions, 0),
             projection: Projection::new(context.states, context.states_bytes),
@@ -190,6 +192,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         if let Err(End::TakeOver(from)) = end {
             end = self.take_over_again(from).await;
         }
+        // What it was told to leave may have failed after it was told.
+        self.context.progress.retries_nothing(self.claim.partition.0);
         if let Err(End::Stopped(stop)) = end {
             stop.report(&self.context.group, self.claim.partition.0);
             self.context.progress.stopped(self.claim.partition.0, stop.to_string());
@@ -304,26 +308,23 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(())
     }
 
-    /// Writes what was applied; how many rows. `position`: for a message, if it cannot be. A product whose rows the store
-    /// refuses is parked, and the others come again.
+    /// Writes what was applied; how many rows. `position`: for a message, if it cannot be. Products whose rows the store
+    /// refuses are parked, and the others come again.
     async fn write(&mut self, position: Offset) -> Result<usize, End> {
         match self.try_to_write(position).await? {
             Written::All(rows) => Ok(rows),
-            Written::Refused { product, reason } => Err(self.refused(&product, &reason).await),
+            Written::But(refused) => Err(self.refused(&refused).await),
         }
     }
 
-    /// Writes what was applied, unless the store refuses a product of it.
+    /// Writes what was applied, but for products that the store refuses.
     async fn try_to_write(&mut self, position: Offset) -> Result<Written, End> {
         let writes = self.projection.take_writes();
         let rows = writes.len();
         if !writes.is_empty() {
             match self.context.store.write(writes, &self.store_retry).await {
                 Ok(()) => self.context.refusals.taken(),
-                Err(GaveUp::Final(error)) if error.refused_product().is_some() => {
-                    let product = error.refused_product().unwrap_or_default().to_owned();
-                    return Ok(Written::Refused { product, reason: error.to_string() });
-                }
+                Err(GaveUp::Final(Error::Refused(refused))) => return Ok(Written::But(refused)),
                 Err(gave_up) => return Err(End::of_store(gave_up, position)),
             }
         }

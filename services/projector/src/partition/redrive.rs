@@ -259,7 +259,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 break;
             }
             // What was applied before it stays applied.
-            if let Written::Refused { reason, .. } = self.try_to_write(held.first().offset).await? {
+            if let Written::But(refused) = self.try_to_write(held.first().offset).await? {
+                let reason = refused.to_string();
                 self.projection.forget(product);
                 let Some(record) = first else { return Ok(Applied::Missing) };
                 return Ok(Applied::Not(Unfit { record, kind: Kind::RefusedByStore, reason }));
@@ -300,7 +301,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             Built::Refused(reason) => reason,
             Built::As(unfit) => match self.try_to_write(to).await? {
                 Written::All(_) => return Ok(unfit),
-                Written::Refused { reason, .. } => reason,
+                Written::But(refused) => refused.to_string(),
             },
         };
         self.projection.forget(product);

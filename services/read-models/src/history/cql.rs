@@ -1,5 +1,7 @@
 //! `history` in ScyllaDB or Cassandra: its store, and the rows that its questions ask for.
 
+use std::collections::BTreeMap;
+
 use adapter_cql::{Cql, CqlError, Prepared, Write};
 use ahash::AHashMap;
 use domain::{ProductId, Version};
@@ -8,6 +10,7 @@ use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{EntryRow, HeadColumns, HeadRow, READ_COLUMNS, ReadRow, head};
 use super::{HISTORY, HistoryHead, HistoryModel, Order, Row, Rows, SCHEMA};
+use crate::error::by_product;
 use crate::model::{Fold, Head, Opens, Store, Wanted, Writes, rewound};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
@@ -102,25 +105,38 @@ impl Store<HistoryModel> for HistoryStore {
         }
         let mut first = Vec::with_capacity(writes.len());
         let mut then = Vec::new();
+        let mut refused = BTreeMap::new();
         for change in &writes.rows {
             let Some(entry) = &change.row else { continue };
-            let row = EntryRow::new(&change.key, entry).map_err(|e| {
-                let (product, version) = (change.product.to_string(), change.version);
-                let problem = format!("version {version} cannot be written as JSON: {e}");
-                GaveUp::Final(Error::Refused { product, problem })
-            })?;
+            if refused.contains_key(change.product.as_str()) {
+                continue;
+            }
+            let row = match EntryRow::new(&change.key, entry) {
+                Ok(row) => row,
+                Err(error) => {
+                    let problem = format!("version {} cannot be written as JSON: {error}", change.version);
+                    refused.insert(change.product.to_string(), problem);
+                    continue;
+                }
+            };
             let write = Write::new(&self.put_entry, row).in_partition(partition(&change.product));
             first.push(write.of(change.product.as_str()));
         }
         for state in &writes.states {
+            if refused.contains_key(state.product.as_str()) {
+                continue;
+            }
             let head =
                 Write::new(&self.put_head, HeadRow::from(state)).in_partition(partition(&state.product));
             let head = head.of(state.product.as_str());
             let together = rows_of.get(&state.product).is_none_or(|rows| *rows <= TOGETHER);
-            if together { first.push(head) } else { then.push(head) }
+            if together { first.push(head) } else { then.push((state.product.as_str(), head)) }
         }
-        self.cql.write_all(first, retry).await.map_err(|e| e.map(Error::from))?;
-        self.cql.write_all(then, retry).await.map_err(|e| e.map(Error::from))
+        refused.extend(by_product(self.cql.write_all(first, retry).await)?);
+        then.retain(|(product, _)| !refused.contains_key(*product));
+        let then = then.into_iter().map(|(_, head)| head).collect();
+        refused.extend(by_product(self.cql.write_all(then, retry).await)?);
+        writes.outcome(refused).map_err(GaveUp::Final)
     }
 
     fn positions(&self) -> &CqlPositions {

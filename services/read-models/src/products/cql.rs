@@ -1,5 +1,7 @@
 //! `products` in ScyllaDB or Cassandra: its store, and the rows that its questions ask for.
 
+use std::collections::BTreeMap;
+
 use adapter_cql::{Cql, CqlError, Prepared, Write};
 use domain::{CategoryPath, ProductId, Version};
 use futures::FutureExt;
@@ -7,6 +9,7 @@ use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{CategoryDelete, CategoryRow, ItemRow, ProductRow};
 use super::{BY_CATEGORY, CategoryItem, CategoryKey, PRODUCTS, ProductState, Products, Rows, SCHEMA};
+use crate::error::by_product;
 use crate::model::{Fold, Opens, RowChange, State, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
@@ -98,12 +101,15 @@ impl Store<Products> for ProductsStore {
 
     async fn write(&self, writes: Writes<Products>, retry: &Retry) -> Result<(), GaveUp<Error>> {
         let rows = writes.rows.iter().map(|change| self.row(change)).collect();
-        self.cql.write_all(rows, retry).await.map_err(|e| e.map(Error::from))?;
+        let mut refused = BTreeMap::new();
+        refused.extend(by_product(self.cql.write_all(rows, retry).await)?);
         let state = |state: &ProductState| {
             Write::new(&self.put_product, ProductRow::from(state)).of(state.product().as_str())
         };
-        let states = writes.states.iter().map(state).collect();
-        self.cql.write_all(states, retry).await.map_err(|e| e.map(Error::from))
+        let states = writes.states.iter().filter(|it| !refused.contains_key(it.product().as_str()));
+        let states = states.map(state).collect();
+        refused.extend(by_product(self.cql.write_all(states, retry).await)?);
+        writes.outcome(refused).map_err(GaveUp::Final)
     }
 
     fn positions(&self) -> &CqlPositions {

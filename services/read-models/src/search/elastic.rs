@@ -1,5 +1,7 @@
 //! `search` in Elasticsearch or `OpenSearch`: its store, and the index that its questions ask.
 
+use std::collections::BTreeMap;
+
 use adapter_search::{Document, Search, SearchError};
 use domain::{CategoryPath, ProductId, Status, ValueError};
 use futures::FutureExt;
@@ -51,11 +53,8 @@ impl SearchStore {
 }
 
 /// The product as a document of the index.
-pub(super) fn document(stored: &StoredProduct) -> Result<Document, Error> {
-    let source = serde_json::to_vec(&WrittenDocument::from(stored)).map_err(|e| Error::Refused {
-        product: stored.product.id.to_string(),
-        problem: format!("it cannot be written as JSON: {e}"),
-    })?;
+pub(super) fn document(stored: &StoredProduct) -> Result<Document, serde_json::Error> {
+    let source = serde_json::to_vec(&WrittenDocument::from(stored))?;
     Ok(Document {
         id: stored.product.id.to_string(),
         version: stored.product.version.get(),
@@ -81,16 +80,30 @@ impl Store<SearchModel> for SearchStore {
     }
 
     async fn write(&self, writes: Writes<SearchModel>, retry: &Retry) -> Result<(), GaveUp<Error>> {
-        let mut states = writes.states.as_slice();
+        let (mut states, mut refused) = (writes.states.as_slice(), BTreeMap::new());
         while !states.is_empty() {
             let (some, others) = states.split_at(first_group(states));
-            let documents: Result<Vec<Document>, Error> = some.iter().map(document).collect();
-            let documents = documents.map_err(GaveUp::Final)?;
+            let mut documents = Vec::with_capacity(some.len());
+            for state in some {
+                match document(state) {
+                    Ok(document) => documents.push(document),
+                    Err(error) => {
+                        let problem = format!("it cannot be written as JSON: {error}");
+                        refused.insert(state.product.id.to_string(), problem);
+                    }
+                }
+            }
             let written = self.search.write_all(&self.write_alias, documents, retry).await;
-            written.map_err(|e| e.map(Error::from))?;
+            let written = written.map_err(|e| e.map(Error::from))?;
+            refused.extend(written.into_iter().map(|it| {
+                (
+                    it.id,
+                    format!("{} refuses its document with status {}: {}", self.index, it.status, it.problem),
+                )
+            }));
             states = others;
         }
-        Ok(())
+        writes.outcome(refused).map_err(GaveUp::Final)
     }
 
     fn positions(&self) -> &SearchPositions {

@@ -11,6 +11,7 @@ mod history;
 mod lost;
 mod products;
 mod records;
+mod refused;
 mod relevance;
 mod search;
 mod whole;

@@ -18,6 +18,7 @@ use crate::testing::InMemory;
 
 mod durable;
 mod missing;
+mod refused;
 
 /// An id that the registry does not know until it is cured.
 const LATE: u32 = 4_711;
@@ -31,6 +32,8 @@ struct Kept(Arc<Mutex<Rows>>);
 struct Rows {
     states: BTreeMap<String, ProductState>,
     refused: BTreeSet<String>,
+    /// How often somebody has written.
+    writes: usize,
     position: Option<Position>,
     /// When the store was started, if it may lose what it acknowledged.
     start: Option<u64>,
@@ -73,18 +76,20 @@ impl Store<Products> for Kept {
 
     async fn write(&self, writes: Writes<Products>, _: &Retry) -> Result<(), GaveUp<Error>> {
         let mut rows = self.0.lock().unwrap();
-        for state in writes.states {
+        rows.writes += 1;
+        let mut refused = BTreeMap::new();
+        for state in &writes.states {
             let product = state.product().as_str().to_owned();
             if rows.refused.contains(&product) {
-                let problem = "a mapping says no".to_owned();
-                return Err(GaveUp::Final(Error::Refused { product, problem }));
+                refused.insert(product, "a mapping says no".to_owned());
+                continue;
             }
             let known = rows.states.get(&product).map_or(0, |it| it.head().version.get());
             if state.head().version.get() >= known {
-                rows.states.insert(product, state);
+                rows.states.insert(product, state.clone());
             }
         }
-        Ok(())
+        writes.outcome(refused).map_err(GaveUp::Final)
     }
 
     fn positions(&self) -> &Self {
@@ -114,6 +119,9 @@ struct World {
     /// Where the group's offset is when a process begins.
     begins: i64,
     durability: Option<Arc<Durability>>,
+    /// So many records come in a batch.
+    at_once: usize,
+    progress: Progress,
 }
 
 /// What is wrong with an event.
@@ -141,6 +149,8 @@ impl World {
             running: None,
             begins: 0,
             durability: None,
+            at_once: 3,
+            progress: Progress::default(),
         }
     }
 
@@ -209,6 +219,7 @@ impl World {
             durability: self.durability.clone().unwrap_or_else(|| Arc::clone(&default.durability)),
             decoder: Decoder::open(Arc::new(schemas), &retry).await.unwrap(),
             letters: Arc::clone(&self.letters) as Arc<dyn toolkit::dead_letters::DeadLetters>,
+            progress: self.progress.clone(),
             decided: Decided {
                 generation: Generation::FIRST,
                 builds: self.builds.subscribe(),
@@ -217,7 +228,7 @@ impl World {
             ..default
         };
         tokio::spawn(Member::new(group, context).run(shutdown.clone()));
-        tokio::spawn(serve(behind, log, self.begins, shutdown.clone()));
+        tokio::spawn(serve(behind, log, (self.begins, self.at_once), shutdown.clone()));
         self.running = Some(shutdown);
     }
 
@@ -273,8 +284,8 @@ impl Drop for World {
     }
 }
 
-/// As an adapter: claims one after another, and three records at a time.
-async fn serve(server: GroupServer, log: Log, begins: i64, shutdown: CancellationToken) {
+/// As an adapter: claims one after another, from where it begins, and so many records at a time.
+async fn serve(server: GroupServer, log: Log, (begins, at_once): (i64, usize), shutdown: CancellationToken) {
     let GroupServer { commands, commits, events } = server;
     std::thread::spawn(move || commits.into_iter().for_each(|commit: Commit| commit.reply(Ok(()))));
     let mut claim = Claim { partition: Partition(0), epoch: 1 };
@@ -292,7 +303,7 @@ async fn serve(server: GroupServer, log: Log, begins: i64, shutdown: Cancellatio
             Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
         }
         let records: Vec<LogRecord> =
-            log.lock().unwrap().iter().skip(position as usize).take(3).cloned().collect();
+            log.lock().unwrap().iter().skip(position as usize).take(at_once).cloned().collect();
         if is_asked && !records.is_empty() {
             position += records.len() as i64;
             is_asked = false;
