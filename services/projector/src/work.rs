@@ -15,6 +15,7 @@ use read_models::model::{Fold, Opens, Store};
 use read_models::{Adapter, Generation, ReadModel, Visitor};
 use tokio::sync::watch;
 use toolkit::journal::Journal;
+use toolkit::lanes::Lane;
 use toolkit::retry::GaveUp;
 
 use crate::admin::{Admin, Opened};
@@ -237,7 +238,9 @@ async fn build<M: Fold, A: Opens<M>>(
         }
         // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
         let what = format!("open what holds {}, {generation}", shared.read_model);
-        let opened = retry.run(&what, || async { Ok(Opens::<M>::open(&shared.stores, *generation).await?) });
+        // What is read never waits for what is not.
+        let stores = Opens::<M>::in_lane(&shared.stores, &Lane::until(Arc::clone(is_read)));
+        let opened = retry.run(&what, || async { Ok(Opens::<M>::open(&stores, *generation).await?) });
         opened.await.map_err(given_up)
     };
     match open.await {

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::hash::Hash;
 
 use domain::{FoldError, ProductId, Version};
+use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 use uuid::Uuid;
 
@@ -191,6 +192,13 @@ pub trait Opens<M: Fold>: Clone + Debug + Send + Sync + 'static {
 
     /// Opens the store of a generation, to build it. What it needs must be there: `folio stores apply`.
     fn open(&self, generation: Generation) -> impl Future<Output = Result<Self::Store, Error>> + Send;
+
+    /// The same, whose rows are read and written in this lane: those of a build that is not read give way.
+    #[must_use]
+    fn in_lane(&self, _lane: &Lane) -> Self {
+        // Where nothing is in flight nothing gives way.
+        self.clone()
+    }
 
     /// Opens how far groups have come with a generation, and nothing else of it: what other rows it has does not matter.
     fn positions(

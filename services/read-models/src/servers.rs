@@ -8,6 +8,7 @@ use std::sync::Arc;
 use adapter_cql::{Cql, CqlConfig, Schema};
 use adapter_search::{Search, SearchConfig, Use};
 use tokio::sync::OnceCell;
+use toolkit::lanes::Lane;
 
 use crate::declared::{Declared, On};
 use crate::{Error, Generation, ReadModel, positions};
@@ -21,6 +22,8 @@ pub struct Servers {
     configs: Arc<(CqlConfig, SearchConfig)>,
     cql: Arc<OnceCell<Cql>>,
     search: Arc<OnceCell<Search>>,
+    /// For rows.
+    lane: Lane,
 }
 
 /// A declared thing, and whether it was created now.
@@ -34,7 +37,27 @@ pub struct Applied {
 impl Servers {
     /// Connects to nothing yet.
     pub fn new(cql: &CqlConfig, search: &SearchConfig) -> Self {
-        Self { configs: Arc::new((cql.clone(), search.clone())), cql: Arc::default(), search: Arc::default() }
+        Self {
+            configs: Arc::new((cql.clone(), search.clone())),
+            cql: Arc::default(),
+            search: Arc::default(),
+            lane: Lane::default(),
+        }
+    }
+
+    /// The same servers and connections, whose rows are read and written in this lane.
+    pub(crate) fn with_rows_in(&self, lane: &Lane) -> Self {
+        Self { lane: lane.clone(), ..self.clone() }
+    }
+
+    /// What reads and writes rows in ScyllaDB.
+    pub(crate) async fn cql_of_rows(&self) -> Result<Cql, Error> {
+        Ok(self.cql().await?.in_lane(&self.lane))
+    }
+
+    /// What reads and writes documents.
+    pub(crate) async fn search_of_rows(&self) -> Result<Search, Error> {
+        Ok(self.search().await?.in_lane(&self.lane))
     }
 
     /// ScyllaDB, connected to now at the latest.

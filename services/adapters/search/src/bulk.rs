@@ -38,6 +38,8 @@ const BYTES: usize = 5 * 1024 * 1024;
 
 /// Bulk requests in flight at once: more only make each take longer.
 pub(super) const AT_ONCE: usize = 2;
+/// Of those that give way, while there are others.
+pub(super) const BESIDE: usize = 1;
 /// A bulk request is a thousand requests' work: it may take this many times as long as one of them.
 const PATIENCE: u32 = 6;
 
@@ -91,8 +93,7 @@ impl Search {
             format!("/{alias}/_bulk?require_alias=true&filter_path=errors,items.*.status,items.*.error");
         let request = || format!("POST /{alias}/_bulk");
         let body = body(documents);
-        // Nobody closes the semaphore.
-        let _permit = self.bulks.acquire().await.ok();
+        let _permit = self.lanes.enter(&self.lane).await;
         let timeout = self.timeout * PATIENCE;
         let (status, answer) =
             self.send(Method::Post, &path, Some(body), "application/x-ndjson", timeout).await?;

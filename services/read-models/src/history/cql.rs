@@ -6,6 +6,7 @@ use adapter_cql::{Cql, CqlError, Prepared, Write};
 use ahash::AHashMap;
 use domain::{ProductId, Version};
 use futures::FutureExt;
+use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{EntryRow, HeadColumns, HeadRow, READ_COLUMNS, ReadRow, head};
@@ -148,7 +149,11 @@ impl Opens<HistoryModel> for Servers {
     type Store = HistoryStore;
 
     async fn open(&self, generation: Generation) -> Result<HistoryStore, Error> {
-        HistoryStore::open(self.cql().await?, generation).await
+        HistoryStore::open(&self.cql_of_rows().await?, generation).await
+    }
+
+    fn in_lane(&self, lane: &Lane) -> Self {
+        self.with_rows_in(lane)
     }
 
     async fn positions(&self, generation: Generation) -> Result<CqlPositions, Error> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use adapter_cql::{Cql, CqlError, Prepared, Write};
 use domain::{CategoryPath, ProductId, Version};
 use futures::FutureExt;
+use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{CategoryDelete, CategoryRow, ItemRow, ProductRow};
@@ -121,7 +122,11 @@ impl Opens<Products> for Servers {
     type Store = ProductsStore;
 
     async fn open(&self, generation: Generation) -> Result<ProductsStore, Error> {
-        ProductsStore::open(self.cql().await?, generation).await
+        ProductsStore::open(&self.cql_of_rows().await?, generation).await
+    }
+
+    fn in_lane(&self, lane: &Lane) -> Self {
+        self.with_rows_in(lane)
     }
 
     async fn positions(&self, generation: Generation) -> Result<CqlPositions, Error> {

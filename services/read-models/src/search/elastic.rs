@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use adapter_search::{Document, Search, SearchError};
 use domain::{CategoryPath, ProductId, Status, ValueError};
 use futures::FutureExt;
+use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 
 use super::answer::{NameDocument, ServerAnswer, WordCounts};
@@ -115,7 +116,11 @@ impl Opens<SearchModel> for Servers {
     type Store = SearchStore;
 
     async fn open(&self, generation: Generation) -> Result<SearchStore, Error> {
-        SearchStore::open(self.search().await?, generation).await
+        SearchStore::open(&self.search_of_rows().await?, generation).await
+    }
+
+    fn in_lane(&self, lane: &Lane) -> Self {
+        self.with_rows_in(lane)
     }
 
     async fn positions(&self, generation: Generation) -> Result<SearchPositions, Error> {
