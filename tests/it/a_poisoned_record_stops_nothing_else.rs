@@ -331,7 +331,7 @@ async fn whatever_stands_on_the_topic_stops_no_partition_of_writers() -> anyhow:
     // Whether this one can be read only the registry knows: its partition waits for that, and no other.
     let strange = [&[0][..], &999_999_u32.to_be_bytes(), b"datum"].concat();
     inject(&system, home, &format!("{unknown}/2/0/{}", uuid::Uuid::new_v4()), Some(&strange)).await?;
-    are_answered(&commands, &[(&neighbour, "not-ready")]).await;
+    are_answered(&commands, &[(neighbour.as_str(), "not-ready")]).await;
     price += 1;
     assert_eq!(commands.change_price(&elsewhere, price, &[]).await?.status, 200);
     registry.open();

@@ -23,11 +23,11 @@ pub(crate) fn append(
     let (outcomes, arrived) = sync_channel(TOGETHER);
     let log = open(Arc::new(Outcomes(outcomes)))?;
     let (mut records, mut last) = (records.into_iter(), vec![-1; log.partitions() as usize]);
-    loop {
+    for first in (0_u64..).step_by(TOGETHER) {
         let keys: Vec<(Partition, String)> = records
             .by_ref()
             .take(TOGETHER)
-            .zip(0..)
+            .zip(first..)
             .map(|(record, id)| {
                 let key = record.key.to_string();
                 let partition = partition_of(record.key.subject.as_str(), log.partitions());
@@ -36,19 +36,21 @@ pub(crate) fn append(
             })
             .collect();
         if keys.is_empty() {
-            return Ok(());
+            break;
         }
         let mut offsets = vec![-1; keys.len()];
         for _ in &keys {
             let arrived = arrived.recv_timeout(PATIENCE);
             let (AppendId(id), outcome) = arrived.context("the log did not say what became of a record")?;
-            offsets[id as usize] = outcome.with_context(|| format!("appending {}", keys[id as usize].1))?;
+            let at = (id - first) as usize;
+            offsets[at] = outcome.with_context(|| format!("appending {}", keys[at].1))?;
         }
         for ((partition, key), offset) in keys.iter().zip(offsets) {
             let before = std::mem::replace(&mut last[partition.0 as usize], offset);
             ensure!(before < offset, "{key} stands at {offset}, and what came before it at {before}");
         }
     }
+    Ok(())
 }
 
 /// Passes on what became of appends.
