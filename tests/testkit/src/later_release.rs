@@ -94,6 +94,10 @@ impl<S: Store<Products>> Store<Products> for Marked<S> {
     fn positions(&self) -> &S::Positions {
         self.0.positions()
     }
+
+    fn marks(&self) -> &dyn Marks {
+        self.0.marks()
+    }
 }
 
 fn mark(stored: &mut StoredProduct) {

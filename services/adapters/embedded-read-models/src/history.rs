@@ -12,6 +12,7 @@ use adapter_embedded::tables::{self, Change, Row as Stored, Table};
 use domain::{ProductId, Version};
 use futures::FutureExt;
 use read_models::history::{HistoryHead, HistoryModel, Order, Row, Rows};
+use read_models::marks::Marks;
 use read_models::model::{Head, State, Store, Wanted, Writes, rewound};
 use read_models::{Answer, Error, ReadModel};
 use toolkit::retry::{GaveUp, Retry};
@@ -19,6 +20,7 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::build::Build;
 use crate::bytes::{Reader, Unreadable, key_of};
 use crate::disk::{answer, blocking};
+use crate::marks::TableMarks;
 use crate::positions::TablePositions;
 use crate::row_pages::{MAX_ROWS, PAGE_BYTES, Page};
 
@@ -36,6 +38,7 @@ pub struct HistoryTables {
     /// The state rows, by product.
     heads: Table,
     positions: TablePositions,
+    marks: TableMarks,
 }
 
 impl HistoryTables {
@@ -44,6 +47,7 @@ impl HistoryTables {
             entries: build.table(ENTRIES),
             heads: build.table(HEADS),
             positions: TablePositions::new(&build, ReadModel::History),
+            marks: TableMarks::new(&build, ReadModel::History),
             build,
         }
     }
@@ -173,6 +177,10 @@ impl Store<HistoryModel> for HistoryTables {
     fn positions(&self) -> &TablePositions {
         &self.positions
     }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
+    }
 }
 
 impl Rows for HistoryTables {
@@ -195,5 +203,9 @@ impl Rows for HistoryTables {
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default().applied);
         async move { answer(read()) }.boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }

@@ -14,6 +14,7 @@ mod catalog;
 mod disk;
 mod history;
 mod letters;
+mod marks;
 mod port;
 mod positions;
 mod products;
@@ -35,6 +36,7 @@ use read_models::{Error, Generation, ReadModel};
 use toolkit::dead_letters::DeadLetters;
 
 pub use history::HistoryTables;
+pub use marks::TableMarks;
 pub use positions::TablePositions;
 pub use products::ProductTables;
 pub use search::EmbeddedSearch;

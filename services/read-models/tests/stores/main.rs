@@ -128,8 +128,8 @@ impl Parts for Servers {
         self.cql().await.unwrap().drop_keyspace().await.unwrap();
         let search = self.search().await.unwrap();
         for read_model in ReadModel::ALL {
-            let On::Search { index, positions } = read_model.declared().on else { continue };
-            for index in [index, positions] {
+            let On::Search { index, positions, parked } = read_model.declared().on else { continue };
+            for index in [index, positions, parked] {
                 search.delete_index(&index.index(search.prefix(), GENERATION.get())).await.unwrap();
             }
         }
