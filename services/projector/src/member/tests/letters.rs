@@ -17,6 +17,7 @@ use super::*;
 use crate::testing::InMemory;
 
 mod durable;
+mod marks;
 mod missing;
 
 /// An id that the registry does not know until it is cured.
@@ -34,6 +35,7 @@ struct Rows {
     position: Option<Position>,
     /// When the store was started, if it may lose what it acknowledged.
     start: Option<u64>,
+    marks: marks::Marked,
 }
 
 impl Kept {
@@ -88,6 +90,10 @@ impl Store<Products> for Kept {
     }
 
     fn positions(&self) -> &Self {
+        self
+    }
+
+    fn marks(&self) -> &dyn Marks {
         self
     }
 }
