@@ -20,7 +20,8 @@ promised!(a_product_that_is_parked_says_so_wherever_it_is_read);
 fn token(product: &str, id: &str, version: u64) -> anyhow::Result<String> {
     let (partition, offset) = id.split_once('/').context("the place of a record")?;
     let (partition, offset) = (partition.parse()?, offset.parse()?);
-    Ok(ConsistencyToken { partition, offset, product: product.try_into()?, version: Version(version) }.encode())
+    Ok(ConsistencyToken { partition, offset, product: product.try_into()?, version: Version(version) }
+        .encode())
 }
 
 async fn a_product_that_is_parked_says_so_wherever_it_is_read<S: System>() -> anyhow::Result<()> {
@@ -78,7 +79,8 @@ async fn a_product_that_is_parked_says_so_wherever_it_is_read<S: System>() -> an
     ensure!(batch["items"][0]["stale"].is_object() && batch["unknown"] == json!(["never-was"]), "{batch}");
     ensure!(batch["items"][1].get("stale").is_none(), "{batch}");
 
-    let category = whole.body["category"].as_str().context("a category")?.replace(' ', "%20").replace('&', "%26");
+    let category =
+        whole.body["category"].as_str().context("a category")?.replace(' ', "%20").replace('&', "%26");
     let lists = [format!("/v1/products?category={category}"), "/v1/search".to_owned()];
     for list in &lists {
         eventually(
@@ -91,7 +93,8 @@ async fn a_product_that_is_parked_says_so_wherever_it_is_read<S: System>() -> an
 
     // Each read that waits for a record that is parked hears it long before its time is over.
     let parked = admin.parked(ReadModel::Products).await;
-    let first = parked["parked"].as_array().context("what is parked")?.iter().find(|it| it["product"] == "parked");
+    let first =
+        parked["parked"].as_array().context("what is parked")?.iter().find(|it| it["product"] == "parked");
     let id = first.and_then(|it| it["id"].as_str()).context("the place of the first")?;
     let token = token("parked", id, 2)?;
     let reads = ["/v1/products/parked".to_owned(), "/v1/products/parked/history".to_owned()];
@@ -100,13 +103,19 @@ async fn a_product_that_is_parked_says_so_wherever_it_is_read<S: System>() -> an
         let told = queries
             .get_with(&format!("{read}{joint}consistency_token={token}"), &[("Prefer", "wait=25")])
             .await?;
-        ensure!(told.code() == "read-model-parked" && told.body["retryable"] == false, "{read}: {}", told.body);
+        ensure!(
+            told.code() == "read-model-parked" && told.body["retryable"] == false,
+            "{read}: {}",
+            told.body
+        );
         ensure!(told.body["product_id"] == "parked" && told.body["kind"] == "undecodable", "{}", told.body);
         ensure!(begun.elapsed() < Duration::from_secs(20), "{read}: {:?}", begun.elapsed());
     }
     let mut grpc = QueryServiceClient::connect(gateway.grpc()).await?;
     let asked = v1::GetProductRequest { product_id: "parked".to_owned(), ..Default::default() };
-    ensure!(grpc.get_product(asked.clone()).await?.into_inner().stale.is_some_and(|it| it.kind == "undecodable"));
+    ensure!(
+        grpc.get_product(asked.clone()).await?.into_inner().stale.is_some_and(|it| it.kind == "undecodable")
+    );
     let freshness = Some(v1::Freshness { consistency_token: token, wait: None });
     let refused = grpc.get_product(v1::GetProductRequest { freshness, ..asked }).await;
     ensure!(refused.is_err_and(|it| it.code() == tonic::Code::FailedPrecondition));

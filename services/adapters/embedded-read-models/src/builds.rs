@@ -13,8 +13,8 @@ use read_models::{Error, Generation, ReadModel};
 use crate::build::{Build, Presence};
 use crate::catalog;
 use crate::disk::failed;
-use crate::search::{self, EmbeddedSearch};
 use crate::marks::TableMarks;
+use crate::search::{self, EmbeddedSearch};
 use crate::{Inner, history, letters, marks, positions, products};
 
 /// The directory of the first build of `search`; those of others have their names behind it.

@@ -36,7 +36,6 @@ use read_models::{Error, Generation, ReadModel};
 use toolkit::dead_letters::DeadLetters;
 
 pub use history::HistoryTables;
-pub use marks::TableMarks;
 pub use positions::TablePositions;
 pub use products::ProductTables;
 pub use search::EmbeddedSearch;

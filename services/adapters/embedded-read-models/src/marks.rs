@@ -30,7 +30,7 @@ pub(crate) fn table(read_model: ReadModel) -> String {
 
 /// The marks of one build. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct TableMarks {
+pub(crate) struct TableMarks {
     build: Build,
     /// By group and product.
     marks: Table,

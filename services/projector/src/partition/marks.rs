@@ -37,7 +37,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     }
 
     /// The mark of a product is no longer what is parked of it.
-    pub(super) fn is_to_mark(&mut self, product: &str) {
+    pub(super) fn mark_later(&mut self, product: &str) {
         self.to_mark.insert(product.to_owned());
     }
 
@@ -60,7 +60,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             return Ok(());
         }
         let (context, partition) = (&self.context, self.claim.partition.0);
-        let written = context.store.marks().write(&context.group, partition, &marking, &self.store_retry).await;
+        let written =
+            context.store.marks().write(&context.group, partition, &marking, &self.store_retry).await;
         written.map_err(|e| End::of_store(e, self.bound.settled()))
     }
 }

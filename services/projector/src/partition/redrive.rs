@@ -202,7 +202,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let applied = resolved.len();
         if self.parked.get(product).map(Held::mark) != Some(held.mark()) {
             // While the letters are there: who comes next marks what has some.
-            self.is_to_mark(product);
+            self.mark_later(product);
             self.flush_marks().await?;
         }
         self.resolving.add(product, resolved);
@@ -415,7 +415,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let Some((marker, mut resolved)) = self.parked.discard(product, order) else { return Ok(()) };
         letter.outline = marker;
         self.write_letters(vec![letter], offset).await?;
-        self.is_to_mark(product);
+        self.mark_later(product);
         self.flush_marks().await?;
         resolved.reverse();
         self.resolve(resolved.clone()).await?;

@@ -89,15 +89,16 @@ impl Queries {
         self.counted("product", async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
-                let (found, stale) =
-                    self.product_reached(from, (id, asked), &terms.freshness, place).await?;
+                let (found, stale) = self.product_reached(from, (id, asked), &terms.freshness, place).await?;
                 let product = id.to_string();
                 let none = match found {
-                    Some(found) if found.product.status != Status::Deleted => return Ok(Read { found, stale }),
+                    Some(found) if found.product.status != Status::Deleted => {
+                        return Ok(Read { found, stale });
+                    }
                     Some(gone) => ApiError::Gone { product, version: gone.product.version.get() },
                     None => ApiError::NotFound { product, version: None },
                 };
-                Err(from.is_none(id, stale, none))
+                Err(from.none_of(id, stale, none))
             };
             self.stores.products.ask(terms, question).await
         })
@@ -123,11 +124,13 @@ impl Queries {
                 // Up to the head all is there: what was then was so, whatever is parked.
                 let (version, is_beyond) = match past {
                     Past::Version(version) => (Some(version.get()), found.is_none() && version > head),
-                    Past::Time(_) => (None, found.as_ref().map_or(Version::NONE, |it| it.product.version) == head),
+                    Past::Time(_) => {
+                        (None, found.as_ref().map_or(Version::NONE, |it| it.product.version) == head)
+                    }
                 };
                 let stale = mark.filter(|_| is_beyond);
                 let none = ApiError::NotFound { product: id.to_string(), version };
-                found.map(|found| Read { found, stale }).ok_or_else(|| from.is_none(id, stale, none))
+                found.map(|found| Read { found, stale }).ok_or_else(|| from.none_of(id, stale, none))
             };
             self.stores.history.ask(terms, question).await
         })
@@ -189,7 +192,7 @@ impl Queries {
                 let found = from.ask(|q| q.history(id, order, page)).await?;
                 if found.items.is_empty() && page.token.is_none() {
                     let none = ApiError::NotFound { product: id.to_string(), version: None };
-                    return Err(from.is_none(id, stale, none));
+                    return Err(from.none_of(id, stale, none));
                 }
                 Ok(Read { found, stale })
             };

@@ -131,17 +131,17 @@ impl<Q: Served> Reader<Q> {
     pub(super) fn check_parked(&self, token: &ConsistencyToken, mark: Option<Mark>) -> Result<(), ApiError> {
         match mark {
             // What is before it was lost, and comes again by itself.
-            Some(mark) if mark.first_offset <= token.offset => Err(self.is_parked(&token.product, mark)),
+            Some(mark) if mark.first_offset <= token.offset => Err(self.parked_error(&token.product, mark)),
             Some(_) | None => Ok(()),
         }
     }
 
     /// What is answered of a product that is not there, or not any more. Of one that is parked that is not known.
-    pub(super) fn is_none(&self, id: &ProductId, mark: Option<Mark>, none: ApiError) -> ApiError {
-        mark.map_or(none, |mark| self.is_parked(id, mark))
+    pub(super) fn none_of(&self, id: &ProductId, mark: Option<Mark>, none: ApiError) -> ApiError {
+        mark.map_or(none, |mark| self.parked_error(id, mark))
     }
 
-    fn is_parked(&self, id: &ProductId, mark: Mark) -> ApiError {
+    fn parked_error(&self, id: &ProductId, mark: Mark) -> ApiError {
         ApiError::Parked { model: Q::READ_MODEL.name(), product: id.to_string(), mark }
     }
 }

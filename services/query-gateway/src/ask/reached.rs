@@ -22,7 +22,7 @@ impl Queries {
     ) -> Result<(Option<StoredProduct>, Option<Mark>), ApiError> {
         let read = async || {
             let mark = from.mark(id).await?;
-            Ok((from.ask(|q| q.product(id)).await?, mark))
+            Ok::<_, ApiError>((from.ask(|q| q.product(id)).await?, mark))
         };
         let Some(mut wait) = wait(freshness, place) else { return read().await };
         let (token, parked) = (wait.token(), Parked::default());

@@ -75,9 +75,7 @@ impl QueryService for Service {
                 let remaining_product_ids = batch.remaining.iter().map(ToString::to_string).collect();
                 let items = batch.each().map(|(found, mark)| {
                     let (id, product) = match found {
-                        Found::Here(found) => {
-                            (found.product.id.clone(), Some(views::stored_product(&found)))
-                        }
+                        Found::Here(found) => (found.product.id.clone(), Some(views::stored_product(&found))),
                         Found::Gone(id) | Found::Missing(id) => (id, None),
                     };
                     v1::BatchItem { product_id: id.to_string(), product, stale: mark.map(views::stale) }

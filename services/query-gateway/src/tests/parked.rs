@@ -73,8 +73,7 @@ impl Marks for MarksInMemory {
     }
 }
 
-const PARKED: Mark =
-    Mark { first_offset: 80, since_ms: 1_000, kind: Kind::Undecodable, is_discarded: false };
+const PARKED: Mark = Mark { first_offset: 80, since_ms: 1_000, kind: Kind::Undecodable, is_discarded: false };
 
 /// Questions about one product, where those about many are, and where both are asked with a token.
 const BY_ID: [&str; 2] = ["/v1/products/a?", "/v1/products/a/history?"];
@@ -139,7 +138,10 @@ async fn a_product_that_is_parked_says_so_and_lists_say_how_many_there_are() {
     }
     let batch = gateway.get("/v1/products:batchGet?ids=b,none,a", &[]).await.body;
     assert!(batch["items"][0].get("stale").is_none() && batch["items"][1]["stale"] == stale, "{batch}");
-    assert_eq!((&batch["unknown"], &batch["missing"]), (&serde_json::json!(["none"]), &serde_json::json!([])));
+    assert_eq!(
+        (&batch["unknown"], &batch["missing"]),
+        (&serde_json::json!(["none"]), &serde_json::json!([]))
+    );
     // Nobody knows what it would be.
     for question in ["/v1/products/none", "/v1/products/none/history"] {
         let answer = gateway.get(question, &[]).await;
@@ -251,7 +253,10 @@ async fn grpc_says_of_what_is_parked_what_http_says() {
         assert!(status.get_details_retry_info().is_none());
         let info = status.get_details_error_info().unwrap();
         assert_eq!(info.reason, "READ_MODEL_PARKED");
-        assert_eq!((info.metadata["kind"].as_str(), info.metadata["is_discarded"].as_str()), ("undecodable", "false"));
+        assert_eq!(
+            (info.metadata["kind"].as_str(), info.metadata["is_discarded"].as_str()),
+            ("undecodable", "false")
+        );
     }
     gateway.end().await;
 }

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::declared::{Declared, On};
-use crate::{marks, positions};
 use crate::projection::tests::{Rules, converges};
+use crate::{marks, positions};
 
 /// Makes an enum with this line, and keeps its text.
 macro_rules! with_line {

@@ -80,7 +80,11 @@ impl CqlMarks {
         })
     }
 
-    fn mark(&self, product: &str, (first_offset, since_ms, kind, is_discarded): Columns) -> Result<Mark, Error> {
+    fn mark(
+        &self,
+        product: &str,
+        (first_offset, since_ms, kind, is_discarded): Columns,
+    ) -> Result<Mark, Error> {
         let kind = kind.parse().map_err(|error: toolkit::dead_letters::UnknownKind| Error::Corrupt {
             table: self.table.to_string(),
             row: product.to_owned(),
@@ -132,8 +136,16 @@ impl CqlMarks {
                     None => Write::new(&statements.remove, (time, group, product)),
                     Some(mark) => {
                         let Mark { first_offset, since_ms, kind, is_discarded } = *mark;
-                        let row =
-                            (group, product, partition, first_offset, since_ms, kind.name(), is_discarded, time);
+                        let row = (
+                            group,
+                            product,
+                            partition,
+                            first_offset,
+                            since_ms,
+                            kind.name(),
+                            is_discarded,
+                            time,
+                        );
                         Write::new(&statements.put, row)
                     }
                 };
@@ -143,7 +155,8 @@ impl CqlMarks {
             let writes = products.iter().zip(&wanted).map(write).collect();
             self.cql.write_all(writes, retry).await.map_err(|e| e.map(Error::from))?;
             let there = retry.run("look at what is marked", || self.read(group, &products)).await?;
-            let differs: Vec<bool> = there.iter().zip(&wanted).map(|(there, wanted)| there != wanted).collect();
+            let differs: Vec<bool> =
+                there.iter().zip(&wanted).map(|(there, wanted)| there != wanted).collect();
             if !differs.contains(&true) {
                 return Ok(());
             }

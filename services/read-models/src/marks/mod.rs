@@ -54,11 +54,7 @@ pub trait Marks: Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<(), GaveUp<Error>>>;
 
     /// All that are there of a partition.
-    fn of_partition<'a>(
-        &'a self,
-        group: &'a str,
-        partition: i32,
-    ) -> Answered<'a, BTreeMap<String, Mark>>;
+    fn of_partition<'a>(&'a self, group: &'a str, partition: i32) -> Answered<'a, BTreeMap<String, Mark>>;
 
     /// Those of these products, in their order.
     fn of_products<'a>(

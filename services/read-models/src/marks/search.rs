@@ -113,7 +113,12 @@ impl SearchMarks {
             let products: Vec<String> = left.keys().cloned().collect();
             let there = retry.run("look at what is marked", || self.read(group, &products)).await?;
             let differ = products.into_iter().zip(there).filter(|(product, there)| left[product] != *there);
-            let differ: Marking = differ.map(|(product, _)| (product.clone(), left[&product])).collect();
+            let differ: Marking = differ
+                .map(|(product, _)| {
+                    let mark = left[&product];
+                    (product, mark)
+                })
+                .collect();
             if differ.is_empty() {
                 return Ok(());
             }

@@ -75,10 +75,7 @@ async fn are_what_was_written_last(written: &dyn Marks, asked: &dyn Marks) {
     let later = Mark { first_offset: 9, kind: Kind::Gap, ..MARK };
     write(GROUP, 3, marking([("a", None), ("b", Some(later))])).await;
     assert_eq!(of_products(GROUP).await, [None, Some(later), Some(MARK), None]);
-    assert_eq!(
-        written.of_partition(GROUP, 3).await.unwrap(),
-        BTreeMap::from([("b".to_owned(), later)])
-    );
+    assert_eq!(written.of_partition(GROUP, 3).await.unwrap(), BTreeMap::from([("b".to_owned(), later)]));
     count_is(asked, GROUP, 2).await;
     write(GROUP, 3, marking([("a", Some(MARK))])).await;
     assert_eq!(of_products(GROUP).await, [Some(MARK), Some(later), Some(MARK), None], "it comes back");

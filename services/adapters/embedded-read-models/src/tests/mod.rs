@@ -9,9 +9,9 @@ use domain::{
     Attributes, Brand, CategoryPath, Description, Event, InitialStatus, Money, Name, PriceChanged,
     ProductCreated, ProductDeleted, ProductId, ProductMoved, Sku, Tags, Version,
 };
-use jiff::Timestamp;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use read_models::marks::{Mark, Marking, Marks};
 use read_models::model::{
     EffectiveEvent, Fold, LogPosition, Meta, Opens, Position, Positions, Store, Wanted,
@@ -39,7 +39,7 @@ impl Marks for Unmarked {
         _: &'a Marking,
         _: &'a Retry,
     ) -> BoxFuture<'a, Result<(), GaveUp<Error>>> {
-        async { panic!("nothing is parked") }.boxed()
+        panic!("nothing is parked")
     }
 
     fn of_partition<'a>(&'a self, _: &'a str, _: i32) -> Answered<'a, BTreeMap<String, Mark>> {

@@ -66,7 +66,8 @@ impl World {
     /// Of each marked product its first offset, why, and whether it was given up.
     fn marks(&self) -> Vec<(String, i64, Kind, bool)> {
         let marks = &self.rows.0.lock().unwrap().marks.all;
-        let told = |(product, it): (&String, &Mark)| (product.clone(), it.first_offset, it.kind, it.is_discarded);
+        let told =
+            |(product, it): (&String, &Mark)| (product.clone(), it.first_offset, it.kind, it.is_discarded);
         marks.iter().map(told).collect()
     }
 
