@@ -53,7 +53,7 @@ pub trait Marks: Debug + Send + Sync {
         retry: &'a Retry,
     ) -> BoxFuture<'a, Result<(), GaveUp<Error>>>;
 
-    /// All that are there of a partition.
+    /// All that are there of a partition, as they are; of those that were put in the last seconds some may be missing.
     fn of_partition<'a>(&'a self, group: &'a str, partition: i32) -> Answered<'a, BTreeMap<String, Mark>>;
 
     /// Those of these products, in their order.

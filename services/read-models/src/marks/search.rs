@@ -70,7 +70,6 @@ impl SearchMarks {
     }
 
     async fn all(&self, group: &str, partition: i32) -> Result<BTreeMap<String, Mark>, Error> {
-        self.search.refresh(&self.index).await?;
         let (mut found, mut behind) = (BTreeMap::new(), None);
         loop {
             let mut marked = marked(group);
@@ -82,11 +81,13 @@ impl SearchMarks {
                 question["search_after"] = json!([behind]);
             }
             let page: Page = self.search.search(&self.index, question).await?;
-            let Some(last) = page.hits.hits.last() else { return Ok(found) };
-            behind = Some(last.source.product_id.clone());
-            for Hit { source } in page.hits.hits {
-                found.extend(source.mark.map(|mark| (source.product_id, mark)));
-            }
+            let products: Vec<String> = page.hits.hits.into_iter().map(|hit| hit.source.product_id).collect();
+            let Some(last) = products.last() else { return Ok(found) };
+            behind = Some(last.clone());
+            // What is searched is as it was at the last refresh, which not everybody who writes may ask for.
+            let marks = self.read(group, &products).await?;
+            found
+                .extend(products.into_iter().zip(marks).filter_map(|(product, mark)| Some((product, mark?))));
         }
     }
 
