@@ -85,11 +85,7 @@ impl CqlMarks {
         product: &str,
         (first_offset, since_ms, kind, is_discarded): Columns,
     ) -> Result<Mark, Error> {
-        let kind = kind.parse().map_err(|error: toolkit::dead_letters::UnknownKind| Error::Corrupt {
-            table: self.table.to_string(),
-            row: product.to_owned(),
-            problem: error.to_string(),
-        })?;
+        let kind = super::kind(&self.table, product, &kind)?;
         Ok(Mark { first_offset, since_ms, kind, is_discarded })
     }
 

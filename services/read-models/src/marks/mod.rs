@@ -12,8 +12,7 @@ use std::fmt::Debug;
 use domain::ProductId;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use toolkit::dead_letters::{Kind, Outline};
+use toolkit::dead_letters::{Kind, Outline, UnknownKind};
 use toolkit::retry::{GaveUp, Retry};
 
 use crate::Error;
@@ -27,7 +26,7 @@ pub use search::SearchMarks;
 pub const MAX_COUNTED: u64 = 1_000;
 
 /// What is told of a product that is parked, or was given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {
     /// The first of its records that is not applied.
     pub first_offset: i64,
@@ -77,6 +76,15 @@ impl From<&Outline> for Mark {
             is_discarded: first.is_discarded,
         }
     }
+}
+
+/// A kind as a store has it, of the mark of a product there.
+fn kind(table: &str, product: &str, kind: &str) -> Result<Kind, Error> {
+    kind.parse().map_err(|unknown: UnknownKind| Error::Corrupt {
+        table: table.to_owned(),
+        row: product.to_owned(),
+        problem: unknown.to_string(),
+    })
 }
 
 /// What takes a write with it, where the later of two stays.

@@ -32,7 +32,22 @@ struct MarkDocument {
     product_id: String,
     partition_id: i32,
     #[serde(flatten)]
-    mark: Option<Mark>,
+    mark: Option<Told>,
+}
+
+/// The fields of a mark.
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
+    first_offset: i64,
+    since_ms: i64,
+    kind: String,
+    is_discarded: bool,
+}
+
+impl From<Mark> for Told {
+    fn from(Mark { first_offset, since_ms, kind, is_discarded }: Mark) -> Self {
+        Self { first_offset, since_ms, kind: kind.name().to_owned(), is_discarded }
+    }
 }
 
 #[derive(Deserialize)]
@@ -66,7 +81,15 @@ impl SearchMarks {
         let ids: Vec<String> = products.iter().map(|product| id(group, product)).collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let found: Vec<Option<MarkDocument>> = self.search.mget(&self.index, &ids).await?;
-        Ok(found.into_iter().map(|found| found?.mark).collect())
+        let marks = products.iter().zip(found).map(|(product, found)| {
+            let Some(Told { first_offset, since_ms, kind, is_discarded }) = found.and_then(|it| it.mark)
+            else {
+                return Ok(None);
+            };
+            let kind = super::kind(&self.index, product, &kind)?;
+            Ok(Some(Mark { first_offset, since_ms, kind, is_discarded }))
+        });
+        marks.collect()
     }
 
     async fn all(&self, group: &str, partition: i32) -> Result<BTreeMap<String, Mark>, Error> {
@@ -103,7 +126,8 @@ impl SearchMarks {
             let time = times.next().unsigned_abs();
             let document = |(product, mark): (&String, &Option<Mark>)| {
                 let (group_id, product_id) = (group.to_owned(), product.clone());
-                let content = MarkDocument { group_id, product_id, partition_id: partition, mark: *mark };
+                let mark = mark.map(Told::from);
+                let content = MarkDocument { group_id, product_id, partition_id: partition, mark };
                 let source = serde_json::to_vec(&content).map_err(|e| self.corrupt(product, &e))?;
                 Ok(Document { id: id(group, product), version: time, source: source.into() })
             };
@@ -194,11 +218,12 @@ mod tests {
         let mark = Mark { first_offset: 3, since_ms: 4, kind: Kind::RefusedByStore, is_discarded: false };
         for mark in [Some(mark), None] {
             let (group_id, product_id) = ("g".to_owned(), "p".to_owned());
-            let document = MarkDocument { group_id, product_id, partition_id: 5, mark };
+            let document = MarkDocument { group_id, product_id, partition_id: 5, mark: mark.map(Told::from) };
             let text = serde_json::to_value(&document).unwrap();
-            assert_eq!(text.get("kind").is_some(), mark.is_some(), "{text}");
+            assert_eq!(text.get("kind").and_then(Value::as_str), mark.map(|it| it.kind.name()), "{text}");
+            assert_eq!(text.as_object().unwrap().len(), if mark.is_some() { 7 } else { 3 });
             let read: MarkDocument = serde_json::from_value(text).unwrap();
-            assert_eq!(read.mark, mark);
+            assert_eq!(read.mark.map(|it| (it.first_offset, it.since_ms)), mark.map(|_| (3, 4)));
         }
     }
 }
