@@ -47,4 +47,5 @@ mod the_embedded_log_conforms;
 mod the_examples_work;
 mod topics_are_verified;
 mod what_cannot_be_applied_is_parked;
+mod what_is_parked_is_told_to_readers;
 mod what_ships_is_clean;

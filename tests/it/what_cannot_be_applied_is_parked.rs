@@ -200,6 +200,15 @@ async fn a_product_that_a_store_refuses_holds_back_no_other_and_is_as_any_once_i
     .await;
     ensure!(parked["parked"][0]["kind"] == "refused-by-store", "{parked}");
     caught_up(&system, &system.planner.names.group_prefix).await?;
+    // Readers of the index are told, and nobody else.
+    let queries = Client::new(&system.query_gateway().await?.url());
+    let search = async || queries.get("/v1/search").await.map(|it| it.body["parked"].as_u64()).ok();
+    eventually("a search says that one is parked", search, |it| *it == Some(Some(1))).await;
+    ensure!(queries.get("/v1/products/refused").await?.body.get("stale").is_none());
+    let changed = commands.change_price("refused", TOO_MUCH + 3, &[]).await?;
+    let token = [("Consistency-Token", changed.header("consistency-token")), ("Prefer", "wait=25")];
+    let told = queries.get_with("/v1/search", &token).await?;
+    ensure!(told.code() == "read-model-parked" && told.body["kind"] == "refused-by-store", "{}", told.body);
     // Of the others nobody is parked, and what the store refuses it refuses again.
     ensure!(admin.parked(ReadModel::Products).await["products"] == 0);
     admin.ask(ReadModel::Search, "redrive", json!({ "product": "refused", "reason": "too soon" })).await?;
@@ -216,6 +225,8 @@ async fn a_product_that_a_store_refuses_holds_back_no_other_and_is_as_any_once_i
         .await?;
     eventually("nothing is parked", async || admin.parked(ReadModel::Search).await, |it| it["products"] == 0)
         .await;
+    eventually("a search says nothing of it any more", search, |it| *it == Some(None)).await;
+    ensure!(queries.get_with("/v1/search", &token).await?.status == 200);
     // Row for row what a build of its own makes, in which nothing has ever failed.
     let which = stores::Which::of(&[ReadModel::Search]);
     verify::compare_rows(&system.config, &which).await?;

@@ -17,6 +17,7 @@ mod cql_time;
 pub mod declared;
 pub mod error;
 pub mod history;
+pub mod marks;
 pub mod model;
 pub mod page;
 pub mod positions;
@@ -49,4 +50,7 @@ pub trait Asked: Clone + std::fmt::Debug + Send + Sync + 'static {
 
     /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+
+    /// Which products are parked.
+    fn marks(&self) -> &dyn marks::Marks;
 }

@@ -14,6 +14,7 @@ use toolkit::retry::{GaveUp, Retry};
 use uuid::Uuid;
 
 use crate::declared::Declared;
+use crate::marks::Marks;
 use crate::{Error, Generation, RefusedProducts};
 
 /// What a read model sees.
@@ -153,6 +154,9 @@ pub trait Store<M: Fold>: Clone + Debug + Send + Sync + 'static {
 
     /// How far it has come.
     fn positions(&self) -> &Self::Positions;
+
+    /// Which products are parked.
+    fn marks(&self) -> &dyn Marks;
 }
 
 /// How far groups have come, told beside the rows of one read model; and what becomes of the store that holds both.

@@ -75,8 +75,8 @@ impl Positions for CqlPositions {
 #[derive(Debug, Clone)]
 pub struct SearchPositions {
     search: Search,
-    /// What must be there: the index of the documents, and this one.
-    declared: [Index; 2],
+    /// What must be there: the index of the documents, that of the marks, and this one.
+    declared: [Index; 3],
     generation: Generation,
     index: String,
     write_alias: String,
@@ -91,10 +91,11 @@ struct PositionDocument {
 }
 
 impl SearchPositions {
-    pub fn open(search: &Search, beside: Index, positions: Index, generation: Generation) -> Self {
+    pub fn open(search: &Search, beside: [Index; 2], positions: Index, generation: Generation) -> Self {
+        let [documents, marks] = beside;
         Self {
             search: search.clone(),
-            declared: [beside, positions],
+            declared: [documents, marks, positions],
             generation,
             index: positions.index(search.prefix(), generation.get()),
             write_alias: positions.write_alias(search.prefix(), generation.get()),
@@ -173,9 +174,9 @@ impl AllPositions {
                     let cql = servers.cql().await?;
                     Kept::Cql(CqlPositions::open(cql, declared.name, schema, generation).await?)
                 }
-                On::Search { index, positions } => {
+                On::Search { index, positions, parked } => {
                     let search = servers.search().await?;
-                    Kept::Search(SearchPositions::open(search, index, positions, generation))
+                    Kept::Search(SearchPositions::open(search, [index, parked], positions, generation))
                 }
             };
             all.insert(*read_model, kept);

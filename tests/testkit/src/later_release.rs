@@ -6,6 +6,7 @@
 
 use domain::Name;
 use read_models::history::HistoryModel;
+use read_models::marks::Marks;
 use read_models::model::{Opens, Store, Wanted, Writes};
 use read_models::products::{ProductState, Products};
 use read_models::search::SearchModel;
@@ -106,6 +107,10 @@ impl<S: Store<Products>> Store<Products> for Marked<S> {
 
     fn positions(&self) -> &S::Positions {
         self.0.positions()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self.0.marks()
     }
 }
 

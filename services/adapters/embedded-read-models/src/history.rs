@@ -13,6 +13,7 @@ use adapter_embedded::tables::{self, Change, Row as Stored, Table};
 use domain::{ProductId, Version};
 use futures::FutureExt;
 use read_models::history::{HistoryHead, HistoryModel, Order, Row, Rows};
+use read_models::marks::Marks;
 use read_models::model::{Head, State, Store, Wanted, Writes, rewound};
 use read_models::{Answer, Error, ReadModel};
 use toolkit::retry::{GaveUp, Retry};
@@ -20,6 +21,7 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::build::Build;
 use crate::bytes::{Reader, Unreadable, key_of};
 use crate::disk::{answer, blocking};
+use crate::marks::TableMarks;
 use crate::positions::TablePositions;
 use crate::row_pages::{MAX_ROWS, PAGE_BYTES, Page};
 
@@ -37,6 +39,7 @@ pub struct HistoryTables {
     /// The state rows, by product.
     heads: Table,
     positions: TablePositions,
+    marks: TableMarks,
 }
 
 impl HistoryTables {
@@ -45,6 +48,7 @@ impl HistoryTables {
             entries: build.table(ENTRIES),
             heads: build.table(HEADS),
             positions: TablePositions::new(&build, ReadModel::History),
+            marks: TableMarks::new(&build, ReadModel::History),
             build,
         }
     }
@@ -187,6 +191,10 @@ impl Store<HistoryModel> for HistoryTables {
     fn positions(&self) -> &TablePositions {
         &self.positions
     }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
+    }
 }
 
 impl Rows for HistoryTables {
@@ -209,5 +217,9 @@ impl Rows for HistoryTables {
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default().applied);
         async move { answer(read()) }.boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }

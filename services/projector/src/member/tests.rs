@@ -8,6 +8,7 @@ use event_reader::feed::{Command, EndOffsets, GroupServer, RangeReader};
 use event_reader::{Decoder, LogReader};
 use ledger::Partition;
 use read_models::control::Builds;
+use read_models::marks::Marks;
 use read_models::model::{Position, Positions, Starts, Wanted, Writes};
 use read_models::products::{ProductState, Products};
 use read_models::{Error, Generation, ReadModel};
@@ -21,7 +22,7 @@ use crate::builds::{Positioned, Reached};
 use crate::durability::Durability;
 use crate::metrics::Metrics;
 use crate::partition::{Decided, Followed, Refusals};
-use crate::testing::Letters;
+use crate::testing::{Letters, Unmarked};
 use crate::watch::Progress;
 
 mod bounds;
@@ -62,6 +63,10 @@ impl Store<Products> for At {
 
     fn positions(&self) -> &Self {
         self
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &Unmarked
     }
 }
 

@@ -7,6 +7,7 @@
 mod apply;
 mod bound;
 mod decode;
+mod marks;
 mod park;
 mod redrive;
 mod repair;
@@ -132,6 +133,8 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     parked: Parked,
     /// of which these letters are not acknowledged yet,
     pending: Pending,
+    /// and of these products the marks are to be changed;
+    to_mark: BTreeSet<String>,
     /// which of it is to be tried again,
     tries: Tries,
     /// and what was, and is applied.
@@ -179,6 +182,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             unwritten: None,
             parked: Parked::default(),
             pending: Pending::default(),
+            to_mark: BTreeSet::new(),
             tries: Tries::default(),
             resolving: Resolving::default(),
             context,
@@ -210,6 +214,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         self.start = committed;
         self.heard().await?;
         self.load_letters().await?;
+        self.mark_as_lettered().await?;
         self.tries.all_of(&self.parked);
         // Asked for after that: whoever had the partition before has written nothing of what came later.
         let end = || self.context.handle.end_offsets().of(partition);
@@ -335,6 +340,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     /// Says, beside the rows and to the group, that everything below `position` is applied and written.
     async fn settle(&mut self, position: Offset) -> Result<(), End> {
         self.flush_letters().await?;
+        self.flush_marks().await?;
         // Rows that were acknowledged before a failure may be lost with it.
         let durable = loop {
             self.look_after_failure(position).await?;

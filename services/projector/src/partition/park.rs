@@ -181,6 +181,9 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         }
         self.context.metrics.parked(kind);
         self.resolving.keep(record.offset);
+        if self.parked.get(product).is_none_or(|held| record.offset <= held.first().offset) {
+            self.mark_later(product);
+        }
         self.parked.park(letter.outline.clone());
         self.report_parked();
         self.pending.bytes += letter.size();

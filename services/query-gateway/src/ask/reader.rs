@@ -10,6 +10,7 @@ use read_models::{Asked, Generation, QueryError, history, products, search};
 use tokio::time::timeout;
 
 use super::ApiError;
+use super::parked::ParkedCount;
 use super::progress::{SearchProgress, watcher};
 use super::watcher::Watcher;
 
@@ -92,13 +93,14 @@ impl Served for search::Queries {
 pub(crate) struct Reader<Q: Served> {
     build: Build<Q>,
     pub(crate) progress: Q::Progress,
+    pub(super) parked: ParkedCount,
 }
 
 impl<Q: Served> Reader<Q> {
     /// Must be called on the runtime of the process.
     pub(super) fn new(build: Build<Q>) -> Self {
-        let progress = Q::progress(&build);
-        Self { build, progress }
+        let (progress, parked) = (Q::progress(&build), ParkedCount::of(&build));
+        Self { build, progress, parked }
     }
 }
 

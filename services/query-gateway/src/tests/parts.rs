@@ -3,14 +3,16 @@ use std::future::ready;
 
 use domain::{Attributes, Brand, Description, Money, Name, Product, Sku, Tags};
 use futures::FutureExt;
+use read_models::marks::Marks;
 use read_models::products::{CategoryItem, CategoryKey, Queries, Rows};
 use read_models::{Answer, CategoryPath, Generation, ProductId, Status, StoredProduct, Version};
 
+use super::parked::MarksInMemory;
 use super::*;
 
 /// Products by id, in no list.
 #[derive(Debug)]
-struct InMemory(BTreeMap<ProductId, StoredProduct>);
+struct InMemory(BTreeMap<ProductId, StoredProduct>, MarksInMemory);
 
 pub(super) fn answer<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
     ready(Ok(answer)).boxed()
@@ -42,6 +44,10 @@ impl Rows for InMemory {
     fn position<'a>(&'a self, _group: &'a str, _partition: i32) -> Answer<'a, i64> {
         answer(0)
     }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.1
+    }
 }
 
 pub(super) fn stored(id: &str, status: Status) -> (ProductId, StoredProduct) {
@@ -69,7 +75,8 @@ async fn a_gateway_stands_on_any_parts() {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     (config.listen.http, config.listen.grpc, config.listen.ops) = (free, free, free);
     config.telemetry.level = "off".to_owned();
-    let parts = InMemory([stored("here", Status::Listed), stored("gone", Status::Deleted)].into());
+    let rows = [stored("here", Status::Listed), stored("gone", Status::Deleted)].into();
+    let parts = InMemory(rows, MarksInMemory::default());
     let stores = Stores::new(&config);
     stores.products.opened(Generation::FIRST, Queries::new(parts));
     let gateway = Application::build_on(&config, stores).await.unwrap();

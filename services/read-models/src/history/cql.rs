@@ -12,6 +12,7 @@ use toolkit::retry::{GaveUp, Retry};
 use super::row::{EntryRow, HeadColumns, HeadRow, READ_COLUMNS, ReadRow, head};
 use super::{HISTORY, HistoryHead, HistoryModel, Order, Row, Rows, SCHEMA};
 use crate::error::by_product;
+use crate::marks::{CqlMarks, Marks};
 use crate::model::{Fold, Head, Opens, Store, Wanted, Writes, rewound};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
@@ -22,6 +23,7 @@ use crate::{Answer, Error, Generation, Servers};
 pub struct HistoryStore {
     cql: Cql,
     positions: CqlPositions,
+    marks: CqlMarks,
     load: Prepared,
     load_entry: Prepared,
     put_entry: Prepared,
@@ -49,12 +51,17 @@ impl HistoryStore {
         Ok(Self {
             cql: cql.clone(),
             positions: positions(cql, generation).await?,
+            marks: marks(cql, generation),
             load: prepare_head(cql, generation).await?,
             load_entry: cql.prepare(&load_entry).await?,
             put_entry: cql.prepare(&put_entry).await?,
             put_head: cql.prepare(&put_head).await?,
         })
     }
+}
+
+fn marks(cql: &Cql, generation: Generation) -> CqlMarks {
+    CqlMarks::new(cql, HistoryModel::DECLARED.name, generation)
 }
 
 async fn positions(cql: &Cql, generation: Generation) -> Result<CqlPositions, Error> {
@@ -143,6 +150,10 @@ impl Store<HistoryModel> for HistoryStore {
     fn positions(&self) -> &CqlPositions {
         &self.positions
     }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
+    }
 }
 
 impl Opens<HistoryModel> for Servers {
@@ -166,6 +177,7 @@ impl Opens<HistoryModel> for Servers {
 pub struct CqlRows {
     cql: Cql,
     positions: CqlPositions,
+    marks: CqlMarks,
     head: Prepared,
     newest_first: Prepared,
     oldest_first: Prepared,
@@ -181,6 +193,7 @@ impl CqlRows {
         Ok(Self {
             cql: cql.clone(),
             positions: positions(cql, generation).await?,
+            marks: marks(cql, generation),
             head: prepare_head(cql, generation).await?,
             newest_first: cql.prepare(&newest_first).await?,
             oldest_first: cql.prepare(&oldest_first).await?,
@@ -219,5 +232,9 @@ impl Rows for CqlRows {
 
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         applied(&self.positions, group, partition).boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }

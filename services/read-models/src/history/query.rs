@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::row::event;
 use super::stretch::Stretch;
+use crate::marks::Marks;
 use crate::model::{EffectiveEvent, Head, LogPosition, Meta};
 use crate::page::{self, Page, PageRequest};
 use crate::{Answer, Asked, Error, QueryError, ReadModel, StoredProduct};
@@ -68,6 +69,9 @@ pub trait Rows: Debug + Send + Sync {
 
     /// See [`Asked::position`].
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+
+    /// See [`Asked::marks`].
+    fn marks(&self) -> &dyn Marks;
 }
 
 /// A row of an event.
@@ -165,6 +169,10 @@ impl Asked for Queries {
 
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         self.rows.position(group, partition)
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self.rows.marks()
     }
 }
 

@@ -11,6 +11,7 @@ use toolkit::retry::{GaveUp, Retry};
 use super::row::{CategoryDelete, CategoryRow, ItemRow, ProductRow};
 use super::{BY_CATEGORY, CategoryItem, CategoryKey, PRODUCTS, ProductState, Products, Rows, SCHEMA};
 use crate::error::by_product;
+use crate::marks::{CqlMarks, Marks};
 use crate::model::{Fold, Opens, RowChange, State, Store, Wanted, Writes};
 use crate::page::stable_hash;
 use crate::positions::{CqlPositions, applied};
@@ -25,6 +26,7 @@ const COLUMNS: &str = "product_id, sku, name, description, category, brand, pric
 pub struct ProductsStore {
     cql: Cql,
     positions: CqlPositions,
+    marks: CqlMarks,
     load: Prepared,
     put_product: Prepared,
     put_in_category: Prepared,
@@ -50,6 +52,7 @@ impl ProductsStore {
         Ok(Self {
             cql: cql.clone(),
             positions: positions(cql, generation).await?,
+            marks: marks(cql, generation),
             load: prepare_load(cql, generation).await?,
             put_product: cql.prepare(&insert(&products, COLUMNS)).await?,
             put_in_category: cql.prepare(&insert(&by_category, category_columns)).await?,
@@ -73,6 +76,10 @@ impl ProductsStore {
         };
         write.in_partition(partition(key)).of(key.product.as_str())
     }
+}
+
+fn marks(cql: &Cql, generation: Generation) -> CqlMarks {
+    CqlMarks::new(cql, Products::DECLARED.name, generation)
 }
 
 async fn positions(cql: &Cql, generation: Generation) -> Result<CqlPositions, Error> {
@@ -116,6 +123,10 @@ impl Store<Products> for ProductsStore {
     fn positions(&self) -> &CqlPositions {
         &self.positions
     }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
+    }
 }
 
 impl Opens<Products> for Servers {
@@ -139,6 +150,7 @@ impl Opens<Products> for Servers {
 pub struct CqlRows {
     cql: Cql,
     positions: CqlPositions,
+    marks: CqlMarks,
     by_id: Prepared,
     in_bucket: Prepared,
     listed: Prepared,
@@ -158,6 +170,7 @@ impl CqlRows {
         Ok(Self {
             cql: cql.clone(),
             positions: positions(cql, generation).await?,
+            marks: marks(cql, generation),
             by_id: prepare_load(cql, generation).await?,
             in_bucket: cql.prepare(&in_bucket).await?,
             listed: cql.prepare(&listed).await?,
@@ -212,5 +225,9 @@ impl Rows for CqlRows {
 
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         applied(&self.positions, group, partition).boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{BUCKETS, CategoryKey};
+use crate::marks::Marks;
 use crate::page::{self, Page, PageRequest};
 use crate::{Answer, Asked, QueryError, ReadModel, StoredProduct};
 
@@ -48,6 +49,9 @@ pub trait Rows: Debug + Send + Sync {
 
     /// See [`Asked::position`].
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+
+    /// See [`Asked::marks`].
+    fn marks(&self) -> &dyn Marks;
 }
 
 /// Asks `products`. Cheap to clone.
@@ -166,5 +170,9 @@ impl Asked for Queries {
 
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         self.rows.position(group, partition)
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self.rows.marks()
     }
 }

@@ -15,7 +15,8 @@ use super::found::Found;
 use super::query::{Find, Index};
 use super::request::{MAX_FACET_SIZE, SearchRequest, SuggestRequest, Suggestion};
 use super::texts::{Similar, Text};
-use super::{INDEX, POSITIONS, SearchModel};
+use super::{INDEX, PARKED, POSITIONS, SearchModel};
+use crate::marks::{Marks, SearchMarks};
 use crate::model::{Opens, Positions, Store, Wanted, Writes};
 use crate::page::Budget;
 use crate::positions::{SearchPositions, applied};
@@ -37,18 +38,20 @@ pub struct SearchStore {
     index: String,
     write_alias: String,
     positions: SearchPositions,
+    marks: SearchMarks,
 }
 
 impl SearchStore {
     /// Checks that the indices are there as declared (`folio stores apply`): a server would make them up otherwise.
     pub async fn open(search: &Search, generation: Generation) -> Result<Self, Error> {
-        let positions = SearchPositions::open(search, INDEX, POSITIONS, generation);
+        let positions = SearchPositions::open(search, [INDEX, PARKED], POSITIONS, generation);
         positions.is_there().await?;
         Ok(Self {
             search: search.clone(),
             index: INDEX.index(search.prefix(), generation.get()),
             write_alias: INDEX.write_alias(search.prefix(), generation.get()),
             positions,
+            marks: SearchMarks::new(search, PARKED, generation),
         })
     }
 }
@@ -110,6 +113,10 @@ impl Store<SearchModel> for SearchStore {
     fn positions(&self) -> &SearchPositions {
         &self.positions
     }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
+    }
 }
 
 impl Opens<SearchModel> for Servers {
@@ -124,7 +131,7 @@ impl Opens<SearchModel> for Servers {
     }
 
     async fn positions(&self, generation: Generation) -> Result<SearchPositions, Error> {
-        Ok(SearchPositions::open(self.search().await?, INDEX, POSITIONS, generation))
+        Ok(SearchPositions::open(self.search().await?, [INDEX, PARKED], POSITIONS, generation))
     }
 }
 
@@ -134,6 +141,7 @@ pub struct ServedIndex {
     search: Search,
     index: String,
     positions: SearchPositions,
+    marks: SearchMarks,
 }
 
 impl ServedIndex {
@@ -141,7 +149,8 @@ impl ServedIndex {
         Self {
             search: search.clone(),
             index: INDEX.index(search.prefix(), generation.get()),
-            positions: SearchPositions::open(search, INDEX, POSITIONS, generation),
+            positions: SearchPositions::open(search, [INDEX, PARKED], POSITIONS, generation),
+            marks: SearchMarks::new(search, PARKED, generation),
         }
     }
 }
@@ -210,6 +219,10 @@ impl Index for ServedIndex {
 
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         applied(&self.positions, group, partition).boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 
     fn refresh(&self) -> Answer<'_, ()> {

@@ -44,3 +44,5 @@ const INDEX: adapter_search::Index =
     adapter_search::Index { name: "search", text: include_str!("index.json") };
 const POSITIONS: adapter_search::Index =
     adapter_search::Index { name: "search-positions", text: include_str!("positions.json") };
+const PARKED: adapter_search::Index =
+    adapter_search::Index { name: "search-parked", text: include_str!("parked.json") };

@@ -13,6 +13,7 @@ use super::cursor::{Cursor, Place};
 use super::found::{Found, response};
 use super::request::{SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 use super::texts::{Similar, Text};
+use crate::marks::Marks;
 use crate::{Answer, Asked, QueryError, ReadModel, StoredProduct};
 
 /// The index of `search`, wherever it lies.
@@ -31,6 +32,9 @@ pub trait Index: Debug + Send + Sync {
 
     /// See [`Asked::position`]. What is applied is searchable after the next refresh.
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+
+    /// See [`Asked::marks`].
+    fn marks(&self) -> &dyn Marks;
 
     /// Makes everything applied so far searchable.
     fn refresh(&self) -> Answer<'_, ()>;
@@ -111,5 +115,9 @@ impl Asked for Queries {
 
     fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
         self.index.position(group, partition)
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self.index.marks()
     }
 }

@@ -9,6 +9,7 @@ mod cut;
 mod embedded;
 mod history;
 mod lost;
+mod parked;
 mod products;
 mod records;
 mod refused;
@@ -86,6 +87,7 @@ promises! {
         whole::a_history_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
         search::products_are_searched_with_typos_filters_and_facets,
         relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
+        parked::marks_are_what_was_written_last_of_each_product,
         builds::a_build_is_made_filled_and_dropped_beside_another_one,
         builds::whoever_reads_is_told_the_build_that_was_published_last_and_those_with_names,
         builds::builds_are_the_same_or_it_is_told_what_differs,
@@ -129,8 +131,8 @@ impl Parts for Servers {
         self.cql().await.unwrap().drop_keyspace().await.unwrap();
         let search = self.search().await.unwrap();
         for read_model in ReadModel::ALL {
-            let On::Search { index, positions } = read_model.declared().on else { continue };
-            for index in [index, positions] {
+            let On::Search { index, positions, parked } = read_model.declared().on else { continue };
+            for index in [index, positions, parked] {
                 search.delete_index(&index.index(search.prefix(), GENERATION.get())).await.unwrap();
             }
         }

@@ -5,6 +5,7 @@
 
 use domain::ProductId;
 use futures::FutureExt;
+use read_models::marks::Marks;
 use read_models::page::Budget;
 use read_models::search::{
     Counted, Cursor, Find, Found, Hit, Index, Plan, SearchRequest, Similar, Sort, SuggestRequest, Suggestion,
@@ -95,6 +96,10 @@ impl Index for EmbeddedSearch {
             Ok(applied)
         }
         .boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &*self.marks
     }
 
     fn refresh(&self) -> Answer<'_, ()> {

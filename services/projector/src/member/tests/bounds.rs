@@ -95,6 +95,10 @@ impl Store<Products> for Shelf {
     fn positions(&self) -> &Self {
         self
     }
+
+    fn marks(&self) -> &dyn Marks {
+        &Unmarked
+    }
 }
 
 impl Reached for Shelf {

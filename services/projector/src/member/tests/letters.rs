@@ -17,6 +17,7 @@ use super::*;
 use crate::testing::InMemory;
 
 mod durable;
+mod marks;
 mod missing;
 mod refused;
 
@@ -37,6 +38,7 @@ struct Rows {
     position: Option<Position>,
     /// When the store was started, if it may lose what it acknowledged.
     start: Option<u64>,
+    marks: marks::Marked,
 }
 
 impl Kept {
@@ -93,6 +95,10 @@ impl Store<Products> for Kept {
     }
 
     fn positions(&self) -> &Self {
+        self
+    }
+
+    fn marks(&self) -> &dyn Marks {
         self
     }
 }
