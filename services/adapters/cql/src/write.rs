@@ -84,7 +84,9 @@ impl Cql {
         while !pending.is_empty() {
             let (mut left, error) = self.write_once(pending, &mut refused).await?;
             if !refused.is_empty() {
-                left.iter_mut().for_each(|group| group.retain(|write| !is_refused(&refused, write)));
+                for group in &mut left {
+                    group.retain(|write| !is_refused(&refused, write));
+                }
                 left.retain(|group| !group.is_empty());
             }
             pending = left;
