@@ -94,6 +94,7 @@ impl Storage {
                 let opened = Log {
                     partitions: log.partitions(),
                     repairs: log.reader().ranges,
+                    looks: log.reader().ranges,
                     read: Arc::new({
                         let log = log.clone();
                         move || Ok(log.reader())

@@ -7,6 +7,7 @@
 mod apply;
 mod bound;
 mod decode;
+mod log;
 mod park;
 mod redrive;
 mod repair;
@@ -24,10 +25,10 @@ use event_reader::feed::{Claim, GroupHandle, RangeReader};
 use event_reader::{Decoder, PartitionReader};
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset};
-use read_models::ProductId;
 use read_models::control::Role;
 use read_models::model::{Fold, Position, Positions, Store};
 use read_models::projection::Projection;
+use read_models::{LogId, ProductId};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Dependency;
@@ -36,6 +37,7 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
 use crate::parked::Parked;
+use crate::same_log::SameLog;
 use crate::watch::Progress;
 use bound::Bound;
 pub(crate) use bound::{Decided, Followed};
@@ -73,6 +75,8 @@ pub(crate) struct Context<M, S> {
     pub(crate) durability: Arc<Durability>,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
+    /// Whether the log is the one that the rows are of.
+    pub(crate) same_log: Arc<SameLog>,
     /// Where it is parked what cannot be applied,
     pub(crate) letters: Arc<dyn DeadLetters>,
     pub(crate) letters_health: Dependency,
@@ -119,6 +123,10 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     takeovers: watch::Receiver<u64>,
     /// and from where.
     trail: Trail,
+    /// Which log the partition is of; none while it has no records,
+    log: Option<LogId>,
+    /// and what shows that the topic is not the one it was.
+    replaced: watch::Receiver<Option<Arc<str>>>,
     /// About how many bytes a state took that was loaded last.
     state_bytes: usize,
     /// Where it began.
@@ -169,6 +177,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             projection: Projection::new(context.states, context.states_bytes),
             takeovers: context.durability.subscribe(),
             trail: Trail::new(0),
+            log: None,
+            replaced: context.same_log.subscribe(),
             state_bytes: apply::UNKNOWN_STATE_BYTES,
             start: 0,
             repairs: 0,
@@ -212,16 +222,18 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let shown = self.kafka_retry.run("ask where the partition ends", end).await;
         let shown = shown.map_err(|e| End::of(e, committed))?;
         self.bound.begins(committed, applied, shown);
-        self.context.progress.reached(partition.0, committed);
+        self.context.progress.reached(partition.0, committed, self.log);
         self.report_parked();
         let (mut rest, mut is_asked): (Option<Batch>, bool) = (None, false);
         while !self.stop.is_cancelled() {
+            self.is_stopped_by_log()?;
             let role = self.bound.role();
             self.write_what_is_due(role).await?;
             let may_try = self.put_right(role).await?;
             let (now, later) = self.within_bound(role, rest.take()).await?;
             rest = later;
             if let Some(batch) = now {
+                self.is_of_its_log(&batch).await?;
                 self.project(batch, role).await?;
                 continue;
             }
@@ -244,6 +256,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 () = self.resolving.due() => {}
                 () = unwritten::idle(self.unwritten.as_ref()) => self.write_unwritten().await?,
                 () = self.stop.cancelled() => {}
+                _ = self.replaced.changed() => {}
                 _ = self.takeovers.changed() => return Err(End::TakeOver(None)),
             }
         }
@@ -344,7 +357,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             }
         };
         let (context, claim) = (&self.context, self.claim);
-        let reached = Position { applied: position, durable };
+        let reached = Position { applied: position, durable, log: self.log };
         let write = || context.store.positions().write(&context.group, claim.partition.0, reached);
         self.store_retry.run("write the position", write).await.map_err(|e| End::of_store(e, position))?;
         self.look_after_failure(position).await?;
@@ -358,7 +371,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         }
         self.reader.position(position);
         self.bound.at(position);
-        context.progress.reached(claim.partition.0, position);
+        context.progress.reached(claim.partition.0, position, self.log);
         Ok(())
     }
 }
