@@ -12,6 +12,7 @@ const OUTCOMES: [Code; 8] = [
     Code::ProductNotFound,
     Code::Overloaded,
     Code::ReadModelBehind,
+    Code::LogMismatch,
     Code::ReadModelIncomplete,
     Code::StoreUnavailable,
     Code::Internal,

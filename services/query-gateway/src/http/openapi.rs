@@ -39,7 +39,7 @@ const DESCRIPTION: &str = "Answers questions about products. Every answer that i
     schemas/proto/catalog/v1/query.proto.";
 
 /// What any question may be answered with.
-const ANY: [Code; 10] = [
+const ANY: [Code; 11] = [
     Code::MalformedRequest,
     Code::InvalidHeader,
     Code::BadConsistencyToken,
@@ -48,6 +48,7 @@ const ANY: [Code; 10] = [
     Code::MethodNotAllowed,
     Code::Overloaded,
     Code::ReadModelBehind,
+    Code::LogMismatch,
     Code::StoreUnavailable,
     Code::Internal,
 ];
