@@ -215,7 +215,7 @@ mod tests {
         ] {
             assert_eq!(ConsistencyToken::decode(&forged.encode()), Err(TokenError::Impossible(what)));
         }
-        let mut bytes = vec![FORMAT_IN_LOG; 1];
+        let mut bytes = vec![FORMAT_IN_LOG];
         bytes.extend([0; FIXED_BYTES - 1]);
         bytes.extend(b"p-1");
         bytes.extend(check(&bytes));

@@ -12,7 +12,7 @@ use anyhow::Context;
 use command_service::{Backend, BackendError, OpenLog};
 use contract::topics::EVENTS;
 use embedded_read_models::Embedded;
-use event_reader::SchemaSource;
+use event_reader::{LogLooks, LogReader, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
@@ -141,7 +141,9 @@ impl Backend for Storage {
         dependency: Dependency,
     ) -> BoxFuture<'_, Result<OpenLog, BackendError>> {
         dependency.up();
-        let opened = OpenLog { log: self.log.event_log(inbox), identity: self.log.identity() };
+        let LogReader { ranges, ends, .. } = self.log.reader();
+        let (log, identity) = (self.log.event_log(inbox), self.log.identity());
+        let opened = OpenLog { log, identity, looks: LogLooks::new(ranges, ends) };
         async { Ok(opened) }.boxed()
     }
 }

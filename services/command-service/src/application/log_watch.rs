@@ -1,0 +1,92 @@
+//! Looks at the log's first records: when it is opened, and again and again, for a topic that is made anew while nothing is
+//! appended tells nobody.
+//!
+//! Promise: within about [`EVERY`] of a topic that was replaced nothing is decided any more; what is known of the log is
+//! remembered beside the cache.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use event_reader::{LogLooks, LogNow, OtherLog, feed};
+use ledger::{LogId, Partition};
+use tokio_util::sync::CancellationToken;
+use toolkit::retry::{GaveUp, Retry};
+
+use super::log_file::LogFile;
+use crate::engine::Engine;
+
+/// How often a partition is looked at, one after another: a topic is made anew as a whole.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What every partition is.
+pub(super) async fn look_at_all(
+    looks: &LogLooks,
+    partitions: i32,
+    retry: &Retry,
+) -> Result<Vec<LogNow>, GaveUp<feed::Error>> {
+    let mut all = Vec::new();
+    for partition in (0..partitions).map(Partition) {
+        all.push(retry.run("read the first record of a partition", || looks.at(partition)).await?);
+    }
+    Ok(all)
+}
+
+/// The logs that are known, by partition.
+pub(super) fn known(now: &[LogNow]) -> BTreeMap<i32, LogId> {
+    (0..).zip(now).filter_map(|(partition, it)| Some((partition, it.log?))).collect()
+}
+
+/// Looks until `stop`.
+pub(super) async fn watch(
+    looks: LogLooks,
+    engine: Engine,
+    mut file: Option<LogFile>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut last = -1;
+    loop {
+        if let Some(remembers) = file.take().filter(|_| engine.served_log().replaced().is_none()) {
+            file = Some(remember(remembers, engine.served_log().all()).await?);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EVERY) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        let begun: Vec<_> = engine.next_offsets().into_iter().filter(|(_, next)| *next > 0).collect();
+        let next = begun.iter().find(|(partition, _)| *partition > last).or(begun.first());
+        let Some(&(partition, at)) = next else { continue };
+        last = partition;
+        let partition = Partition(partition);
+        let served = engine.served_log();
+        let now = match looks.at(partition).await {
+            Ok(now) => now,
+            // Readiness names the log.
+            Err(error) => {
+                tracing::debug!(%error, "cannot look whether the log is the one it was");
+                continue;
+            }
+        };
+        match now.continues(served.of(partition), at) {
+            Ok(()) => {
+                if let Some(log) = now.log {
+                    served.shows(partition, log, at);
+                }
+            }
+            // A log that lost its end is the same one: its tail is told, and the state is built again.
+            Err(OtherLog::Short { .. }) => {}
+            Err(other) => served.is_replaced(partition, other),
+        }
+    }
+}
+
+async fn remember(mut file: LogFile, logs: BTreeMap<i32, LogId>) -> anyhow::Result<LogFile> {
+    let written = tokio::task::spawn_blocking(move || {
+        let outcome = file.remember(logs);
+        (file, outcome)
+    });
+    let (file, outcome) = written.await?;
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "it cannot be remembered which log is served");
+    }
+    Ok(file)
+}
