@@ -163,7 +163,8 @@ impl Backend for SimBackend {
         } else {
             dependency.up();
             let log = Arc::new(self.live.topic.open(inbox));
-            Ok(OpenLog { log, identity: "simulated".to_owned(), looks: self.live.looks() })
+            let (identity, name) = ("simulated".to_owned(), TOPIC.to_owned());
+            Ok(OpenLog { log, identity, name, looks: self.live.looks() })
         };
         std::future::ready(opened).boxed()
     }

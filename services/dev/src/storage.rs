@@ -143,7 +143,9 @@ impl Backend for Storage {
         dependency.up();
         let LogReader { ranges, ends, .. } = self.log.reader();
         let (log, identity) = (self.log.event_log(inbox), self.log.identity());
-        let opened = OpenLog { log, identity, looks: LogLooks::new(ranges, ends) };
+        // Whoever puts another log into the directory means that one.
+        let name = identity.clone();
+        let opened = OpenLog { log, identity, name, looks: LogLooks::new(ranges, ends) };
         async { Ok(opened) }.boxed()
     }
 }

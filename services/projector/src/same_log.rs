@@ -24,7 +24,7 @@ const FRESH: Duration = Duration::from_secs(3);
 /// What to do about it.
 pub(crate) const REMEDY: &str = "if this is not the topic or the cluster that is meant, configure the right one and restart; if \
     it is, build the read models of it from nothing: give another cql.keyspace, search.index_prefix and group_prefix, run \
-    `folio stores apply`, restart (docs/runbooks/FolioLogReplaced.md)";
+    `folio stores apply`, restart (docs/operating.md, \"A log that was replaced\")";
 
 /// What the partitions of a build know of their log together.
 #[derive(Debug)]

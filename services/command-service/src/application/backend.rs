@@ -14,6 +14,8 @@ pub struct OpenLog {
     pub log: Arc<dyn EventLog>,
     /// Tells this log from any other: saved states of another identity are of another log.
     pub identity: String,
+    /// What it is called by whoever configures it: a log of another name is another one on purpose.
+    pub name: String,
     /// Looks at its first records.
     pub looks: LogLooks,
 }

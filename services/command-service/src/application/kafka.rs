@@ -82,7 +82,8 @@ impl Backend for KafkaBackend {
             let log = log.map_err(failed)?;
             let first = open_looks(&self.kafka, &self.topic, self.kafka.request_timeout()).map_err(failed)?;
             let looks = LogLooks::new(first, log.end_offsets());
-            Ok(OpenLog { log: Arc::new(log), identity, looks })
+            let name = format!("topic {}", self.topic);
+            Ok(OpenLog { log: Arc::new(log), identity, name, looks })
         }
         .boxed()
     }

@@ -18,6 +18,7 @@ const FILE: &str = "log.json";
 /// The logs by partition, as the file has them.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Content {
+    name: String,
     logs: BTreeMap<i32, String>,
 }
 
@@ -25,15 +26,18 @@ struct Content {
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
+    /// What the log is called that is served now.
+    name: String,
     /// What is known to be in it.
     written: BTreeMap<i32, LogId>,
 }
 
 impl LogFile {
-    /// Reads what is remembered in the directory. Blocks on the disk.
-    pub(super) fn read(dir: &Path) -> Self {
+    /// Reads what is remembered in the directory of the log of this name; what is of another name was left on purpose. Blocks on
+    /// the disk.
+    pub(super) fn read(dir: &Path, name: &str) -> Self {
         let path = dir.join(FILE);
-        let written = match remembered(&path) {
+        let written = match remembered(&path, name) {
             Ok(written) => written,
             Err(problem) => {
                 let file = path.display();
@@ -41,11 +45,11 @@ impl LogFile {
                 BTreeMap::new()
             }
         };
-        Self { path, written }
+        Self { path, name: name.to_owned(), written }
     }
 
     /// An error if this is not the log that is remembered.
-    pub(super) fn check(&self, topic: &str, now: &[LogNow]) -> anyhow::Result<()> {
+    pub(super) fn check(&self, now: &[LogNow]) -> anyhow::Result<()> {
         let dir = self.path.parent().unwrap_or(&self.path).display();
         for (partition, log) in &self.written {
             let now = usize::try_from(*partition).ok().and_then(|it| now.get(it)).copied();
@@ -53,9 +57,10 @@ impl LogFile {
             // Nothing is known of how far it was.
             if let Err(other) = now.continues(Some(*log), 0) {
                 bail!(
-                    "topic {topic} is not the log that this instance served before, as {dir} says: partition {partition}: {other}; \
+                    "{} is not the log that this instance served before, as {dir} says: partition {partition}: {other}; \
                      configure the topic or the cluster that is meant, or, if this one is, start once with cache.take_new_log = \
-                     true (docs/operating.md, \"A log that was replaced\")"
+                     true (docs/operating.md, \"A log that was replaced\")",
+                    self.name
                 );
             }
         }
@@ -68,7 +73,7 @@ impl LogFile {
             return Ok(());
         }
         let texts = logs.iter().map(|(partition, log)| (*partition, log.to_string()));
-        let content = serde_json::to_vec(&Content { logs: texts.collect() })?;
+        let content = serde_json::to_vec(&Content { name: self.name.clone(), logs: texts.collect() })?;
         // A file that is cut off must not take the place of one that is whole.
         let fresh = self.path.with_extension("new");
         fs::write(&fresh, content)?;
@@ -78,13 +83,16 @@ impl LogFile {
     }
 }
 
-fn remembered(path: &Path) -> Result<BTreeMap<i32, LogId>, String> {
+fn remembered(path: &Path, name: &str) -> Result<BTreeMap<i32, LogId>, String> {
     let content = match fs::read(path) {
         Ok(content) => content,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => return Err(error.to_string()),
     };
-    let Content { logs } = serde_json::from_slice(&content).map_err(|error| error.to_string())?;
+    let Content { name: of, logs } = serde_json::from_slice(&content).map_err(|error| error.to_string())?;
+    if of != name {
+        return Ok(BTreeMap::new());
+    }
     let read = |(partition, text): (i32, String)| {
         text.parse().map(|log| (partition, log)).map_err(|error: ledger::NoLogId| error.to_string())
     };
@@ -106,15 +114,16 @@ mod tests {
     #[test]
     fn a_start_on_another_log_than_the_remembered_one_fails() {
         let dir = tempfile::TempDir::new().unwrap();
-        let mut file = LogFile::read(dir.path());
-        file.check("t", &now(&[1, 2])).unwrap();
+        let mut file = LogFile::read(dir.path(), "topic t");
+        file.check(&now(&[1, 2])).unwrap();
         file.remember(BTreeMap::from([(0, id(1))])).unwrap();
-        let again = LogFile::read(dir.path());
+        let again = LogFile::read(dir.path(), "topic t");
+        LogFile::read(dir.path(), "topic u").check(&now(&[2, 1])).unwrap();
         for same in [&[1, 2][..], &[1, 0], &[1]] {
-            again.check("t", &now(same)).unwrap();
+            again.check(&now(same)).unwrap();
         }
         for other in [&[2, 1][..], &[0, 0], &[]] {
-            let refused = again.check("t", &now(other)).unwrap_err().to_string();
+            let refused = again.check(&now(other)).unwrap_err().to_string();
             assert!(refused.contains("cache.take_new_log") && refused.contains("partition 0"), "{refused}");
         }
     }
@@ -122,12 +131,17 @@ mod tests {
     #[test]
     fn what_cannot_be_read_counts_for_nothing() {
         let dir = tempfile::TempDir::new().unwrap();
-        for damaged in ["", "{\"logs\":{\"0\":\"no id\"}}", "{\"logs\":{\"zero\":\"0123456789abcdef\"}}"] {
+        for damaged in [
+            "",
+            "{}",
+            r#"{"name":"topic t","logs":{"0":"no id"}}"#,
+            r#"{"name":"topic t","logs":{"zero":"x"}}"#,
+        ] {
             fs::write(dir.path().join(FILE), damaged).unwrap();
-            assert_eq!(LogFile::read(dir.path()).written, BTreeMap::new(), "{damaged}");
+            assert_eq!(LogFile::read(dir.path(), "topic t").written, BTreeMap::new(), "{damaged}");
         }
-        let mut file = LogFile::read(dir.path());
+        let mut file = LogFile::read(dir.path(), "topic t");
         file.remember(BTreeMap::from([(3, id(5))])).unwrap();
-        assert_eq!(LogFile::read(dir.path()).written, BTreeMap::from([(3, id(5))]));
+        assert_eq!(LogFile::read(dir.path(), "topic t").written, BTreeMap::from([(3, id(5))]));
     }
 }

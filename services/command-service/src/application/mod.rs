@@ -109,8 +109,8 @@ impl Core {
         let door =
             CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter);
         let state = State::new(door, config.http, config.uploads, lifecycle.shutdown());
-        let (work, cache, topic) = (lifecycle.clone(), config.cache, config.topic);
-        let opening = Opening { engine, needs, cache, topic, instruments };
+        let (work, cache) = (lifecycle.clone(), config.cache);
+        let opening = Opening { engine, needs, cache, instruments };
         lifecycle.spawn_support("log", async move { follow(backend, opening, work).await });
         Ok(Self { state })
     }
@@ -144,14 +144,13 @@ struct Opening {
     engine: Engine,
     needs: Dependencies,
     cache: CacheConfig,
-    topic: String,
     instruments: Instruments,
 }
 
 /// Opens the log and learns the schema ids, however long that takes; starts the engine; then answers its questions.
 async fn follow<B: Backend>(
     backend: Arc<B>,
-    Opening { engine, needs, cache, topic, instruments }: Opening,
+    Opening { engine, needs, cache, instruments }: Opening,
     lifecycle: Lifecycle,
 ) -> anyhow::Result<()> {
     let drained = lifecycle.drained();
@@ -167,7 +166,7 @@ async fn follow<B: Backend>(
         let watched = watch_failures(&retry, &needs.registry);
         watched.run("ask for the ids of this build's schemas", || source.ids()).await.map_err(gave_up)
     };
-    let (OpenLog { log, identity, looks }, base) = match tokio::try_join!(opened, learned) {
+    let (OpenLog { log, identity, name, looks }, base) = match tokio::try_join!(opened, learned) {
         Ok(both) => both,
         Err(None) => return Ok(()),
         Err(Some(error)) => return Err(error),
@@ -181,11 +180,11 @@ async fn follow<B: Backend>(
     };
     let known = log_watch::known(&now);
     let opening = move || {
-        let file = cache.dir.as_deref().map(LogFile::read);
+        let file = cache.dir.as_deref().map(|dir| LogFile::read(dir, &name));
         if let Some(file) = &file
             && !cache.take_new_log
         {
-            file.check(&topic, &now)?;
+            file.check(&now)?;
         }
         Ok::<_, anyhow::Error>((Cache::open(&cache, &identity, &instruments)?, file))
     };
