@@ -3,6 +3,7 @@
 //! Promises: no partition is begun before it was looked at, and no batch is applied longer than [`FRESH`] after the last look that
 //! found the log to be the one it was; what one partition shows of another log stops all partitions of the build.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,12 +38,27 @@ pub(crate) struct SameLog {
 }
 
 /// A look without the result that is hoped for.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(crate) enum LookError {
-    #[error(transparent)]
-    Away(#[from] feed::Error),
-    #[error("{0}")]
+    /// The log could not be looked at.
+    Away(feed::Error),
+    /// It is another one: how, and where.
     Other(Arc<str>),
+}
+
+impl From<feed::Error> for LookError {
+    fn from(error: feed::Error) -> Self {
+        Self::Away(error)
+    }
+}
+
+impl fmt::Display for LookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Away(error) => error.fmt(f),
+            Self::Other(found) => found.fmt(f),
+        }
+    }
 }
 
 impl Transient for LookError {

@@ -74,7 +74,7 @@ pub(super) async fn watch(
             }
             // A log that lost its end is the same one: its tail is told, and the state is built again.
             Err(OtherLog::Short { .. }) => {}
-            Err(other) => served.is_replaced(partition, other),
+            Err(other) => served.replaced_by(partition, other),
         }
     }
 }

@@ -149,7 +149,7 @@ impl PartitionHost {
                 tools.served.shows(self.partition, log, sequencer.next());
             }
             None if sequencer.next() == 0 && self.driver.is_caught_up() => {
-                tools.served.is_empty(self.partition);
+                tools.served.shows_none(self.partition);
             }
             Some(_) | None => {}
         }

@@ -56,19 +56,19 @@ impl ServedLog {
         let Some(place) = self.place(partition) else { return };
         let known = place.compare_exchange(0, is.number(), Ordering::AcqRel, Ordering::Acquire);
         if let Some(was) = known.err().and_then(LogId::from_number).filter(|was| *was != is) {
-            self.is_replaced(partition, OtherLog::Another { was, is, at });
+            self.replaced_by(partition, OtherLog::Another { was, is, at });
         }
     }
 
     /// The partition was seen to have no records at all.
-    pub(super) fn is_empty(&self, partition: Partition) {
+    pub(super) fn shows_none(&self, partition: Partition) {
         if let Some(was) = self.of(partition) {
-            self.is_replaced(partition, OtherLog::Empty { was: Some(was), at: 0 });
+            self.replaced_by(partition, OtherLog::Empty { was: Some(was), at: 0 });
         }
     }
 
     /// From now on nothing is decided.
-    pub(crate) fn is_replaced(&self, partition: Partition, by: OtherLog) {
+    pub(crate) fn replaced_by(&self, partition: Partition, by: OtherLog) {
         let mut is_news = false;
         let reason = self.0.replaced.get_or_init(|| {
             is_news = true;
@@ -115,7 +115,7 @@ mod tests {
     fn a_log_is_learned_once_and_another_one_ends_it() {
         let (served, _lifecycle) = served(&[(0, 7)]);
         served.shows(Partition(0), id(7), 3);
-        served.is_empty(Partition(1));
+        served.shows_none(Partition(1));
         served.shows(Partition(1), id(8), 1);
         assert_eq!(served.all(), BTreeMap::from([(0, id(7)), (1, id(8))]));
         assert_eq!(served.replaced(), None);
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_log_without_its_records_is_another_one() {
         let (served, lifecycle) = served(&[(0, 7)]);
-        served.is_empty(Partition(0));
+        served.shows_none(Partition(0));
         // Whoever catches up later does not make it ready again.
         served.0.board.caught_up(Partition(1));
         assert!(!lifecycle.readiness().is_ready());

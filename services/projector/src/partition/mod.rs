@@ -205,7 +205,10 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             self.context.progress.stopped(self.claim.partition.0, stop.to_string());
             // What could not be written is not told either.
             self.unwritten = None;
-            self.answer_holds().await;
+            // Of another log no build is worth a switch: a hold that waits for it is given up.
+            if self.is_stopped_by_log().is_ok() {
+                self.answer_holds().await;
+            }
         }
     }
 

@@ -83,9 +83,9 @@ impl<E: Clone + Send + Sync + 'static> Watcher<E> {
         look: impl Fn(i32) -> BoxFuture<'static, Result<P, E>> + Send + Sync + 'static,
     ) -> Self {
         let shared = Shared { loops: HashMap::new(), known: HashMap::new() };
-        let look = move |partition| {
+        let look = move |partition: i32| {
             let looked = look(partition);
-            async move { looked.await.map(Into::into) }.boxed()
+            async move { looked.await.map(|it| -> At { it.into() }) }.boxed()
         };
         Self { look: Arc::new(look), shared: Arc::new(Mutex::new(shared)), runtime: Handle::current() }
     }
