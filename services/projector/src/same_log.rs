@@ -20,7 +20,7 @@ use crate::watch::Progress;
 /// How often a partition is looked at, one after another: a topic is made anew as a whole.
 const EVERY: Duration = Duration::from_secs(1);
 /// How old the last look may be when a batch is applied.
-const FRESH: Duration = Duration::from_secs(3);
+pub(crate) const FRESH: Duration = Duration::from_secs(3);
 
 /// What to do about it.
 pub(crate) const REMEDY: &str = "if this is not the topic or the cluster that is meant, configure the right one and restart; if \
@@ -32,6 +32,8 @@ pub(crate) const REMEDY: &str = "if this is not the topic or the cluster that is
 pub(crate) struct SameLog {
     looks: LogLooks,
     topic: String,
+    /// How old the last look may be when a batch is applied.
+    fresh: Duration,
     /// When the last look began that found nothing else.
     looked: Mutex<Option<Instant>>,
     found: watch::Sender<Option<Arc<str>>>,
@@ -71,8 +73,9 @@ impl Transient for LookError {
 }
 
 impl SameLog {
-    pub(crate) fn new(looks: LogLooks, topic: &str) -> Self {
-        Self { looks, topic: topic.to_owned(), looked: Mutex::default(), found: watch::Sender::new(None) }
+    pub(crate) fn new(looks: LogLooks, topic: &str, fresh: Duration) -> Self {
+        let (topic, looked) = (topic.to_owned(), Mutex::default());
+        Self { looks, topic, fresh, looked, found: watch::Sender::new(None) }
     }
 
     /// What was found to be wrong, as soon as it is.
@@ -83,7 +86,7 @@ impl SameLog {
     /// Whether another look is not needed yet.
     pub(crate) fn is_fresh(&self) -> bool {
         let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        looked.is_some_and(|at| at.elapsed() < FRESH)
+        looked.is_some_and(|at| at.elapsed() < self.fresh)
     }
 
     /// Looks at a partition whose rows are of `log`, and are applied below `at`. What is there, if they go on in it.

@@ -99,6 +99,12 @@ impl Progress {
         });
     }
 
+    /// Why it has stopped, if it has.
+    #[cfg(test)]
+    pub(crate) fn stopped_because(&self, partition: i32) -> Option<String> {
+        self.change(|all| all.get(&partition)?.stopped.clone())
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<i32, Reached>) -> T) -> T {
         change(&mut self.partitions.lock().unwrap_or_else(PoisonError::into_inner))
     }

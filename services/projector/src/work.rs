@@ -26,7 +26,7 @@ use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
 use crate::partition::{Context as PartitionContext, Decided, Followed, Refusals};
-use crate::same_log::SameLog;
+use crate::same_log::{FRESH, SameLog};
 use crate::trial::{Trials, TrialsOf};
 use crate::watch::Watch;
 
@@ -293,7 +293,7 @@ async fn project<M: Fold, S: Store<M>, A>(
         partitions: dependencies.partitions.clone(),
     };
     let looks = LogLooks::new(looks, member.handle().end_offsets().clone());
-    let same_log = Arc::new(SameLog::new(looks, &config.topic));
+    let same_log = Arc::new(SameLog::new(looks, &config.topic, FRESH));
     // Nothing is known against it before a partition has asked.
     dependencies.letters.up();
     tracing::info!(group, partitions, topic = config.topic, "projecting {}", config.read_model);

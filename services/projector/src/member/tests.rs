@@ -96,7 +96,7 @@ async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Conte
         durability: Arc::new(durability),
         metrics: Metrics::new(&telemetry, "products"),
         progress: Progress::default(),
-        same_log: Arc::new(SameLog::new(looks(group), "t")),
+        same_log: Arc::new(SameLog::new(looks(group), "t", Duration::ZERO)),
         letters: Arc::new(Letters::default()),
         letters_health: lifecycle.readiness().dependency("dead-letters"),
         refusals: Refusals::default(),

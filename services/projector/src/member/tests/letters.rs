@@ -18,6 +18,7 @@ use crate::testing::InMemory;
 
 mod durable;
 mod missing;
+mod replaced;
 
 /// An id that the registry does not know until it is cured.
 const LATE: u32 = 4_711;
@@ -114,6 +115,8 @@ struct World {
     /// Where the group's offset is when a process begins.
     begins: i64,
     durability: Option<Arc<Durability>>,
+    /// How far the process is that runs.
+    progress: Progress,
 }
 
 /// What is wrong with an event.
@@ -141,6 +144,7 @@ impl World {
             running: None,
             begins: 0,
             durability: None,
+            progress: Progress::default(),
         }
     }
 
@@ -205,6 +209,7 @@ impl World {
         let retry = Retry::until(shutdown.clone());
         let heard = watch::channel(std::time::Instant::now() + Duration::from_hours(1)).1;
         let default = super::context(self.rows.clone(), &group).await;
+        self.progress = default.progress.clone();
         let context = Context {
             durability: self.durability.clone().unwrap_or_else(|| Arc::clone(&default.durability)),
             decoder: Decoder::open(Arc::new(schemas), &retry).await.unwrap(),
