@@ -90,3 +90,49 @@ async fn remember(mut file: LogFile, logs: BTreeMap<i32, LogId>) -> anyhow::Resu
     }
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use ledger_sim::Faults;
+
+    use super::*;
+    use crate::door::Caller;
+    use crate::engine::Transport;
+    use crate::testing::{LiveTopic, World, create, eventually};
+
+    async fn world() -> World {
+        let world = World::start().await;
+        let created = world.door.submit(create("p1"), &Caller::default(), Transport::Local).unwrap();
+        created.outcome().await.unwrap();
+        world
+    }
+
+    #[tokio::test]
+    async fn a_log_that_is_replaced_is_noticed_though_nothing_happens_in_it() {
+        let world = world().await;
+        let (stop, other) = (CancellationToken::new(), LiveTopic::new(4, Faults::NONE));
+        tokio::spawn(watch(other.looks(), world.engine.clone(), None, stop.clone()));
+        eventually("it is noticed", || world.engine.served_log().replaced().is_some()).await;
+        assert!(!world.lifecycle.readiness().is_ready());
+        stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn the_log_that_is_served_is_remembered_and_stays_served() {
+        let world = world().await;
+        let dir = tempfile::TempDir::new().unwrap();
+        let stop = CancellationToken::new();
+        let file = LogFile::read(dir.path(), "simulated");
+        tokio::spawn(watch(world.live.looks(), world.engine.clone(), Some(file), stop.clone()));
+        let looks = world.live.looks();
+        let now = look_at_all(&looks, 4, &Retry::until(stop.clone())).await.unwrap();
+        assert_eq!(known(&now), world.engine.served_log().all());
+        let other = LiveTopic::new(4, Faults::NONE).looks();
+        let other = look_at_all(&other, 4, &Retry::until(stop.clone())).await.unwrap();
+        let refuses = || LogFile::read(dir.path(), "simulated").check(&other).is_err();
+        eventually("it is remembered", refuses).await;
+        LogFile::read(dir.path(), "simulated").check(&now).unwrap();
+        assert_eq!(world.engine.served_log().replaced(), None);
+        stop.cancel();
+    }
+}

@@ -17,8 +17,7 @@ async fn applied(products: &[&str]) -> World {
 fn others(products: &[&str]) -> Vec<LogRecord> {
     let mut world = World::new();
     products.iter().for_each(|product| world.append(product, Wrong::Nothing));
-    let records = world.log.lock().unwrap().clone();
-    records
+    world.log.lock().unwrap().clone()
 }
 
 impl World {
