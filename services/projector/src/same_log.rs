@@ -20,7 +20,7 @@ use crate::watch::Progress;
 /// How often a partition is looked at, one after another: a topic is made anew as a whole.
 const EVERY: Duration = Duration::from_secs(1);
 /// How old the last look may be when a batch is applied.
-pub(crate) const FRESH: Duration = Duration::from_secs(3);
+pub(crate) const FRESH: Duration = Duration::from_millis(1_500);
 
 /// What to do about it.
 pub(crate) const REMEDY: &str = "if this is not the topic or the cluster that is meant, configure the right one and restart; if \

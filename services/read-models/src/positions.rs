@@ -97,7 +97,7 @@ impl Positions for CqlPositions {
         let row: Option<(i64, i64, Option<String>)> =
             self.cql.row(&with_log.read, (group, partition)).await?;
         let Some((applied, durable, log)) = row else { return Ok(None) };
-        let log = log.map(|log| log.parse()).transpose();
+        let log = log.map(|log| log.parse::<LogId>()).transpose();
         let log = log.map_err(|e: NoLogId| self.unreadable(group, e.to_string()))?;
         Ok(Some(Position { applied, durable, log }))
     }

@@ -94,7 +94,7 @@ fn remembered(path: &Path, name: &str) -> Result<BTreeMap<i32, LogId>, String> {
         return Ok(BTreeMap::new());
     }
     let read = |(partition, text): (i32, String)| {
-        text.parse().map(|log| (partition, log)).map_err(|error: ledger::NoLogId| error.to_string())
+        text.parse::<LogId>().map(|log| (partition, log)).map_err(|error: ledger::NoLogId| error.to_string())
     };
     logs.into_iter().map(read).collect()
 }

@@ -1,7 +1,7 @@
 //! "Not before my write": waiting until a read model has come as far as a consistency token, or saying how far it is.
 //!
-//! Promises: nothing is answered before the bound is reached, or of another log than the token's; no wait is longer than its budget by more than one look
-//! at the store, and a read without a token never waits. Many who wait cost the store little more than one: see
+//! Promises: nothing is answered before the bound is reached, or of another log than the token's; no wait is longer than its
+//! budget by more than one look at the store, and a read without a token never waits. Many who wait cost the store little more than one: see
 //! [`super::watcher`] and [`super::flight`].
 
 use std::time::Duration;

@@ -213,7 +213,7 @@ fn positions(payload: &str, log: &str) -> Result<Kept, String> {
     }
     let position = |said| match said {
         Said::InLog(group, partition, applied, durable, log) => {
-            let log = log.parse().map_err(|e: NoLogId| problem(e.to_string()))?;
+            let log = log.parse::<LogId>().map_err(|e: NoLogId| problem(e.to_string()))?;
             Ok(((group, partition), Position { applied, durable, log: Some(log) }))
         }
         Said::Before(group, partition, applied, durable) => {

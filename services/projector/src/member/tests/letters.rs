@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use contract::avro::{SchemaIds, encode, known_schemas};
-use event_reader::feed::Commit;
+use event_reader::feed::{Commit, RangeReader};
 use ledger::{Headers, LogRecord};
 use read_models::control::{Desk, Selection, Step};
 use read_models::model::State;
