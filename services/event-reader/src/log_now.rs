@@ -3,10 +3,15 @@
 //! Promises: a partition that was made anew, or is another cluster's, is told from the one it was by its first record or by where
 //! it ends; one that was moved with all its records is the one it was.
 
+use std::time::Duration;
+
 use contract::LogId;
 use ledger::{LogRecord, Offset, Partition};
 
 use crate::feed::{EndOffsets, Error, RangeReader};
+
+/// How long after an end that is too low it is asked for again.
+const AGAIN: Duration = Duration::from_millis(250);
 
 /// Looks at the first records of a topic. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -56,6 +61,23 @@ impl LogLooks {
     /// `ranges` should be nobody else's: a look should not wait for long stretches.
     pub fn new(ranges: RangeReader, ends: EndOffsets) -> Self {
         Self { ranges, ends }
+    }
+
+    /// Looks whether what was made of the records of `log` below the offset `at` goes on in the partition, as
+    /// [`LogNow::continues`] says. Where only its end speaks against that, it is asked again: who leads may just have begun to.
+    pub async fn look(
+        &self,
+        partition: Partition,
+        log: Option<LogId>,
+        at: Offset,
+    ) -> Result<Result<LogNow, OtherLog>, Error> {
+        let now = self.at(partition).await?;
+        match now.continues(log, at) {
+            Err(OtherLog::Empty { .. } | OtherLog::Short { .. }) => tokio::time::sleep(AGAIN).await,
+            seen => return Ok(seen.map(|()| now)),
+        }
+        let now = self.at(partition).await?;
+        Ok(now.continues(log, at).map(|()| now))
     }
 
     /// What the partition is now.
@@ -117,6 +139,32 @@ mod tests {
         assert_eq!(now(1, 7).continues(None, 8), Err(OtherLog::Short { was: None, at: 8, end: 7 }));
         assert_eq!(now(0, 0).continues(None, 1), Err(OtherLog::Empty { was: None, at: 1 }));
         assert_eq!(now(0, 0).continues(None, 0), Ok(()), "nothing was made of nothing");
+    }
+
+    #[tokio::test]
+    async fn an_end_that_is_too_low_counts_when_it_is_told_twice() {
+        for (second, expected) in [(5, true), (2, false)] {
+            let (ends, asked) = EndOffsets::channel("t");
+            std::thread::spawn(move || {
+                for (number, question) in asked.into_iter().enumerate() {
+                    question.answer(Ok(if number == 0 { 0 } else { second }));
+                }
+            });
+            let (ranges, asked) = RangeReader::channel("t");
+            std::thread::spawn(move || {
+                for request in asked {
+                    request.give(Ok(vec![LogRecord {
+                        offset: 0,
+                        timestamp_ms: 1,
+                        key: "garbage".into(),
+                        value: None,
+                        headers: ledger::Headers::new(),
+                    }]));
+                }
+            });
+            let seen = LogLooks::new(ranges, ends).look(Partition(0), None, 5).await.unwrap();
+            assert_eq!(seen.is_ok(), expected, "{seen:?}");
+        }
     }
 
     #[tokio::test]
