@@ -97,15 +97,17 @@ impl SameLog {
         at: Offset,
     ) -> Result<LogNow, LookError> {
         let begun = Instant::now();
-        let now = self.looks.at(Partition(partition)).await?;
-        if let Err(other) = now.continues(log, at) {
-            let topic = &self.topic;
-            let found: Arc<str> =
-                format!("the rows are of another log than topic {topic}: partition {partition}: {other}")
-                    .into();
-            self.found.send_replace(Some(Arc::clone(&found)));
-            return Err(LookError::Other(found));
-        }
+        let now = match self.looks.look(Partition(partition), log, at).await? {
+            Ok(now) => now,
+            Err(other) => {
+                let topic = &self.topic;
+                let found: Arc<str> =
+                    format!("the rows are of another log than topic {topic}: partition {partition}: {other}")
+                        .into();
+                self.found.send_replace(Some(Arc::clone(&found)));
+                return Err(LookError::Other(found));
+            }
+        };
         if now.log.is_some() {
             // An empty partition tells nothing.
             let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);

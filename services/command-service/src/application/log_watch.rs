@@ -58,23 +58,13 @@ pub(super) async fn watch(
         last = partition;
         let partition = Partition(partition);
         let served = engine.served_log();
-        let now = match looks.at(partition).await {
-            Ok(now) => now,
-            // Readiness names the log.
-            Err(error) => {
-                tracing::debug!(%error, "cannot look whether the log is the one it was");
-                continue;
-            }
-        };
-        match now.continues(served.of(partition), at) {
-            Ok(()) => {
-                if let Some(log) = now.log {
-                    served.shows(partition, log, at);
-                }
-            }
+        match looks.look(partition, served.of(partition), at).await {
+            Ok(Ok(LogNow { log: Some(log), .. })) => served.shows(partition, log, at),
             // A log that lost its end is the same one: its tail is told, and the state is built again.
-            Err(OtherLog::Short { .. }) => {}
-            Err(other) => served.replaced_by(partition, other),
+            Ok(Ok(LogNow { log: None, .. }) | Err(OtherLog::Short { .. })) => {}
+            Ok(Err(other)) => served.replaced_by(partition, other),
+            // Readiness names the log.
+            Err(error) => tracing::debug!(%error, "cannot look whether the log is the one it was"),
         }
     }
 }
