@@ -49,5 +49,5 @@ pub trait Asked: Clone + std::fmt::Debug + Send + Sync + 'static {
     const READ_MODEL: ReadModel;
 
     /// How far the group has come with the partition; 0 if nothing is applied.
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position>;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, model::Position>;
 }
