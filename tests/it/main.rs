@@ -9,6 +9,7 @@ mod a_read_model_is_built_beside_the_live_one;
 mod a_rebuild_survives_any_death;
 mod a_repeated_command_changes_nothing;
 mod a_shops_export_goes_in;
+mod a_topic_that_is_not_the_one_it_was_is_refused;
 mod acknowledged_commands_are_never_lost;
 mod all_diamonds_are_the_same_everywhere;
 mod an_answer_costs_little_more_than_the_acknowledgement;

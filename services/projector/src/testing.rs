@@ -3,13 +3,28 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
+use event_reader::feed::RangeReader;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use ledger::{Headers, LogRecord};
 use read_models::marks::{Mark, Marking, Marks};
 use read_models::{Answered, Error, ProductId};
 use toolkit::dead_letters::{DeadLetterError, DeadLetters, Kind, Letter, Lettered, Original, Outline};
 use toolkit::journal::{Entry, Journal, JournalError, Journaled};
 use toolkit::retry::{GaveUp, Retry};
+
+/// Reads a log that begins with a record of this key, and nothing else of it.
+pub(crate) fn beginning(key: &'static str) -> RangeReader {
+    let (ranges, asked) = RangeReader::channel("t");
+    let headers = Headers::default();
+    let first = LogRecord { offset: 0, timestamp_ms: 1, key: key.into(), value: None, headers };
+    std::thread::spawn(move || {
+        for request in asked {
+            request.give(Ok(vec![first.clone()]));
+        }
+    });
+    ranges
+}
 
 /// A journal in memory.
 #[derive(Debug, Default)]

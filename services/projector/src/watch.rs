@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use event_reader::feed::GroupHandle;
 use read_models::model::Positions;
-use read_models::{Error, Generation};
+use read_models::{Error, Generation, LogId};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Dependency;
 
@@ -40,18 +40,28 @@ pub(crate) enum Server {
 #[derive(Clone, Debug)]
 struct Reached {
     position: i64,
+    /// The log that it is a position in.
+    log: Option<LogId>,
     /// Why it stopped, if it did.
     stopped: Option<String>,
     /// Products and records of it that are parked.
     parked: (usize, usize),
 }
 
+/// How far a partition is in its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InLog {
+    pub(crate) partition: i32,
+    pub(crate) log: LogId,
+    pub(crate) at: i64,
+}
+
 impl Progress {
     /// Everything of the partition below `position` is applied and written.
-    pub(crate) fn reached(&self, partition: i32, position: i64) {
+    pub(crate) fn reached(&self, partition: i32, position: i64, log: Option<LogId>) {
         self.change(|all| {
             let parked = all.get(&partition).map(|reached| reached.parked).unwrap_or_default();
-            all.insert(partition, Reached { position, stopped: None, parked });
+            all.insert(partition, Reached { position, log, stopped: None, parked });
         });
     }
 
@@ -81,11 +91,19 @@ impl Progress {
         change(&mut self.retrying.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Of each partition whose log is known, how far it is in it.
+    pub(crate) fn logs(&self) -> Vec<InLog> {
+        let in_log = |(partition, it): (&i32, &Reached)| {
+            Some(InLog { partition: *partition, log: it.log?, at: it.position })
+        };
+        self.change(|all| all.iter().filter_map(in_log).collect())
+    }
+
     pub(crate) fn stopped(&self, partition: i32, reason: String) {
         self.retries_nothing(partition);
         self.change(|all| {
-            let (position, parked) = all.get(&partition).map_or((0, (0, 0)), |it| (it.position, it.parked));
-            all.insert(partition, Reached { position, stopped: Some(reason), parked });
+            let unknown = Reached { position: 0, log: None, stopped: None, parked: (0, 0) };
+            all.entry(partition).or_insert(unknown).stopped = Some(reason);
         });
     }
 
@@ -123,6 +141,12 @@ impl Progress {
         self.change(|all| {
             all.remove(&partition);
         });
+    }
+
+    /// Why it has stopped, if it has.
+    #[cfg(test)]
+    pub(crate) fn stopped_because(&self, partition: i32) -> Option<String> {
+        self.change(|all| all.get(&partition)?.stopped.clone())
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<i32, Reached>) -> T) -> T {
@@ -367,13 +391,13 @@ mod tests {
     fn the_lag_of_a_partition_that_went_to_another_member_is_told_as_none_once() {
         let progress = Progress::default();
         let mut told = BTreeSet::new();
-        progress.reached(1, 10);
-        progress.reached(2, 10);
+        progress.reached(1, 10, None);
+        progress.reached(2, 10, None);
         assert!(no_longer_held(&progress.snapshot(), &mut told).is_empty());
         progress.given_back(1);
         assert_eq!(no_longer_held(&progress.snapshot(), &mut told), [1]);
         assert!(no_longer_held(&progress.snapshot(), &mut told).is_empty());
-        progress.reached(1, 12);
+        progress.reached(1, 12, None);
         assert!(no_longer_held(&progress.snapshot(), &mut told).is_empty());
     }
 }

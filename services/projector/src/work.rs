@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use event_reader::feed::GroupOptions;
-use event_reader::{Decoder, SchemaSource};
+use event_reader::{Decoder, LogLooks, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use read_models::control::{BuildStore, Builds, Desk};
@@ -27,6 +27,7 @@ use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
 use crate::partition::{Context as PartitionContext, Decided, Followed, Refusals};
+use crate::same_log::{FRESH, SameLog};
 use crate::trial::{Trials, TrialsOf};
 use crate::watch::Watch;
 
@@ -258,7 +259,7 @@ async fn project<M: Fold, S: Store<M>, A>(
     running: &Running,
 ) -> anyhow::Result<()> {
     let Opening { config, dependencies, shutdown } = &opening;
-    let Log { partitions, repairs, join, .. } = shared.log.clone();
+    let Log { partitions, repairs, looks, join, .. } = shared.log.clone();
     let given_up = |gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}");
     let decoder = Decoder::open(Arc::clone(&shared.schemas), &opening.retry(&dependencies.registry)).await;
     let decoder = decoder.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
@@ -294,6 +295,8 @@ async fn project<M: Fold, S: Store<M>, A>(
         letters_health: dependencies.letters.clone(),
         partitions: dependencies.partitions.clone(),
     };
+    let looks = LogLooks::new(looks, member.handle().end_offsets().clone());
+    let same_log = Arc::new(SameLog::new(looks, &config.topic, FRESH));
     // Nothing is known against it before a partition has asked.
     dependencies.letters.up();
     tracing::info!(group, partitions, topic = config.topic, "projecting {}", config.read_model);
@@ -313,6 +316,7 @@ async fn project<M: Fold, S: Store<M>, A>(
         durability,
         metrics,
         progress: running.progress.clone(),
+        same_log: Arc::clone(&same_log),
         letters,
         letters_health: dependencies.letters.clone(),
         refusals: Refusals::default(),
@@ -324,6 +328,10 @@ async fn project<M: Fold, S: Store<M>, A>(
         },
         _read_model: std::marker::PhantomData,
     };
-    tokio::try_join!(Member::new(member, context).run(shutdown.clone()), watch.run(shutdown.clone()))?;
+    tokio::try_join!(
+        Member::new(member, context).run(shutdown.clone()),
+        watch.run(shutdown.clone()),
+        same_log.watch(&running.progress, shutdown.clone()),
+    )?;
     Ok(())
 }

@@ -32,6 +32,7 @@ pub mod stored;
 mod testing;
 
 /// The values that questions and answers are made of.
+pub use contract::{LogId, NoLogId};
 pub use domain::{CategoryPath, Currency, Event, FoldError, ProductId, Status, Version};
 
 pub use all::{Adapter, ReadModel, Unknown, Visitor};
@@ -48,8 +49,8 @@ pub type Answer<'a, T> = futures::future::BoxFuture<'a, Result<T, QueryError>>;
 pub trait Asked: Clone + std::fmt::Debug + Send + Sync + 'static {
     const READ_MODEL: ReadModel;
 
-    /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+    /// How far the group has come with the partition; 0 if nothing is applied.
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, model::Position>;
 
     /// Which products are parked.
     fn marks(&self) -> &dyn marks::Marks;

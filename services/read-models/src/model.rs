@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::declared::Declared;
 use crate::marks::Marks;
-use crate::{Error, Generation, RefusedProducts};
+use crate::{Error, Generation, LogId, RefusedProducts};
 
 /// What a read model sees.
 pub use contract::effective::{EffectiveEvent, LogPosition, Meta};
@@ -132,6 +132,8 @@ pub struct Position {
     pub applied: i64,
     /// Everything below was acknowledged so long ago that the store has it on disk, whatever becomes of its processes.
     pub durable: i64,
+    /// Which log it is a position in. `None`: nothing is applied yet, or an earlier release wrote it.
+    pub log: Option<LogId>,
 }
 
 /// Processes of a store by their names, and when each was started.

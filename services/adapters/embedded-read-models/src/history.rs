@@ -14,7 +14,7 @@ use domain::{ProductId, Version};
 use futures::FutureExt;
 use read_models::history::{HistoryHead, HistoryModel, Order, Row, Rows};
 use read_models::marks::Marks;
-use read_models::model::{Head, State, Store, Wanted, Writes, rewound};
+use read_models::model::{Head, Position, State, Store, Wanted, Writes, rewound};
 use read_models::{Answer, Error, ReadModel};
 use toolkit::retry::{GaveUp, Retry};
 
@@ -214,8 +214,8 @@ impl Rows for HistoryTables {
         blocking(move || answer(this.rows(&id, order, after, limit))).boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default().applied);
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default());
         async move { answer(read()) }.boxed()
     }
 

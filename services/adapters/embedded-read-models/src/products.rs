@@ -13,7 +13,7 @@ use adapter_embedded::tables::{Change, Order, Table};
 use domain::{CategoryPath, ProductId, Version};
 use futures::FutureExt;
 use read_models::marks::Marks;
-use read_models::model::{RowChange, State, Store, Wanted, Writes};
+use read_models::model::{Position, RowChange, State, Store, Wanted, Writes};
 use read_models::products::{CategoryItem, CategoryKey, ProductState, Products, Rows};
 use read_models::{Answer, Error, ReadModel, StoredProduct};
 use toolkit::retry::{GaveUp, Retry};
@@ -193,8 +193,8 @@ impl Rows for ProductTables {
         async move { answer(self.in_list(key)) }.boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default().applied);
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default());
         async move { answer(read()) }.boxed()
     }
 

@@ -23,9 +23,28 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Opens a reader of stretches of `topic`; a read fails after `patience` without a record. Does not wait for a connection.
 pub fn open_ranges(config: &KafkaConfig, topic: &str, patience: Duration) -> Result<RangeReader, Error> {
+    open(config, topic, "range", patience)
+}
+
+/// The same, for who reads single records: it asks the brokers for no more than they give at once, whatever comes behind them.
+pub fn open_looks(config: &KafkaConfig, topic: &str, patience: Duration) -> Result<RangeReader, Error> {
+    let mut config = config.clone();
+    config.fetch_buffer_kib = 1;
+    for (key, value) in [("fetch.message.max.bytes", "1024"), ("max.partition.fetch.bytes", "1024")] {
+        config.properties.insert(key.to_owned(), value.to_owned());
+    }
+    open(&config, topic, "looks", patience)
+}
+
+fn open(
+    config: &KafkaConfig,
+    topic: &str,
+    role: &'static str,
+    patience: Duration,
+) -> Result<RangeReader, Error> {
     let (ranges, asked) = RangeReader::channel(topic);
     let reader = Reader {
-        consumer: consumer(config, "range", None)?,
+        consumer: consumer(config, role, None)?,
         topic: topic.to_owned(),
         servers: config.bootstrap_servers.clone(),
         patience,

@@ -18,6 +18,7 @@ use super::encode::Encoder;
 use super::health::PartitionStatus;
 use super::instruments::{Instruments, Tally};
 use super::schemas::{Known, Schemas};
+use super::served::ServedLog;
 use crate::catalog::Catalog;
 use crate::config::EngineConfig;
 
@@ -37,6 +38,7 @@ pub(super) struct Tools {
     instruments: Instruments,
     pub(super) tally: Tally,
     board: PartitionStatus,
+    pub(super) served: ServedLog,
 }
 
 impl Tools {
@@ -47,10 +49,11 @@ impl Tools {
         config: &EngineConfig,
         instruments: Instruments,
         board: PartitionStatus,
+        served: ServedLog,
     ) -> Self {
         let (known, tally) = (schemas.known(), Tally::new(instruments.clone()));
         let max_record_bytes = config.max_record_bytes;
-        Self { log, encoder, schemas, known, max_record_bytes, instruments, tally, board }
+        Self { log, encoder, schemas, known, max_record_bytes, instruments, tally, board, served }
     }
 
     pub(super) fn schemas_changed(&mut self) {
@@ -65,7 +68,7 @@ impl Tools {
         drop(ticket.reply.send(Ok(answer)));
     }
 
-    fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
         self.tally.answered(ticket.command, refusal.name(), ticket.transport, ticket.arrived.elapsed());
         drop(ticket.reply.send(Err(refusal)));
     }
@@ -139,7 +142,22 @@ impl PartitionHost {
             tools.tally.append_took(since);
         }
         self.driver.signal(now_ms, signal, &*tools.known);
+        self.learn_log(tools);
         self.carry_out(tools);
+    }
+
+    /// What was applied shows which log it is, before anything that follows from it is done.
+    fn learn_log(&self, tools: &Tools) {
+        let sequencer = self.driver.sequencer();
+        match sequencer.log() {
+            Some(log) if tools.served.of(self.partition) != Some(log) => {
+                tools.served.shows(self.partition, log, sequencer.next());
+            }
+            None if sequencer.next() == 0 && self.driver.is_caught_up() => {
+                tools.served.shows_none(self.partition);
+            }
+            Some(_) | None => {}
+        }
     }
 
     pub(super) fn schemas_changed(&mut self, tools: &mut Tools, now_ms: u64) {
@@ -191,7 +209,9 @@ impl PartitionHost {
 
     /// Carries out what the driver says.
     pub(super) fn carry_out(&mut self, tools: &mut Tools) {
-        while let Some(output) = self.driver.next_output() {
+        while tools.served.replaced().is_none()
+            && let Some(output) = self.driver.next_output()
+        {
             self.carry_out_one(tools, output);
         }
     }

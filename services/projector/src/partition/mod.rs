@@ -7,6 +7,7 @@
 mod apply;
 mod bound;
 mod decode;
+mod log;
 mod marks;
 mod park;
 mod redrive;
@@ -28,7 +29,7 @@ use ledger::{LogRecord, Offset};
 use read_models::control::Role;
 use read_models::model::{Fold, Position, Positions, Store};
 use read_models::projection::Projection;
-use read_models::{Error, ProductId, RefusedProducts};
+use read_models::{Error, LogId, ProductId, RefusedProducts};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Dependency;
@@ -37,6 +38,7 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
 use crate::parked::Parked;
+use crate::same_log::SameLog;
 use crate::watch::{Progress, Server};
 use bound::Bound;
 pub(crate) use bound::{Decided, Followed};
@@ -74,6 +76,8 @@ pub(crate) struct Context<M, S> {
     pub(crate) durability: Arc<Durability>,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
+    /// Whether the log is the one that the rows are of.
+    pub(crate) same_log: Arc<SameLog>,
     /// Where it is parked what cannot be applied,
     pub(crate) letters: Arc<dyn DeadLetters>,
     pub(crate) letters_health: Dependency,
@@ -117,6 +121,10 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     takeovers: watch::Receiver<u64>,
     /// and from where.
     trail: Trail,
+    /// Which log the partition is of; none while it has no records,
+    log: Option<LogId>,
+    /// and what shows that the topic is not the one it was.
+    replaced: watch::Receiver<Option<Arc<str>>>,
     /// About how many bytes a state took that was loaded last.
     state_bytes: usize,
     /// Where it began.
@@ -174,6 +182,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             projection: Projection::new(context.states, context.states_bytes),
             takeovers: context.durability.subscribe(),
             trail: Trail::new(0),
+            log: None,
+            replaced: context.same_log.subscribe(),
             state_bytes: apply::UNKNOWN_STATE_BYTES,
             start: 0,
             repairs: 0,
@@ -203,7 +213,10 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             self.context.progress.stopped(self.claim.partition.0, stop.to_string());
             // What could not be written is not told either.
             self.unwritten = None;
-            self.answer_holds().await;
+            // Of another log no build is worth a switch: a hold that waits for it is given up.
+            if self.is_stopped_by_log().is_ok() {
+                self.answer_holds().await;
+            }
         }
     }
 
@@ -221,16 +234,18 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let shown = self.kafka_retry.run("ask where the partition ends", end).await;
         let shown = shown.map_err(|e| End::of(e, committed))?;
         self.bound.begins(committed, applied, shown);
-        self.context.progress.reached(partition.0, committed);
+        self.context.progress.reached(partition.0, committed, self.log);
         self.report_parked();
         let (mut rest, mut is_asked): (Option<Batch>, bool) = (None, false);
         while !self.stop.is_cancelled() {
+            self.is_stopped_by_log()?;
             let role = self.bound.role();
             self.write_what_is_due(role).await?;
             let may_try = self.put_right(role).await?;
             let (now, later) = self.within_bound(role, rest.take()).await?;
             rest = later;
             if let Some(batch) = now {
+                self.is_of_its_log(&batch).await?;
                 self.project(batch, role).await?;
                 continue;
             }
@@ -253,6 +268,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 () = self.resolving.due() => {}
                 () = unwritten::idle(self.unwritten.as_ref()) => self.write_unwritten().await?,
                 () = self.stop.cancelled() => {}
+                _ = self.replaced.changed() => {}
                 _ = self.takeovers.changed() => return Err(End::TakeOver(None)),
             }
         }
@@ -351,7 +367,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             }
         };
         let (context, claim) = (&self.context, self.claim);
-        let reached = Position { applied: position, durable };
+        let reached = Position { applied: position, durable, log: self.log };
         let write = || context.store.positions().write(&context.group, claim.partition.0, reached);
         self.store_retry.run("write the position", write).await.map_err(|e| End::of_store(e, position))?;
         self.look_after_failure(position).await?;
@@ -365,7 +381,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         }
         self.reader.position(position);
         self.bound.at(position);
-        context.progress.reached(claim.partition.0, position);
+        context.progress.reached(claim.partition.0, position, self.log);
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use contract::code::Code;
 use edge::problem::Problem;
-use read_models::QueryError;
 use read_models::marks::Mark;
+use read_models::{LogId, QueryError};
 
 use super::faults::Fault;
 use super::limits::shown;
@@ -56,6 +56,12 @@ pub(crate) enum ApiError {
         unit.name()
     )]
     Behind { model: &'static str, unit: Unit, at: i64, asked: i64 },
+    /// However far it comes, it never shows the write.
+    #[error(
+        "read model {model} is built from log {current} in partition {partition}, and the consistency token is of log {asked}: \
+         leave the token out if it is of a write to an earlier log"
+    )]
+    OtherLog { model: &'static str, partition: i32, current: LogId, asked: LogId },
     /// The position is there and the rows are not: the store lost them, and they are being built again.
     #[error(
         "read model {model} does not hold version {version} of product {product} yet, which the consistency token asks for; \
@@ -151,6 +157,7 @@ impl ApiError {
             Self::Gone { .. } => Code::ProductGone,
             Self::Behind { .. } => Code::ReadModelBehind,
             Self::Parked { .. } => Code::ReadModelParked,
+            Self::OtherLog { .. } => Code::LogMismatch,
             Self::Lost { .. } | Self::Incomplete { .. } => Code::ReadModelIncomplete,
             Self::Unavailable { .. } => Code::StoreUnavailable,
             Self::Overloaded { .. } => Code::Overloaded,
@@ -193,6 +200,11 @@ impl From<ApiError> for Problem {
                 .with("read_model", model)
                 .with(&format!("current_{}", unit.name()), at)
                 .with(&format!("asked_{}", unit.name()), asked),
+            ApiError::OtherLog { model, partition, current, asked } => problem
+                .with("read_model", model)
+                .with("partition", partition)
+                .with("current_log", current.to_string())
+                .with("asked_log", asked.to_string()),
             ApiError::Lost { model, product, version } => {
                 problem.with("read_model", model).with("product_id", product).with("asked_version", version)
             }
@@ -240,6 +252,7 @@ mod tests {
     #[test]
     fn what_is_worth_another_try_says_when_and_nothing_else_does() {
         let product = || "p-1".to_owned();
+        let log = |number| LogId::from_number(number).unwrap();
         for error in [
             ApiError::malformed("q", "is missing"),
             ApiError::Header(Fault::new("Prefer", "is no text")),
@@ -252,6 +265,7 @@ mod tests {
             ApiError::Gone { product: product(), version: 1 },
             ApiError::Precondition { header: "if-match".to_owned(), product: product(), version: 1 },
             ApiError::Behind { model: "products", unit: Unit::Version, at: 1, asked: 2 },
+            ApiError::OtherLog { model: "products", partition: 0, current: log(1), asked: log(2) },
             ApiError::Lost { model: "products", product: product(), version: 1 },
             ApiError::Parked { model: "products", product: product(), mark: MARK },
             ApiError::Unavailable { store: "cql", why: String::new() },

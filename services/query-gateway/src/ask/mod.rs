@@ -98,7 +98,7 @@ impl Queries {
                     Some(gone) => ApiError::Gone { product, version: gone.product.version.get() },
                     None => ApiError::NotFound { product, version: None },
                 };
-                Err(from.none_of(id, stale, none))
+                Err(Reader::<Q>::none_of(id, stale, none))
             };
             self.stores.products.ask(terms, question).await
         })
@@ -130,7 +130,7 @@ impl Queries {
                 };
                 let stale = mark.filter(|_| is_beyond);
                 let none = ApiError::NotFound { product: id.to_string(), version };
-                found.map(|found| Read { found, stale }).ok_or_else(|| from.none_of(id, stale, none))
+                found.map(|found| Read { found, stale }).ok_or_else(|| Reader::<Q>::none_of(id, stale, none))
             };
             self.stores.history.ask(terms, question).await
         })
@@ -192,7 +192,7 @@ impl Queries {
                 let found = from.ask(|q| q.history(id, order, page)).await?;
                 if found.items.is_empty() && page.token.is_none() {
                     let none = ApiError::NotFound { product: id.to_string(), version: None };
-                    return Err(from.none_of(id, stale, none));
+                    return Err(Reader::<Q>::none_of(id, stale, none));
                 }
                 Ok(Read { found, stale })
             };

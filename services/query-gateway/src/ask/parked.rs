@@ -128,20 +128,20 @@ impl<Q: Served> Reader<Q> {
     }
 
     /// An error, if the token's write is parked: no wait ends with it.
-    pub(super) fn check_parked(&self, token: &ConsistencyToken, mark: Option<Mark>) -> Result<(), ApiError> {
+    pub(super) fn check_parked(token: &ConsistencyToken, mark: Option<Mark>) -> Result<(), ApiError> {
         match mark {
             // What is before it was lost, and comes again by itself.
-            Some(mark) if mark.first_offset <= token.offset => Err(self.parked_error(&token.product, mark)),
+            Some(mark) if mark.first_offset <= token.offset => Err(Self::parked_error(&token.product, mark)),
             Some(_) | None => Ok(()),
         }
     }
 
     /// What is answered of a product that is not there, or not any more. Of one that is parked that is not known.
-    pub(super) fn none_of(&self, id: &ProductId, mark: Option<Mark>, none: ApiError) -> ApiError {
-        mark.map_or(none, |mark| self.parked_error(id, mark))
+    pub(super) fn none_of(id: &ProductId, mark: Option<Mark>, none: ApiError) -> ApiError {
+        mark.map_or(none, |mark| Self::parked_error(id, mark))
     }
 
-    fn parked_error(&self, id: &ProductId, mark: Mark) -> ApiError {
+    fn parked_error(id: &ProductId, mark: Mark) -> ApiError {
         ApiError::Parked { model: Q::READ_MODEL.name(), product: id.to_string(), mark }
     }
 }

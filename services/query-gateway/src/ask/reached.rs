@@ -69,7 +69,7 @@ impl Queries {
             if is_there.await? {
                 return Ok(Look::Reached(()));
             }
-            from.check_parked(token, from.mark_now(&token.product).await?)?;
+            Reader::<Q>::check_parked(token, from.mark_now(&token.product).await?)?;
             Ok(Look::At(None))
         };
         let waited = async {
@@ -93,7 +93,7 @@ impl Queries {
             let found = from.ask(|q| q.product(&token.product)).await?;
             let at = found.map_or(Version::NONE, |found| found.product.version);
             if at < token.version {
-                from.check_parked(token, from.mark_now(&token.product).await?)?;
+                Reader::<Q>::check_parked(token, from.mark_now(&token.product).await?)?;
             }
             Ok(at)
         };
@@ -125,7 +125,7 @@ impl Parked {
             return Ok(());
         }
         let mark = if known.is_none() && is_reached { from.mark_now(&token.product).await? } else { known };
-        from.check_parked(token, mark)
+        Reader::<Q>::check_parked(token, mark)
     }
 }
 

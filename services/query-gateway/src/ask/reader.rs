@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use read_models::model::Position;
 use read_models::{Asked, Generation, QueryError, history, products, search};
 use tokio::time::timeout;
 
@@ -39,8 +40,8 @@ impl<Q: Asked> Build<Q> {
         }
     }
 
-    /// Everything of the partition below this offset is applied.
-    pub(crate) async fn position(&self, partition: i32) -> Result<i64, ApiError> {
+    /// How far the partition is applied, and of which log.
+    pub(crate) async fn position(&self, partition: i32) -> Result<Position, ApiError> {
         self.ask(|queries| queries.position(&self.group, partition)).await
     }
 }

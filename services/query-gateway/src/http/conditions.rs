@@ -45,15 +45,15 @@ impl Validators {
         coding: Option<&'static str>,
     ) -> Self {
         let version = found.product.version.get();
-        let mut state = build.map_or_else(|| version.to_string(), |build| format!("{version}-{build}"));
+        let mut shown = build.map_or_else(|| version.to_string(), |build| format!("{version}-{build}"));
         if let Some(Mark { since_ms, kind, is_discarded, .. }) = stale {
             let given_up = if is_discarded { "-discarded" } else { "" };
-            state = format!("{state}-stale-{since_ms}-{kind}{given_up}");
+            shown = format!("{shown}-stale-{since_ms}-{kind}{given_up}");
         }
         Self {
             product: found.product.id.to_string(),
             version,
-            state,
+            state: shown,
             changed: (build.is_none() && stale.is_none()).then_some(found.updated_at),
             coding,
         }

@@ -41,7 +41,7 @@ const DESCRIPTION: &str = "Answers questions about products. Every answer that i
     schemas/proto/catalog/v1/query.proto.";
 
 /// What any question may be answered with.
-const ANY: [Code; 11] = [
+const ANY: [Code; 12] = [
     Code::MalformedRequest,
     Code::InvalidHeader,
     Code::BadConsistencyToken,
@@ -51,6 +51,7 @@ const ANY: [Code; 11] = [
     Code::Overloaded,
     Code::ReadModelBehind,
     Code::ReadModelParked,
+    Code::LogMismatch,
     Code::StoreUnavailable,
     Code::Internal,
 ];

@@ -150,9 +150,14 @@ async fn a_tag_is_of_the_build_that_was_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_waits_for_the_group_of_the_build_that_was_asked_for() {
     let gateway = Gateway::start().await;
-    let token =
-        ConsistencyToken { partition: 3, offset: 150, product: "a".try_into().unwrap(), version: Version(2) }
-            .encode();
+    let token = ConsistencyToken {
+        partition: 3,
+        offset: 150,
+        product: "a".try_into().unwrap(),
+        version: Version(2),
+        log: None,
+    }
+    .encode();
     let headers = [("Consistency-Token", token.as_str()), ("Prefer", "wait=0")];
     for (question, _) in QUESTIONS {
         let second = gateway.get(&format!("{question}generation=2"), &headers).await;

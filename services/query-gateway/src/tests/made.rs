@@ -10,6 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use read_models::history::HistoryEntry;
 use read_models::marks::{Mark, Marking, Marks};
+use read_models::model::Position;
 use read_models::products::{CategoryItem, CategoryKey};
 use read_models::publication::Published;
 use read_models::search::{
@@ -171,9 +172,9 @@ impl InBuild {
         product(id, self.build)
     }
 
-    fn position_of<'a>(&'a self, group: &str) -> Answer<'a, i64> {
+    fn position_of<'a>(&'a self, group: &str) -> Answer<'a, Position> {
         self.made.groups.lock().unwrap().insert(group.to_owned());
-        self.tell(|build| i64::from(build) * 100)
+        self.tell(|build| Position { applied: i64::from(build) * 100, ..Position::default() })
     }
 }
 
@@ -251,7 +252,7 @@ impl products::Rows for InBuild {
         self.tell(|build| Some(Version(u64::from(build))))
     }
 
-    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, Position> {
         self.position_of(group)
     }
 
@@ -308,7 +309,7 @@ impl history::Rows for InBuild {
         })
     }
 
-    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, Position> {
         self.position_of(group)
     }
 
@@ -348,7 +349,7 @@ impl search::Index for InBuild {
         self.tell(|_| Some(Self::product(self, id.as_str())))
     }
 
-    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, Position> {
         self.position_of(group)
     }
 

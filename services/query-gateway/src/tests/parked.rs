@@ -82,7 +82,14 @@ const LISTS: [&str; 4] =
 
 /// A write to `a` that no build holds.
 fn token(offset: i64) -> String {
-    ConsistencyToken { partition: 3, offset, product: "a".try_into().unwrap(), version: Version(9) }.encode()
+    ConsistencyToken {
+        partition: 3,
+        offset,
+        product: "a".try_into().unwrap(),
+        version: Version(9),
+        log: None,
+    }
+    .encode()
 }
 
 fn is_parked(answer: &super::generations::Answered) -> bool {

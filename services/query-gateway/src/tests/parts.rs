@@ -4,6 +4,7 @@ use std::future::ready;
 use domain::{Attributes, Brand, Description, Money, Name, Product, Sku, Tags};
 use futures::FutureExt;
 use read_models::marks::Marks;
+use read_models::model::Position;
 use read_models::products::{CategoryItem, CategoryKey, Queries, Rows};
 use read_models::{Answer, CategoryPath, Generation, ProductId, Status, StoredProduct, Version};
 
@@ -41,8 +42,8 @@ impl Rows for InMemory {
         answer(None)
     }
 
-    fn position<'a>(&'a self, _group: &'a str, _partition: i32) -> Answer<'a, i64> {
-        answer(0)
+    fn position<'a>(&'a self, _group: &'a str, _partition: i32) -> Answer<'a, Position> {
+        answer(Position::default())
     }
 
     fn marks(&self) -> &dyn Marks {

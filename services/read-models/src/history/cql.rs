@@ -13,9 +13,9 @@ use super::row::{EntryRow, HeadColumns, HeadRow, READ_COLUMNS, ReadRow, head};
 use super::{HISTORY, HistoryHead, HistoryModel, Order, Row, Rows, SCHEMA};
 use crate::error::by_product;
 use crate::marks::{CqlMarks, Marks};
-use crate::model::{Fold, Head, Opens, Store, Wanted, Writes, rewound};
+use crate::model::{Fold, Head, Opens, Position, Store, Wanted, Writes, rewound};
 use crate::page::stable_hash;
-use crate::positions::{CqlPositions, applied};
+use crate::positions::{CqlPositions, reached};
 use crate::{Answer, Error, Generation, Servers};
 
 /// The table of `history`.
@@ -230,8 +230,8 @@ impl Rows for CqlRows {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        applied(&self.positions, group, partition).boxed()
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        reached(&self.positions, group, partition).boxed()
     }
 
     fn marks(&self) -> &dyn Marks {

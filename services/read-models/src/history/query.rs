@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::row::event;
 use super::stretch::Stretch;
 use crate::marks::Marks;
-use crate::model::{EffectiveEvent, Head, LogPosition, Meta};
+use crate::model::{EffectiveEvent, Head, LogPosition, Meta, Position};
 use crate::page::{self, Page, PageRequest};
 use crate::{Answer, Asked, Error, QueryError, ReadModel, StoredProduct};
 
@@ -68,7 +68,7 @@ pub trait Rows: Debug + Send + Sync {
     ) -> Answer<'a, Vec<Row>>;
 
     /// See [`Asked::position`].
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position>;
 
     /// See [`Asked::marks`].
     fn marks(&self) -> &dyn Marks;
@@ -167,7 +167,7 @@ impl Queries {
 impl Asked for Queries {
     const READ_MODEL: ReadModel = ReadModel::History;
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
         self.rows.position(group, partition)
     }
 

@@ -12,9 +12,9 @@ use super::row::{CategoryDelete, CategoryRow, ItemRow, ProductRow};
 use super::{BY_CATEGORY, CategoryItem, CategoryKey, PRODUCTS, ProductState, Products, Rows, SCHEMA};
 use crate::error::by_product;
 use crate::marks::{CqlMarks, Marks};
-use crate::model::{Fold, Opens, RowChange, State, Store, Wanted, Writes};
+use crate::model::{Fold, Opens, Position, RowChange, State, Store, Wanted, Writes};
 use crate::page::stable_hash;
-use crate::positions::{CqlPositions, applied};
+use crate::positions::{CqlPositions, reached};
 use crate::{Answer, Error, Generation, Servers, StoredProduct};
 
 /// The columns of `products`, as they are read and written.
@@ -223,8 +223,8 @@ impl Rows for CqlRows {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        applied(&self.positions, group, partition).boxed()
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        reached(&self.positions, group, partition).boxed()
     }
 
     fn marks(&self) -> &dyn Marks {

@@ -17,9 +17,9 @@ use super::request::{MAX_FACET_SIZE, SearchRequest, SuggestRequest, Suggestion};
 use super::texts::{Similar, Text};
 use super::{INDEX, PARKED, POSITIONS, SearchModel};
 use crate::marks::{Marks, SearchMarks};
-use crate::model::{Opens, Positions, Store, Wanted, Writes};
+use crate::model::{Opens, Position, Positions, Store, Wanted, Writes};
 use crate::page::Budget;
-use crate::positions::{SearchPositions, applied};
+use crate::positions::{SearchPositions, reached};
 use crate::{Answer, Error, Generation, QueryError, Servers, StoredProduct};
 
 /// A document may be many times as large as its product (`docs/search.md`): about this many bytes of products become documents
@@ -217,8 +217,8 @@ impl Index for ServedIndex {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        applied(&self.positions, group, partition).boxed()
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        reached(&self.positions, group, partition).boxed()
     }
 
     fn marks(&self) -> &dyn Marks {

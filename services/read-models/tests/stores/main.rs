@@ -28,7 +28,7 @@ use read_models::model::{Fold, Opens, Position, Positions, Store};
 use read_models::products::Products;
 use read_models::publication::Published;
 use read_models::search::SearchModel;
-use read_models::{Generation, ReadModel, Servers};
+use read_models::{Generation, LogId, ReadModel, Servers};
 use testkit::servers::{servers, test_prefix};
 
 const GROUP: &str = "test.g1";
@@ -161,7 +161,8 @@ impl builds::BuildParts for Servers {
 }
 
 async fn positions_never_go_back<M: Fold>(store: &impl Store<M>) {
-    let position = |applied, durable| Position { applied, durable };
+    let log = LogId::from_number(7);
+    let position = |applied, durable| Position { applied, durable, log };
     let positions = store.positions();
     positions.is_there().await.unwrap();
     assert_eq!(positions.read(GROUP, 0).await.unwrap(), None);
@@ -172,6 +173,9 @@ async fn positions_never_go_back<M: Fold>(store: &impl Store<M>) {
         positions.write(GROUP, 0, position(applied, durable)).await.unwrap();
         assert_eq!(positions.read(GROUP, 0).await.unwrap(), Some(stored));
     }
+    // A release before this one writes no log, and takes none away.
+    positions.write(GROUP, 0, Position { log: None, ..position(5, 5) }).await.unwrap();
+    assert_eq!(positions.read(GROUP, 0).await.unwrap(), Some(stored));
     for (group, partition) in [(GROUP, 1), ("test.g", 0), ("test.g10", 0), ("test", 0)] {
         assert_eq!(positions.read(group, partition).await.unwrap(), None, "{group} {partition}");
     }

@@ -63,7 +63,7 @@ async fn versions(search: &EmbeddedSearch, ids: std::ops::Range<usize>) -> Vec<u
 }
 
 async fn position_to(search: &EmbeddedSearch, applied: i64) {
-    let position = Position { applied, durable: applied };
+    let position = Position { applied, durable: applied, log: None };
     Positions::write(search, GROUP, 0, position).await.unwrap();
 }
 

@@ -133,7 +133,7 @@ async fn fill<M: Fold>(store: &impl Store<M>, records: &[EffectiveEvent]) {
     }
     store.write(projection.take_writes(), &retry()).await.unwrap();
     let reached = records.last().map_or(0, |record| record.place.offset + 1);
-    let position = Position { applied: reached, durable: reached };
+    let position = Position { applied: reached, durable: reached, log: None };
     store.positions().write(GROUP, 0, position).await.unwrap();
 }
 

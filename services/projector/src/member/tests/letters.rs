@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use contract::avro::{SchemaIds, encode, known_schemas};
-use event_reader::feed::Commit;
+use event_reader::feed::{Commit, RangeReader};
 use ledger::{Headers, LogRecord};
 use read_models::control::{Desk, Selection, Step};
 use read_models::model::State;
@@ -20,6 +20,7 @@ mod durable;
 mod marks;
 mod missing;
 mod refused;
+mod replaced;
 
 /// An id that the registry does not know until it is cured.
 const LATE: u32 = 4_711;
@@ -127,6 +128,7 @@ struct World {
     durability: Option<Arc<Durability>>,
     /// So many records come in a batch.
     at_once: usize,
+    /// How far the process is that runs.
     progress: Progress,
 }
 
@@ -221,6 +223,7 @@ impl World {
         let retry = Retry::until(shutdown.clone());
         let heard = watch::channel(std::time::Instant::now() + Duration::from_hours(1)).1;
         let default = super::context(self.rows.clone(), &group).await;
+        self.progress = default.progress.clone();
         let context = Context {
             durability: self.durability.clone().unwrap_or_else(|| Arc::clone(&default.durability)),
             decoder: Decoder::open(Arc::new(schemas), &retry).await.unwrap(),
@@ -461,7 +464,7 @@ async fn rows_of_another_log_park_their_product_and_stay() {
         let mut rows = world.rows.0.lock().unwrap();
         let state = rows.states.get_mut("a").unwrap();
         state.stored.event_id = uuid::Uuid::from_u128(99);
-        rows.position = Some(Position { applied: 2, durable: 2 });
+        rows.position = Some(Position { applied: 2, durable: 2, log: None });
         rows.states["a"].clone()
     };
     world.restart().await;
