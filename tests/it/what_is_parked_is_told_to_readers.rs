@@ -20,8 +20,14 @@ promised!(a_product_that_is_parked_says_so_wherever_it_is_read);
 fn token(product: &str, id: &str, version: u64) -> anyhow::Result<String> {
     let (partition, offset) = id.split_once('/').context("the place of a record")?;
     let (partition, offset) = (partition.parse()?, offset.parse()?);
-    Ok(ConsistencyToken { partition, offset, product: product.try_into()?, version: Version(version) }
-        .encode())
+    Ok(ConsistencyToken {
+        partition,
+        offset,
+        product: product.try_into()?,
+        version: Version(version),
+        log: None,
+    }
+    .encode())
 }
 
 async fn a_product_that_is_parked_says_so_wherever_it_is_read<S: System>() -> anyhow::Result<()> {

@@ -30,7 +30,9 @@ use contract::ConsistencyToken;
 use read_models::history::{HistoryEntry, Order, Past};
 use read_models::products::CategoryItem;
 use read_models::search::{SearchRequest, SearchResponse, SuggestRequest, Suggestion};
-use read_models::{CategoryPath, Page, PageRequest, ProductId, QueryError, Status, StoredProduct, Version};
+use read_models::{
+    CategoryPath, Page, PageRequest, ProductId, QueryError, ReadModel, Status, StoredProduct, Version,
+};
 
 pub(crate) use batch::{Batch, Found};
 pub(crate) use error::ApiError;
@@ -45,6 +47,7 @@ pub(crate) use terms::{Answer, Named, Terms};
 
 use crate::config::QueriesConfig;
 use limits::MAX_SUGGESTIONS;
+use parked::none_of;
 use quota::{Place, Quotas};
 use reached::version_of;
 use reader::Reader;
@@ -98,7 +101,7 @@ impl Queries {
                     Some(gone) => ApiError::Gone { product, version: gone.product.version.get() },
                     None => ApiError::NotFound { product, version: None },
                 };
-                Err(Reader::<Q>::none_of(id, stale, none))
+                Err(none_of(ReadModel::Products, id, stale, none))
             };
             self.stores.products.ask(terms, question).await
         })
@@ -130,7 +133,9 @@ impl Queries {
                 };
                 let stale = mark.filter(|_| is_beyond);
                 let none = ApiError::NotFound { product: id.to_string(), version };
-                found.map(|found| Read { found, stale }).ok_or_else(|| Reader::<Q>::none_of(id, stale, none))
+                found
+                    .map(|found| Read { found, stale })
+                    .ok_or_else(|| none_of(ReadModel::History, id, stale, none))
             };
             self.stores.history.ask(terms, question).await
         })
@@ -192,7 +197,7 @@ impl Queries {
                 let found = from.ask(|q| q.history(id, order, page)).await?;
                 if found.items.is_empty() && page.token.is_none() {
                     let none = ApiError::NotFound { product: id.to_string(), version: None };
-                    return Err(Reader::<Q>::none_of(id, stale, none));
+                    return Err(none_of(ReadModel::History, id, stale, none));
                 }
                 Ok(Read { found, stale })
             };

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use contract::ConsistencyToken;
 use futures::FutureExt;
 use jiff::Timestamp;
-use read_models::ProductId;
 use read_models::marks::Mark;
+use read_models::{ProductId, ReadModel};
 use tokio::time::timeout;
 
 use super::ApiError;
@@ -126,24 +126,30 @@ impl<Q: Served> Reader<Q> {
     pub(super) async fn marks(&self, ids: &[ProductId]) -> Result<Vec<Option<Mark>>, ApiError> {
         if self.parked().await? == 0 { Ok(Vec::new()) } else { self.marks_now(ids).await }
     }
+}
 
-    /// An error, if the token's write is parked: no wait ends with it.
-    pub(super) fn check_parked(token: &ConsistencyToken, mark: Option<Mark>) -> Result<(), ApiError> {
-        match mark {
-            // What is before it was lost, and comes again by itself.
-            Some(mark) if mark.first_offset <= token.offset => Err(Self::parked_error(&token.product, mark)),
-            Some(_) | None => Ok(()),
+/// An error, if the token's write is parked: no wait ends with it.
+pub(super) fn check_parked(
+    read_model: ReadModel,
+    token: &ConsistencyToken,
+    mark: Option<Mark>,
+) -> Result<(), ApiError> {
+    match mark {
+        // What is before it was lost, and comes again by itself.
+        Some(mark) if mark.first_offset <= token.offset => {
+            Err(parked_error(read_model, &token.product, mark))
         }
+        Some(_) | None => Ok(()),
     }
+}
 
-    /// What is answered of a product that is not there, or not any more. Of one that is parked that is not known.
-    pub(super) fn none_of(id: &ProductId, mark: Option<Mark>, none: ApiError) -> ApiError {
-        mark.map_or(none, |mark| Self::parked_error(id, mark))
-    }
+/// What is answered of a product that is not there, or not any more. Of one that is parked that is not known.
+pub(super) fn none_of(read_model: ReadModel, id: &ProductId, mark: Option<Mark>, none: ApiError) -> ApiError {
+    mark.map_or(none, |mark| parked_error(read_model, id, mark))
+}
 
-    fn parked_error(id: &ProductId, mark: Mark) -> ApiError {
-        ApiError::Parked { model: Q::READ_MODEL.name(), product: id.to_string(), mark }
-    }
+fn parked_error(read_model: ReadModel, id: &ProductId, mark: Mark) -> ApiError {
+    ApiError::Parked { model: read_model.name(), product: id.to_string(), mark }
 }
 
 /// Since when a product is parked.

@@ -7,6 +7,7 @@ use read_models::marks::Mark;
 use read_models::{ProductId, ReadModel, StoredProduct, Version, history, products, search};
 
 use super::freshness::{Freshness, Look, Wait};
+use super::parked::check_parked;
 use super::quota::Place;
 use super::reader::{Reader, Served};
 use super::{ApiError, Queries};
@@ -69,7 +70,7 @@ impl Queries {
             if is_there.await? {
                 return Ok(Look::Reached(()));
             }
-            Reader::<Q>::check_parked(token, from.mark_now(&token.product).await?)?;
+            check_parked(ReadModel::Products, token, from.mark_now(&token.product).await?)?;
             Ok(Look::At(None))
         };
         let waited = async {
@@ -93,7 +94,7 @@ impl Queries {
             let found = from.ask(|q| q.product(&token.product)).await?;
             let at = found.map_or(Version::NONE, |found| found.product.version);
             if at < token.version {
-                Reader::<Q>::check_parked(token, from.mark_now(&token.product).await?)?;
+                check_parked(ReadModel::Search, token, from.mark_now(&token.product).await?)?;
             }
             Ok(at)
         };
@@ -125,7 +126,7 @@ impl Parked {
             return Ok(());
         }
         let mark = if known.is_none() && is_reached { from.mark_now(&token.product).await? } else { known };
-        Reader::<Q>::check_parked(token, mark)
+        check_parked(Q::READ_MODEL, token, mark)
     }
 }
 
