@@ -54,7 +54,7 @@ async fn replaced(catalog: &mut Catalog) -> anyhow::Result<()> {
     // Deleting goes on for a moment after it is answered.
     let make =
         async || topics::run(&kafka, &declared, Profile::Local, true).await.map_err(|it| it.to_string());
-    eventually("the topic is made again", make, Result::is_ok).await;
+    eventually("the topic is made again", make, Result::is_ok).await.map_err(anyhow::Error::msg)?;
     let said = eventually(
         "the command service says that the log was replaced",
         async || ready(service).await,
