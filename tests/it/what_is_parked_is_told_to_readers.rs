@@ -89,7 +89,6 @@ async fn a_product_that_is_parked_says_so_wherever_it_is_read<S: System>() -> an
     // Who has seen a later position sees it, and all that is told of it.
     ensure!(commands.change_price(&neighbour, 2_000, &[]).await?.status == 200);
     is_read(&queries, &neighbour, 2).await;
-    system.caught_up().await?;
     for path in ["/v1/products/parked", "/v1/products/parked/history"] {
         let read = eventually(
             &format!("{path} says that it is parked"),
