@@ -17,7 +17,7 @@ use crate::plain::PlainRecord;
 use crate::rows::Rows;
 
 /// How long anything on these two shared cores may take.
-pub const PATIENCE: Duration = Duration::from_mins(2);
+pub const PATIENCE: Duration = Duration::from_mins(4);
 
 /// Partitions of a catalog's log.
 pub const PARTITIONS: i32 = 6;

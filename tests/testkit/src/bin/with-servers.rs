@@ -24,7 +24,7 @@ fn main() -> ExitCode {
     if std::env::var_os(AT_ONCE).is_none() {
         // Those on servers wait half of their time: for a death to be noticed, for a store to come back.
         let processors = available_parallelism().map_or(2, std::num::NonZero::get);
-        command.env(AT_ONCE, (2 * processors).to_string());
+        command.env(AT_ONCE, (processors + 1).to_string());
     }
     if !matches!(charts.join(), Ok(Ok(Some(_)))) {
         command.env(HAVE_FAILED, "1");
