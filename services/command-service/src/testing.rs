@@ -275,9 +275,9 @@ impl Drop for World {
 
 /// Waits until `state` holds.
 pub(crate) async fn eventually(what: &str, mut state: impl FnMut() -> bool) {
-    let until = std::time::Instant::now() + Duration::from_secs(30);
+    let until = std::time::Instant::now() + Duration::from_mins(2);
     while !state() {
-        assert!(std::time::Instant::now() < until, "not in 30 seconds: {what}");
+        assert!(std::time::Instant::now() < until, "not in two minutes: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
@@ -306,9 +306,9 @@ pub(crate) fn price(id: &str, minor_units: u64) -> AddressedCommand {
 
 /// Like [`eventually`], for a state that has to be asked for.
 pub(crate) async fn eventually_async(what: &str, mut state: impl AsyncFnMut() -> bool) {
-    let until = std::time::Instant::now() + Duration::from_secs(30);
+    let until = std::time::Instant::now() + Duration::from_mins(2);
     while !state().await {
-        assert!(std::time::Instant::now() < until, "not in 30 seconds: {what}");
+        assert!(std::time::Instant::now() < until, "not in two minutes: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -224,7 +224,7 @@ async fn metrics_count_commands_by_outcome() {
 
 #[tokio::test]
 async fn commands_that_take_too_much_memory_together_are_refused_until_others_are_answered() {
-    let config = EngineConfig { commands_mib: 1, deadline_ms: 300, ..EngineConfig::default() };
+    let config = EngineConfig { commands_mib: 1, deadline_ms: 3_000, ..EngineConfig::default() };
     let world = World::start_on(LiveTopic::new(1, Faults::NONE), config).await;
     world.live.stand_still(true);
     let large = |n: usize| {
