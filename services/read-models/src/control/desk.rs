@@ -22,8 +22,8 @@ pub struct Desk {
     next: i64,
     /// Records that nobody who is right has written, and why: not told yet.
     damaged: Vec<String>,
-    /// The id of the record that made the last step of each read model.
-    last: BTreeMap<ReadModel, Uuid>,
+    /// The id of the last record that was proposed here, and whether it was the first of its revision.
+    proposed: Option<(Uuid, bool)>,
 }
 
 /// What became of a proposal.
@@ -52,7 +52,7 @@ impl Desk {
             builds: ReadModel::ALL.iter().map(first).collect(),
             next: 0,
             damaged: Vec::new(),
-            last: BTreeMap::new(),
+            proposed: None,
         }
     }
 
@@ -96,12 +96,13 @@ impl Desk {
         let place = Place { read_model, revision: builds.revision + 1, id: Uuid::new_v4() };
         let decision = Decision { step, by: by.to_owned() };
         let value = decision.encode().map_err(Error::Unavailable)?;
+        self.proposed = Some((place.id, false));
         let appended = self.journal.append(place.to_string(), value).await;
         // It may be there although that failed.
         self.look().await?;
-        let revision = self.builds(read_model).revision;
-        if revision >= place.revision {
-            let is_it = revision == place.revision && self.last.get(&read_model) == Some(&place.id);
+        if self.builds(read_model).revision >= place.revision {
+            // Others may have gone on from it meanwhile.
+            let is_it = self.proposed == Some((place.id, true));
             return Ok(if is_it { Proposed::Taken } else { Proposed::Overtaken });
         }
         appended?;
@@ -150,17 +151,23 @@ impl Desk {
             Told::Damaged(problem) => problem,
             Told::Later(step) => {
                 builds.take_later(step, entry.appended_ms);
-                self.last.insert(place.read_model, place.id);
+                self.counts(&place);
                 return;
             }
             Told::Decision(decision) => match builds.take(decision, entry.appended_ms) {
                 Ok(()) => {
-                    self.last.insert(place.read_model, place.id);
+                    self.counts(&place);
                     return;
                 }
                 Err(refused) => refused.to_string(),
             },
         };
         self.damaged.push(format!("offset {}: {place} counts for nothing: {problem}", entry.offset));
+    }
+
+    fn counts(&mut self, place: &Place) {
+        if let Some((id, counts)) = &mut self.proposed {
+            *counts |= *id == place.id;
+        }
     }
 }

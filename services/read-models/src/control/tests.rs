@@ -18,11 +18,12 @@ fn build(number: u32) -> Generation {
     Generation::try_from(number).unwrap()
 }
 
-/// A journal in memory, which may lose an acknowledgement and appends another's record first when it is told to.
+/// A journal in memory, which may lose an acknowledgement and appends another's record first, or right behind, when it is told to.
 #[derive(Debug, Default)]
 struct Memory {
     entries: Mutex<Vec<Entry>>,
     before: Mutex<Vec<(String, Vec<u8>)>>,
+    behind: Mutex<Vec<(String, Vec<u8>)>>,
     fails: Mutex<bool>,
 }
 
@@ -41,6 +42,9 @@ impl Journal for Memory {
             self.put(&key, &value);
         }
         self.put(&key, &value);
+        for (key, value) in self.behind.lock().unwrap().drain(..) {
+            self.put(&key, &value);
+        }
         let fails = *self.fails.lock().unwrap();
         Box::pin(async move { if fails { Err(JournalError("no answer".to_owned())) } else { Ok(()) } })
     }
@@ -181,6 +185,17 @@ async fn what_cannot_be_taken_is_refused_in_words() {
     assert_eq!(desk.builds(MODEL).turn, Turn::Steady);
     assert_eq!(desk.builds(MODEL).role(Generation::FIRST), Role::Live);
     assert_eq!(journal.entries.lock().unwrap().len(), 6, "what is refused is not even written");
+}
+
+#[tokio::test]
+async fn a_step_that_others_have_gone_on_from_before_it_was_read_was_taken_all_the_same() {
+    let journal = Arc::new(Memory::default());
+    let mut desk = desk(&journal);
+    let next = Decision { step: equal(2), by: "a projector".to_owned() }.encode().unwrap();
+    let key = format!("read-model/products/2/{}", uuid::Uuid::new_v4());
+    journal.behind.lock().unwrap().push((key, next));
+    assert_eq!(desk.propose(MODEL, 0, a_build(2), "one").await.unwrap(), Proposed::Taken);
+    assert_eq!(desk.builds(MODEL).revision, 2);
 }
 
 #[tokio::test]
