@@ -16,6 +16,7 @@ mod anyone_can_read_the_topic;
 mod architecture;
 mod bad_input_is_answered;
 mod builds_are_asked_for_over_http;
+mod callers_are_known;
 mod dead_letters_are_decided_about;
 mod dead_letters_conform;
 mod doors_speak_tls;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use adapter_registry::{LocalRegistry, TopicSchemas};
 use contract::avro::{KnownSchema, known_schemas};
 use contract::{AddressedCommand, json};
+use edge::auth::{Auth, Principal};
 use edge::config::DoorConfig;
 use event_reader::{SchemaSource, SourceError};
 use futures::FutureExt;
@@ -156,6 +157,7 @@ pub(crate) struct World {
     pub(crate) door: CommandHandler,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) auth: Auth,
     pub(crate) http: DoorConfig,
     pub(crate) uploads: UploadsConfig,
     pub(crate) telemetry: Telemetry,
@@ -227,7 +229,8 @@ impl World {
         let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
         engine.start(&dynamic, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
         let (http, uploads) = (DoorConfig::default(), UploadsConfig::default());
-        Self { live, log, engine, door, lifecycle, registry, http, uploads, telemetry, kafka }
+        let auth = Auth::off();
+        Self { live, log, engine, door, lifecycle, registry, auth, http, uploads, telemetry, kafka }
     }
 
     pub(crate) async fn until_ready(&self) {
@@ -235,7 +238,13 @@ impl World {
     }
 
     pub(crate) fn state(&self) -> State {
-        State::new(self.door.clone(), self.http.clone(), self.uploads.clone(), self.shutdown())
+        State::new(
+            self.door.clone(),
+            self.auth.clone(),
+            self.http.clone(),
+            self.uploads.clone(),
+            self.shutdown(),
+        )
     }
 
     pub(crate) fn shutdown(&self) -> CancellationToken {
@@ -257,6 +266,13 @@ pub(crate) async fn eventually(what: &str, mut state: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < until, "not in 30 seconds: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// A call as the server hands it over where callers are not checked.
+pub(crate) fn asked<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.extensions_mut().insert(Principal::default());
+    request
 }
 
 /// A command as a bulk line would say it.
