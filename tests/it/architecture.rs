@@ -8,6 +8,7 @@ mod manifests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use edge::auth::Scope;
 use files::{files_of_this_binary, heading, promise_id, read, root, rust_files, table_rows};
 use manifests::{collect_used, packages};
 
@@ -336,6 +337,32 @@ fn every_route_and_call_has_its_row_in_the_security_page() {
         .difference(&expected)
         .map(|row| format!("docs/security.md has `| {row} |`, which is not so: remove it"));
     report(missing.chain(stale));
+}
+
+#[test]
+fn every_scope_is_in_the_security_page_and_in_the_charts_schema() {
+    let page = read(&root().join("docs/security.md"));
+    let rows = table_rows(&page);
+    let schema = read(&root().join("helm/folio/values.schema.json"));
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("a schema is JSON");
+    let known = schema["definitions"]["scopes"]["items"]["enum"].as_array().expect("the schema lists scopes");
+    let mut faults = Vec::new();
+    for scope in Scope::ALL {
+        let says = scope.says().trim_end_matches('.');
+        let says = says[..1].to_lowercase() + &says[1..];
+        if !rows.contains(&vec![format!("`{scope}`"), says.clone()]) {
+            faults.push(format!("docs/security.md has no row `| `{scope}` | {says} |`: add it"));
+        }
+    }
+    let (mine, its): (BTreeSet<&str>, BTreeSet<&str>) = (
+        Scope::ALL.iter().map(|scope| scope.name()).collect(),
+        known.iter().filter_map(serde_json::Value::as_str).collect(),
+    );
+    if mine != its {
+        faults
+            .push(format!("helm/folio/values.schema.json knows the scopes {its:?}, and edge::auth {mine:?}"));
+    }
+    report(faults);
 }
 
 /// A path as documents write it: `{id}` and not `{id:[^/:]+}`.

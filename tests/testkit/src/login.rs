@@ -135,7 +135,8 @@ impl Login {
     }
 
     fn shown(&self) -> anyhow::Result<Value> {
-        let shown = self.keys().iter().map(|(name, key)| {
+        let keys = self.keys();
+        let shown = keys.iter().map(|(name, key)| {
             let mut jwk = Jwk::from_encoding_key(key, Algorithm::ES256)?;
             jwk.common.key_id = Some(name.clone());
             anyhow::Ok(serde_json::to_value(jwk)?)
