@@ -90,7 +90,8 @@ impl Auth {
     /// If something of it cannot be read.
     pub fn open(config: &AuthConfig, lifecycle: &Lifecycle, telemetry: &Telemetry) -> anyhow::Result<Self> {
         let is_off = !config.has_any();
-        let off = telemetry.meter().u64_observable_gauge(names::AUTH_OFF);
+        let meter = telemetry.meter();
+        let off = meter.u64_observable_gauge(names::AUTH_OFF);
         // The provider keeps the callback; the handle has no further use.
         let _gauge = off.with_callback(move |observer| observer.observe(u64::from(is_off), &[])).build();
         for reason in REASONS {
@@ -128,7 +129,7 @@ impl Auth {
         }
         let certificates =
             Certificates::new(&config.certificates, &config.roles).map_err(anyhow::Error::msg)?;
-        let refused = telemetry.meter().u64_counter(names::AUTH_REFUSED_TOTAL).build();
+        let refused = meter.u64_counter(names::AUTH_REFUSED_TOTAL).build();
         let (roles, has_open_metrics) = (config.roles.clone(), config.open_metrics);
         let checks = Checks { tokens, keys, certificates, roles, has_open_metrics, refused };
         Ok(Self(Some(Arc::new(checks))))
@@ -214,8 +215,8 @@ impl Checks {
 
 impl Tokens {
     fn follow(&self, lifecycle: &Lifecycle, telemetry: &Telemetry) {
-        let issuer = self.issuer.clone();
-        let age = telemetry.meter().f64_observable_gauge(names::AUTH_KEYS_AGE_SECONDS);
+        let (issuer, meter) = (self.issuer.clone(), telemetry.meter());
+        let age = meter.f64_observable_gauge(names::AUTH_KEYS_AGE_SECONDS);
         let _gauge = age
             .with_callback(move |observer| {
                 if let Some(age) = issuer.age() {
