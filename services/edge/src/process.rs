@@ -85,7 +85,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts telemetry, begins to know callers, and opens the operators' port, under a lifecycle that nothing else runs in. `shows`
+    /// Refuses to start if it is not said who may call. Starts telemetry, begins to know callers, and opens the operators' port, under a lifecycle that nothing else runs in. `shows`
     /// adds what the service itself shows there. The process is not ready before it runs.
     pub fn start(
         service: &str,
@@ -94,6 +94,7 @@ impl Process {
         lifecycle: Lifecycle,
         shows: impl Fn(&mut web::ServiceConfig, &Auth) + Clone + Send + 'static,
     ) -> anyhow::Result<Self> {
+        auth.decided(service)?;
         let begun = lifecycle.readiness().dependency("start-up");
         let telemetry = telemetry::init(service, config)?;
         let auth = Auth::open(auth, &lifecycle, &telemetry)?;

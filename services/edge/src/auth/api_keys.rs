@@ -20,11 +20,11 @@ use super::principal::{MAX_NAME, Principal, Products};
 use super::scope::{Rights, Scope};
 
 /// How often the file is looked at.
-pub const EVERY: Duration = Duration::from_secs(5);
+pub(super) const EVERY: Duration = Duration::from_secs(5);
 /// A key has at least so many characters: it is hashed without salt, and must not be guessable.
-pub const MIN_KEY: usize = 32;
+pub(super) const MIN_KEY: usize = 32;
 /// and at most so many.
-pub const MAX_KEY: usize = 256;
+pub(super) const MAX_KEY: usize = 256;
 /// The largest file.
 const MAX_FILE: u64 = 1024 * 1024;
 /// The most keys: each is compared with what a caller shows.

@@ -51,7 +51,7 @@ impl ClaimsConfig {
     ///
     /// # Errors
     /// Which claim cannot be used.
-    pub fn principal(&self, claims: &Claims, roles: &Roles, until: u64) -> Result<Principal, String> {
+    pub(super) fn principal(&self, claims: &Claims, roles: &Roles, until: u64) -> Result<Principal, String> {
         let name = find(claims, &self.name).and_then(Value::as_str).ok_or_else(|| {
             format!("the token has no text as its claim `{}`, which names the caller", self.name)
         })?;

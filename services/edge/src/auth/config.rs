@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use toolkit::config::{Unusable, list, optional, optional_path};
+use toolkit::config::{ConfigError, Unusable, list, optional, optional_path};
 use toolkit::tls::TlsConfig;
 
 use super::api_keys::Keys;
@@ -143,6 +143,17 @@ impl AuthConfig {
         self.oidc.issuer.is_some() || self.keys_file.is_some() || !self.certificates.is_empty()
     }
 
+    /// Whether it says who may call, or that nobody is checked: never by leaving everything out.
+    pub(crate) fn decided(&self, service: &str) -> Result<(), ConfigError> {
+        if self.allow_anonymous || self.has_any() {
+            return Ok(());
+        }
+        let problem = "it says neither who may call nor that nobody is checked";
+        let remedy = "give auth.oidc, auth.keys_file or auth.certificates (docs/security.md); or auth.allow_anonymous: true, and then \
+                      whoever reaches a port may do everything";
+        Err(ConfigError::invalid(service, "auth", problem, remedy))
+    }
+
     /// Finds what parses and yet cannot serve. `tls` is that of the doors, where they have one.
     pub fn check(&self, asks_for_certificates: bool) -> Result<(), Unusable> {
         if self.allow_anonymous && self.has_any() {
@@ -180,6 +191,16 @@ mod tests {
         };
         change(&mut oidc);
         AuthConfig { oidc, ..AuthConfig::default() }.check(false)
+    }
+
+    #[test]
+    fn nobody_is_let_in_unchecked_by_leaving_something_out() {
+        let undecided = AuthConfig::default().decided("tester").unwrap_err().to_string();
+        assert!(undecided.contains("auth.allow_anonymous: true"), "{undecided}");
+        AuthConfig::anonymous().decided("tester").unwrap();
+        AuthConfig { keys_file: Some("keys.yaml".into()), ..AuthConfig::default() }
+            .decided("tester")
+            .unwrap();
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::config::{OidcConfig, address};
 use super::key_set::KeySet;
 
 /// Keys are not fetched more often than this because of a token.
-pub const LEAST_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const LEAST_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a request waits for keys that are being fetched because of it.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long the issuer may take to answer.

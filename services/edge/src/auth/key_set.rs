@@ -15,7 +15,7 @@ const MAX_KEYS: usize = 64;
 
 /// Keys that signatures are checked by.
 #[derive(Clone, Default)]
-pub struct KeySet(Vec<Key>);
+pub(super) struct KeySet(Vec<Key>);
 
 /// One of them.
 #[derive(Clone)]
@@ -42,7 +42,7 @@ impl KeySet {
     ///
     /// # Errors
     /// If it is none, or holds no usable key.
-    pub fn parse(document: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(document: &[u8]) -> Result<Self, String> {
         let Document { keys } =
             serde_json::from_slice(document).map_err(|error| format!("it is no set of keys: {error}"))?;
         let found = keys.len();

@@ -37,7 +37,6 @@ use crate::fields::Fields;
 use crate::problem::Problem;
 use api_keys::Keys;
 use certificates::Certificates;
-use claims::ClaimsConfig;
 use issuer::Issuer;
 use judged::Judged;
 use refusal::{unauthenticated, unavailable};
@@ -46,7 +45,7 @@ use token::{Expected, Invalid};
 
 pub use api_keys::hashed as hashed_key;
 pub use certificates::{CertificateConfig, Peer};
-pub use claims::Roles;
+pub use claims::{ClaimsConfig, Roles};
 pub use config::{AuthConfig, OidcConfig};
 pub use principal::{Principal, Products, TENANT_SEPARATOR};
 pub use refusal::Reason;
@@ -89,7 +88,7 @@ impl Auth {
     /// # Errors
     /// If something of it cannot be read.
     pub fn open(config: &AuthConfig, lifecycle: &Lifecycle, telemetry: &Telemetry) -> anyhow::Result<Self> {
-        let is_off = !config.has_any();
+        let is_off = config.allow_anonymous;
         let meter = telemetry.meter();
         let off = meter.u64_observable_gauge(names::AUTH_OFF);
         // The provider keeps the callback; the handle has no further use.

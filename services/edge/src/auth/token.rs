@@ -9,23 +9,23 @@ use serde_json::{Map, Value};
 use super::key_set::KeySet;
 
 /// The longest token that is looked at.
-pub const MAX_TOKEN: usize = 8 * 1024;
+pub(super) const MAX_TOKEN: usize = 8 * 1024;
 
 /// What a token says.
-pub type Claims = Map<String, Value>;
+pub(super) type Claims = Map<String, Value>;
 
 /// What tokens have to say.
 #[derive(Clone, Debug)]
-pub struct Expected {
-    pub issuer: String,
-    pub audiences: Vec<String>,
+pub(super) struct Expected {
+    pub(super) issuer: String,
+    pub(super) audiences: Vec<String>,
     /// How far the issuer's clock may be from ours, in seconds.
-    pub leeway: u64,
+    pub(super) leeway: u64,
 }
 
 /// Why a token does not count.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
+pub(super) enum Invalid {
     #[error("the token is longer than {MAX_TOKEN} bytes")]
     TooLong,
     #[error("the token cannot be read, or names an algorithm that does not count here")]
@@ -55,7 +55,7 @@ impl Expected {
     ///
     /// # Errors
     /// Why it does not count.
-    pub fn judge(&self, token: &str, keys: &KeySet, now: u64) -> Result<(Claims, u64), Invalid> {
+    pub(super) fn judge(&self, token: &str, keys: &KeySet, now: u64) -> Result<(Claims, u64), Invalid> {
         if token.len() > MAX_TOKEN {
             return Err(Invalid::TooLong);
         }
