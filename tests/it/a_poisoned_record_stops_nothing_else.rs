@@ -1,17 +1,25 @@
 //! P7 A poisoned record parks its product in projectors only, loudly; a void one stops nothing.
 
 use adapter_kafka::{NewMessage, RecordProducer};
+use anyhow::Context as _;
 use bytes::Bytes;
 use cli::commands::rebuild::{self, Rebuild};
 use cli::commands::stores;
+use contract::avro::{SchemaIds, encode};
+use event_reader::SchemaSource as _;
 use ledger::{Headers, partition_of};
 use read_models::positions::AllPositions;
 use read_models::{Generation, ReadModel};
 use testkit::scenario::caught_up;
-use testkit::{Client, OnServers, Started, System, eventually};
+use testkit::{Client, Gate, OnServers, Started, System, eventually};
 
 /// Appends a record with this key and value, as anyone with access to the topic could.
-async fn inject(system: &OnServers, partition: i32, key: &str, value: Option<&[u8]>) -> anyhow::Result<i64> {
+pub(crate) async fn inject(
+    system: &OnServers,
+    partition: i32,
+    key: &str,
+    value: Option<&[u8]>,
+) -> anyhow::Result<i64> {
     let message = NewMessage {
         topic: system.topic().to_owned(),
         partition: Some(partition),
@@ -236,19 +244,126 @@ fn named_after(other: &str, partition: i32) -> String {
 
 /// A product id that lives in this partition.
 fn named_in(partition: i32) -> String {
+    named("neighbour", partition)
+}
+
+/// The same that says what it is there for.
+fn named(what: &str, partition: i32) -> String {
     (0..1_000)
-        .map(|number| format!("neighbour-{number}"))
+        .map(|number| format!("{what}-{number}"))
         .find(|id| partition_of(id, 6).0 == partition)
         .unwrap_or_default()
 }
 
-async fn metrics(ops: &str) -> String {
+/// Waits until commands for these products are answered so.
+async fn are_answered(commands: &Client, expected: &[(&str, &str)]) {
+    for (id, code) in expected {
+        let answer = async || commands.change_price(id, 2_000, &[]).await.map(|it| it.code().to_owned()).ok();
+        eventually(&format!("{id} is answered {code}"), answer, |it| it.as_deref() == Some(*code)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_stands_on_the_topic_stops_no_partition_of_writers() -> anyhow::Result<()> {
+    let mut system = OnServers::prepare().await?;
+    let url = system.config.registry.url.clone();
+    let registry = Gate::to(url.trim_start_matches("http://").split('/').next().unwrap_or(""), true).await?;
+    system.planner.addresses.registry_url = format!("http://{}/apis/ccompat/v7", registry.address());
+    let mut service = system.command_service().await?;
+    let commands = Client::new(&service.url());
+    let (home, ids) = (0, SchemaIds::new(system.registry()?.ids().await?)?);
+    let of = |what| named(what, home);
+    let (garbage, tombstone, twice, ahead, unknown, neighbour) =
+        (of("garbage"), of("tombstone"), of("twice"), of("ahead"), of("unknown"), of("neighbour"));
+    let elsewhere = named("elsewhere", home + 1);
+    for id in [&garbage, &tombstone, &twice, &ahead, &unknown, &neighbour, &elsewhere] {
+        assert_eq!(commands.create(id).await?.status, 201);
+    }
+
+    // None of it needs a schema that is not known: that the registry is away changes nothing.
+    registry.close();
+    let created = contract::json::event_from_data(
+        "ProductCreated",
+        r#"{"sku": "s", "name": "n", "description": "", "category": "c", "brand": "b", "status": "draft",
+            "price": {"minor_units": 1, "currency": "USD"}, "attributes": {}, "tags": []}"#,
+    );
+    let created = encode(&created.context("an event")?, &ids)?;
+    for (key, value) in [
+        ("not a key".to_owned(), Some(&b"x"[..])),
+        (format!("{elsewhere}/2/0/{}", uuid::Uuid::new_v4()), Some(b"x")),
+        (format!("{garbage}/2/0/{}", uuid::Uuid::new_v4()), Some(b"garbage")),
+        (format!("{garbage}/3/0/{}", uuid::Uuid::new_v4()), Some(b"more of it")),
+        (format!("{tombstone}/2/0/{}", uuid::Uuid::new_v4()), None),
+        (format!("{twice}/2/0/{}", uuid::Uuid::new_v4()), Some(&*created)),
+        (format!("{ahead}/7/0/{}", uuid::Uuid::new_v4()), Some(b"x")),
+        (format!("{ahead}/8/0/{}", uuid::Uuid::new_v4()), Some(b"x")),
+    ] {
+        inject(&system, home, &key, value).await?;
+    }
+    let closed = [
+        (garbage.as_str(), "product-unreadable"),
+        (tombstone.as_str(), "product-unreadable"),
+        (twice.as_str(), "product-unreadable"),
+        (ahead.as_str(), "product-quarantined"),
+    ];
+    are_answered(&commands, &closed).await;
+    let mut price = 2_000;
+    for id in [&neighbour, &elsewhere] {
+        let changed = commands.change_price(id, price, &[]).await?;
+        assert_eq!(changed.status, 200, "{}", changed.body);
+    }
+    // It is counted, and said once of each product.
+    let counted = metrics(&service.ops()).await;
+    for (name, at_least) in [
+        ("ledger_garbage_records_total", 2.0),
+        ("ledger_violations_total", 2.0),
+        ("ledger_unreadable_records_total", 4.0),
+    ] {
+        assert!(counter(&counted, name) >= at_least, "{name}: {counted}");
+    }
+    let log = service.log();
+    for (id, _) in &closed {
+        let lines = log.lines().filter(|line| line.contains("ERROR") && line.contains(id)).count();
+        assert_eq!(lines, 1, "{id} in {log}");
+    }
+    assert!(log.contains("someone else writes into the topic"), "{log}");
+
+    // Whether this one can be read only the registry knows: its partition waits for that, and no other.
+    let strange = [&[0][..], &999_999_u32.to_be_bytes(), b"datum"].concat();
+    inject(&system, home, &format!("{unknown}/2/0/{}", uuid::Uuid::new_v4()), Some(&strange)).await?;
+    are_answered(&commands, &[(neighbour.as_str(), "not-ready")]).await;
+    price += 1;
+    assert_eq!(commands.change_price(&elsewhere, price, &[]).await?.status, 200);
+    registry.open();
+    let all = [&closed[..], &[(unknown.as_str(), "product-unreadable")]].concat();
+    are_answered(&commands, &all).await;
+
+    // So it is for whoever starts, with what lies in the cache and without.
+    for keeps_cache in [true, false] {
+        price += 1;
+        let changed = commands.change_price(&neighbour, price, &[]).await?;
+        assert_eq!(changed.status, 200, "{}", changed.body);
+        if keeps_cache {
+            assert!(system.stop(&service).await, "it saves what it knows");
+        } else {
+            system.kill(&service).await?;
+            std::fs::remove_dir_all(system.cache_of(&service)?)?;
+        }
+        service = system.again(&service).await?;
+        are_answered(&commands, &all).await;
+    }
+    price += 1;
+    assert_eq!(commands.change_price(&neighbour, price, &[]).await?.status, 200);
+    Ok(())
+}
+
+pub(crate) async fn metrics(ops: &str) -> String {
     let reply = Client::new(ops).get("/metrics").await;
     reply.map(|it| it.body.as_str().unwrap_or_default().to_owned()).unwrap_or_default()
 }
 
 /// The sum of a metric over its labels.
-fn counter(metrics: &str, name: &str) -> f64 {
+pub(crate) fn counter(metrics: &str, name: &str) -> f64 {
     let values = metrics.lines().filter(|line| line.starts_with(name));
     values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }

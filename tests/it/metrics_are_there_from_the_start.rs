@@ -63,6 +63,7 @@ async fn each_is_there_with_help_before_anything_happened() -> anyhow::Result<()
         "folio_commands_total{command=\"delete_product\",outcome=\"overloaded\",transport=\"grpc_bulk\"} 0",
         "folio_command_seconds_count{command=\"create_product\",outcome=\"accepted\"} 0",
         "ledger_violations_total 0",
+        "ledger_unreadable_records_total 0",
         "folio_uploads_stalled_total{reason=\"sending\",transport=\"http_bulk\"} 0",
     ] {
         assert!(by_service["command service"].lines().any(|it| it == line), "{line}");

@@ -12,7 +12,7 @@ async fn readiness(started: &Started) -> (u16, String) {
 }
 
 /// Waits until `/readyz` says 503 and names the dependency, while `/livez` stays well.
-async fn says_missing(started: &Started, dependency: &str) -> anyhow::Result<()> {
+pub(crate) async fn says_missing(started: &Started, dependency: &str) -> anyhow::Result<()> {
     eventually(
         &format!("{} names {dependency}", started.service.plan.name),
         async || readiness(started).await,

@@ -346,8 +346,8 @@ async fn set_durable(cql: &Cql, prefix: &str) -> anyhow::Result<()> {
         let positions = CqlPositions::open(cql, declared.name, schema, Generation::FIRST).await?;
         let group = read_model.group_id(prefix, Generation::FIRST);
         for partition in 0..6 {
-            if let Some(Position { applied, .. }) = positions.read(&group, partition).await? {
-                positions.write(&group, partition, Position { applied, durable: applied }).await?;
+            if let Some(Position { applied, log, .. }) = positions.read(&group, partition).await? {
+                positions.write(&group, partition, Position { applied, durable: applied, log }).await?;
             }
         }
     }

@@ -162,11 +162,11 @@ async fn what_cannot_be_decoded_is_parked_with_its_product_and_all_others_flow<S
 }
 
 /// An amount that is too much for [`small_amounts`].
-const TOO_MUCH: u64 = 40_000;
+pub(crate) const TOO_MUCH: u64 = 40_000;
 
 /// Gives the search index a further field of the amount, as somebody might for a dashboard: there it is a small number. A lenient one
 /// leaves out what it has no place for; else the whole document is refused.
-async fn small_amounts(system: &OnServers, is_lenient: bool) -> anyhow::Result<()> {
+pub(crate) async fn small_amounts(system: &OnServers, is_lenient: bool) -> anyhow::Result<()> {
     let search = &system.config.search;
     let url = format!("{}/{}-search-g1/_mapping", search.url.trim_end_matches('/'), search.index_prefix);
     let small = json!({ "small": { "type": "short", "ignore_malformed": is_lenient } });
@@ -200,6 +200,15 @@ async fn a_product_that_a_store_refuses_holds_back_no_other_and_is_as_any_once_i
     .await;
     ensure!(parked["parked"][0]["kind"] == "refused-by-store", "{parked}");
     caught_up(&system, &system.planner.names.group_prefix).await?;
+    // Readers of the index are told, and nobody else.
+    let queries = Client::new(&system.query_gateway().await?.url());
+    let search = async || queries.get("/v1/search").await.map(|it| it.body["parked"].as_u64()).ok();
+    eventually("a search says that one is parked", search, |it| *it == Some(Some(1))).await;
+    ensure!(queries.get("/v1/products/refused").await?.body.get("stale").is_none());
+    let changed = commands.change_price("refused", TOO_MUCH + 3, &[]).await?;
+    let token = [("Consistency-Token", changed.header("consistency-token")), ("Prefer", "wait=25")];
+    let told = queries.get_with("/v1/search", &token).await?;
+    ensure!(told.code() == "read-model-parked" && told.body["kind"] == "refused-by-store", "{}", told.body);
     // Of the others nobody is parked, and what the store refuses it refuses again.
     ensure!(admin.parked(ReadModel::Products).await["products"] == 0);
     admin.ask(ReadModel::Search, "redrive", json!({ "product": "refused", "reason": "too soon" })).await?;
@@ -216,6 +225,8 @@ async fn a_product_that_a_store_refuses_holds_back_no_other_and_is_as_any_once_i
         .await?;
     eventually("nothing is parked", async || admin.parked(ReadModel::Search).await, |it| it["products"] == 0)
         .await;
+    eventually("a search says nothing of it any more", search, |it| *it == Some(None)).await;
+    ensure!(queries.get_with("/v1/search", &token).await?.status == 200);
     // Row for row what a build of its own makes, in which nothing has ever failed.
     let which = stores::Which::of(&[ReadModel::Search]);
     verify::compare_rows(&system.config, &which).await?;

@@ -86,11 +86,21 @@ pub struct CacheConfig {
     pub save_ms: u64,
     /// Memory for what was read from disk, in MiB.
     pub memory_mib: u64,
+    /// Whether the topic may be of another log than the one that the directory was used with before. To be set for one start
+    /// after the topic was replaced on purpose: else that start is refused.
+    pub take_new_log: bool,
 }
 
 impl Default for CacheConfig {
     fn default() -> Self {
-        Self { dir: None, hot_products: 24_000, hot_mib: 128, save_ms: 5_000, memory_mib: 16 }
+        Self {
+            dir: None,
+            hot_products: 24_000,
+            hot_mib: 128,
+            save_ms: 5_000,
+            memory_mib: 16,
+            take_new_log: false,
+        }
     }
 }
 

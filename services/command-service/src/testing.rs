@@ -1,6 +1,7 @@
 //! For tests: the engine on the simulated log, in the test's own process. The log works on a thread of its own, and can
 //! be told to stand still.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,7 +11,8 @@ use contract::avro::{KnownSchema, known_schemas};
 use contract::{AddressedCommand, json};
 use edge::auth::{Auth, Principal};
 use edge::config::DoorConfig;
-use event_reader::{SchemaSource, SourceError};
+use event_reader::feed::{EndOffsets, RangeReader};
+use event_reader::{LogLooks, SchemaSource, SourceError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::{EventLog, Inbox};
@@ -52,6 +54,24 @@ impl LiveTopic {
             }
         });
         live
+    }
+
+    /// Looks at its first records, as they are then. Ends with the last clone.
+    pub(crate) fn looks(&self) -> LogLooks {
+        let ((ranges, reads), (ends, questions)) = (RangeReader::channel(TOPIC), EndOffsets::channel(TOPIC));
+        let (read, ended) = (self.topic.clone(), self.topic.clone());
+        std::thread::spawn(move || {
+            for it in reads {
+                it.give(Ok(read.read(it.partition, it.from, it.to)));
+            }
+        });
+        std::thread::spawn(move || {
+            for it in questions {
+                let end = ended.end(it.partition);
+                it.answer(Ok(end));
+            }
+        });
+        LogLooks::new(ranges, ends)
     }
 
     pub(crate) fn stand_still(&self, still: bool) {
@@ -143,7 +163,9 @@ impl Backend for SimBackend {
             Err(BackendError { problem: "no broker answers".to_owned(), transient: true })
         } else {
             dependency.up();
-            Ok(OpenLog { log: Arc::new(self.live.topic.open(inbox)), identity: "simulated".to_owned() })
+            let log = Arc::new(self.live.topic.open(inbox));
+            let (identity, name) = ("simulated".to_owned(), TOPIC.to_owned());
+            Ok(OpenLog { log, identity, name, looks: self.live.looks() })
         };
         std::future::ready(opened).boxed()
     }
@@ -227,7 +249,8 @@ impl World {
         let changed = move || asking.schemas_changed();
         lifecycle.spawn_support("refresh", refresh(questions, source, changed, known, retry));
         let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
-        engine.start(&dynamic, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
+        let known = BTreeMap::new();
+        engine.start(&dynamic, &known, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
         let (http, uploads) = (DoorConfig::default(), UploadsConfig::default());
         let auth = Auth::off();
         Self { live, log, engine, door, lifecycle, registry, auth, http, uploads, telemetry, kafka }

@@ -115,7 +115,9 @@ codes! {
     BadPageToken = "bad-page-token", 400, INVALID_ARGUMENT, NO, "The page token cannot be understood";
     BuildNotFound = "build-not-found", 404, NOT_FOUND, NO, "The read model has no such build";
     ReadModelBehind = "read-model-behind", 503, UNAVAILABLE, SOON, "The read model has not come as far as the consistency token";
+    LogMismatch = "log-mismatch", 409, FAILED_PRECONDITION, NO, "The read model is built from another log than the consistency token is of";
     ReadModelIncomplete = "read-model-incomplete", 503, UNAVAILABLE, SOON, "Rows of the read model are missing and are being built again";
+    ReadModelParked = "read-model-parked", 503, FAILED_PRECONDITION, NO, "What the read asks for is parked: the read model could not apply it";
     StoreUnavailable = "store-unavailable", 503, UNAVAILABLE, LATER, "The store behind this read does not answer";
     Internal = "internal", 500, INTERNAL, NO, "Something went wrong inside";
 }

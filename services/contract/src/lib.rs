@@ -23,6 +23,9 @@ mod token;
 pub mod topics;
 
 pub use fields::{AddressedCommand, Fault, FieldError, FieldErrors, MAX_TAGS_SENT};
+/// Which log a partition is of, as positions and tokens name it.
+pub use ledger::{LogId, NoLogId};
+
 pub use identity::{IdempotencyKey, command_hash, command_id, product_id_for_key};
 pub use named::Named;
 pub use token::{ConsistencyToken, TokenError};

@@ -6,13 +6,16 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{ProductId, Version};
+use ledger::LogId;
 use sha2::{Digest as _, Sha256};
 
-/// The first byte of a token says which format it has.
+/// The first byte of a token says which format it has: of a place in some log, as earlier releases made it,
 const FORMAT: u8 = 1;
+/// and in a log that is named.
+const FORMAT_IN_LOG: u8 = 2;
 const CHECK_BYTES: usize = 4;
-/// Format, partition, offset, version.
-const FIXED_BYTES: usize = 1 + 4 + 8 + 8;
+/// Format, partition, offset, version, log.
+const FIXED_BYTES: usize = 1 + 4 + 8 + 8 + 8;
 /// What a place in a log can be, generously: a check is no signature, so a token may say anything, and whoever uses one
 /// computes with these numbers (`offset + 1`) and hands them to stores that know only signed ones.
 const MAX_PARTITION: i32 = 65_535;
@@ -30,6 +33,8 @@ pub struct ConsistencyToken {
     pub product: ProductId,
     /// The product's version after the write; 0 if it does not exist.
     pub version: Version,
+    /// The log that it is a place in. None: the partition was empty, or an earlier release made the token.
+    pub log: Option<LogId>,
 }
 
 /// Why a text is no consistency token.
@@ -58,10 +63,13 @@ impl ConsistencyToken {
     /// The token as text, safe in headers and URLs.
     pub fn encode(&self) -> String {
         let mut bytes = Vec::with_capacity(FIXED_BYTES + self.product.as_str().len() + CHECK_BYTES);
-        bytes.push(FORMAT);
+        bytes.push(if self.log.is_some() { FORMAT_IN_LOG } else { FORMAT });
         bytes.extend_from_slice(&self.partition.to_be_bytes());
         bytes.extend_from_slice(&self.offset.to_be_bytes());
         bytes.extend_from_slice(&self.version.get().to_be_bytes());
+        if let Some(log) = self.log {
+            bytes.extend_from_slice(&log.number().to_be_bytes());
+        }
         bytes.extend_from_slice(self.product.as_str().as_bytes());
         let check = check(&bytes);
         bytes.extend_from_slice(&check);
@@ -82,18 +90,27 @@ impl ConsistencyToken {
             return Err(TokenError::Damaged);
         }
         let (&format, rest) = content.split_first().ok_or(TokenError::Damaged)?;
-        if format != FORMAT {
+        if ![FORMAT, FORMAT_IN_LOG].contains(&format) {
             return Err(TokenError::UnknownFormat(format));
         }
         let (partition, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
         let (offset, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
-        let (version, product) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let (version, rest) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+        let (log, product) = match format {
+            FORMAT_IN_LOG => {
+                let (log, product) = rest.split_first_chunk().ok_or(TokenError::Damaged)?;
+                let log = LogId::from_number(u64::from_be_bytes(*log));
+                (Some(log.ok_or(TokenError::Impossible("log"))?), product)
+            }
+            _ => (None, rest),
+        };
         let product = std::str::from_utf8(product).map_err(|_| TokenError::Damaged)?;
         let token = Self {
             partition: i32::from_be_bytes(*partition),
             offset: i64::from_be_bytes(*offset),
             version: Version(u64::from_be_bytes(*version)),
             product: ProductId::parse(product).map_err(|_| TokenError::Damaged)?,
+            log,
         };
         token.is_possible().map(|()| token)
     }
@@ -126,12 +143,14 @@ mod tests {
 
     fn token() -> impl Strategy<Value = ConsistencyToken> {
         let product = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}";
-        (0..=MAX_PARTITION, -1..=MAX_OFFSET, product, 0..=MAX_VERSION).prop_map(
-            |(partition, offset, product, version)| ConsistencyToken {
+        (0..=MAX_PARTITION, -1..=MAX_OFFSET, product, 0..=MAX_VERSION, 0..=u64::MAX).prop_map(
+            |(partition, offset, product, version, log)| ConsistencyToken {
                 partition,
                 offset,
                 product: ProductId::parse(&product).unwrap(),
                 version: Version(version),
+                // Every second one is as earlier releases made it.
+                log: LogId::from_number(log).filter(|_| log % 2 == 1),
             },
         )
     }
@@ -139,7 +158,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_token_reads_back_as_it_was(token in token()) {
-            prop_assert_eq!(ConsistencyToken::decode(&token.encode()), Ok(token));
+            let text = token.encode();
+            prop_assert!(text.len() <= ConsistencyToken::MAX_TEXT);
+            prop_assert_eq!(ConsistencyToken::decode(&text), Ok(token));
         }
 
         #[test]
@@ -165,8 +186,12 @@ mod tests {
             offset: 41,
             product: ProductId::parse("p-1").unwrap(),
             version: Version(7),
+            log: None,
         };
         assert_eq!(token.encode(), "AQAAAAMAAAAAAAAAKQAAAAAAAAAHcC0xVp0VPA");
+        let in_log = ConsistencyToken { log: LogId::from_number(0x0123_4567_89ab_cdef), ..token.clone() };
+        assert_eq!(in_log.encode(), "AgAAAAMAAAAAAAAAKQAAAAAAAAAHASNFZ4mrze9wLTEblYls");
+        assert_eq!(ConsistencyToken::decode(&in_log.encode()), Ok(in_log));
         assert!(token.is_reached_at(42));
         assert!(!token.is_reached_at(41));
     }
@@ -178,6 +203,7 @@ mod tests {
             offset: MAX_OFFSET,
             product: ProductId::parse("p-1").unwrap(),
             version: Version(MAX_VERSION),
+            log: None,
         };
         assert_eq!(ConsistencyToken::decode(&possible.encode()), Ok(possible.clone()));
         for (what, forged) in [
@@ -189,6 +215,12 @@ mod tests {
         ] {
             assert_eq!(ConsistencyToken::decode(&forged.encode()), Err(TokenError::Impossible(what)));
         }
+        let mut bytes = vec![FORMAT_IN_LOG];
+        bytes.extend([0; FIXED_BYTES - 1]);
+        bytes.extend(b"p-1");
+        bytes.extend(check(&bytes));
+        let no_log = ConsistencyToken::decode(&URL_SAFE_NO_PAD.encode(bytes));
+        assert_eq!(no_log, Err(TokenError::Impossible("log")));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use anyhow::Context;
 use command_service::{Backend, BackendError, OpenLog};
 use contract::topics::EVENTS;
 use embedded_read_models::Embedded;
-use event_reader::SchemaSource;
+use event_reader::{LogLooks, LogReader, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
@@ -94,6 +94,7 @@ impl Storage {
                 let opened = Log {
                     partitions: log.partitions(),
                     repairs: log.reader().ranges,
+                    looks: log.reader().ranges,
                     read: Arc::new({
                         let log = log.clone();
                         move || Ok(log.reader())
@@ -140,7 +141,11 @@ impl Backend for Storage {
         dependency: Dependency,
     ) -> BoxFuture<'_, Result<OpenLog, BackendError>> {
         dependency.up();
-        let opened = OpenLog { log: self.log.event_log(inbox), identity: self.log.identity() };
+        let LogReader { ranges, ends, .. } = self.log.reader();
+        let (log, identity) = (self.log.event_log(inbox), self.log.identity());
+        // Whoever puts another log into the directory means that one.
+        let name = identity.clone();
+        let opened = OpenLog { log, identity, name, looks: LogLooks::new(ranges, ends) };
         async { Ok(opened) }.boxed()
     }
 }

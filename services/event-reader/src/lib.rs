@@ -6,6 +6,7 @@
 //!
 //! - [`feed`]: how records come, whatever log is behind it: a member of a consumer group, stretches, ends.
 //! - [`LogReader`]: a topic as a whole, from its beginning to where it ends now.
+//! - [`LogLooks`]: which log a partition is of, and whether it is the one it was.
 //! - [`PartitionReader`]: which records of one partition count, from any start.
 //! - [`Decoder`], [`SchemaSource`]: their events, also those of writers newer than this build.
 //!
@@ -15,6 +16,7 @@
 mod decoder;
 pub mod feed;
 mod log;
+mod log_now;
 mod partition;
 mod schemas;
 #[cfg(test)]
@@ -22,5 +24,6 @@ mod tests;
 
 pub use decoder::{Decoder, Undecoded};
 pub use log::{Audit, LogReader};
+pub use log_now::{LogLooks, LogNow, OtherLog};
 pub use partition::{Judged, PartitionReader, Tally};
 pub use schemas::{SchemaSource, SourceError};

@@ -9,6 +9,7 @@
 //!   [`Sequencer`] decides.
 //! - [`Reader`]: judges records for those who only read, from any start and without state.
 //! - [`Snapshot`], [`ColdProducts`]: saved states, a cache only; a [`Mark`] proves that they are of this log.
+//! - [`LogId`]: which log a partition is of, told by its first record.
 //! - [`EventLog`], [`Inbox`], [`Signal`]: the port to a real log. Kafka, embedded and simulated adapters implement it.
 //!
 //! Pure: no I/O, no clock, no threads, no randomness, and no product type: a product is a [`Subject`].
@@ -19,6 +20,7 @@ mod expected;
 mod headers;
 mod key;
 mod laws;
+mod log_id;
 mod partition;
 mod port;
 mod reader;
@@ -34,6 +36,7 @@ pub use expected::Expected;
 pub use headers::Headers;
 pub use key::{KeyError, RecordKey};
 pub use laws::{Kept, Laws};
+pub use log_id::{LogId, NoLogId};
 pub use partition::{Partition, partition_of};
 pub use port::{AppendError, EventLog, Inbox, LogError, Signal, TailError};
 pub use reader::{Judgement, Reader};

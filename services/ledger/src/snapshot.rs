@@ -60,6 +60,11 @@ impl<S> Saved<S> {
     pub fn version(&self) -> u64 {
         self.0.version
     }
+
+    /// A record of it could not be read by whoever saved it.
+    pub fn is_unreadable(&self) -> bool {
+        self.0.unreadable
+    }
 }
 
 /// Names the product and leaves out its state.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use actix_web::web;
 use adapter_kafka::{
-    Expectation, KafkaConfig, KafkaDeadLetters, KafkaJournal, open_group, open_ranges, open_reader,
-    verify_topic,
+    Expectation, KafkaConfig, KafkaDeadLetters, KafkaJournal, open_group, open_looks, open_ranges,
+    open_reader, verify_topic,
 };
 use adapter_registry::Registry;
 use anyhow::Context;
@@ -80,6 +80,8 @@ pub struct Log {
     pub partitions: i32,
     /// Not the group's own: repairs read long stretches, and looking back must not wait for them.
     pub repairs: RangeReader,
+    /// For looks at the first records, which wait for nobody's stretches.
+    pub looks: RangeReader,
     /// Reads all of it, for who asks where it was at some time.
     pub read: Arc<dyn Fn() -> anyhow::Result<LogReader> + Send + Sync>,
     /// Joins a group, when all else is there; what is to be told whether the log answers.
@@ -230,6 +232,7 @@ impl Opening {
         Ok(Log {
             partitions,
             repairs: open_ranges(&kafka, &topic, kafka.request_timeout())?,
+            looks: open_looks(&kafka, &topic, kafka.request_timeout())?,
             read: Arc::new(read),
             join: Arc::new(move |options, dependency| {
                 Ok(open_group(&kafka, &topic, partitions, options, Some(dependency))?)

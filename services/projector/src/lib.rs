@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Promises: at-least-once delivery has exactly-once effect; what a store acknowledged and lost is written again by itself; a partition that waits or has stopped delays no other; a void
-//! record stops nothing; an effective one that cannot be applied is parked with its product, and everything else flows; told to
-//! stop, it finishes its batches, commits, and leaves the group.
+//! record stops nothing; an effective one that cannot be applied is parked with its product, and everything else flows; rows of one log are never
+//! mixed with those of another: a topic that is not the one it was stops its partitions; told to stop, it finishes its batches, commits, and leaves the group.
 //!
 //! Start at [`Application::build`], which opens the real parts for a [`Config`].
 
@@ -21,6 +21,7 @@ mod member;
 mod metrics;
 mod parked;
 mod partition;
+mod same_log;
 #[cfg(test)]
 mod testing;
 mod trial;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::partition::{Batch, Context, Task};
+use crate::same_log::REMEDY;
 
 /// The member gives a partition its next batch only when it is asked for it; a second place is never used.
 const BATCHES: usize = 2;
@@ -123,9 +124,7 @@ impl<M: Fold, S: Store<M>> Member<M, S> {
             running.stop.cancel();
         }
         let reason = format!(
-            "its records cannot be read on: {error:?}; if the topic was made anew or lost records, stop the projectors, drop \
-             the read model's tables or index, run `folio stores apply`, delete the consumer group and start them again; else \
-             look at the brokers"
+            "its records cannot be read on: {error:?}: the topic was made anew or lost records, or its brokers are broken; {REMEDY}"
         );
         tracing::error!(
             group = self.context.group,

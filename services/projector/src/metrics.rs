@@ -34,6 +34,8 @@ pub(crate) struct Metrics {
     lag: Gauge<u64>,
     build_lag: Gauge<u64>,
     stopped: Gauge<u64>,
+    retrying: Gauge<u64>,
+    stalled: Gauge<f64>,
     build_stopped: Gauge<u64>,
     /// Whether what is told of the build counts: of one that is not read only its lag and its stopped partitions do.
     tells: Option<Arc<AtomicBool>>,
@@ -63,6 +65,8 @@ impl Metrics {
             lag: meter.u64_gauge(names::PROJECTOR_LAG_RECORDS).build(),
             build_lag: meter.u64_gauge(names::PROJECTOR_BUILD_LAG_RECORDS).build(),
             stopped: meter.u64_gauge(names::PROJECTOR_STOPPED_PARTITIONS).build(),
+            retrying: meter.u64_gauge(names::PROJECTOR_RETRYING_PARTITIONS).build(),
+            stalled: meter.f64_gauge(names::PROJECTOR_STALLED_SECONDS).build(),
             build_stopped: meter.u64_gauge(names::PROJECTOR_BUILD_STOPPED_PARTITIONS).build(),
             tells: None,
         }
@@ -175,6 +179,16 @@ impl Metrics {
     pub(crate) fn stopped(&self, partitions: usize) {
         self.stopped.record(partitions as u64, std::slice::from_ref(&self.model));
     }
+
+    /// So many partitions of the build that is read try something again.
+    pub(crate) fn retrying(&self, partitions: usize) {
+        self.retrying.record(partitions as u64, std::slice::from_ref(&self.model));
+    }
+
+    /// For so long one of its partitions has stood still though there is something to apply.
+    pub(crate) fn stalled(&self, still: Duration) {
+        self.stalled.record(still.as_secs_f64(), std::slice::from_ref(&self.model));
+    }
 }
 
 /// The series that are there from the start. (What is told by partition stands without one until it owns one.)
@@ -203,6 +217,8 @@ fn show(telemetry: &Telemetry, read_model: &str) {
         names::PROJECTOR_PARKED_PRODUCTS,
         names::PROJECTOR_PARKED_RECORDS,
         names::PROJECTOR_STOPPED_PARTITIONS,
+        names::PROJECTOR_RETRYING_PARTITIONS,
+        names::PROJECTOR_STALLED_SECONDS,
         names::PROJECTOR_BUILD_STOPPED_PARTITIONS,
     ];
     telemetry.show_all(&by_model, &[model]);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use event_reader::feed::GroupOptions;
-use event_reader::{Decoder, SchemaSource};
+use event_reader::{Decoder, LogLooks, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use read_models::control::{BuildStore, Builds, Desk};
@@ -15,6 +15,7 @@ use read_models::model::{Fold, Opens, Store};
 use read_models::{Adapter, Generation, ReadModel, Visitor};
 use tokio::sync::watch;
 use toolkit::journal::Journal;
+use toolkit::lanes::Lane;
 use toolkit::retry::GaveUp;
 
 use crate::admin::{Admin, Opened};
@@ -26,6 +27,7 @@ use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
 use crate::partition::{Context as PartitionContext, Decided, Followed, Refusals};
+use crate::same_log::{FRESH, SameLog};
 use crate::trial::{Trials, TrialsOf};
 use crate::watch::Watch;
 
@@ -237,7 +239,9 @@ async fn build<M: Fold, A: Opens<M>>(
         }
         // Missing tables are waited for too: whoever installs Folio may start the projector before the tables are there.
         let what = format!("open what holds {}, {generation}", shared.read_model);
-        let opened = retry.run(&what, || async { Ok(Opens::<M>::open(&shared.stores, *generation).await?) });
+        // What is read never waits for what is not.
+        let stores = Opens::<M>::in_lane(&shared.stores, &Lane::until(Arc::clone(is_read)));
+        let opened = retry.run(&what, || async { Ok(Opens::<M>::open(&stores, *generation).await?) });
         opened.await.map_err(given_up)
     };
     match open.await {
@@ -255,7 +259,7 @@ async fn project<M: Fold, S: Store<M>, A>(
     running: &Running,
 ) -> anyhow::Result<()> {
     let Opening { config, dependencies, shutdown } = &opening;
-    let Log { partitions, repairs, join, .. } = shared.log.clone();
+    let Log { partitions, repairs, looks, join, .. } = shared.log.clone();
     let given_up = |gave_up: GaveUp<AlwaysTransient>| anyhow::anyhow!("{gave_up}");
     let decoder = Decoder::open(Arc::clone(&shared.schemas), &opening.retry(&dependencies.registry)).await;
     let decoder = decoder.map_err(|gave_up| anyhow::anyhow!("{gave_up}"))?;
@@ -291,6 +295,8 @@ async fn project<M: Fold, S: Store<M>, A>(
         letters_health: dependencies.letters.clone(),
         partitions: dependencies.partitions.clone(),
     };
+    let looks = LogLooks::new(looks, member.handle().end_offsets().clone());
+    let same_log = Arc::new(SameLog::new(looks, &config.topic, FRESH));
     // Nothing is known against it before a partition has asked.
     dependencies.letters.up();
     tracing::info!(group, partitions, topic = config.topic, "projecting {}", config.read_model);
@@ -310,6 +316,7 @@ async fn project<M: Fold, S: Store<M>, A>(
         durability,
         metrics,
         progress: running.progress.clone(),
+        same_log: Arc::clone(&same_log),
         letters,
         letters_health: dependencies.letters.clone(),
         refusals: Refusals::default(),
@@ -321,6 +328,10 @@ async fn project<M: Fold, S: Store<M>, A>(
         },
         _read_model: std::marker::PhantomData,
     };
-    tokio::try_join!(Member::new(member, context).run(shutdown.clone()), watch.run(shutdown.clone()))?;
+    tokio::try_join!(
+        Member::new(member, context).run(shutdown.clone()),
+        watch.run(shutdown.clone()),
+        same_log.watch(&running.progress, shutdown.clone()),
+    )?;
     Ok(())
 }

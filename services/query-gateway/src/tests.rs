@@ -2,6 +2,7 @@
 
 mod generations;
 pub(crate) mod made;
+mod parked;
 mod parts;
 
 use std::net::SocketAddr;

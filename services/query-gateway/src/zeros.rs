@@ -6,12 +6,13 @@ use toolkit::telemetry::{Telemetry, names};
 /// What may be asked, as metrics call it.
 const QUERIES: [&str; 6] = ["product_at", "products", "category", "history", "search", "suggest"];
 /// What an alert or a rate is made of; other outcomes appear when they come.
-const OUTCOMES: [Code; 8] = [
+const OUTCOMES: [Code; 9] = [
     Code::MalformedRequest,
     Code::InvalidValue,
     Code::ProductNotFound,
     Code::Overloaded,
     Code::ReadModelBehind,
+    Code::LogMismatch,
     Code::ReadModelIncomplete,
     Code::StoreUnavailable,
     Code::Internal,

@@ -62,11 +62,13 @@ impl Servers {
                 let tables = self.cql().await?.tables().await?;
                 tables.iter().filter_map(|name| name.strip_prefix(begins)?.parse().ok()).collect()
             }
-            On::Search { index, positions } => {
+            On::Search { index, positions, parked } => {
                 let search = self.search().await?;
                 // What was dropped in part is there in part.
                 let mut numbers = search.generations(positions).await?;
-                numbers.extend(search.generations(index).await?);
+                for part in [index, parked] {
+                    numbers.extend(search.generations(part).await?);
+                }
                 let all: BTreeSet<u32> = numbers.into_iter().collect();
                 all.into_iter().filter_map(|number| Generation::try_from(number).ok()).collect()
             }

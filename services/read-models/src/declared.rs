@@ -76,7 +76,7 @@ pub struct Declared {
     pub name: &'static str,
     /// Counts the shapes that its rows have had: whoever changes what the fold makes of the same events, or a table, adds one.
     pub format: u32,
-    /// Without the one of its positions.
+    /// Without those of its positions and marks.
     pub tables: &'static [Table],
     pub on: On,
 }
@@ -100,13 +100,13 @@ pub enum Holds {
     Some,
 }
 
-/// The server and what is declared there, the table or index of the read model's own positions included.
+/// The server and what is declared there, the tables or indices of the read model's own positions and marks included.
 #[derive(Debug, Clone, Copy)]
 pub enum On {
     /// ScyllaDB: tables keyed by products, whose text names each of them as [`Table::on_cql`] does.
     Cql(Schema),
-    /// Elasticsearch: one index, and the one of the positions.
-    Search { index: Index, positions: Index },
+    /// Elasticsearch: one index, the one of the positions, and the one of what is parked.
+    Search { index: Index, positions: Index, parked: Index },
 }
 
 impl Table {

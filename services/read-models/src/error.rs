@@ -2,10 +2,13 @@
 //!
 //! Promise: transient says whether trying again, unchanged, can help.
 
-use adapter_cql::CqlError;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use adapter_cql::{CqlError, RefusedRow};
 use adapter_search::SearchError;
 use futures::future::BoxFuture;
-use toolkit::retry::Transient;
+use toolkit::retry::{GaveUp, Transient};
 
 /// What a store answers in its time. On the heap: the drivers' futures are many kilobytes.
 pub type Answered<'a, T> = BoxFuture<'a, Result<T, Error>>;
@@ -26,12 +29,43 @@ pub enum Error {
     /// A build is not there at all.
     #[error("{0} is not there")]
     NoBuild(String),
-    /// The store takes no row of this product, however often it is tried.
-    #[error("the rows of product {product} are refused: {problem}")]
-    Refused { product: String, problem: String },
+    /// The store takes no row of these products, however often it is tried.
+    #[error(transparent)]
+    Refused(#[from] RefusedProducts),
     /// A row that this build cannot have written.
     #[error("{table}: row {row} cannot be read: {problem}; if nobody else wrote it, rebuild the read model")]
     Corrupt { table: String, row: String, problem: String },
+}
+
+/// All products of one write of which the store takes some row at no time, each with what it said.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RefusedProducts {
+    pub products: BTreeMap<String, String>,
+    /// How many other products the same write has changed, all of whose rows were taken.
+    pub taken: usize,
+}
+
+impl std::error::Error for RefusedProducts {}
+
+impl fmt::Display for RefusedProducts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some((product, problem)) = self.products.first_key_value() else {
+            return f.write_str("no product is refused");
+        };
+        write!(f, "the rows of product {product} are refused: {problem}")?;
+        match self.products.len() - 1 {
+            0 => Ok(()),
+            others => write!(f, " (and those of {others} others)"),
+        }
+    }
+}
+
+/// What a table took of a write: the products that it refuses, and why.
+pub(crate) fn by_product(
+    written: Result<Vec<RefusedRow>, GaveUp<CqlError>>,
+) -> Result<impl Iterator<Item = (String, String)>, GaveUp<Error>> {
+    let refused = written.map_err(|e| e.map(Error::from))?;
+    Ok(refused.into_iter().map(|row| (row.of, row.problem)))
 }
 
 impl Error {
@@ -41,22 +75,7 @@ impl Error {
             Self::Cql(e) => e.is_missing(),
             Self::Search(e) => e.is_missing(),
             Self::NoBuild(_) => true,
-            Self::Embedded(_) | Self::Unavailable(_) | Self::Corrupt { .. } | Self::Refused { .. } => false,
-        }
-    }
-
-    /// The product whose rows the store refuses for good, where it is that product's alone.
-    pub fn refused_product(&self) -> Option<&str> {
-        match self {
-            Self::Refused { product, .. } => Some(product),
-            Self::Cql(CqlError::Refused { of, .. }) => Some(of),
-            Self::Search(SearchError::Document { id, .. }) => Some(id),
-            Self::Cql(_)
-            | Self::Search(_)
-            | Self::Embedded(_)
-            | Self::Unavailable(_)
-            | Self::NoBuild(_)
-            | Self::Corrupt { .. } => None,
+            Self::Embedded(_) | Self::Unavailable(_) | Self::Corrupt { .. } | Self::Refused(_) => false,
         }
     }
 
@@ -66,7 +85,7 @@ impl Error {
             Self::Cql(e) => e.is_transient(),
             Self::Search(e) => e.is_transient(),
             Self::Unavailable(_) => true,
-            Self::Embedded(_) | Self::NoBuild(_) | Self::Corrupt { .. } | Self::Refused { .. } => false,
+            Self::Embedded(_) | Self::NoBuild(_) | Self::Corrupt { .. } | Self::Refused(_) => false,
         }
     }
 }

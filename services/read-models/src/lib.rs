@@ -17,6 +17,7 @@ mod cql_time;
 pub mod declared;
 pub mod error;
 pub mod history;
+pub mod marks;
 pub mod model;
 pub mod page;
 pub mod positions;
@@ -31,11 +32,12 @@ pub mod stored;
 mod testing;
 
 /// The values that questions and answers are made of.
+pub use contract::{LogId, NoLogId};
 pub use domain::{CategoryPath, Currency, Event, FoldError, ProductId, Status, Version};
 
 pub use all::{Adapter, ReadModel, Unknown, Visitor};
 pub use declared::Generation;
-pub use error::{Answered, Error, QueryError};
+pub use error::{Answered, Error, QueryError, RefusedProducts};
 pub use page::{Page, PageRequest};
 pub use servers::Servers;
 pub use stored::StoredProduct;
@@ -47,6 +49,9 @@ pub type Answer<'a, T> = futures::future::BoxFuture<'a, Result<T, QueryError>>;
 pub trait Asked: Clone + std::fmt::Debug + Send + Sync + 'static {
     const READ_MODEL: ReadModel;
 
-    /// Everything of the partition below this offset is applied by the group; 0 if nothing is.
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+    /// How far the group has come with the partition; 0 if nothing is applied.
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, model::Position>;
+
+    /// Which products are parked.
+    fn marks(&self) -> &dyn marks::Marks;
 }

@@ -3,16 +3,19 @@
 //! Promise: a read model sees effective records only, each product's in the order of their versions; of a record that comes
 //! again it writes every row again, for a state that is there does not prove that its other rows are.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::future::Future;
 use std::hash::Hash;
 
 use domain::{FoldError, ProductId, Version};
+use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 use uuid::Uuid;
 
 use crate::declared::Declared;
-use crate::{Error, Generation};
+use crate::marks::Marks;
+use crate::{Error, Generation, LogId, RefusedProducts};
 
 /// What a read model sees.
 pub use contract::effective::{EffectiveEvent, LogPosition, Meta};
@@ -89,6 +92,16 @@ impl<M: Fold> Writes<M> {
     pub fn len(&self) -> usize {
         self.rows.len() + self.states.len()
     }
+
+    /// What a write comes to of which these products were refused, for the reasons that come with them, and all others taken.
+    pub fn outcome(&self, refused: BTreeMap<String, String>) -> Result<(), Error> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let products = self.rows.iter().map(|it| &it.product).chain(self.states.iter().map(State::product));
+        let taken: BTreeSet<&ProductId> = products.filter(|it| !refused.contains_key(it.as_str())).collect();
+        Err(Error::Refused(RefusedProducts { taken: taken.len(), products: refused }))
+    }
 }
 
 /// A product whose state is needed, to apply a record to it: this event, which gives it this version.
@@ -119,6 +132,8 @@ pub struct Position {
     pub applied: i64,
     /// Everything below was acknowledged so long ago that the store has it on disk, whatever becomes of its processes.
     pub durable: i64,
+    /// Which log it is a position in. `None`: nothing is applied yet, or an earlier release wrote it.
+    pub log: Option<LogId>,
 }
 
 /// Processes of a store by their names, and when each was started.
@@ -131,7 +146,8 @@ pub trait Store<M: Fold>: Clone + Debug + Send + Sync + 'static {
     /// The products' states, in their order: just before the wanted version where the store can tell, else as they are.
     fn load(&self, wanted: &[Wanted]) -> impl Future<Output = Result<Vec<Option<M::State>>, Error>> + Send;
 
-    /// Writes the rows and then, when all of them are acknowledged, the states: a state says that its rows are there.
+    /// Writes the rows and then, when all of them are acknowledged, the states: a state says that its rows are there. Products that
+    /// the store refuses ([`Error::Refused`]: all of this write) hold back no other; of theirs the state is not written.
     fn write(
         &self,
         writes: Writes<M>,
@@ -140,6 +156,9 @@ pub trait Store<M: Fold>: Clone + Debug + Send + Sync + 'static {
 
     /// How far it has come.
     fn positions(&self) -> &Self::Positions;
+
+    /// Which products are parked.
+    fn marks(&self) -> &dyn Marks;
 }
 
 /// How far groups have come, told beside the rows of one read model; and what becomes of the store that holds both.
@@ -179,6 +198,13 @@ pub trait Opens<M: Fold>: Clone + Debug + Send + Sync + 'static {
 
     /// Opens the store of a generation, to build it. What it needs must be there: `folio stores apply`.
     fn open(&self, generation: Generation) -> impl Future<Output = Result<Self::Store, Error>> + Send;
+
+    /// The same, whose rows are read and written in this lane: those of a build that is not read give way.
+    #[must_use]
+    fn in_lane(&self, _lane: &Lane) -> Self {
+        // Where nothing is in flight nothing gives way.
+        self.clone()
+    }
 
     /// Opens how far groups have come with a generation, and nothing else of it: what other rows it has does not matter.
     fn positions(

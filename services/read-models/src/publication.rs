@@ -126,13 +126,13 @@ impl Publication {
                 self.servers.cql().await?.require(schema, generation.get()).await?;
                 self.tell(self.read_model.name(), generation, order).await
             }
-            On::Search { index, positions } => {
+            On::Search { index, positions, parked } => {
                 let search = self.servers.search().await?;
                 search.ready(index, generation.get()).await?;
                 if let Some(before) = before {
                     search.refresh(&index.index(search.prefix(), before.get())).await?;
                 }
-                for index in [positions, index] {
+                for index in [positions, parked, index] {
                     search.publish(index, generation.get()).await?;
                 }
                 Ok(())

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use adapter_cql::{Cql, CqlConfig, Schema};
 use adapter_search::{Search, SearchConfig, Use};
 use tokio::sync::OnceCell;
+use toolkit::lanes::Lane;
 
 use crate::declared::{Declared, On};
-use crate::{Error, Generation, ReadModel, positions};
+use crate::{Error, Generation, ReadModel, marks, positions};
 
 /// Applied before the read models' tables.
 const KEYSPACE: Schema = Schema { name: "keyspace.cql", text: include_str!("keyspace.cql") };
@@ -21,6 +22,8 @@ pub struct Servers {
     configs: Arc<(CqlConfig, SearchConfig)>,
     cql: Arc<OnceCell<Cql>>,
     search: Arc<OnceCell<Search>>,
+    /// For rows.
+    lane: Lane,
 }
 
 /// A declared thing, and whether it was created now.
@@ -34,7 +37,27 @@ pub struct Applied {
 impl Servers {
     /// Connects to nothing yet.
     pub fn new(cql: &CqlConfig, search: &SearchConfig) -> Self {
-        Self { configs: Arc::new((cql.clone(), search.clone())), cql: Arc::default(), search: Arc::default() }
+        Self {
+            configs: Arc::new((cql.clone(), search.clone())),
+            cql: Arc::default(),
+            search: Arc::default(),
+            lane: Lane::default(),
+        }
+    }
+
+    /// The same servers and connections, whose rows are read and written in this lane.
+    pub(crate) fn with_rows_in(&self, lane: &Lane) -> Self {
+        Self { lane: lane.clone(), ..self.clone() }
+    }
+
+    /// What reads and writes rows in ScyllaDB.
+    pub(crate) async fn cql_of_rows(&self) -> Result<Cql, Error> {
+        Ok(self.cql().await?.in_lane(&self.lane))
+    }
+
+    /// What reads and writes documents.
+    pub(crate) async fn search_of_rows(&self) -> Result<Search, Error> {
+        Ok(self.search().await?.in_lane(&self.lane))
     }
 
     /// ScyllaDB, connected to now at the latest.
@@ -71,12 +94,13 @@ impl Servers {
     pub(crate) async fn make(&self, read_model: ReadModel, generation: Generation) -> Result<(), Error> {
         match &read_model.declared().on {
             On::Cql(_) => self.apply(&[read_model], generation).await.map(drop),
-            On::Search { index, positions } => {
+            On::Search { index, positions, parked } => {
                 let search = self.search().await?;
                 if search.is_missing(index, generation.get()).await? {
                     search.delete_index(&positions.index(search.prefix(), generation.get())).await?;
                 }
                 search.make(positions, generation.get(), Use::Read).await?;
+                search.make(parked, generation.get(), Use::Read).await?;
                 search.make(index, generation.get(), Use::Build).await?;
                 Ok(())
             }
@@ -89,9 +113,12 @@ impl Servers {
                 let cql = self.cql().await?;
                 let missing = cql.missing(schema, generation.get()).await?;
                 let table = positions::table(declared.name, generation);
-                let positions = format!("table {}.{table}", cql.keyspace());
-                let lost =
-                    missing.iter().any(|what| what.starts_with("table ")) && !missing.contains(&positions);
+                let named = |table: &str| format!("table {}.{table}", cql.keyspace());
+                let positions = named(&table);
+                // What is parked is marked again by whoever takes a partition over.
+                let marks = named(&marks::table(declared.name, generation));
+                let is_lost = |what: &&String| what.starts_with("table ") && **what != marks;
+                let lost = missing.iter().any(|what| is_lost(&what)) && !missing.contains(&positions);
                 if lost {
                     // First: whoever finds the table there again must not find the old positions.
                     cql.truncate(&table).await?;
@@ -103,13 +130,13 @@ impl Servers {
                 }
                 Ok(all)
             }
-            On::Search { index, positions } => {
+            On::Search { index, positions, parked } => {
                 let search = self.search().await?;
                 if search.is_missing(index, generation.get()).await? {
                     search.delete_index(&positions.index(search.prefix(), generation.get())).await?;
                 }
                 let mut all = Vec::new();
-                for index in [positions, index] {
+                for index in [positions, parked, index] {
                     let applied = search.apply(index, generation.get()).await?;
                     all.extend(applied.into_iter().map(|a| Applied { what: a.what, created: a.created }));
                 }
@@ -134,10 +161,10 @@ impl Servers {
                 }
                 Ok(cql.drop_tables(schema, generation.get()).await?)
             }
-            On::Search { index, positions } => {
+            On::Search { index, positions, parked } => {
                 let search = self.search().await?;
                 let mut dropped = Vec::new();
-                for index in [positions, index] {
+                for index in [positions, parked, index] {
                     if !search.is_missing(index, generation.get()).await? {
                         let name = index.index(search.prefix(), generation.get());
                         search.delete_index(&name).await?;
@@ -170,8 +197,8 @@ impl Servers {
                 On::Cql(schema) => {
                     missing.extend(self.cql().await?.missing(schema, generation.get()).await?);
                 }
-                On::Search { index, positions } => {
-                    for index in [positions, index] {
+                On::Search { index, positions, parked } => {
+                    for index in [positions, parked, index] {
                         missing.extend(self.search().await?.missing(index, generation.get()).await?);
                     }
                 }

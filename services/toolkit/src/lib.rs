@@ -8,6 +8,7 @@ mod causes;
 pub mod config;
 pub mod dead_letters;
 pub mod journal;
+pub mod lanes;
 pub mod lifecycle;
 pub mod memory;
 pub mod retry;

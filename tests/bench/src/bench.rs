@@ -17,7 +17,7 @@ use read_models::{Generation, ReadModel};
 use tokio::runtime::Runtime;
 
 use crate::audit::{self, Acknowledged};
-use crate::measures::{ALL, ONE_PROCESS, one_process, warm};
+use crate::measures::{self, ALL, ONE_PROCESS, one_process, warm};
 use crate::report::{self, Row};
 use crate::servers::Servers;
 
@@ -48,7 +48,7 @@ pub(crate) fn run(
     commands: usize,
     kafka: Vec<(String, String)>,
 ) -> anyhow::Result<()> {
-    let is_asked = |name: &str| only.is_empty() || only.iter().any(|it| it == name);
+    let is_asked = |name: &str| measures::is_asked(only, name);
     let (pairs, long_pairs) = (pairs.unwrap_or(PAIRS), pairs.unwrap_or(LONG_PAIRS));
     let mut rows: Vec<Row> = Vec::new();
     // First, and alone: what it does not need must not take from it.

@@ -72,9 +72,9 @@ impl Reached {
                 let cql = self.stores.cql().await?;
                 Kept::Cql(CqlPositions::open(cql, declared.name, schema, self.generation).await?)
             }
-            On::Search { index, positions } => {
+            On::Search { index, positions, parked } => {
                 let search = self.stores.search().await?;
-                Kept::Search(SearchPositions::open(search, index, positions, self.generation))
+                Kept::Search(SearchPositions::open(search, [index, parked], positions, self.generation))
             }
         })
     }

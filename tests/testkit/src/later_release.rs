@@ -6,10 +6,12 @@
 
 use domain::Name;
 use read_models::history::HistoryModel;
+use read_models::marks::Marks;
 use read_models::model::{Opens, Store, Wanted, Writes};
 use read_models::products::{ProductState, Products};
 use read_models::search::SearchModel;
 use read_models::{Error, Generation, Servers, StoredProduct};
+use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 
 /// What each name in its rows ends with.
@@ -50,6 +52,10 @@ impl Opens<Products> for Later {
         Ok(Marked(Opens::<Products>::open(&self.servers, generation).await?))
     }
 
+    fn in_lane(&self, lane: &Lane) -> Self {
+        Self { servers: Opens::<Products>::in_lane(&self.servers, lane), ..*self }
+    }
+
     async fn positions(
         &self,
         generation: Generation,
@@ -64,6 +70,10 @@ impl Opens<HistoryModel> for Later {
     async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
         Opens::<HistoryModel>::open(&self.servers, generation).await
     }
+
+    fn in_lane(&self, lane: &Lane) -> Self {
+        Self { servers: Opens::<HistoryModel>::in_lane(&self.servers, lane), ..*self }
+    }
 }
 
 impl Opens<SearchModel> for Later {
@@ -71,6 +81,10 @@ impl Opens<SearchModel> for Later {
 
     async fn open(&self, generation: Generation) -> Result<Self::Store, Error> {
         Opens::<SearchModel>::open(&self.servers, generation).await
+    }
+
+    fn in_lane(&self, lane: &Lane) -> Self {
+        Self { servers: Opens::<SearchModel>::in_lane(&self.servers, lane), ..*self }
     }
 }
 
@@ -93,6 +107,10 @@ impl<S: Store<Products>> Store<Products> for Marked<S> {
 
     fn positions(&self) -> &S::Positions {
         self.0.positions()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self.0.marks()
     }
 }
 

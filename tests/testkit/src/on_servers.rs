@@ -102,6 +102,17 @@ impl OnServers {
         &self.planner.names.topic
     }
 
+    /// Deletes the topic of the events, with every record. Blocks for a second or two.
+    ///
+    /// # Errors
+    /// If the log is not the test's own, or it cannot be deleted.
+    pub fn delete_events(&self) -> anyhow::Result<()> {
+        let broker = self.broker.as_ref().context("the broker is everybody's: see prepare_with_own_log")?;
+        let (servers, topic) = (broker.bootstrap(), self.topic());
+        let arguments = ["--bootstrap-server", &servers, "--delete", "--topic", topic];
+        tokio::task::block_in_place(|| broker.tool("org.apache.kafka.tools.TopicCommand", &arguments))
+    }
+
     /// Starts a projector and waits until it is ready.
     ///
     /// # Errors

@@ -45,6 +45,18 @@ impl Oracle {
     /// # Errors
     /// If the log does not answer, an effective record cannot be decoded, or two are the same event.
     pub async fn of(log: &LogReader, ids: &SchemaIds) -> anyhow::Result<Self> {
+        Self::but(log, ids, |_| false).await
+    }
+
+    /// The same without the products that are `left_out`: their values may be anything.
+    ///
+    /// # Errors
+    /// As for [`Self::of`].
+    pub async fn but(
+        log: &LogReader,
+        ids: &SchemaIds,
+        left_out: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<Self> {
         let mut oracle = Self::default();
         let mut current: HashMap<(Partition, String), u64> = HashMap::new();
         let mut keys = HashSet::new();
@@ -62,6 +74,9 @@ impl Oracle {
                 return;
             }
             *head = version;
+            if left_out(id) {
+                return;
+            }
             let place = (partition.0, record.offset, version, event_id);
             if let Err(error) = oracle.add(id, place, &record, ids)
                 && problem.is_ok()

@@ -30,13 +30,6 @@ pub enum CqlError {
     /// The answer has another shape than the statement expects.
     #[error("reading the answer to `{statement}`: {problem}")]
     Decode { statement: String, problem: String },
-    /// One row was refused for good, and others of the same kind would not be.
-    #[error("writing a row of {of}: {problem}")]
-    Refused {
-        /// Whose row it is.
-        of: String,
-        problem: String,
-    },
     #[error("no node is connected")]
     NoNode,
     /// A declared table or column is not there.
@@ -85,11 +78,7 @@ impl CqlError {
                 ExecutionError::LastAttemptError(e) => attempt_is_transient(e),
                 _ => false,
             },
-            Self::Decode { .. }
-            | Self::Refused { .. }
-            | Self::Missing(_)
-            | Self::Schema(_)
-            | Self::Tls(_) => false,
+            Self::Decode { .. } | Self::Missing(_) | Self::Schema(_) | Self::Tls(_) => false,
         }
     }
 

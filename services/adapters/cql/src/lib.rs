@@ -24,7 +24,8 @@ use scylla::client::session_builder::SessionBuilder;
 use scylla::response::PagingState;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
+use toolkit::lanes::{Lane, Lanes};
 
 /// The driver, for its derives: `#[derive(SerializeRow)] #[scylla(crate = "adapter_cql::scylla")]`.
 pub use scylla;
@@ -35,7 +36,10 @@ pub use scylla::statement::prepared::PreparedStatement as Prepared;
 pub use config::CqlConfig;
 pub use error::CqlError;
 pub use schema::{Applied, Schema};
-pub use write::Write;
+pub use write::{RefusedRow, Write};
+
+/// Of requests that give way a `BESIDE`th of all are in flight while there are others: a server works through its queue in order.
+const BESIDE: usize = 16;
 
 /// A row type that owns what it holds.
 pub trait OwnedRow: for<'a, 'b> DeserializeRow<'a, 'b> {}
@@ -50,8 +54,9 @@ pub struct Cql {
     session: Arc<Session>,
     keyspace: Arc<str>,
     concurrency: usize,
-    /// One for each request of [`Cql::write_all`] and [`Cql::read_all`], of all clones together.
-    permits: Arc<Semaphore>,
+    /// Room for the requests of [`Cql::write_all`] and [`Cql::read_all`], of all clones together.
+    lanes: Arc<Lanes>,
+    lane: Lane,
 }
 
 impl fmt::Debug for Cql {
@@ -95,7 +100,8 @@ impl Cql {
             session: Arc::new(session),
             keyspace: config.keyspace.as_str().into(),
             concurrency: config.concurrency.max(1),
-            permits: Arc::new(Semaphore::new(config.concurrency.max(1))),
+            lanes: Arc::new(Lanes::new(config.concurrency, config.concurrency / BESIDE)),
+            lane: Lane::default(),
         })
     }
 
@@ -179,9 +185,15 @@ impl Cql {
         Ok(rows)
     }
 
-    /// The right to have one more request in flight. Nobody closes the semaphore; if somebody did, nothing would be bounded.
+    /// The same connection, whose many requests go in this lane.
+    #[must_use]
+    pub fn in_lane(&self, lane: &Lane) -> Self {
+        Self { lane: lane.clone(), ..self.clone() }
+    }
+
+    /// The right to have one more request in flight.
     async fn permit(&self) -> Option<SemaphorePermit<'_>> {
-        self.permits.acquire().await.ok()
+        self.lanes.enter(&self.lane).await
     }
 
     pub(crate) fn session(&self) -> &Session {

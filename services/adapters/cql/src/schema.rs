@@ -129,6 +129,14 @@ impl Cql {
         Ok(self.row::<(String,)>(&find, (self.keyspace(), name)).await?.is_some())
     }
 
+    /// Whether a table of this name is there and has this column.
+    pub async fn has_column(&self, table: &str, column: &str) -> Result<bool, CqlError> {
+        let find = "SELECT column_name FROM system_schema.columns WHERE keyspace_name = ? AND table_name = ? AND \
+                    column_name = ?";
+        let find = self.prepare(find).await?;
+        Ok(self.row::<(String,)>(&find, (self.keyspace(), table, column)).await?.is_some())
+    }
+
     /// The names of all tables of the keyspace.
     pub async fn tables(&self) -> Result<Vec<String>, CqlError> {
         let list = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = ?";

@@ -1,6 +1,7 @@
 //! Many idempotent writes at once.
 //!
-//! Promise: when [`Cql::write_all`] returns `Ok`, every write was acknowledged by a quorum.
+//! Promise: when [`Cql::write_all`] returns `Ok`, every write was acknowledged by a quorum, but for those of whose rows it says that the
+//! store refuses them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,7 +34,7 @@ impl Write {
         Self { statement: statement.clone(), values: Box::new(values), partition: None, of: String::new() }
     }
 
-    /// Says whose row it is: if the store refuses it for good, the error names it.
+    /// Says whose row it is: if the store refuses it for good, it is told.
     #[must_use]
     pub fn of(mut self, whose: &str) -> Self {
         whose.clone_into(&mut self.of);
@@ -52,21 +53,49 @@ impl Write {
 /// Statements per unlogged batch: well below the 128 KiB at which ScyllaDB warns, for rows of about 1 KiB.
 const BATCH: usize = 64;
 
+/// A row that the store refuses for good, though it takes others of its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// Whose row it is.
+    pub of: String,
+    pub problem: String,
+}
+
+/// What became of writes.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// Not acknowledged,
+    left: Vec<Write>,
+    /// because of this.
+    error: Option<CqlError>,
+    refused: Vec<RefusedRow>,
+}
+
 impl Cql {
     /// Does all `writes`, in any order, at most `config.concurrency` at once (of all clones together). Those that fail for a transient reason are
-    /// done again as `retry` says; others end it. A row whose values are refused is named ([`CqlError::Refused`]).
-    pub async fn write_all(&self, writes: Vec<Write>, retry: &Retry) -> Result<(), GaveUp<CqlError>> {
+    /// done again as `retry` says; others end it. Rows whose values are refused hold back no others, and are told: all of them.
+    pub async fn write_all(
+        &self,
+        writes: Vec<Write>,
+        retry: &Retry,
+    ) -> Result<Vec<RefusedRow>, GaveUp<CqlError>> {
         let mut pending = grouped(writes, |write| write.partition);
-        let mut waits = retry.waits();
+        let (mut waits, mut refused) = (retry.waits(), Vec::new());
         while !pending.is_empty() {
-            let (left, error) = self.write_once(pending).await?;
+            let (mut left, error) = self.write_once(pending, &mut refused).await?;
+            if !refused.is_empty() {
+                for group in &mut left {
+                    group.retain(|write| !is_refused(&refused, write));
+                }
+                left.retain(|group| !group.is_empty());
+            }
             pending = left;
             match error {
                 Some(error) => waits.wait("write rows", error).await?,
                 None => retry.report(Ok(())),
             }
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// One pass; gives back what was not acknowledged and why. After the first failure nothing new is sent: the store needs
@@ -74,6 +103,7 @@ impl Cql {
     async fn write_once(
         &self,
         groups: Vec<Vec<Write>>,
+        refused: &mut Vec<RefusedRow>,
     ) -> Result<(Vec<Vec<Write>>, Option<CqlError>), GaveUp<CqlError>> {
         let mut left = Vec::new();
         let mut first_error: Option<CqlError> = None;
@@ -84,12 +114,13 @@ impl Cql {
                 let Some(group) = waiting.next() else { break };
                 running.push(self.write_group(group));
             }
-            let Some((group, outcome)) = running.next().await else { break };
-            if let Err(error) = outcome {
+            let Some(outcome) = running.next().await else { break };
+            refused.extend(outcome.refused);
+            if let Some(error) = outcome.error {
                 if !error.is_transient() {
                     return Err(GaveUp::Final(error));
                 }
-                left.push(group);
+                left.push(outcome.left);
                 first_error.get_or_insert(error);
             }
         }
@@ -97,8 +128,8 @@ impl Cql {
         Ok((left, first_error))
     }
 
-    async fn write_group(&self, group: Vec<Write>) -> (Vec<Write>, Result<(), CqlError>) {
-        let Some(first) = group.first() else { return (group, Ok(())) };
+    async fn write_group(&self, group: Vec<Write>) -> Outcome {
+        let Some(first) = group.first() else { return Outcome::default() };
         let _permit = self.permit().await;
         if group.len() == 1 {
             return self.write_each(group).await;
@@ -111,28 +142,42 @@ impl Cql {
         }
         let values: Vec<&Box<dyn SerializeRow + Send + Sync>> = group.iter().map(|w| &w.values).collect();
         let outcome = self.session().batch(&batch, values).await;
-        match outcome.map(|_| ()).map_err(|e| failed(&first.statement, e)) {
+        match outcome.map_err(|e| failed(&first.statement, e)) {
+            Ok(_) => Outcome::default(),
             // One of them, or all of them together.
             Err(error) if error.is_of_values() => self.write_each(group).await,
-            outcome => (group, outcome),
+            Err(error) => Outcome { left: group, error: Some(error), refused: Vec::new() },
         }
     }
 
-    /// One after another.
-    async fn write_each(&self, group: Vec<Write>) -> (Vec<Write>, Result<(), CqlError>) {
-        for write in &group {
+    /// One after another. Where a row is refused nothing further of the same owner is written: what comes last says that the rows
+    /// before it are there.
+    async fn write_each(&self, group: Vec<Write>) -> Outcome {
+        let mut refused: Vec<RefusedRow> = Vec::new();
+        let mut group = group.into_iter();
+        while let Some(write) = group.next() {
+            if is_refused(&refused, &write) {
+                continue;
+            }
             let written = self.session().execute_unpaged(&write.statement, &write.values).await;
-            let outcome = match written.map_err(|e| failed(&write.statement, e)) {
-                Ok(_) => continue,
+            match written.map_err(|e| failed(&write.statement, e)) {
+                Ok(_) => {}
                 Err(error) if error.is_of_values() && !write.of.is_empty() => {
-                    CqlError::Refused { of: write.of.clone(), problem: error.to_string() }
+                    refused.push(RefusedRow { of: write.of, problem: error.to_string() });
                 }
-                Err(error) => error,
-            };
-            return (group, Err(outcome));
+                Err(error) => {
+                    let left = std::iter::once(write).chain(group).collect();
+                    return Outcome { left, error: Some(error), refused };
+                }
+            }
         }
-        (group, Ok(()))
+        Outcome { refused, ..Outcome::default() }
     }
+}
+
+/// Whether a row of the same owner was refused.
+fn is_refused(refused: &[RefusedRow], write: &Write) -> bool {
+    refused.iter().any(|it| it.of == write.of)
 }
 
 /// One group per write, but one per [`BATCH`] writes of the same partition.

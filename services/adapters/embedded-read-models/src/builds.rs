@@ -13,8 +13,9 @@ use read_models::{Error, Generation, ReadModel};
 use crate::build::{Build, Presence};
 use crate::catalog;
 use crate::disk::failed;
+use crate::marks::TableMarks;
 use crate::search::{self, EmbeddedSearch};
-use crate::{Inner, history, letters, positions, products};
+use crate::{Inner, history, letters, marks, positions, products};
 
 /// The directory of the first build of `search`; those of others have their names behind it.
 const SEARCH: &str = "search";
@@ -68,7 +69,9 @@ impl Inner {
             return Ok(open.clone());
         }
         let presence = Arc::clone(&place.presence);
-        let opened = EmbeddedSearch::open(&self.index_dir(generation), &self.log, presence)?;
+        let beside = Build::new(&self.tables, generation, Arc::clone(&presence));
+        let marks = Arc::new(TableMarks::new(&beside, ReadModel::Search));
+        let opened = EmbeddedSearch::open(&self.index_dir(generation), &self.log, presence, marks)?;
         Ok(place.search.insert(opened).clone())
     }
 
@@ -151,6 +154,7 @@ impl Inner {
         }
         // What was not applied is come to again, as long as it is not known how far anybody was.
         self.clear_table(&letters::table(read_model), generation)?;
+        self.clear_table(&marks::table(read_model), generation)?;
         match read_model {
             ReadModel::Products => self.clear_tables(&products::TABLES, generation),
             ReadModel::History => self.clear_tables(&history::TABLES, generation),

@@ -5,6 +5,7 @@
 mod row;
 mod text;
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -12,13 +13,15 @@ use adapter_embedded::tables::{self, Change, Row as Stored, Table};
 use domain::{ProductId, Version};
 use futures::FutureExt;
 use read_models::history::{HistoryHead, HistoryModel, Order, Row, Rows};
-use read_models::model::{Head, State, Store, Wanted, Writes, rewound};
+use read_models::marks::Marks;
+use read_models::model::{Head, Position, State, Store, Wanted, Writes, rewound};
 use read_models::{Answer, Error, ReadModel};
 use toolkit::retry::{GaveUp, Retry};
 
 use crate::build::Build;
 use crate::bytes::{Reader, Unreadable, key_of};
 use crate::disk::{answer, blocking};
+use crate::marks::TableMarks;
 use crate::positions::TablePositions;
 use crate::row_pages::{MAX_ROWS, PAGE_BYTES, Page};
 
@@ -36,6 +39,7 @@ pub struct HistoryTables {
     /// The state rows, by product.
     heads: Table,
     positions: TablePositions,
+    marks: TableMarks,
 }
 
 impl HistoryTables {
@@ -44,6 +48,7 @@ impl HistoryTables {
             entries: build.table(ENTRIES),
             heads: build.table(HEADS),
             positions: TablePositions::new(&build, ReadModel::History),
+            marks: TableMarks::new(&build, ReadModel::History),
             build,
         }
     }
@@ -127,22 +132,31 @@ impl HistoryTables {
         Ok(page)
     }
 
-    fn changes(&self, writes: &Writes<HistoryModel>) -> Result<Vec<Change>, Error> {
-        let mut changes = Vec::with_capacity(writes.len());
+    /// The rows to write, and the products of which one cannot be, with the reason: of them nothing is.
+    fn changes(&self, writes: &Writes<HistoryModel>) -> (Vec<Change>, BTreeMap<String, String>) {
+        let (mut rows, mut refused) = (Vec::with_capacity(writes.rows.len()), BTreeMap::new());
         for change in &writes.rows {
             let Some(entry) = &change.row else { continue };
             let (product, version) = (&change.key.product, change.key.version.get());
-            let row = row::entry(entry).map_err(|problem| Error::Refused {
-                product: product.to_string(),
-                problem: format!("version {version} cannot be written: {problem}"),
-            })?;
-            changes.push(self.entries.put(&entry_key(product, version), change.version.get(), row.bytes()));
+            match row::entry(entry) {
+                Ok(row) => {
+                    let row =
+                        self.entries.put(&entry_key(product, version), change.version.get(), row.bytes());
+                    rows.push((product, row));
+                }
+                Err(problem) => {
+                    let problem = format!("version {version} cannot be written: {problem}");
+                    refused.insert(product.to_string(), problem);
+                }
+            }
         }
         for state in &writes.states {
             let (key, version) = (state.product().as_str().as_bytes(), state.version.get());
-            changes.push(self.heads.put(key, version, row::head(state).bytes()));
+            rows.push((state.product(), self.heads.put(key, version, row::head(state).bytes())));
         }
-        Ok(changes)
+        let taken = rows.into_iter().filter(|(product, _)| !refused.contains_key(product.as_str()));
+        let changes = taken.map(|(_, change)| change).collect();
+        (changes, refused)
     }
 }
 
@@ -165,13 +179,21 @@ impl Store<HistoryModel> for HistoryTables {
         let writes = Arc::new(writes);
         let write = || {
             let (this, writes) = (self.clone(), Arc::clone(&writes));
-            blocking(move || this.build.write(this.changes(&writes)?))
+            blocking(move || {
+                let (changes, refused) = this.changes(&writes);
+                this.build.write(changes)?;
+                writes.outcome(refused)
+            })
         };
         retry.run("write rows", write).await
     }
 
     fn positions(&self) -> &TablePositions {
         &self.positions
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }
 
@@ -192,8 +214,12 @@ impl Rows for HistoryTables {
         blocking(move || answer(this.rows(&id, order, after, limit))).boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default().applied);
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default());
         async move { answer(read()) }.boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }

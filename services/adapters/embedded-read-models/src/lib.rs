@@ -14,6 +14,7 @@ mod catalog;
 mod disk;
 mod history;
 mod letters;
+mod marks;
 mod port;
 mod positions;
 mod products;

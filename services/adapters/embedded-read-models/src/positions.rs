@@ -6,7 +6,7 @@
 
 use adapter_embedded::tables::Table;
 use read_models::model::{Position, Positions, Starts};
-use read_models::{Error, ReadModel};
+use read_models::{Error, LogId, ReadModel};
 
 use crate::build::Build;
 use crate::bytes::key_of;
@@ -16,7 +16,7 @@ use crate::disk::blocking;
 #[derive(Debug, Clone)]
 pub struct TablePositions {
     build: Build,
-    /// By group and partition; a row's version is the position, and says all.
+    /// By group and partition; a row's version is the position, and what it holds is which log it is of.
     positions: Table,
 }
 
@@ -27,7 +27,11 @@ impl TablePositions {
 
     pub(crate) fn get(&self, group: &str, partition: i32) -> Result<Option<Position>, Error> {
         let row = self.build.read(|| self.positions.get(&key(group, partition)))?;
-        Ok(row.map(|row| Position { applied: row.version as i64, durable: row.version as i64 }))
+        let log = |bytes: &[u8]| LogId::from_number(u64::from_be_bytes(bytes.try_into().ok()?));
+        Ok(row.map(|row| {
+            let at = row.version as i64;
+            Position { applied: at, durable: at, log: log(&row.bytes) }
+        }))
     }
 }
 
@@ -38,7 +42,9 @@ impl Positions for TablePositions {
 
     /// What the caller knows to be durable is less than what is.
     async fn write(&self, group: &str, partition: i32, position: Position) -> Result<(), Error> {
-        let change = self.positions.put(&key(group, partition), position.applied as u64, &[]);
+        let log = position.log.map(|log| log.number().to_be_bytes());
+        let log = log.as_ref().map_or(&[][..], |log| log);
+        let change = self.positions.put(&key(group, partition), position.applied as u64, log);
         let build = self.build.clone();
         blocking(move || build.write(vec![change])).await
     }

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use adapter_embedded::tables::{Change, Order, Table};
 use domain::{CategoryPath, ProductId, Version};
 use futures::FutureExt;
-use read_models::model::{RowChange, State, Store, Wanted, Writes};
+use read_models::marks::Marks;
+use read_models::model::{Position, RowChange, State, Store, Wanted, Writes};
 use read_models::products::{CategoryItem, CategoryKey, ProductState, Products, Rows};
 use read_models::{Answer, Error, ReadModel, StoredProduct};
 use toolkit::retry::{GaveUp, Retry};
@@ -20,6 +21,7 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::build::Build;
 use crate::bytes::{Reader, Unreadable, key_of, version};
 use crate::disk::{answer, blocking};
+use crate::marks::TableMarks;
 use crate::positions::TablePositions;
 use crate::row_pages::{MAX_ROWS, PAGE_BYTES, Page};
 
@@ -36,6 +38,7 @@ pub struct ProductTables {
     products: Table,
     by_category: Table,
     positions: TablePositions,
+    marks: TableMarks,
 }
 
 impl ProductTables {
@@ -44,6 +47,7 @@ impl ProductTables {
             products: build.table(PRODUCTS),
             by_category: build.table(BY_CATEGORY),
             positions: TablePositions::new(&build, ReadModel::Products),
+            marks: TableMarks::new(&build, ReadModel::Products),
             build,
         }
     }
@@ -158,6 +162,10 @@ impl Store<Products> for ProductTables {
     fn positions(&self) -> &TablePositions {
         &self.positions
     }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
+    }
 }
 
 impl Rows for ProductTables {
@@ -185,9 +193,13 @@ impl Rows for ProductTables {
         async move { answer(self.in_list(key)) }.boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default().applied);
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        let read = move || Ok(self.positions.get(group, partition)?.unwrap_or_default());
         async move { answer(read()) }.boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }
 

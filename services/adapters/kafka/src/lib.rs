@@ -34,7 +34,7 @@ pub use group::open_group;
 pub use journal::KafkaJournal;
 pub use log::{KafkaEventLog, open_reader, read_topic};
 pub use producer::{NewMessage, RecordProducer};
-pub use range::open_ranges;
+pub use range::{open_looks, open_ranges};
 pub use record::WantedHeaders;
 pub use replicas::{ReplicaWatch, Replicas};
 pub use security::{Mechanism, SaslConfig, SecurityProtocol};

@@ -100,6 +100,13 @@ impl KafkaEventLog {
     }
 }
 
+impl KafkaEventLog {
+    /// Asks where its partitions end, beside the sequencers.
+    pub fn end_offsets(&self) -> EndOffsets {
+        self.ends.clone()
+    }
+}
+
 impl EventLog for KafkaEventLog {
     fn partitions(&self) -> i32 {
         self.partitions

@@ -15,14 +15,36 @@ use super::record::{WantedHeaders, log_record};
 use super::tail::consumer;
 use crate::config::KafkaConfig;
 
+/// A batch ends with the record that makes it so many records or bytes: an encoded record may take 256 KiB, and a few batches of
+/// them wait at a time.
 const BATCH: usize = 1_000;
+const BATCH_BYTES: usize = 1 << 20;
 const POLL: Duration = Duration::from_millis(20);
 
 /// Opens a reader of stretches of `topic`; a read fails after `patience` without a record. Does not wait for a connection.
 pub fn open_ranges(config: &KafkaConfig, topic: &str, patience: Duration) -> Result<RangeReader, Error> {
+    open(config, topic, "range", patience)
+}
+
+/// The same, for who reads single records: it asks the brokers for no more than they give at once, whatever comes behind them.
+pub fn open_looks(config: &KafkaConfig, topic: &str, patience: Duration) -> Result<RangeReader, Error> {
+    let mut config = config.clone();
+    config.fetch_buffer_kib = 1;
+    for (key, value) in [("fetch.message.max.bytes", "1024"), ("max.partition.fetch.bytes", "1024")] {
+        config.properties.insert(key.to_owned(), value.to_owned());
+    }
+    open(&config, topic, "looks", patience)
+}
+
+fn open(
+    config: &KafkaConfig,
+    topic: &str,
+    role: &'static str,
+    patience: Duration,
+) -> Result<RangeReader, Error> {
     let (ranges, asked) = RangeReader::channel(topic);
     let reader = Reader {
-        consumer: consumer(config, "range", None)?,
+        consumer: consumer(config, role, None)?,
         topic: topic.to_owned(),
         servers: config.bootstrap_servers.clone(),
         patience,
@@ -61,7 +83,7 @@ impl Reader {
         list.add_partition_offset(&self.topic, read.partition.0, KafkaOffset::Offset(read.from))
             .map_err(failed)?;
         self.consumer.assign(&list).map_err(failed)?;
-        let mut batch = Vec::new();
+        let (mut batch, mut bytes) = (Vec::new(), 0);
         let (mut heard, mut next) = (Instant::now(), read.from);
         let mut last_error =
             KafkaError::MessageConsumption(rdkafka::types::RDKafkaErrorCode::OperationTimedOut);
@@ -70,7 +92,9 @@ impl Reader {
                 Some(Ok(message)) => {
                     (heard, next) = (Instant::now(), message.offset() + 1);
                     if message.offset() < read.to {
-                        batch.push(log_record(&message, WantedHeaders::All));
+                        let record = log_record(&message, WantedHeaders::All);
+                        bytes += record.size();
+                        batch.push(record);
                     }
                     next >= read.to
                 }
@@ -87,7 +111,8 @@ impl Reader {
                 None if heard.elapsed() > self.patience => return Err(failed(last_error)),
                 None => false,
             };
-            if batch.len() >= BATCH || (ended && !batch.is_empty()) {
+            if batch.len() >= BATCH || bytes >= BATCH_BYTES || (ended && !batch.is_empty()) {
+                bytes = 0;
                 if !read.give(Ok(std::mem::take(&mut batch))) {
                     return Ok(());
                 }

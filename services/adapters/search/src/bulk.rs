@@ -1,8 +1,9 @@
 //! The bulk writer.
 //!
 //! Promises: a document is never replaced by an older version; a version conflict means that the same or a newer version is
-//! there already, which is success; what the server cannot take now is sent again, and only that, in its order; an index that
-//! is not there is never made up (documents go to its write alias, see [`super::Index`]).
+//! there already, which is success; what the server cannot take now is sent again, and only that, in its order; what it refuses for
+//! good holds back no other document, and is told; an index that is not there is never made up (documents go to its write alias, see
+//! [`super::Index`]).
 
 use bytes::{BufMut, Bytes, BytesMut};
 use elasticsearch::http::Method;
@@ -22,6 +23,14 @@ pub struct Document {
     pub source: Bytes,
 }
 
+/// A document that the server refuses for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedDocument {
+    pub id: String,
+    pub status: u16,
+    pub problem: String,
+}
+
 /// A bulk request holds at most this many documents,
 const DOCUMENTS: usize = 1_000;
 /// and about this many bytes.
@@ -29,55 +38,62 @@ const BYTES: usize = 5 * 1024 * 1024;
 
 /// Bulk requests in flight at once: more only make each take longer.
 pub(super) const AT_ONCE: usize = 2;
+/// Of those that give way, while there are others.
+pub(super) const BESIDE: usize = 1;
 /// A bulk request is a thousand requests' work: it may take this many times as long as one of them.
 const PATIENCE: u32 = 6;
 
 impl Search {
-    /// Writes all `documents` to the index behind the write alias; returns when each is there, in this or a newer version. A
-    /// missing index ends it: what was in it is lost too.
+    /// Writes all `documents` to the index behind the write alias; returns when each is there, in this or a newer version, but for
+    /// those that it gives back: the server refuses them for good. A missing index ends it: what was in it is lost too.
     pub async fn write_all(
         &self,
         alias: &str,
         documents: Vec<Document>,
         retry: &Retry,
-    ) -> Result<(), GaveUp<SearchError>> {
-        let mut pending = documents;
+    ) -> Result<Vec<RefusedDocument>, GaveUp<SearchError>> {
+        let (mut pending, mut refused) = (documents, Vec::new());
         let mut waits = retry.waits();
         while !pending.is_empty() {
             let take = first_request(&pending);
             match self.bulk(alias, &pending[..take]).await {
-                Ok(None) => {
-                    retry.report(Ok(()));
-                    pending.drain(..take);
-                }
-                Ok(Some(rejected)) => {
-                    let error = rejected.error(alias, take);
-                    keep(&mut pending, take, &rejected.positions);
-                    waits.wait("write documents", error).await?;
+                Ok(outcome) => {
+                    refused.extend(outcome.refused);
+                    match outcome.rejected {
+                        None => {
+                            retry.report(Ok(()));
+                            pending.drain(..take);
+                        }
+                        Some(rejected) => {
+                            let error = rejected.error(alias, take);
+                            keep(&mut pending, take, &rejected.positions);
+                            waits.wait("write documents", error).await?;
+                        }
+                    }
                 }
                 Err(error) if error.is_transient() => waits.wait("write documents", error).await?,
                 Err(error) => return Err(GaveUp::Final(error)),
             }
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// Writes one document, in one attempt.
     pub async fn write_once(&self, alias: &str, document: Document) -> Result<(), SearchError> {
-        match self.bulk(alias, std::slice::from_ref(&document)).await? {
-            None => Ok(()),
-            Some(rejected) => Err(rejected.error(alias, 1)),
+        let Judgement { rejected, refused } = self.bulk(alias, std::slice::from_ref(&document)).await?;
+        if let Some(RefusedDocument { id, status, problem }) = refused.into_iter().next() {
+            return Err(SearchError::Document { index: alias.to_owned(), id, status, problem });
         }
+        rejected.map_or(Ok(()), |rejected| Err(rejected.error(alias, 1)))
     }
 
-    /// One bulk request; the documents that the server could not take now, if there are any.
-    async fn bulk(&self, alias: &str, documents: &[Document]) -> Result<Option<Rejected>, SearchError> {
+    /// One bulk request; the documents that the server did not take.
+    async fn bulk(&self, alias: &str, documents: &[Document]) -> Result<Judgement, SearchError> {
         let path =
             format!("/{alias}/_bulk?require_alias=true&filter_path=errors,items.*.status,items.*.error");
         let request = || format!("POST /{alias}/_bulk");
         let body = body(documents);
-        // Nobody closes the semaphore.
-        let _permit = self.bulks.acquire().await.ok();
+        let _permit = self.lanes.enter(&self.lane).await;
         let timeout = self.timeout * PATIENCE;
         let (status, answer) =
             self.send(Method::Post, &path, Some(body), "application/x-ndjson", timeout).await?;
@@ -87,7 +103,7 @@ impl Search {
         let answer: Answer = serde_json::from_slice(&answer)
             .map_err(|e| SearchError::Decode { request: request(), problem: e.to_string() })?;
         if !answer.errors {
-            return Ok(None);
+            return Ok(Judgement::default());
         }
         if answer.items.len() != documents.len() {
             let problem = format!("sent {} documents, got {} outcomes", documents.len(), answer.items.len());
@@ -98,8 +114,8 @@ impl Search {
 }
 
 /// What the outcomes of the documents of one request come to.
-fn judge(alias: &str, documents: &[Document], outcomes: Vec<Item>) -> Result<Option<Rejected>, SearchError> {
-    let mut rejected: Option<Rejected> = None;
+fn judge(alias: &str, documents: &[Document], outcomes: Vec<Item>) -> Result<Judgement, SearchError> {
+    let mut judgement = Judgement::default();
     for (position, (document, Item { index: outcome })) in documents.iter().zip(outcomes).enumerate() {
         let status = outcome.status;
         let error = outcome.error.unwrap_or_default();
@@ -112,14 +128,24 @@ fn judge(alias: &str, documents: &[Document], outcomes: Vec<Item>) -> Result<Opt
             return Err(SearchError::Missing { request, problem: error.to_string() });
         }
         if !is_transient(status, kind) {
-            let (index, id) = (alias.to_owned(), document.id.clone());
-            return Err(SearchError::Document { index, id, status, problem: error.to_string() });
+            let (id, problem) = (document.id.clone(), error.to_string());
+            judgement.refused.push(RefusedDocument { id, status, problem });
+            continue;
         }
-        let rejected =
-            rejected.get_or_insert_with(|| Rejected { positions: Vec::new(), problem: error.to_string() });
+        let rejected = judgement
+            .rejected
+            .get_or_insert_with(|| Rejected { positions: Vec::new(), problem: error.to_string() });
         rejected.positions.push(position);
     }
-    Ok(rejected)
+    Ok(judgement)
+}
+
+/// What a bulk request did not write.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Judgement {
+    /// To be sent again.
+    rejected: Option<Rejected>,
+    refused: Vec<RefusedDocument>,
 }
 
 /// Documents that the server could not take now.
@@ -200,7 +226,7 @@ pub(super) mod tests {
     use super::*;
 
     /// What a request for one document for each of `outcomes` comes to.
-    fn judged(outcomes: Value) -> Result<Option<Rejected>, SearchError> {
+    fn judged(outcomes: Value) -> Result<Judgement, SearchError> {
         let items: Vec<Item> = serde_json::from_value(outcomes).unwrap();
         let document = |n| Document { id: format!("p-{n}"), version: 1, source: Bytes::new() };
         let documents: Vec<Document> = (0..items.len()).map(document).collect();
@@ -212,7 +238,7 @@ pub(super) mod tests {
         let done = json!({ "index": { "status": 201 } });
         let newer =
             json!({ "index": { "status": 409, "error": { "type": "version_conflict_engine_exception" } } });
-        assert_eq!(judged(json!([done, newer])).unwrap(), None);
+        assert_eq!(judged(json!([done, newer])).unwrap(), Judgement::default());
         for (status, kind) in [
             (404, "illegal_index_shard_state_exception"),
             (404, "index_shard_recovering_exception"),
@@ -225,15 +251,22 @@ pub(super) mod tests {
         ] {
             let refused = json!({ "index": { "status": status, "error": { "type": kind, "reason": "r" } } });
             let outcome = judged(json!([done, refused, newer, refused])).unwrap();
-            assert_eq!(outcome.map(|it| it.positions), Some(vec![1, 3]), "{status} {kind}");
+            assert_eq!(outcome.rejected.map(|it| it.positions), Some(vec![1, 3]), "{status} {kind}");
+            assert!(outcome.refused.is_empty(), "{status} {kind}");
         }
     }
 
     #[test]
-    fn a_document_that_no_retry_helps_is_named() {
-        let error = json!({ "type": "mapper_parsing_exception", "reason": "failed to parse" });
-        let refused = judged(json!([{ "index": { "status": 400, "error": error } }])).unwrap_err();
-        assert!(!refused.is_transient() && refused.to_string().contains("p-0"), "{refused}");
+    fn all_documents_that_no_retry_helps_are_told_and_hold_back_no_other() {
+        let item = |status: u16, kind: &str| json!({ "index": { "status": status, "error": { "type": kind, "reason": "r" } } });
+        let (refused, busy) =
+            (item(400, "mapper_parsing_exception"), item(429, "es_rejected_execution_exception"));
+        let done = json!({ "index": { "status": 201 } });
+        let Judgement { rejected, refused } = judged(json!([refused, done, busy, refused])).unwrap();
+        assert_eq!(rejected.map(|it| it.positions), Some(vec![2]));
+        let told: Vec<_> = refused.iter().map(|it| (it.id.as_str(), it.status)).collect();
+        assert_eq!(told, [("p-0", 400), ("p-3", 400)]);
+        assert!(refused[0].problem.contains("mapper_parsing_exception"), "{refused:?}");
     }
 
     #[test]

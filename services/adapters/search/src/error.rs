@@ -25,7 +25,7 @@ pub enum SearchError {
     },
     #[error("search server: the answer to {request} cannot be read: {problem}")]
     Decode { request: String, problem: String },
-    /// One document of a bulk request was refused for good.
+    /// A document was refused for good.
     #[error("search server: document {id} of {index} was refused with status {status}: {problem}")]
     Document { index: String, id: String, status: u16, problem: String },
     /// Documents of a bulk request that the server could not take now.

@@ -1,6 +1,7 @@
 //! Applying a declared index with its alias, and checking that what is there is what was declared.
 //!
-//! Promises: applying twice changes nothing the second time, and tells what it created; the alias for outsiders leads to one
+//! Promises: applying twice changes nothing the second time, and tells what it created; a field that a newer release declares is
+//! added only where nothing is missed for it; the alias for outsiders leads to one
 //! generation and is moved at once; an alias that leads anywhere else is an error.
 
 use elasticsearch::http::Method;
@@ -14,6 +15,8 @@ pub struct Index {
     pub name: &'static str,
     /// Settings and mappings, as the create index API takes them.
     pub text: &'static str,
+    /// Whether a field that is declared later may be added to an index that is there, with nothing in it.
+    pub grows: bool,
 }
 
 /// What an index is made for.
@@ -90,22 +93,43 @@ impl Search {
             settings["number_of_replicas"] = 0.into();
         }
         let there = self.mapping(&index).await?;
-        let created = there.is_none();
+        let (created, mut added) = (there.is_none(), String::new());
         if let Some(there) = there {
-            let absent = absent_fields(&body["mappings"]["properties"], &there["properties"]);
-            if !absent.is_empty() {
-                return Err(SearchError::Schema(format!(
-                    "index {index} is there without the declared fields {}; it belongs to another version of Folio: use another \
-                     index prefix, or delete the index and let it be built again",
-                    absent.join(", ")
-                )));
-            }
+            added = self
+                .add_fields(declared, &index, &body["mappings"]["properties"], &there["properties"])
+                .await?;
         } else {
             let _done: Value = self.call(Method::Put, &format!("/{index}"), Some(body)).await?;
         }
         let alias = declared.write_alias(self.prefix(), generation);
         let alias = self.lead(declared, alias, &index).await?;
-        Ok(vec![Applied { what: format!("index {index}"), created }, alias])
+        let created = created || !added.is_empty();
+        Ok(vec![Applied { what: format!("index {index}{added}"), created }, alias])
+    }
+
+    /// Adds the declared fields that an index lacks, with nothing in them, if it may get further ones; which.
+    async fn add_fields(
+        &self,
+        of: &Index,
+        index: &str,
+        declared: &Value,
+        there: &Value,
+    ) -> Result<String, SearchError> {
+        let absent = absent_fields(declared, there);
+        if absent.is_empty() {
+            return Ok(String::new());
+        }
+        if !of.grows || absent.iter().any(|field| !there[field].is_null()) {
+            return Err(SearchError::Schema(format!(
+                "index {index} is there without the declared fields {}; it belongs to another version of Folio: use another \
+                 index prefix, or delete the index and let it be built again",
+                absent.join(", ")
+            )));
+        }
+        let fields = absent.iter().map(|field| (field.clone(), declared[field].clone()));
+        let fields = json!({ "properties": fields.collect::<serde_json::Map<_, _>>() });
+        let _done: Value = self.call(Method::Put, &format!("/{index}/_mapping"), Some(fields)).await?;
+        Ok(format!(", fields {}", absent.join(", ")))
     }
 
     /// Lets an index that was made for building be read: replicas and refreshes as declared, and all of it is found.

@@ -25,12 +25,12 @@ use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, Transp
 use elasticsearch::http::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use toolkit::lanes::{Lane, Lanes};
 
 use error::Cause;
 use login::Login;
 
-pub use bulk::Document;
+pub use bulk::{Document, RefusedDocument};
 pub use config::SearchConfig;
 pub use error::SearchError;
 pub use index::{Applied, Index, Use};
@@ -44,8 +44,9 @@ pub struct Search {
     login: Option<HeaderValue>,
     prefix: Arc<str>,
     timeout: Duration,
-    /// One for each bulk request in flight, of all clones together.
-    bulks: Arc<Semaphore>,
+    /// Room for bulk requests, of all clones together.
+    lanes: Arc<Lanes>,
+    lane: Lane,
 }
 
 impl fmt::Debug for Search {
@@ -73,10 +74,17 @@ impl Search {
             login: login.header,
             prefix: config.index_prefix.as_str().into(),
             timeout,
-            bulks: Arc::new(Semaphore::new(bulk::AT_ONCE)),
+            lanes: Arc::new(Lanes::new(bulk::AT_ONCE, bulk::BESIDE)),
+            lane: Lane::default(),
         };
         let _who: Value = search.call(Method::Get, "/", None).await?;
         Ok(search)
+    }
+
+    /// The same client, whose bulk requests go in this lane.
+    #[must_use]
+    pub fn in_lane(&self, lane: &Lane) -> Self {
+        Self { lane: lane.clone(), ..self.clone() }
     }
 
     /// What the name of every index begins with.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use event_reader::SchemaSource;
+use event_reader::{LogLooks, SchemaSource};
 use futures::future::BoxFuture;
 use ledger::{EventLog, Inbox};
 use toolkit::lifecycle::Dependency;
@@ -14,6 +14,10 @@ pub struct OpenLog {
     pub log: Arc<dyn EventLog>,
     /// Tells this log from any other: saved states of another identity are of another log.
     pub identity: String,
+    /// What it is called by whoever configures it: a log of another name is another one on purpose.
+    pub name: String,
+    /// Looks at its first records.
+    pub looks: LogLooks,
 }
 
 impl std::fmt::Debug for OpenLog {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use adapter_kafka::KafkaConfig;
-use adapter_kafka::{Error, Expectation, KafkaEventLog, WantedHeaders, verify_topic};
+use adapter_kafka::{Error, Expectation, KafkaEventLog, WantedHeaders, open_looks, verify_topic};
 use adapter_registry::{Registry, TopicSchemas};
 use anyhow::Context;
 use contract::envelope::COMMAND_HEADERS;
-use event_reader::SchemaSource;
+use event_reader::{LogLooks, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Inbox;
@@ -79,7 +79,11 @@ impl Backend for KafkaBackend {
                 "topic {} with {} partitions in cluster {}",
                 self.topic, facts.partitions, facts.cluster
             );
-            Ok(OpenLog { log: Arc::new(log.map_err(failed)?), identity })
+            let log = log.map_err(failed)?;
+            let first = open_looks(&self.kafka, &self.topic, self.kafka.request_timeout()).map_err(failed)?;
+            let looks = LogLooks::new(first, log.end_offsets());
+            let name = format!("topic {}", self.topic);
+            Ok(OpenLog { log: Arc::new(log), identity, name, looks })
         }
         .boxed()
     }

@@ -5,6 +5,8 @@
 
 mod backend;
 mod kafka;
+mod log_file;
+mod log_watch;
 mod zeros;
 
 use std::sync::Arc;
@@ -24,6 +26,8 @@ use crate::config::{CacheConfig, Config, SERVICE};
 use crate::door::{CommandHandler, State};
 use crate::engine::{Cache, Encoder, Engine, Instruments, Schemas, refresh};
 use crate::{grpc, http};
+use log_file::LogFile;
+use log_watch::look_at_all;
 
 pub use backend::{Backend, BackendError, OpenLog};
 pub use kafka::KafkaBackend;
@@ -110,9 +114,8 @@ impl Core {
             CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter);
         let state = State::new(door, auth, config.http, config.uploads, lifecycle.shutdown());
         let (work, cache) = (lifecycle.clone(), config.cache);
-        lifecycle.spawn_support("log", async move {
-            follow(backend, engine, needs, cache, instruments, work).await
-        });
+        let opening = Opening { engine, needs, cache, instruments };
+        lifecycle.spawn_support("log", async move { follow(backend, opening, work).await });
         Ok(Self { state })
     }
 
@@ -140,13 +143,18 @@ struct Dependencies {
     events: Dependency,
 }
 
-/// Opens the log and learns the schema ids, however long that takes; starts the engine; then answers its questions.
-async fn follow<B: Backend>(
-    backend: Arc<B>,
+/// What is at hand while the log is opened.
+struct Opening {
     engine: Engine,
     needs: Dependencies,
     cache: CacheConfig,
     instruments: Instruments,
+}
+
+/// Opens the log and learns the schema ids, however long that takes; starts the engine; then answers its questions.
+async fn follow<B: Backend>(
+    backend: Arc<B>,
+    Opening { engine, needs, cache, instruments }: Opening,
     lifecycle: Lifecycle,
 ) -> anyhow::Result<()> {
     let drained = lifecycle.drained();
@@ -162,16 +170,32 @@ async fn follow<B: Backend>(
         let watched = watch_failures(&retry, &needs.registry);
         watched.run("ask for the ids of this build's schemas", || source.ids()).await.map_err(gave_up)
     };
-    let (OpenLog { log, identity }, base) = match tokio::try_join!(opened, learned) {
+    let (OpenLog { log, identity, name, looks }, base) = match tokio::try_join!(opened, learned) {
         Ok(both) => both,
         Err(None) => return Ok(()),
         Err(Some(error)) => return Err(error),
     };
     let (schemas, questions) = Schemas::new(base)?;
     needs.registry.up();
-    let opening = move || Cache::open(&cache, &identity, &instruments);
-    let cache = tokio::task::spawn_blocking(opening).await??;
-    engine.start(&log, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
+    let now = match look_at_all(&looks, log.partitions(), &watch_failures(&retry, &needs.log)).await {
+        Ok(now) => now,
+        Err(GaveUp::Final(error)) => return Err(error.into()),
+        Err(GaveUp::Cancelled { .. }) => return Ok(()),
+    };
+    let known = log_watch::known(&now);
+    let opening = move || {
+        let file = cache.dir.as_deref().map(|dir| LogFile::read(dir, &name));
+        if let Some(file) = &file
+            && !cache.take_new_log
+        {
+            file.check(&now)?;
+        }
+        Ok::<_, anyhow::Error>((Cache::open(&cache, &identity, &instruments)?, file))
+    };
+    let (cache, file) = tokio::task::spawn_blocking(opening).await??;
+    engine.start(&log, &known, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
+    let watching = log_watch::watch(looks, engine.clone(), file, drained.clone());
+    lifecycle.spawn_support("log watch", watching);
     drop(cache);
     drop(log);
     let changed = move || engine.schemas_changed();

@@ -61,6 +61,7 @@ pub(super) fn show(telemetry: &Telemetry) {
         names::EFFECTIVE_RECORDS_TOTAL,
         names::GARBAGE_RECORDS_TOTAL,
         names::VIOLATIONS_TOTAL,
+        names::UNREADABLE_RECORDS_TOTAL,
         names::DISCARDS_TOTAL,
         names::NEXT_OFFSET,
         names::HOT_PRODUCTS,

@@ -30,7 +30,7 @@ use toolkit::telemetry::{TRACES_ONLY, names};
 use tracing::Span;
 
 use crate::config::OverloadConfig;
-use crate::engine::{CommandRequest, Engine, Origin, Pending, Refusal, Transport};
+use crate::engine::{CommandRequest, Engine, Origin, Pending, Refusal, ServedLog, Transport};
 use admission::{Admission, Permit};
 
 pub(crate) use fields::{CONSISTENCY_TOKEN, CommandFields, Wire};
@@ -67,6 +67,8 @@ pub(crate) enum Stalled {
 #[derive(Debug)]
 pub struct Submitted {
     pending: Pending,
+    /// Which log its answer is of.
+    log: ServedLog,
     /// None for commands that are counted elsewhere: those of uploads, and the process's own.
     permit: Option<Permit>,
     beside: Beside,
@@ -91,7 +93,7 @@ impl Submitted {
             permit.answered();
         }
         let outcome = match answered {
-            Ok(answer) => outcome::of(answer, product, partition, creates),
+            Ok(answer) => outcome::of(answer, product, (partition, self.log.of(partition)), creates),
             Err(refusal) => Err(refused(&refusal)),
         };
         span.record("outcome", outcome.as_ref().map_or_else(|problem| problem.code, |it| it.kind.name()));
@@ -169,7 +171,8 @@ impl CommandHandler {
             },
         };
         let pending = self.shared.engine.submit(request).map_err(|refusal| refused(&refusal))?;
-        Ok(Submitted { pending, permit, beside })
+        let log = self.shared.engine.served_log().clone();
+        Ok(Submitted { pending, log, permit, beside })
     }
 
     /// Like [`CommandHandler::submit`], but waits for room: an upload is slowed down, not refused.
@@ -185,7 +188,10 @@ impl CommandHandler {
         let until = tokio::time::Instant::now() + request.deadline;
         loop {
             request = match self.shared.engine.try_submit(request) {
-                Ok(pending) => return Ok(Submitted { pending, permit: None, beside }),
+                Ok(pending) => {
+                    let log = self.shared.engine.served_log().clone();
+                    return Ok(Submitted { pending, log, permit: None, beside });
+                }
                 Err((Refusal::Full, request)) if tokio::time::Instant::now() < until => *request,
                 Err((refusal, _)) => {
                     self.shared.engine.count_refused(command, transport, &refusal);

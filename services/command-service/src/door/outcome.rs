@@ -5,7 +5,7 @@ use contract::ConsistencyToken;
 use contract::code::Code;
 use domain::{ProductId, Rejection, Version};
 use edge::problem::Problem;
-use ledger::{Answer, Offset, Partition};
+use ledger::{Answer, LogId, Offset, Partition};
 use uuid::Uuid;
 
 use super::overloaded;
@@ -50,17 +50,17 @@ impl Outcome {
     }
 }
 
-/// Translates an answer. `creates`: the command is a creation.
+/// Translates an answer of this partition, which is of this log. `creates`: the command is a creation.
 pub(super) fn of(
     answer: Answer<Rejection>,
     product: ProductId,
-    partition: Partition,
+    (partition, log): (Partition, Option<LogId>),
     creates: bool,
 ) -> Result<Outcome, Problem> {
     // A token names the last record its answer rests on.
     let token = |offset: Offset, version| {
         let version = Version(version);
-        ConsistencyToken { partition: partition.0, offset, product: product.clone(), version }.encode()
+        ConsistencyToken { partition: partition.0, offset, product: product.clone(), version, log }.encode()
     };
     // An answer without a record is true of the records below `at`.
     let token_below = |at: Offset, version| token(at - 1, version);

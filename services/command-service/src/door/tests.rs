@@ -61,7 +61,7 @@ fn every_answer_that_tells_a_version_carries_a_token_of_it() {
     for (answer, place) in answers {
         let what = format!("{answer:?}");
         let product = ProductId::parse("p").unwrap();
-        let token = match outcome::of(answer, product, Partition(1), false) {
+        let token = match outcome::of(answer, product, (Partition(1), None), false) {
             Ok(outcome) => Some(outcome.token),
             Err(problem) => {
                 let header = problem.error_response().headers().get("consistency-token").cloned();

@@ -1,7 +1,8 @@
 //! Where products lie that are not in memory: a store on local disk that several threads read and one writes.
 //!
 //! Promises: a snapshot is written as a whole or not at all; a partition that is discarded is found empty at once,
-//! whatever the disk says; a disk that cannot be used any more ends the process, for memory alone may not hold all.
+//! whatever the disk says; that a product cannot be read is believed only of the build that said so; a disk that cannot be
+//! used any more ends the process, for memory alone may not hold all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,9 +11,10 @@ use std::time::Instant;
 
 use adapter_embedded::Store;
 use anyhow::Context;
-use contract::avro::{STATE_FORMAT, decode_state, encode_state};
+use contract::avro::{STATE_FORMAT, decode_state, encode_state, known_schemas};
 use domain::Product;
 use ledger::{ColdError, ColdProducts, Mark, Partition, SAVED_FORMAT, SavePolicy, Saved, Snapshot, Subject};
+use uuid::Uuid;
 
 use super::instruments::Instruments;
 use super::mailbox::{Mail, Mailboxes};
@@ -24,6 +26,8 @@ const WAITING: usize = 2;
 const MAX_FAILURES: u32 = 3;
 /// Keys of entries begin with their partition, and topics have fewer partitions than this.
 const MARKS: u16 = u16::MAX;
+/// Beside the marks: which build could not read what of the partition, if one could not.
+const UNREADABLES: u16 = MARKS - 1;
 
 /// An open cache. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -57,13 +61,19 @@ impl Cache {
         partition: Partition,
         instruments: &Instruments,
     ) -> (PartitionCache, Option<Mark>) {
-        let (generation, mark) = match self.mark(partition) {
+        let found = self.mark(partition).and_then(|found| match found {
+            Some((generation, _)) if self.may_be_read_now(partition, generation)? => {
+                Err("it holds products that another build could not read".to_owned())
+            }
+            found => Ok(found),
+        });
+        let (generation, mark) = match found {
             Ok(found) => found.map_or((0, None), |(generation, mark)| (generation, Some(mark))),
             // Then nothing of this process may be taken for what lies there: no generation is that high by itself.
             Err(problem) => {
                 instruments.cache_thrown_away("opened");
                 tracing::warn!(partition = partition.0, problem, "the cache of a partition is discarded");
-                (uuid::Uuid::new_v4().as_u128() as u32 | 1 << 31, None)
+                (Uuid::new_v4().as_u128() as u32 | 1 << 31, None)
             }
         };
         let made = PartitionCache {
@@ -80,8 +90,20 @@ impl Cache {
         (made, mark)
     }
 
+    /// Whether products of the partition could not be read by whoever saved them, and this build may be able to.
+    fn may_be_read_now(&self, partition: Partition, generation: u32) -> Result<bool, String> {
+        let key = special_key(UNREADABLES, partition.0 as u16);
+        let found = self.store.get(&key).map_err(|error| error.to_string())?;
+        let of_another = |found: Vec<u8>| {
+            found.split_first_chunk().is_some_and(|(of, by)| {
+                u32::from_be_bytes(*of) == generation && by != this_build().as_bytes().as_slice()
+            })
+        };
+        Ok(found.is_some_and(of_another))
+    }
+
     fn mark(&self, partition: Partition) -> Result<Option<(u32, Mark)>, String> {
-        let key = mark_key(partition.0 as u16);
+        let key = special_key(MARKS, partition.0 as u16);
         let Some(bytes) = self.store.get(&key).map_err(|error| error.to_string())? else { return Ok(None) };
         let (generation, mark) = bytes.split_first_chunk().ok_or("its mark is damaged")?;
         let mark = Mark::decode(mark).map_err(|error| error.to_string())?;
@@ -184,8 +206,12 @@ fn write(shelf: &PartitionCache, generation: u32, snapshot: &Snapshot<Product>) 
     for saved in &snapshot.products {
         entries.push((entry_key(shelf.partition, generation, saved.subject()), saved.encode(encode_state)?));
     }
+    if snapshot.products.iter().any(Saved::is_unreadable) {
+        let by = [&generation.to_be_bytes()[..], this_build().as_bytes()].concat();
+        entries.push((special_key(UNREADABLES, shelf.partition).to_vec(), by));
+    }
     let mark = [&generation.to_be_bytes()[..], &snapshot.mark.encode()].concat();
-    entries.push((mark_key(shelf.partition).to_vec(), mark));
+    entries.push((special_key(MARKS, shelf.partition).to_vec(), mark));
     Ok(shelf.cache.store.write(entries)?)
 }
 
@@ -212,7 +238,57 @@ fn entry_key(partition: u16, generation: u32, subject: &Subject) -> Vec<u8> {
     [&partition.to_be_bytes()[..], &generation.to_be_bytes(), subject.as_str().as_bytes()].concat()
 }
 
-fn mark_key(partition: u16) -> [u8; 4] {
-    let ([a, b], [c, d]) = (MARKS.to_be_bytes(), partition.to_be_bytes());
+/// Of what is kept once for each partition.
+fn special_key(kind: u16, partition: u16) -> [u8; 4] {
+    let ([a, b], [c, d]) = (kind.to_be_bytes(), partition.to_be_bytes());
     [a, b, c, d]
+}
+
+/// Another one may read what this one cannot: its version, and the schemas that it knows.
+fn this_build() -> Uuid {
+    let schemas = known_schemas().iter().flat_map(|it| [it.fqn, it.text]);
+    let all: Vec<&str> = std::iter::once(env!("CARGO_PKG_VERSION")).chain(schemas).collect();
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, all.join("\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use toolkit::telemetry::Telemetry;
+
+    use super::*;
+
+    #[test]
+    fn that_a_product_cannot_be_read_is_believed_only_of_the_build_that_said_so() {
+        let dir = std::env::temp_dir().join(format!("folio-cache-{}", Uuid::new_v4()));
+        let config = CacheConfig { dir: Some(dir.clone()), ..CacheConfig::default() };
+        let instruments = Instruments::new(&Telemetry::detached("tester").unwrap().meter());
+        let cache = Cache::open(&config, "a log", &instruments).unwrap().unwrap();
+        // By their flags: one is whole, and of the other a record could not be read.
+        let product = |id: &str, flags: u8| {
+            let subject = Subject::parse(id).unwrap();
+            Saved::decode(subject.clone(), &[flags, 1, 0], |bytes| decode_state(subject.as_str(), bytes))
+        };
+        let mark = Mark { next: 2, last: 1, key: bytes::Bytes::from_static(b"key") };
+        let (readable, unreadable) = (Partition(0), Partition(1));
+        for (partition, flags) in [(readable, 0), (unreadable, 1)] {
+            let (shelf, found) = cache.shelf(partition, &instruments);
+            assert_eq!(found, None);
+            let products = vec![product("a", flags).unwrap()];
+            let snapshot = Snapshot { number: 1, mark: mark.clone(), products };
+            write(&shelf, shelf.generation(), &snapshot).unwrap();
+        }
+        let found = |partition| cache.shelf(partition, &instruments).1;
+        assert_eq!([found(readable), found(unreadable)], [Some(mark.clone()), Some(mark.clone())]);
+        for partition in [readable, unreadable] {
+            // As another build would have written it, of a generation that is no more, and then of this one.
+            let key = special_key(UNREADABLES, partition.0 as u16).to_vec();
+            for (generation, is_believed) in [(7_u32, true), (0, false)] {
+                let by = [&generation.to_be_bytes()[..], Uuid::nil().as_bytes()].concat();
+                cache.store.write([(key.clone(), by)]).unwrap();
+                assert_eq!(found(partition), is_believed.then(|| mark.clone()), "{partition:?} {generation}");
+            }
+        }
+        drop(cache);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

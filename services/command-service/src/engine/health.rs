@@ -17,9 +17,16 @@ pub struct PartitionStatus {
 #[derive(Debug)]
 struct Shared {
     events: Dependency,
-    /// By partition, what it waits for.
-    behind: Mutex<BTreeMap<i32, String>>,
+    behind: Mutex<Behind>,
     partitions: OnceLock<Box<[Place]>>,
+}
+
+#[derive(Debug, Default)]
+struct Behind {
+    /// By partition, what it waits for.
+    partitions: BTreeMap<i32, String>,
+    /// Why none will ever be ready.
+    stopped: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +65,13 @@ impl PartitionStatus {
         });
     }
 
+    /// No partition is ready from now on.
+    pub(super) fn stop(&self, reason: &str) {
+        let mut behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        behind.stopped.get_or_insert_with(|| reason.to_owned());
+        self.shared.events.down(reason);
+    }
+
     pub(super) fn at(&self, partition: Partition, next: Offset, waiting: usize, hot: (usize, usize)) {
         let place = self.shared.partitions.get().and_then(|places| places.get(partition.0 as usize));
         if let Some(place) = place {
@@ -94,7 +108,11 @@ impl PartitionStatus {
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<i32, String>)) {
         let mut behind = self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut behind);
+        change(&mut behind.partitions);
+        if behind.stopped.is_some() {
+            return;
+        }
+        let behind = &behind.partitions;
         match behind.first_key_value() {
             None => self.shared.events.up(),
             Some((partition, waits_for)) => {

@@ -3,13 +3,13 @@
 //! Promises: what the driver says is done in its order; nothing that goes wrong with one partition holds up another.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::bail;
 use domain::Rejection;
 use ledger::{
     Answer, Append, EventLog, Held, Limits, Mark, Offset, Output, Partition, PartitionDriver, Sequencer,
-    Signal,
+    Signal, VoidReason,
 };
 
 use super::cache::{PartitionCache, Saver};
@@ -18,11 +18,14 @@ use super::encode::Encoder;
 use super::health::PartitionStatus;
 use super::instruments::{Instruments, Tally};
 use super::schemas::{Known, Schemas};
+use super::served::ServedLog;
 use crate::catalog::Catalog;
 use crate::config::EngineConfig;
 
 /// How often a partition that is behind says how far it is.
 const TELL_MS: u64 = 100;
+/// Garbage is counted always and logged this often at most.
+const REPORT_GARBAGE: Duration = Duration::from_secs(10);
 
 /// What the partitions of a thread share.
 pub(super) struct Tools {
@@ -35,6 +38,7 @@ pub(super) struct Tools {
     instruments: Instruments,
     pub(super) tally: Tally,
     board: PartitionStatus,
+    pub(super) served: ServedLog,
 }
 
 impl Tools {
@@ -45,10 +49,11 @@ impl Tools {
         config: &EngineConfig,
         instruments: Instruments,
         board: PartitionStatus,
+        served: ServedLog,
     ) -> Self {
         let (known, tally) = (schemas.known(), Tally::new(instruments.clone()));
         let max_record_bytes = config.max_record_bytes;
-        Self { log, encoder, schemas, known, max_record_bytes, instruments, tally, board }
+        Self { log, encoder, schemas, known, max_record_bytes, instruments, tally, board, served }
     }
 
     pub(super) fn schemas_changed(&mut self) {
@@ -63,7 +68,7 @@ impl Tools {
         drop(ticket.reply.send(Ok(answer)));
     }
 
-    fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
         self.tally.answered(ticket.command, refusal.name(), ticket.transport, ticket.arrived.elapsed());
         drop(ticket.reply.send(Err(refusal)));
     }
@@ -79,6 +84,8 @@ pub(super) struct PartitionHost {
     /// For counting effective records: `next` at the last look, and void records since.
     seen: Offset,
     voids: u64,
+    /// When garbage was last logged.
+    reported_garbage: Option<Instant>,
 }
 
 impl PartitionHost {
@@ -107,7 +114,8 @@ impl PartitionHost {
             None => (driver, None),
         };
         let seen = driver.sequencer().next();
-        Self { partition, driver, cold, told_caught_up: false, tell_ms: 0, seen, voids: 0 }
+        let (told_caught_up, tell_ms, voids, reported_garbage) = (false, 0, 0, None);
+        Self { partition, driver, cold, told_caught_up, tell_ms, seen, voids, reported_garbage }
     }
 
     pub(super) fn start(&mut self, tools: &mut Tools, now_ms: u64) {
@@ -134,7 +142,22 @@ impl PartitionHost {
             tools.tally.append_took(since);
         }
         self.driver.signal(now_ms, signal, &*tools.known);
+        self.learn_log(tools);
         self.carry_out(tools);
+    }
+
+    /// What was applied shows which log it is, before anything that follows from it is done.
+    fn learn_log(&self, tools: &Tools) {
+        let sequencer = self.driver.sequencer();
+        match sequencer.log() {
+            Some(log) if tools.served.of(self.partition) != Some(log) => {
+                tools.served.shows(self.partition, log, sequencer.next());
+            }
+            None if sequencer.next() == 0 && self.driver.is_caught_up() => {
+                tools.served.shows_none(self.partition);
+            }
+            Some(_) | None => {}
+        }
     }
 
     pub(super) fn schemas_changed(&mut self, tools: &mut Tools, now_ms: u64) {
@@ -186,7 +209,9 @@ impl PartitionHost {
 
     /// Carries out what the driver says.
     pub(super) fn carry_out(&mut self, tools: &mut Tools) {
-        while let Some(output) = self.driver.next_output() {
+        while tools.served.replaced().is_none()
+            && let Some(output) = self.driver.next_output()
+        {
             self.carry_out_one(tools, output);
         }
     }
@@ -223,22 +248,41 @@ impl PartitionHost {
             Output::GiveUp { reason } => {
                 tracing::error!(partition, reason, "nothing of a partition is saved any more");
             }
-            Output::Violation { offset, subject, version, current } => {
+            Output::Violation { offset, subject, version, current, first } => {
                 tools.instruments.violation();
-                tracing::error!(
-                    partition, kafka.offset = offset, product.id = %subject, version, current,
-                    "a record that no correct writer wrote: its product takes no more commands"
-                );
+                // Once: whoever writes one writes many.
+                if first {
+                    tracing::error!(
+                        partition, kafka.offset = offset, product.id = %subject, version, current,
+                        "a record that no correct writer wrote: its product takes no more commands"
+                    );
+                }
             }
-            Output::UnreadableRecord { offset, subject, version, reason } => tracing::error!(
-                partition, kafka.offset = offset, product.id = %subject, version, reason,
-                "an effective record cannot be read: its product takes no more commands"
-            ),
-            Output::VoidRecord { offset, reason } => {
-                self.voids += 1;
-                tools.instruments.void(reason);
-                tracing::debug!(partition, kafka.offset = offset, ?reason, "a void record");
+            Output::UnreadableRecord { offset, subject, version, reason, first } => {
+                tools.instruments.unreadable();
+                if first {
+                    tracing::error!(
+                        partition, kafka.offset = offset, product.id = %subject, version, reason,
+                        "an effective record cannot be read: its product takes no more commands"
+                    );
+                }
             }
+            Output::VoidRecord { offset, reason } => self.void(tools, offset, reason),
+        }
+    }
+
+    fn void(&mut self, tools: &Tools, offset: Offset, reason: VoidReason) {
+        self.voids += 1;
+        tools.instruments.void(reason);
+        let partition = self.partition.0;
+        let is_garbage = matches!(reason, VoidReason::Garbage | VoidReason::WrongPartition);
+        let is_due = self.reported_garbage.is_none_or(|reported| reported.elapsed() >= REPORT_GARBAGE);
+        if is_garbage && is_due {
+            self.reported_garbage = Some(Instant::now());
+            let problem = "a record that says nothing: someone else writes into the topic";
+            tracing::warn!(partition, kafka.offset = offset, reason = reason.name(), "{problem}");
+        } else {
+            tracing::debug!(partition, kafka.offset = offset, ?reason, "a void record");
         }
     }
 

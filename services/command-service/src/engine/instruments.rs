@@ -24,6 +24,7 @@ pub struct Instruments {
     voids: Counter<u64>,
     garbage: Counter<u64>,
     violations: Counter<u64>,
+    unreadable: Counter<u64>,
     discards: Counter<u64>,
     cold_loads: Counter<u64>,
     cache_save_seconds: Histogram<f64>,
@@ -107,6 +108,7 @@ impl Instruments {
             voids: counter(names::VOID_RECORDS_TOTAL),
             garbage: counter(names::GARBAGE_RECORDS_TOTAL),
             violations: counter(names::VIOLATIONS_TOTAL),
+            unreadable: counter(names::UNREADABLE_RECORDS_TOTAL),
             discards: counter(names::DISCARDS_TOTAL),
             cold_loads: counter(names::CACHE_COLD_LOADS_TOTAL),
             cache_save_seconds: histogram(names::CACHE_SAVE_SECONDS),
@@ -190,6 +192,10 @@ impl Instruments {
 
     pub(super) fn violation(&self) {
         self.violations.add(1, &[]);
+    }
+
+    pub(super) fn unreadable(&self) {
+        self.unreadable.add(1, &[]);
     }
 
     pub(super) fn cold_load(&self) {

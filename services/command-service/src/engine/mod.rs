@@ -3,7 +3,7 @@
 //! Promises: [`Engine::submit`] never waits; every command gets one answer within its deadline; a full engine says so at
 //! once; a command crosses two threads (the engine's, and back). Partitions are dealt to the threads in turn.
 //!
-//! Files use each other in one direction: `worker` > `host` > `cache`, `schemas`, `instruments` > `mailbox`, `encode` > `command`.
+//! Files use each other in one direction: `worker` > `host` > `cache`, `schemas`, `served`, `instruments` > `health`, `mailbox`, `encode` > `command`.
 
 mod cache;
 mod command;
@@ -13,15 +13,17 @@ mod host;
 mod instruments;
 mod mailbox;
 mod schemas;
+mod served;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ledger::{Answer, EventLog, Inbox, Partition};
+use ledger::{Answer, EventLog, Inbox, LogId, Offset, Partition};
 use tokio::sync::oneshot;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::memory::Memory;
@@ -38,6 +40,7 @@ pub use encode::Encoder;
 pub use health::PartitionStatus;
 pub use instruments::Instruments;
 pub use schemas::{Schemas, refresh};
+pub use served::ServedLog;
 
 /// The answer to come.
 #[derive(Debug)]
@@ -72,11 +75,13 @@ struct Shared {
     config: EngineConfig,
     instruments: Instruments,
     board: PartitionStatus,
+    served: ServedLog,
 }
 
 impl Engine {
     /// `events` is told whether the partitions have caught up.
     pub fn new(config: EngineConfig, instruments: Instruments, events: Dependency) -> Self {
+        let board = PartitionStatus::new(events);
         let shared = Shared {
             mailboxes: Mailboxes::new(&config),
             clock: Clock::start(),
@@ -84,7 +89,8 @@ impl Engine {
             memory: Memory::new(config.command_bytes()),
             config,
             instruments,
-            board: PartitionStatus::new(events),
+            served: ServedLog::new(board.clone()),
+            board,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -94,18 +100,31 @@ impl Engine {
         Arc::new(self.shared.mailboxes.clone())
     }
 
-    /// Starts the threads on an open log, whose inbox is [`Engine::inbox`]. They end when `lifecycle` is drained.
+    /// Which log it serves.
+    pub fn served_log(&self) -> &ServedLog {
+        &self.shared.served
+    }
+
+    /// The first offset not applied, by partition.
+    pub(crate) fn next_offsets(&self) -> Vec<(i32, Offset)> {
+        self.shared.board.next_offsets()
+    }
+
+    /// Starts the threads on an open log, whose inbox is [`Engine::inbox`], and of which this is `known`. They end when
+    /// `lifecycle` is drained.
     pub fn start(
         &self,
         log: &Arc<dyn EventLog>,
+        known: &BTreeMap<i32, LogId>,
         encoder: &Encoder,
         schemas: &Schemas,
         cache: Option<&Cache>,
         lifecycle: &Lifecycle,
     ) -> std::io::Result<()> {
-        let Shared { mailboxes, config, instruments, board, clock, .. } = &*self.shared;
+        let Shared { mailboxes, config, instruments, board, served, clock, .. } = &*self.shared;
         let partitions = log.partitions();
         board.open(partitions);
+        served.open(partitions, known);
         instruments.watch(board, mailboxes);
         let mut saver = None;
         if cache.is_some() {
@@ -121,6 +140,7 @@ impl Engine {
                 config,
                 instruments.clone(),
                 board.clone(),
+                served.clone(),
             );
             let hosts = (0..partitions).map(Partition).filter(|it| mailboxes.thread_of(*it) == thread);
             let host = |partition| {
@@ -156,6 +176,9 @@ impl Engine {
         let Some(&partitions) = self.shared.partitions.get() else {
             return Err((Refusal::NotReady("the log is not open yet".to_owned()), Box::new(request)));
         };
+        if let Some(reason) = self.shared.served.replaced() {
+            return Err((Refusal::NotReady(reason.to_owned()), Box::new(request)));
+        }
         let partition = ledger::partition_of(request.subject.as_str(), partitions);
         let Some(share) = self.shared.memory.take(command_size(&request.command)) else {
             return Err((Refusal::Full, Box::new(request)));

@@ -1,5 +1,6 @@
 mod cache;
 mod schemas;
+mod served;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::cache::Saver;
-use super::command::Clock;
+use super::command::{Clock, Refusal};
 use super::host::{PartitionHost, Tools};
 use super::mailbox::{Mail, Mailboxes};
 
@@ -56,6 +56,10 @@ impl Worker {
         }
         let mut mail = Vec::new();
         while self.mailboxes.of_thread(self.thread).take(&mut mail, self.patience()) {
+            if self.tools.served.replaced().is_some() {
+                // What is in flight has no known outcome; and nothing of this state may be saved.
+                self.hosts.clear();
+            }
             let now_ms = self.clock.now_ms();
             for item in mail.drain(..) {
                 self.receive(now_ms, item);
@@ -94,13 +98,23 @@ impl Worker {
         };
         let place = partition.0.unsigned_abs() as usize / self.mailboxes.threads();
         // A log does not speak of partitions it does not have; if it did, nobody would be concerned.
-        let (tools, Some(host)) = (&mut self.tools, self.hosts.get_mut(place)) else { return };
+        let (tools, Some(host)) = (&mut self.tools, self.hosts.get_mut(place)) else {
+            return self.refuse(mail);
+        };
         match mail {
             Mail::Command(submitted) => host.command(tools, now_ms, submitted),
             Mail::Signal(signal) => host.signal(tools, now_ms, signal),
             Mail::Saved { outcome: Ok(number), .. } => host.saved(number),
             Mail::Saved { outcome: Err(problem), .. } => host.save_failed(problem),
             Mail::SchemasChanged => {}
+        }
+    }
+
+    /// The log is another one than its hosts had served, if that is why they are gone.
+    fn refuse(&mut self, mail: Mail) {
+        if let (Mail::Command(submitted), Some(reason)) = (mail, self.tools.served.replaced()) {
+            let refusal = Refusal::NotReady(reason.to_owned());
+            self.tools.refuse(submitted.submission.context, refusal);
         }
     }
 

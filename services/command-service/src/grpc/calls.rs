@@ -83,6 +83,7 @@ mod tests {
             offset: 7,
             product: domain::ProductId::parse("p").unwrap(),
             version: domain::Version(1),
+            log: None,
         };
         assert!(caller(&with(&[("consistency-token", &token.encode())])).is_ok());
     }

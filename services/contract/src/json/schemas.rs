@@ -65,6 +65,7 @@ pub fn consistency_token() -> Object {
         offset: 0,
         product,
         version: Version::FIRST,
+        log: None,
     });
     ObjectBuilder::new()
         .schema_type(Type::String)

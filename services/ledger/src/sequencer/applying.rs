@@ -193,17 +193,19 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
             Verdict::Effective => {
                 let decoded = decode();
                 let remembered = self.limits.remembered;
-                let fold =
-                    |product: &mut Product<A::State>| product.fold::<A>(offset, key, decoded, remembered);
+                let fold = |product: &mut Product<A::State>| {
+                    (!product.unreadable, product.fold::<A>(offset, key, decoded, remembered))
+                };
                 match self.products.change(key.subject, fold) {
-                    Ok(command_id) => self.settle_relatives(key.subject, command_id),
-                    Err(reason) => {
+                    (_, Ok(command_id)) => self.settle_relatives(key.subject, command_id),
+                    (first, Err(reason)) => {
                         let subject = Subject::of_checked(key.subject);
                         self.outputs.push_back(Output::UnreadableRecord {
                             offset,
                             subject,
                             version: key.version,
                             reason,
+                            first,
                         });
                     }
                 }
@@ -214,9 +216,11 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     fn count_void(&mut self, offset: Offset, subject: &str, version: u64, current: u64, reason: VoidReason) {
         self.outputs.push_back(Output::VoidRecord { offset, reason });
         if reason == VoidReason::Ahead {
-            self.products.change(subject, |product| product.quarantined = true);
+            let quarantine =
+                |product: &mut Product<A::State>| !std::mem::replace(&mut product.quarantined, true);
+            let first = self.products.change(subject, quarantine);
             let subject = Subject::of_checked(subject);
-            self.outputs.push_back(Output::Violation { offset, subject, version, current });
+            self.outputs.push_back(Output::Violation { offset, subject, version, current, first });
         }
     }
 

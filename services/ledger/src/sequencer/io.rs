@@ -72,10 +72,11 @@ pub enum Output<A: Aggregate, X = u64> {
     /// The state is worth nothing. A driver builds it again, and this is to be told; from a sequencer it is a demand: call
     /// `reset`, tail from 0, and `catch_up_to` the end offset again. Until `reset` every input but commands is ignored.
     Discard { reason: String },
-    /// A record that no correct writer wrote. Its product takes no more commands here.
-    Violation { offset: Offset, subject: Subject, version: u64, current: u64 },
-    /// An effective record that cannot be decoded or folded. Its product takes no more commands here.
-    UnreadableRecord { offset: Offset, subject: Subject, version: u64, reason: String },
+    /// A record that no correct writer wrote. Its product takes no more commands here; `first`: it did until now.
+    Violation { offset: Offset, subject: Subject, version: u64, current: u64, first: bool },
+    /// An effective record that cannot be decoded or folded. Its product takes no more commands here; `first`: it could be read
+    /// until now.
+    UnreadableRecord { offset: Offset, subject: Subject, version: u64, reason: String, first: bool },
     /// A void record was met: for counters.
     VoidRecord { offset: Offset, reason: VoidReason },
     /// From a driver: follow the partition from here on.
@@ -97,11 +98,11 @@ impl<A: Aggregate, X> Output<A, X> {
             Self::AskEndOffset { request } => Output::AskEndOffset { request },
             Self::Answer { context: it, answer } => Output::Answer { context: context(it)?, answer },
             Self::Discard { reason } => Output::Discard { reason },
-            Self::Violation { offset, subject, version, current } => {
-                Output::Violation { offset, subject, version, current }
+            Self::Violation { offset, subject, version, current, first } => {
+                Output::Violation { offset, subject, version, current, first }
             }
-            Self::UnreadableRecord { offset, subject, version, reason } => {
-                Output::UnreadableRecord { offset, subject, version, reason }
+            Self::UnreadableRecord { offset, subject, version, reason, first } => {
+                Output::UnreadableRecord { offset, subject, version, reason, first }
             }
             Self::VoidRecord { offset, reason } => Output::VoidRecord { offset, reason },
             Self::TailFrom(from) => Output::TailFrom(from),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::Sequencer;
 use crate::laws::Laws;
-use crate::{Aggregate, ColdProducts, Mark, Offset, RecordKey, Snapshot};
+use crate::{Aggregate, ColdProducts, LogId, Mark, Offset, RecordKey, Snapshot};
 
 /// The last record that was applied. Its key is made into text only when it is asked for.
 #[derive(Debug, Default)]
@@ -14,10 +14,17 @@ pub(super) struct Last {
     text: Vec<u8>,
     /// An own record, whose text was never seen.
     own: Option<RecordKey>,
+    /// Whether any was applied, or a snapshot stands for those that were,
+    has_begun: bool,
+    /// and which log it is by the first one.
+    log: Option<LogId>,
 }
 
 impl Last {
     pub(super) fn is(&mut self, offset: Offset, key: &[u8]) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.log = LogId::of_first_key(key);
+        }
         self.offset = offset;
         self.own = None;
         self.text.clear();
@@ -25,6 +32,9 @@ impl Last {
     }
 
     pub(super) fn is_own(&mut self, offset: Offset, key: RecordKey) {
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.log = LogId::of_first_key(key.to_string().as_bytes());
+        }
         self.offset = offset;
         self.own = Some(key);
     }
@@ -61,6 +71,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     /// the sequencer says `Discard`.
     pub fn resume(&mut self, mark: Mark) {
         self.next = mark.next;
+        self.last.has_begun = true;
         self.last.is(mark.last, &mark.key);
         if self.laws.proves_snapshots() {
             self.unproven = Some(mark);
@@ -81,6 +92,12 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     /// The snapshot of this number is written, and so are all before it.
     pub fn saved(&mut self, number: u64) {
         self.products.saved(number);
+    }
+
+    /// Which log it has applied, from its first record on. None after a start from a snapshot, which was made from the middle
+    /// of one, and where the first record is none of ours.
+    pub fn log(&self) -> Option<LogId> {
+        self.last.log
     }
 
     /// The first record of a tail that resumes: it proves the snapshot, or there is another log.

@@ -20,7 +20,7 @@ struct Half;
 impl Reached for Half {
     fn position<'a>(&'a self, generation: Generation, _: &'a str, _: i32) -> Positioned<'a> {
         let applied = if generation == Generation::FIRST { 10 } else { 5 };
-        Box::pin(async move { Ok(Some(read_models::model::Position { applied, durable: 0 })) })
+        Box::pin(async move { Ok(Some(read_models::model::Position { applied, durable: 0, log: None })) })
     }
 }
 

@@ -4,10 +4,11 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use adapter_registry::{LocalRegistry, Registry};
-use event_reader::feed::{Command, EndOffsets, GroupServer, RangeReader};
-use event_reader::{Decoder, LogReader};
+use event_reader::feed::{Command, EndOffsets, GroupServer};
+use event_reader::{Decoder, LogLooks, LogReader};
 use ledger::Partition;
 use read_models::control::Builds;
+use read_models::marks::Marks;
 use read_models::model::{Position, Positions, Starts, Wanted, Writes};
 use read_models::products::{ProductState, Products};
 use read_models::{Error, Generation, ReadModel};
@@ -21,7 +22,8 @@ use crate::builds::{Positioned, Reached};
 use crate::durability::Durability;
 use crate::metrics::Metrics;
 use crate::partition::{Decided, Followed, Refusals};
-use crate::testing::Letters;
+use crate::same_log::SameLog;
+use crate::testing::{Letters, Unmarked, beginning};
 use crate::watch::Progress;
 
 mod bounds;
@@ -63,6 +65,10 @@ impl Store<Products> for At {
     fn positions(&self) -> &Self {
         self
     }
+
+    fn marks(&self) -> &dyn Marks {
+        &Unmarked
+    }
 }
 
 impl Reached for At {
@@ -95,6 +101,7 @@ async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Conte
         durability: Arc::new(durability),
         metrics: Metrics::new(&telemetry, "products"),
         progress: Progress::default(),
+        same_log: Arc::new(SameLog::new(looks(group), "t", Duration::ZERO)),
         letters: Arc::new(Letters::default()),
         letters_health: lifecycle.readiness().dependency("dead-letters"),
         refusals: Refusals::default(),
@@ -112,12 +119,16 @@ async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Conte
     }
 }
 
+fn looks(group: &Group) -> LogLooks {
+    LogLooks::new(group.handle().ranges().clone(), group.handle().end_offsets().clone())
+}
+
 /// Where the first batch is asked for, when the group's offset is at `committed`.
 async fn begun(committed: Offset, stored: Option<Position>) -> Offset {
     let mut served: Option<GroupServer> = None;
     let (ends, asked) = EndOffsets::channel("t");
     std::thread::spawn(move || asked.into_iter().for_each(|question| question.answer(Ok(1_000))));
-    let log = LogReader { partitions: 1, ranges: RangeReader::channel("t").0, ends };
+    let log = LogReader { partitions: 1, ranges: beginning("the first"), ends };
     let group = Group::served(log, |server| {
         served = Some(server);
         Ok::<_, Infallible>(std::thread::current())
@@ -146,7 +157,7 @@ async fn begun(committed: Offset, stored: Option<Position>) -> Offset {
 
 #[tokio::test]
 async fn a_partition_begins_where_both_the_groups_offset_and_the_stores_durable_position_are_reached() {
-    let at = |applied, durable| Some(Position { applied, durable });
+    let at = |applied, durable| Some(Position { applied, durable, log: None });
     assert_eq!(begun(0, None).await, 0);
     assert_eq!(begun(7, None).await, 0, "the store lost its position, or was made anew: from the beginning");
     assert_eq!(begun(7, at(7, 7)).await, 7, "nothing twice");

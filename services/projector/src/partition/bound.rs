@@ -194,7 +194,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             return Ok(());
         }
         let (positions, group) = (self.context.store.positions(), held_group(&self.context.group, hold));
-        let stands = Position { applied: at, durable: at };
+        let stands = Position { applied: at, durable: at, log: self.log };
         let write = || positions.write(&group, partition, stands);
         let written = self.store_retry.run("tell where it stands still", write).await;
         written.map_err(|e| End::of_store(e, at))?;

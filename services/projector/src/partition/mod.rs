@@ -7,6 +7,8 @@
 mod apply;
 mod bound;
 mod decode;
+mod log;
+mod marks;
 mod park;
 mod redrive;
 mod repair;
@@ -24,10 +26,10 @@ use event_reader::feed::{Claim, GroupHandle, RangeReader};
 use event_reader::{Decoder, PartitionReader};
 use jiff::Timestamp;
 use ledger::{LogRecord, Offset};
-use read_models::ProductId;
 use read_models::control::Role;
 use read_models::model::{Fold, Position, Positions, Store};
 use read_models::projection::Projection;
+use read_models::{Error, LogId, ProductId, RefusedProducts};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Dependency;
@@ -36,7 +38,8 @@ use toolkit::retry::{GaveUp, Retry};
 use crate::durability::{Durability, Durable, Trail};
 use crate::metrics::Metrics;
 use crate::parked::Parked;
-use crate::watch::Progress;
+use crate::same_log::SameLog;
+use crate::watch::{Progress, Server};
 use bound::Bound;
 pub(crate) use bound::{Decided, Followed};
 use park::Pending;
@@ -73,6 +76,8 @@ pub(crate) struct Context<M, S> {
     pub(crate) durability: Arc<Durability>,
     pub(crate) metrics: Metrics,
     pub(crate) progress: Progress,
+    /// Whether the log is the one that the rows are of.
+    pub(crate) same_log: Arc<SameLog>,
     /// Where it is parked what cannot be applied,
     pub(crate) letters: Arc<dyn DeadLetters>,
     pub(crate) letters_health: Dependency,
@@ -89,11 +94,8 @@ pub(crate) struct Context<M, S> {
 #[derive(Debug)]
 enum Written {
     All(usize),
-    /// Nobody knows which of the others were taken.
-    Refused {
-        product: String,
-        reason: String,
-    },
+    /// All but these products'.
+    But(RefusedProducts),
 }
 
 /// Records of a partition and where the next ones begin.
@@ -119,6 +121,10 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     takeovers: watch::Receiver<u64>,
     /// and from where.
     trail: Trail,
+    /// Which log the partition is of; none while it has no records,
+    log: Option<LogId>,
+    /// and what shows that the topic is not the one it was.
+    replaced: watch::Receiver<Option<Arc<str>>>,
     /// About how many bytes a state took that was loaded last.
     state_bytes: usize,
     /// Where it began.
@@ -135,6 +141,8 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     parked: Parked,
     /// of which these letters are not acknowledged yet,
     pending: Pending,
+    /// and of these products the marks are to be changed;
+    to_mark: BTreeSet<String>,
     /// which of it is to be tried again,
     tries: Tries,
     /// and what was, and is applied.
@@ -145,12 +153,17 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     /// `stop` ends the task after the batch it is at, or while it waits for something that is away.
     pub(crate) fn new(context: Arc<Context<M, S>>, claim: Claim, stop: CancellationToken) -> Self {
         let retry = Retry::until(stop.clone()).waiting(ATTEMPTS.0, ATTEMPTS.1);
-        let watched = |health: &Dependency, failed: Option<Arc<Durability>>| {
+        let watched = |server: Server, health: &Dependency, failed: Option<Arc<Durability>>| {
             let (health, metrics) = (health.clone(), context.metrics.clone());
+            let (progress, partition) = (context.progress.clone(), claim.partition.0);
             retry.clone().watched(move |outcome| match outcome {
-                Ok(()) => health.up(),
+                Ok(()) => {
+                    health.up();
+                    progress.retries(partition, server, false);
+                }
                 Err(problem) => {
                     metrics.retry();
+                    progress.retries(partition, server, true);
                     health.down(problem);
                     if let Some(durability) = &failed {
                         durability.failed();
@@ -161,14 +174,16 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Self {
             claim,
             stop,
-            store_retry: watched(&context.store_health, Some(Arc::clone(&context.durability))),
-            registry_retry: watched(&context.registry_health, None),
-            letters_retry: watched(&context.letters_health, None),
+            store_retry: watched(Server::Store, &context.store_health, Some(Arc::clone(&context.durability))),
+            registry_retry: watched(Server::Registry, &context.registry_health, None),
+            letters_retry: watched(Server::Letters, &context.letters_health, None),
             kafka_retry: retry.clone(),
             reader: PartitionReader::new(claim.partition, context.partitions, 0),
             projection: Projection::new(context.states, context.states_bytes),
             takeovers: context.durability.subscribe(),
             trail: Trail::new(0),
+            log: None,
+            replaced: context.same_log.subscribe(),
             state_bytes: apply::UNKNOWN_STATE_BYTES,
             start: 0,
             repairs: 0,
@@ -177,6 +192,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             unwritten: None,
             parked: Parked::default(),
             pending: Pending::default(),
+            to_mark: BTreeSet::new(),
             tries: Tries::default(),
             resolving: Resolving::default(),
             context,
@@ -190,12 +206,17 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         if let Err(End::TakeOver(from)) = end {
             end = self.take_over_again(from).await;
         }
+        // What it was told to leave may have failed after it was told.
+        self.context.progress.retries_nothing(self.claim.partition.0);
         if let Err(End::Stopped(stop)) = end {
             stop.report(&self.context.group, self.claim.partition.0);
             self.context.progress.stopped(self.claim.partition.0, stop.to_string());
             // What could not be written is not told either.
             self.unwritten = None;
-            self.answer_holds().await;
+            // Of another log no build is worth a switch: a hold that waits for it is given up.
+            if self.is_stopped_by_log().is_ok() {
+                self.answer_holds().await;
+            }
         }
     }
 
@@ -206,22 +227,25 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         self.start = committed;
         self.heard().await?;
         self.load_letters().await?;
+        self.mark_as_lettered().await?;
         self.tries.all_of(&self.parked);
         // Asked for after that: whoever had the partition before has written nothing of what came later.
         let end = || self.context.handle.end_offsets().of(partition);
         let shown = self.kafka_retry.run("ask where the partition ends", end).await;
         let shown = shown.map_err(|e| End::of(e, committed))?;
         self.bound.begins(committed, applied, shown);
-        self.context.progress.reached(partition.0, committed);
+        self.context.progress.reached(partition.0, committed, self.log);
         self.report_parked();
         let (mut rest, mut is_asked): (Option<Batch>, bool) = (None, false);
         while !self.stop.is_cancelled() {
+            self.is_stopped_by_log()?;
             let role = self.bound.role();
             self.write_what_is_due(role).await?;
             let may_try = self.put_right(role).await?;
             let (now, later) = self.within_bound(role, rest.take()).await?;
             rest = later;
             if let Some(batch) = now {
+                self.is_of_its_log(&batch).await?;
                 self.project(batch, role).await?;
                 continue;
             }
@@ -244,6 +268,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 () = self.resolving.due() => {}
                 () = unwritten::idle(self.unwritten.as_ref()) => self.write_unwritten().await?,
                 () = self.stop.cancelled() => {}
+                _ = self.replaced.changed() => {}
                 _ = self.takeovers.changed() => return Err(End::TakeOver(None)),
             }
         }
@@ -304,26 +329,23 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         Ok(())
     }
 
-    /// Writes what was applied; how many rows. `position`: for a message, if it cannot be. A product whose rows the store
-    /// refuses is parked, and the others come again.
+    /// Writes what was applied; how many rows. `position`: for a message, if it cannot be. Products whose rows the store
+    /// refuses are parked, and the others come again.
     async fn write(&mut self, position: Offset) -> Result<usize, End> {
         match self.try_to_write(position).await? {
             Written::All(rows) => Ok(rows),
-            Written::Refused { product, reason } => Err(self.refused(&product, &reason).await),
+            Written::But(refused) => Err(self.refused(&refused).await),
         }
     }
 
-    /// Writes what was applied, unless the store refuses a product of it.
+    /// Writes what was applied, but for products that the store refuses.
     async fn try_to_write(&mut self, position: Offset) -> Result<Written, End> {
         let writes = self.projection.take_writes();
         let rows = writes.len();
         if !writes.is_empty() {
             match self.context.store.write(writes, &self.store_retry).await {
                 Ok(()) => self.context.refusals.taken(),
-                Err(GaveUp::Final(error)) if error.refused_product().is_some() => {
-                    let product = error.refused_product().unwrap_or_default().to_owned();
-                    return Ok(Written::Refused { product, reason: error.to_string() });
-                }
+                Err(GaveUp::Final(Error::Refused(refused))) => return Ok(Written::But(refused)),
                 Err(gave_up) => return Err(End::of_store(gave_up, position)),
             }
         }
@@ -334,6 +356,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     /// Says, beside the rows and to the group, that everything below `position` is applied and written.
     async fn settle(&mut self, position: Offset) -> Result<(), End> {
         self.flush_letters().await?;
+        self.flush_marks().await?;
         // Rows that were acknowledged before a failure may be lost with it.
         let durable = loop {
             self.look_after_failure(position).await?;
@@ -344,7 +367,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             }
         };
         let (context, claim) = (&self.context, self.claim);
-        let reached = Position { applied: position, durable };
+        let reached = Position { applied: position, durable, log: self.log };
         let write = || context.store.positions().write(&context.group, claim.partition.0, reached);
         self.store_retry.run("write the position", write).await.map_err(|e| End::of_store(e, position))?;
         self.look_after_failure(position).await?;
@@ -358,7 +381,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         }
         self.reader.position(position);
         self.bound.at(position);
-        context.progress.reached(claim.partition.0, position);
+        context.progress.reached(claim.partition.0, position, self.log);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Parking: a record that cannot be applied becomes a dead letter, the later ones of its product follow it, and all others flow.
 //!
 //! Promises: what is parked is acknowledged before the position is settled; what is known of it before the partition's first batch
-//! is what everybody before has acknowledged; a product whose row the store refuses holds back no other.
+//! is what everybody before has acknowledged; products whose rows the store refuses hold back no other, however many they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use event_reader::Judged;
 use jiff::Timestamp;
 use ledger::{Headers, LogRecord, Offset};
+use read_models::RefusedProducts;
 use read_models::model::{Fold, Positions, Store};
 use toolkit::dead_letters::{Kind, Letter, Original, Outline};
 
@@ -21,7 +22,7 @@ use crate::parked::{Parked, Sorted};
 const PENDING_BYTES: usize = 4 << 20;
 /// A reason is told in as many characters.
 const REASON: usize = 1_000;
-/// So many products may be refused, one after another, without any other row being taken: then it is the store.
+/// So many products may be refused, in one write or one after another, without any other being taken: more, and it is the store.
 const REFUSED: usize = 8;
 
 const ALL_REFUSED: &str = "repair the store (`folio stores check` compares it with its declaration), then restart the projector and \
@@ -65,11 +66,18 @@ impl Refusals {
         self.with(|it| it.in_a_row.clear());
     }
 
-    /// How many products were refused since rows were taken.
-    fn refused(&self, partition: i32, product: &str, from: Offset, reason: &str) -> usize {
+    /// Products of one write were refused; how many were since any was taken.
+    fn refused(&self, partition: i32, from: Offset, refused: &RefusedProducts) -> usize {
         self.with(|it| {
-            it.products.insert((partition, product.to_owned()), (from, reason.to_owned()));
-            it.in_a_row.insert((partition, product.to_owned()));
+            if refused.taken > 0 {
+                it.in_a_row.clear();
+            }
+            for (product, reason) in &refused.products {
+                it.products.insert((partition, product.clone()), (from, reason.clone()));
+                if refused.taken == 0 {
+                    it.in_a_row.insert((partition, product.clone()));
+                }
+            }
             it.in_a_row.len()
         })
     }
@@ -173,6 +181,9 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         }
         self.context.metrics.parked(kind);
         self.resolving.keep(record.offset);
+        if self.parked.get(product).is_none_or(|held| record.offset <= held.first().offset) {
+            self.mark_later(product);
+        }
         self.parked.park(letter.outline.clone());
         self.report_parked();
         self.pending.bytes += letter.size();
@@ -226,29 +237,29 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         parked.map_err(|e| End::of_letters(e, offset))
     }
 
-    /// The store refuses rows of a product for good: everything since the settled position is applied again, without them.
-    pub(super) async fn refused(&mut self, product: &str, reason: &str) -> End {
+    /// The store refuses rows of products for good: everything since the settled position is applied again, without them.
+    pub(super) async fn refused(&mut self, refused: &RefusedProducts) -> End {
         let from = self.bound.settled();
-        if let Err(end) = self.must_be_of_product(product, reason).await {
+        if let Err(end) = self.must_be_of_products(refused).await {
             return end;
         }
-        // Its events are parked when they come again.
+        // Their events are parked when they come again.
         match self.seek(from) {
             Ok(()) => End::GivenBack,
             Err(end) => end,
         }
     }
 
-    /// An end, if it is not this product alone that the store refuses.
-    async fn must_be_of_product(&self, product: &str, reason: &str) -> Result<(), End> {
+    /// An end, if it is not these products alone that the store refuses.
+    async fn must_be_of_products(&self, refused: &RefusedProducts) -> Result<(), End> {
         let (from, partition) = (self.bound.settled(), self.claim.partition.0);
         let positions = self.context.store.positions();
         let there = self.store_retry.run("look at the store", || positions.is_there()).await;
         there.map_err(|e| End::of_store(e, from))?;
-        let in_a_row = self.context.refusals.refused(partition, product, from, reason);
+        let in_a_row = self.context.refusals.refused(partition, from, refused);
         if in_a_row > REFUSED {
             let reason =
-                format!("the store has refused the rows of {in_a_row} products and taken none: {reason}");
+                format!("the store has refused the rows of {in_a_row} products and taken none: {refused}");
             return Err(End::Stopped(Stop::new(from, reason, ALL_REFUSED)));
         }
         Ok(())

@@ -200,6 +200,11 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let resolved = self.parked.redriven(product, failed);
         self.context.refusals.over(self.claim.partition.0, product);
         let applied = resolved.len();
+        if self.parked.get(product).map(Held::mark) != Some(held.mark()) {
+            // While the letters are there: who comes next marks what has some.
+            self.mark_later(product);
+            self.flush_marks().await?;
+        }
         self.resolving.add(product, resolved);
         self.resolve_what_is_durable().await?;
         tracing::info!(
@@ -259,7 +264,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 break;
             }
             // What was applied before it stays applied.
-            if let Written::Refused { reason, .. } = self.try_to_write(held.first().offset).await? {
+            if let Written::But(refused) = self.try_to_write(held.first().offset).await? {
+                let reason = refused.to_string();
                 self.projection.forget(product);
                 let Some(record) = first else { return Ok(Applied::Missing) };
                 return Ok(Applied::Not(Unfit { record, kind: Kind::RefusedByStore, reason }));
@@ -300,7 +306,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             Built::Refused(reason) => reason,
             Built::As(unfit) => match self.try_to_write(to).await? {
                 Written::All(_) => return Ok(unfit),
-                Written::Refused { reason, .. } => reason,
+                Written::But(refused) => refused.to_string(),
             },
         };
         self.projection.forget(product);
@@ -410,6 +416,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let Some((marker, mut resolved)) = self.parked.discard(product, order) else { return Ok(()) };
         letter.outline = marker;
         self.write_letters(vec![letter], offset).await?;
+        self.mark_later(product);
+        self.flush_marks().await?;
         resolved.reverse();
         self.resolve(resolved.clone()).await?;
         self.context.refusals.over(self.claim.partition.0, product);

@@ -261,7 +261,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             }
             Reads::Through => match self.try_to_write(offset).await? {
                 Written::All(_) => Ok(()),
-                Written::Refused { reason, .. } => Err(Failed::Refused(reason)),
+                Written::But(refused) => Err(Failed::Refused(refused.to_string())),
             },
         }
     }

@@ -16,8 +16,10 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     /// If the claim begins where it has to, how far the rows are that are there; else another comes that does. The position beside the rows is the truth: rows
     /// that were lost are built again from where they were, and whoever had the partition before may have met a store that
     /// forgot what it acknowledged last. The group's offset may be set back by hand, to apply everything again.
-    pub(super) async fn take_over(&self, committed: Offset) -> Result<Option<Offset>, End> {
-        let Position { applied, durable } = self.stored().await?;
+    pub(super) async fn take_over(&mut self, committed: Offset) -> Result<Option<Offset>, End> {
+        let stored = self.stored().await?;
+        self.know_log(stored).await?;
+        let Position { applied, durable, .. } = stored;
         let start = committed.min(durable);
         let (group, partition) = (&self.context.group, self.claim.partition.0);
         if start == committed {
@@ -39,7 +41,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     /// The same after something may have been lost: what is known is dropped with this task.
     pub(super) async fn take_over_again(&self, from: Option<Offset>) -> Result<(), End> {
         self.context.metrics.took_over_again();
-        let Position { applied, durable } = self.stored().await?;
+        let Position { applied, durable, .. } = self.stored().await?;
         // A replay of what was applied before must not be left by jumping to where it is durable.
         let start = from.unwrap_or(durable).min(durable).min(self.trail.durable());
         let (group, partition) = (&self.context.group, self.claim.partition.0);

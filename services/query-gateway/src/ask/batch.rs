@@ -3,6 +3,7 @@
 //! Promise: neither what is read nor the answer is larger than a page, whatever the products hold; what had no room is named,
 //! so that it can be asked for again.
 
+use read_models::marks::Mark;
 use read_models::page::Budget;
 use read_models::{ProductId, Status, StoredProduct};
 
@@ -24,6 +25,8 @@ pub(crate) enum Found {
 pub(crate) struct Batch {
     /// The first products asked for, in the order asked for.
     pub(crate) found: Vec<Found>,
+    /// Which of them are parked, in the same order; none at all where nothing is.
+    pub(crate) marks: Vec<Option<Mark>>,
     /// Those that the answer had no room for: to be asked for again.
     pub(crate) remaining: Vec<ProductId>,
 }
@@ -48,7 +51,17 @@ impl Batch {
             }
         }
         let remaining = ids[found.len()..].to_vec();
-        Ok(Self { found, remaining })
+        Ok(Self { found, marks: Vec::new(), remaining })
+    }
+
+    /// With the marks of the products asked for.
+    pub(super) fn marked(self, marks: Vec<Option<Mark>>) -> Self {
+        Self { marks, ..self }
+    }
+
+    /// Each product, and whether it is parked.
+    pub(crate) fn each(self) -> impl Iterator<Item = (Found, Option<Mark>)> {
+        self.found.into_iter().zip(self.marks.into_iter().chain(std::iter::repeat(None)))
     }
 }
 

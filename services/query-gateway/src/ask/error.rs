@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use contract::code::Code;
 use edge::problem::Problem;
-use read_models::QueryError;
+use read_models::marks::Mark;
+use read_models::{LogId, QueryError};
 
 use super::faults::Fault;
 use super::limits::shown;
+use super::parked::since;
 use super::quota::Crowd;
 
 /// Names the metadata of a call that is at fault.
@@ -54,12 +56,25 @@ pub(crate) enum ApiError {
         unit.name()
     )]
     Behind { model: &'static str, unit: Unit, at: i64, asked: i64 },
+    /// However far it comes, it never shows the write.
+    #[error(
+        "read model {model} is built from log {current} in partition {partition}, and the consistency token is of log {asked}: \
+         leave the token out if it is of a write to an earlier log"
+    )]
+    OtherLog { model: &'static str, partition: i32, current: LogId, asked: LogId },
     /// The position is there and the rows are not: the store lost them, and they are being built again.
     #[error(
         "read model {model} does not hold version {version} of product {product} yet, which the consistency token asks for; \
          try again, or prefer a longer wait"
     )]
     Lost { model: &'static str, product: String, version: u64 },
+    /// What is asked for may be among events that could not be applied.
+    #[error(
+        "read model {model} lacks events of product {product}, which is parked since {} ({}){}: they are applied by `folio dlq redrive`, and to \
+         ask again before does not help",
+        since(mark), mark.kind, if mark.is_discarded { " and was given up" } else { "" }
+    )]
+    Parked { model: &'static str, product: String, mark: Mark },
     /// Rows are missing in between: the store lost them, and they are being built again.
     #[error("{why}; they were lost and are being built again: try again later")]
     Incomplete { store: &'static str, why: String },
@@ -144,6 +159,8 @@ impl ApiError {
             Self::NoBuild { .. } => Code::BuildNotFound,
             Self::Gone { .. } => Code::ProductGone,
             Self::Behind { .. } => Code::ReadModelBehind,
+            Self::Parked { .. } => Code::ReadModelParked,
+            Self::OtherLog { .. } => Code::LogMismatch,
             Self::Lost { .. } | Self::Incomplete { .. } => Code::ReadModelIncomplete,
             Self::Unavailable { .. } => Code::StoreUnavailable,
             Self::Overloaded { .. } => Code::Overloaded,
@@ -195,9 +212,20 @@ impl From<ApiError> for Problem {
                 .with("read_model", model)
                 .with(&format!("current_{}", unit.name()), at)
                 .with(&format!("asked_{}", unit.name()), asked),
+            ApiError::OtherLog { model, partition, current, asked } => problem
+                .with("read_model", model)
+                .with("partition", partition)
+                .with("current_log", current.to_string())
+                .with("asked_log", asked.to_string()),
             ApiError::Lost { model, product, version } => {
                 problem.with("read_model", model).with("product_id", product).with("asked_version", version)
             }
+            ApiError::Parked { model, product, mark } => problem
+                .with("read_model", model)
+                .with("product_id", product)
+                .with("since", since(&mark).to_string())
+                .with("kind", mark.kind.name())
+                .with("is_discarded", mark.is_discarded),
             ApiError::Incomplete { store, .. } | ApiError::Unavailable { store, .. } => {
                 problem.with("store", store)
             }
@@ -218,11 +246,25 @@ fn pointer(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use toolkit::dead_letters::Kind;
+
     use super::*;
+
+    const MARK: Mark = Mark { first_offset: 7, since_ms: 0, kind: Kind::Undecodable, is_discarded: true };
+
+    #[test]
+    fn a_parked_product_is_told_with_since_when_and_why_and_what_helps() {
+        let error = ApiError::Parked { model: "products", product: "p-1".to_owned(), mark: MARK };
+        let told = error.to_string();
+        for part in ["p-1", "1970-01-01T00:00:00Z (undecodable) and was given up", "folio dlq redrive"] {
+            assert!(told.contains(part), "{part} is not in {told}");
+        }
+    }
 
     #[test]
     fn what_is_worth_another_try_says_when_and_nothing_else_does() {
         let product = || "p-1".to_owned();
+        let log = |number| LogId::from_number(number).unwrap();
         for error in [
             ApiError::malformed("q", "is missing"),
             ApiError::Header(Fault::new("Prefer", "is no text")),
@@ -235,7 +277,9 @@ mod tests {
             ApiError::Gone { product: product(), version: 1 },
             ApiError::Precondition { header: "if-match".to_owned(), product: product(), version: 1 },
             ApiError::Behind { model: "products", unit: Unit::Version, at: 1, asked: 2 },
+            ApiError::OtherLog { model: "products", partition: 0, current: log(1), asked: log(2) },
             ApiError::Lost { model: "products", product: product(), version: 1 },
+            ApiError::Parked { model: "products", product: product(), mark: MARK },
             ApiError::Unavailable { store: "cql", why: String::new() },
             ApiError::Overloaded { crowd: Crowd::Active, max: 1 },
             ApiError::Overloaded { crowd: Crowd::Waiting, max: 1 },

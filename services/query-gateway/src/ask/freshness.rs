@@ -1,7 +1,7 @@
 //! "Not before my write": waiting until a read model has come as far as a consistency token, or saying how far it is.
 //!
-//! Promises: nothing is answered before the bound is reached, no wait is longer than its budget by more than one look
-//! at the store, and a read without a token never waits. Many who wait cost the store little more than one: see
+//! Promises: nothing is answered before the bound is reached, or of another log than the token's; no wait is longer than its
+//! budget by more than one look at the store, and a read without a token never waits. Many who wait cost the store little more than one: see
 //! [`super::watcher`] and [`super::flight`].
 
 use std::time::Duration;
@@ -55,6 +55,30 @@ impl<'a> Wait<'a> {
         self.token
     }
 
+    /// An error if the read model is of another log than the token, as far as both are known: then its rows and positions say
+    /// nothing of the token's write. What was seen before is enough to go on, and not to refuse.
+    pub(super) async fn is_of_log(
+        &self,
+        model: &'static str,
+        watcher: &Watcher<ApiError>,
+    ) -> Result<(), ApiError> {
+        let (partition, Some(asked)) = (self.token.partition, self.token.log) else { return Ok(()) };
+        if watcher.known_log(partition) != Some(asked) {
+            watcher.look_once(partition, self.token.offset).await?;
+        }
+        self.is_of_known_log(model, watcher)
+    }
+
+    fn is_of_known_log(&self, model: &'static str, watcher: &Watcher<ApiError>) -> Result<(), ApiError> {
+        let partition = self.token.partition;
+        match watcher.known_log(partition).zip(self.token.log) {
+            Some((current, asked)) if current != asked => {
+                Err(ApiError::OtherLog { model, partition, current, asked })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Looks at the row of the token's product, and if that is too old waits for its partition and looks again.
     pub(super) async fn for_row<T, F>(
         &mut self,
@@ -65,6 +89,7 @@ impl<'a> Wait<'a> {
     where
         F: Future<Output = Result<Look<T>, ApiError>>,
     {
+        self.is_of_log(model, watcher).await?;
         match look().await? {
             Look::Reached(row) => return Ok(row),
             at @ Look::At(_) if self.budget.is_zero() => return Err(self.behind(model, &at)),
@@ -76,6 +101,18 @@ impl<'a> Wait<'a> {
 
     /// Waits until the token's record is applied. Gives the position, which is above the token's.
     pub(super) async fn for_position(
+        &mut self,
+        model: &'static str,
+        watcher: &Watcher<ApiError>,
+    ) -> Result<i64, ApiError> {
+        self.is_of_log(model, watcher).await?;
+        let reached = self.until_reached(model, watcher).await;
+        // The first position that was written meanwhile tells the log too.
+        self.is_of_known_log(model, watcher)?;
+        reached
+    }
+
+    async fn until_reached(
         &mut self,
         model: &'static str,
         watcher: &Watcher<ApiError>,

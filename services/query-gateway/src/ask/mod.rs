@@ -1,6 +1,7 @@
 //! The questions of the read side, whichever API they come by: wait as the token asks, ask the read model, judge.
 //!
-//! Promises: never silently stale; a deleted product is gone by id, and its history stays.
+//! Promises: never silently stale; a deleted product is gone by id, and its history stays; of a product that is parked it is never said that
+//! it is not there.
 
 mod batch;
 mod error;
@@ -14,6 +15,7 @@ mod metrics;
 mod moment;
 mod others;
 mod pages;
+mod parked;
 mod progress;
 mod quota;
 mod reached;
@@ -28,7 +30,9 @@ use contract::ConsistencyToken;
 use read_models::history::{HistoryEntry, Order, Past};
 use read_models::products::CategoryItem;
 use read_models::search::{SearchRequest, SearchResponse, SuggestRequest, Suggestion};
-use read_models::{CategoryPath, Page, PageRequest, ProductId, QueryError, Status, StoredProduct};
+use read_models::{
+    CategoryPath, Page, PageRequest, ProductId, QueryError, ReadModel, Status, StoredProduct, Version,
+};
 
 pub(crate) use batch::{Batch, Found};
 pub(crate) use error::ApiError;
@@ -37,11 +41,13 @@ pub(crate) use freshness::Freshness;
 pub use handle::{Pace, ReadModelHandle};
 pub(crate) use metrics::Metrics;
 pub(crate) use moment::Moment;
+pub(crate) use parked::{Listed, Read, since};
 pub use stores::Stores;
 pub(crate) use terms::{Answer, Named, Terms};
 
 use crate::config::QueriesConfig;
 use limits::MAX_SUGGESTIONS;
+use parked::none_of;
 use quota::{Place, Quotas};
 use reached::version_of;
 use reader::Reader;
@@ -82,18 +88,20 @@ impl Queries {
         &self,
         id: &ProductId,
         terms: &Terms,
-    ) -> Result<Answer<StoredProduct>, ApiError> {
+    ) -> Result<Answer<Read<StoredProduct>>, ApiError> {
         self.counted("product", async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
-                let found = self.product_reached(from, (id, asked), &terms.freshness, place).await?;
-                let none = || ApiError::NotFound { product: id.to_string(), version: None };
-                let found = found.ok_or_else(none)?;
-                if found.product.status == Status::Deleted {
-                    let version = found.product.version.get();
-                    return Err(ApiError::Gone { product: id.to_string(), version });
-                }
-                Ok(found)
+                let (found, stale) = self.product_reached(from, (id, asked), &terms.freshness, place).await?;
+                let product = id.to_string();
+                let none = match found {
+                    Some(found) if found.product.status != Status::Deleted => {
+                        return Ok(Read { found, stale });
+                    }
+                    Some(gone) => ApiError::Gone { product, version: gone.product.version.get() },
+                    None => ApiError::NotFound { product, version: None },
+                };
+                Err(none_of(ReadModel::Products, id, stale, none))
             };
             self.stores.products.ask(terms, question).await
         })
@@ -106,17 +114,28 @@ impl Queries {
         id: &ProductId,
         past: Past,
         terms: &Terms,
-    ) -> Result<Answer<StoredProduct>, ApiError> {
+    ) -> Result<Answer<Read<StoredProduct>>, ApiError> {
         self.counted("product_at", async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
-                self.history_reached(from, (id, asked), &terms.freshness, place).await?;
-                let version = match past {
-                    Past::Version(version) => Some(version.get()),
-                    Past::Time(_) => None,
+                let mark = self.history_reached(from, (id, asked), &terms.freshness, place).await?;
+                let head = match mark {
+                    None => Version::NONE,
+                    Some(_) => from.ask(|q| q.head(id)).await?.map_or(Version::NONE, |head| head.version),
                 };
                 let found = from.ask(|q| q.product_at(id, past)).await?;
-                found.ok_or_else(|| ApiError::NotFound { product: id.to_string(), version })
+                // Up to the head all is there: what was then was so, whatever is parked.
+                let (version, is_beyond) = match past {
+                    Past::Version(version) => (Some(version.get()), found.is_none() && version > head),
+                    Past::Time(_) => {
+                        (None, found.as_ref().map_or(Version::NONE, |it| it.product.version) == head)
+                    }
+                };
+                let stale = mark.filter(|_| is_beyond);
+                let none = ApiError::NotFound { product: id.to_string(), version };
+                found
+                    .map(|found| Read { found, stale })
+                    .ok_or_else(|| none_of(ReadModel::History, id, stale, none))
             };
             self.stores.history.ask(terms, question).await
         })
@@ -124,11 +143,17 @@ impl Queries {
     }
 
     /// Several products, in the order asked for, as many as an answer has room for.
-    pub(crate) async fn products(&self, ids: &[ProductId], terms: &Terms) -> Result<Answer<Batch>, ApiError> {
+    pub(crate) async fn products(
+        &self,
+        ids: &[ProductId],
+        terms: &Terms,
+    ) -> Result<Answer<Listed<Batch>>, ApiError> {
         self.counted("products", async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
-                Batch::read(ids, |ids| from.ask(move |q| q.products(ids))).await
+                let (parked, marks) = (from.parked().await?, from.marks(ids).await?);
+                let found = Batch::read(ids, |ids| from.ask(move |q| q.products(ids))).await?;
+                Ok(Listed { found: found.marked(marks), parked })
             };
             self.stores.products.ask(terms, question).await
         })
@@ -142,12 +167,14 @@ impl Queries {
         statuses: &[Status],
         page: &PageRequest,
         terms: &Terms,
-    ) -> Result<Answer<Page<CategoryItem>>, ApiError> {
+    ) -> Result<Answer<Listed<Page<CategoryItem>>>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted("category", async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
-                from.ask(|q| q.list_category(category, statuses, page)).await
+                let parked = from.parked().await?;
+                let found = from.ask(|q| q.list_category(category, statuses, page)).await?;
+                Ok(Listed { found, parked })
             };
             self.stores.products.ask(terms, question).await
         })
@@ -161,17 +188,18 @@ impl Queries {
         order: Order,
         page: &PageRequest,
         terms: &Terms,
-    ) -> Result<Answer<Page<HistoryEntry>>, ApiError> {
+    ) -> Result<Answer<Read<Page<HistoryEntry>>>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted("history", async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
-                self.history_reached(from, (id, asked), &terms.freshness, place).await?;
+                let stale = self.history_reached(from, (id, asked), &terms.freshness, place).await?;
                 let found = from.ask(|q| q.history(id, order, page)).await?;
                 if found.items.is_empty() && page.token.is_none() {
-                    return Err(ApiError::NotFound { product: id.to_string(), version: None });
+                    let none = ApiError::NotFound { product: id.to_string(), version: None };
+                    return Err(none_of(ReadModel::History, id, stale, none));
                 }
-                Ok(found)
+                Ok(Read { found, stale })
             };
             self.stores.history.ask(terms, question).await
         })
@@ -182,7 +210,7 @@ impl Queries {
         &self,
         mut request: SearchRequest,
         terms: &Terms,
-    ) -> Result<Answer<SearchResponse>, ApiError> {
+    ) -> Result<Answer<Listed<SearchResponse>>, ApiError> {
         let came_from = pages::unbound(&mut request.page);
         request.check().map_err(of_the_request)?;
         let request = &request;
@@ -191,12 +219,13 @@ impl Queries {
                 let build = terms.build.as_ref().map(|_| from.generation);
                 pages::goes_on(&request.page, came_from, build)?;
                 self.search_reached(from, &terms.freshness, place).await?;
+                let parked = from.parked().await?;
                 let found = from.ask(|q| q.search(request)).await;
                 let mut found = found.inspect_err(|error| from.progress.notice(error))?;
                 if let (Some(next), Some(build)) = (&mut found.next, build) {
                     *next = pages::bound(next, build);
                 }
-                Ok(found)
+                Ok(Listed { found, parked })
             };
             self.stores.search.ask(terms, question).await
         })
@@ -208,14 +237,16 @@ impl Queries {
         &self,
         mut request: SuggestRequest,
         terms: &Terms,
-    ) -> Result<Answer<Vec<Suggestion>>, ApiError> {
+    ) -> Result<Answer<Listed<Vec<Suggestion>>>, ApiError> {
         request.size = if request.size == 0 { SUGGESTIONS } else { request.size.min(MAX_SUGGESTIONS) };
         let request = &request;
         self.counted("suggest", async |place| {
             let question = async |from: &Reader<_>| {
                 self.search_reached(from, &terms.freshness, place).await?;
+                let parked = from.parked().await?;
                 let found = from.ask(|q| q.suggest(request)).await;
-                found.inspect_err(|error| from.progress.notice(error))
+                let found = found.inspect_err(|error| from.progress.notice(error))?;
+                Ok(Listed { found, parked })
             };
             self.stores.search.ask(terms, question).await
         })

@@ -56,6 +56,7 @@ impl SearchProgress {
         F: Future<Output = Result<Version, ApiError>>,
     {
         let token = wait.token();
+        wait.is_of_log(ReadModel::Search.name(), &self.watcher).await?;
         // Read before the refresh starts: only what was applied then is searchable after it.
         let position = if self.searchable.is_past(token.partition, token.offset) {
             None

@@ -1,44 +1,57 @@
 //! Each question's way to wait until its read model shows the write that its consistency token names.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use contract::ConsistencyToken;
+use read_models::marks::Mark;
 use read_models::{ProductId, ReadModel, StoredProduct, Version, history, products, search};
 
 use super::freshness::{Freshness, Look, Wait};
+use super::parked::check_parked;
 use super::quota::Place;
-use super::reader::Reader;
+use super::reader::{Reader, Served};
 use super::{ApiError, Queries};
 
 impl Queries {
-    /// The product's row, once it has the version asked for.
+    /// The product's row, once it has the version asked for, and whether it was parked just before.
     pub(super) async fn product_reached(
         &self,
         from: &Reader<products::Queries>,
         (id, asked): (&ProductId, Version),
         freshness: &Freshness,
         place: &mut Place,
-    ) -> Result<Option<StoredProduct>, ApiError> {
-        let Some(mut wait) = wait(freshness, place) else {
-            return from.ask(|q| q.product(id)).await;
+    ) -> Result<(Option<StoredProduct>, Option<Mark>), ApiError> {
+        let read = async || {
+            let mark = from.mark(id).await?;
+            Ok::<_, ApiError>((from.ask(|q| q.product(id)).await?, mark))
         };
+        let Some(mut wait) = wait(freshness, place) else { return read().await };
+        let (token, parked) = (wait.token(), Parked::default());
         let look = || async {
-            let found = from.ask(|q| q.product(id)).await?;
+            let (found, mark) = read().await?;
             let at = found.as_ref().map_or(Version::NONE, |found| found.product.version);
-            Ok(look_for(found, at, asked))
+            parked.check(from, token, mark, at < asked).await?;
+            Ok(look_for((found, mark), at, asked))
         };
         self.metrics.waiting(wait.for_row(ReadModel::Products.name(), &from.progress.0, look)).await
     }
 
-    /// Waits until `history` has come to the version asked for of this product.
+    /// Waits until `history` has come to the version asked for of this product. Whether it was parked just before.
     pub(super) async fn history_reached(
         &self,
         from: &Reader<history::Queries>,
         (id, asked): (&ProductId, Version),
         freshness: &Freshness,
         place: &mut Place,
-    ) -> Result<(), ApiError> {
-        let Some(mut wait) = wait(freshness, place) else { return Ok(()) };
+    ) -> Result<Option<Mark>, ApiError> {
+        let Some(mut wait) = wait(freshness, place) else { return from.mark(id).await };
+        let (token, parked) = (wait.token(), Parked::default());
         let look = || async {
+            let mark = from.mark(id).await?;
             let head = from.ask(|q| q.head(id)).await?;
-            Ok(look_for((), head.map_or(Version::NONE, |head| head.version), asked))
+            let at = head.map_or(Version::NONE, |head| head.version);
+            parked.check(from, token, mark, at < asked).await?;
+            Ok(look_for(mark, at, asked))
         };
         self.metrics.waiting(wait.for_row(ReadModel::History.name(), &from.progress.0, look)).await
     }
@@ -54,7 +67,11 @@ impl Queries {
         let token = wait.token();
         let look = || async {
             let is_there = from.ask(|q| q.is_consistent(&token.product, token.version));
-            Ok(if is_there.await? { Look::Reached(()) } else { Look::At(None) })
+            if is_there.await? {
+                return Ok(Look::Reached(()));
+            }
+            check_parked(ReadModel::Products, token, from.mark_now(&token.product).await?)?;
+            Ok(Look::At(None))
         };
         let waited = async {
             wait.for_position(ReadModel::Products.name(), &from.progress.0).await?;
@@ -75,11 +92,41 @@ impl Queries {
         let token = wait.token();
         let version_of = || async {
             let found = from.ask(|q| q.product(&token.product)).await?;
-            Ok(found.map_or(Version::NONE, |found| found.product.version))
+            let at = found.map_or(Version::NONE, |found| found.product.version);
+            if at < token.version {
+                check_parked(ReadModel::Search, token, from.mark_now(&token.product).await?)?;
+            }
+            Ok(at)
         };
         let progress = &from.progress;
         let reached = self.metrics.waiting(progress.reached(&mut wait, version_of)).await;
         reached.inspect_err(|error| progress.notice(error))
+    }
+}
+
+/// Whether what is waited for is parked, looked at with each look at its row.
+#[derive(Debug, Default)]
+struct Parked {
+    /// The position of its partition was reached before the next look.
+    is_reached: AtomicBool,
+}
+
+impl Parked {
+    /// An error, if the row is too old and that is why. Marks are written before positions: once that is reached, what was known of marks
+    /// a moment ago does not count.
+    async fn check<Q: Served>(
+        &self,
+        from: &Reader<Q>,
+        token: &ConsistencyToken,
+        known: Option<Mark>,
+        is_too_old: bool,
+    ) -> Result<(), ApiError> {
+        let is_reached = self.is_reached.swap(true, Ordering::Relaxed);
+        if !is_too_old {
+            return Ok(());
+        }
+        let mark = if known.is_none() && is_reached { from.mark_now(&token.product).await? } else { known };
+        check_parked(Q::READ_MODEL, token, mark)
     }
 }
 

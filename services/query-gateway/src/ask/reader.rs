@@ -6,10 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use read_models::model::Position;
 use read_models::{Asked, Generation, QueryError, history, products, search};
 use tokio::time::timeout;
 
 use super::ApiError;
+use super::parked::ParkedCount;
 use super::progress::{SearchProgress, watcher};
 use super::watcher::Watcher;
 
@@ -38,8 +40,8 @@ impl<Q: Asked> Build<Q> {
         }
     }
 
-    /// Everything of the partition below this offset is applied.
-    pub(crate) async fn position(&self, partition: i32) -> Result<i64, ApiError> {
+    /// How far the partition is applied, and of which log.
+    pub(crate) async fn position(&self, partition: i32) -> Result<Position, ApiError> {
         self.ask(|queries| queries.position(&self.group, partition)).await
     }
 }
@@ -92,13 +94,14 @@ impl Served for search::Queries {
 pub(crate) struct Reader<Q: Served> {
     build: Build<Q>,
     pub(crate) progress: Q::Progress,
+    pub(super) parked: ParkedCount,
 }
 
 impl<Q: Served> Reader<Q> {
     /// Must be called on the runtime of the process.
     pub(super) fn new(build: Build<Q>) -> Self {
-        let progress = Q::progress(&build);
-        Self { build, progress }
+        let (progress, parked) = (Q::progress(&build), ParkedCount::of(&build));
+        Self { build, progress, parked }
     }
 }
 

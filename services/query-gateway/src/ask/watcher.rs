@@ -3,14 +3,17 @@
 //!
 //! Promises: while anybody waits for a partition exactly one loop looks at it, and none when nobody does; an error of a look
 //! is the answer of all who wait, and the next who waits starts a new loop; however many partitions are waited for, looks
-//! stay rare enough for the store. A position never goes back, so what was seen once need not be looked at again.
+//! stay rare enough for the store. A position in one log never goes back, so what was seen once need not be looked at again.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
+use read_models::LogId;
+use read_models::model::Position;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -31,9 +34,22 @@ const MAX_PAUSE: Duration = Duration::from_millis(50);
 const SHARE: Duration = Duration::from_micros(500);
 
 /// One look at the position of a partition.
-type Look<E> = dyn Fn(i32) -> BoxFuture<'static, Result<i64, E>> + Send + Sync;
+type Look<E> = dyn Fn(i32) -> BoxFuture<'static, Result<At, E>> + Send + Sync;
 /// What the last look saw; none before the first.
 type Seen<E> = Option<Result<i64, E>>;
+
+/// What one look at a partition saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    position: i64,
+    log: Option<LogId>,
+}
+
+impl From<Position> for At {
+    fn from(it: Position) -> Self {
+        Self { position: it.applied, log: it.log }
+    }
+}
 
 /// Watches the partitions of one read model. Cheap to clone.
 pub(super) struct Watcher<E> {
@@ -45,8 +61,8 @@ pub(super) struct Watcher<E> {
 
 struct Shared<E> {
     loops: HashMap<i32, watch::Sender<Seen<E>>>,
-    /// The highest positions ever seen.
-    known: HashMap<i32, i64>,
+    /// The highest positions ever seen, and the logs that they are of.
+    known: HashMap<i32, At>,
 }
 
 impl<E> Clone for Watcher<E> {
@@ -63,22 +79,33 @@ impl<E> fmt::Debug for Watcher<E> {
 
 impl<E: Clone + Send + Sync + 'static> Watcher<E> {
     /// Must be called on the runtime that the loops shall run on.
-    pub(super) fn new(
-        look: impl Fn(i32) -> BoxFuture<'static, Result<i64, E>> + Send + Sync + 'static,
+    pub(super) fn new<P: Into<At> + Send + 'static>(
+        look: impl Fn(i32) -> BoxFuture<'static, Result<P, E>> + Send + Sync + 'static,
     ) -> Self {
         let shared = Shared { loops: HashMap::new(), known: HashMap::new() };
+        let look = move |partition: i32| {
+            let looked = look(partition);
+            async move { looked.await.map(|it| -> At { it.into() }) }.boxed()
+        };
         Self { look: Arc::new(look), shared: Arc::new(Mutex::new(shared)), runtime: Handle::current() }
     }
 
     /// The position that is known without a look, if it is above `offset`.
     pub(super) fn known_past(&self, partition: i32, offset: i64) -> Option<i64> {
-        locked(&self.shared).known.get(&partition).copied().filter(|position| *position > offset)
+        let known = locked(&self.shared).known.get(&partition).map(|it| it.position);
+        known.filter(|position| *position > offset)
+    }
+
+    /// The log that the partition was seen to be of last, if that is known.
+    pub(super) fn known_log(&self, partition: i32) -> Option<LogId> {
+        locked(&self.shared).known.get(&partition).and_then(|it| it.log)
     }
 
     /// One look, for those who do not wait.
     pub(super) async fn look_once(&self, partition: i32, offset: i64) -> Result<Waited, E> {
-        let position = (self.look)(partition).await?;
-        locked(&self.shared).saw(partition, position);
+        let at = (self.look)(partition).await?;
+        locked(&self.shared).saw(partition, at);
+        let position = at.position;
         Ok(if position > offset { Waited::Reached(position) } else { Waited::StillAt(position) })
     }
 
@@ -154,17 +181,17 @@ impl<E: Clone + Send + Sync + 'static> Loop<E> {
     }
 
     /// Tells all who wait. Gives the position and how many loops there are; none after an error, which ends the loop.
-    fn publish(&self, looked: Result<i64, E>) -> Option<(i64, u32)> {
+    fn publish(&self, looked: Result<At, E>) -> Option<(i64, u32)> {
         let mut shared = locked(&self.shared);
-        let going_on = if let Ok(position) = looked {
-            shared.saw(self.partition, position);
-            Some((position, shared.loops.len() as u32))
+        let going_on = if let Ok(at) = looked {
+            shared.saw(self.partition, at);
+            Some((at.position, shared.loops.len() as u32))
         } else {
             // Under the lock, so that nobody subscribes to an error that is over.
             shared.loops.remove(&self.partition);
             None
         };
-        self.seen.send_replace(Some(looked));
+        self.seen.send_replace(Some(looked.map(|at| at.position)));
         going_on
     }
 
@@ -190,11 +217,16 @@ impl<E> Drop for Loop<E> {
 }
 
 impl<E> Shared<E> {
-    fn saw(&mut self, partition: i32, position: i64) {
+    fn saw(&mut self, partition: i32, at: At) {
         // Of what does not exist, 0 is said: a token can name any partition, and only real ones may take memory.
-        if position > 0 {
-            let known = self.known.entry(partition).or_default();
-            *known = position.max(*known);
+        if at.position > 0 {
+            let known = self.known.entry(partition).or_insert(at);
+            if at.log != known.log && at.log.is_some() && known.log.is_some() {
+                // It was built from nothing, of another log: what was seen before says nothing of this one.
+                *known = at;
+            }
+            known.position = at.position.max(known.position);
+            known.log = at.log.or(known.log);
         }
     }
 }

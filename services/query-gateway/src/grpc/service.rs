@@ -9,7 +9,7 @@ use tonic::{Extensions, Request, Response, Status};
 
 use super::asked::{Reading, page, terms};
 use super::views;
-use crate::ask::{Answer, ApiError, Found, Queries};
+use crate::ask::{Answer, ApiError, Found, Listed, Queries, Read};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
@@ -59,7 +59,10 @@ impl QueryService for Service {
                 None => self.questions.product(&id, &terms).await?,
                 Some(past) => self.questions.product_at(&id, past, &terms).await?,
             };
-            Ok(found.map(|found| v1::GetProductResponse { product: Some(views::stored_product(&found)) }))
+            Ok(found.map(|Read { found, stale }| v1::GetProductResponse {
+                product: Some(views::stored_product(&found)),
+                stale: stale.map(views::stale),
+            }))
         };
         answer(call).await
     }
@@ -77,21 +80,19 @@ impl QueryService for Service {
             let ids = reading.finish(ids)?;
             ids.iter().try_for_each(|id| caller.allow_product(id.as_str()))?;
             let terms = terms(&self.questions, &metadata, request.freshness, build)?;
-            let Answer { found: batch, build } = self.questions.products(&ids, &terms).await?;
-            let items = batch.found.into_iter().map(|found| match found {
-                Found::Here(found) => {
-                    let product_id = found.product.id.to_string();
-                    v1::BatchItem { product_id, product: Some(views::stored_product(&found)) }
-                }
-                Found::Gone(id) | Found::Missing(id) => {
-                    v1::BatchItem { product_id: id.to_string(), product: None }
-                }
-            });
-            let found = v1::BatchGetProductsResponse {
-                items: items.collect(),
-                remaining_product_ids: batch.remaining.iter().map(ToString::to_string).collect(),
-            };
-            Ok(Answer { found, build })
+            let found = self.questions.products(&ids, &terms).await?;
+            Ok(found.map(|Listed { found: batch, parked }| {
+                let remaining_product_ids = batch.remaining.iter().map(ToString::to_string).collect();
+                let items = batch.each().map(|(found, mark)| {
+                    let (id, product) = match found {
+                        Found::Here(found) => (found.product.id.clone(), Some(views::stored_product(&found))),
+                        Found::Gone(id) | Found::Missing(id) => (id, None),
+                    };
+                    v1::BatchItem { product_id: id.to_string(), product, stale: mark.map(views::stale) }
+                });
+                let items = items.collect();
+                v1::BatchGetProductsResponse { items, remaining_product_ids, parked }
+            }))
         };
         answer(call).await
     }
@@ -112,9 +113,10 @@ impl QueryService for Service {
             let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let page = page(request.page_size, request.page_token);
             let found = self.questions.category(&category, &statuses, &page, &terms).await?;
-            Ok(found.map(|found| v1::ListProductsResponse {
+            Ok(found.map(|Listed { found, parked }| v1::ListProductsResponse {
                 items: found.items.iter().map(views::category_item).collect(),
                 next_page_token: found.next.unwrap_or_default(),
+                parked,
             }))
         };
         answer(call).await
@@ -136,9 +138,11 @@ impl QueryService for Service {
             let order = if request.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
             let page = page(request.page_size, request.page_token);
             let Answer { found, build } = self.questions.history(&id, order, &page, &terms).await?;
+            let Read { found, stale } = found;
             let entries = found.items.into_iter().map(views::history_entry).collect::<Result<_, _>>()?;
             let next_page_token = found.next.unwrap_or_default();
-            Ok(Answer { found: v1::GetHistoryResponse { entries, next_page_token }, build })
+            let stale = stale.map(views::stale);
+            Ok(Answer { found: v1::GetHistoryResponse { entries, next_page_token, stale }, build })
         };
         answer(call).await
     }
@@ -176,8 +180,9 @@ impl QueryService for Service {
             caller.allow_every_product()?;
             let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let found = self.questions.suggest(asked, &terms).await?;
-            Ok(found.map(|found| v1::SuggestResponse {
+            Ok(found.map(|Listed { found, parked }| v1::SuggestResponse {
                 suggestions: found.into_iter().map(views::suggestion).collect(),
+                parked,
             }))
         };
         answer(call).await

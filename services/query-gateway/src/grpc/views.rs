@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use prost_types::Timestamp as ProtoTimestamp;
 use read_models::StoredProduct;
 use read_models::history::HistoryEntry;
+use read_models::marks::Mark;
 use read_models::products::CategoryItem;
 use read_models::search::{FacetCounts, Hit, Matched, SearchResponse, Suggestion};
 
-use crate::ask::ApiError;
+use crate::ask::{ApiError, Listed, since};
 
 pub(super) fn time(time: Timestamp) -> ProtoTimestamp {
     ProtoTimestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
@@ -20,6 +21,15 @@ pub(super) fn stored_product(stored: &StoredProduct) -> v1::StoredProduct {
         product: Some((&stored.product).into()),
         event_id: stored.event_id.to_string(),
         updated_at: Some(time(stored.updated_at)),
+    }
+}
+
+/// Says that later events of a product are parked.
+pub(super) fn stale(mark: Mark) -> v1::Stale {
+    v1::Stale {
+        since: Some(time(since(&mark))),
+        kind: mark.kind.name().to_owned(),
+        is_discarded: mark.is_discarded,
     }
 }
 
@@ -56,7 +66,7 @@ pub(super) fn history_entry(entry: HistoryEntry) -> Result<v1::HistoryEntry, Api
     })
 }
 
-pub(super) fn found(found: SearchResponse) -> v1::SearchResponse {
+pub(super) fn found(Listed { found, parked }: Listed<SearchResponse>) -> v1::SearchResponse {
     let hit = |hit: &Hit| v1::Hit { found: Some(stored_product(&hit.found)), score: hit.score };
     v1::SearchResponse {
         hits: found.hits.iter().map(hit).collect(),
@@ -68,6 +78,7 @@ pub(super) fn found(found: SearchResponse) -> v1::SearchResponse {
             Matched::Similar => v1::Matched::Similar,
         }
         .into(),
+        parked,
     }
 }
 

@@ -1,7 +1,8 @@
 //! Conditions of a read, by RFC 9110, section 13: `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since`.
 //!
 //! Promises: none is passed over where an answer has something to compare with; one that cannot be read is an error; the tag
-//! of a compressed answer differs from the tag of the plain one, and so does the tag of an answer of a build that was asked for.
+//! of a compressed answer differs from the tag of the plain one, and so do the tags of an answer of a build that was asked for, and of one
+//! that says something of what is parked.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,6 +15,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest};
 use edge::entity_tags::{EntityTag, Tags};
 use jiff::Timestamp;
+use read_models::marks::Mark;
 use read_models::{Generation, StoredProduct};
 
 use super::headers::check_length;
@@ -24,23 +26,35 @@ use crate::ask::{ApiError, Fault};
 pub(super) struct Validators {
     product: String,
     version: u64,
-    /// What the tag says of it: the version, and the build if one was asked for, which may show the same version otherwise.
+    /// What the tag says of it: the version, the build if one was asked for, which may show the same version otherwise, and what is said of
+    /// later events that are parked.
     pub(super) state: String,
-    /// None: not to be compared by. A build that was asked for may have been made after the product was changed last.
+    /// None: not to be compared by. A build that was asked for may have been made after the product was changed last, and so may what is
+    /// parked.
     pub(super) changed: Option<Timestamp>,
     /// The coding that an answer to this request has.
     coding: Option<&'static str>,
 }
 
 impl Validators {
-    /// Those of a product, as this build shows it where one was asked for.
-    pub(super) fn of(found: &StoredProduct, build: Option<Generation>, coding: Option<&'static str>) -> Self {
+    /// Those of a product, as this build shows it where one was asked for, and with what is said of it if it is parked.
+    pub(super) fn of(
+        found: &StoredProduct,
+        stale: Option<Mark>,
+        build: Option<Generation>,
+        coding: Option<&'static str>,
+    ) -> Self {
         let version = found.product.version.get();
+        let mut shown = build.map_or_else(|| version.to_string(), |build| format!("{version}-{build}"));
+        if let Some(Mark { since_ms, kind, is_discarded, .. }) = stale {
+            let given_up = if is_discarded { "-discarded" } else { "" };
+            shown = format!("{shown}-stale-{since_ms}-{kind}{given_up}");
+        }
         Self {
             product: found.product.id.to_string(),
             version,
-            state: build.map_or_else(|| version.to_string(), |build| format!("{version}-{build}")),
-            changed: build.is_none().then_some(found.updated_at),
+            state: shown,
+            changed: (build.is_none() && stale.is_none()).then_some(found.updated_at),
             coding,
         }
     }
@@ -169,6 +183,7 @@ pub(super) fn last_modified(changed: Timestamp) -> header::HttpDate {
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
+    use toolkit::dead_letters::Kind;
 
     use super::*;
 
@@ -246,6 +261,31 @@ mod tests {
             assert_eq!(judged(name, NOON).unwrap(), None, "{name}");
         }
         assert_eq!(judged("If-Unmodified-Since", BEFORE).unwrap(), None);
+    }
+
+    #[test]
+    fn whatever_is_said_of_what_is_parked_has_a_tag_of_its_own_and_no_date() {
+        let mark = Mark { first_offset: 9, since_ms: 5, kind: Kind::Undecodable, is_discarded: false };
+        let stored = crate::tests::made::product("p-1", 3);
+        let of = |stale, build| Validators::of(&stored, stale, build, None);
+        let whole = of(None, None);
+        assert!(whole.state == "3" && whole.changed.is_some());
+        let mut states = std::collections::BTreeSet::from([whole.state]);
+        for mark in [
+            mark,
+            Mark { since_ms: 6, ..mark },
+            Mark { kind: Kind::Gap, ..mark },
+            Mark { is_discarded: true, ..mark },
+        ] {
+            for build in [None, Some(Generation::FIRST)] {
+                let found = of(Some(mark), build);
+                assert_eq!(found.changed, None);
+                let given = format!("\"{}-gzip\"", found.state);
+                assert_eq!(judged_of(&found, &[("If-None-Match", &given)]).unwrap(), Some(given));
+                assert_eq!(judged_of(&found, &[("If-None-Match", "\"3\"")]).unwrap(), None);
+                assert!(states.insert(found.state));
+            }
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(super) async fn history(request: HttpRequest, questions: web::Data<Queries>)
         Conditions::none_apply(&request)?;
         let Answer { found, build } = questions.history(&id, order, &page, &asked.terms).await?;
         let view = HistoryView::new(&id, &found);
-        Ok(page_answer(&request, head(&asked, build), found.next.as_deref(), &view))
+        Ok(page_answer(&request, head(&asked, build), found.found.next.as_deref(), &view))
     })
     .await
 }

@@ -12,12 +12,14 @@ use edge::auth::{Access, Scope};
 use edge::openapi::{Document, any, free, hold, number, of_every_request, parameter, shared, text};
 use jiff::Timestamp;
 use read_models::history::HistoryEntry;
+use read_models::marks::Mark;
 use read_models::products::CategoryItem;
 use read_models::search::{
     Bucket, FacetCounts, Hit, MAX_PRICE, MAX_TEXT_BYTES, Matched, SearchResponse, Suggestion,
 };
 use read_models::{Page, ProductId, StoredProduct, Version};
 use serde_json::{Value, json};
+use toolkit::dead_letters::Kind;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::response::ResponseBuilder;
@@ -27,12 +29,12 @@ use uuid::Uuid;
 
 use super::search::SORTS;
 use super::tests::{EVERY_QUESTION, ask, get};
-use super::views::{BatchView, CategoryView, HistoryView, SearchView, StoredView, SuggestionsView};
+use super::views::{BatchView, CategoryView, HistoryView, ReadView, SearchView, SuggestionsView};
 use crate::ask::limits::{
     MAX_BUILD_NAME, MAX_FACET_SIZE, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_SUGGESTIONS, MAX_VALUES,
     MAX_VERSION,
 };
-use crate::ask::{Batch, Found};
+use crate::ask::{Batch, Found, Listed, Read};
 
 const DESCRIPTION: &str = "Answers questions about products. Every answer that is not a success is a problem (RFC 9457) with a \
     code of docs/errors. A blank value is no value, of every parameter; one that nobody asked for is an error. `HEAD` is \
@@ -40,7 +42,7 @@ const DESCRIPTION: &str = "Answers questions about products. Every answer that i
     schemas/proto/catalog/v1/query.proto.";
 
 /// What any question may be answered with.
-const ANY: [Code; 10] = [
+const ANY: [Code; 12] = [
     Code::MalformedRequest,
     Code::InvalidHeader,
     Code::BadConsistencyToken,
@@ -49,6 +51,8 @@ const ANY: [Code; 10] = [
     Code::MethodNotAllowed,
     Code::Overloaded,
     Code::ReadModelBehind,
+    Code::ReadModelParked,
+    Code::LogMismatch,
     Code::StoreUnavailable,
     Code::Internal,
 ];
@@ -127,7 +131,7 @@ fn questions() -> [Question; 6] {
                 query("version", "As the event of this version left it. Not with `as_of`.", version),
                 query("as_of", "As the last event appended at or before this time left it.", time),
             ],
-            answer: "StoredProduct",
+            answer: "ReadProduct",
             codes: &[
                 Code::ProductNotFound,
                 Code::ProductGone,
@@ -266,7 +270,7 @@ fn parameters() -> Vec<Parameter> {
 
 fn document() -> OpenApi {
     let mut document = Document::new(parameters(), &[&ANY[..], &SOME].concat());
-    document.add::<StoredView>();
+    document.add::<ReadView>();
     document.add::<BatchView>();
     document.add::<CategoryView<'_>>();
     document.add::<HistoryView<'_>>();
@@ -279,7 +283,7 @@ fn document() -> OpenApi {
             let id = parameter(ParameterIn::Path, "product_id", "The product.", schemas::product_id());
             operation = operation.parameter(id);
         }
-        let has_tag = answer == "StoredProduct";
+        let has_tag = answer == "ReadProduct";
         let is_page = own.iter().any(|parameter| parameter.name == "page_token");
         for parameter in own {
             operation = operation.parameter(parameter);
@@ -316,11 +320,12 @@ fn example(answer: &str) -> Value {
     let stored = StoredProduct { product: Product::from(view), event_id, updated_at };
     let Product { id, sku, name, brand, category, price, status, version, .. } = stored.product.clone();
     let shown = match answer {
-        "StoredProduct" => serde_json::to_value(StoredView::from(&stored)),
-        "Products" => serde_json::to_value(BatchView::from(Batch {
-            found: vec![Found::Here(Box::new(stored)), Found::Missing(ProductId::parse("lamp-2").unwrap())],
-            remaining: Vec::new(),
-        })),
+        "ReadProduct" => serde_json::to_value(ReadView::new(&stored, None)),
+        "Products" => {
+            let missing = Found::Missing(ProductId::parse("lamp-2").unwrap());
+            let found = Batch { found: vec![Found::Here(Box::new(stored)), missing], ..Batch::default() };
+            serde_json::to_value(BatchView::from(Listed { found, parked: 1 }))
+        }
         "Category" => {
             let item = CategoryItem {
                 product_id: id,
@@ -333,7 +338,7 @@ fn example(answer: &str) -> Value {
                 event_id,
                 updated_at,
             };
-            serde_json::to_value(CategoryView::from(&Page { items: vec![item], next: None }))
+            serde_json::to_value(CategoryView::from(&listed(Page { items: vec![item], next: None })))
         }
         "History" => {
             let entry = HistoryEntry {
@@ -349,12 +354,14 @@ fn example(answer: &str) -> Value {
                 appended_at: updated_at,
                 occurred_at: None,
             };
-            serde_json::to_value(HistoryView::new(&id, &Page { items: vec![entry], next: None }))
+            let stale = Mark { first_offset: 57, since_ms: 0, kind: Kind::Undecodable, is_discarded: false };
+            let read = Read { found: Page { items: vec![entry], next: None }, stale: Some(stale) };
+            serde_json::to_value(HistoryView::new(&id, &read))
         }
         "SearchResults" => {
             let bucket = Bucket { value: brand.to_string(), count: 1, from: None, to: None };
             let facet = "brand".to_owned();
-            serde_json::to_value(SearchView::from(&SearchResponse {
+            serde_json::to_value(SearchView::from(&listed(SearchResponse {
                 hits: vec![Hit { found: stored, score: Some(1.5) }],
                 total: 1,
                 matched: Matched::Exact,
@@ -365,16 +372,21 @@ fn example(answer: &str) -> Value {
                     other_count: 0,
                 }],
                 next: None,
-            }))
+            })))
         }
         "Suggestions" => {
             let (sku, name) = (sku.to_string(), name.to_string());
             let suggestion = Suggestion { product_id: id, sku, name, category, status };
-            serde_json::to_value(SuggestionsView::from(&vec![suggestion]))
+            serde_json::to_value(SuggestionsView::from(&listed(vec![suggestion])))
         }
         _ => panic!("say here what {answer} looks like"),
     };
     shown.unwrap()
+}
+
+/// In a build where nothing is parked.
+fn listed<T>(found: T) -> Listed<T> {
+    Listed { found, parked: 0 }
 }
 
 /// The header that says which build answered.

@@ -9,9 +9,9 @@ use read_models::{CategoryPath, ProductId, Status, Version};
 use super::asked::{answer, caller, head, page, page_answer, product_id, terms};
 use super::conditions::{Conditions, Validators, coding, last_modified};
 use super::params::Params;
-use super::views::{BatchView, CategoryView, StoredView};
+use super::views::{BatchView, CategoryView, ReadView};
 use crate::ask::limits::{self, MAX_IDS, MAX_VALUES};
-use crate::ask::{Answer, Moment, Queries};
+use crate::ask::{Answer, Moment, Queries, Read};
 
 /// `GET /v1/products/{product_id}`
 pub(super) async fn product(request: HttpRequest, questions: web::Data<Queries>) -> HttpResponse {
@@ -26,7 +26,8 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Queries>)
             None => questions.product(&id, &asked.terms).await?,
             Some(past) => questions.product_at(&id, past, &asked.terms).await?,
         };
-        let validators = Validators::of(&found, build, coding(&request));
+        let Read { found, stale } = found;
+        let validators = Validators::of(&found, stale, build, coding(&request));
         let held = conditions.judge(&validators)?;
         let tag = held.clone().unwrap_or_else(|| EntityTag::strong(&validators.state, None));
         let mut answer = head(&asked, build);
@@ -37,7 +38,7 @@ pub(super) async fn product(request: HttpRequest, questions: web::Data<Queries>)
         if held.is_some() {
             return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
         }
-        Ok(answer.json(StoredView::from(&found)))
+        Ok(answer.json(ReadView::new(&found, stale)))
     })
     .await
 }
@@ -75,7 +76,7 @@ pub(super) async fn category(request: HttpRequest, questions: web::Data<Queries>
         caller(&request)?.allow_every_product()?;
         let Answer { found, build } = questions.category(&category, &statuses, &page, &asked.terms).await?;
         let view = CategoryView::from(&found);
-        Ok(page_answer(&request, head(&asked, build), found.next.as_deref(), &view))
+        Ok(page_answer(&request, head(&asked, build), found.found.next.as_deref(), &view))
     })
     .await
 }

@@ -44,7 +44,7 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Queries>) 
         caller(&request)?.allow_every_product()?;
         let Answer { found, build } = questions.search(wanted, &asked.terms).await?;
         let view = SearchView::from(&found);
-        Ok(page_answer(&request, head(&asked, build), found.next.as_deref(), &view))
+        Ok(page_answer(&request, head(&asked, build), found.found.next.as_deref(), &view))
     })
     .await
 }

@@ -83,8 +83,14 @@ pub(super) async fn get(uri: &str) -> Answer {
 }
 
 fn token_of(product: &str) -> String {
-    ConsistencyToken { partition: 3, offset: 41, product: product.try_into().unwrap(), version: Version(7) }
-        .encode()
+    ConsistencyToken {
+        partition: 3,
+        offset: 41,
+        product: product.try_into().unwrap(),
+        version: Version(7),
+        log: None,
+    }
+    .encode()
 }
 
 pub(super) const EVERY_QUESTION: [&str; 6] = [

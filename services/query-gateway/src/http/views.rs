@@ -2,16 +2,18 @@
 
 use contract::json::{EventData, MoneyView, ProductView, schemas};
 use read_models::history::HistoryEntry;
+use read_models::marks::Mark;
 use read_models::products::CategoryItem;
 use read_models::search::{Bucket, FacetCounts, Hit, Matched, SearchResponse, Suggestion};
 use read_models::{Page, ProductId, StoredProduct};
 use serde::Serialize;
 use serde_json::Value;
+use toolkit::dead_letters::Kind;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 use uuid::Uuid;
 
-use crate::ask::{Batch, Found};
+use crate::ask::{Batch, Found, Listed, Read, since};
 
 /// A product, with the event that made it so.
 #[derive(Serialize, ToSchema)]
@@ -36,30 +38,83 @@ impl From<&StoredProduct> for StoredView {
     }
 }
 
+/// Says that later events of a product could not be applied, and are parked.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stale)]
+pub(super) struct StaleView {
+    /// When the first of them failed first.
+    #[schema(format = DateTime)]
+    since: String,
+    #[schema(schema_with = kinds)]
+    kind: &'static str,
+    /// They were given up: the product stays as it is until somebody takes that back.
+    is_discarded: bool,
+}
+
+fn kinds() -> Object {
+    schemas::one_of(Kind::ALL.map(Kind::name), "Why that one could not be applied (docs/operating.md).")
+}
+
+impl From<Mark> for StaleView {
+    fn from(mark: Mark) -> Self {
+        Self { since: since(&mark).to_string(), kind: mark.kind.name(), is_discarded: mark.is_discarded }
+    }
+}
+
+/// A product that was asked for by its id.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReadProduct)]
+pub(super) struct ReadView {
+    #[serde(flatten)]
+    found: StoredView,
+    /// Only if later events of it are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    stale: Option<StaleView>,
+}
+
+impl ReadView {
+    pub(super) fn new(found: &StoredProduct, stale: Option<Mark>) -> Self {
+        Self { found: StoredView::from(found), stale: stale.map(StaleView::from) }
+    }
+}
+
+/// How many products are parked, if any are.
+fn parked(count: u64) -> Option<u64> {
+    Some(count).filter(|count| *count > 0)
+}
+
 /// Several products.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = Products)]
 pub(super) struct BatchView {
-    items: Vec<StoredView>,
+    items: Vec<ReadView>,
     /// Those that were deleted.
     gone: Vec<String>,
     /// Those that never were.
     missing: Vec<String>,
+    /// Those of which it is not known whether there is a product: it was deleted or is not there, and later events of it are parked.
+    unknown: Vec<String>,
     /// Those that the answer had no room for: ask for them again.
     remaining: Vec<String>,
+    /// How many products are parked in the build that answered; not there if none is, and 1000 if that many or more are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked: Option<u64>,
 }
 
-impl From<Batch> for BatchView {
-    fn from(batch: Batch) -> Self {
-        let mut view = Self::default();
-        for found in batch.found {
-            match found {
-                Found::Here(found) => view.items.push(StoredView::from(&*found)),
-                Found::Gone(id) => view.gone.push(id.to_string()),
-                Found::Missing(id) => view.missing.push(id.to_string()),
+impl From<Listed<Batch>> for BatchView {
+    fn from(Listed { found: batch, parked: count }: Listed<Batch>) -> Self {
+        let remaining = batch.remaining.iter().map(ProductId::to_string).collect();
+        let mut view = Self { remaining, parked: parked(count), ..Self::default() };
+        for each in batch.each() {
+            match each {
+                (Found::Here(found), stale) => view.items.push(ReadView::new(&found, stale)),
+                (Found::Gone(id) | Found::Missing(id), Some(_)) => view.unknown.push(id.to_string()),
+                (Found::Gone(id), None) => view.gone.push(id.to_string()),
+                (Found::Missing(id), None) => view.missing.push(id.to_string()),
             }
         }
-        view.remaining = batch.remaining.iter().map(ProductId::to_string).collect();
         view
     }
 }
@@ -121,12 +176,18 @@ pub(super) struct HistoryView<'a> {
     /// Null after the last page.
     #[schema(required)]
     next_page_token: Option<&'a str>,
+    /// Only if later events of it are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    stale: Option<StaleView>,
 }
 
 impl<'a> HistoryView<'a> {
-    pub(super) fn new(product: &'a ProductId, page: &'a Page<HistoryEntry>) -> Self {
+    pub(super) fn new(product: &'a ProductId, read: &'a Read<Page<HistoryEntry>>) -> Self {
+        let Read { found: page, stale } = read;
         let items = page.items.iter().map(EntryView::from).collect();
-        Self { product_id: product.as_str(), items, next_page_token: page.next.as_deref() }
+        let (product_id, stale) = (product.as_str(), stale.map(StaleView::from));
+        Self { product_id, items, next_page_token: page.next.as_deref(), stale }
     }
 }
 
@@ -170,12 +231,16 @@ pub(super) struct CategoryView<'a> {
     /// Null after the last page.
     #[schema(required)]
     next_page_token: Option<&'a str>,
+    /// How many products are parked in the build that answered; not there if none is, and 1000 if that many or more are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked: Option<u64>,
 }
 
-impl<'a> From<&'a Page<CategoryItem>> for CategoryView<'a> {
-    fn from(page: &'a Page<CategoryItem>) -> Self {
+impl<'a> From<&'a Listed<Page<CategoryItem>>> for CategoryView<'a> {
+    fn from(Listed { found: page, parked: count }: &'a Listed<Page<CategoryItem>>) -> Self {
         let items = page.items.iter().map(ItemView::from).collect();
-        Self { items, next_page_token: page.next.as_deref() }
+        Self { items, next_page_token: page.next.as_deref(), parked: parked(*count) }
     }
 }
 
@@ -260,6 +325,10 @@ pub(super) struct SearchView<'a> {
     /// Null after the last page.
     #[schema(required)]
     next_page_token: Option<&'a str>,
+    /// How many products are parked in the build that answered; not there if none is, and 1000 if that many or more are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked: Option<u64>,
 }
 
 fn matched() -> Object {
@@ -267,8 +336,8 @@ fn matched() -> Object {
     schemas::one_of([Matched::Exact, Matched::Similar].map(Matched::as_str), says)
 }
 
-impl<'a> From<&'a SearchResponse> for SearchView<'a> {
-    fn from(found: &'a SearchResponse) -> Self {
+impl<'a> From<&'a Listed<SearchResponse>> for SearchView<'a> {
+    fn from(Listed { found, parked: count }: &'a Listed<SearchResponse>) -> Self {
         let hit = |hit: &Hit| HitView { found: StoredView::from(&hit.found), score: hit.score };
         Self {
             total: found.total,
@@ -276,6 +345,7 @@ impl<'a> From<&'a SearchResponse> for SearchView<'a> {
             items: found.hits.iter().map(hit).collect(),
             facets: found.facets.iter().map(FacetView::from).collect(),
             next_page_token: found.next.as_deref(),
+            parked: parked(*count),
         }
     }
 }
@@ -297,10 +367,14 @@ pub(super) struct SuggestionView<'a> {
 #[schema(as = Suggestions)]
 pub(super) struct SuggestionsView<'a> {
     items: Vec<SuggestionView<'a>>,
+    /// How many products are parked in the build that answered; not there if none is, and 1000 if that many or more are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked: Option<u64>,
 }
 
-impl<'a> From<&'a Vec<Suggestion>> for SuggestionsView<'a> {
-    fn from(found: &'a Vec<Suggestion>) -> Self {
+impl<'a> From<&'a Listed<Vec<Suggestion>>> for SuggestionsView<'a> {
+    fn from(Listed { found, parked: count }: &'a Listed<Vec<Suggestion>>) -> Self {
         let item = |it: &'a Suggestion| SuggestionView {
             product_id: it.product_id.as_str(),
             sku: &it.sku,
@@ -308,6 +382,6 @@ impl<'a> From<&'a Vec<Suggestion>> for SuggestionsView<'a> {
             category: it.category.as_str(),
             status: it.status.as_str(),
         };
-        Self { items: found.iter().map(item).collect() }
+        Self { items: found.iter().map(item).collect(), parked: parked(*count) }
     }
 }

@@ -8,17 +8,17 @@ use tonic::transport::Channel;
 use super::made::{Made, group};
 use super::*;
 
-struct Gateway {
-    made: std::sync::Arc<Made>,
+pub(super) struct Gateway {
+    pub(super) made: std::sync::Arc<Made>,
     http: SocketAddr,
-    grpc: QueryServiceClient<Channel>,
+    pub(super) grpc: QueryServiceClient<Channel>,
     stop: CancellationToken,
     running: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 impl Gateway {
     /// Builds 1, which is read, and 2, which is called `black-friday` too.
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let mut config = Config::default();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         (config.listen.http, config.listen.grpc, config.listen.ops) = (free, free, free);
@@ -40,7 +40,7 @@ impl Gateway {
         Self { made, http, grpc: QueryServiceClient::new(channel), stop, running }
     }
 
-    async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answered {
+    pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answered {
         let client = reqwest::Client::new();
         let request = client.get(format!("http://{}{path}", self.http));
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -57,19 +57,19 @@ impl Gateway {
         Answered { status, build, tag, changed, body: serde_json::from_str(&body).unwrap_or_default() }
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.stop.cancel();
         tokio::time::timeout(Duration::from_secs(10), self.running).await.unwrap().unwrap().unwrap();
     }
 }
 
 #[derive(Debug)]
-struct Answered {
-    status: u16,
+pub(super) struct Answered {
+    pub(super) status: u16,
     build: Option<String>,
-    tag: Option<String>,
-    changed: Option<String>,
-    body: Value,
+    pub(super) tag: Option<String>,
+    pub(super) changed: Option<String>,
+    pub(super) body: Value,
 }
 
 /// Each question, and where its answer says a product's version, which is the build's number here.
@@ -151,9 +151,14 @@ async fn a_tag_is_of_the_build_that_was_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_waits_for_the_group_of_the_build_that_was_asked_for() {
     let gateway = Gateway::start().await;
-    let token =
-        ConsistencyToken { partition: 3, offset: 150, product: "a".try_into().unwrap(), version: Version(2) }
-            .encode();
+    let token = ConsistencyToken {
+        partition: 3,
+        offset: 150,
+        product: "a".try_into().unwrap(),
+        version: Version(2),
+        log: None,
+    }
+    .encode();
     let headers = [("Consistency-Token", token.as_str()), ("Prefer", "wait=0")];
     for (question, _) in QUESTIONS {
         let second = gateway.get(&format!("{question}generation=2"), &headers).await;

@@ -9,6 +9,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use read_models::history::HistoryEntry;
+use read_models::marks::{Mark, Marking, Marks};
+use read_models::model::Position;
 use read_models::products::{CategoryItem, CategoryKey};
 use read_models::publication::Published;
 use read_models::search::{
@@ -19,7 +21,9 @@ use read_models::{
     StoredProduct, Version, history, products, search,
 };
 use serde_json::json;
+use toolkit::retry::{GaveUp, Retry};
 
+use super::parked::MarksInMemory;
 use super::parts::{answer, stored};
 
 /// Which builds there are, of every read model alike, and what was asked of where they are told.
@@ -35,7 +39,12 @@ pub(crate) struct Made {
     pub(crate) looked_up: AtomicUsize,
     /// Whose positions were looked at.
     pub(crate) groups: Mutex<BTreeSet<String>>,
+    /// What is parked.
+    pub(crate) marks: MarksInMemory,
 }
+
+/// The one product that is in no build.
+pub(crate) const NONE: &str = "none";
 
 pub(crate) fn generation(number: u32) -> Generation {
     Generation::try_from(number).unwrap()
@@ -58,6 +67,7 @@ impl Made {
             opened: AtomicUsize::new(0),
             looked_up: AtomicUsize::new(0),
             groups: Mutex::default(),
+            marks: MarksInMemory::default(),
         })
     }
 
@@ -159,24 +169,55 @@ impl InBuild {
     }
 
     fn product(&self, id: &str) -> StoredProduct {
-        let mut stored = stored(id, Status::Listed).1;
-        stored.product.version = Version(u64::from(self.build));
-        stored
+        product(id, self.build)
     }
 
-    fn position_of<'a>(&'a self, group: &str) -> Answer<'a, i64> {
+    fn position_of<'a>(&'a self, group: &str) -> Answer<'a, Position> {
         self.made.groups.lock().unwrap().insert(group.to_owned());
-        self.tell(|build| i64::from(build) * 100)
+        self.tell(|build| Position { applied: i64::from(build) * 100, ..Position::default() })
+    }
+}
+
+/// As long as the build is there.
+impl Marks for InBuild {
+    fn write<'a>(
+        &'a self,
+        group: &'a str,
+        partition: i32,
+        marks: &'a Marking,
+        retry: &'a Retry,
+    ) -> BoxFuture<'a, Result<(), GaveUp<Error>>> {
+        self.made.marks.write(group, partition, marks, retry)
+    }
+
+    fn of_partition<'a>(&'a self, group: &'a str, partition: i32) -> Answered<'a, BTreeMap<String, Mark>> {
+        self.made.marks.of_partition(group, partition)
+    }
+
+    fn of_products<'a>(&'a self, group: &'a str, ids: &'a [ProductId]) -> Answered<'a, Vec<Option<Mark>>> {
+        match self.made.check(self.build) {
+            Ok(()) => self.made.marks.of_products(group, ids),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn count<'a>(&'a self, group: &'a str) -> Answered<'a, u64> {
+        match self.made.check(self.build) {
+            Ok(()) => self.made.marks.count(group),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
     }
 }
 
 impl products::Rows for InBuild {
+    /// All but `none`.
     fn by_id<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<StoredProduct>> {
-        self.tell(|_| Some(self.product(id.as_str())))
+        self.tell(|_| (id.as_str() != NONE).then(|| self.product(id.as_str())))
     }
 
     fn several<'a>(&'a self, ids: &'a [ProductId]) -> Answer<'a, Vec<Option<StoredProduct>>> {
-        self.tell(|_| ids.iter().map(|id| Some(self.product(id.as_str()))).collect())
+        let product = |id: &ProductId| (id.as_str() != NONE).then(|| self.product(id.as_str()));
+        self.tell(|_| ids.iter().map(product).collect())
     }
 
     /// `a` and `b`, in the first one.
@@ -211,23 +252,27 @@ impl products::Rows for InBuild {
         self.tell(|build| Some(Version(u64::from(build))))
     }
 
-    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, Position> {
         self.position_of(group)
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self
     }
 }
 
 impl history::Rows for InBuild {
-    fn head<'a>(&'a self, _id: &'a ProductId) -> Answer<'a, Option<read_models::model::Head>> {
+    fn head<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<read_models::model::Head>> {
         self.tell(|build| {
             let (version, event_id) = (Version(u64::from(build)), uuid::Uuid::nil());
-            Some(read_models::model::Head { version, event_id })
+            (id.as_str() != NONE).then_some(read_models::model::Head { version, event_id })
         })
     }
 
     /// One event for each version.
     fn entries<'a>(
         &'a self,
-        _id: &'a ProductId,
+        id: &'a ProductId,
         order: history::Order,
         after: Option<Version>,
         limit: usize,
@@ -252,7 +297,8 @@ impl history::Rows for InBuild {
         };
         self.tell(|build| {
             let after = after.map(Version::get);
-            let mut versions: Vec<u64> = (1..=u64::from(build)).collect();
+            let last = if id.as_str() == NONE { 0 } else { u64::from(build) };
+            let mut versions: Vec<u64> = (1..=last).collect();
             if order == history::Order::NewestFirst {
                 versions.reverse();
                 versions.retain(|version| after.is_none_or(|after| *version < after));
@@ -263,8 +309,12 @@ impl history::Rows for InBuild {
         })
     }
 
-    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, Position> {
         self.position_of(group)
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self
     }
 }
 
@@ -299,13 +349,24 @@ impl search::Index for InBuild {
         self.tell(|_| Some(Self::product(self, id.as_str())))
     }
 
-    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, _partition: i32) -> Answer<'a, Position> {
         self.position_of(group)
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self
     }
 
     fn refresh(&self) -> Answer<'_, ()> {
         self.tell(|_| ())
     }
+}
+
+/// A product that has this version.
+pub(crate) fn product(id: &str, version: u32) -> StoredProduct {
+    let mut stored = stored(id, Status::Listed).1;
+    stored.product.version = Version(u64::from(version));
+    stored
 }
 
 /// The group that makes a build, as gateways call it.

@@ -3,14 +3,17 @@ use std::future::ready;
 
 use domain::{Attributes, Brand, Description, Money, Name, Product, Sku, Tags};
 use futures::FutureExt;
+use read_models::marks::Marks;
+use read_models::model::Position;
 use read_models::products::{CategoryItem, CategoryKey, Queries, Rows};
 use read_models::{Answer, CategoryPath, Generation, ProductId, Status, StoredProduct, Version};
 
+use super::parked::MarksInMemory;
 use super::*;
 
 /// Products by id, in no list.
 #[derive(Debug)]
-struct InMemory(BTreeMap<ProductId, StoredProduct>);
+struct InMemory(BTreeMap<ProductId, StoredProduct>, MarksInMemory);
 
 pub(super) fn answer<'a, T: Send + 'a>(answer: T) -> Answer<'a, T> {
     ready(Ok(answer)).boxed()
@@ -39,8 +42,12 @@ impl Rows for InMemory {
         answer(None)
     }
 
-    fn position<'a>(&'a self, _group: &'a str, _partition: i32) -> Answer<'a, i64> {
-        answer(0)
+    fn position<'a>(&'a self, _group: &'a str, _partition: i32) -> Answer<'a, Position> {
+        answer(Position::default())
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.1
     }
 }
 
@@ -70,7 +77,8 @@ async fn a_gateway_stands_on_any_parts() {
     (config.listen.http, config.listen.grpc, config.listen.ops) = (free, free, free);
     config.telemetry.level = "off".to_owned();
     config.auth.allow_anonymous = true;
-    let parts = InMemory([stored("here", Status::Listed), stored("gone", Status::Deleted)].into());
+    let rows = [stored("here", Status::Listed), stored("gone", Status::Deleted)].into();
+    let parts = InMemory(rows, MarksInMemory::default());
     let stores = Stores::new(&config);
     stores.products.opened(Generation::FIRST, Queries::new(parts));
     let gateway = Application::build_on(&config, stores).await.unwrap();

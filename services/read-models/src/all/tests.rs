@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::declared::{Declared, On};
-use crate::positions;
 use crate::projection::tests::{Rules, converges};
+use crate::{marks, positions};
 
 /// Makes an enum with this line, and keeps its text.
 macro_rules! with_line {
@@ -32,15 +32,16 @@ fn fits_together(declared: &Declared) {
             let statements = schema.statements("k", "", generation.get());
             let created = statements.iter().map(|it| it.split_whitespace().nth(5).unwrap().to_owned());
             let named = declared.tables.iter().map(|table| table.on_cql(generation));
-            let named = named.chain([positions::table(declared.name, generation)]);
+            let named = named.chain([positions::table, marks::table].map(|it| it(declared.name, generation)));
             assert_eq!(
                 created.collect::<BTreeSet<_>>(),
                 named.map(|table| format!("k.{table}")).collect::<BTreeSet<_>>()
             );
         }
-        On::Search { index, positions } => {
+        On::Search { index, positions, parked } => {
             assert_eq!(declared.tables.iter().map(|table| table.name).collect::<Vec<_>>(), [index.name]);
             assert_eq!(positions.name, format!("{}-positions", declared.name));
+            assert_eq!(parked.name, format!("{}-parked", declared.name));
         }
     }
 }

@@ -1,16 +1,21 @@
 //! `history` in ScyllaDB or Cassandra: its store, and the rows that its questions ask for.
 
+use std::collections::BTreeMap;
+
 use adapter_cql::{Cql, CqlError, Prepared, Write};
 use ahash::AHashMap;
 use domain::{ProductId, Version};
 use futures::FutureExt;
+use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{EntryRow, HeadColumns, HeadRow, READ_COLUMNS, ReadRow, head};
 use super::{HISTORY, HistoryHead, HistoryModel, Order, Row, Rows, SCHEMA};
-use crate::model::{Fold, Head, Opens, Store, Wanted, Writes, rewound};
+use crate::error::by_product;
+use crate::marks::{CqlMarks, Marks};
+use crate::model::{Fold, Head, Opens, Position, Store, Wanted, Writes, rewound};
 use crate::page::stable_hash;
-use crate::positions::{CqlPositions, applied};
+use crate::positions::{CqlPositions, reached};
 use crate::{Answer, Error, Generation, Servers};
 
 /// The table of `history`.
@@ -18,6 +23,7 @@ use crate::{Answer, Error, Generation, Servers};
 pub struct HistoryStore {
     cql: Cql,
     positions: CqlPositions,
+    marks: CqlMarks,
     load: Prepared,
     load_entry: Prepared,
     put_entry: Prepared,
@@ -45,12 +51,17 @@ impl HistoryStore {
         Ok(Self {
             cql: cql.clone(),
             positions: positions(cql, generation).await?,
+            marks: marks(cql, generation),
             load: prepare_head(cql, generation).await?,
             load_entry: cql.prepare(&load_entry).await?,
             put_entry: cql.prepare(&put_entry).await?,
             put_head: cql.prepare(&put_head).await?,
         })
     }
+}
+
+fn marks(cql: &Cql, generation: Generation) -> CqlMarks {
+    CqlMarks::new(cql, HistoryModel::DECLARED.name, generation)
 }
 
 async fn positions(cql: &Cql, generation: Generation) -> Result<CqlPositions, Error> {
@@ -102,29 +113,46 @@ impl Store<HistoryModel> for HistoryStore {
         }
         let mut first = Vec::with_capacity(writes.len());
         let mut then = Vec::new();
+        let mut refused = BTreeMap::new();
         for change in &writes.rows {
             let Some(entry) = &change.row else { continue };
-            let row = EntryRow::new(&change.key, entry).map_err(|e| {
-                let (product, version) = (change.product.to_string(), change.version);
-                let problem = format!("version {version} cannot be written as JSON: {e}");
-                GaveUp::Final(Error::Refused { product, problem })
-            })?;
+            if refused.contains_key(change.product.as_str()) {
+                continue;
+            }
+            let row = match EntryRow::new(&change.key, entry) {
+                Ok(row) => row,
+                Err(error) => {
+                    let problem = format!("version {} cannot be written as JSON: {error}", change.version);
+                    refused.insert(change.product.to_string(), problem);
+                    continue;
+                }
+            };
             let write = Write::new(&self.put_entry, row).in_partition(partition(&change.product));
             first.push(write.of(change.product.as_str()));
         }
         for state in &writes.states {
+            if refused.contains_key(state.product.as_str()) {
+                continue;
+            }
             let head =
                 Write::new(&self.put_head, HeadRow::from(state)).in_partition(partition(&state.product));
             let head = head.of(state.product.as_str());
             let together = rows_of.get(&state.product).is_none_or(|rows| *rows <= TOGETHER);
-            if together { first.push(head) } else { then.push(head) }
+            if together { first.push(head) } else { then.push((state.product.as_str(), head)) }
         }
-        self.cql.write_all(first, retry).await.map_err(|e| e.map(Error::from))?;
-        self.cql.write_all(then, retry).await.map_err(|e| e.map(Error::from))
+        refused.extend(by_product(self.cql.write_all(first, retry).await)?);
+        then.retain(|(product, _)| !refused.contains_key(*product));
+        let then = then.into_iter().map(|(_, head)| head).collect();
+        refused.extend(by_product(self.cql.write_all(then, retry).await)?);
+        writes.outcome(refused).map_err(GaveUp::Final)
     }
 
     fn positions(&self) -> &CqlPositions {
         &self.positions
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }
 
@@ -132,7 +160,11 @@ impl Opens<HistoryModel> for Servers {
     type Store = HistoryStore;
 
     async fn open(&self, generation: Generation) -> Result<HistoryStore, Error> {
-        HistoryStore::open(self.cql().await?, generation).await
+        HistoryStore::open(&self.cql_of_rows().await?, generation).await
+    }
+
+    fn in_lane(&self, lane: &Lane) -> Self {
+        self.with_rows_in(lane)
     }
 
     async fn positions(&self, generation: Generation) -> Result<CqlPositions, Error> {
@@ -145,6 +177,7 @@ impl Opens<HistoryModel> for Servers {
 pub struct CqlRows {
     cql: Cql,
     positions: CqlPositions,
+    marks: CqlMarks,
     head: Prepared,
     newest_first: Prepared,
     oldest_first: Prepared,
@@ -160,6 +193,7 @@ impl CqlRows {
         Ok(Self {
             cql: cql.clone(),
             positions: positions(cql, generation).await?,
+            marks: marks(cql, generation),
             head: prepare_head(cql, generation).await?,
             newest_first: cql.prepare(&newest_first).await?,
             oldest_first: cql.prepare(&oldest_first).await?,
@@ -196,7 +230,11 @@ impl Rows for CqlRows {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        applied(&self.positions, group, partition).boxed()
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        reached(&self.positions, group, partition).boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }

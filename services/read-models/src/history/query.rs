@@ -12,7 +12,8 @@ use uuid::Uuid;
 
 use super::row::event;
 use super::stretch::Stretch;
-use crate::model::{EffectiveEvent, Head, LogPosition, Meta};
+use crate::marks::Marks;
+use crate::model::{EffectiveEvent, Head, LogPosition, Meta, Position};
 use crate::page::{self, Page, PageRequest};
 use crate::{Answer, Asked, Error, QueryError, ReadModel, StoredProduct};
 
@@ -67,7 +68,10 @@ pub trait Rows: Debug + Send + Sync {
     ) -> Answer<'a, Vec<Row>>;
 
     /// See [`Asked::position`].
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position>;
+
+    /// See [`Asked::marks`].
+    fn marks(&self) -> &dyn Marks;
 }
 
 /// A row of an event.
@@ -163,8 +167,12 @@ impl Queries {
 impl Asked for Queries {
     const READ_MODEL: ReadModel = ReadModel::History;
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
         self.rows.position(group, partition)
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self.rows.marks()
     }
 }
 

@@ -1,15 +1,20 @@
 //! `products` in ScyllaDB or Cassandra: its store, and the rows that its questions ask for.
 
+use std::collections::BTreeMap;
+
 use adapter_cql::{Cql, CqlError, Prepared, Write};
 use domain::{CategoryPath, ProductId, Version};
 use futures::FutureExt;
+use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 
 use super::row::{CategoryDelete, CategoryRow, ItemRow, ProductRow};
 use super::{BY_CATEGORY, CategoryItem, CategoryKey, PRODUCTS, ProductState, Products, Rows, SCHEMA};
-use crate::model::{Fold, Opens, RowChange, State, Store, Wanted, Writes};
+use crate::error::by_product;
+use crate::marks::{CqlMarks, Marks};
+use crate::model::{Fold, Opens, Position, RowChange, State, Store, Wanted, Writes};
 use crate::page::stable_hash;
-use crate::positions::{CqlPositions, applied};
+use crate::positions::{CqlPositions, reached};
 use crate::{Answer, Error, Generation, Servers, StoredProduct};
 
 /// The columns of `products`, as they are read and written.
@@ -21,6 +26,7 @@ const COLUMNS: &str = "product_id, sku, name, description, category, brand, pric
 pub struct ProductsStore {
     cql: Cql,
     positions: CqlPositions,
+    marks: CqlMarks,
     load: Prepared,
     put_product: Prepared,
     put_in_category: Prepared,
@@ -46,6 +52,7 @@ impl ProductsStore {
         Ok(Self {
             cql: cql.clone(),
             positions: positions(cql, generation).await?,
+            marks: marks(cql, generation),
             load: prepare_load(cql, generation).await?,
             put_product: cql.prepare(&insert(&products, COLUMNS)).await?,
             put_in_category: cql.prepare(&insert(&by_category, category_columns)).await?,
@@ -69,6 +76,10 @@ impl ProductsStore {
         };
         write.in_partition(partition(key)).of(key.product.as_str())
     }
+}
+
+fn marks(cql: &Cql, generation: Generation) -> CqlMarks {
+    CqlMarks::new(cql, Products::DECLARED.name, generation)
 }
 
 async fn positions(cql: &Cql, generation: Generation) -> Result<CqlPositions, Error> {
@@ -98,16 +109,23 @@ impl Store<Products> for ProductsStore {
 
     async fn write(&self, writes: Writes<Products>, retry: &Retry) -> Result<(), GaveUp<Error>> {
         let rows = writes.rows.iter().map(|change| self.row(change)).collect();
-        self.cql.write_all(rows, retry).await.map_err(|e| e.map(Error::from))?;
+        let mut refused = BTreeMap::new();
+        refused.extend(by_product(self.cql.write_all(rows, retry).await)?);
         let state = |state: &ProductState| {
             Write::new(&self.put_product, ProductRow::from(state)).of(state.product().as_str())
         };
-        let states = writes.states.iter().map(state).collect();
-        self.cql.write_all(states, retry).await.map_err(|e| e.map(Error::from))
+        let states = writes.states.iter().filter(|it| !refused.contains_key(it.product().as_str()));
+        let states = states.map(state).collect();
+        refused.extend(by_product(self.cql.write_all(states, retry).await)?);
+        writes.outcome(refused).map_err(GaveUp::Final)
     }
 
     fn positions(&self) -> &CqlPositions {
         &self.positions
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }
 
@@ -115,7 +133,11 @@ impl Opens<Products> for Servers {
     type Store = ProductsStore;
 
     async fn open(&self, generation: Generation) -> Result<ProductsStore, Error> {
-        ProductsStore::open(self.cql().await?, generation).await
+        ProductsStore::open(&self.cql_of_rows().await?, generation).await
+    }
+
+    fn in_lane(&self, lane: &Lane) -> Self {
+        self.with_rows_in(lane)
     }
 
     async fn positions(&self, generation: Generation) -> Result<CqlPositions, Error> {
@@ -128,6 +150,7 @@ impl Opens<Products> for Servers {
 pub struct CqlRows {
     cql: Cql,
     positions: CqlPositions,
+    marks: CqlMarks,
     by_id: Prepared,
     in_bucket: Prepared,
     listed: Prepared,
@@ -147,6 +170,7 @@ impl CqlRows {
         Ok(Self {
             cql: cql.clone(),
             positions: positions(cql, generation).await?,
+            marks: marks(cql, generation),
             by_id: prepare_load(cql, generation).await?,
             in_bucket: cql.prepare(&in_bucket).await?,
             listed: cql.prepare(&listed).await?,
@@ -199,7 +223,11 @@ impl Rows for CqlRows {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        applied(&self.positions, group, partition).boxed()
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        reached(&self.positions, group, partition).boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }

@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{BUCKETS, CategoryKey};
+use crate::marks::Marks;
+use crate::model::Position;
 use crate::page::{self, Page, PageRequest};
 use crate::{Answer, Asked, QueryError, ReadModel, StoredProduct};
 
@@ -47,7 +49,10 @@ pub trait Rows: Debug + Send + Sync {
     fn listed<'a>(&'a self, key: &'a CategoryKey) -> Answer<'a, Option<Version>>;
 
     /// See [`Asked::position`].
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position>;
+
+    /// See [`Asked::marks`].
+    fn marks(&self) -> &dyn Marks;
 }
 
 /// Asks `products`. Cheap to clone.
@@ -164,7 +169,11 @@ fn token_behind(question: &str, (bucket, id): &(u8, Option<ProductId>)) -> Resul
 impl Asked for Queries {
     const READ_MODEL: ReadModel = ReadModel::Products;
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
         self.rows.position(group, partition)
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self.rows.marks()
     }
 }

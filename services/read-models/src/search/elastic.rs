@@ -1,8 +1,11 @@
 //! `search` in Elasticsearch or `OpenSearch`: its store, and the index that its questions ask.
 
+use std::collections::BTreeMap;
+
 use adapter_search::{Document, Search, SearchError};
 use domain::{CategoryPath, ProductId, Status, ValueError};
 use futures::FutureExt;
+use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 
 use super::answer::{NameDocument, ServerAnswer, WordCounts};
@@ -12,10 +15,11 @@ use super::found::Found;
 use super::query::{Find, Index};
 use super::request::{MAX_FACET_SIZE, SearchRequest, SuggestRequest, Suggestion};
 use super::texts::{Similar, Text};
-use super::{INDEX, POSITIONS, SearchModel};
-use crate::model::{Opens, Positions, Store, Wanted, Writes};
+use super::{INDEX, PARKED, POSITIONS, SearchModel};
+use crate::marks::{Marks, SearchMarks};
+use crate::model::{Opens, Position, Positions, Store, Wanted, Writes};
 use crate::page::Budget;
-use crate::positions::{SearchPositions, applied};
+use crate::positions::{SearchPositions, reached};
 use crate::{Answer, Error, Generation, QueryError, Servers, StoredProduct};
 
 /// A document may be many times as large as its product (`docs/search.md`): about this many bytes of products become documents
@@ -34,28 +38,27 @@ pub struct SearchStore {
     index: String,
     write_alias: String,
     positions: SearchPositions,
+    marks: SearchMarks,
 }
 
 impl SearchStore {
     /// Checks that the indices are there as declared (`folio stores apply`): a server would make them up otherwise.
     pub async fn open(search: &Search, generation: Generation) -> Result<Self, Error> {
-        let positions = SearchPositions::open(search, INDEX, POSITIONS, generation);
+        let positions = SearchPositions::open(search, [INDEX, PARKED], POSITIONS, generation);
         positions.is_there().await?;
         Ok(Self {
             search: search.clone(),
             index: INDEX.index(search.prefix(), generation.get()),
             write_alias: INDEX.write_alias(search.prefix(), generation.get()),
             positions,
+            marks: SearchMarks::new(search, PARKED, generation),
         })
     }
 }
 
 /// The product as a document of the index.
-pub(super) fn document(stored: &StoredProduct) -> Result<Document, Error> {
-    let source = serde_json::to_vec(&WrittenDocument::from(stored)).map_err(|e| Error::Refused {
-        product: stored.product.id.to_string(),
-        problem: format!("it cannot be written as JSON: {e}"),
-    })?;
+pub(super) fn document(stored: &StoredProduct) -> Result<Document, serde_json::Error> {
+    let source = serde_json::to_vec(&WrittenDocument::from(stored))?;
     Ok(Document {
         id: stored.product.id.to_string(),
         version: stored.product.version.get(),
@@ -81,20 +84,38 @@ impl Store<SearchModel> for SearchStore {
     }
 
     async fn write(&self, writes: Writes<SearchModel>, retry: &Retry) -> Result<(), GaveUp<Error>> {
-        let mut states = writes.states.as_slice();
+        let (mut states, mut refused) = (writes.states.as_slice(), BTreeMap::new());
         while !states.is_empty() {
             let (some, others) = states.split_at(first_group(states));
-            let documents: Result<Vec<Document>, Error> = some.iter().map(document).collect();
-            let documents = documents.map_err(GaveUp::Final)?;
+            let mut documents = Vec::with_capacity(some.len());
+            for state in some {
+                match document(state) {
+                    Ok(document) => documents.push(document),
+                    Err(error) => {
+                        let problem = format!("it cannot be written as JSON: {error}");
+                        refused.insert(state.product.id.to_string(), problem);
+                    }
+                }
+            }
             let written = self.search.write_all(&self.write_alias, documents, retry).await;
-            written.map_err(|e| e.map(Error::from))?;
+            let written = written.map_err(|e| e.map(Error::from))?;
+            refused.extend(written.into_iter().map(|it| {
+                (
+                    it.id,
+                    format!("{} refuses its document with status {}: {}", self.index, it.status, it.problem),
+                )
+            }));
             states = others;
         }
-        Ok(())
+        writes.outcome(refused).map_err(GaveUp::Final)
     }
 
     fn positions(&self) -> &SearchPositions {
         &self.positions
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 }
 
@@ -102,11 +123,15 @@ impl Opens<SearchModel> for Servers {
     type Store = SearchStore;
 
     async fn open(&self, generation: Generation) -> Result<SearchStore, Error> {
-        SearchStore::open(self.search().await?, generation).await
+        SearchStore::open(&self.search_of_rows().await?, generation).await
+    }
+
+    fn in_lane(&self, lane: &Lane) -> Self {
+        self.with_rows_in(lane)
     }
 
     async fn positions(&self, generation: Generation) -> Result<SearchPositions, Error> {
-        Ok(SearchPositions::open(self.search().await?, INDEX, POSITIONS, generation))
+        Ok(SearchPositions::open(self.search().await?, [INDEX, PARKED], POSITIONS, generation))
     }
 }
 
@@ -116,6 +141,7 @@ pub struct ServedIndex {
     search: Search,
     index: String,
     positions: SearchPositions,
+    marks: SearchMarks,
 }
 
 impl ServedIndex {
@@ -123,7 +149,8 @@ impl ServedIndex {
         Self {
             search: search.clone(),
             index: INDEX.index(search.prefix(), generation.get()),
-            positions: SearchPositions::open(search, INDEX, POSITIONS, generation),
+            positions: SearchPositions::open(search, [INDEX, PARKED], POSITIONS, generation),
+            marks: SearchMarks::new(search, PARKED, generation),
         }
     }
 }
@@ -190,8 +217,12 @@ impl Index for ServedIndex {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        applied(&self.positions, group, partition).boxed()
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        reached(&self.positions, group, partition).boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &self.marks
     }
 
     fn refresh(&self) -> Answer<'_, ()> {

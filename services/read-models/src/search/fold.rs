@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use domain::FoldError;
 
-use super::{INDEX, POSITIONS};
+use super::{INDEX, PARKED, POSITIONS};
 use crate::StoredProduct;
 use crate::declared::{Declared, Holds, On, Table};
 use crate::model::{EffectiveEvent, Fold, Folded, RowChange};
@@ -18,7 +18,7 @@ impl Fold for SearchModel {
         name: "search",
         format: 1,
         tables: &[Table { name: "search", holds: Holds::Products }],
-        on: On::Search { index: INDEX, positions: POSITIONS },
+        on: On::Search { index: INDEX, positions: POSITIONS, parked: PARKED },
     };
     type State = StoredProduct;
     /// The document is the state; there are no further rows.

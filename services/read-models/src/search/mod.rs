@@ -41,6 +41,8 @@ pub use texts::{Similar, Text};
 pub use domain::{AttributeName, AttributeValue, Brand, Tag};
 
 const INDEX: adapter_search::Index =
-    adapter_search::Index { name: "search", text: include_str!("index.json") };
+    adapter_search::Index { name: "search", text: include_str!("index.json"), grows: false };
 const POSITIONS: adapter_search::Index =
-    adapter_search::Index { name: "search-positions", text: include_str!("positions.json") };
+    adapter_search::Index { name: "search-positions", text: include_str!("positions.json"), grows: true };
+const PARKED: adapter_search::Index =
+    adapter_search::Index { name: "search-parked", text: include_str!("parked.json"), grows: true };

@@ -13,6 +13,8 @@ use super::cursor::{Cursor, Place};
 use super::found::{Found, response};
 use super::request::{SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 use super::texts::{Similar, Text};
+use crate::marks::Marks;
+use crate::model::Position;
 use crate::{Answer, Asked, QueryError, ReadModel, StoredProduct};
 
 /// The index of `search`, wherever it lies.
@@ -30,7 +32,10 @@ pub trait Index: Debug + Send + Sync {
     fn product<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<StoredProduct>>;
 
     /// See [`Asked::position`]. What is applied is searchable after the next refresh.
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64>;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position>;
+
+    /// See [`Asked::marks`].
+    fn marks(&self) -> &dyn Marks;
 
     /// Makes everything applied so far searchable.
     fn refresh(&self) -> Answer<'_, ()>;
@@ -109,7 +114,11 @@ impl Queries {
 impl Asked for Queries {
     const READ_MODEL: ReadModel = ReadModel::Search;
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
         self.index.position(group, partition)
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        self.index.marks()
     }
 }

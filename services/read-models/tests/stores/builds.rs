@@ -58,7 +58,7 @@ async fn is_made_filled_and_dropped<M: Fold, A: BuildParts + Opens<M>>(parts: &A
     assert_eq!(all, [GENERATION, second], "{of}");
     let store = Opens::<M>::open(parts, second).await.unwrap();
     project::<M, _>(&store, &records(0, vec![created(0, "rings"), priced(5)])).await;
-    store.positions().write(GROUP, 0, Position { applied: 2, durable: 2 }).await.unwrap();
+    store.positions().write(GROUP, 0, Position { applied: 2, durable: 2, log: None }).await.unwrap();
     builds.create(of, second).await.unwrap();
     builds.ready(of, second).await.unwrap();
     let first = Opens::<M>::open(parts, GENERATION).await.unwrap();

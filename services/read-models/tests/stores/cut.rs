@@ -25,7 +25,7 @@ async fn projected(embedded: &Embedded) {
             (batch * PER_BATCH..(batch + 1) * PER_BATCH).map(|n| records(n, vec![created(n, "rings")]));
         let events: Vec<_> = products_of.flatten().collect();
         let reached = ((batch + 1) * PER_BATCH) as i64;
-        let position = Position { applied: reached, durable: 0 };
+        let position = Position { applied: reached, durable: 0, log: None };
         project::<Products, _>(&products, &events).await;
         products.positions().write(GROUP, 0, position).await.unwrap();
         project::<HistoryModel, _>(&history, &events).await;

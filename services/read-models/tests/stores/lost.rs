@@ -10,6 +10,7 @@ use read_models::search::{SearchModel, SearchRequest};
 use read_models::{Asked, QueryError, ReadModel, Servers};
 use toolkit::retry::GaveUp;
 
+use super::parked::{MARK, marking};
 use super::records::{created, fold, id, moved, priced, project, records, retry};
 use super::{GENERATION, GROUP, Parts, SearchParts, open, positions_never_go_back};
 
@@ -83,6 +84,47 @@ async fn a_write_never_makes_an_index_up_and_a_lost_one_is_built_again_from_the_
     assert!(store.positions().is_there().await.is_err_and(|error| error.is_missing()));
     assert!(matches!(queries.search(&SearchRequest::default()).await, Err(QueryError::Unavailable(_))));
     servers.apply(&[ReadModel::Search], GENERATION).await.unwrap();
-    assert_eq!(queries.position(GROUP, 0).await.unwrap(), 0, "its positions went with it");
+    assert_eq!(queries.position(GROUP, 0).await.unwrap().applied, 0, "its positions went with it");
+    servers.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_marks_that_is_missing_is_made_and_nothing_else_is_built_again() {
+    let servers = Servers::fresh(&ON_CQL).await;
+    let store = open::<Products, _>(&servers).await;
+    positions_never_go_back(&store).await;
+    execute(&servers, "DROP TABLE {keyspace}.products_parked_g1").await;
+    assert_eq!(missing(&servers, &ON_CQL).await, 1);
+    assert!(store.positions().is_there().await.is_err_and(|error| error.is_missing()));
+    // Who reads a build that has none is told so by itself.
+    let queries = servers.product_queries().await;
+    assert!(queries.marks().count(GROUP).await.is_err_and(|error| error.is_missing()));
+    servers.apply(&ON_CQL, GENERATION).await.unwrap();
+    assert!(store.positions().read(GROUP, 0).await.unwrap().is_some());
+    assert_eq!(queries.marks().count(GROUP).await.unwrap(), 0);
+    servers.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_by_a_clock_that_is_ahead_hides_none_that_is_written_later() {
+    let servers = Servers::fresh(&[ReadModel::Products]).await;
+    let store = open::<Products, _>(&servers).await;
+    let product = [id(0)];
+    let of = async || store.marks().of_products(GROUP, &product).await.unwrap()[0];
+    let ahead = jiff::Timestamp::now().as_microsecond() + 600_000_000;
+    execute(
+        &servers,
+        &format!(
+            "INSERT INTO {{keyspace}}.products_parked_g1 (group_id, product_id, partition_id, first_offset, since_ms, kind, \
+             is_discarded) VALUES ('{GROUP}', '{}', 0, 1, 2, 'gap', false) USING TIMESTAMP {ahead}",
+            id(0)
+        ),
+    )
+    .await;
+    assert_eq!(of().await.map(|it| it.first_offset), Some(1));
+    for mark in [Some(MARK), None, Some(MARK)] {
+        store.marks().write(GROUP, 0, &marking([(id(0).as_str(), mark)]), &retry()).await.unwrap();
+        assert_eq!(of().await, mark);
+    }
     servers.end().await;
 }

@@ -9,8 +9,10 @@ mod cut;
 mod embedded;
 mod history;
 mod lost;
+mod parked;
 mod products;
 mod records;
+mod refused;
 mod relevance;
 mod search;
 mod whole;
@@ -26,7 +28,7 @@ use read_models::model::{Fold, Opens, Position, Positions, Store};
 use read_models::products::Products;
 use read_models::publication::Published;
 use read_models::search::SearchModel;
-use read_models::{Generation, ReadModel, Servers};
+use read_models::{Generation, LogId, ReadModel, Servers};
 use testkit::servers::{servers, test_prefix};
 
 const GROUP: &str = "test.g1";
@@ -85,6 +87,7 @@ promises! {
         whole::a_history_ends_where_its_last_row_is_whatever_the_size_of_its_pages,
         search::products_are_searched_with_typos_filters_and_facets,
         relevance::every_question_of_the_table_has_the_right_first_hit_and_finds_the_right_products,
+        parked::marks_are_what_was_written_last_of_each_product,
         builds::a_build_is_made_filled_and_dropped_beside_another_one,
         builds::whoever_reads_is_told_the_build_that_was_published_last_and_those_with_names,
         builds::builds_are_the_same_or_it_is_told_what_differs,
@@ -128,8 +131,8 @@ impl Parts for Servers {
         self.cql().await.unwrap().drop_keyspace().await.unwrap();
         let search = self.search().await.unwrap();
         for read_model in ReadModel::ALL {
-            let On::Search { index, positions } = read_model.declared().on else { continue };
-            for index in [index, positions] {
+            let On::Search { index, positions, parked } = read_model.declared().on else { continue };
+            for index in [index, positions, parked] {
                 search.delete_index(&index.index(search.prefix(), GENERATION.get())).await.unwrap();
             }
         }
@@ -158,7 +161,8 @@ impl builds::BuildParts for Servers {
 }
 
 async fn positions_never_go_back<M: Fold>(store: &impl Store<M>) {
-    let position = |applied, durable| Position { applied, durable };
+    let log = LogId::from_number(7);
+    let position = |applied, durable| Position { applied, durable, log };
     let positions = store.positions();
     positions.is_there().await.unwrap();
     assert_eq!(positions.read(GROUP, 0).await.unwrap(), None);
@@ -169,6 +173,9 @@ async fn positions_never_go_back<M: Fold>(store: &impl Store<M>) {
         positions.write(GROUP, 0, position(applied, durable)).await.unwrap();
         assert_eq!(positions.read(GROUP, 0).await.unwrap(), Some(stored));
     }
+    // A release before this one writes no log, and takes none away.
+    positions.write(GROUP, 0, Position { log: None, ..position(5, 5) }).await.unwrap();
+    assert_eq!(positions.read(GROUP, 0).await.unwrap(), Some(stored));
     for (group, partition) in [(GROUP, 1), ("test.g", 0), ("test.g10", 0), ("test", 0)] {
         assert_eq!(positions.read(group, partition).await.unwrap(), None, "{group} {partition}");
     }

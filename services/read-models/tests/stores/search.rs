@@ -85,6 +85,6 @@ pub(crate) async fn products_are_searched_with_typos_filters_and_facets<A: Searc
     assert_eq!(suggest("golden ri").await.len(), 5);
     assert!(suggest("  ").await.is_empty());
     positions_never_go_back(&store).await;
-    assert_eq!(queries.position(GROUP, 0).await.unwrap(), 7);
+    assert_eq!(queries.position(GROUP, 0).await.unwrap().applied, 7);
     parts.end().await;
 }

@@ -60,6 +60,8 @@ metrics! {
         "Records whose key does not parse or that lie in the wrong partition.";
     VIOLATIONS_TOTAL = "ledger_violations_total", Kind::Counter,
         "Records no correct writer can have written: someone must look.";
+    UNREADABLE_RECORDS_TOTAL = "ledger_unreadable_records_total", Kind::Counter,
+        "Records that count and that writers cannot read: their products take no more commands.";
     DISCARDS_TOTAL = "ledger_discards_total", Kind::Counter,
         "Times the state of a partition was discarded and built again, by partition.";
     NEXT_OFFSET = "ledger_next_offset", Kind::Gauge,
@@ -98,6 +100,10 @@ metrics! {
         "Products built again from the log because their events did not fit on their rows, by model.";
     PROJECTOR_STOPPED_PARTITIONS = "folio_projector_stopped_partitions", Kind::Gauge,
         "Partitions that stopped and wait for someone, by model.";
+    PROJECTOR_RETRYING_PARTITIONS = "folio_projector_retrying_partitions", Kind::Gauge,
+        "Partitions whose last request to a server failed and is tried again, by model.";
+    PROJECTOR_STALLED_SECONDS = "folio_projector_stalled_seconds", Kind::Gauge,
+        "Seconds since the partition that stands still longest has applied anything, of those that have records to apply, by model.";
     PROJECTOR_PARKED_PRODUCTS = "folio_projector_parked_products", Kind::Gauge,
         "Products that are parked because a record of theirs could not be applied, or was given up, by model.";
     PROJECTOR_PARKED_RECORDS = "folio_projector_parked_records", Kind::Gauge,

@@ -108,8 +108,13 @@ async fn read_back(oracle: &Oracle, queries: &Client) -> (u64, Vec<String>) {
         .filter_map(|(id, history)| {
             let (head, product) = (history.last()?, ProductId::parse(id).ok()?);
             let (version, place) = (head.version, (head.partition, head.offset));
-            let token =
-                ConsistencyToken { partition: place.0, offset: place.1, product, version: Version(version) };
+            let token = ConsistencyToken {
+                partition: place.0,
+                offset: place.1,
+                product,
+                version: Version(version),
+                log: None,
+            };
             Some((id, Acknowledged { product: id.clone(), version, token: token.encode() }))
         })
         .collect();

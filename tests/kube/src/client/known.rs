@@ -29,8 +29,13 @@ impl Known {
             let Told::Accepted { version, partition, at, .. } = *told else { continue };
             let Ok(id) = ProductId::parse(product) else { continue };
             if known.get(product).is_none_or(|it| it.version < version) {
-                let token =
-                    ConsistencyToken { partition, offset: at, product: id, version: Version(version) };
+                let token = ConsistencyToken {
+                    partition,
+                    offset: at,
+                    product: id,
+                    version: Version(version),
+                    log: None,
+                };
                 let product = product.clone();
                 known.insert(product.clone(), Acknowledged { product, version, token: token.encode() });
             }

@@ -2,9 +2,13 @@
 //! they end with it, however it ends, and that the command's exit code is passed on.
 
 use std::process::{Command, ExitCode};
+use std::thread::available_parallelism;
 
 use testkit::servers::{STACK_VARIABLE, servers};
 use testkit::tools::{HAVE_FAILED, of_charts};
+
+/// How many tests a test binary runs at once, unless the environment says so.
+const AT_ONCE: &str = "RUST_TEST_THREADS";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -17,6 +21,11 @@ fn main() -> ExitCode {
     let stack = servers();
     let mut command = Command::new(&program);
     command.args(arguments).env(STACK_VARIABLE, &stack.dir);
+    if std::env::var_os(AT_ONCE).is_none() {
+        // Those on servers wait half of their time: for a death to be noticed, for a store to come back.
+        let processors = available_parallelism().map_or(2, std::num::NonZero::get);
+        command.env(AT_ONCE, (2 * processors).to_string());
+    }
     if !matches!(charts.join(), Ok(Ok(Some(_)))) {
         command.env(HAVE_FAILED, "1");
     }

@@ -128,6 +128,7 @@ fn an_answer_is_what_it_claims_of_the_log() {
         offset: 7,
         product: ProductId::parse(PRODUCT).unwrap(),
         version: Version(2),
+        log: None,
     };
     let token = token.encode();
     let body = json!({ "outcome": "no_effect", "version": 2, "consistency_token": token });

@@ -5,6 +5,8 @@
 
 use domain::ProductId;
 use futures::FutureExt;
+use read_models::marks::Marks;
+use read_models::model::Position;
 use read_models::page::Budget;
 use read_models::search::{
     Counted, Cursor, Find, Found, Hit, Index, Plan, SearchRequest, Similar, Sort, SuggestRequest, Suggestion,
@@ -87,14 +89,18 @@ impl Index for EmbeddedSearch {
         .boxed()
     }
 
-    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, i64> {
-        let applied = self.shared.position(group, partition).unwrap_or_default().applied;
+    fn position<'a>(&'a self, group: &'a str, partition: i32) -> Answer<'a, Position> {
+        let position = self.shared.position(group, partition).unwrap_or_default();
         let there = self.shared.is_there();
         async move {
             there?;
-            Ok(applied)
+            Ok(position)
         }
         .boxed()
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &*self.marks
     }
 
     fn refresh(&self) -> Answer<'_, ()> {

@@ -24,6 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use read_models::Error;
+use read_models::marks::Marks;
 use tantivy::TantivyError;
 use tantivy::directory::error::OpenReadError;
 use uuid::Uuid;
@@ -39,6 +40,8 @@ pub(crate) use opening::distrust;
 pub struct EmbeddedSearch {
     shared: Arc<Shared>,
     owner: Arc<Owner>,
+    /// Beside the index, in the tables.
+    marks: Arc<dyn Marks>,
 }
 
 struct Owner {
@@ -56,7 +59,12 @@ impl EmbeddedSearch {
     ///
     /// An error if the directory cannot be written, or another process has it open. It reads all of the index once: call it where
     /// blocking is allowed.
-    pub(crate) fn open(dir: &Path, log: &str, presence: Arc<Presence>) -> Result<Self, Error> {
+    pub(crate) fn open(
+        dir: &Path,
+        log: &str,
+        presence: Arc<Presence>,
+        marks: Arc<dyn Marks>,
+    ) -> Result<Self, Error> {
         let opened = opening::open(dir, log)?;
         if let Some(reason) = &opened.discarded {
             tracing::warn!(dir = %dir.display(), "the search index is built again from the beginning: {reason}");
@@ -70,7 +78,7 @@ impl EmbeddedSearch {
             discarded,
             start: Uuid::new_v4().to_string(),
         };
-        Ok(Self { shared, owner: Arc::new(owner) })
+        Ok(Self { shared, owner: Arc::new(owner), marks })
     }
 
     /// Everything written so far is found, and on the disk, when it returns. Blocks on it.

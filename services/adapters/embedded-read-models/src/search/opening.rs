@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use adapter_embedded::crc::crc32c;
-use read_models::Error;
 use read_models::model::Position;
+use read_models::{Error, LogId, NoLogId};
 use serde::{Deserialize, Serialize};
 use tantivy::indexer::{IndexWriter, IndexWriterOptions, LogMergePolicy};
 use tantivy::{Index, IndexReader, ReloadPolicy, TantivyError};
@@ -58,8 +58,14 @@ struct Payload {
     sum: u32,
 }
 
-/// Group, partition, applied, durable.
-type Said = (String, i32, i64, i64);
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Said {
+    /// Group, partition, applied, durable, and the log.
+    InLog(String, i32, i64, i64, String),
+    /// Where the log is not known: as earlier releases wrote it.
+    Before(String, i32, i64, i64),
+}
 
 #[derive(Deserialize)]
 struct Format {
@@ -69,7 +75,11 @@ struct Format {
 /// The positions in `log` as they are committed.
 pub(super) fn payload(log: &str, positions: &Kept) -> Result<String, serde_json::Error> {
     let said = |((group, partition), at): (&(String, i32), &Position)| {
-        (group.clone(), *partition, at.applied, at.durable)
+        let (group, partition, Position { applied, durable, log }) = (group.clone(), *partition, *at);
+        match log {
+            Some(log) => Said::InLog(group, partition, applied, durable, log.to_string()),
+            None => Said::Before(group, partition, applied, durable),
+        }
     };
     let positions: Vec<Said> = positions.iter().map(said).collect();
     let sum = sum(log, &positions)?;
@@ -201,9 +211,16 @@ fn positions(payload: &str, log: &str) -> Result<Kept, String> {
     if found != log {
         return Err(format!("it is built from {found}, and not from {log}"));
     }
-    let positions = positions.into_iter();
-    let position = |(group, partition, applied, durable)| ((group, partition), Position { applied, durable });
-    Ok(positions.map(position).collect())
+    let position = |said| match said {
+        Said::InLog(group, partition, applied, durable, log) => {
+            let log = log.parse::<LogId>().map_err(|e: NoLogId| problem(e.to_string()))?;
+            Ok(((group, partition), Position { applied, durable, log: Some(log) }))
+        }
+        Said::Before(group, partition, applied, durable) => {
+            Ok(((group, partition), Position { applied, durable, log: None }))
+        }
+    };
+    positions.into_iter().map(position).collect()
 }
 
 fn reader(index: &Index) -> tantivy::Result<IndexReader> {
@@ -222,8 +239,9 @@ mod tests {
 
     #[test]
     fn positions_are_read_as_they_were_written_or_not_at_all() {
-        let at = Position { applied: 9_007, durable: 41 };
-        let kept = Kept::from([(("group".to_owned(), 0), at), (("group".to_owned(), 12), at)]);
+        let at = Position { applied: 9_007, durable: 41, log: LogId::from_number(7) };
+        let before = Position { log: None, ..at };
+        let kept = Kept::from([(("group".to_owned(), 0), at), (("group".to_owned(), 12), before)]);
         let written = payload("a log", &kept).unwrap();
         assert_eq!(positions(&written, "a log").as_ref(), Ok(&kept));
         for place in 0..written.len() {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use domain::{ProductId, Version};
+use read_models::marks::Marks;
 use read_models::model::{Position, Positions, Starts, Store, Wanted, Writes};
 use read_models::search::SearchModel;
 use read_models::{Error, StoredProduct};
@@ -57,6 +58,10 @@ impl Store<SearchModel> for EmbeddedSearch {
 
     fn positions(&self) -> &Self {
         self
+    }
+
+    fn marks(&self) -> &dyn Marks {
+        &*self.marks
     }
 }
 

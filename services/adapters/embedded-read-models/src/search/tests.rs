@@ -16,6 +16,7 @@ use toolkit::retry::Retry;
 use uuid::Uuid;
 
 use super::EmbeddedSearch;
+use crate::tests::Unmarked;
 
 const GROUP: &str = "test.g1";
 const LOG: &str = "a log";
@@ -47,7 +48,7 @@ pub(super) fn product(n: usize, version: u64) -> StoredProduct {
 }
 
 fn open(dir: &Path, log: &str) -> Result<EmbeddedSearch, Error> {
-    EmbeddedSearch::open(dir, log, Arc::default())
+    EmbeddedSearch::open(dir, log, Arc::default(), Arc::new(Unmarked))
 }
 
 async fn write(search: &EmbeddedSearch, states: Vec<StoredProduct>) {
@@ -62,7 +63,7 @@ async fn versions(search: &EmbeddedSearch, ids: std::ops::Range<usize>) -> Vec<u
 }
 
 async fn position_to(search: &EmbeddedSearch, applied: i64) {
-    let position = Position { applied, durable: applied };
+    let position = Position { applied, durable: applied, log: None };
     Positions::write(search, GROUP, 0, position).await.unwrap();
 }
 

@@ -132,7 +132,8 @@ impl Shared {
         let newest = match there {
             Some(there) if there.applied > position.applied => there,
             Some(there) if there.applied == position.applied => {
-                Position { durable: there.durable.max(position.durable), ..position }
+                let log = position.log.or(there.log);
+                Position { durable: there.durable.max(position.durable), log, ..position }
             }
             _ => position,
         };
@@ -459,7 +460,7 @@ mod tests {
     fn a_position_that_says_nothing_new_asks_for_no_commit() {
         let dir = tempfile::TempDir::new().unwrap();
         let shared = Shared::new(opening::open(dir.path(), "a log").unwrap(), Arc::default()).unwrap();
-        let at = |applied, durable| Position { applied, durable };
+        let at = |applied, durable| Position { applied, durable, log: None };
         let is_due = || locked(&shared.due.state).at.is_some();
         shared.write_position("group", 0, at(5, 3));
         assert!(is_due());

@@ -222,8 +222,8 @@ async fn an_index_is_opened_when_it_is_asked_for_and_the_one_that_is_read_at_the
     drop((index, same, embedded));
     let embedded = open(&dir);
     assert!(!dir.path().join("search").exists(), "what was dropped is not made again");
-    let taken =
-        search::EmbeddedSearch::open(&dir.path().join("search-g2"), "a log", std::sync::Arc::default());
+    let (index, unmarked) = (dir.path().join("search-g2"), std::sync::Arc::new(Unmarked));
+    let taken = search::EmbeddedSearch::open(&index, "a log", std::sync::Arc::default(), unmarked);
     assert!(taken.unwrap_err().to_string().contains("in use"), "what is read is open");
     drop(embedded);
 }

@@ -61,7 +61,7 @@ async fn end(world: World, dir: &Dir) -> LiveTopic {
     live
 }
 
-fn metric(world: &World, name: &str) -> f64 {
+pub(super) fn metric(world: &World, name: &str) -> f64 {
     let text = world.telemetry.render_metrics().unwrap();
     text.lines()
         .filter(|line| line.starts_with(name))

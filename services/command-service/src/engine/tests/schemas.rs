@@ -72,6 +72,7 @@ async fn a_schema_id_that_the_registry_does_not_know_makes_one_product_unreadabl
     .await;
     world.until_ready().await;
     execute(&world, create("fine")).await.unwrap();
+    assert_eq!(super::cache::metric(&world, "ledger_unreadable_records_total").round() as u64, 1);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::{ColdError, ColdProducts, Mark, Saved, Snapshot};
+use crate::{ColdError, ColdProducts, LogId, Mark, Saved, Snapshot};
 
 /// Saved products in memory, which outlive the sequencers that use them. Clones are the same place.
 #[derive(Clone, Default)]
@@ -318,4 +318,30 @@ fn a_record_of_another_partition_needs_no_value() {
         let key = rig.key(0, &subject, 1);
         assert_eq!(s.needs_value(0, key.as_bytes()), partition_of(&subject, 4) == P, "{subject}");
     }
+}
+
+#[test]
+fn a_sequencer_knows_its_log_by_the_first_record_until_it_starts_again() {
+    let (rig, cold, _) = three_saved();
+    let mut other = Rig::keeping(Stored::default(), 0);
+    assert_eq!(other.s.log(), None, "nothing is applied yet");
+    let first = other.key(0, "a", 1);
+    assert_eq!(rig.s.log(), LogId::of_first_key(first.as_bytes()));
+    let mut resumed = Rig::keeping(cold.copy(), 0);
+    resumed.s.resume(cold.mark().unwrap());
+    assert_eq!(resumed.s.log(), None, "a snapshot is of the middle of a log");
+    let mut own = Rig::new();
+    own.ask("a", Ask::Create);
+    let append = own.append();
+    own.reported(&append, 0);
+    let log = LogId::of_first_key(append.key.to_string().as_bytes());
+    assert!(log.is_some());
+    assert_eq!(own.s.log(), log, "its own record is the first");
+    own.other(1, "b", 1, 5, None);
+    assert_eq!(own.s.log(), log);
+    own.s.reset();
+    assert_eq!(own.s.log(), None);
+    own.s.record(1, 0, b"garbage", || panic!("garbage is not decoded"));
+    own.other(1, "b", 1, 5, None);
+    assert_eq!(own.s.log(), None, "the key alone does not tell it");
 }

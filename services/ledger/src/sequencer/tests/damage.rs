@@ -27,14 +27,25 @@ fn a_record_that_cannot_be_decoded_counts_and_closes_its_product() {
     let key = rig.key(1, "a", 2);
     rig.s.record(rig.now, 1, key.as_bytes(), || Err(Unreadable("no schema 9".into())));
     let outputs = rig.out();
-    assert!(matches!(outputs[..], [Output::UnreadableRecord { offset: 1, version: 2, .. }]), "{outputs:?}");
+    assert!(
+        matches!(outputs[..], [Output::UnreadableRecord { offset: 1, version: 2, first: true, .. }]),
+        "{outputs:?}"
+    );
     assert_eq!((rig.version("a"), rig.state("a")), (2, None));
+    // The next is one more of a product that nobody has to be told of again.
+    let key = rig.key(2, "a", 3);
+    rig.s.record(rig.now, 2, key.as_bytes(), || Err(Unreadable("no schema 9".into())));
+    let outputs = rig.out();
+    assert!(
+        matches!(outputs[..], [Output::UnreadableRecord { offset: 2, version: 3, first: false, .. }]),
+        "{outputs:?}"
+    );
     // Later records still count, and earlier commands are still known.
-    rig.other(2, "a", 3, 1, Some(71));
+    rig.other(3, "a", 4, 1, Some(71));
     rig.ask("a", Ask::Add(1));
     assert_eq!(rig.answers(), [(1, Answer::Unreadable)]);
     rig.submit(Submission { command_id: id(71), ..submission(2, "a", Ask::Add(1)) });
-    accepted(&rig.answers(), 2, 3, 2, true);
+    accepted(&rig.answers(), 2, 4, 3, true);
 }
 
 #[test]
@@ -67,11 +78,14 @@ fn a_skipped_version_is_a_violation_and_quarantines_its_product() {
             outputs[..],
             [
                 Output::VoidRecord { offset: 0, reason: VoidReason::Ahead },
-                Output::Violation { offset: 0, version: 2, current: 0, .. }
+                Output::Violation { offset: 0, version: 2, current: 0, first: true, .. }
             ]
         ),
         "{outputs:?}"
     );
+    rig.other(1, "a", 7, 0, None);
+    let outputs = rig.out();
+    assert!(matches!(outputs[..], [_, Output::Violation { offset: 1, first: false, .. }]), "{outputs:?}");
     rig.ask("a", Ask::Create);
     assert_eq!(rig.answers(), [(1, Answer::Quarantined)]);
     rig.ask("b", Ask::Create);

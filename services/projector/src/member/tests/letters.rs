@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use bytes::Bytes;
 use contract::avro::{SchemaIds, encode, known_schemas};
-use event_reader::feed::Commit;
+use event_reader::feed::{Commit, RangeReader};
 use ledger::{Headers, LogRecord};
 use read_models::control::{Desk, Selection, Step};
 use read_models::model::State;
@@ -17,7 +17,10 @@ use super::*;
 use crate::testing::InMemory;
 
 mod durable;
+mod marks;
 mod missing;
+mod refused;
+mod replaced;
 
 /// An id that the registry does not know until it is cured.
 const LATE: u32 = 4_711;
@@ -31,9 +34,12 @@ struct Kept(Arc<Mutex<Rows>>);
 struct Rows {
     states: BTreeMap<String, ProductState>,
     refused: BTreeSet<String>,
+    /// How often somebody has written.
+    writes: usize,
     position: Option<Position>,
     /// When the store was started, if it may lose what it acknowledged.
     start: Option<u64>,
+    marks: marks::Marked,
 }
 
 impl Kept {
@@ -73,21 +79,27 @@ impl Store<Products> for Kept {
 
     async fn write(&self, writes: Writes<Products>, _: &Retry) -> Result<(), GaveUp<Error>> {
         let mut rows = self.0.lock().unwrap();
-        for state in writes.states {
+        rows.writes += 1;
+        let mut refused = BTreeMap::new();
+        for state in &writes.states {
             let product = state.product().as_str().to_owned();
             if rows.refused.contains(&product) {
-                let problem = "a mapping says no".to_owned();
-                return Err(GaveUp::Final(Error::Refused { product, problem }));
+                refused.insert(product, "a mapping says no".to_owned());
+                continue;
             }
             let known = rows.states.get(&product).map_or(0, |it| it.head().version.get());
             if state.head().version.get() >= known {
-                rows.states.insert(product, state);
+                rows.states.insert(product, state.clone());
             }
         }
-        Ok(())
+        writes.outcome(refused).map_err(GaveUp::Final)
     }
 
     fn positions(&self) -> &Self {
+        self
+    }
+
+    fn marks(&self) -> &dyn Marks {
         self
     }
 }
@@ -114,6 +126,10 @@ struct World {
     /// Where the group's offset is when a process begins.
     begins: i64,
     durability: Option<Arc<Durability>>,
+    /// So many records come in a batch.
+    at_once: usize,
+    /// How far the process is that runs.
+    progress: Progress,
 }
 
 /// What is wrong with an event.
@@ -141,6 +157,8 @@ impl World {
             running: None,
             begins: 0,
             durability: None,
+            at_once: 3,
+            progress: Progress::default(),
         }
     }
 
@@ -205,10 +223,12 @@ impl World {
         let retry = Retry::until(shutdown.clone());
         let heard = watch::channel(std::time::Instant::now() + Duration::from_hours(1)).1;
         let default = super::context(self.rows.clone(), &group).await;
+        self.progress = default.progress.clone();
         let context = Context {
             durability: self.durability.clone().unwrap_or_else(|| Arc::clone(&default.durability)),
             decoder: Decoder::open(Arc::new(schemas), &retry).await.unwrap(),
             letters: Arc::clone(&self.letters) as Arc<dyn toolkit::dead_letters::DeadLetters>,
+            progress: self.progress.clone(),
             decided: Decided {
                 generation: Generation::FIRST,
                 builds: self.builds.subscribe(),
@@ -217,7 +237,7 @@ impl World {
             ..default
         };
         tokio::spawn(Member::new(group, context).run(shutdown.clone()));
-        tokio::spawn(serve(behind, log, self.begins, shutdown.clone()));
+        tokio::spawn(serve(behind, log, (self.begins, self.at_once), shutdown.clone()));
         self.running = Some(shutdown);
     }
 
@@ -273,8 +293,8 @@ impl Drop for World {
     }
 }
 
-/// As an adapter: claims one after another, and three records at a time.
-async fn serve(server: GroupServer, log: Log, begins: i64, shutdown: CancellationToken) {
+/// As an adapter: claims one after another, from where it begins, and so many records at a time.
+async fn serve(server: GroupServer, log: Log, (begins, at_once): (i64, usize), shutdown: CancellationToken) {
     let GroupServer { commands, commits, events } = server;
     std::thread::spawn(move || commits.into_iter().for_each(|commit: Commit| commit.reply(Ok(()))));
     let mut claim = Claim { partition: Partition(0), epoch: 1 };
@@ -292,7 +312,7 @@ async fn serve(server: GroupServer, log: Log, begins: i64, shutdown: Cancellatio
             Err(_) => tokio::time::sleep(Duration::from_millis(2)).await,
         }
         let records: Vec<LogRecord> =
-            log.lock().unwrap().iter().skip(position as usize).take(3).cloned().collect();
+            log.lock().unwrap().iter().skip(position as usize).take(at_once).cloned().collect();
         if is_asked && !records.is_empty() {
             position += records.len() as i64;
             is_asked = false;
@@ -444,7 +464,7 @@ async fn rows_of_another_log_park_their_product_and_stay() {
         let mut rows = world.rows.0.lock().unwrap();
         let state = rows.states.get_mut("a").unwrap();
         state.stored.event_id = uuid::Uuid::from_u128(99);
-        rows.position = Some(Position { applied: 2, durable: 2 });
+        rows.position = Some(Position { applied: 2, durable: 2, log: None });
         rows.states["a"].clone()
     };
     world.restart().await;

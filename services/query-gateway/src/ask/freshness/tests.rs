@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use futures::FutureExt;
-use read_models::Version;
+use read_models::model::Position;
+use read_models::{LogId, Version};
 
 use super::super::quota::{Crowd, Quotas};
 use super::*;
@@ -12,7 +13,13 @@ use crate::config::QueriesConfig;
 const MODEL: &str = "products";
 
 fn token() -> ConsistencyToken {
-    ConsistencyToken { partition: 3, offset: 41, product: "p-1".try_into().unwrap(), version: Version(7) }
+    ConsistencyToken {
+        partition: 3,
+        offset: 41,
+        product: "p-1".try_into().unwrap(),
+        version: Version(7),
+        log: None,
+    }
 }
 
 fn place(max_waiting: usize) -> Place {
@@ -111,4 +118,50 @@ async fn without_a_place_to_wait_what_need_not_wait_is_still_answered() {
     let mut wait = Wait::new(&later, Duration::from_mins(1), &mut place);
     let full = wait.for_position(MODEL, &watcher).await.unwrap_err();
     assert!(matches!(full, ApiError::Overloaded { crowd: Crowd::Waiting, max: 1 }), "{full}");
+}
+
+/// A partition of this log that is applied below this position, and how often it was looked at.
+fn of_log(log: u64, position: i64) -> (Watcher<ApiError>, Arc<AtomicUsize>) {
+    let looks = Arc::new(AtomicUsize::new(0));
+    let (counter, log) = (looks.clone(), LogId::from_number(log));
+    let watcher = Watcher::new(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async move { Ok(Position { applied: position, durable: position, log }) }.boxed()
+    });
+    (watcher, looks)
+}
+
+#[tokio::test]
+async fn a_read_model_of_another_log_is_told_at_once_however_far_it_is_and_whatever_its_rows_say() {
+    let token = ConsistencyToken { log: LogId::from_number(2), ..token() };
+    for position in [1, 42, 1_000] {
+        let ((watcher, _), mut place) = (of_log(1, position), place(1));
+        let mut wait = Wait::new(&token, Duration::from_mins(1), &mut place);
+        let rows = || async { Ok(at(8)) };
+        for refused in
+            [wait.for_position(MODEL, &watcher).await.err(), wait.for_row(MODEL, &watcher, rows).await.err()]
+        {
+            assert!(matches!(refused, Some(ApiError::OtherLog { partition: 3, .. })), "{refused:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_read_model_of_the_tokens_log_is_looked_at_once_for_that() {
+    let token = ConsistencyToken { log: LogId::from_number(2), ..token() };
+    let ((watcher, looks), mut place) = (of_log(2, 1), place(1));
+    let mut wait = Wait::new(&token, Duration::from_mins(1), &mut place);
+    for _ in 0..3 {
+        assert_eq!(wait.for_row(MODEL, &watcher, || async { Ok(at(8)) }).await.unwrap(), 8);
+    }
+    assert_eq!(looks.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_token_of_an_earlier_release_and_a_position_of_one_say_nothing_of_logs() {
+    for (log, watcher) in [(None, of_log(1, 42).0), (LogId::from_number(2), partition(42).0)] {
+        let (token, mut place) = (ConsistencyToken { log, ..token() }, place(1));
+        let mut wait = Wait::new(&token, Duration::from_mins(1), &mut place);
+        assert_eq!(wait.for_position(MODEL, &watcher).await.unwrap(), 42);
+    }
 }

@@ -5,6 +5,13 @@ use futures::future::join_all;
 
 use super::*;
 
+/// Of a log that is not known.
+impl From<i64> for At {
+    fn from(position: i64) -> Self {
+        Self { position, log: None }
+    }
+}
+
 /// A partition whose position is set from outside, and how often it was looked at.
 #[derive(Clone, Default)]
 struct Partition {
@@ -131,4 +138,23 @@ async fn partitions_that_nobody_writes_take_no_memory_and_few_looks() {
     join_all(waits).await;
     assert!(partition.looks() < 4_000, "{} looks in a second", partition.looks());
     assert!(locked(&watcher.shared).known.is_empty());
+}
+
+#[tokio::test]
+async fn positions_of_another_log_say_nothing_of_those_before() {
+    let at = Arc::new(Mutex::new(At { position: 100, log: LogId::from_number(1) }));
+    let seen = Arc::clone(&at);
+    let watcher: Watcher<()> = Watcher::new(move |_| {
+        let at = *seen.lock().unwrap();
+        async move { Ok(at) }.boxed()
+    });
+    let mut waited = Vec::new();
+    for (position, log) in [(100, 1), (5, 2), (4, 2)] {
+        *at.lock().unwrap() = At { position, log: LogId::from_number(log) };
+        waited.push(watcher.look_once(3, 50).await.unwrap());
+        assert_eq!(watcher.known_log(3), LogId::from_number(log));
+    }
+    assert_eq!(waited, [Waited::Reached(100), Waited::StillAt(5), Waited::StillAt(4)]);
+    assert_eq!((watcher.known_past(3, 4), watcher.known_past(3, 5)), (Some(5), None));
+    assert_eq!(watcher.known_log(4), None);
 }

@@ -169,7 +169,8 @@ async fn a_version_or_a_time_that_cannot_be_is_refused() {
 async fn a_consistency_token_of_no_possible_place_is_refused() {
     let product = || "p-1".try_into().unwrap();
     for (partition, offset, version) in [(-1, 0, 1), (0, i64::MAX, 1), (0, i64::MIN, 1), (0, 0, u64::MAX)] {
-        let forged = ConsistencyToken { partition, offset, product: product(), version: Version(version) };
+        let forged =
+            ConsistencyToken { partition, offset, product: product(), version: Version(version), log: None };
         let request = v1::SearchRequest { freshness: Some(token(&forged.encode())), ..Default::default() };
         search(request, Code::BadConsistencyToken).await;
     }

@@ -120,6 +120,7 @@ async fn a_hostile_header_or_token_is_refused_by_its_code() {
         offset: 41,
         product: "p-1".try_into().unwrap(),
         version: Version(7),
+        log: None,
     };
     let cases = [
         (page("garbage"), Code::BadPageToken),

@@ -79,11 +79,16 @@ impl Build {
         side.bench.runtime.block_on(async {
             decide(&mut self.desk, read_model, |_| Step::Drop { generation }).await?;
             let until = Instant::now() + PATIENCE;
-            while side.stores.builds(read_model).await?.iter().any(|it| it.generation == generation) {
+            loop {
+                match side.stores.builds(read_model).await {
+                    Ok(all) if all.iter().all(|it| it.generation != generation) => return Ok(()),
+                    // What is going has no answer for a moment.
+                    Err(error) if !error.is_transient() => return Err(error.into()),
+                    Ok(_) | Err(_) => {}
+                }
                 ensure!(Instant::now() < until, "{generation} of {read_model} is not gone");
                 tokio::time::sleep(LOOK * 10).await;
             }
-            Ok(())
         })
     }
 }

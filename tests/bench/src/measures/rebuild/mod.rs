@@ -24,30 +24,40 @@ const EACH: usize = 20;
 /// Gateways that are read from.
 const GATEWAYS: usize = 2;
 
-pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+/// Builds on catalogs at rest.
+pub(crate) fn time(bench: &Bench) -> anyhow::Result<Vec<Row>> {
     let stores = Stores::start(&bench.servers)?;
     let mut workload = Workload::new()?;
-    let mut rows = Vec::new();
+    let (mut rows, mut most) = (Vec::new(), Vec::new());
+    for (name, each) in [("rebuild-few", EACH), ("rebuild-many", 1)] {
+        let served = Served::start(bench, &stores, name, &mut workload, each)?;
+        rows.extend(time::measure(&served.side, bench.commands / each)?);
+        most.extend(served.end()?);
+    }
+    rows.push(memory_of(&most));
+    Ok(rows)
+}
 
-    let few = Served::start(bench, &stores, "rebuild-few", &mut workload, EACH)?;
-    rows.extend(time::measure(&few.side, bench.commands / EACH)?);
-    let mut pids = few.end()?;
-
-    let mut many = Served::start(bench, &stores, "rebuild-many", &mut workload, 1)?;
-    rows.extend(time::measure(&many.side, bench.commands)?);
-    let (told, reads) = many.under_load(&mut workload)?;
-    rows.extend(told);
+/// Builds and switches beside clients.
+pub(crate) fn beside(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    let stores = Stores::start(&bench.servers)?;
+    let mut workload = Workload::new()?;
+    let mut served = Served::start(bench, &stores, "rebuild-beside", &mut workload, 1)?;
+    let (mut rows, reads) = served.under_load(&mut workload)?;
     let row = |name, reads: u64, of: u64| {
         Row::cost(name, "reads", &pairs::alone(&[reads as f64]), Some(0.0)).noting(format!("of {of}"))
     };
     rows.push(row("reads that failed, rebuilds and switches beside them", reads.failed, reads.asked));
     rows.push(row("reads older than one before, the same", reads.older, reads.asked));
-    pids.extend(many.end()?);
-    let most = pids.iter().map(|(_, most)| *most).fold(0.0, f64::max);
-    let whose = pids.iter().find(|(_, it)| *it >= most).map_or("", |(name, _)| *name);
-    let memory = Row::cost("projector's memory, the most", "MB", &pairs::alone(&[most]), Some(256.0));
-    rows.push(memory.noting(format!("that of {whose}; each made what is read and its builds")));
+    rows.push(memory_of(&served.end()?));
     Ok(rows)
+}
+
+fn memory_of(projectors: &[(&'static str, f64)]) -> Row {
+    let most = projectors.iter().map(|(_, most)| *most).fold(0.0, f64::max);
+    let whose = projectors.iter().find(|(_, it)| *it >= most).map_or("", |(name, _)| *name);
+    let row = Row::cost("projector's memory, the most", "MB", &pairs::alone(&[most]), Some(256.0));
+    row.noting(format!("that of {whose}; each made what is read and its builds"))
 }
 
 /// A catalog, its command service, and a projector of each read model.

@@ -21,7 +21,7 @@ impl World {
         {
             let mut rows = self.rows.0.lock().unwrap();
             rows.states = kept;
-            rows.position = Some(Position { applied: position, durable: position });
+            rows.position = Some(Position { applied: position, durable: position, log: None });
             rows.start = rows.start.map(|it| it + 1);
         }
         self.look().await;
@@ -49,7 +49,7 @@ async fn letters_stay_until_what_was_redriven_is_on_disk_for_a_store_that_loses_
     // A release that can read it comes, and all of it is applied; nobody knows yet whether it is on disk.
     world.cure();
     world.begins = 3;
-    world.rows.0.lock().unwrap().position = Some(Position { applied: 3, durable: 3 });
+    world.rows.0.lock().unwrap().position = Some(Position { applied: 3, durable: 3, log: None });
     world.restart().await;
     world.has_version("a", 3).await;
     world.has(&parked).await;

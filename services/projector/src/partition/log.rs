@@ -1,0 +1,52 @@
+//! The log of a partition: known before anything of it is applied.
+
+use ledger::Offset;
+use read_models::LogId;
+use read_models::model::{Fold, Position, Store};
+use toolkit::retry::GaveUp;
+
+use super::stop::{End, Stop};
+use super::{Batch, Task};
+use crate::same_log::{LookError, REMEDY};
+
+impl<M: Fold, S: Store<M>> Task<M, S> {
+    /// Learns which log the partition is of, where the rows are as far as `stored` says. Nothing is written of another log.
+    pub(super) async fn know_log(&mut self, stored: Position) -> Result<(), End> {
+        self.log = self.look(stored.log, stored.applied).await?;
+        Ok(())
+    }
+
+    /// Makes sure that the batch is of the log that the partition was of when it was taken over.
+    pub(super) async fn is_of_its_log(&mut self, batch: &Batch) -> Result<(), End> {
+        if self.log.is_none() {
+            // It was empty, and this is its beginning.
+            self.log = batch.records.first().map(LogId::of_first);
+        } else if !self.context.same_log.is_fresh() {
+            self.look(self.log, self.bound.settled()).await?;
+        }
+        self.is_stopped_by_log()
+    }
+
+    /// An error if any partition of this build has shown another log.
+    pub(super) fn is_stopped_by_log(&self) -> Result<(), End> {
+        match &*self.replaced.borrow() {
+            Some(found) => Err(self.other_log(found)),
+            None => Ok(()),
+        }
+    }
+
+    async fn look(&self, log: Option<LogId>, at: Offset) -> Result<Option<LogId>, End> {
+        let partition = self.claim.partition.0;
+        let look = || self.context.same_log.look(partition, log, at);
+        match self.kafka_retry.run("look which log it is", look).await {
+            Ok(now) => Ok(now.log),
+            Err(GaveUp::Final(LookError::Other(found))) => Err(self.other_log(&found)),
+            // The client is closed, or the partition another member's.
+            Err(GaveUp::Final(LookError::Away(_)) | GaveUp::Cancelled { .. }) => Err(End::GivenBack),
+        }
+    }
+
+    fn other_log(&self, found: &str) -> End {
+        End::Stopped(Stop::new(self.bound.settled(), found, REMEDY))
+    }
+}

@@ -1,0 +1,204 @@
+//! Marks in ScyllaDB: timestamp = the time of the write. A later owner of a partition may have a clock that is behind, so each write is
+//! looked at, and is written again with a later time if it is not what is found.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use adapter_cql::{Cql, Prepared, Write};
+use domain::ProductId;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
+use toolkit::retry::{GaveUp, Retry};
+
+use super::{MAX_COUNTED, Mark, Marking, Marks, Times, hidden};
+use crate::error::Answered;
+use crate::{Error, Generation};
+
+/// Marks of a partition are read in parts of as many.
+const PAGE: usize = 1_000;
+
+/// The marks of one build of a read model.
+#[derive(Debug, Clone)]
+pub struct CqlMarks {
+    cql: Cql,
+    table: Arc<str>,
+    /// Prepared when they are needed first: a build of an earlier release has no such table, and can be read.
+    statements: Arc<OnceCell<Statements>>,
+}
+
+#[derive(Debug)]
+struct Statements {
+    put: Prepared,
+    remove: Prepared,
+    of_product: Prepared,
+    of_group: Prepared,
+    some: Prepared,
+}
+
+/// The columns of a mark.
+type Columns = (i64, i64, String, bool);
+/// With whose it is, and of which partition.
+type Row = (String, i32, i64, i64, String, bool);
+
+/// The name of a CQL read model's table of marks.
+pub(crate) fn table(read_model: &str, generation: Generation) -> String {
+    format!("{read_model}_parked_{generation}")
+}
+
+impl CqlMarks {
+    /// Asks nothing yet.
+    pub fn new(cql: &Cql, read_model: &str, generation: Generation) -> Self {
+        let table = table(read_model, generation).into();
+        Self { cql: cql.clone(), table, statements: Arc::default() }
+    }
+
+    async fn statements(&self) -> Result<&Statements, Error> {
+        self.statements.get_or_try_init(|| self.prepare()).await
+    }
+
+    async fn prepare(&self) -> Result<Statements, Error> {
+        let (cql, table) = (&self.cql, format!("{{keyspace}}.{}", self.table));
+        let put = format!(
+            "INSERT INTO {table} (group_id, product_id, partition_id, first_offset, since_ms, kind, is_discarded) VALUES (?, ?, ?, ?, \
+             ?, ?, ?) USING TIMESTAMP ?"
+        );
+        let remove = format!("DELETE FROM {table} USING TIMESTAMP ? WHERE group_id = ? AND product_id = ?");
+        let of_product = format!(
+            "SELECT first_offset, since_ms, kind, is_discarded FROM {table} WHERE group_id = ? AND product_id = ?"
+        );
+        let of_group = format!(
+            "SELECT product_id, partition_id, first_offset, since_ms, kind, is_discarded FROM {table} WHERE group_id = ?"
+        );
+        let some = format!("SELECT product_id FROM {table} WHERE group_id = ? LIMIT {MAX_COUNTED}");
+        Ok(Statements {
+            put: cql.prepare(&put).await?,
+            remove: cql.prepare(&remove).await?,
+            of_product: cql.prepare(&of_product).await?,
+            of_group: cql.prepare(&of_group).await?,
+            some: cql.prepare(&some).await?,
+        })
+    }
+
+    fn mark(
+        &self,
+        product: &str,
+        (first_offset, since_ms, kind, is_discarded): Columns,
+    ) -> Result<Mark, Error> {
+        let kind = super::kind(&self.table, product, &kind)?;
+        Ok(Mark { first_offset, since_ms, kind, is_discarded })
+    }
+
+    async fn read(&self, group: &str, products: &[String]) -> Result<Vec<Option<Mark>>, Error> {
+        let of_product = &self.statements().await?.of_product;
+        let keys = products.iter().map(|product| (group.to_owned(), product.clone())).collect();
+        let rows: Vec<Option<Columns>> = self.cql.read_all(of_product, keys).await?;
+        let marks = products.iter().zip(rows);
+        marks.map(|(product, row)| row.map(|row| self.mark(product, row)).transpose()).collect()
+    }
+
+    async fn all(&self, group: &str, partition: i32) -> Result<BTreeMap<String, Mark>, Error> {
+        let of_group = &self.statements().await?.of_group;
+        let (mut found, mut from) = (BTreeMap::new(), Some(adapter_cql::PageState::start()));
+        while let Some(page) = from {
+            let (rows, next): (Vec<Row>, _) = self.cql.page(of_group, (group,), PAGE, page).await?;
+            for (product, of, first_offset, since_ms, kind, is_discarded) in rows {
+                if of == partition {
+                    let mark = self.mark(&product, (first_offset, since_ms, kind, is_discarded))?;
+                    found.insert(product, mark);
+                }
+            }
+            from = next;
+        }
+        Ok(found)
+    }
+
+    async fn write_all(
+        &self,
+        group: &str,
+        partition: i32,
+        marks: &Marking,
+        retry: &Retry,
+    ) -> Result<(), GaveUp<Error>> {
+        let statements = retry.run("prepare what marks products", || self.statements()).await?;
+        let (mut products, mut wanted): (Vec<String>, Vec<Option<Mark>>) =
+            marks.iter().map(|(product, mark)| (product.clone(), *mark)).unzip();
+        let (mut times, mut waits) = (Times::default(), retry.waits());
+        loop {
+            let time = times.next();
+            let write = |(product, mark): (&String, &Option<Mark>)| {
+                let (group, product) = (group.to_owned(), product.clone());
+                let write = match mark {
+                    None => Write::new(&statements.remove, (time, group, product)),
+                    Some(mark) => {
+                        let Mark { first_offset, since_ms, kind, is_discarded } = *mark;
+                        let row = (
+                            group,
+                            product,
+                            partition,
+                            first_offset,
+                            since_ms,
+                            kind.name(),
+                            is_discarded,
+                            time,
+                        );
+                        Write::new(&statements.put, row)
+                    }
+                };
+                // They are all of one group.
+                write.in_partition(0)
+            };
+            let writes = products.iter().zip(&wanted).map(write).collect();
+            self.cql.write_all(writes, retry).await.map_err(|e| e.map(Error::from))?;
+            let there = retry.run("look at what is marked", || self.read(group, &products)).await?;
+            let differs: Vec<bool> =
+                there.iter().zip(&wanted).map(|(there, wanted)| there != wanted).collect();
+            if !differs.contains(&true) {
+                return Ok(());
+            }
+            let mut keep = differs.iter();
+            products.retain(|_| keep.next() == Some(&true));
+            let mut keep = differs.iter();
+            wanted.retain(|_| keep.next() == Some(&true));
+            waits.wait("mark what is parked", hidden(&self.table)).await?;
+        }
+    }
+
+    async fn counted(&self, group: &str) -> Result<u64, Error> {
+        let some = &self.statements().await?.some;
+        let rows: Vec<(String,)> = self.cql.rows(some, (group,)).await?;
+        Ok(rows.len() as u64)
+    }
+}
+
+impl Marks for CqlMarks {
+    fn write<'a>(
+        &'a self,
+        group: &'a str,
+        partition: i32,
+        marks: &'a Marking,
+        retry: &'a Retry,
+    ) -> BoxFuture<'a, Result<(), GaveUp<Error>>> {
+        self.write_all(group, partition, marks, retry).boxed()
+    }
+
+    fn of_partition<'a>(&'a self, group: &'a str, partition: i32) -> Answered<'a, BTreeMap<String, Mark>> {
+        self.all(group, partition).boxed()
+    }
+
+    fn of_products<'a>(
+        &'a self,
+        group: &'a str,
+        products: &'a [ProductId],
+    ) -> Answered<'a, Vec<Option<Mark>>> {
+        async move {
+            let products: Vec<String> = products.iter().map(ProductId::to_string).collect();
+            self.read(group, &products).await
+        }
+        .boxed()
+    }
+
+    fn count<'a>(&'a self, group: &'a str) -> Answered<'a, u64> {
+        self.counted(group).boxed()
+    }
+}

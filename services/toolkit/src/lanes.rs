@@ -1,0 +1,107 @@
+//! Requests to one server that give way to others.
+//!
+//! Promises: a request that gives way to nobody never waits for one that does; those that give way have as much room as the others
+//! while there are no others, and little of it while there are.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// After so long without a request that gives way to nobody the others take all of their room.
+const QUIET: Duration = Duration::from_secs(1);
+
+/// Whether requests give way. By default they do not.
+#[derive(Clone, Debug, Default)]
+pub struct Lane(Option<Arc<AtomicBool>>);
+
+/// The room that one server has for requests: so many in flight at once.
+#[derive(Debug)]
+pub struct Lanes {
+    first: Semaphore,
+    second: Semaphore,
+    /// How much of the room one request takes that gives way, while others ask too.
+    share: u32,
+    /// When one last came that does not give way.
+    last: Mutex<Option<Instant>>,
+    quiet: Duration,
+}
+
+impl Lane {
+    /// Requests that give way until this says that they are urgent.
+    pub fn until(is_urgent: Arc<AtomicBool>) -> Self {
+        Self(Some(is_urgent))
+    }
+
+    fn gives_way(&self) -> bool {
+        self.0.as_ref().is_some_and(|is_urgent| !is_urgent.load(Ordering::Acquire))
+    }
+}
+
+impl Lanes {
+    /// At most `room` requests at once that do not give way, and as many that do: of those `beside` while there are others.
+    pub fn new(room: usize, beside: usize) -> Self {
+        let (room, beside) = (room.max(1), beside.max(1));
+        let share = u32::try_from(room / beside.min(room)).unwrap_or(1);
+        let (first, second) = (Semaphore::new(room), Semaphore::new(room));
+        Self { first, second, share, last: Mutex::default(), quiet: QUIET }
+    }
+
+    /// Waits for room for one more request; it is given back with what is returned. Nobody closes the room; if somebody did, nothing
+    /// would be bounded.
+    pub async fn enter(&self, lane: &Lane) -> Option<SemaphorePermit<'_>> {
+        if lane.gives_way() {
+            let share = if self.is_quiet() { 1 } else { self.share };
+            return self.second.acquire_many(share).await.ok();
+        }
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.first.acquire().await.ok()
+    }
+
+    fn is_quiet(&self) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_none_or(|at| at.elapsed() > self.quiet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_gives_way_takes_little_room_beside_others_and_none_of_theirs() {
+        let mut lanes = Lanes::new(8, 2);
+        let is_urgent = Arc::new(AtomicBool::new(false));
+        let (first, second) = (Lane::default(), Lane::until(Arc::clone(&is_urgent)));
+        // Alone it has all of its room,
+        let alone: Vec<_> = (0..8).map(|_| lanes.enter(&second).now_or_never()).collect();
+        assert!(alone.iter().all(Option::is_some) && lanes.enter(&second).now_or_never().is_none());
+        // and none of what others need.
+        let others: Vec<_> = (0..8).map(|_| lanes.enter(&first).now_or_never()).collect();
+        assert!(others.iter().all(Option::is_some) && lanes.enter(&first).now_or_never().is_none());
+        drop((alone, others));
+        let beside: Vec<_> = (0..2).map(|_| lanes.enter(&second).now_or_never()).collect();
+        assert!(beside.iter().all(Option::is_some) && lanes.enter(&second).now_or_never().is_none());
+        // It is the one that is read from now on.
+        is_urgent.store(true, Ordering::Release);
+        assert!(lanes.enter(&second).now_or_never().is_some());
+        is_urgent.store(false, Ordering::Release);
+        drop(beside);
+        lanes.quiet = Duration::ZERO;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let alone: Vec<_> = (0..8).map(|_| lanes.enter(&second).now_or_never()).collect();
+        assert!(alone.iter().all(Option::is_some));
+    }
+
+    #[tokio::test]
+    async fn there_is_room_for_one_however_little_there_is() {
+        for (room, beside) in [(0, 0), (1, 1), (1, 8), (2, 1), (3, 2)] {
+            let lanes = Lanes::new(room, beside);
+            assert!(lanes.enter(&Lane::default()).now_or_never().is_some());
+            assert!(lanes.enter(&Lane::until(Arc::default())).now_or_never().is_some(), "{room} {beside}");
+        }
+    }
+}
