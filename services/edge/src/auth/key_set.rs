@@ -23,7 +23,7 @@ pub(super) struct Key {
     pub(super) id: Option<String>,
     /// The only one that it is for.
     pub(super) algorithm: Algorithm,
-    pub(super) key: DecodingKey,
+    pub(super) decoding: DecodingKey,
 }
 
 impl fmt::Debug for KeySet {
@@ -77,7 +77,7 @@ fn key(value: Value) -> Option<Key> {
         Some(stated) => Some(Algorithm::try_from(stated).ok()?),
     };
     let algorithm = algorithm(&jwk.algorithm, stated)?;
-    Some(Key { id: jwk.common.key_id.clone(), algorithm, key: DecodingKey::from_jwk(&jwk).ok()? })
+    Some(Key { id: jwk.common.key_id.clone(), algorithm, decoding: DecodingKey::from_jwk(&jwk).ok()? })
 }
 
 /// The algorithm of a key: what it states, if its type can do that, else the usual one of its type.

@@ -69,7 +69,7 @@ impl Expected {
                 why = Invalid::Algorithm;
                 continue;
             }
-            match decode::<Claims>(token, &key.key, &self.validation(key.algorithm)) {
+            match decode::<Claims>(token, &key.decoding, &self.validation(key.algorithm)) {
                 Ok(token) => return self.timely(token.claims, now),
                 Err(error) => why = because(&error),
             }
