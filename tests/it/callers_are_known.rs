@@ -292,8 +292,7 @@ async fn without_the_issuers_keys_nobody_is_let_in_and_with_new_ones_nobody_is_k
     let read = [Scope::Read.name()];
     let ask = async |token: &str| {
         let caller = Caller::of(&dev, token);
-        let path = "/v1/products/p-1";
-        Ok::<_, anyhow::Error>(caller.send(Method::GET, path, &[], &Value::Null).await?)
+        caller.send(Method::GET, "/v1/products/p-1", &[], &Value::Null).await
     };
     let token = login.token("ada", &read)?;
     let refused = ask(&token).await?;

@@ -58,7 +58,7 @@ async fn ask_as(admin: &Admin, auth: &Auth, key: &str, path: &str, body: Option<
     let request = actix::TestRequest::with_uri(path)
         .method(method)
         .insert_header(("authorization", format!("Bearer {key}")));
-    let request = body.into_iter().fold(request, |request, body| request.set_json(body));
+    let request = body.into_iter().fold(request, actix::TestRequest::set_json);
     let response = actix::call_service(&app, request.to_request()).await;
     let status = response.status().as_u16();
     let body = actix::read_body(response).await;
