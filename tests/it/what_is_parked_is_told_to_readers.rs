@@ -10,7 +10,7 @@ use contract::proto::catalog::v1::query_service_client::QueryServiceClient;
 use event_reader::SchemaSource as _;
 use read_models::{ReadModel, Version};
 use serde_json::json;
-use testkit::{Client, PATIENCE, System, eventually, promised};
+use testkit::{Client, PATIENCE, Started, System, eventually, promised};
 
 use super::what_cannot_be_applied_is_parked::{Admin, is_read, neighbour, record, with_admin};
 
@@ -28,6 +28,38 @@ fn token(product: &str, id: &str, version: u64) -> anyhow::Result<String> {
         log: None,
     }
     .encode())
+}
+
+/// Each read that waits for a record that is parked hears it long before its time is over. `id`: the place of the first.
+async fn who_waits_is_told(
+    queries: &Client,
+    gateway: &Started,
+    id: &str,
+    reads: impl Iterator<Item = &String>,
+) -> anyhow::Result<()> {
+    let token = token("parked", id, 2)?;
+    for read in reads {
+        let (joint, begun) = (if read.contains('?') { '&' } else { '?' }, Instant::now());
+        let told = queries
+            .get_with(&format!("{read}{joint}consistency_token={token}"), &[("Prefer", "wait=25")])
+            .await?;
+        ensure!(
+            told.code() == "read-model-parked" && told.body["retryable"] == false,
+            "{read}: {}",
+            told.body
+        );
+        ensure!(told.body["product_id"] == "parked" && told.body["kind"] == "undecodable", "{}", told.body);
+        ensure!(begun.elapsed() < Duration::from_secs(20), "{read}: {:?}", begun.elapsed());
+    }
+    let mut grpc = QueryServiceClient::connect(gateway.grpc()).await?;
+    let asked = v1::GetProductRequest { product_id: "parked".to_owned(), ..Default::default() };
+    ensure!(
+        grpc.get_product(asked.clone()).await?.into_inner().stale.is_some_and(|it| it.kind == "undecodable")
+    );
+    let freshness = Some(v1::Freshness { consistency_token: token, wait: None });
+    let refused = grpc.get_product(v1::GetProductRequest { freshness, ..asked }).await;
+    ensure!(refused.is_err_and(|it| it.code() == tonic::Code::FailedPrecondition));
+    Ok(())
 }
 
 async fn a_product_that_is_parked_says_so_wherever_it_is_read<S: System>() -> anyhow::Result<()> {
@@ -57,7 +89,6 @@ async fn a_product_that_is_parked_says_so_wherever_it_is_read<S: System>() -> an
     // Who has seen a later position sees it, and all that is told of it.
     ensure!(commands.change_price(&neighbour, 2_000, &[]).await?.status == 200);
     is_read(&queries, &neighbour, 2).await;
-    system.caught_up().await?;
     for path in ["/v1/products/parked", "/v1/products/parked/history"] {
         let read = eventually(
             &format!("{path} says that it is parked"),
@@ -97,34 +128,12 @@ async fn a_product_that_is_parked_says_so_wherever_it_is_read<S: System>() -> an
         .await;
     }
 
-    // Each read that waits for a record that is parked hears it long before its time is over.
     let parked = admin.parked(ReadModel::Products).await;
     let first =
         parked["parked"].as_array().context("what is parked")?.iter().find(|it| it["product"] == "parked");
     let id = first.and_then(|it| it["id"].as_str()).context("the place of the first")?;
-    let token = token("parked", id, 2)?;
     let reads = ["/v1/products/parked".to_owned(), "/v1/products/parked/history".to_owned()];
-    for read in reads.iter().chain(&lists) {
-        let (joint, begun) = (if read.contains('?') { '&' } else { '?' }, Instant::now());
-        let told = queries
-            .get_with(&format!("{read}{joint}consistency_token={token}"), &[("Prefer", "wait=25")])
-            .await?;
-        ensure!(
-            told.code() == "read-model-parked" && told.body["retryable"] == false,
-            "{read}: {}",
-            told.body
-        );
-        ensure!(told.body["product_id"] == "parked" && told.body["kind"] == "undecodable", "{}", told.body);
-        ensure!(begun.elapsed() < Duration::from_secs(20), "{read}: {:?}", begun.elapsed());
-    }
-    let mut grpc = QueryServiceClient::connect(gateway.grpc()).await?;
-    let asked = v1::GetProductRequest { product_id: "parked".to_owned(), ..Default::default() };
-    ensure!(
-        grpc.get_product(asked.clone()).await?.into_inner().stale.is_some_and(|it| it.kind == "undecodable")
-    );
-    let freshness = Some(v1::Freshness { consistency_token: token, wait: None });
-    let refused = grpc.get_product(v1::GetProductRequest { freshness, ..asked }).await;
-    ensure!(refused.is_err_and(|it| it.code() == tonic::Code::FailedPrecondition));
+    who_waits_is_told(&queries, &gateway, id, reads.iter().chain(&lists)).await?;
 
     // Whoever has the partitions next says the same, and who gives it up is heard of.
     for projector in &projectors {

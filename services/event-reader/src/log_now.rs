@@ -80,6 +80,12 @@ impl LogLooks {
         Ok(now.continues(log, at).map(|()| now))
     }
 
+    /// The log that the partition begins with now. No end is asked for, which nobody confirms while most brokers are away. `None`: the
+    /// first record is not to be seen where it should be, and [`LogLooks::look`] tells more.
+    pub async fn beginning(&self, partition: Partition) -> Result<Option<LogId>, Error> {
+        Ok(self.first(partition, 1).await?.map(|first| LogId::of_first(&first)))
+    }
+
     /// What the partition is now.
     pub async fn at(&self, partition: Partition) -> Result<LogNow, Error> {
         let end = self.ends.of(partition).await?;

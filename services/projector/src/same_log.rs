@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use event_reader::feed;
-use event_reader::{LogLooks, LogNow};
+use event_reader::{LogLooks, LogNow, OtherLog};
 use ledger::{Offset, Partition};
 use read_models::LogId;
 use tokio::sync::watch;
@@ -97,23 +97,37 @@ impl SameLog {
         at: Offset,
     ) -> Result<LogNow, LookError> {
         let begun = Instant::now();
-        let now = match self.looks.look(Partition(partition), log, at).await? {
-            Ok(now) => now,
-            Err(other) => {
-                let topic = &self.topic;
-                let found: Arc<str> =
-                    format!("the rows are of another log than topic {topic}: partition {partition}: {other}")
-                        .into();
-                self.found.send_replace(Some(Arc::clone(&found)));
-                return Err(LookError::Other(found));
-            }
-        };
+        let now = self.looks.look(Partition(partition), log, at).await?;
+        let now = now.map_err(|other| self.found(partition, other))?;
         if now.log.is_some() {
             // An empty partition tells nothing.
-            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-            *looked = (*looked).max(Some(begun));
+            self.looked_at(begun);
         }
         Ok(now)
+    }
+
+    /// Looks at it again, while it is read: records that come need no end that anybody confirms.
+    pub(crate) async fn look_again(&self, partition: i32, was: LogId, at: Offset) -> Result<(), LookError> {
+        let begun = Instant::now();
+        match self.looks.beginning(Partition(partition)).await? {
+            Some(is) if is == was => self.looked_at(begun),
+            Some(is) => return Err(self.found(partition, OtherLog::Another { was, is, at })),
+            None => drop(self.look(partition, Some(was), at).await?),
+        }
+        Ok(())
+    }
+
+    fn looked_at(&self, begun: Instant) {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        *looked = (*looked).max(Some(begun));
+    }
+
+    fn found(&self, partition: i32, other: OtherLog) -> LookError {
+        let topic = &self.topic;
+        let found: Arc<str> =
+            format!("the rows are of another log than topic {topic}: partition {partition}: {other}").into();
+        self.found.send_replace(Some(Arc::clone(&found)));
+        LookError::Other(found)
     }
 
     /// Looks again and again, until `shutdown`: nothing may come, and questions be answered of rows of another log.

@@ -49,11 +49,15 @@ impl LogFile {
     }
 
     /// An error if this is not the log that is remembered.
-    pub(super) fn check(&self, now: &[LogNow]) -> anyhow::Result<()> {
+    pub(super) fn check(&self, now: &BTreeMap<i32, LogNow>, partitions: i32) -> anyhow::Result<()> {
         let dir = self.path.parent().unwrap_or(&self.path).display();
         for (partition, log) in &self.written {
-            let now = usize::try_from(*partition).ok().and_then(|it| now.get(it)).copied();
-            let now = now.unwrap_or(LogNow { log: None, end: 0 });
+            let now = match now.get(partition) {
+                Some(now) => *now,
+                // It could not be looked at.
+                None if *partition < partitions => continue,
+                None => LogNow { log: None, end: 0 },
+            };
             // Nothing is known of how far it was.
             if let Err(other) = now.continues(Some(*log), 0) {
                 bail!(
@@ -65,6 +69,11 @@ impl LogFile {
             }
         }
         Ok(())
+    }
+
+    /// What is remembered.
+    pub(super) fn remembers(&self) -> BTreeMap<i32, LogId> {
+        self.written.clone()
     }
 
     /// Remembers these logs, if they are not yet. Blocks on the disk.
@@ -107,23 +116,25 @@ mod tests {
         LogId::from_number(number).unwrap()
     }
 
-    fn now(logs: &[u64]) -> Vec<LogNow> {
-        logs.iter().map(|log| LogNow { log: LogId::from_number(*log), end: i64::from(*log > 0) }).collect()
+    fn now(logs: &[u64]) -> BTreeMap<i32, LogNow> {
+        let now = logs.iter().map(|log| LogNow { log: LogId::from_number(*log), end: i64::from(*log > 0) });
+        (0..).zip(now).collect()
     }
 
     #[test]
     fn a_start_on_another_log_than_the_remembered_one_fails() {
         let dir = tempfile::TempDir::new().unwrap();
         let mut file = LogFile::read(dir.path(), "topic t");
-        file.check(&now(&[1, 2])).unwrap();
+        file.check(&now(&[1, 2]), 2).unwrap();
         file.remember(BTreeMap::from([(0, id(1))])).unwrap();
         let again = LogFile::read(dir.path(), "topic t");
-        LogFile::read(dir.path(), "topic u").check(&now(&[2, 1])).unwrap();
+        LogFile::read(dir.path(), "topic u").check(&now(&[2, 1]), 2).unwrap();
         for same in [&[1, 2][..], &[1, 0], &[1]] {
-            again.check(&now(same)).unwrap();
+            again.check(&now(same), 2).unwrap();
         }
-        for other in [&[2, 1][..], &[0, 0], &[]] {
-            let refused = again.check(&now(other)).unwrap_err().to_string();
+        again.check(&BTreeMap::new(), 2).unwrap();
+        for (other, partitions) in [(&[2, 1][..], 2), (&[0, 0], 2), (&[], 0)] {
+            let refused = again.check(&now(other), partitions).unwrap_err().to_string();
             assert!(refused.contains("cache.take_new_log") && refused.contains("partition 0"), "{refused}");
         }
     }

@@ -7,8 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use event_reader::{LogLooks, LogNow, OtherLog, feed};
+use event_reader::{LogLooks, LogNow, OtherLog};
+use futures::future::join_all;
 use ledger::{LogId, Partition};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use toolkit::retry::{GaveUp, Retry};
 
@@ -18,22 +20,45 @@ use crate::engine::Engine;
 /// How often a partition is looked at, one after another: a topic is made anew as a whole.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What every partition is.
+/// A partition that cannot be looked at for so long keeps no other from being served: it has no leader, or its beginning was removed.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// What every partition is that can be looked at; `None`: told to stop.
 pub(super) async fn look_at_all(
     looks: &LogLooks,
     partitions: i32,
     retry: &Retry,
-) -> Result<Vec<LogNow>, GaveUp<feed::Error>> {
-    let mut all = Vec::new();
-    for partition in (0..partitions).map(Partition) {
-        all.push(retry.run("read the first record of a partition", || looks.at(partition)).await?);
+) -> Option<BTreeMap<i32, LogNow>> {
+    let look = |partition| async move {
+        let look = retry.run("read the first record of a partition", || looks.at(Partition(partition)));
+        (partition, timeout(LONGEST, look).await)
+    };
+    let mut all = BTreeMap::new();
+    for (partition, looked) in join_all((0..partitions).map(look)).await {
+        match looked {
+            Ok(Ok(now)) => drop(all.insert(partition, now)),
+            Ok(Err(GaveUp::Cancelled { .. })) => return None,
+            Ok(Err(GaveUp::Final(error))) => warn(partition, &error.to_string()),
+            Err(_) => warn(partition, "it took too long"),
+        }
     }
-    Ok(all)
+    Some(all)
 }
 
-/// The logs that are known, by partition.
-pub(super) fn known(now: &[LogNow]) -> BTreeMap<i32, LogId> {
-    (0..).zip(now).filter_map(|(partition, it)| Some((partition, it.log?))).collect()
+fn warn(partition: i32, problem: &str) {
+    tracing::warn!(
+        "kafka.partition" = partition,
+        problem,
+        "the first record of a partition cannot be read: it is looked at again while the others are served"
+    );
+}
+
+/// The logs that are known, by partition: what was seen, and else what is remembered.
+pub(super) fn known(now: &BTreeMap<i32, LogNow>, file: Option<&LogFile>) -> BTreeMap<i32, LogId> {
+    let mut known = file.map(LogFile::remembers).unwrap_or_default();
+    known.retain(|partition, _| !now.contains_key(partition));
+    known.extend(now.iter().filter_map(|(partition, it)| Some((*partition, it.log?))));
+    known
 }
 
 /// Looks until `stop`.
@@ -116,12 +141,12 @@ mod tests {
         tokio::spawn(watch(world.live.looks(), world.engine.clone(), Some(file), stop.clone()));
         let looks = world.live.looks();
         let now = look_at_all(&looks, 4, &Retry::until(stop.clone())).await.unwrap();
-        assert_eq!(known(&now), world.engine.served_log().all());
+        assert_eq!(known(&now, None), world.engine.served_log().all());
         let other = LiveTopic::new(4, Faults::NONE).looks();
         let other = look_at_all(&other, 4, &Retry::until(stop.clone())).await.unwrap();
-        let refuses = || LogFile::read(dir.path(), "simulated").check(&other).is_err();
+        let refuses = || LogFile::read(dir.path(), "simulated").check(&other, 4).is_err();
         eventually("it is remembered", refuses).await;
-        LogFile::read(dir.path(), "simulated").check(&now).unwrap();
+        LogFile::read(dir.path(), "simulated").check(&now, 4).unwrap();
         assert_eq!(world.engine.served_log().replaced(), None);
         stop.cancel();
     }

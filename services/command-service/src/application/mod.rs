@@ -177,22 +177,20 @@ async fn follow<B: Backend>(
     };
     let (schemas, questions) = Schemas::new(base)?;
     needs.registry.up();
-    let now = match look_at_all(&looks, log.partitions(), &watch_failures(&retry, &needs.log)).await {
-        Ok(now) => now,
-        Err(GaveUp::Final(error)) => return Err(error.into()),
-        Err(GaveUp::Cancelled { .. }) => return Ok(()),
-    };
-    let known = log_watch::known(&now);
+    let (partitions, watched) = (log.partitions(), watch_failures(&retry, &needs.log));
+    let Some(now) = look_at_all(&looks, partitions, &watched).await else { return Ok(()) };
     let opening = move || {
         let file = cache.dir.as_deref().map(|dir| LogFile::read(dir, &name));
         if let Some(file) = &file
             && !cache.take_new_log
         {
-            file.check(&now)?;
+            file.check(&now, partitions)?;
         }
-        Ok::<_, anyhow::Error>((Cache::open(&cache, &identity, &instruments)?, file))
+        let remembered = file.as_ref().filter(|_| !cache.take_new_log);
+        let known = log_watch::known(&now, remembered);
+        Ok::<_, anyhow::Error>((Cache::open(&cache, &identity, &instruments)?, file, known))
     };
-    let (cache, file) = tokio::task::spawn_blocking(opening).await??;
+    let (cache, file, known) = tokio::task::spawn_blocking(opening).await??;
     engine.start(&log, &known, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
     let watching = log_watch::watch(looks, engine.clone(), file, drained.clone());
     lifecycle.spawn_support("log watch", watching);

@@ -10,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{FieldError, Problem};
 
 /// The members that a code may add: their names, their types, and what they say.
-pub const EXTENSIONS: [(&str, Type, &str); 20] = [
+pub const EXTENSIONS: [(&str, Type, &str); 23] = [
     ("product_id", Type::String, "The product it is about."),
     ("current_version", Type::Integer, "The version the product has; 0: it does not exist."),
     ("expected_version", Type::Integer, "The only version that the request expected."),
@@ -22,6 +22,9 @@ pub const EXTENSIONS: [(&str, Type, &str); 20] = [
     ("current_position", Type::Integer, "The position to which it has come."),
     ("asked_position", Type::Integer, "The position that the token asks for."),
     ("asked_version", Type::Integer, "The version that the token asks for."),
+    ("partition", Type::Integer, "The partition of the log that it is about."),
+    ("current_log", Type::String, "The log that the read model was made of."),
+    ("asked_log", Type::String, "The log that the token is of."),
     ("since", Type::String, "When the first record of the product that could not be applied failed first."),
     ("kind", Type::String, "Why that could not be applied."),
     ("is_discarded", Type::Boolean, "Whether the product was given up."),

@@ -18,11 +18,16 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
 
     /// Makes sure that the batch is of the log that the partition was of when it was taken over.
     pub(super) async fn is_of_its_log(&mut self, batch: &Batch) -> Result<(), End> {
-        if self.log.is_none() {
+        match self.log {
             // It was empty, and this is its beginning.
-            self.log = batch.records.first().map(LogId::of_first);
-        } else if !self.context.same_log.is_fresh() {
-            self.look(self.log, self.bound.settled()).await?;
+            None => self.log = batch.records.first().map(LogId::of_first),
+            Some(log) if !self.context.same_log.is_fresh() => {
+                let (partition, at) = (self.claim.partition.0, self.bound.settled());
+                let look = || self.context.same_log.look_again(partition, log, at);
+                let looked = self.kafka_retry.run("look whether it is the log it was", look).await;
+                looked.map_err(|gave_up| self.not_looked_at(gave_up))?;
+            }
+            Some(_) => {}
         }
         self.is_stopped_by_log()
     }
@@ -38,11 +43,19 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     async fn look(&self, log: Option<LogId>, at: Offset) -> Result<Option<LogId>, End> {
         let partition = self.claim.partition.0;
         let look = || self.context.same_log.look(partition, log, at);
-        match self.kafka_retry.run("look which log it is", look).await {
-            Ok(now) => Ok(now.log),
-            Err(GaveUp::Final(LookError::Other(found))) => Err(self.other_log(&found)),
-            // The client is closed, or the partition another member's.
-            Err(GaveUp::Final(LookError::Away(_)) | GaveUp::Cancelled { .. }) => Err(End::GivenBack),
+        let looked = self.kafka_retry.run("look which log it is", look).await;
+        looked.map(|now| now.log).map_err(|gave_up| self.not_looked_at(gave_up))
+    }
+
+    fn not_looked_at(&self, gave_up: GaveUp<LookError>) -> End {
+        match gave_up {
+            GaveUp::Final(LookError::Other(found)) => self.other_log(&found),
+            // The partition is another member's.
+            GaveUp::Cancelled { .. } => End::GivenBack,
+            GaveUp::Final(LookError::Away(error)) => {
+                let at = self.bound.settled();
+                End::Stopped(Stop::new(at, error.to_string(), "restart the projector: its client is closed"))
+            }
         }
     }
 

@@ -216,6 +216,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             // Of another log no build is worth a switch: a hold that waits for it is given up.
             if self.is_stopped_by_log().is_ok() {
                 self.answer_holds().await;
+                self.context.progress.retries_nothing(self.claim.partition.0);
             }
         }
     }

@@ -114,7 +114,7 @@ impl<Q: Served> Reader<Q> {
 
     /// The mark of a product, if there are any.
     pub(super) async fn mark(&self, id: &ProductId) -> Result<Option<Mark>, ApiError> {
-        if self.parked().await? == 0 { Ok(None) } else { self.mark_now(id).await }
+        if self.is_nothing_parked().await { Ok(None) } else { self.mark_now(id).await }
     }
 
     /// The mark of a product, whatever was known a moment ago.
@@ -124,7 +124,12 @@ impl<Q: Served> Reader<Q> {
 
     /// The marks of products, if there are any; none at all if not.
     pub(super) async fn marks(&self, ids: &[ProductId]) -> Result<Vec<Option<Mark>>, ApiError> {
-        if self.parked().await? == 0 { Ok(Vec::new()) } else { self.marks_now(ids).await }
+        if self.is_nothing_parked().await { Ok(Vec::new()) } else { self.marks_now(ids).await }
+    }
+
+    /// Where it cannot be told how much is parked, as after very many marks were removed, each product's mark is asked for.
+    async fn is_nothing_parked(&self) -> bool {
+        self.parked().await.is_ok_and(|count| count == 0)
     }
 }
 

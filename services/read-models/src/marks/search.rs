@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use adapter_search::{Document, Index, Search};
+use adapter_search::{Document, Index, RefusedDocument, Search, SearchError};
 use domain::ProductId;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -134,7 +134,11 @@ impl SearchMarks {
             let documents: Result<Vec<Document>, Error> = left.iter().map(document).collect();
             let documents = documents.map_err(GaveUp::Final)?;
             let written = self.search.write_all(&self.write_alias, documents, retry).await;
-            written.map_err(|e| e.map(Error::from))?;
+            let refused = written.map_err(|e| e.map(Error::from))?;
+            if let Some(RefusedDocument { id, status, problem }) = refused.into_iter().next() {
+                let index = self.write_alias.clone();
+                return Err(GaveUp::Final(SearchError::Document { index, id, status, problem }.into()));
+            }
             let products: Vec<String> = left.keys().cloned().collect();
             let there = retry.run("look at what is marked", || self.read(group, &products)).await?;
             let differ = products.into_iter().zip(there).filter(|(product, there)| left[product] != *there);
