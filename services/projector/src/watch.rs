@@ -107,12 +107,6 @@ impl Progress {
         });
     }
 
-    /// Why the partition stopped, if it did.
-    #[cfg(test)]
-    pub(crate) fn why_stopped(&self, partition: i32) -> Option<String> {
-        self.change(|all| all.get(&partition)?.stopped.clone())
-    }
-
     /// So many products and records of the partition are parked.
     pub(crate) fn parked(&self, partition: i32, products: usize, records: usize) {
         self.change(|all| {

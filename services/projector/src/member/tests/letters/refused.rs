@@ -50,7 +50,7 @@ async fn a_store_that_takes_nothing_of_a_write_stops_the_partition_and_nothing_i
     world.restart().await;
     let mut stopped = None;
     for _ in 0..PATIENCE {
-        stopped = world.progress.why_stopped(0);
+        stopped = world.progress.stopped_because(0);
         if stopped.is_some() {
             break;
         }
