@@ -66,7 +66,8 @@ async fn admit(
             request.extensions_mut().insert(principal);
             next.call(request).await
         }
-        Err(problem) => Ok(request.into_response(HttpResponse::from_error(problem))),
+        // `ServiceRequest::into_response` would lose the problem, which is still to be given the names of its request.
+        Err(problem) => Ok(ServiceResponse::new(request.into_parts().0, HttpResponse::from_error(problem))),
     }
 }
 

@@ -5,11 +5,8 @@ use read_models::model::{EffectiveEvent, Fold, State, Store, Wanted};
 use read_models::projection::Outcome;
 use read_models::{ProductId, Version};
 
-use read_models::control::Role;
-
 use super::repair::Misfit;
 use super::stop::End;
-use super::unwritten::is_not_read;
 use super::{Task, breathe};
 use crate::parked::Sorted;
 
@@ -20,18 +17,16 @@ pub(super) const UNKNOWN_STATE_BYTES: usize = 64 << 10;
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
     /// Loads the missing states of the first events; of how many: of all, unless the states are large.
-    pub(super) async fn load_first(&mut self, events: &[EffectiveEvent], role: Role) -> Result<usize, End> {
+    pub(super) async fn load_first(&mut self, events: &[EffectiveEvent]) -> Result<usize, End> {
         let (mut events_done, mut bytes) = (0, 0);
         while events_done < events.len() && bytes < LOADED_BYTES {
             let at_once = (LOADED_BYTES / 4 / self.state_bytes).clamp(16, 2_000);
             let group = &events[events_done..events.len().min(events_done + at_once)];
             let mut missing = self.projection.missing(group);
-            if is_not_read(role) {
-                // Before its first event there is nothing of a product. (What is read looks all the same: rows of another log would
-                // show.) If there are rows, they are of this log, and newer: they stay until this gets there.
-                let first = missing.extract_if(.., |wanted| wanted.version == Version::FIRST);
-                first.for_each(|wanted| self.projection.loaded(wanted.product, None));
-            }
+            // Before its first event there is nothing of a product. If there are rows, they are of this log (`same_log` has looked),
+            // and newer: they stay until this gets there. To ask for each new product cost more than a third of its write.
+            let first = missing.extract_if(.., |wanted| wanted.version == Version::FIRST);
+            first.for_each(|wanted| self.projection.loaded(wanted.product, None));
             bytes += self.load(missing, group[0].place.offset).await?;
             events_done += group.len();
         }

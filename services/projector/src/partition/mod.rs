@@ -300,7 +300,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             let mut events = &events[..];
             let bytes = unwritten::bytes(&rest) / events.len();
             while !events.is_empty() {
-                let loaded = self.load_first(events, role).await?;
+                let loaded = self.load_first(events).await?;
                 let (now, later) = events.split_at(loaded);
                 let count = self.apply(now, position).await?;
                 applied += count;
