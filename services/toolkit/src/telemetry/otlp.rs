@@ -81,3 +81,29 @@ impl Interceptor for Headers {
         Ok(request)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_sent_as_they_are_then_and_are_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        std::fs::write(&path, "hunter2\n").unwrap();
+        let config = TelemetryConfig {
+            otlp_headers: [("x_team".to_owned(), "catalog".into())].into(),
+            otlp_header_files: [("api-key".to_owned(), path)].into(),
+            ..TelemetryConfig::default()
+        };
+        let request = Headers::of(&config).unwrap().call(Request::new(())).unwrap();
+        let header = |name: &str| request.metadata().get(name).unwrap().to_str().unwrap();
+        assert_eq!((header("x-team"), header("api-key")), ("catalog", "hunter2"));
+        let shown = format!("{:?}", request.metadata());
+        assert!(!shown.contains("hunter2") && !shown.contains("catalog"), "{shown}");
+        let wrong =
+            TelemetryConfig { otlp_headers: [("x".to_owned(), "hunter2\n".into())].into(), ..config };
+        let problem = Headers::of(&wrong).err().unwrap();
+        assert!(!problem.contains("hunter2"), "{problem}");
+    }
+}
