@@ -365,6 +365,43 @@ fn every_scope_is_in_the_security_page_and_in_the_charts_schema() {
     report(faults);
 }
 
+#[test]
+fn every_risk_of_owasps_ten_has_tests_and_every_test_that_the_security_page_names_is_there() {
+    let page = read(&root().join("docs/security.md"));
+    let files: Vec<_> =
+        rust_files().into_iter().map(|file| (file.clone(), read(&root().join(&file)))).collect();
+    // `module::test`: the module's name is that of its file or of a folder above it.
+    let is_there = |module: &str, test: &str| {
+        let declared = [format!("fn {test}("), format!("fn {test}<")];
+        files.iter().any(|(file, text)| {
+            let stem = file.with_extension("");
+            let is_of_it = stem.components().any(|it| it.as_os_str() == module);
+            is_of_it && declared.iter().any(|it| text.contains(it))
+        })
+    };
+    let quoted = |text: &str| -> Vec<(String, String)> {
+        let quoted = text.split('`').skip(1).step_by(2).filter_map(|it| it.split_once("::"));
+        quoted.map(|(module, test)| (module.to_owned(), test.to_owned())).collect()
+    };
+    let mut faults: Vec<String> = quoted(&page)
+        .into_iter()
+        .filter(|(module, test)| !is_there(module, test))
+        .map(|(module, test)| format!("docs/security.md names `{module}::{test}`, which is not there"))
+        .collect();
+    let rows = table_rows(&page);
+    for number in 1..=10 {
+        let named = format!("API{number} ");
+        match rows.iter().find(|cells| cells.len() == 3 && cells[0].starts_with(&named)) {
+            None => faults.push(format!("docs/security.md says nothing of API{number}")),
+            Some(cells) if quoted(&cells[2]).is_empty() => {
+                faults.push(format!("docs/security.md names no test of API{number}"));
+            }
+            Some(_) => {}
+        }
+    }
+    report(faults);
+}
+
 /// A path as documents write it: `{id}` and not `{id:[^/:]+}`.
 fn shown(path: &str) -> String {
     let parts = path.split('{').enumerate().map(|(n, part)| {

@@ -38,6 +38,7 @@ mod ports_speak_tls;
 mod products_rest_on_disk;
 mod reads_can_wait_for_writes;
 mod replay_builds_the_same_read_models;
+mod secrets_are_kept;
 mod servers_may_be_away;
 mod servers_speak_tls;
 mod sigterm_drains;

@@ -19,6 +19,7 @@ pub mod login;
 pub mod memory;
 mod on_servers;
 pub mod oracle;
+pub mod password_front;
 pub mod plain;
 pub mod rows;
 pub mod scenario;

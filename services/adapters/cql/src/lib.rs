@@ -7,6 +7,7 @@
 
 mod config;
 mod error;
+mod login;
 mod schema;
 mod starts;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use scylla::response::PagingState;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::sync::SemaphorePermit;
+use toolkit::config::Unusable;
 use toolkit::lanes::{Lane, Lanes};
 
 /// The driver, for its derives: `#[derive(SerializeRow)] #[scylla(crate = "adapter_cql::scylla")]`.
@@ -85,7 +87,9 @@ impl Cql {
             builder = builder.prefer_datacenter(datacenter.clone());
         }
         if let Some(user) = &config.username {
-            builder = builder.user(user, config.password.as_ref().map_or("", |p| p.expose()));
+            let wrong = |it: Unusable| CqlError::Password(format!("{}: {}", it.key, it.problem));
+            let login = login::Login { user: user.clone(), password: config.credential().map_err(wrong)? };
+            builder = builder.authenticator_provider(Arc::new(login));
         }
         if config.use_tls {
             let tls = config.tls.client(config.tls_server_name.as_deref())?;

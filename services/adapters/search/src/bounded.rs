@@ -9,13 +9,13 @@ use std::fmt;
 use std::time::Duration;
 
 use elasticsearch::http::Url;
-use elasticsearch::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use elasticsearch::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest_elasticsearch as reqwest;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::error::of_answer;
-use super::login::Login;
+use super::login::{Login, Who};
 use super::{Method, Search, SearchError, causes, describe, search_path};
 use crate::config::SearchConfig;
 
@@ -27,7 +27,7 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 pub(super) struct Client {
     http: reqwest::Client,
     url: Url,
-    login: Option<HeaderValue>,
+    who: Option<Who>,
 }
 
 impl fmt::Debug for Client {
@@ -46,15 +46,15 @@ impl Client {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(config.timeout_ms));
         let http = login.client(http).map_err(problem)?;
         let http = http.build().map_err(|e| problem(causes(&e)))?;
-        Ok(Self { http, url, login: login.header.clone() })
+        Ok(Self { http, url, who: login.who.clone() })
     }
 
     fn post(&self, path: &str, body: String) -> Result<reqwest::RequestBuilder, String> {
         let url = self.url.join(path.trim_start_matches('/')).map_err(|e| e.to_string())?;
         let request = self.http.post(url);
-        let request = match &self.login {
+        let request = match &self.who {
             None => request,
-            Some(login) => request.header(AUTHORIZATION, login.clone()),
+            Some(who) => request.header(AUTHORIZATION, who.header()?),
         };
         Ok(request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json").body(body))
     }

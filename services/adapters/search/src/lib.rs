@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use toolkit::lanes::{Lane, Lanes};
 
 use error::Cause;
-use login::Login;
+use login::{Login, Who};
 
 pub use bulk::{Document, RefusedDocument};
 pub use config::SearchConfig;
@@ -41,7 +41,7 @@ pub struct Search {
     transport: Arc<Transport>,
     bounded: bounded::Client,
     /// Says who asks.
-    login: Option<HeaderValue>,
+    who: Option<Who>,
     prefix: Arc<str>,
     timeout: Duration,
     /// Room for bulk requests, of all clones together.
@@ -71,7 +71,7 @@ impl Search {
         let search = Self {
             transport: Arc::new(transport),
             bounded: bounded::Client::new(config, &login)?,
-            login: login.header,
+            who: login.who,
             prefix: config.index_prefix.as_str().into(),
             timeout,
             lanes: Arc::new(Lanes::new(bulk::AT_ONCE, bulk::BESIDE)),
@@ -175,8 +175,9 @@ impl Search {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(login) = &self.login {
-            headers.insert(AUTHORIZATION, login.clone());
+        if let Some(who) = &self.who {
+            let unusable = |problem| SearchError::Unreachable { request: describe(method, path), problem };
+            headers.insert(AUTHORIZATION, who.header().map_err(unusable)?);
         }
         let response = self
             .transport

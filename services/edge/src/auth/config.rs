@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use toolkit::config::{ConfigError, Unusable, list, optional, optional_path};
+use toolkit::config::{ConfigError, Unusable, list, optional_address, optional_path};
 use toolkit::tls::TlsConfig;
 
 use super::api_keys::Keys;
@@ -36,13 +36,13 @@ pub struct AuthConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct OidcConfig {
     /// What tokens have as `iss`, such as `https://login.acme.example/realms/shop`.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "optional_address")]
     pub issuer: Option<String>,
     /// Whom tokens are for: one of these has to be among a token's `aud`.
     #[serde(deserialize_with = "list")]
     pub audiences: Vec<String>,
     /// Where the issuer's keys are; none: where `<issuer>/.well-known/openid-configuration` says.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "optional_address")]
     pub jwks_url: Option<String>,
     pub claims: ClaimsConfig,
     /// How far the issuer's clock may be from ours, in milliseconds.

@@ -59,6 +59,7 @@ pub(super) fn history_entry(entry: HistoryEntry) -> Result<v1::HistoryEntry, Api
         appended_at: Some(time(entry.appended_at)),
         occurred_at: entry.occurred_at.map(time),
         actor: entry.actor.unwrap_or_default(),
+        principal: entry.principal.unwrap_or_default(),
         command_id: entry.command_id.map(|id| id.to_string()).unwrap_or_default(),
         correlation_id: entry.correlation_id.unwrap_or_default(),
         partition: entry.partition,

@@ -347,6 +347,7 @@ fn example(answer: &str) -> Value {
                 event_type: "PriceChanged".to_owned(),
                 event: json!({"price": {"minor_units": 19900, "currency": "EUR"}}),
                 actor: Some("ada".to_owned()),
+                principal: Some("key:storefront".to_owned()),
                 command_id: None,
                 correlation_id: Some("checkout-4711".to_owned()),
                 partition: 5,

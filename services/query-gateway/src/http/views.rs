@@ -131,9 +131,12 @@ pub(super) struct EntryView<'a> {
     event_type: &'a str,
     #[schema(value_type = EventData)]
     event: &'a Value,
-    /// Who did it, as the client said.
+    /// Who did it.
     #[schema(required)]
     actor: Option<&'a str>,
+    /// The front end that gave the command on behalf of the actor, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<&'a str>,
     #[schema(required)]
     command_id: Option<Uuid>,
     /// What the client calls the work it belongs to.
@@ -157,6 +160,7 @@ impl<'a> From<&'a HistoryEntry> for EntryView<'a> {
             event_type: &entry.event_type,
             event: &entry.event,
             actor: entry.actor.as_deref(),
+            principal: entry.principal.as_deref(),
             command_id: entry.command_id,
             correlation_id: entry.correlation_id.as_deref(),
             partition: entry.partition,
