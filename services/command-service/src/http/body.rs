@@ -7,6 +7,7 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use contract::code::Code;
+use edge::limits::{Account, Load};
 use edge::problem::Problem;
 use futures::StreamExt;
 
@@ -36,12 +37,13 @@ pub(super) async fn skip(mut payload: web::Payload) {
     drop(tokio::time::timeout(within, all).await);
 }
 
-/// Reads the whole body, or refuses it as soon as it is known to be too large.
+/// Reads the whole body, or refuses it as soon as it is known to be too large. With what it goes on to take of what its caller may.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: web::Payload,
     state: &State,
-) -> Result<Bytes, Problem> {
+    account: &Account,
+) -> Result<(Bytes, Option<Share>), Problem> {
     let config = &state.config;
     let most = config.max_body_bytes;
     let too_large =
@@ -52,13 +54,13 @@ pub(super) async fn read(
         return Err(too_large());
     }
     // A client that announces a body and never sends it would keep its connection for ever.
-    let mut share = state.bodies.empty();
+    let mut share = account.load(state.bodies.empty());
     let reading = whole(payload, announced as usize, most, &mut share);
     match tokio::time::timeout(config.body_timeout(), reading).await {
-        Ok(Ok(body)) => Ok(without_mark(body)),
+        Ok(Ok(body)) => Ok((without_mark(body), share.arrived())),
         Ok(Err(Unread::TooLarge)) => Err(too_large()),
         Ok(Err(Unread::NoMemory)) => Err(Problem::new(
-            Code::Overloaded,
+            share.refused_as(),
             "too many large bodies arrive already; nothing was written, try again later",
         )),
         Ok(Err(Unread::Broken(error))) => Err(malformed(format!("the body could not be read: {error}"))),
@@ -86,7 +88,7 @@ async fn whole(
     mut payload: web::Payload,
     announced: usize,
     most: usize,
-    share: &mut Share,
+    share: &mut Load,
 ) -> Result<Bytes, Unread> {
     let mut body = BytesMut::with_capacity(announced.min(RESERVED));
     while let Some(chunk) = payload.next().await {
