@@ -117,7 +117,8 @@ async fn flood(
                 Ok(_) => true,
                 Err(status) => {
                     let details = status.get_error_details();
-                    let reason = details.error_info().map(|info| info.reason.replace('_', "-").to_lowercase());
+                    let reason =
+                        details.error_info().map(|info| info.reason.replace('_', "-").to_lowercase());
                     let wait = details.retry_info().and_then(|it| it.retry_delay);
                     let is_told = status.code() == Code::ResourceExhausted
                         && reason.is_some_and(|reason| codes.contains(&&*reason))
@@ -250,7 +251,9 @@ async fn no_page_of_another_site_writes_whoever_looks_at_it() -> anyhow::Result<
                 ensure!(told == (403, "cross-site-request"), "{method} {path} {foreign:?}: {}", reply.body);
             }
             // What a form can say, and a script without asking first.
-            for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", ""] {
+            for kind in
+                ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=b", ""]
+            {
                 let reply = ask(&[("content-type", kind)]).await?;
                 ensure!(reply.status == 415, "{method} {path} {kind}: {} {}", reply.status, reply.body);
             }

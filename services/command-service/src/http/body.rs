@@ -1,7 +1,5 @@
 //! A request's body, bounded in size and time while it is read.
 
-use std::time::Duration;
-
 use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
@@ -18,25 +16,6 @@ use toolkit::memory::Share;
 
 /// The most that is reserved for a body before it has come.
 const RESERVED: usize = 16 * 1024;
-/// What is read of a body that nobody looks at, in bytes and time.
-const SKIPPED: (usize, Duration) = (64 * 1024, Duration::from_millis(100));
-
-/// Reads a body away that has arrived, or nearly: otherwise its connection must be closed, and whoever is turned away when
-/// there is too much to do would bring another one.
-pub(super) async fn skip(mut payload: web::Payload) {
-    let (most, within) = SKIPPED;
-    let all = async {
-        let mut read = 0;
-        while let Some(Ok(chunk)) = payload.next().await
-            && read <= most
-        {
-            read += chunk.len();
-        }
-    };
-    // What is left closes the connection.
-    drop(tokio::time::timeout(within, all).await);
-}
-
 /// Reads the whole body, or refuses it as soon as it is known to be too large. With what it goes on to take of what its caller may.
 pub(super) async fn read(
     request: &HttpRequest,

@@ -67,7 +67,7 @@ async fn answer_to(
     let caller = headers::caller(request)?;
     caller.may_give(command)?;
     if let Err(turned_away) = state.door.turn_away_if_full(command, &caller, Transport::Http) {
-        body::skip(payload).await;
+        edge::http::skip(payload).await;
         return Err(turned_away);
     }
     // Its memory is the caller's until there is an answer.

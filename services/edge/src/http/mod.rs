@@ -6,6 +6,7 @@
 mod observe;
 mod paths;
 mod secured;
+mod skip;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use crate::secure;
 
 pub use observe::{Requests, app};
 pub use paths::{Paths, Taken, otherwise};
+pub use skip::skip;
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);

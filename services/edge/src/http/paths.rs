@@ -15,6 +15,7 @@ use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceRespons
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, Resource, guard, web};
+use contract::code::Code;
 
 use crate::auth::{Access, Auth, Entered, Peer};
 use crate::problem::Problem;
@@ -60,7 +61,7 @@ pub fn otherwise(path: &str) -> Resource {
 async fn admit(
     auth: Auth,
     needs: Access,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let refused = auth.refuse_other_sites(request.method().as_str(), request.headers(), None);
@@ -74,7 +75,12 @@ async fn admit(
             request.extensions_mut().insert(account);
             Ok(held::until_taken(next.call(request).await?, place))
         }
-        Err(problem) => Ok(request.into_response(HttpResponse::from_error(problem))),
+        Err(problem) => {
+            if problem.code == Code::TooManyRequests.name() {
+                super::skip(request.take_payload()).await;
+            }
+            Ok(request.into_response(HttpResponse::from_error(problem)))
+        }
     }
 }
 
