@@ -16,6 +16,7 @@ use edge::auth::{AuthConfig, OidcConfig, Scope};
 use edge::http::Taken;
 use edge::limits::LimitsConfig;
 use folio_dev::{Dev, Options, Settings};
+use futures::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 use testkit::login::{AUDIENCE, Login};
@@ -203,7 +204,7 @@ async fn who_goes_beyond_its_rate_is_told_when_to_come_back_and_nobody_else_noti
     let headers = [("authorization", &*noisy.bearer)];
     let refused = async || {
         let asked = (0..600).map(|_| admin.get_with("/admin/v1/read-models", &headers));
-        let answers = futures::future::join_all(asked).await;
+        let answers: Vec<_> = futures::stream::iter(asked).buffer_unordered(64).collect().await;
         answers.into_iter().flatten().filter(|it| it.code() == "too-many-requests").count()
     };
     eventually("the admin API refuses it too", refused, |n| *n > 0).await;
@@ -327,7 +328,7 @@ async fn one_caller_has_so_many_waiting_and_no_more() -> anyhow::Result<()> {
         eventually("the fifth is refused", refused, |limit| *limit == json!("in-flight")).await;
         let others = wait(&other, 0).await?;
         ensure!(others.code() == "read-model-behind", "{}", others.body);
-        Ok(())
+        Ok::<_, anyhow::Error>(())
     };
     let (answers, meanwhile) = tokio::join!(waiting, meanwhile);
     meanwhile?;
