@@ -29,6 +29,7 @@ mod grpc_says_what_http_says;
 mod instances_come_and_go;
 mod kafka_event_log_conforms;
 mod kafka_feed_conforms;
+mod limits_are_fair;
 mod metrics_are_there_from_the_start;
 mod old_events_stay_readable;
 mod one_process_serves_all;

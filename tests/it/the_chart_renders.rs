@@ -54,9 +54,9 @@ const REFUSED: [(&str, &str); 20] = [
 
 /// Each service, what it is called in values, and the sections of its configuration that can be set there.
 const SETTINGS: [(&str, &str, &[&str]); 3] = [
-    ("command-service", "commandService", &["engine", "cache", "overload", "http", "uploads"]),
-    ("query-gateway", "queryGateway", &["http", "queries"]),
-    ("projector", "projectors", &["batch", "rebuild", "admin"]),
+    ("command-service", "commandService", &["engine", "cache", "limits", "overload", "http", "uploads"]),
+    ("query-gateway", "queryGateway", &["limits", "http", "queries"]),
+    ("projector", "projectors", &["limits", "batch", "rebuild", "admin"]),
 ];
 /// Keys of these sections that have a value of their own, or none because the chart knows.
 const SET_BY_THE_CHART: [&str; 32] = [

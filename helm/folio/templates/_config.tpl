@@ -55,6 +55,7 @@
 {{- end }}
 {{- if $auth.keys.existingSecret }}{{ $_ := set $config "keys_file" (printf "%s/auth/keys.yaml" (include "folio.files" .root)) }}{{ end }}
 {{- with $auth.roles }}{{ $_ := set $config "roles" . }}{{ end }}
+{{- with $auth.origins }}{{ $_ := set $config "origins" . }}{{ end }}
 {{- if .isDoor }}{{ with $auth.certificates }}{{ $_ := set $config "certificates" . }}{{ end }}{{ end }}
 {{- $config | toJson }}
 {{- end }}

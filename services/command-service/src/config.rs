@@ -11,6 +11,7 @@ use adapter_kafka::KafkaConfig;
 use adapter_registry::RegistryConfig;
 use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
+use edge::limits::LimitsConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
@@ -33,6 +34,7 @@ pub struct Config {
     pub cache: CacheConfig,
     pub overload: OverloadConfig,
     pub auth: AuthConfig,
+    pub limits: LimitsConfig,
     pub http: DoorConfig,
     pub uploads: UploadsConfig,
     pub telemetry: TelemetryConfig,
@@ -51,6 +53,7 @@ impl Default for Config {
             cache: CacheConfig::default(),
             overload: OverloadConfig::default(),
             auth: AuthConfig::default(),
+            limits: LimitsConfig::default(),
             http: DoorConfig::default(),
             uploads: UploadsConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -228,6 +231,7 @@ impl Config {
             self.registry.check(),
             self.http.tls.check("http.tls"),
             self.auth.check(self.http.tls.client_ca_file.is_some()),
+            self.limits.check(),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;

@@ -79,7 +79,8 @@ impl Dev {
             doors::document(app, auth);
             shown.show(app, auth);
         };
-        let configs = (&options.settings.telemetry, &options.settings.auth);
+        let settings = &options.settings;
+        let configs = (&settings.telemetry, &settings.auth, &settings.limits);
         let process = Process::start(SERVICE, configs, ops, lifecycle, beside)?;
         let stop = CancellationToken::new();
         let begun = begin(&options, &directory, storage, &admin, &process).await;

@@ -6,6 +6,7 @@ use adapter_cql::CqlConfig;
 use adapter_search::SearchConfig;
 use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
+use edge::limits::LimitsConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
@@ -18,6 +19,7 @@ pub const SERVICE: &str = "query-gateway";
 pub struct Config {
     pub listen: ListenConfig,
     pub auth: AuthConfig,
+    pub limits: LimitsConfig,
     pub http: DoorConfig,
     pub cql: CqlConfig,
     pub search: SearchConfig,
@@ -95,6 +97,7 @@ impl Config {
             self.search.check(),
             self.http.tls.check("http.tls"),
             self.auth.check(self.http.tls.client_ca_file.is_some()),
+            self.limits.check(),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;

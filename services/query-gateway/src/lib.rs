@@ -49,7 +49,7 @@ impl Application {
     pub async fn build_on(config: &Config, stores: Stores) -> anyhow::Result<Self> {
         config.check()?;
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
-        let configs = (&config.telemetry, &config.auth);
+        let configs = (&config.telemetry, &config.auth, &config.limits);
         let process = Process::start(SERVICE, configs, (&config.listen).into(), lifecycle, http::document)?;
         let (lifecycle, telemetry, auth) = (&process.lifecycle, &process.telemetry, &process.auth);
         let Core { questions, .. } = Core::start(config, stores, telemetry, auth.clone())?;

@@ -62,7 +62,7 @@ impl Application {
     ) -> anyhow::Result<Self> {
         let (listen, grace) = (config.listen.clone(), Duration::from_millis(config.shutdown.grace_ms));
         config.check()?;
-        let configs = (&config.telemetry, &config.auth);
+        let configs = (&config.telemetry, &config.auth, &config.limits);
         let process = Process::start(SERVICE, configs, (&listen).into(), lifecycle, http::document)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         let Core { state } = Core::start(config, backend, lifecycle, telemetry, process.auth.clone())?;

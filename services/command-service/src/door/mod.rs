@@ -143,8 +143,13 @@ impl CommandHandler {
     }
 
     /// Turns a single command away before its body is read, if there are too many.
-    pub fn turn_away_if_full(&self, command: &'static str, transport: Transport) -> Result<(), Problem> {
-        if self.shared.admission.is_full(Instant::now()) {
+    pub fn turn_away_if_full(
+        &self,
+        command: &'static str,
+        caller: &Caller,
+        transport: Transport,
+    ) -> Result<(), Problem> {
+        if self.shared.admission.is_full(&caller.account, Instant::now()) {
             return Err(self.turned_away(command, transport));
         }
         Ok(())
@@ -165,7 +170,7 @@ impl CommandHandler {
         let (request, beside) = self.request(requested.into(), caller, transport)?;
         let permit = match transport {
             Transport::Local => None,
-            _ => match self.shared.admission.enter(Instant::now()) {
+            _ => match self.shared.admission.enter(&caller.account, Instant::now()) {
                 Some(permit) => Some(permit),
                 None => return Err(self.turned_away(request.command.name(), transport)),
             },
@@ -183,6 +188,7 @@ impl CommandHandler {
         transport: Transport,
     ) -> Result<Submitted, Problem> {
         let (mut request, beside) = self.request(requested.into(), caller, transport)?;
+        caller.account.pace().await;
         request.room = self.shared.admission.wait().await;
         let command = request.command.name();
         let until = tokio::time::Instant::now() + request.deadline;

@@ -6,6 +6,7 @@ use contract::code::Code;
 use contract::{ConsistencyToken, FieldError, FieldErrors, IdempotencyKey};
 use edge::auth::{Principal, Scope};
 use edge::context::Context;
+use edge::limits::Account;
 use edge::problem::Problem;
 
 /// The most bytes of an actor.
@@ -18,6 +19,8 @@ pub struct Caller {
     pub principal: Principal,
     /// Who the command is for: the caller, or whom it may act for. Where callers are not checked, what it says: information, not proof.
     pub actor: Option<String>,
+    /// What is counted of the caller.
+    pub account: Account,
     /// What the request is known by.
     pub context: Context,
     /// The caller waits no longer than this.
@@ -37,7 +40,7 @@ impl Caller {
         }
         let itself = || principal.is_checked().then(|| principal.name().to_owned());
         let actor = actor.or_else(itself);
-        Ok(Self { principal, actor, context, deadline: None })
+        Ok(Self { principal, actor, account: Account::default(), context, deadline: None })
     }
 
     /// Whether it may give this command, by its name.

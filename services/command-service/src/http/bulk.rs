@@ -131,7 +131,7 @@ async fn answer_all(
     let (next_line, ends_early) = (Cell::new(1), Cell::new(false));
     let mut gone = std::pin::pin!(writer.gone());
     let written = {
-        let (share, shutdown) = (state.bodies.empty(), state.shutdown.clone());
+        let (share, shutdown) = (caller.account.load(state.bodies.empty()), state.shutdown.clone());
         let lines = lines(&mut payload, state.uploads.max_line_bytes, config.stall(), share, shutdown);
         let answers = lines
             .then(|line| {

@@ -89,9 +89,9 @@ pub(crate) fn serve(
     telemetry: &Telemetry,
     grace: Duration,
 ) -> anyhow::Result<SocketAddr> {
-    let config = state.config.clone();
+    let (config, auth) = (state.config.clone(), state.auth.clone());
     // Clients of uploads may take nothing for as long as they send.
-    let door = Door { address, config: &config, grace, handles: true };
+    let door = Door { address, config: &config, auth: &auth, grace, handles: true };
     let requests = Requests::new(telemetry, Spans::TracesOnly).draining_with(lifecycle);
     let otherwise = Paths::of(&[PATHS]).otherwise(refuse);
     edge::http::serve(door, lifecycle, move || {

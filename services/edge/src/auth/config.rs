@@ -27,6 +27,9 @@ pub struct AuthConfig {
     pub certificates: Vec<CertificateConfig>,
     /// What roles may do, by their names: `{editor: ["products:write"]}`.
     pub roles: Roles,
+    /// Origins whose pages may send writes beside the door's own, such as `https://shop.example`: for a proxy that lets a browser ask (CORS).
+    #[serde(deserialize_with = "list")]
+    pub origins: Vec<String>,
     /// Show `/metrics` to whoever reaches the operators' port, and not only to who has the scope `ops`.
     pub open_metrics: bool,
 }
@@ -161,6 +164,7 @@ impl AuthConfig {
                 "it is true, and there are oidc, keys_file or certificates, which nobody would look at";
             return Err(Unusable::new("auth.allow_anonymous", problem, "leave one of them out"));
         }
+        crate::cross_site::check(&self.origins)?;
         self.oidc.check()?;
         if let Some(path) = &self.keys_file {
             Keys::open(path, &self.roles).map_err(|why| {

@@ -20,6 +20,7 @@ use toolkit::tls::ServerTlsConfig;
 use crate::auth::{Access, Auth, Scope};
 use crate::config::DoorConfig;
 use crate::http::{self, Door, Taken};
+use crate::limits::Peers;
 
 /// Connections at once: probes and scrapes need few.
 const MAX_CONNECTIONS: usize = 256;
@@ -64,20 +65,21 @@ pub(crate) fn serve(
         tls: tls.clone(),
         ..DoorConfig::default()
     };
-    let door = Door { address, config: &config, grace: Duration::from_secs(1), handles: false };
+    let door = Door { address, config: &config, auth, grace: Duration::from_secs(1), handles: false };
     let auth = auth.clone();
+    // Where a kubelet seems to be at the address of a client, its probes must not be refused for that.
+    let (peers, keys) = (Peers::default(), ("listen.ops", "listen.ops_tls"));
     let of_metrics = Taken { needs: auth.of_metrics(), ..METRICS };
-    let (bound, server) =
-        http::open(door, ("listen.ops", "listen.ops_tls"), lifecycle, lifecycle.drained(), move || {
-            App::new()
-                .app_data(web::Data::new(readiness.clone()))
-                .app_data(web::Data::new(telemetry.clone()))
-                .service(ALIVE.resource(&auth).to(alive))
-                .service(STARTED.resource(&auth).to(started))
-                .service(READY.resource(&auth).to(ready))
-                .service(of_metrics.resource(&auth).to(metrics))
-                .configure(|app| own(app, &auth))
-        })?;
+    let (bound, server) = http::open((door, peers), keys, lifecycle, lifecycle.drained(), move || {
+        App::new()
+            .app_data(web::Data::new(readiness.clone()))
+            .app_data(web::Data::new(telemetry.clone()))
+            .service(ALIVE.resource(&auth).to(alive))
+            .service(STARTED.resource(&auth).to(started))
+            .service(READY.resource(&auth).to(ready))
+            .service(of_metrics.resource(&auth).to(metrics))
+            .configure(|app| own(app, &auth))
+    })?;
     lifecycle.spawn_support("ops", http::until(server, lifecycle.drained()));
     tracing::info!(address = %bound, "operators' port is open");
     Ok(bound)

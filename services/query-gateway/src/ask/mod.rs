@@ -89,7 +89,7 @@ impl Queries {
         id: &ProductId,
         terms: &Terms,
     ) -> Result<Answer<Read<StoredProduct>>, ApiError> {
-        self.counted("product", async |place| {
+        self.counted(("product", terms), async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
                 let (found, stale) = self.product_reached(from, (id, asked), &terms.freshness, place).await?;
@@ -115,7 +115,7 @@ impl Queries {
         past: Past,
         terms: &Terms,
     ) -> Result<Answer<Read<StoredProduct>>, ApiError> {
-        self.counted("product_at", async |place| {
+        self.counted(("product_at", terms), async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
                 let mark = self.history_reached(from, (id, asked), &terms.freshness, place).await?;
@@ -148,7 +148,7 @@ impl Queries {
         ids: &[ProductId],
         terms: &Terms,
     ) -> Result<Answer<Listed<Batch>>, ApiError> {
-        self.counted("products", async |place| {
+        self.counted(("products", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
                 let (parked, marks) = (from.parked().await?, from.marks(ids).await?);
@@ -169,7 +169,7 @@ impl Queries {
         terms: &Terms,
     ) -> Result<Answer<Listed<Page<CategoryItem>>>, ApiError> {
         page.check().map_err(of_the_request)?;
-        self.counted("category", async |place| {
+        self.counted(("category", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
                 let parked = from.parked().await?;
@@ -190,7 +190,7 @@ impl Queries {
         terms: &Terms,
     ) -> Result<Answer<Read<Page<HistoryEntry>>>, ApiError> {
         page.check().map_err(of_the_request)?;
-        self.counted("history", async |place| {
+        self.counted(("history", terms), async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
                 let stale = self.history_reached(from, (id, asked), &terms.freshness, place).await?;
@@ -214,7 +214,7 @@ impl Queries {
         let came_from = pages::unbound(&mut request.page);
         request.check().map_err(of_the_request)?;
         let request = &request;
-        self.counted("search", async |place| {
+        self.counted(("search", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 let build = terms.build.as_ref().map(|_| from.generation);
                 pages::goes_on(&request.page, came_from, build)?;
@@ -240,7 +240,7 @@ impl Queries {
     ) -> Result<Answer<Listed<Vec<Suggestion>>>, ApiError> {
         request.size = if request.size == 0 { SUGGESTIONS } else { request.size.min(MAX_SUGGESTIONS) };
         let request = &request;
-        self.counted("suggest", async |place| {
+        self.counted(("suggest", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 self.search_reached(from, &terms.freshness, place).await?;
                 let parked = from.parked().await?;
@@ -255,11 +255,11 @@ impl Queries {
 
     async fn counted<T>(
         &self,
-        query: &'static str,
+        (query, terms): (&'static str, &Terms),
         answer: impl AsyncFnOnce(&mut Place) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
         let started = Instant::now();
-        let answer = match self.quotas.enter() {
+        let answer = match self.quotas.enter(&terms.account) {
             Ok(mut place) => answer(&mut place).await,
             Err(full) => Err(full),
         };

@@ -132,6 +132,8 @@ metrics! {
         "1 while callers are not checked, else 0.";
     AUTH_REFUSED_TOTAL = "folio_auth_refused_total", Kind::Counter,
         "Requests and calls of callers who were not let in, by reason (no-credentials, invalid, expired, forbidden, auth-unavailable).";
+    LIMITED_TOTAL = "folio_limited_total", Kind::Counter,
+        "Requests, calls and connections of callers beyond their limits, by limit (rate, in-flight, bytes, connections).";
     AUTH_KEYS_AGE_SECONDS = "folio_auth_keys_age_seconds", Kind::Gauge,
         "Seconds since the keys of the issuer of tokens were fetched.";
     DEPENDENCY_UP = "folio_dependency_up", Kind::Gauge,
