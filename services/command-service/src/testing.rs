@@ -250,7 +250,16 @@ impl World {
         lifecycle.spawn_support("refresh", refresh(questions, source, changed, known, retry));
         let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
         let known = BTreeMap::new();
-        engine.start(&dynamic, &known, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
+        engine
+            .start(
+                &dynamic,
+                &known,
+                &Encoder::new("/test", ("kafka", "events")),
+                &schemas,
+                cache.as_ref(),
+                &lifecycle,
+            )
+            .unwrap();
         let (http, uploads) = (DoorConfig::default(), UploadsConfig::default());
         let auth = Auth::off();
         Self { live, log, engine, door, lifecycle, registry, auth, http, uploads, telemetry, kafka }
