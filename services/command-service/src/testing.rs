@@ -165,7 +165,7 @@ impl Backend for SimBackend {
             dependency.up();
             let log = Arc::new(self.live.topic.open(inbox));
             let (identity, name) = ("simulated".to_owned(), TOPIC.to_owned());
-            Ok(OpenLog { log, identity, name, looks: self.live.looks() })
+            Ok(OpenLog { log, identity, name, topic: "events".to_owned(), looks: self.live.looks() })
         };
         std::future::ready(opened).boxed()
     }
