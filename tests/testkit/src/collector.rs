@@ -79,15 +79,14 @@ impl Collector {
     pub fn of_trace(&self, trace: &str) -> Vec<Span> {
         self.spans().into_iter().filter(|span| span.trace == trace).collect()
     }
+}
 
-    /// A trace as lines: each span below the one it is in, further in, as `describe` writes it, in the order of the texts.
-    /// What is below nothing of the trace but `root` is not among them.
-    pub fn tree(&self, trace: &str, root: &str, describe: impl Fn(&Span) -> String) -> Vec<String> {
-        let spans = self.of_trace(trace);
-        let mut lines = Vec::new();
-        below(&spans, root, 0, &describe, &mut lines);
-        lines
-    }
+/// Spans of one trace as lines: each below the one it is in, further in, as `describe` writes it, in the order of the texts.
+/// What is below nothing but `root`'s is not among them.
+pub fn tree(spans: &[Span], root: &str, describe: impl Fn(&Span) -> String) -> Vec<String> {
+    let mut lines = Vec::new();
+    below(spans, root, 0, &describe, &mut lines);
+    lines
 }
 
 fn below(
