@@ -59,8 +59,9 @@ fn parse(level: &str) -> Result<EnvFilter, Error> {
     if level.len() > MAX_BYTES {
         return Err(refused(format!("it has more than {MAX_BYTES} bytes")));
     }
-    for part in level.split(',').map(str::trim) {
-        let its_level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+    let parts: Vec<&str> = level.split(',').map(str::trim).collect();
+    for part in &parts {
+        let its_level = part.rsplit_once('=').map_or(*part, |(_, level)| level);
         let is_one = ["off", "error", "warn", "info", "debug", "trace"].iter();
         if !is_one.copied().any(|one| one.eq_ignore_ascii_case(its_level)) {
             return Err(refused(format!(
@@ -69,7 +70,7 @@ fn parse(level: &str) -> Result<EnvFilter, Error> {
         }
     }
     // Spans that only traces need would stand between a line and the span that names it.
-    let whole = format!("{level},{TRACES_ONLY}=off,{NAMES_LINES}=info");
+    let whole = format!("{},{TRACES_ONLY}=off,{NAMES_LINES}=info", parts.join(","));
     EnvFilter::try_new(whole).map_err(|error| refused(error.to_string()))
 }
 
