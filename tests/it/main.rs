@@ -34,6 +34,7 @@ mod metrics_are_there_from_the_start;
 mod old_events_stay_readable;
 mod one_process_serves_all;
 mod one_product_is_decided_in_order;
+mod one_trace_from_door_to_store;
 mod overload_is_turned_away;
 mod ports_speak_tls;
 mod products_rest_on_disk;

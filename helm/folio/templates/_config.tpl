@@ -26,6 +26,7 @@
 
 {{- define "folio.telemetry" -}}
 {{- $telemetry := dict "log" .Values.telemetry.log "level" .Values.telemetry.level "otlp_endpoint" .Values.telemetry.otlpEndpoint }}
+{{- if .Values.telemetry.otlpEndpoint }}{{ $_ := set $telemetry "trace_ratio" .Values.telemetry.traceRatio }}{{ end }}
 {{- with include "folio.tlsFiles" (dict "root" . "section" "telemetry") | fromJson }}{{ $_ := set $telemetry "otlp_tls" . }}{{ end }}
 {{- $telemetry | toJson }}
 {{- end }}

@@ -145,7 +145,8 @@ impl Backend for Storage {
         let (log, identity) = (self.log.event_log(inbox), self.log.identity());
         // Whoever puts another log into the directory means that one.
         let name = identity.clone();
-        let opened = OpenLog { log, identity, name, looks: LogLooks::new(ranges, ends) };
+        let topic = EVENTS.to_owned();
+        let opened = OpenLog { log, identity, name, topic, looks: LogLooks::new(ranges, ends) };
         async { Ok(opened) }.boxed()
     }
 }

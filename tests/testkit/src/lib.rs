@@ -6,6 +6,7 @@
 mod append;
 pub mod authority;
 pub mod client;
+pub mod collector;
 pub mod dead_letters_suite;
 pub mod eventually;
 pub mod expected;

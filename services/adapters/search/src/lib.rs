@@ -26,6 +26,7 @@ use elasticsearch::http::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use toolkit::lanes::{Lane, Lanes};
+use toolkit::telemetry::{StoreCall, traced};
 
 use error::Cause;
 use login::{Login, Who};
@@ -179,14 +180,33 @@ impl Search {
             let unusable = |problem| SearchError::Unreachable { request: describe(method, path), problem };
             headers.insert(AUTHORIZATION, who.header().map_err(unusable)?);
         }
-        let response = self
-            .transport
-            .send(method, path, headers, None::<&()>, body, Some(timeout))
-            .await
-            .map_err(unreachable)?;
-        let status = response.status_code().as_u16();
-        Ok((status, response.bytes().await.map_err(unreachable)?))
+        let answered = async {
+            let sent = self.transport.send(method, path, headers, None::<&()>, body, Some(timeout));
+            let response = sent.await.map_err(unreachable)?;
+            let status = response.status_code().as_u16();
+            Ok((status, response.bytes().await.map_err(unreachable)?))
+        };
+        traced(|| call_of(method, path), answered).await
     }
+}
+
+/// What OpenTelemetry calls all that speaks this protocol.
+const SYSTEM: &str = "elasticsearch";
+
+/// A request as traces show it.
+fn call_of(method: Method, path: &str) -> StoreCall<'_> {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
+    let collection = parts.next_if(|part| !part.starts_with('_')).unwrap_or_default();
+    let of_method = match method {
+        Method::Get => "get",
+        Method::Head => "head",
+        Method::Post => "post",
+        Method::Put => "put",
+        Method::Delete => "delete",
+    };
+    let operation = parts.next().map_or(of_method, |part| part.trim_start_matches('_'));
+    StoreCall { system: SYSTEM, operation, namespace: None, collection, batch: None }
 }
 
 #[derive(serde::Deserialize)]

@@ -170,11 +170,12 @@ async fn follow<B: Backend>(
         let watched = watch_failures(&retry, &needs.registry);
         watched.run("ask for the ids of this build's schemas", || source.ids()).await.map_err(gave_up)
     };
-    let (OpenLog { log, identity, name, looks }, base) = match tokio::try_join!(opened, learned) {
+    let (OpenLog { log, identity, name, topic, looks }, base) = match tokio::try_join!(opened, learned) {
         Ok(both) => both,
         Err(None) => return Ok(()),
         Err(Some(error)) => return Err(error),
     };
+    let encoder = Encoder::new(SOURCE, (backend.name(), &topic));
     let (schemas, questions) = Schemas::new(base)?;
     needs.registry.up();
     let (partitions, watched) = (log.partitions(), watch_failures(&retry, &needs.log));
@@ -191,7 +192,7 @@ async fn follow<B: Backend>(
         Ok::<_, anyhow::Error>((Cache::open(&cache, &identity, &instruments)?, file, known))
     };
     let (cache, file, known) = tokio::task::spawn_blocking(opening).await??;
-    engine.start(&log, &known, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
+    engine.start(&log, &known, &encoder, &schemas, cache.as_ref(), &lifecycle)?;
     let watching = log_watch::watch(looks, engine.clone(), file, drained.clone());
     lifecycle.spawn_support("log watch", watching);
     drop(cache);

@@ -96,7 +96,13 @@ impl Submitted {
             Ok(answer) => outcome::of(answer, product, (partition, self.log.of(partition)), creates),
             Err(refusal) => Err(refused(&refusal)),
         };
-        span.record("outcome", outcome.as_ref().map_or_else(|problem| problem.code, |it| it.kind.name()));
+        span.record(
+            "folio.outcome",
+            outcome.as_ref().map_or_else(|problem| problem.code, |it| it.kind.name()),
+        );
+        if outcome.as_ref().is_err_and(|problem| problem.status >= 500) {
+            span.record("otel.status_code", "error");
+        }
         outcome
     }
 }
@@ -246,16 +252,13 @@ impl CommandHandler {
             Some(key) => contract::command_id(principal.name(), key),
             None => CommandId(uuid::Uuid::new_v4()),
         };
-        // Nothing is logged inside it, and there is one for each command.
-        let span = tracing::info_span!(
-            target: TRACES_ONLY,
-            "command",
-            command = requested.command.name(),
-            product.id = %product,
-            transport = transport.name(),
-            outcome = tracing::field::Empty
-        );
-        let trace = caller.context.trace.adopt(&span).if_known_elsewhere();
+        let asked = caller.context.trace;
+        let span = if asked.is_sampled() {
+            span_of(requested.command.name(), &product, transport)
+        } else {
+            Span::none()
+        };
+        let trace = asked.adopt(&span).if_known_elsewhere();
         let request = CommandRequest {
             subject,
             command_id,
@@ -277,6 +280,20 @@ impl CommandHandler {
         };
         Ok((request, Beside { product, creates, span }))
     }
+}
+
+/// Nothing is logged inside it, and there is one for each command that is sampled.
+fn span_of(command: &'static str, product: &ProductId, transport: Transport) -> Span {
+    tracing::info_span!(
+        target: TRACES_ONLY,
+        "command",
+        otel.name = command,
+        otel.status_code = tracing::field::Empty,
+        folio.command = command,
+        folio.product.id = %product,
+        folio.transport = transport.name(),
+        folio.outcome = tracing::field::Empty
+    )
 }
 
 fn refused(refusal: &Refusal) -> Problem {

@@ -1,8 +1,9 @@
-//! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`, and what a service adds. Not for clients.
+//! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`, `/loglevel`, and what a service adds. Not for clients.
 //!
 //! Promises: it answers from the start of the process until its work is finished, also while the process drains
 //! (not ready, alive), an answer never waits for a dependency, and connections that do nothing are closed.
 
+mod level;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +34,7 @@ const READY: Taken = Taken { path: "/readyz", methods: GET, needs: Access::Anyon
 /// Unless `auth.open_metrics` shows them to anyone.
 const METRICS: Taken = Taken { path: "/metrics", methods: GET, needs: Access::Needs(Scope::Ops) };
 /// All that every service shows there.
-pub const PATHS: &[Taken] = &[ALIVE, STARTED, READY, METRICS];
+pub const PATHS: &[Taken] = &[ALIVE, STARTED, READY, METRICS, level::LOG_LEVEL];
 
 /// Where the operators' port is, and its TLS.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +79,8 @@ pub(crate) fn serve(
             .service(STARTED.resource(&auth).to(started))
             .service(READY.resource(&auth).to(ready))
             .service(of_metrics.resource(&auth).to(metrics))
+            .app_data(web::PayloadConfig::new(level::MAX_BODY))
+            .service(level::LOG_LEVEL.resource(&auth).to(level::log_level))
             .configure(|app| own(app, &auth))
     })?;
     lifecycle.spawn_support("ops", http::until(server, lifecycle.drained()));

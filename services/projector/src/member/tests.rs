@@ -100,6 +100,7 @@ async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Conte
         registry_health: lifecycle.readiness().dependency("registry"),
         durability: Arc::new(durability),
         metrics: Metrics::new(&telemetry, "products"),
+        traces: Metrics::new(&telemetry, "products").traces("kafka", ReadModel::Products),
         progress: Progress::default(),
         same_log: Arc::new(SameLog::new(looks(group), "t", Duration::ZERO)),
         letters: Arc::new(Letters::default()),

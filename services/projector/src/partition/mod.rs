@@ -15,6 +15,7 @@ mod repair;
 mod resolve;
 mod stop;
 mod take_over;
+mod traced;
 mod unwritten;
 
 use std::collections::BTreeSet;
@@ -48,6 +49,9 @@ use redrive::Tries;
 use resolve::Resolving;
 use stop::End;
 use toolkit::dead_letters::DeadLetters;
+use traced::Traced;
+pub(crate) use traced::Traces;
+use tracing::Instrument;
 use unwritten::Unwritten;
 
 /// How long something that is away is left alone between two attempts, at first and at most.
@@ -75,6 +79,7 @@ pub(crate) struct Context<M, S> {
     pub(crate) registry_health: Dependency,
     pub(crate) durability: Arc<Durability>,
     pub(crate) metrics: Metrics,
+    pub(crate) traces: Traces,
     pub(crate) progress: Progress,
     /// Whether the log is the one that the rows are of.
     pub(crate) same_log: Arc<SameLog>,
@@ -133,6 +138,8 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     repairs: u32,
     /// and which of them up to the end of this batch.
     repaired: BTreeSet<ProductId>,
+    /// What traces show of the batch.
+    traced: Traced,
     /// How far it may go.
     bound: Bound,
     /// What is applied and not written yet.
@@ -188,6 +195,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             start: 0,
             repairs: 0,
             repaired: BTreeSet::new(),
+            traced: Traced::default(),
             bound: Bound::new(context.decided.clone()),
             unwritten: None,
             parked: Parked::default(),
@@ -285,6 +293,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         self.repaired.clear();
         let judged = self.judged(&records).await?;
         let mut rest = self.set_aside(judged).await?;
+        self.trace(&rest, role);
         while let Some(first) = rest.first() {
             let events = self.decoded(&rest).await?;
             if events.is_empty() {
@@ -326,6 +335,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             Some(unwritten) => unwritten.position = position,
             None => self.settle(position).await?,
         }
+        self.traced = Traced::default();
         self.context.metrics.batch(records.len(), applied, rows, begun.elapsed(), newest.map(age));
         Ok(())
     }
@@ -344,13 +354,18 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let writes = self.projection.take_writes();
         let rows = writes.len();
         if !writes.is_empty() {
-            match self.context.store.write(writes, &self.store_retry).await {
+            let writing = self.traced.writing(&self.context.traces, position, rows);
+            let written = self.context.store.write(writes, &self.store_retry);
+            let written = written.instrument(self.traced.batch.clone()).await;
+            drop(writing);
+            match written {
                 Ok(()) => self.context.refusals.taken(),
                 Err(GaveUp::Final(Error::Refused(refused))) => return Ok(Written::But(refused)),
                 Err(gave_up) => return Err(End::of_store(gave_up, position)),
             }
         }
         self.unwritten = None;
+        self.traced.written(position);
         Ok(Written::All(rows))
     }
 

@@ -179,6 +179,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 "product {product} is parked: {reason}; see `folio dlq show --product {product}`"
             );
         }
+        self.traced.parked(record.offset, reason);
         self.context.metrics.parked(kind);
         self.resolving.keep(record.offset);
         if self.parked.get(product).is_none_or(|held| record.offset <= held.first().offset) {

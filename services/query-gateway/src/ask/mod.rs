@@ -45,6 +45,9 @@ pub(crate) use parked::{Listed, Read, since};
 pub use stores::Stores;
 pub(crate) use terms::{Answer, Named, Terms};
 
+use toolkit::telemetry::{TRACES_ONLY, is_traced};
+use tracing::{Instrument, Span};
+
 use crate::config::QueriesConfig;
 use limits::MAX_SUGGESTIONS;
 use parked::none_of;
@@ -258,14 +261,32 @@ impl Queries {
         (query, terms): (&'static str, &Terms),
         answer: impl AsyncFnOnce(&mut Place) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let started = Instant::now();
+        let (started, span) = (Instant::now(), span_of(query));
         let answer = match self.quotas.enter(&terms.account) {
-            Ok(mut place) => answer(&mut place).await,
+            Ok(mut place) => answer(&mut place).instrument(span.clone()).await,
             Err(full) => Err(full),
         };
+        if !span.is_disabled() {
+            let outcome = answer.as_ref().map_or_else(|error| error.code().name(), |_| "answered");
+            span.record("folio.outcome", outcome);
+        }
         self.metrics.answered(query, started, &answer);
         answer
     }
+}
+
+/// Of a question that is sampled.
+fn span_of(query: &'static str) -> Span {
+    if !is_traced() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        target: TRACES_ONLY,
+        "query",
+        otel.name = query,
+        folio.query = query,
+        folio.outcome = tracing::field::Empty
+    )
 }
 
 /// What a read model finds wrong with a question before any store is asked.

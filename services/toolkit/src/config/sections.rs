@@ -19,6 +19,9 @@ pub struct TelemetryConfig {
     /// Where traces go (OTLP over gRPC, `http://host:4317`); none: traces are not exported.
     #[serde(deserialize_with = "optional_address")]
     pub otlp_endpoint: Option<String>,
+    /// Which part of the traces is sampled that begin here, from 0 (none) to 1 (all). What comes in a trace of its client's is sampled
+    /// if that is.
+    pub trace_ratio: f64,
     /// How the collector is known at an `https://` endpoint, and what it is shown.
     pub otlp_tls: TlsConfig,
     /// Headers of every export, by name: what a collector asks of those it takes traces from.
@@ -33,6 +36,7 @@ impl Default for TelemetryConfig {
             log: LogFormat::Text,
             level: "info".to_owned(),
             otlp_endpoint: None,
+            trace_ratio: 1.0,
             otlp_tls: TlsConfig::default(),
             otlp_headers: BTreeMap::new(),
             otlp_header_files: BTreeMap::new(),

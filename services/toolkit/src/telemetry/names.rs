@@ -138,6 +138,20 @@ metrics! {
         "Seconds since the keys of the issuer of tokens were fetched.";
     DEPENDENCY_UP = "folio_dependency_up", Kind::Gauge,
         "1 while a dependency is up, else 0, by dependency.";
+    PROCESS_CPU_SECONDS_TOTAL = "process_cpu_seconds_total", Kind::Counter,
+        "Seconds of processors that the process has taken, in user mode and in the kernel.";
+    PROCESS_RESIDENT_MEMORY_BYTES = "process_resident_memory_bytes", Kind::Gauge,
+        "Bytes of memory that the process has.";
+    PROCESS_VIRTUAL_MEMORY_BYTES = "process_virtual_memory_bytes", Kind::Gauge,
+        "Bytes of addresses that the process has.";
+    PROCESS_THREADS = "process_threads", Kind::Gauge,
+        "Threads of the process.";
+    PROCESS_OPEN_FDS = "process_open_fds", Kind::Gauge,
+        "Files and connections that the process has open.";
+    PROCESS_MAX_FDS = "process_max_fds", Kind::Gauge,
+        "Files and connections that the process may have open.";
+    PROCESS_START_TIME_SECONDS = "process_start_time_seconds", Kind::Gauge,
+        "When the process was started, in seconds since 1970.";
 }
 
 /// The metric with this name.
