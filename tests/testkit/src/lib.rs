@@ -19,6 +19,7 @@ pub mod login;
 pub mod memory;
 mod on_servers;
 pub mod oracle;
+pub mod person_keys_suite;
 pub mod plain;
 pub mod rows;
 pub mod scenario;

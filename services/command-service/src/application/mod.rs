@@ -100,6 +100,8 @@ impl Core {
     ) -> anyhow::Result<Self> {
         config.check()?;
         zeros::show(telemetry);
+        let persons = adapter_person_keys::start(&config.privacy, &config.cql, lifecycle)
+            .map_err(anyhow::Error::msg)?;
         let meter = telemetry.meter();
         let readiness = lifecycle.readiness();
         let needs = Dependencies {
@@ -111,7 +113,8 @@ impl Core {
         let engine = Engine::new(config.engine.clone(), instruments.clone(), needs.events.clone());
         let deadline = config.engine.deadline();
         let door =
-            CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter);
+            CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter)
+                .sealing(persons);
         let state = State::new(door, auth, config.http, config.uploads, lifecycle.shutdown());
         let (work, cache) = (lifecycle.clone(), config.cache);
         let opening = Opening { engine, needs, cache, instruments };

@@ -72,6 +72,7 @@ async fn answer_to(
     }
     let body = body::read(request, payload, state).await?;
     let requested = requested(request, command, &body)?;
+    let caller = state.door.sealed(caller).await?;
     let outcome = state.door.submit(requested, &caller, Transport::Http)?.outcome().await?;
     Ok(answer::success(&outcome))
 }

@@ -13,7 +13,7 @@ use super::principal::{Principal, Products};
 use super::scope::{Rights, Scope};
 
 /// Before the names of callers with certificates.
-const KIND: &str = "cert:";
+pub(super) const KIND: &str = "cert:";
 
 /// The names of a certificate that a connection's peer showed, and the door's authority signed. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
