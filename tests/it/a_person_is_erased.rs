@@ -3,15 +3,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ::persons::PrivacyConfig;
 use anyhow::{Context as _, ensure};
 use cli::args;
 use cli::commands::{persons, stores};
 use contract::proto::catalog::v1::GetHistoryRequest;
 use contract::proto::catalog::v1::command_service_client::CommandServiceClient;
 use contract::proto::catalog::v1::query_service_client::QueryServiceClient;
+use edge::auth::{AuthConfig, OidcConfig, hashed_key};
+use folio_dev::{Dev, Options, Settings};
 use memchr::memmem::Finder;
 use read_models::ReadModel;
 use serde_json::{Value, json};
+use testkit::login::{AUDIENCE, Login};
 use testkit::servers::{servers, test_prefix};
 use testkit::{Client, OnServers, PATIENCE, Started, System, eventually};
 
@@ -173,6 +177,7 @@ fn erase(people: &People, dry_run: bool) -> persons::Erase {
         dry_run,
         reason: Some("ticket 4711".to_owned()),
         by: Some("the data protection officer".to_owned()),
+        at: persons::At::default(),
     }
 }
 
@@ -229,7 +234,7 @@ async fn a_person_is_erased_from_all_that_servers_keep() -> anyhow::Result<()> {
     persons::erase(&catalog.system.config, &erase(&people, false)).await?;
     let again = persons::erase(&catalog.system.config, &erase(&people, false)).await.unwrap_err().to_string();
     ensure!(again.contains("nobody is known so"), "{again}");
-    persons::run(&catalog.system.config, args::Persons::Erasures).await?;
+    persons::run(&catalog.system.config, args::Persons::Erasures(persons::At::default())).await?;
     let is_erased = |(actor, erased): &(String, bool)| {
         *erased && pseudonyms.contains(actor.trim_start_matches("person:"))
     };
@@ -238,7 +243,11 @@ async fn a_person_is_erased_from_all_that_servers_keep() -> anyhow::Result<()> {
 
     // Through a rotation of the master keys, and a rebuild from the beginning of the log.
     write_keys(&catalog.keys_file, "k2", &[("k1", K1), ("k2", K2)])?;
-    persons::run(&catalog.system.config, args::Persons::Rewrap { dry_run: false }).await?;
+    persons::run(
+        &catalog.system.config,
+        args::Persons::Rewrap { dry_run: false, at: persons::At::default() },
+    )
+    .await?;
     write_keys(&catalog.keys_file, "k2", &[("k2", K2)])?;
     rebuilt(&projectors).await?;
     catalog.says("a", |it| it.len() == 4 && is_erased(&it[2]) && it[3] == kept && it[1] == plain).await?;
@@ -261,6 +270,98 @@ async fn a_person_is_erased_from_all_that_servers_keep() -> anyhow::Result<()> {
     ensure!(!found.is_empty());
     for name in [&people.erased, &people.kept] {
         let found = catalog.is_on_disk(name).await?;
+        ensure!(found.is_empty(), "{name} is in {found:?}");
+    }
+    Ok(())
+}
+
+/// All of it in one process, where callers are checked: who calls with a token is a person and whom a front end acts for too, and a machine is none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_is_erased_from_one_process_and_a_machine_is_no_person() -> anyhow::Result<()> {
+    const KEY: &str = "folio_0123456789abcdef0123456789abcdef";
+    let (login, dir, secrets) = (Login::start().await?, tempfile::tempdir()?, tempfile::tempdir()?);
+    let [caller, front, customer, machine] =
+        ["caller", "front", "customer", "machine"].map(|who| format!("{who}-{}", test_prefix()));
+    let (keys_file, api_keys) = (secrets.path().join("keys.yaml"), secrets.path().join("api.yaml"));
+    write_keys(&keys_file, "k1", &[("k1", K1)])?;
+    let scopes = "[products:read, products:write]";
+    let hash = hashed_key(KEY);
+    std::fs::write(&api_keys, format!("keys:\n- {{name: {machine}, sha256: {hash}, scopes: {scopes}}}\n"))?;
+    let privacy = PrivacyConfig {
+        enabled: true,
+        keys_file: Some(keys_file.clone()),
+        cache_ms: 500,
+        ..PrivacyConfig::default()
+    };
+    let options = || {
+        let oidc = OidcConfig {
+            issuer: Some(login.url()),
+            audiences: vec![AUDIENCE.to_owned()],
+            ..OidcConfig::default()
+        };
+        let auth = AuthConfig { oidc, keys_file: Some(api_keys.clone()), ..AuthConfig::default() };
+        let settings = Settings { auth, privacy: privacy.clone(), ..Settings::default() };
+        Options { data_dir: Some(dir.path().join("data")), settings, ..Options::default() }
+    };
+    let token = |name: &str| login.token(name, &["products:read", "products:write", "act-on-behalf"]);
+    let history = async |dev: &Dev| -> anyhow::Result<Vec<(String, bool)>> {
+        let reads = Client::new(&format!("http://{}", dev.addresses().http));
+        let bearer = format!("Bearer {KEY}");
+        let reply =
+            reads.get_with("/v1/products/a/history?order=asc", &[("authorization", &*bearer)]).await?;
+        let items = reply.body["items"].as_array().cloned().unwrap_or_default();
+        Ok(items.iter().map(|it| (text(&it["actor"]), it["actor_erased"] == true)).collect())
+    };
+
+    let dev = Dev::start(options()).await?;
+    let client = Client::new(&format!("http://{}", dev.addresses().http));
+    let as_caller = format!("Bearer {}", token(&caller)?);
+    let mut body = testkit::product("a");
+    body["product_id"] = json!("a");
+    let created = client.post("/v1/products", &[("authorization", &*as_caller)], &body).await?;
+    ensure!(created.status == 201, "{}", created.body);
+    let (as_front, as_machine) = (format!("Bearer {}", token(&front)?), format!("Bearer {KEY}"));
+    let changes: [&[(&str, &str)]; 2] =
+        [&[("authorization", &*as_front), ("x-folio-actor", &*customer)], &[("authorization", &*as_machine)]];
+    for (price, headers) in (1_100..).zip(changes) {
+        let changed = client.change_price("a", price, headers).await?;
+        ensure!(changed.status == 200, "{}", changed.body);
+    }
+    let machine = format!("key:{machine}");
+    let before = [(caller.clone(), false), (customer.clone(), false), (machine.clone(), false)];
+    eventually("the history names all", async || history(&dev).await.unwrap_or_default(), |it| *it == before)
+        .await;
+    dev.stop().await?;
+
+    let config = cli::config::Config { privacy: privacy.clone(), ..cli::config::Config::default() };
+    let at = persons::At { data_dir: Some(dir.path().join("data")) };
+    for name in [&caller, &front] {
+        let options = persons::Erase {
+            identity: Some(name.clone()),
+            pseudonym: None,
+            dry_run: false,
+            reason: Some("asked".to_owned()),
+            by: Some("a test".to_owned()),
+            at: at.clone(),
+        };
+        persons::erase(&config, &options).await?;
+    }
+    write_keys(&keys_file, "k2", &[("k1", K1), ("k2", K2)])?;
+    persons::run(&config, args::Persons::Rewrap { dry_run: false, at }).await?;
+    write_keys(&keys_file, "k2", &[("k2", K2)])?;
+
+    let dev = Dev::start(options()).await?;
+    let is_so = |it: &Vec<(String, bool)>| {
+        it.len() == 3 && it[0].0.starts_with("person:") && it[0].1 && it[1..] == before[1..]
+    };
+    eventually("one is erased", async || history(&dev).await.unwrap_or_default(), is_so).await;
+    dev.stop().await?;
+    let mut found = Vec::new();
+    search(dir.path(), &Finder::new(&machine), &mut found)?;
+    ensure!(!found.is_empty(), "a machine's name is there, and is found");
+    for name in [&caller, &front, &customer] {
+        let mut found = Vec::new();
+        search(dir.path(), &Finder::new(name), &mut found)?;
         ensure!(found.is_empty(), "{name} is in {found:?}");
     }
     Ok(())

@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &str); 21] = [
     ("adapter-cql", "toolkit"),
     ("adapter-person-keys", "persons, toolkit, adapter-cql"),
     ("adapter-search", "toolkit"),
-    ("adapter-embedded", "ledger, toolkit, event-reader"),
+    ("adapter-embedded", "ledger, toolkit, event-reader, persons"),
     ("contract", "domain, ledger"),
     ("edge", "contract, toolkit"),
     ("read-models", "domain, contract, toolkit, adapter-cql, adapter-search"),
@@ -43,7 +43,7 @@ const MAY_USE: [(&str, &str); 21] = [
     ),
     (
         "folio-dev",
-        "domain, contract, ledger, toolkit, edge, event-reader, read-models, command-service, projector, query-gateway, adapter-registry, adapter-embedded, embedded-read-models",
+        "domain, contract, ledger, toolkit, edge, event-reader, persons, read-models, command-service, projector, query-gateway, adapter-registry, adapter-embedded, embedded-read-models",
     ),
     ("local-servers", "nothing of ours"),
     ("cli", "all of the above"),

@@ -1,8 +1,9 @@
-//! The keys of persons in ScyllaDB (Cassandra) are what services rely on: [`testkit::person_keys_suite`].
+//! The keys of persons in ScyllaDB (Cassandra) and on local disk are what services rely on: [`testkit::person_keys_suite`].
 
 use std::sync::Arc;
 
 use adapter_cql::Cql;
+use adapter_embedded::person_keys::EmbeddedKeys;
 use adapter_person_keys::{CqlKeys, SCHEMA};
 use anyhow::ensure;
 use testkit::person_keys_suite::person_keys_conform;
@@ -18,4 +19,10 @@ async fn on_cql() -> anyhow::Result<()> {
     let applied = cql.apply(&SCHEMA, &config.replication, 1).await?;
     ensure!(applied.len() == 3 && applied.iter().all(|it| it.created), "{applied:?}");
     person_keys_conform(Arc::new(CqlKeys::connect(config).await?)).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_local_disk() -> anyhow::Result<()> {
+    let dir = tempfile::tempdir()?;
+    person_keys_conform(Arc::new(EmbeddedKeys::open(&dir.path().join("person-keys"))?)).await
 }

@@ -199,9 +199,11 @@ pub enum Persons {
         /// Say how many it would be. Changes nothing.
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        at: persons::At,
     },
     /// Who was erased, by their pseudonyms, when, by whom and why. Changes nothing.
-    Erasures,
+    Erasures(persons::At),
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,6 +4,7 @@
 use command_service::{CacheConfig, EngineConfig, OverloadConfig, UploadsConfig};
 use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
+use persons::PrivacyConfig;
 use projector::{BatchConfig, RebuildConfig};
 use query_gateway::QueriesConfig;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,8 @@ pub struct Settings {
     pub shutdown: ShutdownConfig,
     /// Callers are not checked, unless something is said of them.
     pub auth: AuthConfig,
+    /// The keys of persons lie in the data directory.
+    pub privacy: PrivacyConfig,
     pub http: DoorConfig,
     /// TLS of the operators' port; that of the others is `http.tls`.
     pub ops_tls: ServerTlsConfig,
@@ -60,6 +63,7 @@ impl Default for Settings {
             telemetry: TelemetryConfig::default(),
             shutdown: ShutdownConfig::default(),
             auth: AuthConfig::anonymous(),
+            privacy: PrivacyConfig::default(),
             http: commands.http,
             ops_tls: ServerTlsConfig::default(),
             engine: commands.engine,
@@ -106,6 +110,7 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let sections = [
             self.http.tls.check("http.tls"),
+            self.privacy.check(),
             self.ops_tls.check("ops_tls"),
             self.auth.check(self.http.tls.client_ca_file.is_some()),
         ];

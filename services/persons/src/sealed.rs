@@ -93,7 +93,7 @@ impl DataKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
     pub pseudonym: Pseudonym,
-    bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Sealed {

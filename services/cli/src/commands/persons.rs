@@ -1,5 +1,6 @@
 //! `folio erase-person` and `folio persons`: the keys that the names of persons are sealed with.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,14 @@ use crate::say::say;
 
 /// The most bytes of what is kept of who asked and why.
 const MAX_TEXT: usize = 1_000;
+
+/// Where the keys of persons are, if not in the store.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct At {
+    /// The data directory of a `folio dev` that does not run now.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+}
 
 /// Who is to be erased, who asked, and why.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,6 +43,8 @@ pub struct Erase {
     /// Who asked for it, where that is somebody else than who runs this: it is kept.
     #[arg(long, value_name = "WHO")]
     pub by: Option<String>,
+    #[command(flatten)]
+    pub at: At,
 }
 
 /// Drops the key of a person.
@@ -57,7 +68,7 @@ pub async fn erase(config: &Config, options: &Erase) -> anyhow::Result<()> {
             "--by (or who runs this) is the identity: say --by with a role or a ticket's number, {kept}"
         );
     }
-    let desk = Box::pin(desk(config)).await?;
+    let (desk, _held) = Box::pin(desk(config, &options.at)).await?;
     let Some(person) = find(&desk, options).await? else {
         bail!(
             "nobody is known so: nothing was ever recorded of them while privacy.enabled was true, or they are erased (`folio persons \
@@ -101,9 +112,10 @@ async fn find(desk: &Desk, options: &Erase) -> anyhow::Result<Option<PersonKey>>
 /// # Errors
 /// If the store does not answer, or a key cannot be unwrapped.
 pub async fn run(config: &Config, action: args::Persons) -> anyhow::Result<()> {
-    let desk = Box::pin(desk(config)).await?;
+    let (args::Persons::Rewrap { at, .. } | args::Persons::Erasures(at)) = &action;
+    let (desk, _held) = Box::pin(desk(config, at)).await?;
     match action {
-        args::Persons::Rewrap { dry_run } => {
+        args::Persons::Rewrap { dry_run, .. } => {
             let done = desk.rewrap(dry_run).await.context("what was rewrapped stays so: repeat it")?;
             let (current, would) = (desk.current(), if dry_run { "would be" } else { "are" });
             say!(
@@ -120,7 +132,7 @@ pub async fn run(config: &Config, action: args::Persons) -> anyhow::Result<()> {
                 );
             }
         }
-        args::Persons::Erasures => {
+        args::Persons::Erasures(_) => {
             let erasures = desk.erasures().await?;
             for erasure in &erasures {
                 let persons::Erasure { pseudonym, at, by, reason } = erasure;
@@ -134,15 +146,20 @@ pub async fn run(config: &Config, action: args::Persons) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn desk(config: &Config) -> anyhow::Result<Desk> {
+/// With what keeps others from it meanwhile.
+async fn desk(config: &Config, at: &At) -> anyhow::Result<(Desk, Option<Box<dyn Send>>)> {
     ensure!(
         config.privacy.enabled,
         "privacy.enabled is false: give the configuration that the services have (--config, or --set privacy.enabled=true and \
          privacy.keys_file)"
     );
     let ring = config.privacy.ring().map_err(anyhow::Error::msg)?;
+    if let Some(dir) = at.data_dir.clone() {
+        let (keys, held) = tokio::task::spawn_blocking(move || folio_dev::open_person_keys(&dir)).await??;
+        return Ok((Desk::new(ring, Arc::new(keys)), Some(Box::new(held))));
+    }
     let keys = CqlKeys::connect(&config.cql).await.context("reaching the keys of persons")?;
-    Ok(Desk::new(ring, Arc::new(keys)))
+    Ok((Desk::new(ring, Arc::new(keys)), None))
 }
 
 /// Makes the tables, where names are sealed, and tells of each thing whether it was made.

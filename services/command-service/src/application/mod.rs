@@ -17,6 +17,7 @@ use edge::auth::Auth;
 use edge::grpc::{Call, Services};
 use edge::http::Taken;
 use edge::process::{Addresses, Process};
+use persons::Persons;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::memory::Memory;
 use toolkit::retry::{GaveUp, Retry, Transient};
@@ -120,6 +121,13 @@ impl Core {
         let opening = Opening { engine, needs, cache, instruments };
         lifecycle.spawn_support("log", async move { follow(backend, opening, work).await });
         Ok(Self { state })
+    }
+
+    /// The same, which seals the names of callers with keys that the configuration does not name.
+    #[must_use]
+    pub fn sealing(self, persons: Persons) -> Self {
+        let door = self.state.door.clone().sealing(persons);
+        Self { state: State { door, ..self.state } }
     }
 
     /// Adds what answers over HTTP. The door should give requests the handles of their connections
