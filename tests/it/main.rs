@@ -4,6 +4,7 @@
 //! too, runs on it as well, by the same bodies.
 
 mod a_changed_read_model_is_a_deployment;
+mod a_person_is_erased;
 mod a_poisoned_record_stops_nothing_else;
 mod a_read_model_is_built_beside_the_live_one;
 mod a_rebuild_survives_any_death;
@@ -36,6 +37,7 @@ mod one_process_serves_all;
 mod one_product_is_decided_in_order;
 mod one_trace_from_door_to_store;
 mod overload_is_turned_away;
+mod person_keys_conform;
 mod ports_speak_tls;
 mod products_rest_on_disk;
 mod reads_can_wait_for_writes;

@@ -5,6 +5,7 @@ use command_service::{CacheConfig, EngineConfig, OverloadConfig, UploadsConfig};
 use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
 use edge::limits::LimitsConfig;
+use persons::PrivacyConfig;
 use projector::{BatchConfig, RebuildConfig};
 use query_gateway::QueriesConfig;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct Settings {
     /// Callers are not checked, unless something is said of them.
     pub auth: AuthConfig,
     pub limits: LimitsConfig,
+    /// The keys of persons lie in the data directory.
+    pub privacy: PrivacyConfig,
     pub http: DoorConfig,
     /// TLS of the operators' port; that of the others is `http.tls`.
     pub ops_tls: ServerTlsConfig,
@@ -63,6 +66,7 @@ impl Default for Settings {
             shutdown: ShutdownConfig::default(),
             auth: AuthConfig::anonymous(),
             limits: LimitsConfig::default(),
+            privacy: PrivacyConfig::default(),
             http: commands.http,
             ops_tls: ServerTlsConfig::default(),
             engine: commands.engine,
@@ -111,6 +115,7 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let sections = [
             self.http.tls.check("http.tls"),
+            self.privacy.check(),
             self.ops_tls.check("ops_tls"),
             self.auth.check(self.http.tls.client_ca_file.is_some()),
             self.limits.check(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_embedded::log::{EmbeddedLog, LogOptions};
+use adapter_embedded::person_keys::EmbeddedKeys;
 use adapter_registry::{LocalRegistry, Registry, TopicSchemas};
 use anyhow::Context;
 use command_service::{Backend, BackendError, OpenLog};
@@ -115,6 +116,17 @@ impl Storage {
 /// [`crate::Error`] if the directory is none or is in use; [`adapter_embedded::log::LogError`] if the log cannot be read.
 pub fn open_log(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
     log(&Directory::again(data_dir)?)
+}
+
+/// Opens the keys of persons of a data directory that no process has; nobody takes it while what is returned with them is there. Blocks on
+/// the disk.
+///
+/// # Errors
+/// [`crate::Error`] if the directory is none or is in use; or if the keys cannot be read.
+pub fn open_person_keys(data_dir: &Path) -> anyhow::Result<(EmbeddedKeys, impl Send + use<>)> {
+    let directory = Directory::again(data_dir)?;
+    let keys = EmbeddedKeys::open(&directory.person_keys()).context("cannot open the keys of persons")?;
+    Ok((keys, directory))
 }
 
 fn log(directory: &Directory) -> anyhow::Result<EmbeddedLog> {

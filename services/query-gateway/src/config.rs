@@ -7,6 +7,7 @@ use adapter_search::SearchConfig;
 use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
 use edge::limits::LimitsConfig;
+use persons::PrivacyConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
@@ -20,6 +21,7 @@ pub struct Config {
     pub listen: ListenConfig,
     pub auth: AuthConfig,
     pub limits: LimitsConfig,
+    pub privacy: PrivacyConfig,
     pub http: DoorConfig,
     pub cql: CqlConfig,
     pub search: SearchConfig,
@@ -95,6 +97,7 @@ impl Config {
         let sections = [
             self.cql.check(),
             self.search.check(),
+            self.privacy.check(),
             self.http.tls.check("http.tls"),
             self.auth.check(self.http.tls.client_ca_file.is_some()),
             self.limits.check(),

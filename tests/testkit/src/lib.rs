@@ -21,6 +21,7 @@ pub mod memory;
 mod on_servers;
 pub mod oracle;
 pub mod password_front;
+pub mod person_keys_suite;
 pub mod plain;
 pub mod rows;
 pub mod scenario;

@@ -140,7 +140,7 @@ pub async fn decide(
 }
 
 /// Who decides, for people, as far as the environment says: `folio, root at host`.
-fn who() -> String {
+pub(super) fn who() -> String {
     let told = |name| std::env::var(name).ok().filter(|it| !it.is_empty());
     match (told("USER"), told("HOSTNAME")) {
         (Some(user), Some(host)) => format!("folio, {user} at {host}"),

@@ -17,6 +17,7 @@ use edge::auth::Auth;
 use edge::grpc::{Call, Services};
 use edge::http::Taken;
 use edge::process::{Addresses, Process};
+use persons::Persons;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::memory::Memory;
 use toolkit::retry::{GaveUp, Retry, Transient};
@@ -100,6 +101,8 @@ impl Core {
     ) -> anyhow::Result<Self> {
         config.check()?;
         zeros::show(telemetry);
+        let persons = adapter_person_keys::start(&config.privacy, &config.cql, lifecycle)
+            .map_err(anyhow::Error::msg)?;
         let meter = telemetry.meter();
         let readiness = lifecycle.readiness();
         let needs = Dependencies {
@@ -111,12 +114,20 @@ impl Core {
         let engine = Engine::new(config.engine.clone(), instruments.clone(), needs.events.clone());
         let deadline = config.engine.deadline();
         let door =
-            CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter);
+            CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter)
+                .sealing(persons);
         let state = State::new(door, auth, config.http, config.uploads, lifecycle.shutdown());
         let (work, cache) = (lifecycle.clone(), config.cache);
         let opening = Opening { engine, needs, cache, instruments };
         lifecycle.spawn_support("log", async move { follow(backend, opening, work).await });
         Ok(Self { state })
+    }
+
+    /// The same, which seals the names of callers with keys that the configuration does not name.
+    #[must_use]
+    pub fn sealing(self, persons: Persons) -> Self {
+        let door = self.state.door.clone().sealing(persons);
+        Self { state: State { door, ..self.state } }
     }
 
     /// Adds what answers over HTTP. The door should give requests the handles of their connections

@@ -25,6 +25,7 @@ use edge::problem::Problem;
 use ledger::{CommandId, Subject};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
+use persons::Persons;
 use toolkit::lifecycle::Dependency;
 use toolkit::telemetry::{TRACES_ONLY, names};
 use tracing::Span;
@@ -44,6 +45,8 @@ pub(crate) use state::State;
 #[derive(Clone, Debug)]
 pub struct CommandHandler {
     shared: Arc<Shared>,
+    /// What the names of callers are sealed with.
+    persons: Persons,
 }
 
 #[derive(Debug)]
@@ -118,7 +121,24 @@ impl CommandHandler {
         let admission = Admission::new(overload);
         admission.watch(meter);
         let stalled = meter.u64_counter(names::UPLOADS_STALLED_TOTAL).build();
-        Self { shared: Arc::new(Shared { engine, admission, kafka, deadline, stalled }) }
+        Self {
+            shared: Arc::new(Shared { engine, admission, kafka, deadline, stalled }),
+            persons: Persons::off(),
+        }
+    }
+
+    /// The same, which seals the names of callers.
+    #[must_use]
+    pub fn sealing(self, persons: Persons) -> Self {
+        Self { persons, ..self }
+    }
+
+    /// The caller with what is written of it, where names are sealed. To be asked for before a command of it is submitted.
+    ///
+    /// # Errors
+    /// If the key of a person who is not known here yet cannot be had: the command may be sent again.
+    pub async fn sealed(&self, caller: Caller) -> Result<Caller, Problem> {
+        caller.sealed(&self.persons).await
     }
 
     /// An upload ends because its client does nothing. `number` is the first line or request that was not read.
@@ -222,12 +242,12 @@ impl CommandHandler {
         transport: Transport,
     ) -> Result<(CommandRequest, Beside), Problem> {
         caller.may_give(requested.command.name())?;
-        let principal = &caller.principal;
+        let giver = &caller.principal;
         let creates = matches!(requested.command, Command::CreateProduct(_));
         let product = match (requested.product_id, &requested.idempotency_key) {
             (Some(product), _) => product,
             (None, Some(key)) if creates => {
-                contract::product_id_for_key(principal.name(), principal.product_prefix(), key)
+                contract::product_id_for_key(giver.name(), giver.product_prefix(), key)
             }
             (None, None) if creates => {
                 return Err(Problem::new(
@@ -241,7 +261,7 @@ impl CommandHandler {
                     .field("/product_id", "is required"));
             }
         };
-        principal.allow_product(product.as_str())?;
+        giver.allow_product(product.as_str())?;
         if !self.shared.kafka.is_up() {
             return Err(refused(&Refusal::NotReady("Kafka cannot be reached".to_owned())));
         }
@@ -249,7 +269,7 @@ impl CommandHandler {
         let subject = Subject::parse(product.as_str())
             .map_err(|error| refused(&Refusal::NotReady(error.to_string())))?;
         let command_id = match &requested.idempotency_key {
-            Some(key) => contract::command_id(principal.name(), key),
+            Some(key) => contract::command_id(giver.name(), key),
             None => CommandId(uuid::Uuid::new_v4()),
         };
         let asked = caller.context.trace;
@@ -258,6 +278,7 @@ impl CommandHandler {
         } else {
             Span::none()
         };
+        let (actor, principal) = caller.recorded(self.persons.is_on())?;
         let trace = asked.adopt(&span).if_known_elsewhere();
         let request = CommandRequest {
             subject,
@@ -270,8 +291,8 @@ impl CommandHandler {
             expected,
             deadline: caller.deadline.map_or(self.shared.deadline, |asked| asked.min(self.shared.deadline)),
             origin: Origin {
-                actor: caller.actor.clone(),
-                principal: caller.on_behalf(),
+                actor,
+                principal,
                 trace,
                 correlation_id: caller.context.given_id().map(str::to_owned),
             },

@@ -87,6 +87,7 @@ pub(super) async fn upload(
     headers::media_type(&request, MEDIA_TYPES)?;
     headers::each_line_has_its_own(&request)?;
     headers::unkept(&request)?;
+    let caller = state.door.sealed(caller).await?;
     let (writer, reader) = spool(state.spool_limits());
     let connection = request.conn_data::<Arc<Handle>>().map(Arc::downgrade).unwrap_or_default();
     // On its own, so that it goes on while the response waits for its client.

@@ -73,6 +73,7 @@ async fn answer_to(
     // Its memory is the caller's until there is an answer.
     let (body, _held) = body::read(request, payload, state, &caller.account).await?;
     let requested = requested(request, command, &body)?;
+    let caller = state.door.sealed(caller).await?;
     let outcome = state.door.submit(requested, &caller, Transport::Http)?.outcome().await?;
     Ok(answer::success(&outcome))
 }

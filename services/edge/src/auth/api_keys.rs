@@ -30,7 +30,7 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// The most keys: each is compared with what a caller shows.
 const MAX_KEYS: usize = 1_000;
 /// Before the names of callers with keys.
-const KIND: &str = "key:";
+pub(super) const KIND: &str = "key:";
 
 /// The keys that count.
 #[derive(Default)]

@@ -14,7 +14,7 @@ use super::principal::{Principal, Products};
 use super::scope::{Rights, Scope};
 
 /// Before the names of callers with certificates.
-const KIND: &str = "cert:";
+pub(super) const KIND: &str = "cert:";
 
 /// Who is at the other end of a connection: its address, and the names of a certificate that it showed, and the door's authority signed.
 /// Cheap to clone.

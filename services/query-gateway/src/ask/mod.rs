@@ -13,6 +13,7 @@ mod handle;
 pub(crate) mod limits;
 mod metrics;
 mod moment;
+mod named;
 mod others;
 mod pages;
 mod parked;
@@ -27,7 +28,7 @@ mod watcher;
 use std::time::{Duration, Instant};
 
 use contract::ConsistencyToken;
-use read_models::history::{HistoryEntry, Order, Past};
+use read_models::history::{Order, Past};
 use read_models::products::CategoryItem;
 use read_models::search::{SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 use read_models::{
@@ -41,6 +42,7 @@ pub(crate) use freshness::Freshness;
 pub use handle::{Pace, ReadModelHandle};
 pub(crate) use metrics::Metrics;
 pub(crate) use moment::Moment;
+pub(crate) use named::NamedEntry;
 pub(crate) use parked::{Listed, Read, since};
 pub use stores::Stores;
 pub(crate) use terms::{Answer, Named, Terms};
@@ -191,7 +193,7 @@ impl Queries {
         order: Order,
         page: &PageRequest,
         terms: &Terms,
-    ) -> Result<Answer<Read<Page<HistoryEntry>>>, ApiError> {
+    ) -> Result<Answer<Read<Page<NamedEntry>>>, ApiError> {
         page.check().map_err(of_the_request)?;
         self.counted(("history", terms), async |place| {
             let asked = version_of(id, &terms.freshness)?;
@@ -204,7 +206,8 @@ impl Queries {
                 }
                 Ok(Read { found, stale })
             };
-            self.stores.history.ask(terms, question).await
+            let answer = self.stores.history.ask(terms, question).await?;
+            named::named(&self.stores.persons, answer).await
         })
         .await
     }

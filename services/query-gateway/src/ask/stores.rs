@@ -10,6 +10,7 @@ use std::time::Duration;
 use adapter_search::Search;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use persons::Persons;
 use read_models::declared::On;
 use read_models::{Error, Generation, ReadModel, Servers, history, products, search};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ pub struct Stores {
     pub products: ReadModelHandle<products::Queries>,
     pub history: ReadModelHandle<history::Queries>,
     pub search: ReadModelHandle<search::Queries>,
+    /// What the names in histories are shown with.
+    pub persons: Persons,
 }
 
 impl Stores {
@@ -39,6 +42,7 @@ impl Stores {
             products: ReadModelHandle::new(config),
             history: ReadModelHandle::new(config),
             search: ReadModelHandle::new(config),
+            persons: Persons::off(),
         }
     }
 

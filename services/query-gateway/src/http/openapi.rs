@@ -34,7 +34,7 @@ use crate::ask::limits::{
     MAX_BUILD_NAME, MAX_FACET_SIZE, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_SUGGESTIONS, MAX_VALUES,
     MAX_VERSION,
 };
-use crate::ask::{Batch, Found, Listed, Read};
+use crate::ask::{Batch, Found, Listed, NamedEntry, Read};
 
 const DESCRIPTION: &str = "Answers questions about products. Every answer that is not a success is a problem (RFC 9457) with a \
     code of docs/errors. A blank value is no value, of every parameter; one that nobody asked for is an error. `HEAD` is \
@@ -355,6 +355,7 @@ fn example(answer: &str) -> Value {
                 appended_at: updated_at,
                 occurred_at: None,
             };
+            let entry = NamedEntry { entry, actor_erased: false };
             let stale = Mark { first_offset: 57, since_ms: 0, kind: Kind::Undecodable, is_discarded: false };
             let read = Read { found: Page { items: vec![entry], next: None }, stale: Some(stale) };
             serde_json::to_value(HistoryView::new(&id, &read))

@@ -1,7 +1,6 @@
 //! What answers look like in JSON.
 
 use contract::json::{EventData, MoneyView, ProductView, schemas};
-use read_models::history::HistoryEntry;
 use read_models::marks::Mark;
 use read_models::products::CategoryItem;
 use read_models::search::{Bucket, FacetCounts, Hit, Matched, SearchResponse, Suggestion};
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 use uuid::Uuid;
 
-use crate::ask::{Batch, Found, Listed, Read, since};
+use crate::ask::{Batch, Found, Listed, NamedEntry, Read, since};
 
 /// A product, with the event that made it so.
 #[derive(Serialize, ToSchema)]
@@ -131,9 +130,13 @@ pub(super) struct EntryView<'a> {
     event_type: &'a str,
     #[schema(value_type = EventData)]
     event: &'a Value,
-    /// Who did it.
+    /// Who did it. A pseudonym, `person:<uuid>`, where `actor_erased` is true.
     #[schema(required)]
     actor: Option<&'a str>,
+    /// Only of a person who was erased, and then true: the name is nowhere any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    actor_erased: bool,
     /// The front end that gave the command on behalf of the actor, if one did.
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<&'a str>,
@@ -152,14 +155,15 @@ pub(super) struct EntryView<'a> {
     occurred_at: Option<String>,
 }
 
-impl<'a> From<&'a HistoryEntry> for EntryView<'a> {
-    fn from(entry: &'a HistoryEntry) -> Self {
+impl<'a> From<&'a NamedEntry> for EntryView<'a> {
+    fn from(NamedEntry { entry, actor_erased }: &'a NamedEntry) -> Self {
         Self {
             version: entry.version.get(),
             event_id: entry.event_id,
             event_type: &entry.event_type,
             event: &entry.event,
             actor: entry.actor.as_deref(),
+            actor_erased: *actor_erased,
             principal: entry.principal.as_deref(),
             command_id: entry.command_id,
             correlation_id: entry.correlation_id.as_deref(),
@@ -187,7 +191,7 @@ pub(super) struct HistoryView<'a> {
 }
 
 impl<'a> HistoryView<'a> {
-    pub(super) fn new(product: &'a ProductId, read: &'a Read<Page<HistoryEntry>>) -> Self {
+    pub(super) fn new(product: &'a ProductId, read: &'a Read<Page<NamedEntry>>) -> Self {
         let Read { found: page, stale } = read;
         let items = page.items.iter().map(EntryView::from).collect();
         let (product_id, stale) = (product.as_str(), stale.map(StaleView::from));
