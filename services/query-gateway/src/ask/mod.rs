@@ -13,6 +13,7 @@ mod handle;
 pub(crate) mod limits;
 mod metrics;
 mod moment;
+mod other_log;
 mod others;
 mod pages;
 mod parked;
@@ -50,7 +51,7 @@ use limits::MAX_SUGGESTIONS;
 use parked::none_of;
 use quota::{Place, Quotas};
 use reached::version_of;
-use reader::Reader;
+use reader::{Reader, Served};
 
 /// How many completions there are when nobody says.
 const SUGGESTIONS: u32 = 10;
@@ -151,7 +152,7 @@ impl Queries {
         self.counted("products", async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
-                let (parked, marks) = (from.parked().await?, from.marks(ids).await?);
+                let (parked, marks) = (self.parked(from).await, from.marks(ids).await?);
                 let found = Batch::read(ids, |ids| from.ask(move |q| q.products(ids))).await?;
                 Ok(Listed { found: found.marked(marks), parked })
             };
@@ -172,7 +173,7 @@ impl Queries {
         self.counted("category", async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
-                let parked = from.parked().await?;
+                let parked = self.parked(from).await;
                 let found = from.ask(|q| q.list_category(category, statuses, page)).await?;
                 Ok(Listed { found, parked })
             };
@@ -219,7 +220,7 @@ impl Queries {
                 let build = terms.build.as_ref().map(|_| from.generation);
                 pages::goes_on(&request.page, came_from, build)?;
                 self.search_reached(from, &terms.freshness, place).await?;
-                let parked = from.parked().await?;
+                let parked = self.parked(from).await;
                 let found = from.ask(|q| q.search(request)).await;
                 let mut found = found.inspect_err(|error| from.progress.notice(error))?;
                 if let (Some(next), Some(build)) = (&mut found.next, build) {
@@ -243,7 +244,7 @@ impl Queries {
         self.counted("suggest", async |place| {
             let question = async |from: &Reader<_>| {
                 self.search_reached(from, &terms.freshness, place).await?;
-                let parked = from.parked().await?;
+                let parked = self.parked(from).await;
                 let found = from.ask(|q| q.suggest(request)).await;
                 let found = found.inspect_err(|error| from.progress.notice(error))?;
                 Ok(Listed { found, parked })
@@ -251,6 +252,15 @@ impl Queries {
             self.stores.search.ask(terms, question).await
         })
         .await
+    }
+
+    /// How many products are parked. That it cannot be told is no reason not to answer: what was found is what is there.
+    async fn parked<Q: Served>(&self, from: &Reader<Q>) -> Option<u64> {
+        let parked = from.parked().await;
+        if parked.is_none() {
+            self.metrics.uncounted(Q::READ_MODEL);
+        }
+        parked
     }
 
     async fn counted<T>(
@@ -264,6 +274,9 @@ impl Queries {
             Err(full) => Err(full),
         };
         self.metrics.answered(query, started, &answer);
+        if let Err(error) = &answer {
+            self.stores.other_logs.notice(error);
+        }
         answer
     }
 }
