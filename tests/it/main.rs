@@ -8,6 +8,7 @@ mod a_person_is_erased;
 mod a_poisoned_record_stops_nothing_else;
 mod a_read_model_is_built_beside_the_live_one;
 mod a_rebuild_survives_any_death;
+mod a_registry_may_be_away;
 mod a_repeated_command_changes_nothing;
 mod a_shops_export_goes_in;
 mod a_topic_that_is_not_the_one_it_was_is_refused;

@@ -75,6 +75,7 @@ impl Storage {
             async move { Ok(search::Queries::new(rows.search_index(generation).await?)) }.boxed()
         };
         stores.search.keep_following(published(ReadModel::Search), PACE, open, lifecycle);
+        stores.tell_of_other_logs(lifecycle);
         stores
     }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use contract::avro::{KnownSchema, SchemaIds, encode, known_schemas};
@@ -167,6 +167,40 @@ async fn a_value_is_poison_only_when_the_source_has_said_so_a_few_times() {
     let (key, record) = listed(98);
     let outcome = decoder.decode(P, &key, &record, &Retry::until(stopped)).await;
     assert_eq!(outcome.unwrap_err(), Undecoded::Cancelled);
+}
+
+#[tokio::test]
+async fn a_source_that_is_away_is_waited_for_once_and_whoever_was_turned_away_hears_of_its_return() {
+    let source = Arc::new(Source::default());
+    let decoder = Arc::new(Decoder::open(source.clone(), &retry()).await.unwrap());
+    let looks = Arc::clone(&decoder);
+    tokio::spawn(async move { looks.look_for_source(&retry()).await });
+    let text = known_schemas().iter().find(|known| known.event_type == "ProductListed").unwrap().text;
+    source.texts.lock().unwrap().insert(77, text.to_owned());
+    source.failures.store(u32::MAX, Ordering::Relaxed);
+    let mut returns = decoder.returns();
+    let patience = Duration::from_millis(200);
+    let begun = Instant::now();
+    for id in [77, 78, 77] {
+        let (key, record) = listed(id);
+        let outcome = decoder.decode_within(Some(patience), P, &key, &record, &retry()).await;
+        assert!(matches!(&outcome, Err(Undecoded::Unavailable(reason)) if reason.contains("77") || id != 77));
+    }
+    let took = begun.elapsed();
+    assert!(took >= patience && took < 3 * patience, "{took:?}");
+    assert!(!returns.has_changed().unwrap());
+    // What needs no source flows.
+    let known = known_schemas().iter().position(|known| known.event_type == "ProductListed").unwrap();
+    let (key, record) = listed(known as u32 + 1);
+    decoder.decode_within(Some(patience), P, &key, &record, &retry()).await.unwrap();
+
+    source.failures.store(0, Ordering::Relaxed);
+    returns.changed().await.unwrap();
+    let (key, record) = listed(77);
+    decoder.decode_within(Some(patience), P, &key, &record, &retry()).await.unwrap();
+    let (key, record) = listed(78);
+    let outcome = decoder.decode_within(Some(patience), P, &key, &record, &retry()).await;
+    assert!(matches!(&outcome, Err(Undecoded::Poison(reason)) if reason.contains("78")), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -152,6 +152,8 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     to_mark: BTreeSet<String>,
     /// which of it is to be tried again,
     tries: Tries,
+    /// of which some whenever the registry is back;
+    returns: watch::Receiver<u64>,
     /// and what was, and is applied.
     resolving: Resolving,
 }
@@ -202,6 +204,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             pending: Pending::default(),
             to_mark: BTreeSet::new(),
             tries: Tries::default(),
+            returns: context.decoder.returns(),
             resolving: Resolving::default(),
             context,
         }
@@ -278,6 +281,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 () = unwritten::idle(self.unwritten.as_ref()) => self.write_unwritten().await?,
                 () = self.stop.cancelled() => {}
                 _ = self.replaced.changed() => {}
+                () = redrive::returned(&mut self.returns) => {}
                 _ = self.takeovers.changed() => return Err(End::TakeOver(None)),
             }
         }

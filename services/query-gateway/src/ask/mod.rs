@@ -14,6 +14,7 @@ pub(crate) mod limits;
 mod metrics;
 mod moment;
 mod named;
+mod other_log;
 mod others;
 mod pages;
 mod parked;
@@ -55,7 +56,7 @@ use limits::MAX_SUGGESTIONS;
 use parked::none_of;
 use quota::{Place, Quotas};
 use reached::version_of;
-use reader::Reader;
+use reader::{Reader, Served};
 
 /// How many completions there are when nobody says.
 const SUGGESTIONS: u32 = 10;
@@ -156,7 +157,7 @@ impl Queries {
         self.counted(("products", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
-                let (parked, marks) = (from.parked().await?, from.marks(ids).await?);
+                let (parked, marks) = (self.parked(from).await, from.marks(ids).await?);
                 let found = Batch::read(ids, |ids| from.ask(move |q| q.products(ids))).await?;
                 Ok(Listed { found: found.marked(marks), parked })
             };
@@ -177,7 +178,7 @@ impl Queries {
         self.counted(("category", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
-                let parked = from.parked().await?;
+                let parked = self.parked(from).await;
                 let found = from.ask(|q| q.list_category(category, statuses, page)).await?;
                 Ok(Listed { found, parked })
             };
@@ -225,7 +226,7 @@ impl Queries {
                 let build = terms.build.as_ref().map(|_| from.generation);
                 pages::goes_on(&request.page, came_from, build)?;
                 self.search_reached(from, &terms.freshness, place).await?;
-                let parked = from.parked().await?;
+                let parked = self.parked(from).await;
                 let found = from.ask(|q| q.search(request)).await;
                 let mut found = found.inspect_err(|error| from.progress.notice(error))?;
                 if let (Some(next), Some(build)) = (&mut found.next, build) {
@@ -249,7 +250,7 @@ impl Queries {
         self.counted(("suggest", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 self.search_reached(from, &terms.freshness, place).await?;
-                let parked = from.parked().await?;
+                let parked = self.parked(from).await;
                 let found = from.ask(|q| q.suggest(request)).await;
                 let found = found.inspect_err(|error| from.progress.notice(error))?;
                 Ok(Listed { found, parked })
@@ -257,6 +258,15 @@ impl Queries {
             self.stores.search.ask(terms, question).await
         })
         .await
+    }
+
+    /// How many products are parked. That it cannot be told is no reason not to answer: what was found is what is there.
+    async fn parked<Q: Served>(&self, from: &Reader<Q>) -> Option<u64> {
+        let parked = from.parked().await;
+        if parked.is_none() {
+            self.metrics.uncounted(Q::READ_MODEL);
+        }
+        parked
     }
 
     async fn counted<T>(
@@ -274,6 +284,9 @@ impl Queries {
             span.record("folio.outcome", outcome);
         }
         self.metrics.answered(query, started, &answer);
+        if let Err(error) = &answer {
+            self.stores.other_logs.notice(error);
+        }
         answer
     }
 }

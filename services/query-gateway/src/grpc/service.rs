@@ -93,7 +93,8 @@ impl QueryService for Service {
                     v1::BatchItem { product_id: id.to_string(), product, stale: mark.map(views::stale) }
                 });
                 let items = items.collect();
-                v1::BatchGetProductsResponse { items, remaining_product_ids, parked }
+                let (parked, parked_unknown) = (parked.unwrap_or_default(), parked.is_none());
+                v1::BatchGetProductsResponse { items, remaining_product_ids, parked, parked_unknown }
             }))
         };
         answer(call).await
@@ -118,7 +119,8 @@ impl QueryService for Service {
             Ok(found.map(|Listed { found, parked }| v1::ListProductsResponse {
                 items: found.items.iter().map(views::category_item).collect(),
                 next_page_token: found.next.unwrap_or_default(),
-                parked,
+                parked: parked.unwrap_or_default(),
+                parked_unknown: parked.is_none(),
             }))
         };
         answer(call).await
@@ -184,7 +186,8 @@ impl QueryService for Service {
             let found = self.questions.suggest(asked, &terms).await?;
             Ok(found.map(|Listed { found, parked }| v1::SuggestResponse {
                 suggestions: found.into_iter().map(views::suggestion).collect(),
-                parked,
+                parked: parked.unwrap_or_default(),
+                parked_unknown: parked.is_none(),
             }))
         };
         answer(call).await

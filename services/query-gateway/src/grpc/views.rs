@@ -81,7 +81,8 @@ pub(super) fn found(Listed { found, parked }: Listed<SearchResponse>) -> v1::Sea
             Matched::Similar => v1::Matched::Similar,
         }
         .into(),
-        parked,
+        parked: parked.unwrap_or_default(),
+        parked_unknown: parked.is_none(),
     }
 }
 

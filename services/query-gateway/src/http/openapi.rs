@@ -324,7 +324,7 @@ fn example(answer: &str) -> Value {
         "Products" => {
             let missing = Found::Missing(ProductId::parse("lamp-2").unwrap());
             let found = Batch { found: vec![Found::Here(Box::new(stored)), missing], ..Batch::default() };
-            serde_json::to_value(BatchView::from(Listed { found, parked: 1 }))
+            serde_json::to_value(BatchView::from(Listed { found, parked: Some(1) }))
         }
         "Category" => {
             let item = CategoryItem {
@@ -388,7 +388,7 @@ fn example(answer: &str) -> Value {
 
 /// In a build where nothing is parked.
 fn listed<T>(found: T) -> Listed<T> {
-    Listed { found, parked: 0 }
+    Listed { found, parked: Some(0) }
 }
 
 /// The header that says which build answered.

@@ -78,9 +78,9 @@ impl ReadView {
     }
 }
 
-/// How many products are parked, if any are.
-fn parked(count: u64) -> Option<u64> {
-    Some(count).filter(|count| *count > 0)
+/// How many products are parked, if any are; and whether that is not known.
+fn parked(count: Option<u64>) -> (Option<u64>, Option<bool>) {
+    (count.filter(|count| *count > 0), count.is_none().then_some(true))
 }
 
 /// Several products.
@@ -100,12 +100,17 @@ pub(super) struct BatchView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parked: Option<u64>,
+    /// Only there, and true, if it cannot be told now how many are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked_unknown: Option<bool>,
 }
 
 impl From<Listed<Batch>> for BatchView {
     fn from(Listed { found: batch, parked: count }: Listed<Batch>) -> Self {
         let remaining = batch.remaining.iter().map(ProductId::to_string).collect();
-        let mut view = Self { remaining, parked: parked(count), ..Self::default() };
+        let (parked, parked_unknown) = parked(count);
+        let mut view = Self { remaining, parked, parked_unknown, ..Self::default() };
         for each in batch.each() {
             match each {
                 (Found::Here(found), stale) => view.items.push(ReadView::new(&found, stale)),
@@ -243,12 +248,17 @@ pub(super) struct CategoryView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parked: Option<u64>,
+    /// Only there, and true, if it cannot be told now how many are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked_unknown: Option<bool>,
 }
 
 impl<'a> From<&'a Listed<Page<CategoryItem>>> for CategoryView<'a> {
     fn from(Listed { found: page, parked: count }: &'a Listed<Page<CategoryItem>>) -> Self {
         let items = page.items.iter().map(ItemView::from).collect();
-        Self { items, next_page_token: page.next.as_deref(), parked: parked(*count) }
+        let (parked, parked_unknown) = parked(*count);
+        Self { items, next_page_token: page.next.as_deref(), parked, parked_unknown }
     }
 }
 
@@ -337,6 +347,10 @@ pub(super) struct SearchView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parked: Option<u64>,
+    /// Only there, and true, if it cannot be told now how many are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked_unknown: Option<bool>,
 }
 
 fn matched() -> Object {
@@ -346,6 +360,7 @@ fn matched() -> Object {
 
 impl<'a> From<&'a Listed<SearchResponse>> for SearchView<'a> {
     fn from(Listed { found, parked: count }: &'a Listed<SearchResponse>) -> Self {
+        let (parked, parked_unknown) = parked(*count);
         let hit = |hit: &Hit| HitView { found: StoredView::from(&hit.found), score: hit.score };
         Self {
             total: found.total,
@@ -353,7 +368,8 @@ impl<'a> From<&'a Listed<SearchResponse>> for SearchView<'a> {
             items: found.hits.iter().map(hit).collect(),
             facets: found.facets.iter().map(FacetView::from).collect(),
             next_page_token: found.next.as_deref(),
-            parked: parked(*count),
+            parked,
+            parked_unknown,
         }
     }
 }
@@ -379,6 +395,10 @@ pub(super) struct SuggestionsView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parked: Option<u64>,
+    /// Only there, and true, if it cannot be told now how many are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked_unknown: Option<bool>,
 }
 
 impl<'a> From<&'a Listed<Vec<Suggestion>>> for SuggestionsView<'a> {
@@ -390,6 +410,7 @@ impl<'a> From<&'a Listed<Vec<Suggestion>>> for SuggestionsView<'a> {
             category: it.category.as_str(),
             status: it.status.as_str(),
         };
-        Self { items: found.iter().map(item).collect(), parked: parked(*count) }
+        let (parked, parked_unknown) = parked(*count);
+        Self { items: found.iter().map(item).collect(), parked, parked_unknown }
     }
 }

@@ -128,6 +128,8 @@ metrics! {
         "Seconds a query waited for a read model to catch up with its token.";
     INCOMPLETE_READS_TOTAL = "folio_incomplete_reads_total", Kind::Counter,
         "Answers that could not be given because rows are missing that were there, by query.";
+    PARKED_UNKNOWN_TOTAL = "folio_parked_unknown_total", Kind::Counter,
+        "Lists and searches that were answered without how many products are parked, by read model.";
     AUTH_OFF = "folio_auth_off", Kind::Gauge,
         "1 while callers are not checked, else 0.";
     AUTH_REFUSED_TOTAL = "folio_auth_refused_total", Kind::Counter,
