@@ -101,8 +101,7 @@ mod tests {
         assert_eq!((header("x-team"), header("api-key")), ("catalog", "hunter2"));
         let shown = format!("{:?}", request.metadata());
         assert!(!shown.contains("hunter2") && !shown.contains("catalog"), "{shown}");
-        let wrong =
-            TelemetryConfig { otlp_headers: [("x".to_owned(), "hunter2\n".into())].into(), ..config };
+        let wrong = TelemetryConfig { otlp_headers: [("x".to_owned(), "hunter2\n".into())].into(), ..config };
         let problem = Headers::of(&wrong).err().unwrap();
         assert!(!problem.contains("hunter2"), "{problem}");
     }
