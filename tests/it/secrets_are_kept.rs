@@ -72,12 +72,8 @@ fn neither_what_is_printed_of_a_configuration_nor_what_is_wrong_with_one_shows_a
     let dir = tempfile::tempdir()?;
     for service in ["command-service", "projector", "query-gateway"] {
         let keys = of_service(service);
-        let with_secrets = || {
-            let mut command = binary(service)?;
-            command.envs(keys.iter().map(|key| (format!("FOLIO__{key}"), secret("given"))));
-            anyhow::Ok(command)
-        };
-        let out = with_secrets()?.arg("--print-config").output()?;
+        let given = keys.iter().map(|key| (format!("FOLIO__{key}"), secret("given")));
+        let out = binary(service)?.envs(given).arg("--print-config").output()?;
         let printed = said(&out);
         ensure!(out.status.success(), "{printed}");
         is_clean("--print-config", &printed)?;
@@ -96,7 +92,8 @@ fn neither_what_is_printed_of_a_configuration_nor_what_is_wrong_with_one_shows_a
         ];
         for text in wrong {
             std::fs::write(&file, &text)?;
-            let out = with_secrets()?.arg("--config").arg(&file).output()?;
+            // Without variables: they would win over it, and what is wrong there would not be looked at.
+            let out = binary(service)?.arg("--config").arg(&file).output()?;
             ensure!(out.status.code() == Some(64), "{text}: {}", said(&out));
             is_clean(&text.replace(SECRET, "SECRET"), &said(&out))?;
         }
@@ -257,7 +254,7 @@ async fn shows(started: &Started) -> anyhow::Result<()> {
     let bearer = format!("Bearer {}", secret("key"));
     for path in ["/readyz", "/livez", "/startupz", "/metrics"] {
         let reply = ops.send(Method::GET, path, &[("authorization", &bearer)], "").await?;
-        ensure!(path == "/readyz" || reply.status == 200, "{path} of {name}: {}", reply.body);
+        ensure!(path != "/metrics" || reply.status == 200, "{path} of {name}: {}", reply.body);
         is_clean(&format!("{path} of {name}"), &format!("{:?} {}", reply.headers, reply.body))?;
     }
     Ok(())

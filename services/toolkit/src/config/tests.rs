@@ -140,8 +140,12 @@ fn no_error_quotes_a_secret_and_none_is_taken_from_the_command_line() {
         "cql: {password: hunter2, password: hunter2}\n",
         "telemetry: {otlp_endpoint: 'https://folio:hunter2@collector:4317'}\n",
     ] {
-        let error = load_with(Some(&yaml(text)), &[], &[]).unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("hunter2"), "{text}: {error}");
+        // Some of it YAML takes as it is; whatever becomes of it, it is not shown.
+        let shown = match load_with(Some(&yaml(text)), &[], &[]) {
+            Ok(config) => format!("{config:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        assert!(!shown.contains("hunter2"), "{text}: {shown}");
     }
     for key in ["cql.password", "telemetry.otlp_headers.api-key", "kafka.properties.sasl.password"] {
         let error = load_with(None, &[], &[(key, "hunter2")]).unwrap_err().to_string();
