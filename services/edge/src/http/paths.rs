@@ -66,7 +66,7 @@ async fn admit(
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let refused = auth.refuse_other_sites(request.method().as_str(), request.headers(), None);
     if let Err(problem) = refused {
-        return Ok(request.into_response(HttpResponse::from_error(problem)));
+        return Ok(answered(request, problem));
     }
     let peer = request.conn_data::<Peer>().cloned().unwrap_or_default();
     match auth.admit(needs, request.headers(), &peer).await {
@@ -79,9 +79,14 @@ async fn admit(
             if problem.code == Code::TooManyRequests.name() {
                 super::skip(request.take_payload()).await;
             }
-            Ok(request.into_response(HttpResponse::from_error(problem)))
+            Ok(answered(request, problem))
         }
     }
+}
+
+/// Not by `into_response`, which forgets that the answer is a problem: then it would not name its request.
+fn answered(request: ServiceRequest, problem: Problem) -> ServiceResponse<BoxBody> {
+    ServiceResponse::new(request.into_parts().0, HttpResponse::from_error(problem))
 }
 
 /// The paths of all services behind a port. Cheap to clone.
