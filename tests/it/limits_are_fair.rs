@@ -168,9 +168,9 @@ async fn beside_a_flood(
         flood.await??;
     }
     let beside = beside.context("somebody else's commands, beside a flood")?;
-    println!("alone {alone:?}, beside a flood {beside:?}, {told:?}");
     for (alone, beside) in [(alone.0, beside.0), (alone.1, beside.1)] {
-        ensure!(beside <= alone.max(MIN_COMPARED) * MAX_RATIO, "{beside:?} beside a flood, {alone:?} alone");
+        let is_near = beside <= alone.max(MIN_COMPARED) * MAX_RATIO;
+        ensure!(is_near, "{beside:?} beside a flood, {alone:?} alone: {told:?}");
     }
     Ok(told)
 }

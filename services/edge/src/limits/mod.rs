@@ -61,7 +61,11 @@ impl Limit {
 
 /// The limits of a process. Cheap to clone; the default bounds nobody.
 #[derive(Clone, Debug, Default)]
-pub struct Limits(Option<Arc<Shared>>);
+pub struct Limits {
+    shared: Option<Arc<Shared>>,
+    /// Of all callers, where nobody is bounded.
+    all: Account,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -87,12 +91,13 @@ impl Limits {
         }
         let refused = Refusals(telemetry.meter().u64_counter(names::LIMITED_TOTAL).build());
         let accounts = Accounts::new(config, &refused);
-        Self(Some(Arc::new(Shared { config: config.clone(), accounts, refused })))
+        let shared = Some(Arc::new(Shared { config: config.clone(), accounts, refused }));
+        Self { shared, all: Account::default() }
     }
 
     /// The account of who calls: by its name, or by its address if nobody knows who it is.
     pub(crate) fn account(&self, principal: &Principal, address: Option<IpAddr>) -> Account {
-        let Some(shared) = &self.0 else { return Account::default() };
+        let Some(shared) = &self.shared else { return self.all.clone() };
         let now = Instant::now();
         if principal.is_checked() {
             shared.accounts.of_name(principal.name(), now)
@@ -117,7 +122,7 @@ impl Limits {
 
     /// What counts the connections of a door by their peers.
     pub(crate) fn peers(&self) -> Peers {
-        self.0.as_ref().map_or_else(Peers::default, |shared| {
+        self.shared.as_ref().map_or_else(Peers::default, |shared| {
             Peers::new(shared.config.connections_per_peer, shared.refused.clone())
         })
     }
