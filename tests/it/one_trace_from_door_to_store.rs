@@ -150,7 +150,7 @@ async fn a_command_is_one_tree_from_its_door_to_the_rows_of_each_read_model() ->
     // No span but the batches' and theirs, and those of the two traces.
     let known = |it: &&Span| [&over_http, &over_grpc].contains(&&it.trace) || it.service == "projector";
     assert_eq!(spans.iter().find(|it| !known(it)), None);
-    assert_eq!(traced.collector.of_trace(&not_sampled), []);
+    assert!(traced.collector.of_trace(&not_sampled).is_empty());
     Ok(())
 }
 
@@ -227,8 +227,8 @@ async fn a_query_is_one_tree_from_its_door_to_the_store_and_lines_say_its_trace(
     let (id, header) = trace(16, false);
     gateway.get_with("/v1/products/asked", &[("traceparent", &header)]).await?;
     let said = format!("{{\"trace_id\":\"{id}\",");
-    let log = async || traced.gateway.log();
-    eventually("lines say their trace", log, |log: &String| log.lines().any(|it| it.starts_with(&said)))
+    let lines = async || traced.gateway.log();
+    eventually("lines say their trace", lines, |log: &String| log.lines().any(|it| it.starts_with(&said)))
         .await;
     let back = put(r#"{"level":"off"}"#, "application/json").await?;
     assert_eq!((back.status.as_u16(), back.body), (200, json!({ "level": "off" })));

@@ -66,7 +66,6 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt;
 
     use super::super::{NAMES_LINES, TRACES_ONLY, TraceContext, json_lines, level};
-    use super::*;
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
