@@ -324,8 +324,8 @@ async fn a_caller_is_erased_from_one_process_and_a_machine_is_no_person() -> any
     let changes: [&[(&str, &str)]; 2] =
         [&[("authorization", &*as_front), ("x-folio-actor", &*customer)], &[("authorization", &*as_machine)]];
     for (price, headers) in (1_100..).zip(changes) {
-        let changed = client.change_price("a", price, headers).await?;
-        ensure!(changed.status == 200, "{}", changed.body);
+        let reply = client.change_price("a", price, headers).await?;
+        ensure!(reply.status == 200, "{}", reply.body);
     }
     let machine = format!("key:{machine}");
     let before = [(caller.clone(), false), (customer.clone(), false), (machine.clone(), false)];

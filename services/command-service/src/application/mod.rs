@@ -126,8 +126,7 @@ impl Core {
     /// The same, which seals the names of callers with keys that the configuration does not name.
     #[must_use]
     pub fn sealing(self, persons: Persons) -> Self {
-        let door = self.state.door.clone().sealing(persons);
-        Self { state: State { door, ..self.state } }
+        Self { state: self.state.sealing(persons) }
     }
 
     /// Adds what answers over HTTP. The door should give requests the handles of their connections
