@@ -147,7 +147,9 @@ impl Place for CqlMarks {
             write.in_partition(0)
         };
         let writes = marks.iter().map(write).collect();
-        self.cql.write_all(writes, retry).await.map_err(|e| e.map(Error::from))
+        // One that is refused is not found afterwards.
+        self.cql.write_all(writes, retry).await.map_err(|e| e.map(Error::from))?;
+        Ok(())
     }
 
     async fn find(&self, group: &str, products: &[String]) -> Result<Vec<Option<Mark>>, Error> {
