@@ -10,7 +10,7 @@ use ledger::NewRecord;
 use read_models::ReadModel;
 use serde_json::{Value, json};
 use testkit::scenario::caught_up;
-use testkit::{Client, Gate, OnServers, PATIENCE, System, eventually, expected, rows};
+use testkit::{Client, Gate, OnServers, Oracle, PATIENCE, System, eventually, expected, rows};
 
 use super::servers_may_be_away::says_missing;
 use super::what_cannot_be_applied_is_parked::{Admin, is_read, neighbour, record, with_admin};
@@ -20,16 +20,16 @@ const HELD: Duration = Duration::from_secs(8);
 /// It is looked for every other second, and a call takes a moment.
 const RESUMES: Duration = Duration::from_secs(10);
 
-/// Registers a schema as a later release might have it, with one field more; its id.
-async fn later_schema(system: &OnServers) -> anyhow::Result<u32> {
+/// Registers a schema as a later release might have it, with one field more; its id and its text.
+async fn later_schema(system: &OnServers) -> anyhow::Result<(u32, String)> {
     let known =
         known_schemas().iter().filter(|it| it.event_type == "PriceChanged").max_by_key(|it| it.version);
     let known = known.context("a schema of changes of prices")?;
     let mut schema: Value = serde_json::from_str(known.text)?;
     let field = json!({ "name": "new_and_optional", "type": ["null", "string"], "default": null });
     schema["fields"].as_array_mut().context("a record has fields")?.push(field);
-    let registry = HttpRegistry::new(&system.config.registry)?;
-    Ok(registry.register(&subject(system.topic(), known.fqn), &schema.to_string()).await?)
+    let (registry, text) = (HttpRegistry::new(&system.config.registry)?, schema.to_string());
+    Ok((registry.register(&subject(system.topic(), known.fqn), &text).await?, text))
 }
 
 /// A change of a price, written with that schema.
@@ -65,7 +65,7 @@ async fn a_registry_that_is_away_delays_only_the_products_that_need_it() -> anyh
     }
 
     registry.close();
-    let schema = later_schema(&system).await?;
+    let (schema, text) = later_schema(&system).await?;
     system
         .append(vec![
             later("later", 2, (&ids, 2_000), schema)?,
@@ -107,7 +107,9 @@ async fn a_registry_that_is_away_delays_only_the_products_that_need_it() -> anyh
         projector.service.wait_ready(PATIENCE).await?;
     }
     caught_up(&system, &system.planner.names.group_prefix).await?;
-    let oracle = system.oracle().await?;
+    let mut all = ids;
+    all.learn(schema, &text)?;
+    let oracle = system.with_log(async |log| Oracle::of(&log, &all).await).await?;
     let differences = eventually(
         "the read models are what the log says",
         async || {
