@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use adapter_kafka::KafkaConfig;
 use adapter_registry::RegistryConfig;
-use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
@@ -32,7 +31,6 @@ pub struct Config {
     pub engine: EngineConfig,
     pub cache: CacheConfig,
     pub overload: OverloadConfig,
-    pub auth: AuthConfig,
     pub http: DoorConfig,
     pub uploads: UploadsConfig,
     pub telemetry: TelemetryConfig,
@@ -50,7 +48,6 @@ impl Default for Config {
             engine: EngineConfig::default(),
             cache: CacheConfig::default(),
             overload: OverloadConfig::default(),
-            auth: AuthConfig::default(),
             http: DoorConfig::default(),
             uploads: UploadsConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -227,7 +224,6 @@ impl Config {
             self.kafka.check(),
             self.registry.check(),
             self.http.tls.check("http.tls"),
-            self.auth.check(self.http.tls.client_ca_file.is_some()),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;

@@ -13,11 +13,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::server::Connected;
+use tonic::transport::server::{Connected, TcpConnectInfo};
 use toolkit::lifecycle::Lifecycle;
 use toolkit::tls::{EVERY, ServerTls, ServerTlsConfig};
 
-use crate::auth::Peer;
 use crate::connections::Connection;
 
 /// How long a client may take to come to terms.
@@ -77,14 +76,13 @@ pub(crate) fn acceptor(tls: &ServerTls) -> anyhow::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(tls.config(&[b"h2"])?)))
 }
 
-/// Calls have the [`Peer`] of their connection among their extensions.
 impl Connected for Wire {
-    type ConnectInfo = Peer;
+    type ConnectInfo = TcpConnectInfo;
 
-    fn connect_info(&self) -> Peer {
+    fn connect_info(&self) -> TcpConnectInfo {
         match &self.0 {
-            Either::Left(_) => Peer::default(),
-            Either::Right(secured) => Peer::of(secured.get_ref().1.peer_certificates()),
+            Either::Left(plain) => plain.connect_info(),
+            Either::Right(secured) => secured.get_ref().0.connect_info(),
         }
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use adapter_cql::CqlConfig;
 use adapter_search::SearchConfig;
-use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
@@ -17,7 +16,6 @@ pub const SERVICE: &str = "query-gateway";
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub listen: ListenConfig,
-    pub auth: AuthConfig,
     pub http: DoorConfig,
     pub cql: CqlConfig,
     pub search: SearchConfig,
@@ -94,7 +92,6 @@ impl Config {
             self.cql.check(),
             self.search.check(),
             self.http.tls.check("http.tls"),
-            self.auth.check(self.http.tls.client_ca_file.is_some()),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;

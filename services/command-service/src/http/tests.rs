@@ -1,5 +1,4 @@
 mod bulk;
-mod callers;
 mod commands;
 mod inputs;
 mod overload;
