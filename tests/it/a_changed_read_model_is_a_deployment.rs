@@ -48,6 +48,7 @@ impl Running {
             ..projector::Config::default()
         };
         config.listen.ops.set_port(0);
+        config.auth.allow_anonymous = true;
         config.rebuild.lease_ms = 1_200;
         let servers = Servers::new(&config.cql, &config.search);
         let parts = Parts::on_servers(&config, later(servers.clone()), Arc::new(servers))?;

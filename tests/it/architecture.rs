@@ -8,6 +8,7 @@ mod manifests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use edge::auth::Scope;
 use files::{files_of_this_binary, heading, promise_id, read, root, rust_files, table_rows};
 use manifests::{collect_used, packages};
 
@@ -297,6 +298,103 @@ fn every_error_code_is_in_the_document_of_a_door() {
             "no document in schemas/openapi has `{code}`: add it to the codes of its door's http/openapi.rs"
         )
     }));
+}
+
+#[test]
+fn every_route_and_call_has_its_row_in_the_security_page() {
+    let mut expected = BTreeSet::new();
+    let http = [
+        ("command service", command_service::Core::PATHS),
+        ("query gateway", query_gateway::Core::PATHS),
+        ("projector, ops port", projector::Admin::PATHS),
+        ("every ops port", edge::OPS_PATHS),
+        ("both services, ops port", &[edge::openapi::DOCUMENT]),
+    ];
+    for (place, paths) in http {
+        for taken in paths {
+            let path = shown(taken.path);
+            expected.insert(format!("{place} | `{} {path}` | {}", taken.methods.join(", "), taken.needs));
+        }
+    }
+    let grpc = [
+        ("command service", "CommandService", command_service::Core::CALLS),
+        ("query gateway", "QueryService", query_gateway::Core::CALLS),
+    ];
+    for (place, service, calls) in grpc {
+        for call in calls {
+            expected.insert(format!("{place} | `catalog.v1.{service}/{}` | {}", call.method, call.needs));
+        }
+    }
+    let page = read(&root().join("docs/security.md"));
+    let rows: BTreeSet<String> = table_rows(&page)
+        .into_iter()
+        .filter(|cells| cells.len() == 3 && (cells[1].contains(" /") || cells[1].contains("catalog.v1.")))
+        .map(|cells| cells.join(" | "))
+        .collect();
+    let missing =
+        expected.difference(&rows).map(|row| format!("docs/security.md has no row `| {row} |`: add it"));
+    let stale = rows
+        .difference(&expected)
+        .map(|row| format!("docs/security.md has `| {row} |`, which is not so: remove it"));
+    report(missing.chain(stale));
+}
+
+#[test]
+fn every_scope_is_in_the_security_page_and_in_the_charts_schema() {
+    let page = read(&root().join("docs/security.md"));
+    let rows = table_rows(&page);
+    let schema = read(&root().join("helm/folio/values.schema.json"));
+    let schema: serde_json::Value = serde_json::from_str(&schema).expect("a schema is JSON");
+    let known = schema["definitions"]["scopes"]["items"]["enum"].as_array().expect("the schema lists scopes");
+    let mut faults = Vec::new();
+    for scope in Scope::ALL {
+        let says = scope.says().trim_end_matches('.');
+        let says = says[..1].to_lowercase() + &says[1..];
+        if !rows.contains(&vec![format!("`{scope}`"), says.clone()]) {
+            faults.push(format!("docs/security.md has no row `| `{scope}` | {says} |`: add it"));
+        }
+    }
+    let (mine, its): (BTreeSet<&str>, BTreeSet<&str>) = (
+        Scope::ALL.iter().map(|scope| scope.name()).collect(),
+        known.iter().filter_map(serde_json::Value::as_str).collect(),
+    );
+    if mine != its {
+        faults
+            .push(format!("helm/folio/values.schema.json knows the scopes {its:?}, and edge::auth {mine:?}"));
+    }
+    report(faults);
+}
+
+/// A path as documents write it: `{id}` and not `{id:[^/:]+}`.
+fn shown(path: &str) -> String {
+    let parts = path.split('{').enumerate().map(|(n, part)| {
+        let Some((parameter, rest)) = part.split_once('}').filter(|_| n > 0) else { return part.to_owned() };
+        format!("{{{}}}{rest}", parameter.split(':').next().unwrap_or_default())
+    });
+    parts.collect()
+}
+
+/// Who takes a route takes it by [`edge::http::Taken`], which says what it needs.
+#[test]
+fn no_route_is_taken_without_saying_what_it_needs() {
+    const ALLOWED: [&str; 2] = ["services/edge/src/http/paths.rs", "services/edge/src/openapi.rs"];
+    let taking = ["web::resource(", "web::scope(", ".route(", "web::redirect("];
+    let mut faults = Vec::new();
+    for file in rust_files() {
+        let name = file.display().to_string();
+        let is_test = name.contains("/tests") || name.starts_with("tests/") || name.starts_with("deploy/");
+        if is_test || ALLOWED.contains(&name.as_str()) {
+            continue;
+        }
+        let text = read(&root().join(&file));
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        faults.extend(taking.iter().filter(|it| text.contains(**it)).map(|it| {
+            format!(
+                "{name} has `{it}`: make a `Taken` that says what it needs of its callers, and its `resource`"
+            )
+        }));
+    }
+    report(faults);
 }
 
 fn allowed<'a>(name: &str, row: &'a str) -> BTreeSet<&'a str> {

@@ -332,6 +332,15 @@ fn bad_configuration_is_refused_with_the_key_and_its_source() -> anyhow::Result<
             "{binary} names key and source: {said}"
         );
     }
+    // Nobody is let in unchecked by leaving something out.
+    for (binary, arguments) in
+        [("command-service", &[][..]), ("query-gateway", &[]), ("projector", &["--read-model", "products"])]
+    {
+        let out = run(binary, arguments, None)?;
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(64), "{binary}: {said}");
+        assert!(said.contains("auth.allow_anonymous: true"), "{binary} says what to do: {said}");
+    }
     let out = run("projector", &["--read-model", "nonsense"], None)?;
     let said = String::from_utf8_lossy(&out.stderr).to_lowercase();
     assert!(

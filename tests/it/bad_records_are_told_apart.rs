@@ -260,6 +260,7 @@ impl Writer {
             command_id: CommandId(Uuid::new_v4()),
             command_hash: None,
             actor: None,
+            principal: None,
             traceparent: None,
         };
         let headers = contract::envelope::headers(&meta, &after, event.type_name());

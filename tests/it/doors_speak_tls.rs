@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tonic::transport::{Certificate as GrpcAuthority, Channel, ClientTlsConfig, Identity};
 use toolkit::tls::{ServerTlsConfig, TlsConfig, explained};
 
-const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
+pub(super) const HERE: [&str; 2] = ["localhost", "127.0.0.1"];
 
 /// All of Folio with these certificates.
 async fn started(doors: ServerTlsConfig, ops: ServerTlsConfig) -> anyhow::Result<Dev> {
@@ -31,7 +31,7 @@ async fn started(doors: ServerTlsConfig, ops: ServerTlsConfig) -> anyhow::Result
     Dev::start(Options { settings, ..Options::default() }).await
 }
 
-fn port(server: &Signed, clients: Option<&Authority>) -> ServerTlsConfig {
+pub(super) fn port(server: &Signed, clients: Option<&Authority>) -> ServerTlsConfig {
     ServerTlsConfig {
         certificate_file: Some(server.certificate.clone()),
         key_file: Some(server.key.clone()),
@@ -40,7 +40,7 @@ fn port(server: &Signed, clients: Option<&Authority>) -> ServerTlsConfig {
 }
 
 /// A client of HTTP that believes `ca` and shows `signed`.
-fn http(address: SocketAddr, ca: &Authority, signed: Option<&Signed>) -> anyhow::Result<Client> {
+pub(super) fn http(address: SocketAddr, ca: &Authority, signed: Option<&Signed>) -> anyhow::Result<Client> {
     let tls = TlsConfig {
         ca_file: Some(ca.file.clone()),
         certificate_file: signed.map(|it| it.certificate.clone()),
@@ -54,7 +54,11 @@ fn http(address: SocketAddr, ca: &Authority, signed: Option<&Signed>) -> anyhow:
     Ok(Client::with(client.build()?, &format!("https://{address}")))
 }
 
-async fn grpc(address: SocketAddr, ca: &Authority, signed: Option<&Signed>) -> anyhow::Result<Channel> {
+pub(super) async fn grpc(
+    address: SocketAddr,
+    ca: &Authority,
+    signed: Option<&Signed>,
+) -> anyhow::Result<Channel> {
     let mut tls = ClientTlsConfig::new()
         .domain_name("localhost")
         .ca_certificate(GrpcAuthority::from_pem(std::fs::read(&ca.file)?));

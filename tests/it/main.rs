@@ -18,6 +18,7 @@ mod architecture;
 mod bad_input_is_answered;
 mod bad_records_are_told_apart;
 mod builds_are_asked_for_over_http;
+mod callers_are_known;
 mod dead_letters_are_decided_about;
 mod dead_letters_conform;
 mod doors_speak_tls;

@@ -176,7 +176,7 @@ fn mount(folder: &Path) -> anyhow::Result<PathBuf> {
     let authority = Authority::new(folder, "authority")?;
     let signed = authority.signs("folio", &["folio"])?;
     let mounted = folder.join("mounted");
-    for section in ["kafka", "registry", "cql", "search", "telemetry", "doors", "ops"] {
+    for section in ["kafka", "registry", "cql", "search", "telemetry", "auth", "doors", "ops"] {
         let within = mounted.join(section);
         fs::create_dir_all(&within)?;
         for (from, to) in
@@ -185,6 +185,7 @@ fn mount(folder: &Path) -> anyhow::Result<PathBuf> {
             fs::copy(from, within.join(to))?;
         }
     }
+    fs::write(mounted.join("auth/keys.yaml"), "keys: []")?;
     Ok(mounted)
 }
 

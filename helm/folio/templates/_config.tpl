@@ -40,6 +40,25 @@
 {{- $listen | toJson }}
 {{- end }}
 
+{{/* Who may call. Takes "root", "isDoor": only doors ask for certificates. */}}
+{{- define "folio.auth" -}}
+{{- $auth := .root.Values.auth }}
+{{- $config := dict "allow_anonymous" $auth.allowAnonymous "open_metrics" $auth.openMetrics }}
+{{- if $auth.oidc.issuer }}
+{{- $of := $auth.oidc.claims }}
+{{- $claims := dict "name" $of.name "scopes" $of.scopes "scope_prefix" $of.scopePrefix "roles" $of.roles }}
+{{- with $of.tenant }}{{ $_ := set $claims "tenant" . }}{{ end }}
+{{- $oidc := dict "issuer" $auth.oidc.issuer "audiences" $auth.oidc.audiences "claims" $claims }}
+{{- with $auth.oidc.jwksUrl }}{{ $_ := set $oidc "jwks_url" . }}{{ end }}
+{{- with include "folio.tlsFiles" (dict "root" .root "section" "auth") | fromJson }}{{ $_ := set $oidc "tls" . }}{{ end }}
+{{- $_ := set $config "oidc" $oidc }}
+{{- end }}
+{{- if $auth.keys.existingSecret }}{{ $_ := set $config "keys_file" (printf "%s/auth/keys.yaml" (include "folio.files" .root)) }}{{ end }}
+{{- with $auth.roles }}{{ $_ := set $config "roles" . }}{{ end }}
+{{- if .isDoor }}{{ with $auth.certificates }}{{ $_ := set $config "certificates" . }}{{ end }}{{ end }}
+{{- $config | toJson }}
+{{- end }}
+
 {{/* What the doors show, for the section `http`. */}}
 {{- define "folio.doorsTls" -}}
 {{- $http := dict }}
@@ -51,6 +70,7 @@
 {{- $servers := include "folio.servers" . | fromJson }}
 {{- $topic := include "folio.topic" . | fromJson }}
 {{- $config := deepCopy .Values.commandService.settings }}
+{{- $_ := merge $config (dict "auth" (include "folio.auth" (dict "root" . "isDoor" true) | fromJson)) }}
 {{- $_ := merge $config (pick $servers "kafka" "registry") }}
 {{- $_ := merge $config (dict "topic" $topic.name "expected_topic" (dict "partitions" $topic.partitions)) }}
 {{- if .Values.commandService.cache.enabled }}
@@ -65,6 +85,7 @@
 {{- define "folio.config.query-gateway" -}}
 {{- $servers := include "folio.servers" . | fromJson }}
 {{- $config := deepCopy .Values.queryGateway.settings }}
+{{- $_ := merge $config (dict "auth" (include "folio.auth" (dict "root" . "isDoor" true) | fromJson)) }}
 {{- $_ := merge $config (pick $servers "cql" "search") }}
 {{- $_ := merge $config (dict "queries" (dict "group_prefix" .Values.groupPrefix) "listen" (include "folio.listen" . | fromJson)) (include "folio.doorsTls" . | fromJson) }}
 {{- $_ := merge $config (dict "telemetry" (include "folio.telemetry" . | fromJson) "shutdown" (include "folio.shutdown" . | fromJson)) }}
@@ -80,6 +101,7 @@
 {{- $values := .root.Values }}
 {{- $topic := include "folio.topic" .root | fromJson }}
 {{- $config := deepCopy $values.projectors.settings }}
+{{- $_ := merge $config (dict "auth" (include "folio.auth" (dict "root" .root "isDoor" false) | fromJson)) }}
 {{- $_ := merge $config (pick (include "folio.servers" .root | fromJson) "kafka" "registry" .store) }}
 {{- $listen := pick (include "folio.listen" .root | fromJson) "ops" "ops_tls" }}
 {{- $control := include "folio.controlTopic" .root | fromJson }}

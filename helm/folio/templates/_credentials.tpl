@@ -49,6 +49,16 @@ authority is the server's; at a door it is that of the clients. Takes "root", "s
     name: {{ $tls.certificate }}
     items: [{key: {{ $tls.certificateKey }}, path: {{ $section }}/tls.crt}, {key: {{ $tls.keyKey }}, path: {{ $section }}/tls.key}]
 {{- end }}
+{{- if and (eq $section "auth") $root.Values.auth.keys.existingSecret }}
+- secret:
+    name: {{ $root.Values.auth.keys.existingSecret }}
+    items: [{key: {{ $root.Values.auth.keys.key }}, path: auth/keys.yaml}]
+{{- end }}
+{{- if and (eq $section "test") $root.Values.test.token.existingSecret }}
+- secret:
+    name: {{ $root.Values.test.token.existingSecret }}
+    items: [{key: {{ $root.Values.test.token.key }}, path: test/token}]
+{{- end }}
 {{- if and (eq $section "kafka") (include "folio.usesToken" $root) }}
 {{- $token := $root.Values.kafka.sasl.serviceAccountToken }}
 - serviceAccountToken: {audience: {{ $token.audience | quote }}, expirationSeconds: {{ $token.expirationSeconds }}, path: kafka/token}
@@ -88,6 +98,8 @@ authority is the server's; at a door it is that of the clients. Takes "root", "s
 {{- else }}
 {{- include "folio.nameAndPassword" (dict "section" "KAFKA__SASL" "of" $sasl) }}
 {{- end }}
+{{- else if eq $section "auth" }}
+{{- /* It has files alone. */}}
 {{- else if eq $section "telemetry" }}
 {{- range $header, $key := $values.telemetry.otlpHeaders.keys }}
 {{ include "folio.fromSecret" (dict "variable" (printf "TELEMETRY__OTLP_HEADERS__%s" (upper $header)) "secret" $values.telemetry.otlpHeaders.existingSecret "key" $key) }}

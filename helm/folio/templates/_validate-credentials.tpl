@@ -49,8 +49,30 @@
 {{- end }}
 {{- end }}
 
+{{- define "folio.validateAuth" -}}
+{{- $auth := .Values.auth }}
+{{- $ways := compact (list $auth.oidc.issuer $auth.keys.existingSecret) }}
+{{- if $auth.certificates }}{{ $ways = append $ways "certificates" }}{{ end }}
+{{- if and $auth.allowAnonymous $ways }}
+{{- fail "auth: allowAnonymous is true, and oidc.issuer, keys.existingSecret or certificates is given, which nobody would look at: leave one out" }}
+{{- end }}
+{{- if not (or $auth.allowAnonymous $ways) }}
+{{- fail "auth: nobody could call: give oidc.issuer, keys.existingSecret or certificates (docs/security.md), or allowAnonymous: true, and then whoever reaches a port may do everything" }}
+{{- end }}
+{{- if and $auth.oidc.issuer (not $auth.oidc.audiences) }}
+{{- fail "auth.oidc.audiences is required with an issuer: give what tokens for Folio have as `aud`" }}
+{{- end }}
+{{- if and $auth.certificates (not .Values.tls.doors.clientCaSecret) }}
+{{- fail "auth.certificates: no client is asked for one: give tls.doors.clientCaSecret too" }}
+{{- end }}
+{{- if not (or $auth.allowAnonymous $auth.oidc.issuer $auth.keys.existingSecret) }}
+{{- fail "auth.certificates: port 9464 asks for none, and a projector has no other: give oidc.issuer or keys.existingSecret too" }}
+{{- end }}
+{{- end }}
+
 {{- define "folio.validateCredentials" -}}
 {{- $values := .Values }}
+{{- include "folio.validateAuth" . }}
 {{- $urls := dict "registry" (list "registry.url" $values.registry.url) "search" (list "search.url" $values.search.url) "telemetry" (list "telemetry.otlpEndpoint" $values.telemetry.otlpEndpoint) }}
 {{- range $section, $url := $urls }}
 {{- $tls := (get $values $section).tls }}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use adapter_kafka::KafkaConfig;
 use adapter_registry::RegistryConfig;
+use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
@@ -31,6 +32,7 @@ pub struct Config {
     pub engine: EngineConfig,
     pub cache: CacheConfig,
     pub overload: OverloadConfig,
+    pub auth: AuthConfig,
     pub http: DoorConfig,
     pub uploads: UploadsConfig,
     pub telemetry: TelemetryConfig,
@@ -48,6 +50,7 @@ impl Default for Config {
             engine: EngineConfig::default(),
             cache: CacheConfig::default(),
             overload: OverloadConfig::default(),
+            auth: AuthConfig::default(),
             http: DoorConfig::default(),
             uploads: UploadsConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -224,6 +227,7 @@ impl Config {
             self.kafka.check(),
             self.registry.check(),
             self.http.tls.check("http.tls"),
+            self.auth.check(self.http.tls.client_ca_file.is_some()),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;

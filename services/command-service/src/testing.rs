@@ -9,6 +9,7 @@ use std::time::Duration;
 use adapter_registry::{LocalRegistry, TopicSchemas};
 use contract::avro::{KnownSchema, known_schemas};
 use contract::{AddressedCommand, json};
+use edge::auth::{Auth, Principal};
 use edge::config::DoorConfig;
 use event_reader::feed::{EndOffsets, RangeReader};
 use event_reader::{LogLooks, SchemaSource, SourceError};
@@ -178,6 +179,7 @@ pub(crate) struct World {
     pub(crate) door: CommandHandler,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) auth: Auth,
     pub(crate) http: DoorConfig,
     pub(crate) uploads: UploadsConfig,
     pub(crate) telemetry: Telemetry,
@@ -250,7 +252,8 @@ impl World {
         let known = BTreeMap::new();
         engine.start(&dynamic, &known, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
         let (http, uploads) = (DoorConfig::default(), UploadsConfig::default());
-        Self { live, log, engine, door, lifecycle, registry, http, uploads, telemetry, kafka }
+        let auth = Auth::off();
+        Self { live, log, engine, door, lifecycle, registry, auth, http, uploads, telemetry, kafka }
     }
 
     pub(crate) async fn until_ready(&self) {
@@ -258,7 +261,13 @@ impl World {
     }
 
     pub(crate) fn state(&self) -> State {
-        State::new(self.door.clone(), self.http.clone(), self.uploads.clone(), self.shutdown())
+        State::new(
+            self.door.clone(),
+            self.auth.clone(),
+            self.http.clone(),
+            self.uploads.clone(),
+            self.shutdown(),
+        )
     }
 
     pub(crate) fn shutdown(&self) -> CancellationToken {
@@ -280,6 +289,13 @@ pub(crate) async fn eventually(what: &str, mut state: impl FnMut() -> bool) {
         assert!(std::time::Instant::now() < until, "not in two minutes: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// A call as the server hands it over where callers are not checked.
+pub(crate) fn asked<T>(message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.extensions_mut().insert(Principal::default());
+    request
 }
 
 /// A command as a bulk line would say it.

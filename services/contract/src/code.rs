@@ -16,6 +16,7 @@ mod grpc {
     pub(super) const DEADLINE_EXCEEDED: i32 = 4;
     pub(super) const NOT_FOUND: i32 = 5;
     pub(super) const ALREADY_EXISTS: i32 = 6;
+    pub(super) const PERMISSION_DENIED: i32 = 7;
     pub(super) const RESOURCE_EXHAUSTED: i32 = 8;
     pub(super) const FAILED_PRECONDITION: i32 = 9;
     pub(super) const ABORTED: i32 = 10;
@@ -24,6 +25,7 @@ mod grpc {
     pub(super) const INTERNAL: i32 = 13;
     pub(super) const UNAVAILABLE: i32 = 14;
     pub(super) const DATA_LOSS: i32 = 15;
+    pub(super) const UNAUTHENTICATED: i32 = 16;
 }
 
 /// Whether the same request may succeed later, and after how many seconds it is worth trying.
@@ -83,6 +85,10 @@ codes! {
     RequestTimeout = "request-timeout", 408, DEADLINE_EXCEEDED, SOON, "The request did not arrive in time";
     NotFound = "not-found", 404, UNIMPLEMENTED, NO, "There is nothing at this path";
     MethodNotAllowed = "method-not-allowed", 405, UNIMPLEMENTED, NO, "This path does not take this method";
+    // The caller.
+    Unauthenticated = "unauthenticated", 401, UNAUTHENTICATED, NO, "Who calls is not known";
+    Forbidden = "forbidden", 403, PERMISSION_DENIED, NO, "The caller may not do this";
+    AuthUnavailable = "auth-unavailable", 503, UNAVAILABLE, LATER, "Callers cannot be checked at the moment";
     // What the domain says.
     ProductNotFound = "product-not-found", 404, NOT_FOUND, NO, "The product does not exist";
     ProductAlreadyExists = "product-already-exists", 409, ALREADY_EXISTS, NO, "The product exists already";

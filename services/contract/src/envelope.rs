@@ -37,8 +37,10 @@ pub mod names {
     pub const CONTENT_TYPE: &str = "content-type";
     /// The hash of the command, 32 hexadecimal digits.
     pub const COMMAND_HASH: &str = "folio_command_hash";
-    /// Who gave the command.
+    /// Who the command was given for: usually who gave it.
     pub const ACTOR: &str = "folio_actor";
+    /// Who gave the command, where that is somebody else: a front end that was let act on behalf of others.
+    pub const PRINCIPAL: &str = "folio_principal";
     /// The product's category after the event.
     pub const CATEGORY: &str = "folio_category";
     /// The product's brand after the event.
@@ -60,15 +62,17 @@ pub struct EventMeta<'a> {
     pub command_id: CommandId,
     /// The hash of a command that has an idempotency key; no other can be given twice.
     pub command_hash: Option<CommandHash>,
-    /// Who gave the command.
+    /// Who the command was given for.
     pub actor: Option<&'a str>,
+    /// Who gave it, where that is somebody else.
+    pub principal: Option<&'a str>,
     /// W3C trace context of the command.
     pub traceparent: Option<&'a str>,
 }
 
 /// The headers of a record whose event, of type `event_type`, made the product what `after` says.
 pub fn headers(meta: &EventMeta<'_>, after: &Product, event_type: &str) -> Headers {
-    let mut headers = Headers::with_capacity(13, 512);
+    let mut headers = Headers::with_capacity(14, 512);
     let mut buffer = Uuid::encode_buffer();
     headers.push(names::ID, meta.event_id.hyphenated().encode_lower(&mut buffer).as_bytes());
     headers.push(names::TYPE, avro::fqn_of(event_type).unwrap_or(event_type).as_bytes());
@@ -84,6 +88,9 @@ pub fn headers(meta: &EventMeta<'_>, after: &Product, event_type: &str) -> Heade
     }
     if let Some(actor) = meta.actor {
         headers.push(names::ACTOR, actor.as_bytes());
+    }
+    if let Some(principal) = meta.principal {
+        headers.push(names::PRINCIPAL, principal.as_bytes());
     }
     headers.push(names::CATEGORY, after.category.as_str().as_bytes());
     headers.push(names::BRAND, after.brand.as_str().as_bytes());
@@ -119,8 +126,10 @@ pub struct RecordMeta<'a> {
     pub command_id: Option<CommandId>,
     /// The command's hash.
     pub command_hash: Option<CommandHash>,
-    /// Who gave the command.
+    /// Who the command was given for.
     pub actor: Option<&'a str>,
+    /// Who gave it, where that is somebody else.
+    pub principal: Option<&'a str>,
     /// W3C trace context.
     pub traceparent: Option<&'a str>,
     /// The product's category after the event.
@@ -151,6 +160,7 @@ pub fn read_meta(headers: &Headers) -> RecordMeta<'_> {
         command_id,
         command_hash,
         actor: text(names::ACTOR),
+        principal: text(names::PRINCIPAL),
         traceparent: text(names::TRACEPARENT),
         category: text(names::CATEGORY),
         brand: text(names::BRAND),

@@ -50,10 +50,12 @@ pub fn command_id(principal: &str, key: &IdempotencyKey) -> CommandId {
     CommandId(named(&COMMANDS, principal, key))
 }
 
-/// The id of the product that a `CreateProduct` without a product id creates.
-pub fn product_id_for_key(principal: &str, key: &IdempotencyKey) -> ProductId {
-    let id = named(&PRODUCTS, principal, key);
-    ProductId::parse(&id.hyphenated().to_string()).expect("a hyphenated uuid is a product id")
+/// The id of the product that a `CreateProduct` without a product id creates. It begins with `prefix`, which is one of a product's id, of
+/// at most 28 bytes; a longer one is left out.
+pub fn product_id_for_key(principal: &str, prefix: Option<&str>, key: &IdempotencyKey) -> ProductId {
+    let id = named(&PRODUCTS, principal, key).hyphenated().to_string();
+    let prefixed = prefix.and_then(|prefix| ProductId::parse(&format!("{prefix}{id}")).ok());
+    prefixed.unwrap_or_else(|| ProductId::parse(&id).expect("a hyphenated uuid is a product id"))
 }
 
 fn named(namespace: &Uuid, principal: &str, key: &IdempotencyKey) -> Uuid {

@@ -8,6 +8,7 @@ use actix_web::web;
 use anyhow::Context;
 use command_service::Core as Commands;
 use edge::OpsPort;
+use edge::auth::Auth;
 use edge::process::{Addresses, Process};
 use projector::Admin;
 use query_gateway::Core as Queries;
@@ -74,11 +75,12 @@ impl Dev {
         let ops = OpsPort { address: options.ops, tls: &options.settings.ops_tls };
         let admin = Admin::default();
         let shown = admin.clone();
-        let beside = move |app: &mut web::ServiceConfig| {
-            doors::document(app);
-            shown.show(app);
+        let beside = move |app: &mut web::ServiceConfig, auth: &Auth| {
+            doors::document(app, auth);
+            shown.show(app, auth);
         };
-        let process = Process::start(SERVICE, &options.settings.telemetry, ops, lifecycle, beside)?;
+        let configs = (&options.settings.telemetry, &options.settings.auth);
+        let process = Process::start(SERVICE, configs, ops, lifecycle, beside)?;
         let stop = CancellationToken::new();
         let begun = begin(&options, &directory, storage, &admin, &process).await;
         if begun.is_err() {
@@ -163,7 +165,7 @@ async fn begin(
     admin: &Admin,
     process: &Process,
 ) -> anyhow::Result<Addresses> {
-    let Process { lifecycle, telemetry, .. } = process;
+    let Process { lifecycle, telemetry, auth, .. } = process;
     let (failed, drained) = (storage.failed(), lifecycle.drained());
     lifecycle.spawn_support("log", async move {
         tokio::select! {
@@ -179,12 +181,12 @@ async fn begin(
         projector::start(config, storage.parts(), &part, telemetry, admin.clone())?;
     }
     let config = options.settings.queries();
-    let queries = Queries::start(&config, storage.stores(&config, lifecycle), telemetry)?;
+    let queries = Queries::start(&config, storage.stores(&config, lifecycle), telemetry, auth.clone())?;
     let mut config = options.settings.commands();
     config.cache.dir.get_or_insert_with(|| directory.cache());
     let door = config.http.clone();
-    let commands =
-        Commands::start(config, Arc::new(storage), &lifecycle.of_part("command-service"), telemetry)?;
+    let part = lifecycle.of_part("command-service");
+    let commands = Commands::start(config, Arc::new(storage), &part, telemetry, auth.clone())?;
     doors::open(options, &commands, &queries, &door, process).await
 }
 

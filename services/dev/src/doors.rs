@@ -8,9 +8,11 @@ use std::net::{SocketAddr, TcpListener};
 use actix_web::{HttpRequest, web};
 use command_service::Core as Commands;
 use contract::code::Code;
+use edge::auth::Auth;
 use edge::config::DoorConfig;
 use edge::context::Spans;
 use edge::http::{Paths, Requests};
+use edge::openapi::document_at;
 use edge::problem::Problem;
 use edge::process::{Addresses, Process};
 use edge::{grpc, http};
@@ -43,7 +45,7 @@ pub(crate) async fn open(
     config: &DoorConfig,
     process: &Process,
 ) -> anyhow::Result<Addresses> {
-    let Process { lifecycle, telemetry, ops, .. } = process;
+    let Process { lifecycle, telemetry, auth, ops, .. } = process;
     let door = http::Door { address: options.http, config, grace: queries.grace(), handles: true };
     let http = {
         let (commands, queries) = (commands.clone(), queries.clone());
@@ -57,8 +59,8 @@ pub(crate) async fn open(
         })?
     };
     let bodies = commands.bodies().clone();
-    let door =
-        grpc::Door { address: options.grpc, config, bodies, max_streams: MAX_STREAMS, spans: Spans::Logs };
+    let (address, spans) = (options.grpc, Spans::Logs);
+    let door = grpc::Door { address, config, auth, bodies, max_streams: MAX_STREAMS, spans };
     let services = queries.grpc(commands.grpc(grpc::Services::default()));
     let grpc: SocketAddr = grpc::serve(door, services, lifecycle, telemetry).await?;
     Ok(Addresses { http, grpc, ops: *ops })
@@ -80,10 +82,10 @@ fn refuse(request: &HttpRequest, methods: Option<&str>) -> Problem {
 }
 
 /// Shows the documents of both on the operators' port.
-pub(crate) fn document(app: &mut web::ServiceConfig) {
+pub(crate) fn document(app: &mut web::ServiceConfig, auth: &Auth) {
     let documents = [
-        ("/openapi/command-service.json", Commands::OPENAPI),
-        ("/openapi/query-gateway.json", Queries::OPENAPI),
+        (document_at("/openapi/command-service.json"), Commands::OPENAPI),
+        (document_at("/openapi/query-gateway.json"), Queries::OPENAPI),
     ];
-    edge::openapi::show_at(app, &documents);
+    edge::openapi::show_at(app, auth, &documents);
 }

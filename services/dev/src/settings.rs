@@ -2,6 +2,7 @@
 //! setting here; and that one which makes no sense here is an error and is not passed over.
 
 use command_service::{CacheConfig, EngineConfig, OverloadConfig, UploadsConfig};
+use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
 use projector::{BatchConfig, RebuildConfig};
 use query_gateway::QueriesConfig;
@@ -26,6 +27,8 @@ pub struct Settings {
     // Of all of it.
     pub telemetry: TelemetryConfig,
     pub shutdown: ShutdownConfig,
+    /// Callers are not checked, unless something is said of them.
+    pub auth: AuthConfig,
     pub http: DoorConfig,
     /// TLS of the operators' port; that of the others is `http.tls`.
     pub ops_tls: ServerTlsConfig,
@@ -56,6 +59,7 @@ impl Default for Settings {
         Self {
             telemetry: TelemetryConfig::default(),
             shutdown: ShutdownConfig::default(),
+            auth: AuthConfig::anonymous(),
             http: commands.http,
             ops_tls: ServerTlsConfig::default(),
             engine: commands.engine,
@@ -75,6 +79,7 @@ impl Settings {
     /// As the command service has them.
     pub(crate) fn commands(&self) -> command_service::Config {
         command_service::Config {
+            auth: self.auth.clone(),
             http: self.http.clone(),
             engine: self.engine.clone(),
             cache: self.cache.clone(),
@@ -88,6 +93,7 @@ impl Settings {
     pub(crate) fn projector(&self, read_model: read_models::ReadModel) -> projector::Config {
         projector::Config {
             read_model: read_model.to_string(),
+            auth: self.auth.clone(),
             group_prefix: self.group_prefix.clone(),
             batch: self.batch.clone(),
             rebuild: self.rebuild.clone(),
@@ -98,7 +104,11 @@ impl Settings {
 
     /// Refuses what makes no sense together.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let sections = [self.http.tls.check("http.tls"), self.ops_tls.check("ops_tls")];
+        let sections = [
+            self.http.tls.check("http.tls"),
+            self.ops_tls.check("ops_tls"),
+            self.auth.check(self.http.tls.client_ca_file.is_some()),
+        ];
         toolkit::config::usable(crate::SERVICE, sections)?;
         let least = [("rebuild.lease_ms", self.rebuild.lease_ms, LEAST_LEASE_MS)];
         toolkit::config::at_least(crate::SERVICE, least)?;
@@ -118,6 +128,7 @@ impl Settings {
     pub(crate) fn queries(&self) -> query_gateway::Config {
         let http = self.http.clone();
         let queries = QueriesConfig { group_prefix: self.group_prefix.clone(), ..self.queries.clone() };
-        query_gateway::Config { http, queries, ..query_gateway::Config::default() }
+        let auth = self.auth.clone();
+        query_gateway::Config { auth, http, queries, ..query_gateway::Config::default() }
     }
 }

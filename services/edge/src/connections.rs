@@ -59,6 +59,8 @@ mod http {
     use actix_tls::accept::rustls_0_23::TlsStream;
     use socket2::{SockRef, Socket, TcpKeepalive};
 
+    use crate::auth::Peer;
+
     /// How long a connection says nothing before the kernel asks whether its peer is still there.
     const KEEPALIVE: Duration = Duration::from_mins(1);
 
@@ -98,8 +100,8 @@ mod http {
         }
     }
 
-    /// For `HttpServer::on_connect`: connections whose peer takes nothing for so long are closed. With `handles` a [`Handle`]
-    /// (in an [`Arc`]) is kept for the requests of each.
+    /// For `HttpServer::on_connect`: connections whose peer takes nothing for so long are closed. Requests of a connection with TLS
+    /// have its [`Peer`], and with `handles` those of each a [`Handle`] (in an [`Arc`]).
     pub(crate) fn on_connect(
         within: Duration,
         handles: bool,
@@ -109,6 +111,9 @@ mod http {
             let plain = connection.downcast_ref::<tokio::net::TcpStream>();
             let Some(stream) = plain.or_else(|| secured().map(|it| it.get_ref().0)) else { return };
             super::close_if_unacknowledged(stream, within);
+            if let Some(tls) = secured() {
+                data.insert(Peer::of(tls.get_ref().1.peer_certificates()));
+            }
             if !handles {
                 return;
             }

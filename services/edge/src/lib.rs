@@ -5,8 +5,14 @@
 //! for both protocols; the ops port serves health and metrics while the doors are full.
 //!
 //! Connections are made in [`http::serve`] and [`grpc::serve`], with TLS if it is configured, and requests pass [`http::app`] and
-//! `grpc`'s observer before any handler sees them (where authentication belongs).
+//! `grpc`'s observer before any handler sees them. Then they pass [`auth`], at their route or their call.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "a problem ends a request: its size is paid once, on the way out"
+)]
+
+pub mod auth;
 pub mod config;
 pub mod connections;
 pub mod context;
@@ -16,7 +22,7 @@ pub mod grpc;
 pub mod http;
 pub mod openapi;
 mod ops;
-pub use ops::OpsPort;
+pub use ops::{OpsPort, PATHS as OPS_PATHS};
 pub mod problem;
 pub mod process;
 mod secure;

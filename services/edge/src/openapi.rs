@@ -15,29 +15,48 @@ use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{Components, KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, HttpMethod, InfoBuilder, License, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Schema,
 };
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::auth::{Access, Auth, Scope};
+use crate::http::Taken;
 use crate::problem::{Body, FieldError, MEDIA_TYPE, Problem};
+
+/// Where a service shows its document: what stands in this repository too.
+pub const DOCUMENT: Taken = document_at("/openapi.json");
+
+/// The same at another path.
+pub const fn document_at(path: &'static str) -> Taken {
+    Taken { path, methods: &["GET"], needs: Access::Anyone }
+}
 
 /// Serves a door's document at `/openapi.json`, and a page to read it with at `/docs/`. It sends no requests: the door is
 /// another origin.
-pub fn show(app: &mut web::ServiceConfig, document: &'static str) {
-    show_at(app, &[("/openapi.json", document)]);
+pub fn show(app: &mut web::ServiceConfig, auth: &Auth, document: &'static str) {
+    show_at(app, auth, &[(DOCUMENT, document)]);
 }
 
 /// The same for several doors of one process: each document at a path of its own, and one page for all.
-pub fn show_at(app: &mut web::ServiceConfig, documents: &[(&'static str, &'static str)]) {
-    let paths = documents.iter().map(|(path, _)| *path);
+pub fn show_at(app: &mut web::ServiceConfig, auth: &Auth, documents: &[(Taken, &'static str)]) {
+    let paths = documents.iter().map(|(taken, _)| taken.path);
     let config = Config::new(paths).validator_url("none").supported_submit_methods([""; 0]);
-    for (path, document) in documents.iter().copied() {
+    for (taken, document) in documents.iter().copied() {
         let send = move || async move { HttpResponse::Ok().content_type("application/json").body(document) };
-        app.route(path, web::get().to(send));
+        app.service(taken.resource(auth).to(send));
     }
+    // The page is the same for everyone, and holds nothing.
     app.service(web::redirect("/docs", "/docs/")).service(SwaggerUi::new("/docs/{_:.*}").config(config));
 }
+
+/// What every operation may be answered with that needs something of its callers.
+const OF_CALLERS: [Code; 3] = [Code::Unauthenticated, Code::Forbidden, Code::AuthUnavailable];
+/// How callers show who they are, where they are checked.
+const BEARER_NAME: &str = "bearer";
+const BEARER: &str = "A token (JWT) of the issuer that the installation believes, or an API key. A certificate of the connection will do where the \
+    door asks for one. An operation's scopes are those of docs/security.md. Where callers are not checked it is passed over.";
 
 /// A door's document while it is made.
 #[derive(Default)]
@@ -52,6 +71,9 @@ impl Document {
     pub fn new(parameters: impl IntoIterator<Item = Parameter>, codes: &[Code]) -> Self {
         let mut document = Self::default();
         let components = &mut document.components;
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(BEARER)).build();
+        components.add_security_scheme(BEARER_NAME, SecurityScheme::Http(bearer));
+        let codes = &[codes, &OF_CALLERS].concat();
         components.parameters =
             parameters.into_iter().map(|it| (it.name.replace(['-', '.'], ""), RefOr::T(it))).collect();
         components.headers =
@@ -73,12 +95,27 @@ impl Document {
         self.components.schemas.extend(schemas);
     }
 
-    /// Adds an operation that may be answered with these codes.
-    pub fn operation(&mut self, method: HttpMethod, path: &str, operation: OperationBuilder, codes: &[Code]) {
-        let statuses = by_status(codes).into_keys();
+    /// Adds an operation that needs this of its callers, and may be answered with these codes beside those of callers.
+    pub fn operation(
+        &mut self,
+        (method, path): (HttpMethod, &str),
+        needs: Access,
+        operation: OperationBuilder,
+        codes: &[Code],
+    ) {
+        let (scopes, of_callers): (&[Scope], &[Code]) = match &needs {
+            Access::Anyone => (&[], &[]),
+            Access::Needs(scope) => (std::slice::from_ref(scope), &OF_CALLERS),
+            Access::NeedsOneOf(scopes) => (scopes, &OF_CALLERS),
+        };
+        let statuses = by_status(&[codes, of_callers].concat()).into_keys();
         let problem = |status| Ref::from_response_name(format!("Problem{status}"));
         let operation = statuses
             .fold(operation, |operation, status| operation.response(status.to_string(), problem(status)));
+        // One of several requirements is enough.
+        let operation = scopes.iter().fold(operation, |operation, scope| {
+            operation.security(SecurityRequirement::new(BEARER_NAME, [scope.name()]))
+        });
         let operation: Operation = operation.build();
         self.paths.add_path_operation(path, vec![method], operation);
     }
@@ -182,6 +219,11 @@ fn answered() -> Vec<(&'static str, Header)> {
             "After how many seconds the same request may succeed.",
             number(1, 3_600, 1).into(),
         ),
+        header(
+            "WWW-Authenticate",
+            "What is wrong with what the caller showed, or which scope it lacks (RFC 6750).",
+            free(400, "Bearer realm=\"folio\"").into(),
+        ),
         header("Allow", "The methods of this path.", text("^[A-Z, ]+$", 64, "POST").into()),
     ]
 }
@@ -212,6 +254,9 @@ fn refusal(status: u16, codes: &[Code]) -> Response {
         .header_ref("X-Request-Id", shared("headers", "X-Request-Id"));
     if codes.iter().any(|code| code.retryable()) {
         response = response.header_ref("Retry-After", shared("headers", "Retry-After"));
+    }
+    if [Code::Unauthenticated.http(), Code::Forbidden.http()].contains(&status) {
+        response = response.header_ref("WWW-Authenticate", shared("headers", "WWW-Authenticate"));
     }
     if status == Code::MethodNotAllowed.http() {
         response = response.header_ref("Allow", shared("headers", "Allow"));

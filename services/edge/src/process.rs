@@ -16,6 +16,7 @@ use toolkit::config::{self, ConfigError, TelemetryConfig};
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::telemetry::{self, Telemetry};
 
+use crate::auth::{Auth, AuthConfig};
 use crate::ops::{self, OpsPort};
 
 /// The arguments that every service takes.
@@ -74,6 +75,8 @@ pub struct Addresses {
 pub struct Process {
     pub lifecycle: Lifecycle,
     pub telemetry: Telemetry,
+    /// What callers are checked by, at every port of it.
+    pub auth: Auth,
     /// Where health and metrics are.
     pub ops: SocketAddr,
     /// That all of it has begun. What has begun already may be up before the rest is even known, doors included: without
@@ -82,19 +85,21 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts telemetry and opens the operators' port, under a lifecycle that nothing else runs in. `shows` adds what the
-    /// service itself shows there. The process is not ready before it runs.
+    /// Refuses to start if it is not said who may call. Starts telemetry, begins to know callers, and opens the operators' port, under a lifecycle that nothing else runs in. `shows`
+    /// adds what the service itself shows there. The process is not ready before it runs.
     pub fn start(
         service: &str,
-        config: &TelemetryConfig,
+        (config, auth): (&TelemetryConfig, &AuthConfig),
         ops: OpsPort<'_>,
         lifecycle: Lifecycle,
-        shows: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+        shows: impl Fn(&mut web::ServiceConfig, &Auth) + Clone + Send + 'static,
     ) -> anyhow::Result<Self> {
+        auth.decided(service)?;
         let begun = lifecycle.readiness().dependency("start-up");
         let telemetry = telemetry::init(service, config)?;
-        let ops = ops::serve(ops, &lifecycle, &telemetry, shows)?;
-        Ok(Self { lifecycle, telemetry, ops, begun })
+        let auth = Auth::open(auth, &lifecycle, &telemetry)?;
+        let ops = ops::serve(ops, &lifecycle, &telemetry, &auth, shows)?;
+        Ok(Self { lifecycle, telemetry, auth, ops, begun })
     }
 
     /// Runs, everything having begun, until a signal, if the lifecycle listens to them, or until something fails; then ends in order.
@@ -134,7 +139,8 @@ mod tests {
         let tls = ServerTlsConfig::default();
         let ops = OpsPort { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: &tls };
         let lifecycle = Lifecycle::default().without_signals();
-        let process = Process::start("test", &TelemetryConfig::default(), ops, lifecycle, |_| ()).unwrap();
+        let configs = (&TelemetryConfig::default(), &AuthConfig::anonymous());
+        let process = Process::start("test", configs, ops, lifecycle, |_, _| ()).unwrap();
         let readiness = process.lifecycle.readiness().clone();
         readiness.dependency("first").up();
         assert_eq!(readiness.status().missing(), ["start-up: starting"]);

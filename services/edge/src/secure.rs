@@ -13,10 +13,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 use tokio_util::task::AbortOnDropHandle;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::tls::{EVERY, ServerTls, ServerTlsConfig};
 
+use crate::auth::Peer;
 use crate::connections::Connection;
 
 /// How long a client may take to come to terms.
@@ -76,13 +77,14 @@ pub(crate) fn acceptor(tls: &ServerTls) -> anyhow::Result<TlsAcceptor> {
     Ok(TlsAcceptor::from(Arc::new(tls.config(&[b"h2"])?)))
 }
 
+/// Calls have the [`Peer`] of their connection among their extensions.
 impl Connected for Wire {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
+    fn connect_info(&self) -> Peer {
         match &self.0 {
-            Either::Left(plain) => plain.connect_info(),
-            Either::Right(secured) => secured.get_ref().0.connect_info(),
+            Either::Left(_) => Peer::default(),
+            Either::Right(secured) => Peer::of(secured.get_ref().1.peer_certificates()),
         }
     }
 }

@@ -9,7 +9,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use edge::auth::{Access, Auth, Principal, Scope};
+use edge::http::Taken;
 use event_reader::LogReader;
 use jiff::{SignedDuration, Timestamp};
 use read_models::control::{AsOf, AsOfWish, Builds, Desk, Refused, Stage, Step, Switch};
@@ -23,6 +25,23 @@ use crate::builds::Reached;
 use crate::trial::Trials;
 
 mod letters;
+
+const GET: &[&str] = &["GET"];
+const POST: &[&str] = &["POST"];
+const SEE: Access = Access::Needs(Scope::AdminRead);
+const LIST: Taken = Taken { path: "/admin/v1/read-models", methods: GET, needs: SEE };
+const ONE: Taken = Taken { path: "/admin/v1/read-models/{name:[^/:]+}", methods: GET, needs: SEE };
+const OF_MODEL: Taken = Taken {
+    path: "/admin/v1/read-models/{name}:{verb}",
+    methods: POST,
+    needs: Access::Needs(Scope::AdminRebuild),
+};
+/// `pause` and `resume` need the one, everything else the other.
+const OF_BUILD: Taken = Taken {
+    path: "/admin/v1/read-models/{name}/builds/{generation}:{verb}",
+    methods: POST,
+    needs: Access::NeedsOneOf(&[Scope::AdminRebuild, Scope::AdminPause]),
+};
 
 /// A request says a few words at most.
 const MAX_BODY: usize = 4 << 10;
@@ -133,6 +152,13 @@ impl From<Error> for Problem {
     }
 }
 
+impl From<edge::problem::Problem> for Problem {
+    fn from(refused: edge::problem::Problem) -> Self {
+        let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self(status, refused.detail)
+    }
+}
+
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         Self(StatusCode::CONFLICT, refused.to_string())
@@ -150,26 +176,26 @@ impl Admin {
     }
 
     /// Adds its routes.
-    pub fn show(&self, app: &mut web::ServiceConfig) {
-        let all = "/admin/v1/read-models";
-        let resource = |path: &str| web::resource(format!("{all}{path}"));
-        let unknown = || async {
-            Problem(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method".to_owned()).answer()
-        };
+    pub fn show(&self, app: &mut web::ServiceConfig, auth: &Auth) {
         app.app_data(web::Data::new(self.clone()))
             .app_data(web::PayloadConfig::new(MAX_BODY))
-            .service(resource("").route(web::get().to(list)).default_service(web::to(unknown)))
-            .service(
-                resource("/{name}:{verb}").route(web::post().to(of_model)).default_service(web::to(unknown)),
-            )
-            .service(resource("/{name}").route(web::get().to(one)).default_service(web::to(unknown)))
-            .service(
-                resource("/{name}/builds/{generation}:{verb}")
-                    .route(web::post().to(of_build))
-                    .default_service(web::to(unknown)),
-            );
-        letters::show(app, all);
+            .service(LIST.resource(auth).to(list))
+            .service(OF_MODEL.resource(auth).to(of_model))
+            .service(ONE.resource(auth).to(one))
+            .service(OF_BUILD.resource(auth).to(of_build));
+        letters::show(app, auth);
+        // Whoever asks by another method hears that.
+        for path in Self::PATHS.iter().map(|taken| taken.path) {
+            app.service(edge::http::otherwise(path).to(|| async {
+                let detail = "this path does not take this method".to_owned();
+                Problem(StatusCode::METHOD_NOT_ALLOWED, detail).answer()
+            }));
+        }
     }
+
+    /// All that it takes.
+    pub const PATHS: &[Taken] =
+        &[LIST, OF_MODEL, ONE, OF_BUILD, letters::LIST, letters::CHANGE, letters::ONE];
 
     /// Of this read model, if a projector of it runs here, else of any other: decisions are the same for all.
     fn opened(&self, read_model: ReadModel) -> Result<(Arc<Opened>, bool), Problem> {
@@ -339,6 +365,13 @@ async fn of_build(
 ) -> HttpResponse {
     let work = async {
         let (name, number, verb) = path.into_inner();
+        let caller = caller(&request)?;
+        let scope = if ["pause", "resume"].contains(&verb.as_str()) {
+            Scope::AdminPause
+        } else {
+            Scope::AdminRebuild
+        };
+        caller.allow(scope)?;
         let (read_model, wish) = (named(&name)?, body_of::<Wish>(&request, &body)?);
         let generation: Generation =
             number.parse().map_err(|error: read_models::declared::NoGeneration| {
@@ -365,17 +398,35 @@ async fn decided(
     wish: &Wish,
     step: impl Fn(&Builds) -> Result<Step, Refused>,
 ) -> Result<HttpResponse, Problem> {
+    let by = decided_by(request, wish.by.as_deref())?;
     let mut desk = admin.opened(read_model)?.0.desk().await?;
-    let by = decided_by(request, wish.by.as_deref());
     let step = desk.decide(read_model, &by, step).await??;
     tracing::info!(by, "decided about {read_model}: {step}");
     Ok(HttpResponse::Ok().json(admin.view(read_model, desk.builds(read_model)).await?))
 }
 
-/// Who decides, as far as it is known.
-fn decided_by(request: &HttpRequest, by: Option<&str>) -> String {
-    let peer = request.peer_addr().map(|it| it.ip().to_string()).unwrap_or_default();
-    format!("{} (admin API, from {peer})", by.unwrap_or("somebody"))
+/// Who asks: the route let it in.
+fn caller(request: &HttpRequest) -> Result<Principal, Problem> {
+    request.extensions().get::<Principal>().cloned().ok_or_else(|| {
+        Problem(StatusCode::INTERNAL_SERVER_ERROR, "it is not known who asks: a defect".to_owned())
+    })
+}
+
+/// Who decides: the caller, or whom it may act for; where callers are not checked, whom it names.
+fn decided_by(request: &HttpRequest, by: Option<&str>) -> Result<String, Problem> {
+    let (caller, peer) = (caller(request)?, request.peer_addr());
+    let peer = peer.map(|it| it.ip().to_string()).unwrap_or_default();
+    if !caller.is_checked() {
+        return Ok(format!("{} (admin API, from {peer})", by.unwrap_or("somebody")));
+    }
+    let name = caller.name();
+    match by.filter(|by| *by != name) {
+        None => Ok(format!("{name} (admin API, from {peer})")),
+        Some(by) => {
+            caller.act_for(by)?;
+            Ok(format!("{by}, by {name} (admin API, from {peer})"))
+        }
+    }
 }
 
 /// Where the log was at the time that is wished, and how it is proposed.

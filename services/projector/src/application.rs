@@ -14,6 +14,7 @@ use adapter_kafka::{
 };
 use adapter_registry::Registry;
 use anyhow::Context;
+use edge::auth::Auth;
 use edge::process::Process;
 use event_reader::feed::{Group, GroupOptions, RangeReader};
 use event_reader::{LogReader, SchemaSource};
@@ -153,17 +154,18 @@ impl Application {
         config.check_on_servers()?;
         let admin = Admin::default();
         let (routes, is_open) = (admin.clone(), config.admin.enabled);
-        if is_open {
+        if is_open && config.auth.allow_anonymous {
             tracing::warn!(
                 "admin.enabled: whoever reaches listen.ops may rebuild, switch and drop builds of read models"
             );
         }
-        let beside = move |app: &mut web::ServiceConfig| {
+        let beside = move |app: &mut web::ServiceConfig, auth: &Auth| {
             if is_open {
-                routes.show(app);
+                routes.show(app, auth);
             }
         };
-        let process = Process::start(SERVICE, &config.telemetry, (&config.listen).into(), lifecycle, beside)?;
+        let configs = (&config.telemetry, &config.auth);
+        let process = Process::start(SERVICE, configs, (&config.listen).into(), lifecycle, beside)?;
         start(config, parts, &process.lifecycle, &process.telemetry, admin)?;
         Ok(Self { process })
     }

@@ -4,6 +4,7 @@ use adapter_cql::CqlConfig;
 use adapter_kafka::KafkaConfig;
 use adapter_registry::RegistryConfig;
 use adapter_search::SearchConfig;
+use edge::auth::AuthConfig;
 use read_models::{Generation, ReadModel, Unknown};
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
@@ -26,6 +27,8 @@ pub struct Config {
     pub batch: BatchConfig,
     pub rebuild: RebuildConfig,
     pub admin: AdminConfig,
+    /// Of the operators' port.
+    pub auth: AuthConfig,
     /// How long after a store acknowledged a write it may still lose it if its processes die, in milliseconds: longer than the
     /// time in which it writes to disk (`commitlog_sync_period`, 10 s by default). So much is applied again at every take-over.
     pub durability_window_ms: u64,
@@ -49,6 +52,7 @@ impl Default for Config {
             batch: BatchConfig::default(),
             rebuild: RebuildConfig::default(),
             admin: AdminConfig::default(),
+            auth: AuthConfig::default(),
             durability_window_ms: 15_000,
             listen: ListenConfig::default(),
             kafka: KafkaConfig::default(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use adapter_cql::CqlConfig;
 use adapter_search::SearchConfig;
+use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
@@ -16,6 +17,7 @@ pub const SERVICE: &str = "query-gateway";
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub listen: ListenConfig,
+    pub auth: AuthConfig,
     pub http: DoorConfig,
     pub cql: CqlConfig,
     pub search: SearchConfig,
@@ -92,6 +94,7 @@ impl Config {
             self.cql.check(),
             self.search.check(),
             self.http.tls.check("http.tls"),
+            self.auth.check(self.http.tls.client_ca_file.is_some()),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;

@@ -18,7 +18,8 @@ use std::time::Duration;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::{App, Error, web};
-use edge::grpc::Services;
+use edge::auth::Auth;
+use edge::grpc::{Call, Services};
 use edge::http::{Requests, Taken};
 use edge::process::{Addresses, Process};
 use toolkit::lifecycle::Lifecycle;
@@ -48,14 +49,14 @@ impl Application {
     pub async fn build_on(config: &Config, stores: Stores) -> anyhow::Result<Self> {
         config.check()?;
         let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
-        let process =
-            Process::start(SERVICE, &config.telemetry, (&config.listen).into(), lifecycle, http::document)?;
-        let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
-        let Core { questions, .. } = Core::start(config, stores, telemetry)?;
+        let configs = (&config.telemetry, &config.auth);
+        let process = Process::start(SERVICE, configs, (&config.listen).into(), lifecycle, http::document)?;
+        let (lifecycle, telemetry, auth) = (&process.lifecycle, &process.telemetry, &process.auth);
+        let Core { questions, .. } = Core::start(config, stores, telemetry, auth.clone())?;
         let addresses = Addresses {
             ops: process.ops,
-            http: http::serve(config, questions.clone(), lifecycle, telemetry)?,
-            grpc: grpc::serve(config, questions, lifecycle, telemetry).await?,
+            http: http::serve(config, questions.clone(), auth, lifecycle, telemetry)?,
+            grpc: grpc::serve(config, questions, auth, lifecycle, telemetry).await?,
         };
         Ok(Self { process, addresses })
     }
@@ -65,22 +66,25 @@ impl Application {
 #[derive(Clone, Debug)]
 pub struct Core {
     questions: Queries,
+    auth: Auth,
     config: Config,
 }
 
 impl Core {
     /// What it takes over HTTP.
     pub const PATHS: &[Taken] = http::PATHS;
+    /// What it takes over gRPC, of `catalog.v1.QueryService`.
+    pub const CALLS: &[Call] = grpc::CALLS;
     /// Its document, in OpenAPI.
     pub const OPENAPI: &str = http::OPENAPI;
 
     /// Stands on these parts.
-    pub fn start(config: &Config, stores: Stores, telemetry: &Telemetry) -> anyhow::Result<Self> {
+    pub fn start(config: &Config, stores: Stores, telemetry: &Telemetry, auth: Auth) -> anyhow::Result<Self> {
         config.check()?;
         zeros::show(telemetry);
         let metrics = ask::Metrics::new(&telemetry.meter());
         let questions = Queries::new(stores, config.queries.clone(), metrics);
-        Ok(Self { questions, config: config.clone() })
+        Ok(Self { questions, auth, config: config.clone() })
     }
 
     /// The application that answers over HTTP, with what `beside` adds to it. What nobody takes is left to `beside`.
@@ -97,7 +101,7 @@ impl Core {
             InitError = (),
         > + use<>,
     > {
-        http::app(self.questions.clone(), requests, beside)
+        http::app(self.questions.clone(), &self.auth, requests, beside)
     }
 
     /// How long requests in flight may take when the door closes.
@@ -107,6 +111,6 @@ impl Core {
 
     /// Adds what answers over gRPC.
     pub fn grpc(&self, services: Services) -> Services {
-        services.and(grpc::server(&self.config.http, self.questions.clone()))
+        services.and(grpc::server(&self.config.http, self.questions.clone()), grpc::CALLS)
     }
 }

@@ -33,6 +33,7 @@ async fn without_stores() -> Application {
     config.cql.contact_points = vec![nobody().await.to_string()];
     config.search.url = format!("http://{}", nobody().await);
     config.telemetry.level = "off".to_owned();
+    config.auth.allow_anonymous = true;
     Application::build(config).await.unwrap()
 }
 

@@ -15,6 +15,7 @@ pub mod history;
 mod in_one_process;
 pub mod kafka_proxy;
 pub mod later_release;
+pub mod login;
 pub mod memory;
 mod on_servers;
 pub mod oracle;

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
-use edge::grpc::Services;
+use edge::auth::Auth;
+use edge::grpc::{Call, Services};
 use edge::http::Taken;
 use edge::process::{Addresses, Process};
 use toolkit::lifecycle::{Dependency, Lifecycle};
@@ -61,10 +62,10 @@ impl Application {
     ) -> anyhow::Result<Self> {
         let (listen, grace) = (config.listen.clone(), Duration::from_millis(config.shutdown.grace_ms));
         config.check()?;
-        let process =
-            Process::start(SERVICE, &config.telemetry, (&listen).into(), lifecycle, http::document)?;
+        let configs = (&config.telemetry, &config.auth);
+        let process = Process::start(SERVICE, configs, (&listen).into(), lifecycle, http::document)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
-        let Core { state } = Core::start(config, backend, lifecycle, telemetry)?;
+        let Core { state } = Core::start(config, backend, lifecycle, telemetry, process.auth.clone())?;
         let door = state.door.clone();
         let addresses = Addresses {
             ops: process.ops,
@@ -84,6 +85,8 @@ pub struct Core {
 impl Core {
     /// What it takes over HTTP.
     pub const PATHS: &[Taken] = http::PATHS;
+    /// What it takes over gRPC, of `catalog.v1.CommandService`.
+    pub const CALLS: &[Call] = grpc::CALLS;
     /// Its document, in OpenAPI.
     pub const OPENAPI: &str = http::OPENAPI;
 
@@ -93,6 +96,7 @@ impl Core {
         backend: Arc<B>,
         lifecycle: &Lifecycle,
         telemetry: &Telemetry,
+        auth: Auth,
     ) -> anyhow::Result<Self> {
         config.check()?;
         zeros::show(telemetry);
@@ -108,7 +112,7 @@ impl Core {
         let deadline = config.engine.deadline();
         let door =
             CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter);
-        let state = State::new(door, config.http, config.uploads, lifecycle.shutdown());
+        let state = State::new(door, auth, config.http, config.uploads, lifecycle.shutdown());
         let (work, cache) = (lifecycle.clone(), config.cache);
         let opening = Opening { engine, needs, cache, instruments };
         lifecycle.spawn_support("log", async move { follow(backend, opening, work).await });
@@ -123,7 +127,7 @@ impl Core {
 
     /// Adds what answers over gRPC.
     pub fn grpc(&self, services: Services) -> Services {
-        services.and(grpc::server(self.state.clone()))
+        services.and(grpc::server(self.state.clone()), grpc::CALLS)
     }
 
     /// What the bodies and messages take that are arriving.

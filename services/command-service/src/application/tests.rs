@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contract::proto::catalog::v1::CommandRequest;
 use contract::proto::catalog::v1::command_service_client::CommandServiceClient;
+use edge::auth::AuthConfig;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +29,7 @@ struct Running {
 fn config() -> Config {
     let any = "127.0.0.1:0".parse().unwrap();
     Config {
+        auth: AuthConfig::anonymous(),
         listen: ListenConfig { http: any, grpc: any, ops: any, ..ListenConfig::default() },
         shutdown: ShutdownConfig { drain_delay_ms: 0, grace_ms: 10_000 },
         ..Config::default()

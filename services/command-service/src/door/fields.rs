@@ -4,6 +4,7 @@
 
 use contract::AddressedCommand;
 use contract::code::Code;
+use edge::auth::Principal;
 use edge::context::Context;
 use edge::entity_tags::Tags;
 use edge::fields::{misspelt, one};
@@ -75,8 +76,15 @@ impl<'r, F: edge::fields::Fields> CommandFields<'r, F> {
         Self { fields, wire }
     }
 
-    /// Who calls. `context` is what the server knows the request by.
-    pub(crate) fn caller(&self, context: Option<Context>) -> Result<Caller, Problem> {
+    /// Who calls: `principal`, whom the server let in. `context` is what it knows the request by.
+    pub(crate) fn caller(
+        &self,
+        principal: Option<Principal>,
+        context: Option<Context>,
+    ) -> Result<Caller, Problem> {
+        // Never nobody in particular, who may do everything.
+        let missing = || Problem::new(Code::Internal, "it is not known who calls: a defect");
+        let principal = principal.ok_or_else(missing)?;
         let mut actor: Option<(&str, &str)> = None;
         for name in ACTORS.into_iter().filter(|name| self.wire.read().contains(name)) {
             let Some(said) = self.one(name)? else { continue };
@@ -86,7 +94,7 @@ impl<'r, F: edge::fields::Fields> CommandFields<'r, F> {
             actor = actor.or(Some((name, said)));
         }
         let context = context.unwrap_or_else(|| Context::of(self.fields));
-        Caller::new(actor.map(|(_, said)| said), context)
+        Caller::new(principal, actor.map(|(_, said)| said), context)
             .map_err(|problem| self.at(actor.map_or(ACTORS[0], |(name, _)| name), problem))
     }
 

@@ -1,8 +1,8 @@
 //! What both doors do with a command, whatever wire it came over: find its product and its id, submit it, and turn the
 //! engine's answer into an outcome or a problem.
 //!
-//! Promises: a command with the same principal and idempotency key gets the same id on every instance; nothing here
-//! waits but for the engine's answer; no error leaves without a code of `contract::code`.
+//! Promises: a command with the same principal and idempotency key gets the same id on every instance; none is submitted whose caller may
+//! not give it, or not for this product; nothing here waits but for the engine's answer; no error leaves without a code of `contract::code`.
 
 mod admission;
 mod fields;
@@ -209,10 +209,14 @@ impl CommandHandler {
         caller: &Caller,
         transport: Transport,
     ) -> Result<(CommandRequest, Beside), Problem> {
+        caller.may_give(requested.command.name())?;
+        let principal = &caller.principal;
         let creates = matches!(requested.command, Command::CreateProduct(_));
         let product = match (requested.product_id, &requested.idempotency_key) {
             (Some(product), _) => product,
-            (None, Some(key)) if creates => contract::product_id_for_key(caller.principal, key),
+            (None, Some(key)) if creates => {
+                contract::product_id_for_key(principal.name(), principal.product_prefix(), key)
+            }
             (None, None) if creates => {
                 return Err(Problem::new(
                     Code::IdempotencyKeyRequired,
@@ -225,6 +229,7 @@ impl CommandHandler {
                     .field("/product_id", "is required"));
             }
         };
+        principal.allow_product(product.as_str())?;
         if !self.shared.kafka.is_up() {
             return Err(refused(&Refusal::NotReady("Kafka cannot be reached".to_owned())));
         }
@@ -232,7 +237,7 @@ impl CommandHandler {
         let subject = Subject::parse(product.as_str())
             .map_err(|error| refused(&Refusal::NotReady(error.to_string())))?;
         let command_id = match &requested.idempotency_key {
-            Some(key) => contract::command_id(caller.principal, key),
+            Some(key) => contract::command_id(principal.name(), key),
             None => CommandId(uuid::Uuid::new_v4()),
         };
         // Nothing is logged inside it, and there is one for each command.
@@ -257,6 +262,7 @@ impl CommandHandler {
             deadline: caller.deadline.map_or(self.shared.deadline, |asked| asked.min(self.shared.deadline)),
             origin: Origin {
                 actor: caller.actor.clone(),
+                principal: caller.on_behalf(),
                 trace,
                 correlation_id: caller.context.given_id().map(str::to_owned),
             },

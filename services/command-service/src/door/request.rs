@@ -4,20 +4,19 @@ use std::time::Duration;
 
 use contract::code::Code;
 use contract::{ConsistencyToken, FieldError, FieldErrors, IdempotencyKey};
+use edge::auth::{Principal, Scope};
 use edge::context::Context;
 use edge::problem::Problem;
 
-/// The principal of every caller, until there is authentication.
-const ANONYMOUS: &str = "anonymous";
 /// The most bytes of an actor.
 pub(super) const MAX_ACTOR: usize = 200;
 
-/// Who calls, and in which context.
-#[derive(Debug, Clone)]
+/// Who calls, and in which context. The default is the process itself.
+#[derive(Debug, Clone, Default)]
 pub struct Caller {
-    /// Whom idempotency keys belong to.
-    pub principal: &'static str,
-    /// Who it says it acts for: information, not proof.
+    /// Who it is: whom idempotency keys belong to, and what it may do.
+    pub principal: Principal,
+    /// Who the command is for: the caller, or whom it may act for. Where callers are not checked, what it says: information, not proof.
     pub actor: Option<String>,
     /// What the request is known by.
     pub context: Context,
@@ -25,22 +24,33 @@ pub struct Caller {
     pub deadline: Option<Duration>,
 }
 
-/// Of a command that comes from inside the process.
-impl Default for Caller {
-    fn default() -> Self {
-        Self { principal: ANONYMOUS, actor: None, context: Context::default(), deadline: None }
-    }
-}
-
 impl Caller {
-    /// Reads what the caller says of itself.
-    pub fn new(actor: Option<&str>, context: Context) -> Result<Self, Problem> {
+    /// Reads what the caller says of itself beside what it has shown.
+    pub fn new(principal: Principal, actor: Option<&str>, context: Context) -> Result<Self, Problem> {
         let actor = actor.map(str::trim).filter(|actor| !actor.is_empty()).map(str::to_owned);
         if actor.as_ref().is_some_and(|actor| actor.len() > MAX_ACTOR || actor.contains(char::is_control)) {
             let detail = format!("the actor must have at most {MAX_ACTOR} bytes and no control characters");
             return Err(Problem::new(Code::InvalidHeader, detail));
         }
-        Ok(Self { actor, context, ..Self::default() })
+        if let Some(actor) = &actor {
+            principal.act_for(actor)?;
+        }
+        let itself = || principal.is_checked().then(|| principal.name().to_owned());
+        let actor = actor.or_else(itself);
+        Ok(Self { principal, actor, context, deadline: None })
+    }
+
+    /// Whether it may give this command, by its name.
+    pub(crate) fn may_give(&self, command: &str) -> Result<(), Problem> {
+        let deletes = ["delete_product", "restore_product"].contains(&command);
+        self.principal.allow(if deletes { Scope::Delete } else { Scope::Write })
+    }
+
+    /// Who gives the command, where that is somebody else than whom it is for.
+    pub(crate) fn on_behalf(&self) -> Option<String> {
+        let name = self.principal.name();
+        let differs = self.principal.is_checked() && self.actor.as_deref() != Some(name);
+        differs.then(|| name.to_owned())
     }
 }
 

@@ -1,5 +1,6 @@
 //! What both doors work with.
 
+use edge::auth::Auth;
 use edge::config::DoorConfig;
 use tokio_util::sync::CancellationToken;
 use toolkit::memory::Memory;
@@ -12,6 +13,8 @@ use crate::spool;
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) door: CommandHandler,
+    /// What callers are checked by.
+    pub(crate) auth: Auth,
     pub(crate) config: DoorConfig,
     pub(crate) uploads: UploadsConfig,
     /// What bodies and messages take that are arriving.
@@ -25,12 +28,13 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(
         door: CommandHandler,
+        auth: Auth,
         config: DoorConfig,
         uploads: UploadsConfig,
         shutdown: CancellationToken,
     ) -> Self {
         let (bodies, spools) = (config.bodies(), uploads.spools());
-        Self { door, config, uploads, bodies, spools, shutdown }
+        Self { door, auth, config, uploads, bodies, spools, shutdown }
     }
 
     /// What may wait of the answers of one upload, and for how long it may stand still.

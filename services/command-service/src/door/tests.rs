@@ -1,6 +1,7 @@
 use actix_web::ResponseError;
 use contract::code::Code;
 use domain::{ProductId, Rejection};
+use edge::auth::Principal;
 use edge::context::Context;
 use edge::problem::Problem;
 use ledger::{Answer, Expected, Partition};
@@ -23,7 +24,7 @@ fn an_idempotency_key_is_read_quoted_or_not() {
 
 #[test]
 fn an_actor_is_a_short_text_or_none() {
-    let caller = |actor: &str| Caller::new(Some(actor), Context::default());
+    let caller = |actor: &str| Caller::new(Principal::default(), Some(actor), Context::default());
     assert_eq!(caller(&"x".repeat(300)).unwrap_err().status, 400);
     assert_eq!(caller("  ").unwrap().actor, None);
 }

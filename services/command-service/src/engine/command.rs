@@ -31,6 +31,8 @@ pub struct CommandRequest {
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub actor: Option<String>,
+    /// Who gave the command, where that is somebody else.
+    pub principal: Option<String>,
     /// None: the client named no trace, and none is exported.
     pub trace: Option<TraceContext>,
     pub correlation_id: Option<String>,
@@ -200,7 +202,7 @@ impl Submitted {
             command_hash: None,
             expected: Expected::default(),
             deadline: Duration::from_secs(1),
-            origin: Origin { actor: None, trace: None, correlation_id: None },
+            origin: Origin { actor: None, principal: None, trace: None, correlation_id: None },
             transport: Transport::Local,
             room: None,
         };

@@ -41,6 +41,7 @@ impl Encoder {
             command_id: append.command_id,
             command_hash: append.command_hash,
             actor: origin.and_then(|origin| origin.actor.as_deref()),
+            principal: origin.and_then(|origin| origin.principal.as_deref()),
             traceparent: traceparent.as_deref(),
         };
         let headers = envelope::headers(&meta, &append.after, append.event.type_name());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use edge::auth::Principal;
 use edge::context::Context;
 use edge::problem::Problem;
 use tonic::Request;
@@ -23,7 +24,9 @@ pub(super) fn fields<T>(request: &Request<T>) -> CommandFields<'_, MetadataMap> 
 pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Problem> {
     let fields = fields(request);
     fields.check()?;
-    let caller = fields.caller(request.extensions().get::<Context>().cloned())?;
+    let extensions = request.extensions();
+    let (principal, context) = (extensions.get::<Principal>().cloned(), extensions.get::<Context>().cloned());
+    let caller = fields.caller(principal, context)?;
     let asked = request.metadata().get(TIMEOUT).and_then(|value| timeout(value.to_str().ok()?));
     Ok(Caller { deadline: asked.map(time_left), ..caller })
 }
@@ -54,10 +57,10 @@ mod tests {
     use tonic::metadata::{AsciiMetadataValue, BinaryMetadataValue};
 
     use super::*;
-    use crate::testing::create;
+    use crate::testing::{asked, create};
 
     fn with(pairs: &[(&'static str, &str)]) -> Request<CommandRequest> {
-        let mut request = Request::new(CommandRequest::from(&create("p")));
+        let mut request = asked(CommandRequest::from(&create("p")));
         for (name, value) in pairs {
             request.metadata_mut().append(*name, value.parse().unwrap());
         }

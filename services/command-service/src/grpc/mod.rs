@@ -11,8 +11,9 @@ mod tests;
 use std::net::SocketAddr;
 
 use contract::proto::catalog::v1::command_service_server::CommandServiceServer;
+use edge::auth::{Access, Scope};
 use edge::context::Spans;
-use edge::grpc::{Door, Services};
+use edge::grpc::{Call, Door, Services};
 use tonic::codec::CompressionEncoding;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
@@ -21,6 +22,12 @@ use crate::door::State;
 
 /// Calls one connection may have in flight at once.
 const MAX_STREAMS: u32 = 1_024;
+
+/// What its calls need. Which scope it is depends on the command, and a stream's commands each need their own: the door looks again.
+pub(crate) const CALLS: &[Call] = &[
+    Call { method: "Execute", needs: Access::NeedsOneOf(&[Scope::Write, Scope::Delete]) },
+    Call { method: "ExecuteBulk", needs: Access::Needs(Scope::Bulk) },
+];
 
 pub(crate) use service::Service;
 
@@ -31,10 +38,10 @@ pub(crate) async fn serve(
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {
-    let config = state.config.clone();
+    let (config, auth) = (state.config.clone(), state.auth.clone());
     let (bodies, spans) = (state.bodies.clone(), Spans::TracesOnly);
-    let door = Door { address, config: &config, bodies, max_streams: MAX_STREAMS, spans };
-    let services = Services::default().and(server(state));
+    let door = Door { address, config: &config, auth: &auth, bodies, max_streams: MAX_STREAMS, spans };
+    let services = Services::default().and(server(state), CALLS);
     edge::grpc::serve(door, services, lifecycle, telemetry).await
 }
 

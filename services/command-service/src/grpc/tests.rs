@@ -6,14 +6,14 @@ use contract::proto::catalog::v1::command_service_server::CommandService;
 use contract::proto::catalog::v1::{CommandRequest, CommandResult, Outcome};
 use edge::problem::Problem;
 use futures::StreamExt;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use super::Service;
 use super::service::bulk;
 use crate::config::EngineConfig;
 use crate::door::Caller;
-use crate::testing::{LiveTopic, World, create, price};
+use crate::testing::{LiveTopic, World, asked, create, price};
 
 fn service(world: &World) -> Service {
     Service::new(world.state())
@@ -28,7 +28,7 @@ async fn execute(
     service: &Service,
     request: CommandRequest,
 ) -> Result<contract::proto::catalog::v1::CommandResponse, Status> {
-    service.execute(Request::new(request)).await.map(tonic::Response::into_inner)
+    service.execute(asked(request)).await.map(tonic::Response::into_inner)
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_callers_deadline_is_kept() {
     let world = World::start().await;
     let service = service(&world);
     world.live.stand_still(true);
-    let mut request = Request::new(CommandRequest::from(&create("p1")));
+    let mut request = asked(CommandRequest::from(&create("p1")));
     request.set_timeout(std::time::Duration::from_millis(50));
     let since = std::time::Instant::now();
     service.execute(request).await.unwrap_err();

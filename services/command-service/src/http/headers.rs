@@ -5,6 +5,7 @@ use actix_web::http::header::{self, HeaderName};
 use actix_web::{HttpMessage, HttpRequest};
 use contract::AddressedCommand;
 use contract::code::Code;
+use edge::auth::Principal;
 use edge::context::Context;
 use edge::problem::Problem;
 
@@ -19,8 +20,11 @@ fn fields(request: &HttpRequest) -> CommandFields<'_, header::HeaderMap> {
 
 /// Who calls.
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let context = request.extensions().get::<Context>().cloned();
-    fields(request).caller(context)
+    let (principal, context) = {
+        let extensions = request.extensions();
+        (extensions.get::<Principal>().cloned(), extensions.get::<Context>().cloned())
+    };
+    fields(request).caller(principal, context)
 }
 
 /// The command with what the headers ask of its product.

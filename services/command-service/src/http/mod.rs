@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use actix_web::{HttpRequest, web};
 use contract::code::Code;
+use edge::auth::{Access, Auth, Scope};
 use edge::context::Spans;
 use edge::http::{Door, Paths, Requests, Taken};
 use edge::problem::Problem;
@@ -37,25 +38,34 @@ use crate::door::State;
 /// What the door takes and answers, as it is committed; `openapi` makes it from the code, and holds it.
 pub(crate) const OPENAPI: &str = include_str!("../../../../schemas/openapi/command-service.json");
 
-const PRODUCTS: Taken = Taken { path: "/v1/products", methods: &["POST"] };
-const ACTION: Taken = Taken { path: "/v1/products/{id:[^/:]+}:{action:[^/:]+}", methods: &["POST"] };
-const PRODUCT: Taken = Taken { path: "/v1/products/{id:[^/:]+}", methods: &["PUT"] };
-const BULK: Taken = Taken { path: "/v1/commands:bulk", methods: &["POST"] };
+const POST: &[&str] = &["POST"];
+const WRITE: Access = Access::Needs(Scope::Write);
+const PRODUCTS: Taken = Taken { path: "/v1/products", methods: POST, needs: WRITE };
+/// Which scope it is depends on the action: the door looks again when it knows the command.
+const ACTION: Taken = Taken {
+    path: "/v1/products/{id:[^/:]+}:{action:[^/:]+}",
+    methods: POST,
+    needs: Access::NeedsOneOf(&[Scope::Write, Scope::Delete]),
+};
+const PRODUCT: Taken = Taken { path: "/v1/products/{id:[^/:]+}", methods: &["PUT"], needs: WRITE };
+/// And each line the scope of its command.
+const BULK: Taken = Taken { path: "/v1/commands:bulk", methods: POST, needs: Access::Needs(Scope::Bulk) };
 /// All that the door takes.
 pub(crate) const PATHS: &[Taken] = &[PRODUCTS, ACTION, PRODUCT, BULK];
 
 /// Shows the document on the ops port.
-pub(crate) fn document(app: &mut web::ServiceConfig) {
-    edge::openapi::show(app, OPENAPI);
+pub(crate) fn document(app: &mut web::ServiceConfig, auth: &Auth) {
+    edge::openapi::show(app, auth, OPENAPI);
 }
 
 /// Adds the routes of the door.
 pub(crate) fn routes(app: &mut web::ServiceConfig, state: &State) {
+    let auth = &state.auth;
     app.app_data(web::Data::new(state.clone()))
-        .service(PRODUCTS.resource().to(products::create))
-        .service(ACTION.resource().to(products::act))
-        .service(PRODUCT.resource().to(products::create_with_id))
-        .service(BULK.resource().to(bulk::upload));
+        .service(PRODUCTS.resource(auth).to(products::create))
+        .service(ACTION.resource(auth).to(products::act))
+        .service(PRODUCT.resource(auth).to(products::create_with_id))
+        .service(BULK.resource(auth).to(bulk::upload));
 }
 
 /// What is said to whom the door does not answer.

@@ -7,6 +7,7 @@ use contract::Named;
 use contract::code::Code;
 use contract::json::{BulkLine, CommandPayload, expected_version, schemas};
 use domain::ProductId;
+use edge::auth::{Access, Scope};
 use edge::openapi::{Document, any, hold, of_every_request, parameter, shared, text};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, HttpMethod, OpenApi, Ref, RefOr, Required, Schema};
 
+use super::BULK;
 use super::answer::Success;
 use super::bulk::{self, BulkAnswer, BulkProblem, BulkSuccess, NDJSON};
 use super::products::{ACTIONS, CREATE};
@@ -120,7 +122,7 @@ fn parameters() -> Vec<Parameter> {
         header("Idempotency-Key", key, text(r#"^([!#-~][!-~]{0,254}|"[!#-\[\]-~]{1,253}")$"#, 255, "sale-7")),
         header(
             "X-Folio-Actor",
-            "Who did it: goes into the event and the history.",
+            "Who did it: goes into the event and the history. Where callers are checked it is the caller, and another one needs the scope act-on-behalf.",
             text("^[ -~]*$", 200, "ada"),
         ),
         header(
@@ -172,7 +174,10 @@ fn document() -> OpenApi {
         for parameter in parameters() {
             operation = operation.parameter_ref(shared("parameters", &parameter.name));
         }
-        document.operation(method, path, operation, &[&ANY[..], &COMMAND, rejections, some].concat());
+        let deletes = ["delete_product", "restore_product"].contains(&name);
+        let needs = Access::Needs(if deletes { Scope::Delete } else { Scope::Write });
+        let codes = [&ANY[..], &COMMAND, rejections, some].concat();
+        document.operation((method, path), needs, operation, &codes);
     };
     command(HttpMethod::Post, "/v1/products", "createProduct", CREATE, &[Code::IdempotencyKeyRequired]);
     command(HttpMethod::Put, "/v1/products/{id}", "createProductWithId", CREATE, &[]);
@@ -260,7 +265,7 @@ fn upload(document: &mut Document) {
     let operation = of_the_whole
         .into_iter()
         .fold(operation, |operation, name| operation.parameter_ref(shared("parameters", name)));
-    document.operation(HttpMethod::Post, "/v1/commands:bulk", operation, &ANY);
+    document.operation((HttpMethod::Post, "/v1/commands:bulk"), BULK.needs, operation, &ANY);
 }
 
 #[test]

@@ -65,6 +65,7 @@ async fn answer_to(
     command: &'static str,
 ) -> Result<HttpResponse, Problem> {
     let caller = headers::caller(request)?;
+    caller.may_give(command)?;
     if let Err(turned_away) = state.door.turn_away_if_full(command, Transport::Http) {
         body::skip(payload).await;
         return Err(turned_away);

@@ -1,4 +1,5 @@
 mod bulk;
+mod callers;
 mod commands;
 mod inputs;
 mod overload;

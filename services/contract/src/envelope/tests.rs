@@ -20,6 +20,7 @@ fn meta() -> EventMeta<'static> {
         command_id: CommandId(Uuid::from_u128(1)),
         command_hash: Some(CommandHash(*b"0123456789abcdef")),
         actor: Some("alice"),
+        principal: Some("key:shop"),
         traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     }
 }
@@ -39,6 +40,7 @@ fn headers_are_cloud_events_in_binary_mode() {
         ("ce_correlationid", "order-7"),
         ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ("folio_actor", "alice"),
+        ("folio_principal", "key:shop"),
         ("folio_category", "jewelry/diamonds/ideal"),
         ("folio_brand", "Br\u{fc}cke & S\u{f6}hne"),
         ("folio_command_hash", "30313233343536373839616263646566"),
@@ -60,6 +62,7 @@ fn what_headers_say_reads_back() {
         command_id: Some(meta().command_id),
         command_hash: meta().command_hash,
         actor: Some("alice"),
+        principal: Some("key:shop"),
         traceparent: meta().traceparent,
         category: Some("jewelry/diamonds/ideal"),
         brand: Some("Br\u{fc}cke & S\u{f6}hne"),
@@ -69,10 +72,13 @@ fn what_headers_say_reads_back() {
 
 #[test]
 fn what_is_not_said_has_no_header() {
-    let meta =
-        EventMeta { correlation_id: None, command_hash: None, actor: None, traceparent: None, ..meta() };
+    let said = meta();
+    let said = EventMeta { correlation_id: None, command_hash: None, actor: None, ..said };
+    let meta = EventMeta { principal: None, traceparent: None, ..said };
     let headers = headers(&meta, &product(), "ProductCreated");
-    for name in [names::CORRELATION_ID, names::COMMAND_HASH, names::ACTOR, names::TRACEPARENT] {
+    for name in
+        [names::CORRELATION_ID, names::COMMAND_HASH, names::ACTOR, names::PRINCIPAL, names::TRACEPARENT]
+    {
         assert_eq!(headers.get(name), None);
     }
     let read = read_meta(&headers);
@@ -98,7 +104,8 @@ proptest! {
     fn any_header_is_read_or_ignored(value in prop::collection::vec(any::<u8>(), 0..64)) {
         let all = [
             names::ID, names::TYPE, names::SOURCE, names::TIME, names::CORRELATION_ID,
-            names::CAUSATION_ID, names::COMMAND_HASH, names::ACTOR, names::TRACEPARENT, names::CATEGORY, names::BRAND,
+            names::CAUSATION_ID, names::COMMAND_HASH, names::ACTOR, names::PRINCIPAL, names::TRACEPARENT, names::CATEGORY,
+            names::BRAND,
         ];
         let headers: Headers = all.iter().map(|name| (*name, value.as_slice())).collect();
         let _meta = read_meta(&headers);

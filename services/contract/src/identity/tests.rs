@@ -21,8 +21,8 @@ proptest! {
     fn principal_and_key_make_different_ids(a in "[a-z:0-9]{0,4}", b in "[a-z:0-9]{1,4}", c in "[a-z:0-9]{0,4}", d in "[a-z:0-9]{1,4}") {
         let is_same = (&a, &b) == (&c, &d);
         prop_assert_eq!(command_id(&a, &key(&b)) == command_id(&c, &key(&d)), is_same);
-        prop_assert_eq!(product_id_for_key(&a, &key(&b)) == product_id_for_key(&c, &key(&d)), is_same);
-        prop_assert_ne!(command_id(&a, &key(&b)).0.to_string(), product_id_for_key(&a, &key(&b)).to_string());
+        prop_assert_eq!(product_id_for_key(&a, None, &key(&b)) == product_id_for_key(&c, None, &key(&d)), is_same);
+        prop_assert_ne!(command_id(&a, &key(&b)).0.to_string(), product_id_for_key(&a, None, &key(&b)).to_string());
     }
 }
 
@@ -43,7 +43,10 @@ fn a_command_has_the_same_hash_however_it_was_written() {
 #[test]
 fn ids_and_hashes_keep_between_releases() {
     let id = command_id("alice", &key("k-1")).to_string();
-    let product = product_id_for_key("alice", &key("k-1")).to_string();
+    let product = product_id_for_key("alice", None, &key("k-1")).to_string();
+    let longest = format!("{}.", "t".repeat(27));
+    let of_tenant = product_id_for_key("alice", Some(&longest), &key("k-1")).to_string();
+    assert_eq!(of_tenant, format!("{longest}{product}"), "there is room for the longest name of a tenant");
     let CommandHash(hash) = command_hash(&Command::ListProduct);
     let hash = format!("{:032x}", u128::from_be_bytes(hash));
     // Computed with other tools: uuid5 over "5:alice:k-1", sha256 over the two names, each after its length.

@@ -4,6 +4,7 @@
 //! Promises: every error is a status with a `google.rpc.ErrorInfo` whose reason is a code of `docs/errors`; at the end calls
 //! in flight are answered, and streams that nobody needs (health, reflection) hold nothing up.
 
+mod access;
 mod bodies;
 mod health;
 mod observe;
@@ -18,6 +19,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use contract::proto::described;
+use prost_types::{FileDescriptorSet, MethodDescriptorProto};
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
@@ -29,13 +31,16 @@ use toolkit::memory::Memory;
 use toolkit::telemetry::Telemetry;
 use tower_layer::layer_fn;
 
+use crate::auth::Auth;
 use crate::config::DoorConfig;
 use crate::connections;
 use crate::context::Spans;
 use crate::secure;
+use access::{Guarded, complete};
 use bodies::{Arriving, Counted};
 use observe::{Calls, Observed};
 
+pub use access::Call;
 pub use statuses::explained;
 
 /// An idle connection is asked whether it is alive this often, so that dead ones do not pile up.
@@ -61,6 +66,8 @@ const FLUSH: Duration = Duration::from_millis(200);
 pub struct Door<'c> {
     pub address: SocketAddr,
     pub config: &'c DoorConfig,
+    /// What callers are checked by.
+    pub auth: &'c Auth,
     /// What messages may take that are arriving.
     pub bodies: Memory,
     /// Calls one connection may have in flight at once.
@@ -69,12 +76,13 @@ pub struct Door<'c> {
 }
 
 /// Adds a service to a server.
-type Add = Box<dyn FnOnce(&mut RoutesBuilder, &Arriving) + Send>;
+type Add = Box<dyn FnOnce(&mut RoutesBuilder, &Arriving, &Auth) + Send>;
 
 /// The services behind one port.
 #[derive(Default)]
 pub struct Services {
     names: Vec<&'static str>,
+    calls: Vec<(&'static str, &'static [Call])>,
     add: Vec<Add>,
 }
 
@@ -85,10 +93,10 @@ impl std::fmt::Debug for Services {
 }
 
 impl Services {
-    /// With one more. It bounds its messages itself (`max_decoding_message_size`); its methods are those that the contract
-    /// describes.
+    /// With one more, whose calls need what `calls` says. It bounds its messages itself (`max_decoding_message_size`); its methods are
+    /// those that the contract describes, and a server with one that `calls` does not have does not start.
     #[must_use]
-    pub fn and<S>(mut self, service: S) -> Self
+    pub fn and<S>(mut self, service: S, calls: &'static [Call]) -> Self
     where
         S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
             + NamedService
@@ -99,11 +107,23 @@ impl Services {
         S::Future: Send,
     {
         self.names.push(S::NAME);
-        self.add.push(Box::new(|routes, arriving| {
-            routes.add_service(Counted::new(service, arriving.clone()));
+        self.calls.push((S::NAME, calls));
+        self.add.push(Box::new(move |routes, arriving, auth| {
+            routes.add_service(Guarded::new(Counted::new(service, arriving.clone()), auth.clone(), calls));
         }));
         self
     }
+}
+
+/// The methods of the service of this full name that `files` describe.
+fn methods<'f>(
+    service: &'static str,
+    files: &'f FileDescriptorSet,
+) -> impl Iterator<Item = &'f MethodDescriptorProto> {
+    let its = files.file.iter().flat_map(move |file| {
+        file.service.iter().filter(move |it| format!("{}.{}", file.package(), it.name()) == service)
+    });
+    its.flat_map(|it| &it.method)
 }
 
 /// Serves `services` under `lifecycle`. Returns where it listens (port 0 is resolved).
@@ -113,8 +133,8 @@ pub async fn serve(
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {
-    let Services { names, add } = services;
-    let Door { address, config, bodies, max_streams, spans } = door;
+    let Services { names, calls: said, add } = services;
+    let Door { address, config, auth, bodies, max_streams, spans } = door;
     let why = || format!("cannot listen for gRPC on {address}; give a free address as listen.grpc");
     let incoming = TcpIncoming::bind(address).with_context(why)?.with_nodelay(Some(true));
     let bound = incoming.local_addr().with_context(why)?;
@@ -123,6 +143,9 @@ pub async fn serve(
     let incoming = connections::take(config.connections(), incoming);
     let incoming = secure::secured(incoming, tls, config.max_connections);
     let files = described(&names);
+    for (service, calls) in said {
+        complete(service, calls, &files)?;
+    }
     let calls = Calls::new(telemetry, &names, &files, spans);
     let streaming: Arc<[String]> =
         calls.streaming().map(str::to_owned).chain(REFLECTION.map(str::to_owned)).collect();
@@ -142,7 +165,7 @@ pub async fn serve(
     let in_flight = calls.in_flight();
     let mut ours = RoutesBuilder::default();
     for add in add {
-        add(&mut ours, &arriving);
+        add(&mut ours, &arriving, auth);
     }
     let router = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))

@@ -24,6 +24,7 @@ use tonic::{Code, Status};
 use toolkit::telemetry::{Telemetry, names};
 use tracing::{Instrument, Span};
 
+use super::methods;
 use super::statuses::explained;
 use crate::context::{Context, Spans, request_span, said};
 use crate::problem::Problem;
@@ -66,10 +67,7 @@ impl Calls {
     ) -> Self {
         telemetry.show_all(&[names::GRPC_REQUESTS_TOTAL, names::GRPC_REQUEST_SECONDS], &[]);
         let described = |service: &'static str| {
-            let its = files.file.iter().flat_map(move |file| {
-                file.service.iter().filter(move |it| format!("{}.{}", file.package(), it.name()) == service)
-            });
-            its.flat_map(|it| &it.method).map(move |method| Method {
+            methods(service, files).map(move |method| Method {
                 service,
                 path: format!("/{service}/{}", method.name()),
                 name: Arc::<str>::from(method.name()).into(),

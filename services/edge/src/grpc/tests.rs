@@ -29,6 +29,7 @@ use tonic_types::StatusExt;
 use toolkit::config::ShutdownConfig;
 
 use super::*;
+use crate::auth::{Access, Scope};
 use crate::context::Context as Known;
 
 /// Answers with the call's id. Of a product `panics` it panics; a stream's answers never end.
@@ -91,12 +92,35 @@ async fn served() -> Served {
     let lifecycle = Lifecycle::with_timing(timing).without_signals();
     let telemetry = Telemetry::detached("tester").unwrap();
     let config = DoorConfig::default();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let door =
-        Door { address, config: &config, bodies: config.bodies(), max_streams: 64, spans: Spans::Logs };
-    let service = CommandServiceServer::new(Echo).max_decoding_message_size(10_000);
-    let address = serve(door, Services::default().and(service), &lifecycle, &telemetry).await.unwrap();
+    let services = Services::default().and(service(), CALLS);
+    let auth = Auth::off();
+    let address = serve(door(&config, &auth), services, &lifecycle, &telemetry).await.unwrap();
     Served { lifecycle, telemetry, address }
+}
+
+const CALLS: &[Call] = &[
+    Call { method: "Execute", needs: Access::Needs(Scope::Write) },
+    Call { method: "ExecuteBulk", needs: Access::Needs(Scope::Bulk) },
+];
+
+fn service() -> CommandServiceServer<Echo> {
+    CommandServiceServer::new(Echo).max_decoding_message_size(10_000)
+}
+
+fn door<'c>(config: &'c DoorConfig, auth: &'c Auth) -> Door<'c> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    Door { address, config, auth, bodies: config.bodies(), max_streams: 64, spans: Spans::Logs }
+}
+
+#[tokio::test]
+async fn a_server_with_a_method_that_does_not_say_what_it_needs_does_not_start() {
+    let (config, auth, lifecycle) = (DoorConfig::default(), Auth::off(), Lifecycle::new().without_signals());
+    let telemetry = Telemetry::detached("tester").unwrap();
+    for calls in [&[][..], &CALLS[..1], &CALLS[1..]] {
+        let services = Services::default().and(service(), calls);
+        let error = serve(door(&config, &auth), services, &lifecycle, &telemetry).await.unwrap_err();
+        assert!(error.to_string().contains("does not say what it needs"), "{error}");
+    }
 }
 
 async fn channel(address: SocketAddr) -> Channel {

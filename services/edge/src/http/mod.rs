@@ -24,7 +24,7 @@ use crate::connections;
 use crate::secure;
 
 pub use observe::{Requests, app};
-pub use paths::{Paths, Taken};
+pub use paths::{Paths, Taken, otherwise};
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);

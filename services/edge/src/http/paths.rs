@@ -2,30 +2,72 @@
 //! behind an API gateway.
 //!
 //! Promises: a request goes to the service that takes its path by its method; a path that is taken by other methods alone is
-//! answered with all of them, whichever services take them.
+//! answered with all of them, whichever services take them; no path is taken without saying what it needs of its callers, and whoever
+//! does not have it is answered before a handler or the body is looked at.
 
 use std::sync::Arc;
 
-use actix_web::dev::ResourceDef;
+use actix_web::body::BoxBody;
+use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, Resource, guard, web};
+use actix_web::middleware::{Next, from_fn};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, Resource, guard, web};
 
+use crate::auth::{Access, Auth, Peer};
 use crate::problem::Problem;
 
-/// A path as actix-web writes it, and the methods by which a service takes it.
+/// A path as actix-web writes it, the methods by which a service takes it, and what it needs of its callers.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
     pub path: &'static str,
     pub methods: &'static [&'static str],
+    pub needs: Access,
 }
 
 impl Taken {
-    /// The resource at the path. Requests of other methods are not its own.
-    pub fn resource(&self) -> Resource {
-        let methods = self.methods;
+    /// The resource at the path. Requests of other methods are not its own. Its handlers find the caller, a
+    /// [`crate::auth::Principal`], among the request's extensions.
+    pub fn resource(
+        &self,
+        auth: &Auth,
+    ) -> Resource<
+        impl ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<BoxBody>,
+            Error = Error,
+            InitError = (),
+        > + use<>,
+    > {
+        let (methods, needs, auth) = (self.methods, self.needs, auth.clone());
         let is_taken =
             move |request: &guard::GuardContext<'_>| methods.contains(&request.head().method.as_str());
-        web::resource(self.path).guard(guard::fn_guard(is_taken))
+        web::resource(self.path)
+            .guard(guard::fn_guard(is_taken))
+            .wrap(from_fn(move |request, next| admit(auth.clone(), needs, request, next)))
+    }
+}
+
+/// A resource that takes what no [`Taken`] at its path does: it only says so, and needs nobody's name for that.
+pub fn otherwise(path: &str) -> Resource {
+    web::resource(path)
+}
+
+/// Lets a request in, or answers it.
+async fn admit(
+    auth: Auth,
+    needs: Access,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
+    let peer = request.conn_data::<Peer>().cloned().unwrap_or_default();
+    match auth.admit(needs, request.headers(), &peer).await {
+        Ok(principal) => {
+            request.extensions_mut().insert(principal);
+            next.call(request).await
+        }
+        // `ServiceRequest::into_response` would lose the problem, which is still to be given the names of its request.
+        Err(problem) => Ok(ServiceResponse::new(request.into_parts().0, HttpResponse::from_error(problem))),
     }
 }
 

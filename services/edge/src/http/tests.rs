@@ -13,6 +13,7 @@ use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
 
 use super::*;
+use crate::auth::{Access, Auth};
 use crate::context::Spans;
 use crate::problem::Problem;
 
@@ -128,20 +129,22 @@ async fn a_port_that_is_taken_is_named_with_its_key() {
 
 #[actix_web::test]
 async fn services_share_a_port_by_path_and_method_and_the_rest_is_told_with_all_methods() {
-    const READS: &[Taken] = &[Taken { path: "/things/{n}", methods: &["GET", "HEAD"] }];
+    const READS: &[Taken] =
+        &[Taken { path: "/things/{n}", methods: &["GET", "HEAD"], needs: Access::Anyone }];
     const WRITES: &[Taken] = &[
-        Taken { path: "/things/{id:[^/:]+}", methods: &["PUT"] },
-        Taken { path: "/things:many", methods: &["POST"] },
+        Taken { path: "/things/{id:[^/:]+}", methods: &["PUT"], needs: Access::Anyone },
+        Taken { path: "/things:many", methods: &["POST"], needs: Access::Anyone },
     ];
     let otherwise = Paths::of(&[WRITES, READS]).otherwise(|request, methods| match methods {
         Some(methods) => Problem::new(Code::MethodNotAllowed, methods),
         None => Problem::new(Code::NotFound, request.path()),
     });
     let telemetry = Telemetry::detached("tester").unwrap();
+    let auth = Auth::off();
     let application = app(&Requests::new(&telemetry, Spans::Logs))
-        .service(WRITES[0].resource().to(|| async { "written" }))
-        .service(WRITES[1].resource().to(|| async { "many" }))
-        .service(READS[0].resource().to(|| async { "read" }))
+        .service(WRITES[0].resource(&auth).to(|| async { "written" }))
+        .service(WRITES[1].resource(&auth).to(|| async { "many" }))
+        .service(READS[0].resource(&auth).to(|| async { "read" }))
         .configure(otherwise);
     let service = test::init_service(application).await;
     let ask = async |method: &str, path: &str| {

@@ -17,11 +17,22 @@ use toolkit::lifecycle::{Lifecycle, Readiness, Status};
 use toolkit::telemetry::{Telemetry, names};
 use toolkit::tls::ServerTlsConfig;
 
+use crate::auth::{Access, Auth, Scope};
 use crate::config::DoorConfig;
-use crate::http::{self, Door};
+use crate::http::{self, Door, Taken};
 
 /// Connections at once: probes and scrapes need few.
 const MAX_CONNECTIONS: usize = 256;
+
+const GET: &[&str] = &["GET"];
+/// Probes have nothing to show.
+const ALIVE: Taken = Taken { path: "/livez", methods: GET, needs: Access::Anyone };
+const STARTED: Taken = Taken { path: "/startupz", methods: GET, needs: Access::Anyone };
+const READY: Taken = Taken { path: "/readyz", methods: GET, needs: Access::Anyone };
+/// Unless `auth.open_metrics` shows them to anyone.
+const METRICS: Taken = Taken { path: "/metrics", methods: GET, needs: Access::Needs(Scope::Ops) };
+/// All that every service shows there.
+pub const PATHS: &[Taken] = &[ALIVE, STARTED, READY, METRICS];
 
 /// Where the operators' port is, and its TLS.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +53,8 @@ pub(crate) fn serve(
     OpsPort { address, tls }: OpsPort<'_>,
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
-    own: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+    auth: &Auth,
+    own: impl Fn(&mut web::ServiceConfig, &Auth) + Clone + Send + 'static,
 ) -> anyhow::Result<SocketAddr> {
     let (readiness, telemetry) = (lifecycle.readiness().clone(), telemetry.clone());
     show(&readiness, &telemetry);
@@ -53,16 +65,18 @@ pub(crate) fn serve(
         ..DoorConfig::default()
     };
     let door = Door { address, config: &config, grace: Duration::from_secs(1), handles: false };
+    let auth = auth.clone();
+    let of_metrics = Taken { needs: auth.of_metrics(), ..METRICS };
     let (bound, server) =
         http::open(door, ("listen.ops", "listen.ops_tls"), lifecycle, lifecycle.drained(), move || {
             App::new()
                 .app_data(web::Data::new(readiness.clone()))
                 .app_data(web::Data::new(telemetry.clone()))
-                .route("/livez", web::get().to(alive))
-                .route("/startupz", web::get().to(started))
-                .route("/readyz", web::get().to(ready))
-                .route("/metrics", web::get().to(metrics))
-                .configure(&own)
+                .service(ALIVE.resource(&auth).to(alive))
+                .service(STARTED.resource(&auth).to(started))
+                .service(READY.resource(&auth).to(ready))
+                .service(of_metrics.resource(&auth).to(metrics))
+                .configure(|app| own(app, &auth))
         })?;
     lifecycle.spawn_support("ops", http::until(server, lifecycle.drained()));
     tracing::info!(address = %bound, "operators' port is open");

@@ -21,7 +21,7 @@ async fn the_port_tells_readiness_and_metrics_and_outlives_the_work() {
     telemetry.meter().u64_counter("things_total").build().add(1, &[]);
     let tls = ServerTlsConfig::default();
     let port = OpsPort { address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), tls: &tls };
-    let address = serve(port, &lifecycle, &telemetry, |_| ()).unwrap();
+    let address = serve(port, &lifecycle, &telemetry, &Auth::off(), |_, _| ()).unwrap();
     let kafka = lifecycle.readiness().dependency("kafka");
 
     let ask = move |path: &'static str| tokio::task::spawn_blocking(move || get(address, path));

@@ -24,6 +24,9 @@ impl ResponseError for Problem {
         if let Some(seconds) = self.retry_after_seconds() {
             response.insert_header((header::RETRY_AFTER, seconds));
         }
+        if let Some(challenge) = crate::auth::challenge(self) {
+            response.insert_header((header::WWW_AUTHENTICATE, challenge));
+        }
         if let Some(token) = self.extensions.get(CONSISTENCY_TOKEN).and_then(|token| token.as_str()) {
             response.insert_header((CONSISTENCY_TOKEN_HEADER, token));
         }

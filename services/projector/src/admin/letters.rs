@@ -5,15 +5,32 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use edge::auth::{Access, Auth, Scope};
+use edge::http::Taken;
 use read_models::control::{Builds, Fate, LetterId, Selection, Step};
 use read_models::{Error, Generation, ReadModel};
 use serde::{Deserialize, Serialize};
 use toolkit::dead_letters::{DeadLetterError, DeadLetters, Kind, Letter};
 
-use super::{Admin, Opened, Problem, StatusCode, answered, body_of, decided_by, named, no_verb};
+use super::{
+    Admin, GET, Opened, POST, Problem, SEE, StatusCode, answered, body_of, decided_by, named, no_verb,
+};
 use crate::application::LettersOf;
 use crate::letters::{ParkedProduct, ParkedView, time};
 use crate::trial::{Question, Trial};
+
+pub(super) const LIST: Taken =
+    Taken { path: "/admin/v1/read-models/{name}/dead-letters", methods: GET, needs: SEE };
+pub(super) const ONE: Taken = Taken {
+    path: "/admin/v1/read-models/{name}/dead-letters/{partition}/{offset}",
+    methods: GET,
+    needs: SEE,
+};
+pub(super) const CHANGE: Taken = Taken {
+    path: "/admin/v1/read-models/{name}/dead-letters:{verb}",
+    methods: POST,
+    needs: Access::Needs(Scope::AdminDeadLetters),
+};
 
 /// So many products are shown at once.
 const SHOWN: usize = 1_000;
@@ -107,16 +124,10 @@ impl From<DeadLetterError> for Problem {
 }
 
 /// Adds its routes.
-pub(super) fn show(app: &mut web::ServiceConfig, all: &str) {
-    let resource = |path: &str| web::resource(format!("{all}/{{name}}/dead-letters{path}"));
-    let unknown = || async {
-        Problem(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method".to_owned()).answer()
-    };
-    app.service(resource("").route(web::get().to(list)).default_service(web::to(unknown)))
-        .service(resource(":{verb}").route(web::post().to(change)).default_service(web::to(unknown)))
-        .service(
-            resource("/{partition}/{offset}").route(web::get().to(one)).default_service(web::to(unknown)),
-        );
+pub(super) fn show(app: &mut web::ServiceConfig, auth: &Auth) {
+    app.service(LIST.resource(auth).to(list))
+        .service(CHANGE.resource(auth).to(change))
+        .service(ONE.resource(auth).to(one));
 }
 
 impl Opened {
@@ -242,7 +253,7 @@ async fn change(
             "redrive" => Step::Redrive { which, per_second, why: reason },
             _ => Step::Discard { which, why: reason },
         };
-        let by = decided_by(&request, by.as_deref());
+        let by = decided_by(&request, by.as_deref())?;
         let step = desk.decide(read_model, &by, |_| Ok(step.clone())).await??;
         tracing::info!(by, "decided about {read_model}: {step}");
         let answer = serde_json::json!({ "decided": step.to_string(), "by": by, "products": products });

@@ -2,9 +2,12 @@
 
 use actix_web::http::Method;
 use actix_web::{App, test as actix};
+use edge::auth::{AuthConfig, hashed_key};
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use toolkit::dead_letters::{DeadLetters, Kind};
+use toolkit::lifecycle::Lifecycle;
+use toolkit::telemetry::Telemetry;
 
 use super::*;
 use crate::builds::Positioned;
@@ -37,7 +40,7 @@ impl Trials for Odd {
 
 /// Status and body of a request with this body; `None`: with none, and no content type.
 async fn ask(admin: &Admin, method: Method, path: &str, body: Option<&str>) -> (u16, Value) {
-    let app = actix::init_service(App::new().configure(|app| admin.show(app))).await;
+    let app = actix::init_service(App::new().configure(|app| admin.show(app, &Auth::off()))).await;
     let mut request = actix::TestRequest::with_uri(path).method(method);
     if let Some(body) = body {
         request = request.insert_header(("content-type", "application/json")).set_payload(body.to_owned());
@@ -46,6 +49,80 @@ async fn ask(admin: &Admin, method: Method, path: &str, body: Option<&str>) -> (
     let status = response.status().as_u16();
     let body = actix::read_body(response).await;
     (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// Status and body of what somebody with this key asks.
+async fn ask_as(admin: &Admin, auth: &Auth, key: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    let app = actix::init_service(App::new().configure(|app| admin.show(app, auth))).await;
+    let method = if body.is_some() { Method::POST } else { Method::GET };
+    let request = actix::TestRequest::with_uri(path)
+        .method(method)
+        .insert_header(("authorization", format!("Bearer {key}")));
+    let request = body.into_iter().fold(request, actix::TestRequest::set_json);
+    let response = actix::call_service(&app, request.to_request()).await;
+    let status = response.status().as_u16();
+    let body = actix::read_body(response).await;
+    (status, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+#[actix_web::test]
+async fn who_decides_needs_to_be_let_and_is_who_decided() {
+    let key = |name: &str| format!("folio-test-key-{name:-<32}");
+    let callers = [
+        ("reader", vec![Scope::AdminRead]),
+        ("builder", vec![Scope::AdminRebuild]),
+        ("pauser", vec![Scope::AdminPause]),
+        ("letters", vec![Scope::AdminDeadLetters]),
+        ("console", vec![Scope::AdminRebuild, Scope::OnBehalf]),
+        ("writer", vec![Scope::Write, Scope::Read, Scope::Ops]),
+    ];
+    let lines = callers.iter().map(|(name, scopes)| {
+        format!("- {}\n", json!({ "name": name, "sha256": hashed_key(&key(name)), "scopes": scopes }))
+    });
+    let path = std::env::temp_dir().join(format!("folio-keys-{}.yaml", uuid::Uuid::new_v4()));
+    std::fs::write(&path, format!("keys:\n{}", lines.collect::<String>())).unwrap();
+    let config = AuthConfig { keys_file: Some(path.clone()), ..AuthConfig::default() };
+    let (lifecycle, telemetry) = (Lifecycle::new().without_signals(), Telemetry::detached("test").unwrap());
+    let auth = Auth::open(&config, &lifecycle, &telemetry).unwrap();
+    std::fs::remove_file(path).unwrap();
+
+    let admin = Admin::default();
+    let letters = Arc::new(Letters::default());
+    let opened = Opened {
+        journal: Arc::new(InMemory::default()),
+        reached: Arc::new(Half),
+        group_prefix: "folio".to_owned(),
+        partitions: 2,
+        read: Arc::new(|| anyhow::bail!("the log is away")),
+        letters: Arc::new(move |_| Ok(Arc::clone(&letters) as Arc<dyn DeadLetters>)),
+        trials: Arc::new(Odd),
+    };
+    admin.open(ReadModel::Products, opened);
+    let all = "/admin/v1/read-models";
+    for (path, body, may) in [
+        ("", None, &["reader"][..]),
+        ("/products", None, &["reader"]),
+        ("/products/dead-letters", None, &["reader"]),
+        ("/products/dead-letters/0/1", None, &["reader"]),
+        ("/products:abort", Some(json!({})), &["builder", "console"]),
+        ("/products/builds/7:pause", Some(json!({})), &["pauser"]),
+        ("/products/builds/7:retire", Some(json!({})), &["builder", "console"]),
+        ("/products/dead-letters:redrive", Some(json!({})), &["letters"]),
+    ] {
+        for (name, _) in &callers {
+            let (status, told) =
+                ask_as(&admin, &auth, &key(name), &format!("{all}{path}"), body.clone()).await;
+            assert_eq!(status != 403, may.contains(name), "{path} {name}: {status} {told}");
+        }
+        assert_eq!(ask_as(&admin, &auth, "wrong", &format!("{all}{path}"), body).await.0, 401, "{path}");
+    }
+    let rebuild = format!("{all}/products:rebuild");
+    let as_ada = Some(json!({"by": "Ada", "switch": "by-hand"}));
+    assert_eq!(ask_as(&admin, &auth, &key("builder"), &rebuild, as_ada.clone()).await.0, 403);
+    let (status, told) = ask_as(&admin, &auth, &key("console"), &rebuild, as_ada).await;
+    assert_eq!(status, 200, "{told}");
+    let by = told["builds"][1]["by"].as_str().unwrap();
+    assert!(by.starts_with("Ada, by key:console (admin API"), "{by}");
 }
 
 #[actix_web::test]

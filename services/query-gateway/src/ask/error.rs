@@ -85,6 +85,9 @@ pub(crate) enum ApiError {
     /// For operators: logged, never sent.
     #[error("{0}")]
     Internal(String),
+    /// The caller may not ask this.
+    #[error("{}", .0.detail)]
+    NotAllowed(Box<Problem>),
     #[error("there is nothing at {}", shown(.0))]
     NoRoute(String),
     #[error("{} is not a method of this resource: it can only be read (GET, HEAD)", shown(.0))]
@@ -162,9 +165,17 @@ impl ApiError {
             Self::Unavailable { .. } => Code::StoreUnavailable,
             Self::Overloaded { .. } => Code::Overloaded,
             Self::Internal(_) => Code::Internal,
+            Self::NotAllowed(problem) => Code::from_name(problem.code).unwrap_or(Code::Forbidden),
             Self::NoRoute(_) => Code::NotFound,
             Self::NoMethod(_) => Code::MethodNotAllowed,
         }
+    }
+}
+
+/// Of a caller that may not ask this.
+impl From<Problem> for ApiError {
+    fn from(refused: Problem) -> Self {
+        Self::NotAllowed(Box::new(refused))
     }
 }
 
@@ -185,6 +196,7 @@ impl From<ApiError> for Problem {
         };
         let problem = Problem::new(code, detail);
         match error {
+            ApiError::NotAllowed(refused) => *refused,
             ApiError::Malformed(faults) => faults
                 .into_iter()
                 .fold(problem, |problem, fault| problem.field(pointer(&fault.field), fault.detail)),
@@ -272,6 +284,7 @@ mod tests {
             ApiError::Overloaded { crowd: Crowd::Active, max: 1 },
             ApiError::Overloaded { crowd: Crowd::Waiting, max: 1 },
             ApiError::Internal(String::new()),
+            ApiError::from(Problem::new(Code::Forbidden, "for a test")),
             ApiError::NoRoute("/".to_owned()),
             ApiError::NoMethod("PUT".to_owned()),
         ] {

@@ -9,9 +9,10 @@ mod views;
 use std::net::SocketAddr;
 
 use contract::proto::catalog::v1::query_service_server::QueryServiceServer;
+use edge::auth::{Access, Auth, Scope};
 use edge::config::DoorConfig;
 use edge::context::Spans;
-use edge::grpc::{Door, Services};
+use edge::grpc::{Call, Door, Services};
 use tonic::codec::CompressionEncoding;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::Telemetry;
@@ -25,17 +26,32 @@ const MAX_STREAMS: u32 = 256;
 /// The most a question may have, packed or not, whatever the configuration allows.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
+const fn read(method: &'static str) -> Call {
+    Call { method, needs: Access::Needs(Scope::Read) }
+}
+
+/// What its calls need.
+pub(crate) const CALLS: &[Call] = &[
+    read("GetProduct"),
+    read("BatchGetProducts"),
+    read("ListProducts"),
+    read("GetHistory"),
+    read("Search"),
+    read("Suggest"),
+];
+
 /// Serves under `lifecycle`. Returns where it listens.
 pub(crate) async fn serve(
     config: &Config,
     questions: Queries,
+    auth: &Auth,
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {
     let (address, config) = (config.listen.grpc, &config.http);
-    let door =
-        Door { address, config, bodies: config.bodies(), max_streams: MAX_STREAMS, spans: Spans::Logs };
-    let services = Services::default().and(server(config, questions));
+    let (bodies, spans) = (config.bodies(), Spans::Logs);
+    let door = Door { address, config, auth, bodies, max_streams: MAX_STREAMS, spans };
+    let services = Services::default().and(server(config, questions), CALLS);
     edge::grpc::serve(door, services, lifecycle, telemetry).await
 }
 

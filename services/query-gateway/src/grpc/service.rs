@@ -2,9 +2,10 @@
 
 use contract::proto::catalog::v1;
 use contract::proto::catalog::v1::query_service_server::QueryService;
+use edge::auth::Principal;
 use edge::problem::Problem;
 use read_models::history::Order;
-use tonic::{Request, Response, Status};
+use tonic::{Extensions, Request, Response, Status};
 
 use super::asked::{Reading, page, terms};
 use super::views;
@@ -24,6 +25,11 @@ impl Service {
 /// Says in the metadata which build answered, where the request named one.
 const FOLIO_GENERATION: &str = "folio-generation";
 
+/// Who asks: the server let it in.
+fn caller(extensions: &Extensions) -> Result<&Principal, ApiError> {
+    extensions.get().ok_or_else(|| ApiError::Internal("it is not known who asks".to_owned()))
+}
+
 async fn answer<T>(call: impl Future<Output = Result<Answer<T>, ApiError>>) -> Result<Response<T>, Status> {
     let Answer { found, build } = call.await.map_err(|error| Status::from(Problem::from(error)))?;
     let mut response = Response::new(found);
@@ -39,13 +45,15 @@ impl QueryService for Service {
         &self,
         request: Request<v1::GetProductRequest>,
     ) -> Result<Response<v1::GetProductResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let call = async {
+            let caller = caller(&extensions)?;
             let mut reading = Reading::default();
             let build = reading.build(request.generation);
             let past = reading.past(request.past);
             let id = reading.product_id("product_id", &request.product_id);
             let id = reading.finish(id)?;
+            caller.allow_product(id.as_str())?;
             let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let found = match past {
                 None => self.questions.product(&id, &terms).await?,
@@ -63,12 +71,16 @@ impl QueryService for Service {
         &self,
         request: Request<v1::BatchGetProductsRequest>,
     ) -> Result<Response<v1::BatchGetProductsResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let call = async {
+            let caller = caller(&extensions)?;
             let mut reading = Reading::default();
             let build = reading.build(request.generation);
             let ids = reading.product_ids(&request.product_ids);
             let ids = reading.finish(ids)?;
+            for id in &ids {
+                caller.allow_product(id.as_str())?;
+            }
             let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let found = self.questions.products(&ids, &terms).await?;
             Ok(found.map(|Listed { found: batch, parked }| {
@@ -91,13 +103,15 @@ impl QueryService for Service {
         &self,
         request: Request<v1::ListProductsRequest>,
     ) -> Result<Response<v1::ListProductsResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let call = async {
+            let caller = caller(&extensions)?;
             let mut reading = Reading::default();
             let build = reading.build(request.generation);
             let category = reading.category(&request.category);
             let statuses = reading.listed_statuses(&request.statuses);
             let category = reading.finish(category)?;
+            caller.allow_every_product()?;
             let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let page = page(request.page_size, request.page_token);
             let found = self.questions.category(&category, &statuses, &page, &terms).await?;
@@ -114,12 +128,14 @@ impl QueryService for Service {
         &self,
         request: Request<v1::GetHistoryRequest>,
     ) -> Result<Response<v1::GetHistoryResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let call = async {
+            let caller = caller(&extensions)?;
             let mut reading = Reading::default();
             let build = reading.build(request.generation);
             let id = reading.product_id("product_id", &request.product_id);
             let id = reading.finish(id)?;
+            caller.allow_product(id.as_str())?;
             let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let order = if request.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
             let page = page(request.page_size, request.page_token);
@@ -137,13 +153,15 @@ impl QueryService for Service {
         &self,
         request: Request<v1::SearchRequest>,
     ) -> Result<Response<v1::SearchResponse>, Status> {
-        let (metadata, _, mut request) = request.into_parts();
+        let (metadata, extensions, mut request) = request.into_parts();
         let call = async {
+            let caller = caller(&extensions)?;
             let asked = request.freshness.take();
             let mut reading = Reading::default();
             let build = reading.build(request.generation.take());
             let search = reading.search(request);
             let search = reading.finish(Some(search))?;
+            caller.allow_every_product()?;
             let terms = terms(&self.questions, &metadata, asked, build)?;
             Ok(self.questions.search(search, &terms).await?.map(views::found))
         };
@@ -154,12 +172,14 @@ impl QueryService for Service {
         &self,
         request: Request<v1::SuggestRequest>,
     ) -> Result<Response<v1::SuggestResponse>, Status> {
-        let (metadata, _, request) = request.into_parts();
+        let (metadata, extensions, request) = request.into_parts();
         let call = async {
+            let caller = caller(&extensions)?;
             let mut reading = Reading::default();
             let build = reading.build(request.generation);
             let asked = reading.suggest(request.prefix, request.size, &request.statuses);
             let asked = reading.finish(asked)?;
+            caller.allow_every_product()?;
             let terms = terms(&self.questions, &metadata, request.freshness, build)?;
             let found = self.questions.suggest(asked, &terms).await?;
             Ok(found.map(|Listed { found, parked }| v1::SuggestResponse {

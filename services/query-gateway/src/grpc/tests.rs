@@ -5,6 +5,7 @@ mod hostile;
 use contract::code::Code;
 use contract::proto::catalog::v1;
 use contract::proto::catalog::v1::query_service_server::QueryService;
+use edge::auth::Principal;
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 use toolkit::telemetry::Telemetry;
@@ -19,6 +20,13 @@ fn service() -> Service {
     let metrics = ask::Metrics::new(&telemetry.meter());
     let questions = Queries::new(Stores::new(&config), config.queries, metrics);
     Service::new(questions)
+}
+
+/// A call as the server hands it over where callers are not checked.
+fn asked<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(Principal::default());
+    request
 }
 
 /// Checks what every error has; returns the fields it names.
@@ -43,12 +51,12 @@ async fn all_that_is_wrong_is_told_at_once() {
     let filters = v1::Filters { statuses: vec![77], category: "a//b".to_owned(), ..Default::default() };
     let facets = vec![v1::Facet { field: "colour".to_owned(), price_bounds: Vec::new() }];
     let request = v1::SearchRequest { filters: Some(filters), facets, sort: 99, ..Default::default() };
-    let mut fields = error(service().search(Request::new(request)).await, Code::MalformedRequest);
+    let mut fields = error(service().search(asked(request)).await, Code::MalformedRequest);
     fields.sort_unstable();
     assert_eq!(fields, ["/facets[0]", "/filters.category", "/filters.statuses[0]", "/sort"]);
     let request =
         v1::BatchGetProductsRequest { product_ids: vec!["p-1".into(), "p 2".into()], ..Default::default() };
-    let fields = error(service().batch_get_products(Request::new(request)).await, Code::MalformedRequest);
+    let fields = error(service().batch_get_products(asked(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/product_ids[1]"]);
 }
 
@@ -59,11 +67,11 @@ async fn a_damaged_consistency_token_and_a_negative_wait_are_refused() {
         freshness: Some(token("damaged")),
         ..Default::default()
     };
-    error(service().get_product(Request::new(request)).await, Code::BadConsistencyToken);
+    error(service().get_product(asked(request)).await, Code::BadConsistencyToken);
     let wait = Some(prost_types::Duration { seconds: -1, nanos: 0 });
     let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
     let request = v1::SuggestRequest { prefix: "dia".into(), freshness, ..Default::default() };
-    let fields = error(service().suggest(Request::new(request)).await, Code::MalformedRequest);
+    let fields = error(service().suggest(asked(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/freshness.wait"]);
 }
 
@@ -87,24 +95,23 @@ async fn blank_texts_are_absent_ones_as_over_http() {
         page_token: blank(),
         ..Default::default()
     };
-    error(service().search(Request::new(request)).await, Code::StoreUnavailable);
-    let fields =
-        error(service().suggest(Request::new(v1::SuggestRequest::default())).await, Code::MalformedRequest);
+    error(service().search(asked(request)).await, Code::StoreUnavailable);
+    let fields = error(service().suggest(asked(v1::SuggestRequest::default())).await, Code::MalformedRequest);
     assert_eq!(fields, ["/prefix"]);
 }
 
 #[tokio::test]
 async fn what_metadata_asks_is_done_or_refused() {
-    let asked = |name: &'static str, value: &str, token_field: &str| {
+    let with = |name: &'static str, value: &str, token_field: &str| {
         let freshness = Some(token(token_field));
         let mut request =
-            Request::new(v1::GetProductRequest { product_id: "p-1".into(), freshness, ..Default::default() });
+            asked(v1::GetProductRequest { product_id: "p-1".into(), freshness, ..Default::default() });
         request.metadata_mut().insert(name, value.parse().unwrap());
         request
     };
     // The token is read as the field is: a damaged one is damaged, and one that differs from the field is a fault.
     let refused = async |name: &'static str, value: &str, field: &str, code| {
-        let refused = service().get_product(asked(name, value, field)).await;
+        let refused = service().get_product(with(name, value, field)).await;
         let info = refused.as_ref().unwrap_err().get_details_error_info().unwrap();
         assert_eq!(info.metadata["metadata_key"], name);
         error(refused, code);
@@ -127,11 +134,11 @@ async fn what_metadata_asks_is_done_or_refused() {
     ] {
         refused(name, "1", "", Code::InvalidHeader).await;
     }
-    error(service().get_product(asked("consistency-token", "", "")).await, Code::StoreUnavailable);
+    error(service().get_product(with("consistency-token", "", "")).await, Code::StoreUnavailable);
     for name in ["x-other", "x-folio-actor", "idempotency-key"] {
-        error(service().get_product(asked(name, "1", "")).await, Code::StoreUnavailable);
+        error(service().get_product(with(name, "1", "")).await, Code::StoreUnavailable);
     }
-    let mut foreign = asked("x-other", "1", "");
+    let mut foreign = with("x-other", "1", "");
     let value = tonic::metadata::AsciiMetadataValue::try_from(&b"\xfc"[..]).unwrap();
     foreign.metadata_mut().insert("consistency-token", value);
     error(service().get_product(foreign).await, Code::InvalidHeader);
@@ -141,7 +148,7 @@ async fn what_metadata_asks_is_done_or_refused() {
 async fn every_time_that_a_timestamp_can_say_can_be_asked_for() {
     let at = |seconds, nanos| {
         let past = Some(v1::get_product_request::Past::AsOf(prost_types::Timestamp { seconds, nanos }));
-        Request::new(v1::GetProductRequest { product_id: "p-1".into(), past, ..Default::default() })
+        asked(v1::GetProductRequest { product_id: "p-1".into(), past, ..Default::default() })
     };
     for (seconds, nanos) in [(253_402_300_799, 999_999_999), (-62_135_596_800, 0)] {
         error(service().get_product(at(seconds, nanos)).await, Code::StoreUnavailable);
@@ -155,8 +162,8 @@ async fn every_time_that_a_timestamp_can_say_can_be_asked_for() {
 #[tokio::test]
 async fn while_a_store_is_away_its_questions_are_answered_with_retry_info() {
     let request = v1::GetProductRequest { product_id: "p-1".into(), ..Default::default() };
-    error(service().get_product(Request::new(request)).await, Code::StoreUnavailable);
+    error(service().get_product(asked(request)).await, Code::StoreUnavailable);
     let request = v1::GetHistoryRequest { product_id: "p-1".into(), ..Default::default() };
-    error(service().get_history(Request::new(request)).await, Code::StoreUnavailable);
-    error(service().search(Request::new(v1::SearchRequest::default())).await, Code::StoreUnavailable);
+    error(service().get_history(asked(request)).await, Code::StoreUnavailable);
+    error(service().search(asked(v1::SearchRequest::default())).await, Code::StoreUnavailable);
 }

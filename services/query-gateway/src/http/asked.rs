@@ -4,7 +4,8 @@ use std::future::Future;
 use std::time::Duration;
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
+use edge::auth::Principal;
 use edge::problem::Problem;
 use read_models::{Generation, PageRequest, ProductId};
 use serde::Serialize;
@@ -19,10 +20,18 @@ pub(super) async fn answer(handler: impl Future<Output = Result<HttpResponse, Ap
     handler.await.unwrap_or_else(|error| HttpResponse::from_error(Problem::from(error)))
 }
 
-/// The product in the path.
+/// Who asks: the route let it in.
+pub(super) fn caller(request: &HttpRequest) -> Result<Principal, ApiError> {
+    let found = request.extensions().get::<Principal>().cloned();
+    found.ok_or_else(|| ApiError::Internal("it is not known who asks".to_owned()))
+}
+
+/// The product in the path, if the caller may see it.
 pub(super) fn product_id(request: &HttpRequest) -> Result<ProductId, ApiError> {
     let id = request.match_info().query("product_id");
-    ProductId::parse(id).map_err(|error| ApiError::malformed("product_id", error.to_string()))
+    let id = ProductId::parse(id).map_err(|error| ApiError::malformed("product_id", error.to_string()))?;
+    caller(request)?.allow_product(id.as_str())?;
+    Ok(id)
 }
 
 /// The terms of a question, and what of them it was asked with.

@@ -24,6 +24,7 @@ use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::http::header;
 use actix_web::middleware::{Compress, Next, from_fn};
 use actix_web::{App, Error, HttpRequest, web};
+use edge::auth::{Access, Auth, Scope};
 use edge::context::Spans;
 use edge::http::{Door, Paths, Requests, Taken};
 use edge::problem::Problem;
@@ -35,19 +36,24 @@ use crate::config::{Config, QueriesConfig};
 
 /// How all of it is asked.
 const READ: &[&str] = &["GET", "HEAD"];
-const PRODUCT: Taken = Taken { path: "/v1/products/{product_id}", methods: READ };
-const BATCH: Taken = Taken { path: "/v1/products:batchGet", methods: READ };
-const CATEGORY: Taken = Taken { path: "/v1/products", methods: READ };
-const HISTORY: Taken = Taken { path: "/v1/products/{product_id}/history", methods: READ };
-const SEARCH: Taken = Taken { path: "/v1/search", methods: READ };
-const SUGGEST: Taken = Taken { path: "/v1/suggest", methods: READ };
+const PRODUCT: Taken = read("/v1/products/{product_id}");
+const BATCH: Taken = read("/v1/products:batchGet");
+const CATEGORY: Taken = read("/v1/products");
+const HISTORY: Taken = read("/v1/products/{product_id}/history");
+const SEARCH: Taken = read("/v1/search");
+const SUGGEST: Taken = read("/v1/suggest");
 /// All that the door takes.
 pub(crate) const PATHS: &[Taken] = &[PRODUCT, BATCH, CATEGORY, HISTORY, SEARCH, SUGGEST];
+
+const fn read(path: &'static str) -> Taken {
+    Taken { path, methods: READ, needs: Access::Needs(Scope::Read) }
+}
 
 /// Serves under `lifecycle`. Returns where it listens.
 pub(crate) fn serve(
     config: &Config,
     questions: Queries,
+    auth: &Auth,
     lifecycle: &Lifecycle,
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {
@@ -55,7 +61,8 @@ pub(crate) fn serve(
     let door = Door { address: config.listen.http, config: &config.http, grace, handles: false };
     let requests = Requests::new(telemetry, Spans::Logs).draining_with(lifecycle);
     let otherwise = Paths::of(&[PATHS]).otherwise(refuse);
-    edge::http::serve(door, lifecycle, move || app(questions.clone(), &requests, &otherwise))
+    let auth = auth.clone();
+    edge::http::serve(door, lifecycle, move || app(questions.clone(), &auth, &requests, &otherwise))
 }
 
 /// How long requests in flight may wait for a read model; the lifecycle's grace period bounds it from outside.
@@ -67,13 +74,14 @@ pub(crate) fn grace(config: &QueriesConfig) -> Duration {
 pub(crate) const OPENAPI: &str = include_str!("../../../../schemas/openapi/query-gateway.json");
 
 /// Shows the document on the ops port.
-pub(crate) fn document(app: &mut web::ServiceConfig) {
-    edge::openapi::show(app, OPENAPI);
+pub(crate) fn document(app: &mut web::ServiceConfig, auth: &Auth) {
+    edge::openapi::show(app, auth, OPENAPI);
 }
 
 /// The whole application, for a server or a test, and what `beside` adds to it.
 pub(crate) fn app(
     questions: Queries,
+    auth: &Auth,
     requests: &Requests,
     beside: &dyn Fn(&mut web::ServiceConfig),
 ) -> App<
@@ -92,12 +100,12 @@ pub(crate) fn app(
         .wrap(from_fn(compress_reads_alone))
         // First, so that its patterns, which are narrower, name the requests that are its own.
         .configure(beside)
-        .service(PRODUCT.resource().to(products::product))
-        .service(BATCH.resource().to(products::batch))
-        .service(CATEGORY.resource().to(products::category))
-        .service(HISTORY.resource().to(history::history))
-        .service(SEARCH.resource().to(search::search))
-        .service(SUGGEST.resource().to(search::suggest))
+        .service(PRODUCT.resource(auth).to(products::product))
+        .service(BATCH.resource(auth).to(products::batch))
+        .service(CATEGORY.resource(auth).to(products::category))
+        .service(HISTORY.resource(auth).to(history::history))
+        .service(SEARCH.resource(auth).to(search::search))
+        .service(SUGGEST.resource(auth).to(search::suggest))
 }
 
 /// What stands beside may stream its answers line by line, which compressing would hold back.

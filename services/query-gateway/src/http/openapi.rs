@@ -8,6 +8,7 @@ use actix_web::test::TestRequest;
 use contract::code::Code;
 use contract::json::{EventData, ProductView, schemas};
 use domain::Product;
+use edge::auth::{Access, Scope};
 use edge::openapi::{Document, any, free, hold, number, of_every_request, parameter, shared, text};
 use jiff::Timestamp;
 use read_models::history::HistoryEntry;
@@ -299,7 +300,8 @@ fn document() -> OpenApi {
             let same = same.header_ref("ETag", shared("headers", "ETag"));
             operation = operation.response("304", same.header("Folio-Generation", generation()));
         }
-        document.operation(HttpMethod::Get, path, operation, &[&ANY[..], codes].concat());
+        let codes = [&ANY[..], codes].concat();
+        document.operation((HttpMethod::Get, path), Access::Needs(Scope::Read), operation, &codes);
     }
     document.build("Folio: query gateway", DESCRIPTION)
 }

@@ -6,7 +6,7 @@ use edge::entity_tags::EntityTag;
 use read_models::history::Past;
 use read_models::{CategoryPath, ProductId, Status, Version};
 
-use super::asked::{answer, head, page, page_answer, product_id, terms};
+use super::asked::{answer, caller, head, page, page_answer, product_id, terms};
 use super::conditions::{Conditions, Validators, coding, last_modified};
 use super::params::Params;
 use super::views::{BatchView, CategoryView, ReadView};
@@ -51,6 +51,10 @@ pub(super) async fn batch(request: HttpRequest, questions: web::Data<Queries>) -
         let ids = ids(&mut params);
         params.finish()?;
         Conditions::none_apply(&request)?;
+        let caller = caller(&request)?;
+        for id in &ids {
+            caller.allow_product(id.as_str())?;
+        }
         let Answer { found, build } = questions.products(&ids, &asked.terms).await?;
         Ok(head(&asked, build).json(BatchView::from(found)))
     })
@@ -71,6 +75,7 @@ pub(super) async fn category(request: HttpRequest, questions: web::Data<Queries>
         let page = page(&mut params);
         let category = params.finish_with(category)?;
         Conditions::none_apply(&request)?;
+        caller(&request)?.allow_every_product()?;
         let Answer { found, build } = questions.category(&category, &statuses, &page, &asked.terms).await?;
         let view = CategoryView::from(&found);
         Ok(page_answer(&request, head(&asked, build), found.found.next.as_deref(), &view))

@@ -7,7 +7,7 @@ use read_models::search::{
 };
 use read_models::{CategoryPath, Currency, Status};
 
-use super::asked::{answer, head, page, page_answer, terms};
+use super::asked::{answer, caller, head, page, page_answer, terms};
 use super::conditions::Conditions;
 use super::params::Params;
 use super::views::{SearchView, SuggestionsView};
@@ -41,6 +41,7 @@ pub(super) async fn search(request: HttpRequest, questions: web::Data<Queries>) 
         }
         params.finish()?;
         Conditions::none_apply(&request)?;
+        caller(&request)?.allow_every_product()?;
         let Answer { found, build } = questions.search(wanted, &asked.terms).await?;
         let view = SearchView::from(&found);
         Ok(page_answer(&request, head(&asked, build), found.found.next.as_deref(), &view))
@@ -59,6 +60,7 @@ pub(super) async fn suggest(request: HttpRequest, questions: web::Data<Queries>)
         let size = params.read::<u32>("size").unwrap_or_default();
         let prefix = params.finish_with(prefix)?;
         Conditions::none_apply(&request)?;
+        caller(&request)?.allow_every_product()?;
         let wanted = SuggestRequest { prefix, size, statuses };
         let Answer { found, build } = questions.suggest(wanted, &asked.terms).await?;
         Ok(head(&asked, build).json(SuggestionsView::from(&found)))

@@ -1,6 +1,7 @@
 //! The real handlers without stores: what a caller gets for bad input, and while the stores are away. Answers out of the
 //! stores are held by the promises on the real servers (`tests/it`).
 
+mod callers;
 mod hostile;
 
 use std::time::Duration;
@@ -51,12 +52,18 @@ pub(super) async fn ask(request: TestRequest) -> Answer {
 
 /// Asks one gateway all questions.
 async fn ask_all(requests: impl IntoIterator<Item = TestRequest>) -> Vec<Answer> {
+    ask_all_of(&Auth::off(), requests).await
+}
+
+/// The same of a gateway whose callers are checked so.
+async fn ask_all_of(auth: &Auth, requests: impl IntoIterator<Item = TestRequest>) -> Vec<Answer> {
     let telemetry = Telemetry::detached("tester").unwrap();
     let config = Config::default();
     let metrics = ask::Metrics::new(&telemetry.meter());
     let questions = Queries::new(Stores::new(&config), config.queries, metrics);
     let service = init_service(app(
         questions,
+        auth,
         &Requests::new(&telemetry, Spans::Logs),
         &Paths::of(&[PATHS]).otherwise(refuse),
     ))

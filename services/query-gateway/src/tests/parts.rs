@@ -76,6 +76,7 @@ async fn a_gateway_stands_on_any_parts() {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     (config.listen.http, config.listen.grpc, config.listen.ops) = (free, free, free);
     config.telemetry.level = "off".to_owned();
+    config.auth.allow_anonymous = true;
     let rows = [stored("here", Status::Listed), stored("gone", Status::Deleted)].into();
     let parts = InMemory(rows, MarksInMemory::default());
     let stores = Stores::new(&config);

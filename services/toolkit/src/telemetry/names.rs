@@ -128,6 +128,12 @@ metrics! {
         "Seconds a query waited for a read model to catch up with its token.";
     INCOMPLETE_READS_TOTAL = "folio_incomplete_reads_total", Kind::Counter,
         "Answers that could not be given because rows are missing that were there, by query.";
+    AUTH_OFF = "folio_auth_off", Kind::Gauge,
+        "1 while callers are not checked, else 0.";
+    AUTH_REFUSED_TOTAL = "folio_auth_refused_total", Kind::Counter,
+        "Requests and calls of callers who were not let in, by reason (no-credentials, invalid, expired, forbidden, auth-unavailable).";
+    AUTH_KEYS_AGE_SECONDS = "folio_auth_keys_age_seconds", Kind::Gauge,
+        "Seconds since the keys of the issuer of tokens were fetched.";
     DEPENDENCY_UP = "folio_dependency_up", Kind::Gauge,
         "1 while a dependency is up, else 0, by dependency.";
 }

@@ -62,6 +62,8 @@ pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
         tracing::debug!(%error, "this kernel has no huge pages to do without");
     }
     let mut signals = Signals::listen()?;
+    // Where callers are checked there is none that could put products in.
+    let has_seed = !options.no_seed && settings.auth.allow_anonymous;
     let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let opened = Dev::open(folio_dev::Options {
         data_dir: options.data_dir,
@@ -75,7 +77,7 @@ pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
         opened = opened => opened.map_err(advised)?,
         name = signals.next() => bail!("{name} before it had begun: nothing was changed"),
     };
-    let seed = (!options.no_seed).then_some(options.seed);
+    let seed = has_seed.then_some(options.seed);
     describe(&dev);
     let url = format!("http://{}", dev.addresses().http);
     let mut ready = pin!(dev.ready());

@@ -9,7 +9,7 @@ async fn metadata_means_what_the_headers_of_http_mean() {
     let (world, address) = served(DoorConfig::default()).await;
     let mut client = client(address).await;
     let request = |pairs: &[(&'static str, &str)], message: &CommandRequest| {
-        let mut request = Request::new(message.clone());
+        let mut request = asked(message.clone());
         for (name, value) in pairs {
             request.metadata_mut().append(*name, value.parse().unwrap());
         }
@@ -41,7 +41,7 @@ async fn metadata_means_what_the_headers_of_http_mean() {
         request(&[("if-match", "\"1\""), ("consistency-token", &first.consistency_token)], &list("p1"));
     assert_eq!(client.execute(listed).await.unwrap().into_inner().version, 2);
     for name in ["idempotency-key", "if-match", "if-none-match"] {
-        let mut stream = Request::new(futures::stream::iter([list("p1")]));
+        let mut stream = asked(futures::stream::iter([list("p1")]));
         stream.metadata_mut().insert(name, "k".parse().unwrap());
         let status = client.execute_bulk(stream).await.unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::InvalidArgument, "INVALID_HEADER"));
@@ -54,7 +54,7 @@ async fn our_own_answer_comes_before_the_callers_deadline() {
     let (world, address) = served(DoorConfig::default()).await;
     let mut client = client(address).await;
     world.live.stand_still(true);
-    let mut request = Request::new(CommandRequest::from(&create("p1")));
+    let mut request = asked(CommandRequest::from(&create("p1")));
     request.set_timeout(std::time::Duration::from_secs(2));
     let status = client.execute(request).await.unwrap_err();
     assert!(["OUTCOME_UNKNOWN", "DEADLINE_EXCEEDED"].contains(&reason(&status).as_str()), "{status:?}");

@@ -9,7 +9,7 @@ use read_models::Version;
 use super::*;
 
 async fn search(request: v1::SearchRequest, code: Code) -> Vec<String> {
-    error(service().search(Request::new(request)).await, code)
+    error(service().search(asked(request)).await, code)
 }
 
 fn filtered(filters: v1::Filters) -> v1::SearchRequest {
@@ -47,7 +47,7 @@ async fn a_list_that_is_too_long_is_refused_without_a_look_at_its_items() {
     }
     let request =
         v1::BatchGetProductsRequest { product_ids: vec!["?".to_owned(); 400_000], ..Default::default() };
-    let fields = error(service().batch_get_products(Request::new(request)).await, Code::MalformedRequest);
+    let fields = error(service().batch_get_products(asked(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/product_ids"]);
 }
 
@@ -116,22 +116,22 @@ async fn a_hostile_field_is_refused_by_name() {
         let request = v1::SearchRequest { generation: generation.clone(), sort: 99, ..Default::default() };
         assert_eq!(search(request, Code::MalformedRequest).await, ["/generation", "/sort"], "{build:.60}");
         let request = v1::GetProductRequest { product_id: "p-1".into(), generation, ..Default::default() };
-        let fields = error(service().get_product(Request::new(request)).await, Code::MalformedRequest);
+        let fields = error(service().get_product(asked(request)).await, Code::MalformedRequest);
         assert_eq!(fields, ["/generation"], "{build:.60}");
     }
     let request = v1::SearchRequest { page_token: long.clone(), ..Default::default() };
     search(request, Code::BadPageToken).await;
     for prefix in ["a ".repeat(6_000), "  ".to_owned(), long] {
         let request = v1::SuggestRequest { prefix, ..Default::default() };
-        let fields = error(service().suggest(Request::new(request)).await, Code::MalformedRequest);
+        let fields = error(service().suggest(asked(request)).await, Code::MalformedRequest);
         assert_eq!(fields, ["/prefix"]);
     }
     let request = v1::SuggestRequest { prefix: "a".to_owned(), statuses: vec![77], ..Default::default() };
-    let fields = error(service().suggest(Request::new(request)).await, Code::MalformedRequest);
+    let fields = error(service().suggest(asked(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/statuses[0]"]);
     let statuses = vec![v1::Status::Listed.into(), v1::Status::Deleted.into()];
     let request = v1::ListProductsRequest { category: "a".to_owned(), statuses, ..Default::default() };
-    let fields = error(service().list_products(Request::new(request)).await, Code::MalformedRequest);
+    let fields = error(service().list_products(asked(request)).await, Code::MalformedRequest);
     assert_eq!(fields, ["/statuses[1]"]);
 }
 
@@ -149,20 +149,20 @@ async fn a_version_or_a_time_that_cannot_be_is_refused() {
     ] {
         let request =
             v1::GetProductRequest { product_id: "p-1".into(), past: Some(past), ..Default::default() };
-        let fields = error(service().get_product(Request::new(request)).await, Code::MalformedRequest);
+        let fields = error(service().get_product(asked(request)).await, Code::MalformedRequest);
         assert_eq!(fields, [field], "{past:?}");
     }
     for (seconds, nanos) in [(-1, 0), (i64::MIN, 0), (0, -1), (0, 1_000_000_000), (i64::MAX, i32::MAX)] {
         let wait = Some(ProtoDuration { seconds, nanos });
         let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
         let request = v1::GetProductRequest { product_id: "p-1".into(), freshness, ..Default::default() };
-        let fields = error(service().get_product(Request::new(request)).await, Code::MalformedRequest);
+        let fields = error(service().get_product(asked(request)).await, Code::MalformedRequest);
         assert_eq!(fields, ["/freshness.wait"], "{seconds} {nanos}");
     }
     let wait = Some(ProtoDuration { seconds: i64::MAX, nanos: 999_999_999 });
     let freshness = Some(v1::Freshness { consistency_token: String::new(), wait });
     let request = v1::GetProductRequest { product_id: "p-1".into(), freshness, ..Default::default() };
-    error(service().get_product(Request::new(request)).await, Code::StoreUnavailable);
+    error(service().get_product(asked(request)).await, Code::StoreUnavailable);
 }
 
 #[tokio::test]
