@@ -2,6 +2,8 @@
 //!
 //! Needs no server: the doors are those of one process, which are the services' own.
 
+mod attacks;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -189,7 +191,8 @@ impl<'d> Caller<'d> {
         self.send(Method::PUT, &format!("/v1/products/{id}"), more, &product(id)).await
     }
 
-    /// The actors of a product's history, once it has shown what this answer rests on.
+    /// Who did what is in a product's history, once it has shown what this answer rests on: actors, each behind who acted for them, if
+    /// somebody did.
     async fn actors(&self, id: &str, after: &Reply) -> anyhow::Result<Vec<String>> {
         let token = after.header("consistency-token").to_owned();
         let fresh = [("consistency-token", token.as_str()), ("prefer", "wait=20")];
@@ -197,7 +200,11 @@ impl<'d> Caller<'d> {
         let history = self.send(Method::GET, &path, &fresh, &Value::Null).await?;
         ensure!(history.status == 200, "{} of {:?}", history.body, self.dev.addresses());
         let items = history.body["items"].as_array().cloned().unwrap_or_default();
-        Ok(items.iter().map(|it| it["actor"].as_str().unwrap_or_default().to_owned()).collect())
+        let who = |it: &Value| {
+            let actor = it["actor"].as_str().unwrap_or_default();
+            it["principal"].as_str().map_or_else(|| actor.to_owned(), |front| format!("{front} for {actor}"))
+        };
+        Ok(items.iter().map(who).collect())
     }
 }
 
@@ -218,7 +225,7 @@ async fn a_client_is_nobody_else_and_another_callers_key_tells_it_nothing() -> a
     let for_grace = front.create("p-3", &[("x-folio-actor", "grace")]).await?;
     ensure!(for_grace.status == 201, "{}", for_grace.body);
     ensure!(ada.actors("p-1", &created).await? == ["ada"]);
-    ensure!(front.actors("p-3", &for_grace).await? == ["grace"]);
+    ensure!(front.actors("p-3", &for_grace).await? == ["front for grace"]);
 
     // The key belongs to who used it: to another it is a new one, and what it answers is no replay.
     let foreign = grace.create("p-1", &[("idempotency-key", "k")]).await?;

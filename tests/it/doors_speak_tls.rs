@@ -28,7 +28,7 @@ async fn started(doors: ServerTlsConfig, ops: ServerTlsConfig) -> anyhow::Result
     let mut settings = Settings::default();
     settings.http.tls = doors;
     settings.ops_tls = ops;
-    Dev::start(Options { settings, ..Options::default() }).await
+    Box::pin(Dev::start(Options { settings, ..Options::default() })).await
 }
 
 pub(super) fn port(server: &Signed, clients: Option<&Authority>) -> ServerTlsConfig {

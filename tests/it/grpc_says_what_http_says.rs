@@ -34,7 +34,7 @@ fn create(id: &str) -> CommandRequest {
     request(id, Command::CreateProduct(create))
 }
 
-fn change(id: &str, minor_units: i64) -> CommandRequest {
+pub(super) fn change(id: &str, minor_units: i64) -> CommandRequest {
     request(id, Command::ChangePrice(ChangePrice { price: Some(money(minor_units)) }))
 }
 

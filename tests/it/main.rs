@@ -4,9 +4,11 @@
 //! too, runs on it as well, by the same bodies.
 
 mod a_changed_read_model_is_a_deployment;
+mod a_person_is_erased;
 mod a_poisoned_record_stops_nothing_else;
 mod a_read_model_is_built_beside_the_live_one;
 mod a_rebuild_survives_any_death;
+mod a_registry_may_be_away;
 mod a_repeated_command_changes_nothing;
 mod a_shops_export_goes_in;
 mod a_topic_that_is_not_the_one_it_was_is_refused;
@@ -29,15 +31,19 @@ mod grpc_says_what_http_says;
 mod instances_come_and_go;
 mod kafka_event_log_conforms;
 mod kafka_feed_conforms;
+mod limits_are_fair;
 mod metrics_are_there_from_the_start;
 mod old_events_stay_readable;
 mod one_process_serves_all;
 mod one_product_is_decided_in_order;
+mod one_trace_from_door_to_store;
 mod overload_is_turned_away;
+mod person_keys_conform;
 mod ports_speak_tls;
 mod products_rest_on_disk;
 mod reads_can_wait_for_writes;
 mod replay_builds_the_same_read_models;
+mod secrets_are_kept;
 mod servers_may_be_away;
 mod servers_speak_tls;
 mod sigterm_drains;

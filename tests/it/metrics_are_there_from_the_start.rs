@@ -11,7 +11,8 @@ fn documented() -> BTreeSet<String> {
     let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operating.md");
     let page = std::fs::read_to_string(page).expect("docs/operating.md can be read");
     let words = page.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    let is_metric = |word: &&str| ["folio_", "ledger_"].iter().any(|start| word.starts_with(start));
+    let is_metric =
+        |word: &&str| ["folio_", "ledger_", "process_"].iter().any(|start| word.starts_with(start));
     words.filter(is_metric).map(str::to_owned).collect()
 }
 

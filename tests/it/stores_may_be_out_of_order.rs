@@ -1,6 +1,7 @@
 //! P34 While a store is away, takes nothing, takes only some, or does not tell what it took, its read model waits, says so, and goes on within seconds of its return; nothing is lost or applied twice, and neither writers nor other read models notice.
 //!
-//! Each store is away for 20 s, and not for the minute that an operator would expect: CI pays for every second. A disk that is full is
+//! Each store is away for 20 s, and not for the minute that an operator would expect: CI pays for every second. `OUTAGE_SECONDS=60` in the
+//! environment makes it that minute. A disk that is full is
 //! here what Elasticsearch makes of one, the block of the flood stage, which is answered with 429; a full disk under one process has a
 //! test of its own (`folio_dev_on_a_full_disk.rs`).
 
@@ -19,7 +20,8 @@ use super::servers_may_be_away::says_missing;
 
 /// So long nothing is wrong at first.
 const QUIET: Duration = Duration::from_secs(4);
-const AWAY: Duration = Duration::from_secs(20);
+/// In seconds, unless `OUTAGE_SECONDS` says another.
+const AWAY: u64 = 20;
 /// So long the index takes nothing meanwhile, and so long answers are lost.
 const READ_ONLY: Duration = Duration::from_secs(6);
 const NO_ANSWERS: Duration = Duration::from_secs(6);
@@ -208,6 +210,15 @@ fn resident(projectors: &[Started]) -> anyhow::Result<Vec<u64>> {
     projectors.iter().map(|it| memory::resident(it.service.pid)).collect()
 }
 
+/// How long each store is away.
+fn away() -> anyhow::Result<Duration> {
+    let seconds = match std::env::var("OUTAGE_SECONDS") {
+        Ok(told) => told.parse().with_context(|| format!("OUTAGE_SECONDS={told}"))?,
+        Err(_) => AWAY,
+    };
+    Ok(Duration::from_secs(seconds))
+}
+
 /// Cassandra is away, and meanwhile the index takes nothing.
 async fn cassandra_is_away(stage: &mut Stage) -> anyhow::Result<()> {
     let begun = Instant::now();
@@ -224,7 +235,7 @@ async fn cassandra_is_away(stage: &mut Stage) -> anyhow::Result<()> {
     let after = stage.is_read(BY_SEARCH, &refused).await;
     eprintln!("a read-only index: what was written meanwhile is read {:.1} s later", after.as_secs_f64());
     ensure!(after <= RESUMES, "progress resumes after {after:?}");
-    tokio::time::sleep(AWAY.saturating_sub(begun.elapsed())).await;
+    tokio::time::sleep(away()?.saturating_sub(begun.elapsed())).await;
     stage.cql.open();
     stage.resumes("Cassandra", &[BY_ID, BY_HISTORY], &mark).await?;
     stage.nobody_else_noticed("Cassandra")
@@ -236,7 +247,7 @@ async fn elasticsearch_is_away(stage: &mut Stage) -> anyhow::Result<()> {
     let mark = stage.mark().await?;
     stage.go_on(&[BY_ID, BY_HISTORY]).await?;
     stage.is_told(&[2], "search").await?;
-    tokio::time::sleep(AWAY.saturating_sub(begun.elapsed())).await;
+    tokio::time::sleep(away()?.saturating_sub(begun.elapsed())).await;
     stage.search.open();
     stage.resumes("Elasticsearch", &[BY_SEARCH], &mark).await?;
     stage.nobody_else_noticed("Elasticsearch")

@@ -54,12 +54,12 @@ const REFUSED: [(&str, &str); 20] = [
 
 /// Each service, what it is called in values, and the sections of its configuration that can be set there.
 const SETTINGS: [(&str, &str, &[&str]); 3] = [
-    ("command-service", "commandService", &["engine", "cache", "overload", "http", "uploads"]),
-    ("query-gateway", "queryGateway", &["http", "queries"]),
-    ("projector", "projectors", &["batch", "rebuild", "admin"]),
+    ("command-service", "commandService", &["engine", "cache", "limits", "overload", "http", "uploads"]),
+    ("query-gateway", "queryGateway", &["limits", "http", "queries"]),
+    ("projector", "projectors", &["limits", "batch", "rebuild", "admin"]),
 ];
 /// Keys of these sections that have a value of their own, or none because the chart knows.
-const SET_BY_THE_CHART: [&str; 28] = [
+const SET_BY_THE_CHART: [&str; 32] = [
     "cache.dir",
     "http.tls",
     "uploads.spool_dir",
@@ -72,6 +72,7 @@ const SET_BY_THE_CHART: [&str; 28] = [
     "registry.url",
     "registry.username",
     "registry.password",
+    "registry.password_file",
     "registry.tls",
     "cql.contact_points",
     "cql.local_datacenter",
@@ -79,6 +80,7 @@ const SET_BY_THE_CHART: [&str; 28] = [
     "cql.replication",
     "cql.username",
     "cql.password",
+    "cql.password_file",
     "cql.use_tls",
     "cql.tls",
     "cql.tls_server_name",
@@ -86,7 +88,9 @@ const SET_BY_THE_CHART: [&str; 28] = [
     "search.index_prefix",
     "search.username",
     "search.password",
+    "search.password_file",
     "search.api_key",
+    "search.api_key_file",
     "search.tls",
 ];
 

@@ -12,7 +12,7 @@ use object::{Object as _, ObjectSymbol as _};
 
 /// Each program with the drivers it has, no more and no fewer.
 const SHIPPED: [(&str, &[&str]); 4] = [
-    ("command-service", &["rdkafka", "openssl", "fjall"]),
+    ("command-service", &["rdkafka", "openssl", "fjall", "scylla"]),
     ("projector", &["rdkafka", "openssl", "scylla", "elasticsearch"]),
     ("query-gateway", &["scylla", "elasticsearch"]),
     ("folio", &["rdkafka", "openssl", "scylla", "elasticsearch", "fjall", "tantivy"]),

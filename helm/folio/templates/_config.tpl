@@ -26,6 +26,7 @@
 
 {{- define "folio.telemetry" -}}
 {{- $telemetry := dict "log" .Values.telemetry.log "level" .Values.telemetry.level "otlp_endpoint" .Values.telemetry.otlpEndpoint }}
+{{- if .Values.telemetry.otlpEndpoint }}{{ $_ := set $telemetry "trace_ratio" .Values.telemetry.traceRatio }}{{ end }}
 {{- with include "folio.tlsFiles" (dict "root" . "section" "telemetry") | fromJson }}{{ $_ := set $telemetry "otlp_tls" . }}{{ end }}
 {{- $telemetry | toJson }}
 {{- end }}
@@ -55,8 +56,21 @@
 {{- end }}
 {{- if $auth.keys.existingSecret }}{{ $_ := set $config "keys_file" (printf "%s/auth/keys.yaml" (include "folio.files" .root)) }}{{ end }}
 {{- with $auth.roles }}{{ $_ := set $config "roles" . }}{{ end }}
+{{- with $auth.origins }}{{ $_ := set $config "origins" . }}{{ end }}
 {{- if .isDoor }}{{ with $auth.certificates }}{{ $_ := set $config "certificates" . }}{{ end }}{{ end }}
 {{- $config | toJson }}
+{{- end }}
+
+{{/* How names of persons are sealed, as the section `privacy`, if they are. */}}
+{{- define "folio.privacy" -}}
+{{- $privacy := dict }}
+{{- with .Values.privacy }}
+{{- if .existingSecret }}
+{{- $file := printf "%s/privacy/keys.yaml" (include "folio.files" $) }}
+{{- $privacy = dict "privacy" (dict "enabled" true "keys_file" $file "cache_ms" (mul .cacheSeconds 1000)) }}
+{{- end }}
+{{- end }}
+{{- $privacy | toJson }}
 {{- end }}
 
 {{/* What the doors show, for the section `http`. */}}
@@ -72,6 +86,10 @@
 {{- $config := deepCopy .Values.commandService.settings }}
 {{- $_ := merge $config (dict "auth" (include "folio.auth" (dict "root" . "isDoor" true) | fromJson)) }}
 {{- $_ := merge $config (pick $servers "kafka" "registry") }}
+{{- if .Values.privacy.existingSecret }}
+{{- /* Where the keys of persons are. */}}
+{{- $_ := merge $config (pick $servers "cql") (include "folio.privacy" . | fromJson) }}
+{{- end }}
 {{- $_ := merge $config (dict "topic" $topic.name "expected_topic" (dict "partitions" $topic.partitions)) }}
 {{- if .Values.commandService.cache.enabled }}
 {{- /* A folder in the volume, which may hold a lost+found of its own. */}}
@@ -86,7 +104,7 @@
 {{- $servers := include "folio.servers" . | fromJson }}
 {{- $config := deepCopy .Values.queryGateway.settings }}
 {{- $_ := merge $config (dict "auth" (include "folio.auth" (dict "root" . "isDoor" true) | fromJson)) }}
-{{- $_ := merge $config (pick $servers "cql" "search") }}
+{{- $_ := merge $config (pick $servers "cql" "search") (include "folio.privacy" . | fromJson) }}
 {{- $_ := merge $config (dict "queries" (dict "group_prefix" .Values.groupPrefix) "listen" (include "folio.listen" . | fromJson)) (include "folio.doorsTls" . | fromJson) }}
 {{- $_ := merge $config (dict "telemetry" (include "folio.telemetry" . | fromJson) "shutdown" (include "folio.shutdown" . | fromJson)) }}
 {{- toYaml $config }}
@@ -115,7 +133,7 @@
 {{- define "folio.config.setup" -}}
 {{- $topic := include "folio.topic" . | fromJson }}
 {{- $control := include "folio.controlTopic" . | fromJson }}
-{{- toYaml (merge (include "folio.servers" . | fromJson) (dict "topic" $topic.name "control_topic" $control.name)) }}
+{{- toYaml (merge (include "folio.servers" . | fromJson) (dict "topic" $topic.name "control_topic" $control.name) (include "folio.privacy" . | fromJson)) }}
 {{- end }}
 
 {{- define "folio.shutdown" -}}

@@ -10,6 +10,9 @@ authority is the server's; at a door it is that of the clients. Takes "root", "s
 {{- if has .section (list "doors" "ops") }}
 {{- $tls := get $values.tls .section }}
 {{- dict "ca" ($tls.clientCaSecret | default "") "caKey" ($tls.clientCaKey | default "") "certificate" $tls.existingSecret "certificateKey" $tls.certificateKey "keyKey" $tls.keyKey | toJson }}
+{{- else if eq .section "privacy" }}
+{{- /* It is reached by nobody: a file alone. */}}
+{{- dict "ca" "" "certificate" "" | toJson }}
 {{- else }}
 {{- $tls := (get $values .section).tls }}
 {{- dict "ca" $tls.existingSecret "caKey" $tls.caKey "certificate" $tls.clientCertificateSecret "certificateKey" $tls.certificateKey "keyKey" $tls.keyKey | toJson }}
@@ -53,6 +56,11 @@ authority is the server's; at a door it is that of the clients. Takes "root", "s
 - secret:
     name: {{ $root.Values.auth.keys.existingSecret }}
     items: [{key: {{ $root.Values.auth.keys.key }}, path: auth/keys.yaml}]
+{{- end }}
+{{- if and (eq $section "privacy") $root.Values.privacy.existingSecret }}
+- secret:
+    name: {{ $root.Values.privacy.existingSecret }}
+    items: [{key: {{ $root.Values.privacy.key }}, path: privacy/keys.yaml}]
 {{- end }}
 {{- if and (eq $section "test") $root.Values.test.token.existingSecret }}
 - secret:
@@ -98,8 +106,8 @@ authority is the server's; at a door it is that of the clients. Takes "root", "s
 {{- else }}
 {{- include "folio.nameAndPassword" (dict "section" "KAFKA__SASL" "of" $sasl) }}
 {{- end }}
-{{- else if eq $section "auth" }}
-{{- /* It has files alone. */}}
+{{- else if has $section (list "auth" "privacy") }}
+{{- /* They have files alone. */}}
 {{- else if eq $section "telemetry" }}
 {{- range $header, $key := $values.telemetry.otlpHeaders.keys }}
 {{ include "folio.fromSecret" (dict "variable" (printf "TELEMETRY__OTLP_HEADERS__%s" (upper $header)) "secret" $values.telemetry.otlpHeaders.existingSecret "key" $key) }}

@@ -8,6 +8,7 @@ use read_models::Generation;
 use crate::commands::dev;
 use crate::commands::dlq;
 use crate::commands::import::Options;
+use crate::commands::persons;
 use crate::commands::probe;
 use crate::commands::read_models::Of;
 use crate::commands::rebuild::Rebuild;
@@ -86,6 +87,15 @@ pub enum Command {
     Dlq {
         #[command(subcommand)]
         action: Dlq,
+    },
+    /// Drop the key of a person: whatever they did shows a pseudonym from then on, and nobody can undo that.
+    ///
+    /// It needs privacy.enabled and the master keys of the services. `docs/erasure.md` says what is erased so, and what is not.
+    ErasePerson(persons::Erase),
+    /// The keys that the names of persons are sealed with.
+    Persons {
+        #[command(subcommand)]
+        action: Persons,
     },
     /// Make a product, wait for it in every read model, and delete it: does everything work?
     Probe(probe::Options),
@@ -180,6 +190,20 @@ pub struct TopicOptions {
 pub enum Profile {
     Default,
     Local,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum Persons {
+    /// Wrap the keys of all persons with the current master key, so that older master keys can go. May be repeated.
+    Rewrap {
+        /// Say how many it would be. Changes nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        at: persons::At,
+    },
+    /// Who was erased, by their pseudonyms, when, by whom and why. Changes nothing.
+    Erasures(persons::At),
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ use adapter_kafka::KafkaConfig;
 use adapter_registry::RegistryConfig;
 use adapter_search::SearchConfig;
 use local_servers::Addresses;
+use persons::PrivacyConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, TelemetryConfig};
 
@@ -21,6 +22,7 @@ pub struct Config {
     pub registry: RegistryConfig,
     pub cql: CqlConfig,
     pub search: SearchConfig,
+    pub privacy: PrivacyConfig,
     /// The topic that holds the events.
     pub topic: String,
     /// The topic that holds the decisions about builds of read models.
@@ -35,6 +37,7 @@ impl Default for Config {
             registry: RegistryConfig::default(),
             cql: CqlConfig::default(),
             search: SearchConfig::default(),
+            privacy: PrivacyConfig::default(),
             topic: contract::topics::EVENTS.to_owned(),
             control_topic: contract::topics::CONTROL.to_owned(),
             telemetry: TelemetryConfig::default(),
@@ -48,7 +51,13 @@ impl Config {
     /// # Errors
     /// That, with its key.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let sections = [self.kafka.check(), self.registry.check(), self.cql.check(), self.search.check()];
+        let sections = [
+            self.kafka.check(),
+            self.registry.check(),
+            self.cql.check(),
+            self.search.check(),
+            self.privacy.check(),
+        ];
         toolkit::config::usable(SERVICE, sections)
     }
 

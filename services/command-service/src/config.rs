@@ -8,9 +8,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use adapter_kafka::KafkaConfig;
+use adapter_person_keys::CqlConfig;
 use adapter_registry::RegistryConfig;
 use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
+use edge::limits::LimitsConfig;
+use persons::PrivacyConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
@@ -33,6 +36,10 @@ pub struct Config {
     pub cache: CacheConfig,
     pub overload: OverloadConfig,
     pub auth: AuthConfig,
+    pub limits: LimitsConfig,
+    pub privacy: PrivacyConfig,
+    /// Where the keys of persons are; not connected to unless `privacy.enabled` is true.
+    pub cql: CqlConfig,
     pub http: DoorConfig,
     pub uploads: UploadsConfig,
     pub telemetry: TelemetryConfig,
@@ -51,6 +58,9 @@ impl Default for Config {
             cache: CacheConfig::default(),
             overload: OverloadConfig::default(),
             auth: AuthConfig::default(),
+            limits: LimitsConfig::default(),
+            privacy: PrivacyConfig::default(),
+            cql: CqlConfig::default(),
             http: DoorConfig::default(),
             uploads: UploadsConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -226,8 +236,11 @@ impl Config {
         let sections = [
             self.kafka.check(),
             self.registry.check(),
+            self.privacy.check(),
+            self.cql.check(),
             self.http.tls.check("http.tls"),
             self.auth.check(self.http.tls.client_ca_file.is_some()),
+            self.limits.check(),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;

@@ -21,6 +21,6 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let run = async |config| Application::build(config).await?.process.run().await;
+    let run = async |config| Box::pin(Application::build(config)).await?.process.run().await;
     process::main(SERVICE, Arguments::parse().common, Config::check, run).await
 }

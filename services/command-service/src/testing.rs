@@ -165,7 +165,7 @@ impl Backend for SimBackend {
             dependency.up();
             let log = Arc::new(self.live.topic.open(inbox));
             let (identity, name) = ("simulated".to_owned(), TOPIC.to_owned());
-            Ok(OpenLog { log, identity, name, looks: self.live.looks() })
+            Ok(OpenLog { log, identity, name, topic: "events".to_owned(), looks: self.live.looks() })
         };
         std::future::ready(opened).boxed()
     }
@@ -250,7 +250,16 @@ impl World {
         lifecycle.spawn_support("refresh", refresh(questions, source, changed, known, retry));
         let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
         let known = BTreeMap::new();
-        engine.start(&dynamic, &known, &Encoder::new("/test"), &schemas, cache.as_ref(), &lifecycle).unwrap();
+        engine
+            .start(
+                &dynamic,
+                &known,
+                &Encoder::new("/test", ("kafka", "events")),
+                &schemas,
+                cache.as_ref(),
+                &lifecycle,
+            )
+            .unwrap();
         let (http, uploads) = (DoorConfig::default(), UploadsConfig::default());
         let auth = Auth::off();
         Self { live, log, engine, door, lifecycle, registry, auth, http, uploads, telemetry, kafka }

@@ -88,6 +88,8 @@ codes! {
     // The caller.
     Unauthenticated = "unauthenticated", 401, UNAUTHENTICATED, NO, "Who calls is not known";
     Forbidden = "forbidden", 403, PERMISSION_DENIED, NO, "The caller may not do this";
+    CrossSiteRequest = "cross-site-request", 403, PERMISSION_DENIED, NO, "The request comes from a page of another site";
+    TooManyRequests = "too-many-requests", 429, RESOURCE_EXHAUSTED, SOON, "The caller asks for more than it may have at once";
     AuthUnavailable = "auth-unavailable", 503, UNAVAILABLE, LATER, "Callers cannot be checked at the moment";
     // What the domain says.
     ProductNotFound = "product-not-found", 404, NOT_FOUND, NO, "The product does not exist";

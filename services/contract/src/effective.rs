@@ -33,6 +33,8 @@ pub struct LogPosition {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Meta {
     pub actor: Option<String>,
+    /// Who gave the command, if that was on behalf of the actor.
+    pub principal: Option<String>,
     pub command_id: Option<Uuid>,
     pub correlation_id: Option<String>,
     /// The writer's clock.
@@ -61,6 +63,7 @@ impl EffectiveEvent {
             },
             meta: Meta {
                 actor: meta.actor.map(str::to_owned),
+                principal: meta.principal.map(str::to_owned),
                 command_id: meta.command_id.map(|id| id.0),
                 correlation_id: meta.correlation_id.map(str::to_owned),
                 occurred_at: meta.time,

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
+use adapter_embedded::person_keys::EmbeddedKeys;
 use anyhow::Context;
 use command_service::Core as Commands;
 use edge::OpsPort;
 use edge::auth::Auth;
 use edge::process::{Addresses, Process};
+use persons::{Persons, PrivacyConfig};
 use projector::Admin;
 use query_gateway::Core as Queries;
 use read_models::ReadModel;
@@ -79,7 +81,8 @@ impl Dev {
             doors::document(app, auth);
             shown.show(app, auth);
         };
-        let configs = (&options.settings.telemetry, &options.settings.auth);
+        let settings = &options.settings;
+        let configs = (&settings.telemetry, &settings.auth, &settings.limits);
         let process = Process::start(SERVICE, configs, ops, lifecycle, beside)?;
         let stop = CancellationToken::new();
         let begun = begin(&options, &directory, storage, &admin, &process).await;
@@ -166,6 +169,7 @@ async fn begin(
     process: &Process,
 ) -> anyhow::Result<Addresses> {
     let Process { lifecycle, telemetry, auth, .. } = process;
+    let persons = persons(&options.settings.privacy, directory, lifecycle).await?;
     let (failed, drained) = (storage.failed(), lifecycle.drained());
     lifecycle.spawn_support("log", async move {
         tokio::select! {
@@ -181,13 +185,37 @@ async fn begin(
         projector::start(config, storage.parts(), &part, telemetry, admin.clone())?;
     }
     let config = options.settings.queries();
-    let queries = Queries::start(&config, storage.stores(&config, lifecycle), telemetry, auth.clone())?;
+    let mut stores = storage.stores(&config, lifecycle);
+    stores.persons = persons.clone();
+    let queries = Queries::start(&config, stores, telemetry, auth.clone())?;
     let mut config = options.settings.commands();
     config.cache.dir.get_or_insert_with(|| directory.cache());
     let door = config.http.clone();
     let part = lifecycle.of_part("command-service");
-    let commands = Commands::start(config, Arc::new(storage), &part, telemetry, auth.clone())?;
+    let commands =
+        Commands::start(config, Arc::new(storage), &part, telemetry, auth.clone())?.sealing(persons);
     doors::open(options, &commands, &queries, &door, process).await
+}
+
+/// What names are sealed and shown with: keys in the data directory.
+async fn persons(
+    config: &PrivacyConfig,
+    directory: &Directory,
+    lifecycle: &Lifecycle,
+) -> anyhow::Result<Persons> {
+    if !config.enabled {
+        return Ok(Persons::off());
+    }
+    let path = directory.person_keys();
+    let keys = tokio::task::spawn_blocking(move || EmbeddedKeys::open(&path)).await?;
+    let keys = keys.context("cannot open the keys of persons")?;
+    let persons = Persons::on(config, Arc::new(keys)).map_err(anyhow::Error::msg)?;
+    let (looked_after, stop) = (persons.clone(), lifecycle.drained());
+    lifecycle.spawn_support("person keys in memory", async move {
+        looked_after.look_after(stop).await;
+        Ok(())
+    });
+    Ok(persons)
 }
 
 /// Runs until told to stop, or until something fails; then everything has ended, and the directory is released.

@@ -1,4 +1,4 @@
-//! The data directory: `lock`, `format`, and below it `log`, `tables`, `search` and `cache`.
+//! The data directory: `lock`, `format`, `person-keys`, and below it `log`, `tables`, `search` and `cache`.
 //!
 //! Promises: one process has it at a time, and another is told which; a directory that holds anything else, or data of another
 //! format, is refused and left as it is; a temporary one is gone at the end, unless the process is killed.
@@ -95,6 +95,11 @@ impl Directory {
 
     pub(crate) fn log(&self) -> PathBuf {
         self.path.join("log")
+    }
+
+    /// The keys of persons, where names are sealed.
+    pub(crate) fn person_keys(&self) -> PathBuf {
+        self.path.join("person-keys")
     }
 
     /// For products that are not in use, and for answers that wait for their clients.

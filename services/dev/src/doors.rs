@@ -46,7 +46,7 @@ pub(crate) async fn open(
     process: &Process,
 ) -> anyhow::Result<Addresses> {
     let Process { lifecycle, telemetry, auth, ops, .. } = process;
-    let door = http::Door { address: options.http, config, grace: queries.grace(), handles: true };
+    let door = http::Door { address: options.http, config, auth, grace: queries.grace(), handles: true };
     let http = {
         let (commands, queries) = (commands.clone(), queries.clone());
         let requests = Requests::new(telemetry, Spans::Logs).draining_with(lifecycle);

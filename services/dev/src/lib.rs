@@ -28,4 +28,4 @@ pub use dev::{Dev, SERVICE};
 pub use error::{Error, Port};
 pub use options::Options;
 pub use settings::Settings;
-pub use storage::open_log;
+pub use storage::{open_log, open_person_keys};

@@ -4,6 +4,8 @@
 use command_service::{CacheConfig, EngineConfig, OverloadConfig, UploadsConfig};
 use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
+use edge::limits::LimitsConfig;
+use persons::PrivacyConfig;
 use projector::{BatchConfig, RebuildConfig};
 use query_gateway::QueriesConfig;
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,9 @@ pub struct Settings {
     pub shutdown: ShutdownConfig,
     /// Callers are not checked, unless something is said of them.
     pub auth: AuthConfig,
+    pub limits: LimitsConfig,
+    /// The keys of persons lie in the data directory.
+    pub privacy: PrivacyConfig,
     pub http: DoorConfig,
     /// TLS of the operators' port; that of the others is `http.tls`.
     pub ops_tls: ServerTlsConfig,
@@ -60,6 +65,8 @@ impl Default for Settings {
             telemetry: TelemetryConfig::default(),
             shutdown: ShutdownConfig::default(),
             auth: AuthConfig::anonymous(),
+            limits: LimitsConfig::default(),
+            privacy: PrivacyConfig::default(),
             http: commands.http,
             ops_tls: ServerTlsConfig::default(),
             engine: commands.engine,
@@ -80,6 +87,7 @@ impl Settings {
     pub(crate) fn commands(&self) -> command_service::Config {
         command_service::Config {
             auth: self.auth.clone(),
+            limits: self.limits.clone(),
             http: self.http.clone(),
             engine: self.engine.clone(),
             cache: self.cache.clone(),
@@ -94,6 +102,7 @@ impl Settings {
         projector::Config {
             read_model: read_model.to_string(),
             auth: self.auth.clone(),
+            limits: self.limits.clone(),
             group_prefix: self.group_prefix.clone(),
             batch: self.batch.clone(),
             rebuild: self.rebuild.clone(),
@@ -106,8 +115,10 @@ impl Settings {
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let sections = [
             self.http.tls.check("http.tls"),
+            self.privacy.check(),
             self.ops_tls.check("ops_tls"),
             self.auth.check(self.http.tls.client_ca_file.is_some()),
+            self.limits.check(),
         ];
         toolkit::config::usable(crate::SERVICE, sections)?;
         let least = [("rebuild.lease_ms", self.rebuild.lease_ms, LEAST_LEASE_MS)];
@@ -128,7 +139,7 @@ impl Settings {
     pub(crate) fn queries(&self) -> query_gateway::Config {
         let http = self.http.clone();
         let queries = QueriesConfig { group_prefix: self.group_prefix.clone(), ..self.queries.clone() };
-        let auth = self.auth.clone();
-        query_gateway::Config { auth, http, queries, ..query_gateway::Config::default() }
+        let (auth, limits) = (self.auth.clone(), self.limits.clone());
+        query_gateway::Config { auth, limits, http, queries, ..query_gateway::Config::default() }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adapter_embedded::log::{EmbeddedLog, LogOptions};
+use adapter_embedded::person_keys::EmbeddedKeys;
 use adapter_registry::{LocalRegistry, Registry, TopicSchemas};
 use anyhow::Context;
 use command_service::{Backend, BackendError, OpenLog};
@@ -74,6 +75,7 @@ impl Storage {
             async move { Ok(search::Queries::new(rows.search_index(generation).await?)) }.boxed()
         };
         stores.search.keep_following(published(ReadModel::Search), PACE, open, lifecycle);
+        stores.tell_of_other_logs(lifecycle);
         stores
     }
 
@@ -117,6 +119,17 @@ pub fn open_log(data_dir: &Path) -> anyhow::Result<EmbeddedLog> {
     log(&Directory::again(data_dir)?)
 }
 
+/// Opens the keys of persons of a data directory that no process has; nobody takes it while what is returned with them is there. Blocks on
+/// the disk.
+///
+/// # Errors
+/// [`crate::Error`] if the directory is none or is in use; or if the keys cannot be read.
+pub fn open_person_keys(data_dir: &Path) -> anyhow::Result<(EmbeddedKeys, impl Send + use<>)> {
+    let directory = Directory::again(data_dir)?;
+    let keys = EmbeddedKeys::open(&directory.person_keys()).context("cannot open the keys of persons")?;
+    Ok((keys, directory))
+}
+
 fn log(directory: &Directory) -> anyhow::Result<EmbeddedLog> {
     let options = LogOptions {
         topic: EVENTS.to_owned(),
@@ -145,7 +158,8 @@ impl Backend for Storage {
         let (log, identity) = (self.log.event_log(inbox), self.log.identity());
         // Whoever puts another log into the directory means that one.
         let name = identity.clone();
-        let opened = OpenLog { log, identity, name, looks: LogLooks::new(ranges, ends) };
+        let topic = EVENTS.to_owned();
+        let opened = OpenLog { log, identity, name, topic, looks: LogLooks::new(ranges, ends) };
         async { Ok(opened) }.boxed()
     }
 }

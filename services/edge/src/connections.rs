@@ -1,7 +1,8 @@
 //! Connections of a server, bounded in number and time: whoever connects and says nothing, falls silent or reads nothing
 //! must not keep a place from others for ever.
 //!
-//! Promises: at most so many are open at once, and the next one waits in the kernel until one has ended; one that has sent
+//! Promises: at most so many are open at once, and the next one waits in the kernel until one has ended; one of a peer that has too many
+//! itself is closed at once; one that has sent
 //! nothing within `Limits::first_byte`, or nothing more for `Limits::idle`, is closed (a living client of HTTP/2 answers
 //! the server's pings); one whose peer acknowledges nothing or takes nothing for `Limits::unacknowledged` is closed by
 //! the kernel.
@@ -60,6 +61,7 @@ mod http {
     use socket2::{SockRef, Socket, TcpKeepalive};
 
     use crate::auth::Peer;
+    use crate::limits::Peers;
 
     /// How long a connection says nothing before the kernel asks whether its peer is still there.
     const KEEPALIVE: Duration = Duration::from_mins(1);
@@ -100,20 +102,32 @@ mod http {
         }
     }
 
-    /// For `HttpServer::on_connect`: connections whose peer takes nothing for so long are closed. Requests of a connection with TLS
+    /// What is done with each connection, for `HttpServer::on_connect`.
+    pub(crate) trait OnConnect:
+        Fn(&dyn Any, &mut actix_web::dev::Extensions) + Clone + Send + Sync + 'static
+    {
+    }
+
+    impl<F> OnConnect for F where F: Fn(&dyn Any, &mut actix_web::dev::Extensions) + Clone + Send + Sync + 'static {}
+
+    /// Connections whose peer takes nothing for so long are closed, and those of one that has too many, at once. Requests of a connection
     /// have its [`Peer`], and with `handles` those of each a [`Handle`] (in an [`Arc`]).
-    pub(crate) fn on_connect(
-        within: Duration,
-        handles: bool,
-    ) -> impl Fn(&dyn Any, &mut actix_web::dev::Extensions) + Clone + Send + Sync {
+    pub(crate) fn on_connect(within: Duration, handles: bool, peers: Peers) -> impl OnConnect {
         move |connection, data| {
             let secured = || connection.downcast_ref::<TlsStream<tokio::net::TcpStream>>();
             let plain = connection.downcast_ref::<tokio::net::TcpStream>();
             let Some(stream) = plain.or_else(|| secured().map(|it| it.get_ref().0)) else { return };
+            let address = stream.peer_addr().ok().map(|address| address.ip());
+            let Some(visit) = peers.connect(address) else {
+                // Fails only if the connection has ended.
+                drop(SockRef::from(stream).shutdown(Shutdown::Both));
+                return;
+            };
+            // Kept as long as the connection and what is answered on it.
+            data.insert(visit);
             super::close_if_unacknowledged(stream, within);
-            if let Some(tls) = secured() {
-                data.insert(Peer::of(tls.get_ref().1.peer_certificates()));
-            }
+            let certificates = secured().and_then(|tls| tls.get_ref().1.peer_certificates());
+            data.insert(Peer::of(certificates, address));
             if !handles {
                 return;
             }
@@ -133,7 +147,7 @@ mod http {
 }
 
 pub use http::Handle;
-pub(crate) use http::on_connect;
+pub(crate) use http::{OnConnect, on_connect};
 
 mod grpc;
 

@@ -1,6 +1,6 @@
 //! What a request is known by, over HTTP and over gRPC: its id and its trace, in its answer, in logs and in what it leads to.
 
-use toolkit::telemetry::TraceContext;
+use toolkit::telemetry::{Sampling, TraceContext};
 
 use crate::fields::{Fields, visible};
 use crate::problem::Problem;
@@ -67,18 +67,28 @@ impl Context {
 pub enum Spans {
     /// Traces, and lines logged while a request is answered: they name it.
     Logs,
-    /// Traces alone: for a server of many requests that logs none of them, so that without an exporter they cost nothing.
-    TracesOnly,
+    /// The same, but only of requests that are sampled: for a server of many requests that logs none of them, so that
+    /// the others cost nothing.
+    Sampled,
 }
 
-/// A span of these fields, seen by whom the first says.
+impl Spans {
+    /// Whether there is one of a request in this context.
+    pub(crate) fn are_of(self, trace: &TraceContext, sampling: Sampling) -> bool {
+        match self {
+            Self::Logs => true,
+            Self::Sampled => sampling.has_spans(trace),
+        }
+    }
+}
+
+/// A span of these fields and of the trace's id, which is to be recorded; none if the first is not so.
 macro_rules! request_span {
-    ($spans:expr, $($fields:tt)+) => {
-        match $spans {
-            $crate::context::Spans::Logs => tracing::info_span!($($fields)+),
-            $crate::context::Spans::TracesOnly => {
-                tracing::info_span!(target: toolkit::telemetry::TRACES_ONLY, $($fields)+)
-            }
+    ($is_seen:expr, $($fields:tt)+) => {
+        if $is_seen {
+            tracing::info_span!(target: toolkit::telemetry::NAMES_LINES, $($fields)+)
+        } else {
+            tracing::Span::none()
         }
     };
 }

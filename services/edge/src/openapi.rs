@@ -52,7 +52,10 @@ pub fn show_at(app: &mut web::ServiceConfig, auth: &Auth, documents: &[(Taken, &
 }
 
 /// What every operation may be answered with that needs something of its callers.
-const OF_CALLERS: [Code; 3] = [Code::Unauthenticated, Code::Forbidden, Code::AuthUnavailable];
+const OF_CALLERS: [Code; 4] =
+    [Code::Unauthenticated, Code::Forbidden, Code::TooManyRequests, Code::AuthUnavailable];
+/// What a write may be answered with besides.
+const OF_WRITES: Code = Code::CrossSiteRequest;
 /// How callers show who they are, where they are checked.
 const BEARER_NAME: &str = "bearer";
 const BEARER: &str = "A token (JWT) of the issuer that the installation believes, or an API key. A certificate of the connection will do where the \
@@ -73,7 +76,7 @@ impl Document {
         let components = &mut document.components;
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(BEARER)).build();
         components.add_security_scheme(BEARER_NAME, SecurityScheme::Http(bearer));
-        let codes = &[codes, &OF_CALLERS].concat();
+        let codes = &[codes, &OF_CALLERS, &[OF_WRITES]].concat();
         components.parameters =
             parameters.into_iter().map(|it| (it.name.replace(['-', '.'], ""), RefOr::T(it))).collect();
         components.headers =
@@ -108,7 +111,9 @@ impl Document {
             Access::Needs(scope) => (std::slice::from_ref(scope), &OF_CALLERS),
             Access::NeedsOneOf(scopes) => (scopes, &OF_CALLERS),
         };
-        let statuses = by_status(&[codes, of_callers].concat()).into_keys();
+        let is_write = !matches!(method, HttpMethod::Get | HttpMethod::Head);
+        let of_writes: &[Code] = if is_write { &[OF_WRITES] } else { &[] };
+        let statuses = by_status(&[codes, of_callers, of_writes].concat()).into_keys();
         let problem = |status| Ref::from_response_name(format!("Problem{status}"));
         let operation = statuses
             .fold(operation, |operation, status| operation.response(status.to_string(), problem(status)));

@@ -17,6 +17,7 @@ use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::telemetry::{self, Telemetry};
 
 use crate::auth::{Auth, AuthConfig};
+use crate::limits::{Limits, LimitsConfig};
 use crate::ops::{self, OpsPort};
 
 /// The arguments that every service takes.
@@ -75,7 +76,7 @@ pub struct Addresses {
 pub struct Process {
     pub lifecycle: Lifecycle,
     pub telemetry: Telemetry,
-    /// What callers are checked by, at every port of it.
+    /// What callers are checked by, and how much each may have, at every port of it.
     pub auth: Auth,
     /// Where health and metrics are.
     pub ops: SocketAddr,
@@ -89,7 +90,7 @@ impl Process {
     /// adds what the service itself shows there. The process is not ready before it runs.
     pub fn start(
         service: &str,
-        (config, auth): (&TelemetryConfig, &AuthConfig),
+        (config, auth, limits): (&TelemetryConfig, &AuthConfig, &LimitsConfig),
         ops: OpsPort<'_>,
         lifecycle: Lifecycle,
         shows: impl Fn(&mut web::ServiceConfig, &Auth) + Clone + Send + 'static,
@@ -97,7 +98,7 @@ impl Process {
         auth.decided(service)?;
         let begun = lifecycle.readiness().dependency("start-up");
         let telemetry = telemetry::init(service, config)?;
-        let auth = Auth::open(auth, &lifecycle, &telemetry)?;
+        let auth = Auth::open(auth, &lifecycle, &telemetry)?.within(Limits::new(limits, &telemetry));
         let ops = ops::serve(ops, &lifecycle, &telemetry, &auth, shows)?;
         Ok(Self { lifecycle, telemetry, auth, ops, begun })
     }
@@ -139,7 +140,7 @@ mod tests {
         let tls = ServerTlsConfig::default();
         let ops = OpsPort { address: SocketAddr::from(([127, 0, 0, 1], 0)), tls: &tls };
         let lifecycle = Lifecycle::default().without_signals();
-        let configs = (&TelemetryConfig::default(), &AuthConfig::anonymous());
+        let configs = (&TelemetryConfig::default(), &AuthConfig::anonymous(), &LimitsConfig::default());
         let process = Process::start("test", configs, ops, lifecycle, |_, _| ()).unwrap();
         let readiness = process.lifecycle.readiness().clone();
         readiness.dependency("first").up();

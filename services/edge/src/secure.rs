@@ -83,8 +83,11 @@ impl Connected for Wire {
 
     fn connect_info(&self) -> Peer {
         match &self.0 {
-            Either::Left(_) => Peer::default(),
-            Either::Right(secured) => Peer::of(secured.get_ref().1.peer_certificates()),
+            Either::Left(plain) => Peer::at(plain.address()),
+            Either::Right(secured) => {
+                let (plain, tls) = secured.get_ref();
+                Peer::of(tls.peer_certificates(), plain.address())
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The events of records: the schema ids of a topic, and how an unknown one is learnt.
 //!
-//! Promises: a source that is unavailable is waited for; only a source that answers can say that there is no such schema, and what it
-//! has said it is not asked again for some seconds.
+//! Promises: only a source that answers can say that there is no such schema, and what it has said it is not asked again for some
+//! seconds; a source that is unavailable is waited for, or, by whoever has something else to do, for some time once: from then on
+//! until it answers nobody waits for it again, and who was turned away is told when it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use std::time::{Duration, Instant};
 use contract::avro::{DecodeError, SchemaIds, decode};
 use contract::effective::EffectiveEvent;
 use ledger::{LogRecord, Partition, RecordKey};
-use toolkit::retry::{GaveUp, Retry};
+use tokio::sync::watch;
+use toolkit::retry::{GaveUp, Retry, Transient};
 
 use crate::{SchemaSource, SourceError};
 
@@ -20,7 +22,7 @@ const ATTEMPTS: u32 = 5;
 const BETWEEN: Duration = Duration::from_millis(200);
 /// So long it is believed that there is no such schema: many records may name it, and each would wait.
 const BELIEVED: Duration = Duration::from_secs(5);
-/// Ids that are known to be unknown, at most.
+/// Ids that are known to be unknown, at most; and so many that wait for the source to answer.
 const UNKNOWN: usize = 256;
 
 /// What decoding needs, for all partitions of a topic.
@@ -28,6 +30,10 @@ pub struct Decoder {
     ids: RwLock<SchemaIds>,
     /// Ids that the source does not know, and when it said so.
     unknown: Mutex<BTreeMap<u32, Instant>>,
+    /// Ids that somebody was turned away for: the source is unavailable while there are some.
+    wanted: watch::Sender<VecDeque<u32>>,
+    /// How often it has come back since.
+    returns: watch::Sender<u64>,
     source: Arc<dyn SchemaSource>,
 }
 
@@ -36,6 +42,8 @@ pub struct Decoder {
 pub enum Undecoded {
     /// The value is not an event, for good.
     Poison(String),
+    /// Only the source of schemas can say, which is unavailable. To be tried again when it [returns](Decoder::returns).
+    Unavailable(String),
     /// Told to stop before the source answered.
     Cancelled,
 }
@@ -54,12 +62,25 @@ impl Decoder {
             GaveUp::Final(SourceError { problem: error.to_string(), transient: false })
         };
         let ids = SchemaIds::new(ids).map_err(unusable)?;
-        Ok(Self { ids: RwLock::new(ids), unknown: Mutex::default(), source })
+        let (wanted, returns) = (watch::channel(VecDeque::new()).0, watch::channel(0).0);
+        Ok(Self { ids: RwLock::new(ids), unknown: Mutex::default(), wanted, returns, source })
     }
 
-    /// The event of an effective record; asks the source if its schema is not known yet.
+    /// The event of an effective record; asks the source if its schema is not known yet, and waits for it.
     pub async fn decode(
         &self,
+        partition: Partition,
+        key: &RecordKey,
+        record: &LogRecord,
+        retry: &Retry,
+    ) -> Result<EffectiveEvent, Undecoded> {
+        self.decode_within(None, partition, key, record, retry).await
+    }
+
+    /// The same; with a `patience` a source that is unavailable for longer is not waited for, nor is one that is known to be.
+    pub async fn decode_within(
+        &self,
+        patience: Option<Duration>,
         partition: Partition,
         key: &RecordKey,
         record: &LogRecord,
@@ -80,7 +101,7 @@ impl Decoder {
                         tokio::time::sleep(BETWEEN).await;
                     }
                     asked += 1;
-                    self.learn(id, asked == ATTEMPTS, retry).await?;
+                    self.learn(id, asked == ATTEMPTS, patience, retry).await?;
                 }
                 Err(error) => {
                     if let (DecodeError::UnknownSchema(id), ATTEMPTS) = (&error, asked) {
@@ -105,8 +126,24 @@ impl Decoder {
         }
     }
 
-    async fn learn(&self, id: u32, is_last: bool, retry: &Retry) -> Result<(), Undecoded> {
-        match retry.run(&format!("fetch schema {id}"), || self.source.schema(id)).await {
+    async fn learn(
+        &self,
+        id: u32,
+        is_last: bool,
+        patience: Option<Duration>,
+        retry: &Retry,
+    ) -> Result<(), Undecoded> {
+        let what = format!("fetch schema {id}");
+        let fetch = retry.run(&what, || self.source.schema(id));
+        let fetched = match patience {
+            None => fetch.await,
+            Some(_) if !self.wanted.borrow().is_empty() => return Err(self.turned_away(id)),
+            Some(patience) => match tokio::time::timeout(patience, fetch).await {
+                Ok(fetched) => fetched,
+                Err(_elapsed) => return Err(self.turned_away(id)),
+            },
+        };
+        match fetched {
             Ok(Some(text)) => {
                 let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
                 ids.learn(id, &text).map_err(|error| Undecoded::Poison(error.to_string()))
@@ -115,6 +152,54 @@ impl Decoder {
             Err(GaveUp::Final(error)) if is_last => Err(Undecoded::Poison(error.to_string())),
             // Asked again; what is still unknown then is named by the decoding itself.
             Ok(None) | Err(GaveUp::Final(_)) => Ok(()),
+        }
+    }
+
+    fn turned_away(&self, id: u32) -> Undecoded {
+        self.wanted.send_if_modified(|wanted| {
+            let is_new = !wanted.contains(&id) && wanted.len() < UNKNOWN;
+            if is_new {
+                wanted.push_back(id);
+            }
+            is_new
+        });
+        Undecoded::Unavailable(format!("schema id {id} is not known here, and the registry does not answer"))
+    }
+
+    /// Changes whenever the source answers again after somebody was turned away.
+    pub fn returns(&self) -> watch::Receiver<u64> {
+        self.returns.subscribe()
+    }
+
+    /// Looks whether the source answers while somebody is turned away, until told to stop by `retry`.
+    pub async fn look_for_source(&self, retry: &Retry) {
+        let mut wanted = self.wanted.subscribe();
+        let mut waits = retry.waits();
+        loop {
+            // Cannot fail: the sender is ours.
+            let Ok(id) = wanted.wait_for(|ids| !ids.is_empty()).await.map(|ids| ids.front().copied()) else {
+                return;
+            };
+            let Some(id) = id else { continue };
+            match self.source.schema(id).await {
+                Err(error) if error.is_transient() => {
+                    if waits.wait(&format!("fetch schema {id}"), error).await.is_err() {
+                        return;
+                    }
+                    // It may be this one alone that it fails to tell.
+                    self.wanted.send_if_modified(|ids| {
+                        ids.rotate_left(ids.len().min(1));
+                        false
+                    });
+                }
+                // Whatever it says, it is there. Who wants to know what asks for it.
+                Ok(_) | Err(_) => {
+                    retry.report(Ok(()));
+                    waits = retry.waits();
+                    self.wanted.send_replace(VecDeque::new());
+                    self.returns.send_modify(|returns| *returns += 1);
+                }
+            }
         }
     }
 }

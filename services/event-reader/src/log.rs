@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use ledger::{LogRecord, Offset, Partition, RecordKey};
 
 use crate::PartitionReader;
 use crate::feed::{EndOffsets, Error, RangeReader};
+
+/// Partitions that are looked at side by side, each by a client of its own.
+const AT_ONCE: usize = 8;
 
 /// Reads a topic beside those who follow it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,20 +51,44 @@ impl LogReader {
     }
 
     /// Of each partition the first offset that was appended after a time, in milliseconds since 1970 by the log's own clock.
-    pub async fn first_after(&self, time_ms: i64) -> Result<Vec<Offset>, Error> {
-        let mut found = self.ends.of_all(self.partitions).await?;
-        for (partition, end) in (0..).map(Partition).zip(&mut found) {
-            // All below is not after it; everything from `end` on is.
-            let mut below = 0;
-            while below < *end {
-                let middle = below + (*end - below) / 2;
-                match self.first(partition, middle, *end).await? {
-                    Some(record) if record.timestamp_ms <= time_ms => below = record.offset + 1,
-                    Some(_) | None => *end = middle,
-                }
+    /// It takes some round trips for each partition, and a topic may have hundreds; a reader reads one stretch at a time, so several
+    /// `readers` of the topic share the work.
+    pub async fn first_after(readers: &[Self], time_ms: i64) -> Result<Vec<Offset>, Error> {
+        let Some(first) = readers.first() else { return Err(Error::Closed("look at the log".to_owned())) };
+        let ends = first.ends.of_all(first.partitions).await?;
+        let looks = (0..).map(Partition).zip(ends).zip(readers.iter().cycle());
+        let looks =
+            looks.map(|((partition, end), reader)| reader.first_of_partition(partition, end, time_ms));
+        stream::iter(looks).buffered(readers.len()).try_collect().await
+    }
+
+    /// As many readers as are good for [`LogReader::first_after`], opened by `open`.
+    pub fn several<E>(open: impl Fn() -> Result<Self, E>) -> Result<Vec<Self>, E> {
+        let first = open()?;
+        let more = usize::try_from(first.partitions).unwrap_or(1).min(AT_ONCE).saturating_sub(1);
+        let mut readers = vec![first];
+        for _ in 0..more {
+            readers.push(open()?);
+        }
+        Ok(readers)
+    }
+
+    async fn first_of_partition(
+        &self,
+        partition: Partition,
+        mut end: Offset,
+        time_ms: i64,
+    ) -> Result<Offset, Error> {
+        // All below is not after it; everything from `end` on is.
+        let mut below = 0;
+        while below < end {
+            let middle = below + (end - below) / 2;
+            match self.first(partition, middle, end).await? {
+                Some(record) if record.timestamp_ms <= time_ms => below = record.offset + 1,
+                Some(_) | None => end = middle,
             }
         }
-        Ok(found)
+        Ok(end)
     }
 
     /// The first record at `from..to`.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use contract::avro::{KnownSchema, SchemaIds, encode, known_schemas};
@@ -170,6 +170,40 @@ async fn a_value_is_poison_only_when_the_source_has_said_so_a_few_times() {
 }
 
 #[tokio::test]
+async fn a_source_that_is_away_is_waited_for_once_and_whoever_was_turned_away_hears_of_its_return() {
+    let source = Arc::new(Source::default());
+    let decoder = Arc::new(Decoder::open(source.clone(), &retry()).await.unwrap());
+    let looks = Arc::clone(&decoder);
+    tokio::spawn(async move { looks.look_for_source(&retry()).await });
+    let text = known_schemas().iter().find(|known| known.event_type == "ProductListed").unwrap().text;
+    source.texts.lock().unwrap().insert(77, text.to_owned());
+    source.failures.store(u32::MAX, Ordering::Relaxed);
+    let mut returns = decoder.returns();
+    let patience = Duration::from_millis(200);
+    let begun = Instant::now();
+    for id in [77, 78, 77] {
+        let (key, record) = listed(id);
+        let outcome = decoder.decode_within(Some(patience), P, &key, &record, &retry()).await;
+        assert!(matches!(&outcome, Err(Undecoded::Unavailable(reason)) if reason.contains("77") || id != 77));
+    }
+    let took = begun.elapsed();
+    assert!(took >= patience && took < 3 * patience, "{took:?}");
+    assert!(!returns.has_changed().unwrap());
+    // What needs no source flows.
+    let known = known_schemas().iter().position(|known| known.event_type == "ProductListed").unwrap();
+    let (key, record) = listed(known as u32 + 1);
+    decoder.decode_within(Some(patience), P, &key, &record, &retry()).await.unwrap();
+
+    source.failures.store(0, Ordering::Relaxed);
+    returns.changed().await.unwrap();
+    let (key, record) = listed(77);
+    decoder.decode_within(Some(patience), P, &key, &record, &retry()).await.unwrap();
+    let (key, record) = listed(78);
+    let outcome = decoder.decode_within(Some(patience), P, &key, &record, &retry()).await;
+    assert!(matches!(&outcome, Err(Undecoded::Poison(reason)) if reason.contains("78")), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn where_a_log_was_at_some_time_is_found_also_where_compaction_left_gaps() {
     let mut records = records(&KEYS);
     for record in &mut records {
@@ -181,9 +215,42 @@ async fn where_a_log_was_at_some_time_is_found_also_where_compaction_left_gaps()
     for (time_ms, expected) in
         [(-1, 0), (0, 9), (59_999, 9), (60_000, 18), (119_999, 18), (120_000, 25), (i64::MAX, 25)]
     {
-        let found = log.first_after(time_ms).await.unwrap()[0];
+        let found = LogReader::first_after(std::slice::from_ref(&log), time_ms).await.unwrap()[0];
         let before = |offset: Offset| records.iter().filter(|it| it.offset < offset).count();
         assert_eq!(before(found), before(expected), "{time_ms}: {found}");
     }
-    assert_eq!(self::log(&[]).first_after(5).await.unwrap(), [0]);
+    assert_eq!(LogReader::first_after(&[self::log(&[])], 5).await.unwrap(), [0]);
+}
+
+#[tokio::test]
+async fn several_readers_look_at_partitions_side_by_side_and_answer_in_order() {
+    let busy = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
+    let open = || {
+        let ((ranges, stretches), (ends, questions)) = (RangeReader::channel("t"), EndOffsets::channel("t"));
+        let busy = Arc::clone(&busy);
+        std::thread::spawn(move || {
+            for request in stretches {
+                let now = busy.0.fetch_add(1, Ordering::SeqCst) + 1;
+                busy.1.fetch_max(now, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(5));
+                // In partition N the first N records are of before.
+                let (offset, first) = (request.from, Offset::from(request.partition.0));
+                let record = records(&["a/1/0"]).remove(0);
+                request.give(Ok(vec![LogRecord {
+                    offset,
+                    timestamp_ms: i64::from(offset >= first),
+                    ..record
+                }]));
+                busy.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        });
+        std::thread::spawn(move || questions.into_iter().for_each(|question| question.answer(Ok(20))));
+        Ok::<_, std::convert::Infallible>(LogReader { partitions: 20, ranges, ends })
+    };
+    let readers = LogReader::several(open).unwrap();
+    assert_eq!(readers.len(), 8);
+    let found = LogReader::first_after(&readers, 0).await.unwrap();
+    assert_eq!(found, (0..20).collect::<Vec<Offset>>());
+    let most = busy.1.load(Ordering::SeqCst);
+    assert!((2..=8).contains(&most), "{most} at once");
 }

@@ -439,8 +439,10 @@ async fn as_of(admin: &Admin, read_model: ReadModel, wish: &Wish) -> Result<(AsO
     };
     wish.check(Timestamp::now()).map_err(|refused| say(&refused.to_string()))?;
     let away = |error: String| Problem(StatusCode::SERVICE_UNAVAILABLE, error);
-    let log = (admin.opened(read_model)?.0.read)().map_err(|error| away(format!("{error:#}")))?;
-    let ends = log.first_after(wish.as_of.as_millisecond()).await.map_err(|error| away(error.to_string()))?;
+    let opened = admin.opened(read_model)?.0;
+    let logs = LogReader::several(&*opened.read).map_err(|error| away(format!("{error:#}")))?;
+    let ends = LogReader::first_after(&logs, wish.as_of.as_millisecond()).await;
+    let ends = ends.map_err(|error| away(error.to_string()))?;
     Ok((wish, ends))
 }
 

@@ -164,7 +164,7 @@ impl Application {
                 routes.show(app, auth);
             }
         };
-        let configs = (&config.telemetry, &config.auth);
+        let configs = (&config.telemetry, &config.auth, &config.limits);
         let process = Process::start(SERVICE, configs, (&config.listen).into(), lifecycle, beside)?;
         start(config, parts, &process.lifecycle, &process.telemetry, admin)?;
         Ok(Self { process })

@@ -5,6 +5,7 @@ use adapter_kafka::KafkaConfig;
 use adapter_registry::RegistryConfig;
 use adapter_search::SearchConfig;
 use edge::auth::AuthConfig;
+use edge::limits::LimitsConfig;
 use read_models::{Generation, ReadModel, Unknown};
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
@@ -29,6 +30,8 @@ pub struct Config {
     pub admin: AdminConfig,
     /// Of the operators' port.
     pub auth: AuthConfig,
+    /// Of the admin API.
+    pub limits: LimitsConfig,
     /// How long after a store acknowledged a write it may still lose it if its processes die, in milliseconds: longer than the
     /// time in which it writes to disk (`commitlog_sync_period`, 10 s by default). So much is applied again at every take-over.
     pub durability_window_ms: u64,
@@ -53,6 +56,7 @@ impl Default for Config {
             rebuild: RebuildConfig::default(),
             admin: AdminConfig::default(),
             auth: AuthConfig::default(),
+            limits: LimitsConfig::default(),
             durability_window_ms: 15_000,
             listen: ListenConfig::default(),
             kafka: KafkaConfig::default(),
@@ -125,6 +129,7 @@ impl Config {
             self.registry.check(),
             self.cql.check(),
             self.search.check(),
+            self.limits.check(),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;

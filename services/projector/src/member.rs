@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use event_reader::feed::{Claim, Group, GroupEvent, RevokeAck};
@@ -13,12 +14,15 @@ use read_models::model::{Fold, Store};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use toolkit::retry::Retry;
 
 use crate::partition::{Batch, Context, Task};
 use crate::same_log::REMEDY;
 
 /// The member gives a partition its next batch only when it is asked for it; a second place is never used.
 const BATCHES: usize = 2;
+/// How often it is looked whether the registry is back while products wait for that, at first and at most.
+const LOOK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 /// A member of the read model's group.
 #[derive(Debug)]
@@ -48,6 +52,8 @@ impl<M: Fold, S: Store<M>> Member<M, S> {
     /// Runs until `shutdown`, and then until every batch is finished and the group is left.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let mut leaving = false;
+        let (context, retry) = (Arc::clone(&self.context), self.registry_retry(&shutdown));
+        self.tasks.spawn(async move { context.decoder.look_for_source(&retry).await });
         loop {
             tokio::select! {
                 () = shutdown.cancelled(), if !leaving => {
@@ -62,6 +68,19 @@ impl<M: Fold, S: Store<M>> Member<M, S> {
                 Some(ended) = self.tasks.join_next() => ended?,
             }
         }
+    }
+
+    /// For whoever looks whether the registry is back.
+    fn registry_retry(&self, shutdown: &CancellationToken) -> Retry {
+        let (health, metrics) = (self.context.registry_health.clone(), self.context.metrics.clone());
+        let retry = Retry::until(shutdown.clone()).waiting(LOOK.0, LOOK.1);
+        retry.watched(move |outcome| match outcome {
+            Ok(()) => health.up(),
+            Err(problem) => {
+                metrics.retry();
+                health.down(problem);
+            }
+        })
     }
 
     fn happened(&mut self, event: GroupEvent) -> anyhow::Result<()> {

@@ -8,14 +8,18 @@ use event_reader::Tally;
 use ledger::VoidReason;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Gauge, Histogram};
-use read_models::Generation;
+use read_models::declared::On;
+use read_models::{Generation, ReadModel};
 use toolkit::dead_letters::Kind;
-use toolkit::telemetry::{Telemetry, names};
+use toolkit::telemetry::{Sampling, Telemetry, names};
+
+use crate::partition::Traces;
 
 /// Instruments of one read model. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     model: KeyValue,
+    sampling: Sampling,
     applied: Counter<u64>,
     void: Counter<u64>,
     garbage: Counter<u64>,
@@ -47,6 +51,7 @@ impl Metrics {
         let meter = telemetry.meter();
         Self {
             model: KeyValue::new("model", read_model.to_owned()),
+            sampling: telemetry.sampling(),
             applied: meter.u64_counter(names::PROJECTOR_APPLIED_TOTAL).build(),
             void: meter.u64_counter(names::VOID_RECORDS_TOTAL).build(),
             garbage: meter.u64_counter(names::GARBAGE_RECORDS_TOTAL).build(),
@@ -75,6 +80,17 @@ impl Metrics {
     /// The same for one of several builds, which counts only while `flag` is set.
     pub(crate) fn told_while(&self, flag: &Arc<AtomicBool>) -> Self {
         Self { tells: Some(Arc::clone(flag)), ..self.clone() }
+    }
+
+    /// What traces say of a read model beside.
+    pub(crate) fn traces(&self, log: &'static str, read_model: ReadModel) -> Traces {
+        let store = match (log, read_model.declared().on) {
+            ("kafka", On::Cql(_)) => "cassandra",
+            ("kafka", On::Search { .. }) => "elasticsearch",
+            // In this process, on local disk.
+            _ => "folio",
+        };
+        Traces { sampling: self.sampling, log, store, read_model: read_model.name() }
     }
 
     fn tells(&self) -> bool {

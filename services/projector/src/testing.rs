@@ -4,14 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use event_reader::feed::RangeReader;
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use ledger::{Headers, LogRecord};
-use read_models::marks::{Mark, Marking, Marks};
-use read_models::{Answered, Error, ProductId};
 use toolkit::dead_letters::{DeadLetterError, DeadLetters, Kind, Letter, Lettered, Original, Outline};
 use toolkit::journal::{Entry, Journal, JournalError, Journaled};
-use toolkit::retry::{GaveUp, Retry};
 
 /// Reads a log that begins with a record of this key, and nothing else of it.
 pub(crate) fn beginning(key: &'static str) -> RangeReader {
@@ -131,33 +126,5 @@ impl DeadLetters for Letters {
     fn abolish(&self) -> Lettered<'_, ()> {
         let abolished = self.there().map(|mut all| all.clear());
         Box::pin(async move { abolished })
-    }
-}
-
-/// Where nothing is ever parked.
-#[derive(Debug)]
-pub(crate) struct Unmarked;
-
-impl Marks for Unmarked {
-    fn write<'a>(
-        &'a self,
-        _: &'a str,
-        _: i32,
-        marks: &'a Marking,
-        _: &'a Retry,
-    ) -> BoxFuture<'a, Result<(), GaveUp<Error>>> {
-        panic!("nothing is parked: {marks:?}")
-    }
-
-    fn of_partition<'a>(&'a self, _: &'a str, _: i32) -> Answered<'a, BTreeMap<String, Mark>> {
-        async { Ok(BTreeMap::new()) }.boxed()
-    }
-
-    fn of_products<'a>(&'a self, _: &'a str, ids: &'a [ProductId]) -> Answered<'a, Vec<Option<Mark>>> {
-        async { Ok(vec![None; ids.len()]) }.boxed()
-    }
-
-    fn count<'a>(&'a self, _: &'a str) -> Answered<'a, u64> {
-        async { Ok(0) }.boxed()
     }
 }

@@ -150,7 +150,9 @@ async fn tried<M: Fold, S: Store<M>>(
             let event = match decoder.decode(Partition(partition), &key, &record, retry).await {
                 Ok(event) => event,
                 Err(Undecoded::Poison(reason)) => return fails(Kind::Undecodable, reason),
-                Err(Undecoded::Cancelled) => anyhow::bail!("the schema registry does not answer"),
+                Err(Undecoded::Cancelled | Undecoded::Unavailable(_)) => {
+                    anyhow::bail!("the schema registry does not answer")
+                }
             };
             if !std::mem::replace(&mut is_loaded, true) {
                 let state = store.load(&[Wanted::from(&event)]).await?.into_iter().flatten().next();

@@ -26,7 +26,7 @@ use crate::builds::{
 use crate::durability::Durability;
 use crate::member::Member;
 use crate::metrics::Metrics;
-use crate::partition::{Context as PartitionContext, Decided, Followed, Refusals};
+use crate::partition::{Context as PartitionContext, Decided, Followed, Refusals, Traces};
 use crate::same_log::{FRESH, SameLog};
 use crate::trial::{Trials, TrialsOf};
 use crate::watch::Watch;
@@ -70,6 +70,7 @@ struct Shared<A> {
     schemas: Arc<dyn SchemaSource>,
     log: Log,
     metrics: Metrics,
+    traces: Traces,
     letters: OpenLetters,
     builds: Option<Arc<dyn BuildStore>>,
     reached: Arc<dyn Reached>,
@@ -92,7 +93,8 @@ impl<A: Adapter> Work<A> {
         A: Opens<M>,
     {
         let Self { read_model, opening, parts, metrics, admin } = self;
-        let Parts { stores, schemas, log, control, letters, .. } = parts;
+        let Parts { stores, schemas, log_name, log, control, letters } = parts;
+        let traces = metrics.traces(log_name, read_model);
         let log = log(opening.clone()).await?;
         let control = match control {
             Some(open) => Some(open(opening.clone()).await?),
@@ -112,6 +114,7 @@ impl<A: Adapter> Work<A> {
             schemas,
             log,
             metrics,
+            traces,
             letters: Arc::clone(&letters),
             builds,
             reached: Arc::clone(&reached),
@@ -315,6 +318,7 @@ async fn project<M: Fold, S: Store<M>, A>(
         registry_health: dependencies.registry.clone(),
         durability,
         metrics,
+        traces: shared.traces,
         progress: running.progress.clone(),
         same_log: Arc::clone(&same_log),
         letters,

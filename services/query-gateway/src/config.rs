@@ -6,6 +6,8 @@ use adapter_cql::CqlConfig;
 use adapter_search::SearchConfig;
 use edge::auth::AuthConfig;
 use edge::config::DoorConfig;
+use edge::limits::LimitsConfig;
+use persons::PrivacyConfig;
 use serde::{Deserialize, Serialize};
 use toolkit::config::{ConfigError, ListenConfig, ShutdownConfig, TelemetryConfig};
 
@@ -18,6 +20,8 @@ pub const SERVICE: &str = "query-gateway";
 pub struct Config {
     pub listen: ListenConfig,
     pub auth: AuthConfig,
+    pub limits: LimitsConfig,
+    pub privacy: PrivacyConfig,
     pub http: DoorConfig,
     pub cql: CqlConfig,
     pub search: SearchConfig,
@@ -93,8 +97,10 @@ impl Config {
         let sections = [
             self.cql.check(),
             self.search.check(),
+            self.privacy.check(),
             self.http.tls.check("http.tls"),
             self.auth.check(self.http.tls.client_ca_file.is_some()),
+            self.limits.check(),
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;

@@ -39,17 +39,25 @@ pub struct Application {
 impl Application {
     /// Binds all ports and begins to serve from servers. They need not be there: readiness tells when they are.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
-        let stores = Stores::new(&config);
-        let application = Self::build_on(&config, stores.clone()).await?;
+        let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
+        config.check()?;
+        let persons = adapter_person_keys::start(&config.privacy, &config.cql, &lifecycle)
+            .map_err(anyhow::Error::msg)?;
+        let mut stores = Stores::new(&config);
+        stores.persons = persons;
+        let application = Self::build_under(&config, stores.clone(), lifecycle).await?;
         stores.connect(&config, &application.process.lifecycle);
         Ok(application)
     }
 
     /// Binds all ports and begins to serve from these parts.
     pub async fn build_on(config: &Config, stores: Stores) -> anyhow::Result<Self> {
+        Self::build_under(config, stores, Lifecycle::with_timing(config.shutdown.clone())).await
+    }
+
+    async fn build_under(config: &Config, stores: Stores, lifecycle: Lifecycle) -> anyhow::Result<Self> {
         config.check()?;
-        let lifecycle = Lifecycle::with_timing(config.shutdown.clone());
-        let configs = (&config.telemetry, &config.auth);
+        let configs = (&config.telemetry, &config.auth, &config.limits);
         let process = Process::start(SERVICE, configs, (&config.listen).into(), lifecycle, http::document)?;
         let (lifecycle, telemetry, auth) = (&process.lifecycle, &process.telemetry, &process.auth);
         let Core { questions, .. } = Core::start(config, stores, telemetry, auth.clone())?;

@@ -6,6 +6,10 @@ use clap::Parser;
 use edge::process;
 use query_gateway::{Application, Config, SERVICE};
 
+/// The same as in the other two services (docs/benchmarks.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Answers questions about products from the read models, over HTTP and gRPC.
 #[derive(Debug, Parser)]
 #[command(version)]

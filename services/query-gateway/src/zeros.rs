@@ -1,6 +1,7 @@
 //! The series that are in a query gateway's metrics from the start.
 
 use contract::code::Code;
+use read_models::ReadModel;
 use toolkit::telemetry::{Telemetry, names};
 
 /// What may be asked, as metrics call it.
@@ -26,6 +27,9 @@ pub(crate) fn show(telemetry: &Telemetry) {
         }
         telemetry.shows(names::QUERY_SECONDS, &[("query", query)]);
         telemetry.shows(names::INCOMPLETE_READS_TOTAL, &[("query", query)]);
+    }
+    for read_model in [ReadModel::Products, ReadModel::Search] {
+        telemetry.shows(names::PARKED_UNKNOWN_TOTAL, &[("model", read_model.name())]);
     }
     telemetry.shows(names::CONSISTENCY_WAIT_SECONDS, &[]);
 }

@@ -28,8 +28,8 @@ pub mod rows;
 pub mod search;
 pub mod servers;
 pub mod stored;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 /// The values that questions and answers are made of.
 pub use contract::{LogId, NoLogId};

@@ -21,6 +21,8 @@ use crate::retry::Transient;
 pub enum Kind {
     /// Its value is no event that this release can read.
     Undecodable,
+    /// Whether it is an event only the registry can say, which did not answer: it is tried again by itself when it does.
+    SchemaUnavailable,
     /// The event contradicts the state that it is to change.
     Unfoldable,
     /// The store takes no row of it, however often it is tried: too large, or against a mapping.
@@ -103,12 +105,20 @@ pub trait DeadLetters: fmt::Debug + Send + Sync {
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] =
-        [Self::Undecodable, Self::Unfoldable, Self::RefusedByStore, Self::Gap, Self::Diverged, Self::Follows];
+    pub const ALL: [Self; 7] = [
+        Self::Undecodable,
+        Self::SchemaUnavailable,
+        Self::Unfoldable,
+        Self::RefusedByStore,
+        Self::Gap,
+        Self::Diverged,
+        Self::Follows,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Undecodable => "undecodable",
+            Self::SchemaUnavailable => "schema-unavailable",
             Self::Unfoldable => "unfoldable",
             Self::RefusedByStore => "refused-by-store",
             Self::Gap => "gap",
@@ -127,7 +137,7 @@ impl fmt::Display for Kind {
 /// A word that is no kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no kind `{0}`: there are undecodable, unfoldable, refused-by-store, gap, diverged and follows"
+    "there is no kind `{0}`: there are undecodable, schema-unavailable, unfoldable, refused-by-store, gap, diverged and follows"
 )]
 pub struct UnknownKind(String);
 

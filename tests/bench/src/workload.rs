@@ -117,6 +117,11 @@ pub(crate) fn line(command: &AddressedCommand) -> String {
 
 /// As a whole HTTP request of its own.
 pub(crate) fn request(command: &AddressedCommand) -> anyhow::Result<Bytes> {
+    request_with(command, "")
+}
+
+/// The same with these lines in its head.
+pub(crate) fn request_with(command: &AddressedCommand, header: &str) -> anyhow::Result<Bytes> {
     let id = command.product_id.as_ref().context("every command names its product")?.as_str();
     let name = command.command.name();
     let (method, path) = match name {
@@ -128,7 +133,7 @@ pub(crate) fn request(command: &AddressedCommand) -> anyhow::Result<Bytes> {
     let key = key.unwrap_or_default();
     let length = body.len();
     Ok(Bytes::from(format!(
-        "{method} {path} HTTP/1.1\r\nhost: folio\r\ncontent-type: application/json\r\n{key}\
+        "{method} {path} HTTP/1.1\r\nhost: folio\r\ncontent-type: application/json\r\n{key}{header}\
          content-length: {length}\r\n\r\n{body}"
     )))
 }

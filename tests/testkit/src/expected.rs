@@ -12,8 +12,8 @@ use crate::oracle::{Effective, Oracle};
 use crate::rows::Rows;
 
 /// Columns that are not compared.
-const NOT_COMPARED: [&str; 6] =
-    ["updated_at", "appended_at", "occurred_at", "head_appended_at", "actor", "correlation_id"];
+const NOT_COMPARED: [&str; 7] =
+    ["updated_at", "appended_at", "occurred_at", "head_appended_at", "actor", "correlation_id", "principal"];
 /// Differences told in full.
 const TOLD: usize = 10;
 

@@ -6,6 +6,7 @@
 mod append;
 pub mod authority;
 pub mod client;
+pub mod collector;
 pub mod dead_letters_suite;
 pub mod eventually;
 pub mod expected;
@@ -19,6 +20,8 @@ pub mod login;
 pub mod memory;
 mod on_servers;
 pub mod oracle;
+pub mod password_front;
+pub mod person_keys_suite;
 pub mod plain;
 pub mod rows;
 pub mod scenario;

@@ -3,7 +3,7 @@
 //! Promise: what it signs is what real issuers sign (ES256), and it can be taken away and brought back at the same address.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,6 +26,8 @@ pub struct Login {
 
 struct Shared {
     is_away: AtomicBool,
+    /// How many keys it ever had.
+    made: AtomicU32,
     /// The last one signs; all are shown.
     keys: Mutex<Vec<(String, EncodingKey)>>,
 }
@@ -45,7 +47,11 @@ impl Login {
     pub async fn start() -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { is_away: AtomicBool::new(false), keys: Mutex::default() });
+        let shared = Arc::new(Shared {
+            is_away: AtomicBool::new(false),
+            made: AtomicU32::new(0),
+            keys: Mutex::default(),
+        });
         let login = Self { address, shared };
         login.renew()?;
         let serving = login.clone();
@@ -75,7 +81,8 @@ impl Login {
     pub fn renew(&self) -> anyhow::Result<()> {
         let key = EncodingKey::from_ec_der(&rcgen::KeyPair::generate()?.serialize_der());
         let mut keys = self.keys();
-        let name = format!("k{}", keys.len() + 1);
+        // Never the name of one that was withdrawn.
+        let name = format!("k{}", self.shared.made.fetch_add(1, Ordering::SeqCst) + 1);
         keys.push((name, key));
         Ok(())
     }

@@ -31,7 +31,7 @@ volumes:
   {{- end }}
 {{- end }}
 
-{{- define "folio.setupSections" -}}["kafka", "registry", "cql", "search"]{{- end }}
+{{- define "folio.setupSections" -}}["kafka", "registry", "cql", "search", "privacy"]{{- end }}
 
 {{- define "folio.setupStep" -}}
 {{- $values := .root.Values }}

@@ -1,7 +1,9 @@
 //! The section of a service's configuration that says how to reach ScyllaDB or Cassandra.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
-use toolkit::config::{Secret, Unusable, list, optional};
+use toolkit::config::{Credential, Secret, Unusable, list, optional, optional_path};
 use toolkit::tls::TlsConfig;
 
 /// How to reach ScyllaDB or Cassandra.
@@ -18,6 +20,9 @@ pub struct CqlConfig {
     #[serde(deserialize_with = "optional")]
     pub username: Option<String>,
     pub password: Option<Secret>,
+    /// A file that holds the password instead, and may be replaced at any time: connections that are made from then on sign in with it.
+    #[serde(deserialize_with = "optional_path")]
+    pub password_file: Option<PathBuf>,
     /// Whether the nodes' port speaks TLS.
     pub use_tls: bool,
     /// How nodes are known then, and what they are shown.
@@ -41,6 +46,7 @@ impl Default for CqlConfig {
             keyspace: "folio".to_owned(),
             username: None,
             password: None,
+            password_file: None,
             use_tls: false,
             tls: TlsConfig::default(),
             tls_server_name: None,
@@ -58,6 +64,12 @@ impl CqlConfig {
             let problem = "it is given, and cql.use_tls is false";
             return Err(Unusable::new("cql.tls", problem, "set cql.use_tls to true, or leave it out"));
         }
+        self.credential()?;
         self.tls.check("cql.tls")
+    }
+
+    /// The password, as it is whenever it is asked for.
+    pub(crate) fn credential(&self) -> Result<Option<Credential>, Unusable> {
+        Credential::of("cql.password", self.password.as_ref(), self.password_file.as_deref())
     }
 }

@@ -21,6 +21,9 @@ pub enum CqlError {
     },
     #[error("cql.tls: {0}")]
     Tls(#[from] TlsError),
+    /// Of the file that the password is in.
+    #[error("{0}")]
+    Password(String),
     #[error("connecting to {nodes} took more than {} ms", limit.as_millis())]
     ConnectTimeout { nodes: String, limit: Duration },
     #[error("preparing `{statement}`: {source}{}", prepare_advice(source))]
@@ -66,7 +69,8 @@ impl CqlError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Connect { passes, .. } => *passes,
-            Self::ConnectTimeout { .. } | Self::NoNode => true,
+            // A password may be being replaced.
+            Self::Password(_) | Self::ConnectTimeout { .. } | Self::NoNode => true,
             Self::Prepare { source, .. } => prepare_is_transient(source),
             Self::Execute { source, .. } => match &**source {
                 ExecutionError::EmptyPlan

@@ -7,6 +7,7 @@
 
 mod config;
 mod error;
+mod login;
 mod schema;
 mod starts;
 #[cfg(test)]
@@ -22,10 +23,13 @@ use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::response::PagingState;
+use scylla::response::query_result::QueryResult;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::sync::SemaphorePermit;
+use toolkit::config::Unusable;
 use toolkit::lanes::{Lane, Lanes};
+use toolkit::telemetry::{StoreCall, traced};
 
 /// The driver, for its derives: `#[derive(SerializeRow)] #[scylla(crate = "adapter_cql::scylla")]`.
 pub use scylla;
@@ -38,6 +42,8 @@ pub use error::CqlError;
 pub use schema::{Applied, Schema};
 pub use write::{RefusedRow, Write};
 
+/// What OpenTelemetry calls all that speaks CQL.
+const SYSTEM: &str = "cassandra";
 /// Of requests that give way a `BESIDE`th of all are in flight while there are others: a server works through its queue in order.
 const BESIDE: usize = 16;
 
@@ -85,7 +91,9 @@ impl Cql {
             builder = builder.prefer_datacenter(datacenter.clone());
         }
         if let Some(user) = &config.username {
-            builder = builder.user(user, config.password.as_ref().map_or("", |p| p.expose()));
+            let wrong = |it: Unusable| CqlError::Password(format!("{}: {}", it.key, it.problem));
+            let login = login::Login { user: user.clone(), password: config.credential().map_err(wrong)? };
+            builder = builder.authenticator_provider(Arc::new(login));
         }
         if config.use_tls {
             let tls = config.tls.client(config.tls_server_name.as_deref())?;
@@ -124,7 +132,7 @@ impl Cql {
 
     /// Executes a statement whose answer has no rows.
     pub async fn execute(&self, statement: &Prepared, values: impl SerializeRow) -> Result<(), CqlError> {
-        self.session.execute_unpaged(statement, values).await.map_err(|e| failed(statement, e))?;
+        traced(|| self.call(statement, None), self.ask(statement, values)).await?;
         Ok(())
     }
 
@@ -134,9 +142,18 @@ impl Cql {
         statement: &Prepared,
         values: impl SerializeRow,
     ) -> Result<Vec<R>, CqlError> {
-        let result =
-            self.session.execute_unpaged(statement, values).await.map_err(|e| failed(statement, e))?;
+        let result = traced(|| self.call(statement, None), self.ask(statement, values)).await?;
         collect(statement, result)
+    }
+
+    async fn ask(&self, statement: &Prepared, values: impl SerializeRow) -> Result<QueryResult, CqlError> {
+        self.session.execute_unpaged(statement, values).await.map_err(|e| failed(statement, e))
+    }
+
+    /// A statement as traces show it.
+    fn call<'c>(&'c self, statement: &'c Prepared, batch: Option<usize>) -> StoreCall<'c> {
+        let (operation, collection) = words_of(statement.get_statement());
+        StoreCall { system: SYSTEM, operation, namespace: Some(&self.keyspace), collection, batch }
     }
 
     /// The first row of an answer, if any.
@@ -158,8 +175,10 @@ impl Cql {
     ) -> Result<(Vec<R>, Option<PageState>), CqlError> {
         let mut sized: PreparedStatement = statement.clone();
         sized.set_page_size(i32::try_from(size.max(1)).unwrap_or(i32::MAX));
-        let (result, next) =
-            self.session.execute_single_page(&sized, values, from).await.map_err(|e| failed(statement, e))?;
+        let asked = async {
+            self.session.execute_single_page(&sized, values, from).await.map_err(|e| failed(statement, e))
+        };
+        let (result, next) = traced(|| self.call(statement, None), asked).await?;
         let next = match next.into_paging_control_flow() {
             std::ops::ControlFlow::Break(()) => None,
             std::ops::ControlFlow::Continue(state) => Some(state),
@@ -173,16 +192,22 @@ impl Cql {
         statement: &Prepared,
         values: Vec<V>,
     ) -> Result<Vec<Option<R>>, CqlError> {
+        let count = values.len();
         let read = |values| async {
             let _permit = self.permit().await;
-            self.row(statement, values).await
+            let rows = collect(statement, self.ask(statement, values).await?)?;
+            Ok::<Option<R>, CqlError>(rows.into_iter().next())
         };
-        let mut reads = futures::stream::iter(values.into_iter().map(read)).buffered(self.concurrency);
-        let mut rows = Vec::new();
-        while let Some(row) = reads.next().await {
-            rows.push(row?);
-        }
-        Ok(rows)
+        let all = async {
+            let mut reads = futures::stream::iter(values.into_iter().map(read)).buffered(self.concurrency);
+            let mut rows = Vec::new();
+            while let Some(row) = reads.next().await {
+                rows.push(row?);
+            }
+            Ok(rows)
+        };
+        // One span for all of them: there may be thousands.
+        traced(|| self.call(statement, Some(count)), all).await
     }
 
     /// The same connection, whose many requests go in this lane.
@@ -205,16 +230,26 @@ fn failed(statement: &Prepared, source: scylla::errors::ExecutionError) -> CqlEr
     CqlError::Execute { statement: short(statement.get_statement()), source: Box::new(source) }
 }
 
-fn collect<R: OwnedRow>(
-    statement: &Prepared,
-    result: scylla::response::query_result::QueryResult,
-) -> Result<Vec<R>, CqlError> {
+fn collect<R: OwnedRow>(statement: &Prepared, result: QueryResult) -> Result<Vec<R>, CqlError> {
     let problem = |problem: String| CqlError::Decode { statement: short(statement.get_statement()), problem };
     let rows = result.into_rows_result().map_err(|e| problem(e.to_string()))?;
     rows.rows::<R>()
         .map_err(|e| problem(e.to_string()))?
         .collect::<Result<Vec<R>, _>>()
         .map_err(|e| problem(e.to_string()))
+}
+
+/// What a statement does, and to which table, as it writes both.
+fn words_of(statement: &str) -> (&str, &str) {
+    let mut words = statement.split_whitespace();
+    let verb = words.next().unwrap_or_default();
+    let leads_to_table =
+        |word: &&str| ["FROM", "INTO", "UPDATE"].iter().any(|it| word.eq_ignore_ascii_case(it));
+    let table =
+        if leads_to_table(&verb) { words.next() } else { words.skip_while(|it| !leads_to_table(it)).nth(1) };
+    let table = table.unwrap_or_default();
+    // The keyspace has a place of its own.
+    (verb, table.rsplit_once('.').map_or(table, |(_, name)| name))
 }
 
 /// A statement as an error shows it: what it does to which table, without the list of columns.

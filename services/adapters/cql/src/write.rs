@@ -13,6 +13,7 @@ use scylla::statement::batch::{Batch, BatchType};
 
 use super::{Cql, CqlError, Prepared, failed};
 use toolkit::retry::{GaveUp, Retry};
+use toolkit::telemetry::traced;
 
 /// A prepared statement and its values. The statement says its own timestamp, so it may be repeated.
 pub struct Write {
@@ -75,6 +76,17 @@ impl Cql {
     /// Does all `writes`, in any order, at most `config.concurrency` at once (of all clones together). Those that fail for a transient reason are
     /// done again as `retry` says; others end it. Rows whose values are refused hold back no others, and are told: all of them.
     pub async fn write_all(
+        &self,
+        writes: Vec<Write>,
+        retry: &Retry,
+    ) -> Result<Vec<RefusedRow>, GaveUp<CqlError>> {
+        let Some(first) = writes.first() else { return Ok(Vec::new()) };
+        let (first, count) = (first.statement.clone(), writes.len());
+        // One span for all of them, and for what has to be tried again: there may be thousands.
+        traced(|| self.call(&first, Some(count)), self.write_until(writes, retry)).await
+    }
+
+    async fn write_until(
         &self,
         writes: Vec<Write>,
         retry: &Retry,

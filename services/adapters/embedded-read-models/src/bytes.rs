@@ -130,6 +130,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Nothing may be left.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn end(self) -> Result<(), Unreadable> {
         if self.0.is_empty() { Ok(()) } else { Err(Unreadable::Long) }
     }

@@ -12,6 +12,7 @@ use super::Error;
 use crate::config::KafkaConfig;
 use crate::security::apply;
 use crate::tokens::Tokens;
+use toolkit::config::is_secret;
 use toolkit::lifecycle::Dependency;
 use toolkit::tls::explained;
 
@@ -60,7 +61,17 @@ pub(super) const READS: [(&str, &str); 8] = [
 ];
 
 pub(super) fn refused(config: &KafkaConfig, error: &KafkaError) -> Error {
-    Error::Client { servers: config.bootstrap_servers.clone(), problem: error.to_string() }
+    Error::Client { servers: config.bootstrap_servers.clone(), problem: told(error) }
+}
+
+/// What librdkafka says, without the value of a setting that may be a secret.
+pub(super) fn told(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, _, key, _) if is_secret(key) => {
+            format!("librdkafka refuses the setting {key}, or does not know it")
+        }
+        _ => error.to_string(),
+    }
 }
 
 /// The context of every client of ours: logs of librdkafka, and readiness.

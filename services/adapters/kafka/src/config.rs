@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use toolkit::config::{Unusable, properties};
+use toolkit::config::{REDACTED, Unusable, is_secret, properties};
 use toolkit::tls::TlsConfig;
 
 use crate::security::{SaslConfig, SecurityProtocol, check};
@@ -71,12 +71,9 @@ fn redacted<S: serde::Serializer>(
     properties: &BTreeMap<String, String>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let secret =
-        |name: &str| ["password", "secret", "pem", "key", "config"].iter().any(|part| name.contains(part));
+    let secret = |name: &str| is_secret(name) || ["key", "config"].iter().any(|part| name.contains(part));
     serializer.collect_map(
-        properties
-            .iter()
-            .map(|(name, value)| (name, if secret(name) { "<redacted>" } else { value.as_str() })),
+        properties.iter().map(|(name, value)| (name, if secret(name) { REDACTED } else { value.as_str() })),
     )
 }
 
@@ -87,7 +84,7 @@ mod tests {
     #[test]
     fn printing_shows_no_property_that_may_be_a_secret() {
         let properties =
-            [("sasl.password", "hunter2"), ("ssl.key.pem", "hunter2"), ("sasl.username", "folio")];
+            [("sasl.passwort", "hunter2"), ("ssl.key.pem", "hunter2"), ("sasl.username", "folio")];
         let properties = properties.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let printed = toolkit::config::print(&KafkaConfig { properties, ..KafkaConfig::default() });
         let printed = printed.expect("it can be printed");

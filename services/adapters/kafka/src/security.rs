@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rdkafka::config::ClientConfig;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use toolkit::config::{Secret, Unusable, optional, optional_path};
+use toolkit::config::{Credential, Secret, Unusable, optional, optional_path};
 
 use crate::config::KafkaConfig;
 
@@ -76,6 +76,9 @@ pub struct SaslConfig {
     #[serde(deserialize_with = "optional")]
     pub username: Option<String>,
     pub password: Option<Secret>,
+    /// A file that holds the password instead. Each client reads it when it is made, and keeps what it read as long as it lives.
+    #[serde(deserialize_with = "optional_path")]
+    pub password_file: Option<PathBuf>,
     /// Of OAUTHBEARER: a file that holds a token (JWT), such as Kubernetes mounts and renews; it is read whenever a token is
     /// needed.
     #[serde(deserialize_with = "optional_path")]
@@ -87,13 +90,16 @@ pub struct SaslConfig {
     #[serde(deserialize_with = "optional")]
     pub client_id: Option<String>,
     pub client_secret: Option<Secret>,
+    /// A file that holds the secret instead, and may be replaced at any time: the next token is asked for with it.
+    #[serde(deserialize_with = "optional_path")]
+    pub client_secret_file: Option<PathBuf>,
     #[serde(deserialize_with = "optional")]
     pub scope: Option<String>,
 }
 
 impl SaslConfig {
     fn is_given(&self) -> bool {
-        let secrets = self.password.is_some() || self.client_secret.is_some();
+        let secrets = self.has_password() || self.has_client_secret();
         let names = [&self.username, &self.token_url, &self.client_id, &self.scope];
         self.mechanism.is_some()
             || secrets
@@ -101,7 +107,28 @@ impl SaslConfig {
             || names.iter().any(|it| it.is_some())
     }
 
+    fn has_password(&self) -> bool {
+        self.password.is_some() || self.password_file.is_some()
+    }
+
+    fn has_client_secret(&self) -> bool {
+        self.client_secret.is_some() || self.client_secret_file.is_some()
+    }
+
+    /// The password, as it is whenever it is asked for.
+    pub(crate) fn password(&self) -> Result<Option<Credential>, Unusable> {
+        Credential::of("kafka.sasl.password", self.password.as_ref(), self.password_file.as_deref())
+    }
+
+    /// The client's secret, as it is whenever it is asked for.
+    pub(crate) fn client_secret(&self) -> Result<Option<Credential>, Unusable> {
+        let (value, file) = (self.client_secret.as_ref(), self.client_secret_file.as_deref());
+        Credential::of("kafka.sasl.client_secret", value, file)
+    }
+
     fn check(&self) -> Result<(), Unusable> {
+        self.password()?;
+        self.client_secret()?;
         let missing = |key: &str, what: &str| {
             Err(Unusable::new(format!("kafka.sasl.{key}"), "it is missing", format!("give {what}")))
         };
@@ -110,24 +137,26 @@ impl SaslConfig {
         };
         match self.mechanism {
             None => missing("mechanism", "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER"),
-            Some(Mechanism::OauthBearer) if self.username.is_some() || self.password.is_some() => {
+            Some(Mechanism::OauthBearer) if self.username.is_some() || self.has_password() => {
                 contradiction("username", "OAUTHBEARER signs in with a token")
             }
             Some(Mechanism::OauthBearer) if self.token_file.is_some() && self.token_url.is_some() => {
                 contradiction("token_url", "kafka.sasl.token_file says where the token is")
             }
             Some(Mechanism::OauthBearer) if self.token_file.is_some() => Ok(()),
-            Some(Mechanism::OauthBearer) => match (&self.token_url, &self.client_id, &self.client_secret) {
-                (None, _, _) => missing("token_file", "a file with a token, or kafka.sasl.token_url"),
-                (_, None, _) => missing("client_id", "the id under which tokens are given"),
-                (_, _, None) => missing("client_secret", "the secret for which tokens are given"),
-                (Some(url), ..) => check_token_url(url),
-            },
+            Some(Mechanism::OauthBearer) => {
+                match (&self.token_url, &self.client_id, self.has_client_secret()) {
+                    (None, _, _) => missing("token_file", "a file with a token, or kafka.sasl.token_url"),
+                    (_, None, _) => missing("client_id", "the id under which tokens are given"),
+                    (_, _, false) => missing("client_secret", "the secret for which tokens are given"),
+                    (Some(url), ..) => check_token_url(url),
+                }
+            }
             Some(_) if self.token_file.is_some() || self.token_url.is_some() => {
                 contradiction("mechanism", "a token is given, which only OAUTHBEARER takes")
             }
             Some(_) if self.username.is_none() => missing("username", "the user's name"),
-            Some(_) if self.password.is_none() => missing("password", "the user's password"),
+            Some(_) if !self.has_password() => missing("password", "the user's password"),
             Some(_) => Ok(()),
         }
     }
@@ -223,7 +252,9 @@ pub(crate) fn apply(config: &KafkaConfig, client: &mut ClientConfig) {
         client.set("sasl.mechanism", mechanism.name());
         if mechanism != Mechanism::OauthBearer {
             client.set("sasl.username", sasl.username.as_deref().unwrap_or_default());
-            client.set("sasl.password", sasl.password.as_ref().map_or("", Secret::expose));
+            // It was looked at when the configuration was checked. Should it be away now, the brokers say that it is wrong.
+            let password = sasl.password().ok().flatten().map(|it| it.current()).unwrap_or_default();
+            client.set("sasl.password", password.expose());
         }
     }
 }

@@ -14,7 +14,7 @@ use rdkafka::client::OAuthToken;
 use reqwest::{Certificate, Client, Url};
 use serde::Deserialize;
 use toolkit::causes;
-use toolkit::config::Secret;
+use toolkit::config::Credential;
 use toolkit::tls::explained;
 
 use crate::config::KafkaConfig;
@@ -50,7 +50,7 @@ enum Source {
 struct Server {
     url: String,
     id: String,
-    secret: Secret,
+    secret: Credential,
     scope: Option<String>,
     /// Authorities that count here beside the system's.
     ca_file: Option<PathBuf>,
@@ -59,7 +59,7 @@ struct Server {
 impl PartialEq for Server {
     fn eq(&self, other: &Self) -> bool {
         let key = |it: &Self| (it.url.clone(), it.id.clone(), it.scope.clone(), it.ca_file.clone());
-        key(self) == key(other) && self.secret.expose() == other.secret.expose()
+        key(self) == key(other) && self.secret.current().expose() == other.secret.current().expose()
     }
 }
 
@@ -139,7 +139,7 @@ impl Tokens {
             None => Source::Server(Server {
                 url: sasl.token_url.clone()?,
                 id: sasl.client_id.clone()?,
-                secret: sasl.client_secret.clone()?,
+                secret: sasl.client_secret().ok().flatten()?,
                 scope: sasl.scope.clone(),
                 ca_file: config.tls.ca_file.clone(),
             }),
@@ -239,7 +239,7 @@ fn ask(server: &Server) -> Result<Token, String> {
     let asking = async {
         let answer = client
             .post(url)
-            .basic_auth(&server.id, Some(server.secret.expose()))
+            .basic_auth(&server.id, Some(server.secret.current().expose()))
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body)
             .send()
@@ -352,7 +352,7 @@ mod tests {
         Tokens::from(Source::Server(Server {
             url: url.to_owned(),
             id: "folio".to_owned(),
-            secret: "secret".into(),
+            secret: toolkit::config::Secret::from("secret").into(),
             scope: Some("kafka all".to_owned()),
             ca_file: None,
         }))

@@ -1,6 +1,6 @@
 //! A registry that speaks Confluent's API (Apicurio does under `/apis/ccompat/v7`).
 //!
-//! Promises: every call is bounded in time; an error says whether trying again can help; nothing is registered except
+//! Promises: every call is bounded in time, and signs in with the password as it is then; an error says whether trying again can help; nothing is registered except
 //! by [`HttpRegistry::register`], which only `folio schemas register` calls.
 
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use toolkit::causes;
-use toolkit::config::Secret;
+use toolkit::config::{Credential, Secret};
 use toolkit::tls::explained;
 
 use crate::{Error, RegistryConfig, error};
@@ -30,7 +30,7 @@ const LEVEL_NOT_FOUND: i64 = 40408;
 pub struct HttpRegistry {
     http: Client,
     base: Url,
-    user: Option<(String, Option<Secret>)>,
+    user: Option<(String, Option<Credential>)>,
 }
 
 /// Whether a schema may become the next version of its subject.
@@ -54,7 +54,8 @@ impl HttpRegistry {
             http = http.tls_backend_preconfigured(tls);
         }
         let http = http.build().map_err(|error| unusable(error.to_string()))?;
-        let user = config.username.clone().map(|name| (name, config.password.clone()));
+        let password = config.credential().map_err(|it| unusable(format!("{}: {}", it.key, it.problem)))?;
+        let user = config.username.clone().map(|name| (name, password));
         Ok(Self { http, base, user })
     }
 
@@ -157,6 +158,7 @@ impl HttpRegistry {
 
     async fn send<T: DeserializeOwned>(&self, mut request: RequestBuilder, tried: &str) -> Result<T, Error> {
         if let Some((name, password)) = &self.user {
+            let password = password.as_ref().map(Credential::current);
             request = request.basic_auth(name, password.as_ref().map(Secret::expose));
         }
         let transient = |problem: String| Error::Transient {

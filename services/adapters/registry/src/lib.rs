@@ -97,8 +97,9 @@ impl SchemaSource for TopicSchemas {
 
 impl From<Error> for SourceError {
     fn from(error: Error) -> Self {
-        // Schemas may be registered while we wait.
-        let transient = error.is_transient() || matches!(error, Error::NotRegistered { .. });
+        // Schemas may be registered while we wait, and a password replaced.
+        let transient = error.is_transient()
+            || matches!(error, Error::NotRegistered { .. } | Error::Refused { code: 401 | 403, .. });
         Self { problem: error.to_string(), transient }
     }
 }

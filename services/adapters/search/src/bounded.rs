@@ -9,14 +9,15 @@ use std::fmt;
 use std::time::Duration;
 
 use elasticsearch::http::Url;
-use elasticsearch::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use elasticsearch::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest_elasticsearch as reqwest;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use toolkit::telemetry::traced;
 
 use super::error::of_answer;
-use super::login::Login;
-use super::{Method, Search, SearchError, causes, describe, search_path};
+use super::login::{Login, Who};
+use super::{Method, Search, SearchError, call_of, causes, describe, search_path};
 use crate::config::SearchConfig;
 
 /// An error answer is read this far.
@@ -27,7 +28,7 @@ const MAX_ERROR_BYTES: usize = 64 * 1024;
 pub(super) struct Client {
     http: reqwest::Client,
     url: Url,
-    login: Option<HeaderValue>,
+    who: Option<Who>,
 }
 
 impl fmt::Debug for Client {
@@ -46,15 +47,15 @@ impl Client {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_millis(config.timeout_ms));
         let http = login.client(http).map_err(problem)?;
         let http = http.build().map_err(|e| problem(causes(&e)))?;
-        Ok(Self { http, url, login: login.header.clone() })
+        Ok(Self { http, url, who: login.who.clone() })
     }
 
     fn post(&self, path: &str, body: String) -> Result<reqwest::RequestBuilder, String> {
         let url = self.url.join(path.trim_start_matches('/')).map_err(|e| e.to_string())?;
         let request = self.http.post(url);
-        let request = match &self.login {
+        let request = match &self.who {
             None => request,
-            Some(login) => request.header(AUTHORIZATION, login.clone()),
+            Some(who) => request.header(AUTHORIZATION, who.header()?),
         };
         Ok(request.header(CONTENT_TYPE, "application/json").header(ACCEPT, "application/json").body(body))
     }
@@ -74,14 +75,15 @@ impl Search {
         let request = || describe(Method::Post, &path);
         let unreachable = |problem: String| SearchError::Unreachable { request: request(), problem };
         let sent = self.bounded.post(&path, body.to_string()).map_err(&unreachable)?;
-        let answer = sent.send().await.map_err(|e| unreachable(causes(&e)))?;
-        let status = answer.status().as_u16();
-        let is_success = (200..300).contains(&status);
-        let max_bytes = if is_success { max_bytes } else { MAX_ERROR_BYTES };
-        let read = read(answer, max_bytes).await.map_err(|e| unreachable(causes(&e)))?;
-        if !is_success {
-            return Err(of_answer(request(), status, &read.unwrap_or_default()));
-        }
+        let answered = async {
+            let answer = sent.send().await.map_err(|e| unreachable(causes(&e)))?;
+            let status = answer.status().as_u16();
+            let is_success = (200..300).contains(&status);
+            let max_bytes = if is_success { max_bytes } else { MAX_ERROR_BYTES };
+            let read = read(answer, max_bytes).await.map_err(|e| unreachable(causes(&e)))?;
+            if is_success { Ok(read) } else { Err(of_answer(request(), status, &read.unwrap_or_default())) }
+        };
+        let read = traced(|| call_of(Method::Post, &path), answered).await?;
         let decoded = read.map(|answer| serde_json::from_slice(&answer)).transpose();
         decoded.map_err(|e| SearchError::Decode { request: request(), problem: e.to_string() })
     }

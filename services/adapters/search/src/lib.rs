@@ -26,9 +26,10 @@ use elasticsearch::http::{Method, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use toolkit::lanes::{Lane, Lanes};
+use toolkit::telemetry::{StoreCall, traced};
 
 use error::Cause;
-use login::Login;
+use login::{Login, Who};
 
 pub use bulk::{Document, RefusedDocument};
 pub use config::SearchConfig;
@@ -41,7 +42,7 @@ pub struct Search {
     transport: Arc<Transport>,
     bounded: bounded::Client,
     /// Says who asks.
-    login: Option<HeaderValue>,
+    who: Option<Who>,
     prefix: Arc<str>,
     timeout: Duration,
     /// Room for bulk requests, of all clones together.
@@ -71,7 +72,7 @@ impl Search {
         let search = Self {
             transport: Arc::new(transport),
             bounded: bounded::Client::new(config, &login)?,
-            login: login.header,
+            who: login.who,
             prefix: config.index_prefix.as_str().into(),
             timeout,
             lanes: Arc::new(Lanes::new(bulk::AT_ONCE, bulk::BESIDE)),
@@ -175,17 +176,37 @@ impl Search {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        if let Some(login) = &self.login {
-            headers.insert(AUTHORIZATION, login.clone());
+        if let Some(who) = &self.who {
+            let unusable = |problem| SearchError::Unreachable { request: describe(method, path), problem };
+            headers.insert(AUTHORIZATION, who.header().map_err(unusable)?);
         }
-        let response = self
-            .transport
-            .send(method, path, headers, None::<&()>, body, Some(timeout))
-            .await
-            .map_err(unreachable)?;
-        let status = response.status_code().as_u16();
-        Ok((status, response.bytes().await.map_err(unreachable)?))
+        let answered = async {
+            let sent = self.transport.send(method, path, headers, None::<&()>, body, Some(timeout));
+            let response = sent.await.map_err(unreachable)?;
+            let status = response.status_code().as_u16();
+            Ok((status, response.bytes().await.map_err(unreachable)?))
+        };
+        traced(|| call_of(method, path), answered).await
     }
+}
+
+/// What OpenTelemetry calls all that speaks this protocol.
+const SYSTEM: &str = "elasticsearch";
+
+/// A request as traces show it.
+fn call_of(method: Method, path: &str) -> StoreCall<'_> {
+    let path = path.split_once('?').map_or(path, |(path, _)| path);
+    let mut parts = path.split('/').filter(|part| !part.is_empty()).peekable();
+    let collection = parts.next_if(|part| !part.starts_with('_')).unwrap_or_default();
+    let of_method = match method {
+        Method::Get => "get",
+        Method::Head => "head",
+        Method::Post => "post",
+        Method::Put => "put",
+        Method::Delete => "delete",
+    };
+    let operation = parts.next().map_or(of_method, |part| part.trim_start_matches('_'));
+    StoreCall { system: SYSTEM, operation, namespace: None, collection, batch: None }
 }
 
 #[derive(serde::Deserialize)]

@@ -1,4 +1,4 @@
-//! How the server knows us, and we it: read once, and told to both clients of the adapter alike.
+//! How the server knows us, and we it: read once, and told to both clients of the adapter alike; what may change of it is looked up with each request.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,16 +7,15 @@ use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::headers::HeaderValue;
 use elasticsearch::http::transport::TransportBuilder;
 use reqwest_elasticsearch as reqwest;
-use toolkit::config::Secret;
+use toolkit::config::{Credential, Unusable};
 use toolkit::tls::TlsError;
 
 use crate::SearchConfig;
 
 /// What both clients are told.
 pub(super) struct Login {
-    /// Says who asks, if anybody is to be named. A header and no credentials of the client's, because that takes either those or
-    /// a certificate.
-    pub(super) header: Option<HeaderValue>,
+    /// Says who asks, if anybody is to be named.
+    pub(super) who: Option<Who>,
     /// With `https` only.
     tls: Option<Tls>,
 }
@@ -35,7 +34,7 @@ impl Login {
         };
         let tls = config.url.starts_with("https://").then(read).transpose();
         let tls = tls.map_err(|error: TlsError| format!("search.tls: {error}"))?;
-        Ok(Self { header: header(config)?, tls })
+        Ok(Self { who: Who::of(config)?, tls })
     }
 
     /// The client of Elasticsearch.
@@ -66,17 +65,38 @@ impl Login {
     }
 }
 
-fn header(config: &SearchConfig) -> Result<Option<HeaderValue>, String> {
-    let value = match (&config.api_key, &config.username) {
-        (Some(key), _) => format!("ApiKey {}", key.expose()),
-        (None, Some(user)) => {
-            let password = config.password.as_ref().map_or("", Secret::expose);
-            format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
-        }
-        (None, None) => return Ok(None),
-    };
-    let mut value = HeaderValue::try_from(value)
-        .map_err(|_| "search.api_key, username or password holds what no header can".to_owned())?;
-    value.set_sensitive(true);
-    Ok(Some(value))
+/// Says who asks. Cheap to clone.
+#[derive(Clone)]
+pub(super) enum Who {
+    Key(Credential),
+    User(String, Option<Credential>),
+}
+
+impl Who {
+    fn of(config: &SearchConfig) -> Result<Option<Self>, String> {
+        let wrong = |it: Unusable| format!("{}: {}", it.key, it.problem);
+        let key = config.api_key().map_err(wrong)?;
+        let password = config.password().map_err(wrong)?;
+        let user = config.username.clone().map(|user| Self::User(user, password));
+        let who = key.map(Self::Key).or(user);
+        // What no header can hold is told before anything connects.
+        who.as_ref().map(Self::header).transpose()?;
+        Ok(who)
+    }
+
+    /// As a header, with the secret as it is now. A header and no credentials of the client's, because that takes either those or a
+    /// certificate.
+    pub(super) fn header(&self) -> Result<HeaderValue, String> {
+        let value = match self {
+            Self::Key(key) => format!("ApiKey {}", key.current().expose()),
+            Self::User(user, password) => {
+                let password = password.as_ref().map(Credential::current).unwrap_or_default();
+                format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.expose())))
+            }
+        };
+        let mut value = HeaderValue::try_from(value)
+            .map_err(|_| "search.api_key, username or password holds what no header can".to_owned())?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
 }

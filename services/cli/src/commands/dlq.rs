@@ -34,7 +34,7 @@ pub struct Which {
     /// Only this product.
     #[arg(long, value_name = "ID")]
     pub product: Option<String>,
-    /// Only products whose first letter is there for this: undecodable, unfoldable, refused-by-store, gap, diverged.
+    /// Only products whose first letter is there for this: undecodable, schema-unavailable, unfoldable, refused-by-store, gap, diverged.
     #[arg(long, value_name = "KIND")]
     pub kind: Option<Kind>,
     /// Only the product of this letter.

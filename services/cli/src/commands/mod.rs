@@ -6,6 +6,7 @@ pub mod dev;
 pub mod dlq;
 mod find;
 pub mod import;
+pub mod persons;
 pub mod probe;
 pub mod read_models;
 pub mod rebuild;
@@ -56,6 +57,8 @@ pub async fn run(args: Args) -> anyhow::Result<()> {
         | Command::Rebuild(_)
         | Command::ReadModels { .. }
         | Command::Dlq { .. }
+        | Command::ErasePerson(_)
+        | Command::Persons { .. }
         | Command::Verify { .. } => {
             config.check()?;
             let servers = find::servers(config, args.config.as_deref(), &args.settings, &args.dir)?;
@@ -98,6 +101,8 @@ async fn on_servers(command: Command, servers: find::Servers) -> anyhow::Result<
         Command::Rebuild(options) => rebuild::run(config, &options).await,
         Command::ReadModels { action } => read_models::run(config, action).await,
         Command::Dlq { action } => dlq::run(config, action).await,
+        Command::ErasePerson(options) => persons::erase(config, &options).await,
+        Command::Persons { action } => persons::run(config, action).await,
         Command::Dev(_)
         | Command::Demo
         | Command::Up

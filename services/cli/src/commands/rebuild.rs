@@ -4,8 +4,9 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use adapter_kafka::{KafkaJournal, read_topic};
+use adapter_kafka::{KafkaJournal, describe_topic, open_reader};
 use anyhow::{Context, bail};
+use event_reader::LogReader;
 use jiff::{SignedDuration, Timestamp};
 use read_models::control::{AsOfWish, Build, Builds, Desk, Stage, Step, Switch, Turn};
 use read_models::{Generation, ReadModel};
@@ -95,8 +96,9 @@ async fn as_of(
     let expires = wanted.expires.unwrap_or(A_DAY);
     let wish = AsOfWish { as_of: wanted.as_of, name: wanted.name.clone(), expires };
     wish.check(Timestamp::now())?;
-    let log = read_topic(&config.kafka, &config.topic).await?;
-    let ends = log.first_after(wish.as_of.as_millisecond()).await?;
+    let partitions = describe_topic(&config.kafka, &config.topic).await?.partitions;
+    let logs = LogReader::several(|| open_reader(&config.kafka, &config.topic, partitions, None))?;
+    let ends = LogReader::first_after(&logs, wish.as_of.as_millisecond()).await?;
     let format = read_model.declared().format;
     let step = |builds: &Builds| wish.step(builds, format, ends.clone(), Timestamp::now());
     let Step::AsOf { generation, name, .. } = decide(desk, read_model, step).await? else {
@@ -140,7 +142,7 @@ pub async fn decide(
 }
 
 /// Who decides, for people, as far as the environment says: `folio, root at host`.
-fn who() -> String {
+pub(super) fn who() -> String {
     let told = |name| std::env::var(name).ok().filter(|it| !it.is_empty());
     match (told("USER"), told("HOSTNAME")) {
         (Some(user), Some(host)) => format!("folio, {user} at {host}"),

@@ -7,7 +7,7 @@ use read_models::control::BuildStore as _;
 use read_models::publication::Published;
 use read_models::{Generation, ReadModel, Servers};
 
-use super::rebuild;
+use super::{persons, rebuild};
 use crate::config::Config;
 use crate::say::say;
 
@@ -97,7 +97,7 @@ pub async fn apply(config: &Config, which: &Which) -> anyhow::Result<()> {
             }
         }
     }
-    Ok(())
+    persons::apply(config).await
 }
 
 /// The format of the build that is read, if it is not this release's: what this release declares is not for it.
@@ -134,6 +134,7 @@ pub async fn check(config: &Config, which: &Which) -> anyhow::Result<()> {
         }
         missing.extend(servers.missing(&[read_model], generation).await?);
     }
+    missing.extend(persons::missing(config).await?);
     if missing.is_empty() {
         say!("all tables and indices are as declared");
         return Ok(());

@@ -16,6 +16,8 @@ pub struct OpenLog {
     pub identity: String,
     /// What it is called by whoever configures it: a log of another name is another one on purpose.
     pub name: String,
+    /// The same without saying what it is, for traces.
+    pub topic: String,
     /// Looks at its first records.
     pub looks: LogLooks,
 }

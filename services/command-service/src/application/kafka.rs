@@ -83,7 +83,7 @@ impl Backend for KafkaBackend {
             let first = open_looks(&self.kafka, &self.topic, self.kafka.request_timeout()).map_err(failed)?;
             let looks = LogLooks::new(first, log.end_offsets());
             let name = format!("topic {}", self.topic);
-            Ok(OpenLog { log: Arc::new(log), identity, name, looks })
+            Ok(OpenLog { log: Arc::new(log), identity, name, topic: self.topic.clone(), looks })
         }
         .boxed()
     }

@@ -17,6 +17,7 @@ use edge::auth::Auth;
 use edge::grpc::{Call, Services};
 use edge::http::Taken;
 use edge::process::{Addresses, Process};
+use persons::Persons;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 use toolkit::memory::Memory;
 use toolkit::retry::{GaveUp, Retry, Transient};
@@ -62,7 +63,7 @@ impl Application {
     ) -> anyhow::Result<Self> {
         let (listen, grace) = (config.listen.clone(), Duration::from_millis(config.shutdown.grace_ms));
         config.check()?;
-        let configs = (&config.telemetry, &config.auth);
+        let configs = (&config.telemetry, &config.auth, &config.limits);
         let process = Process::start(SERVICE, configs, (&listen).into(), lifecycle, http::document)?;
         let (lifecycle, telemetry) = (&process.lifecycle, &process.telemetry);
         let Core { state } = Core::start(config, backend, lifecycle, telemetry, process.auth.clone())?;
@@ -100,6 +101,8 @@ impl Core {
     ) -> anyhow::Result<Self> {
         config.check()?;
         zeros::show(telemetry);
+        let persons = adapter_person_keys::start(&config.privacy, &config.cql, lifecycle)
+            .map_err(anyhow::Error::msg)?;
         let meter = telemetry.meter();
         let readiness = lifecycle.readiness();
         let needs = Dependencies {
@@ -111,12 +114,19 @@ impl Core {
         let engine = Engine::new(config.engine.clone(), instruments.clone(), needs.events.clone());
         let deadline = config.engine.deadline();
         let door =
-            CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter);
+            CommandHandler::new(engine.clone(), needs.log.clone(), deadline, config.overload.clone(), &meter)
+                .sealing(persons);
         let state = State::new(door, auth, config.http, config.uploads, lifecycle.shutdown());
         let (work, cache) = (lifecycle.clone(), config.cache);
         let opening = Opening { engine, needs, cache, instruments };
         lifecycle.spawn_support("log", async move { follow(backend, opening, work).await });
         Ok(Self { state })
+    }
+
+    /// The same, which seals the names of callers with keys that the configuration does not name.
+    #[must_use]
+    pub fn sealing(self, persons: Persons) -> Self {
+        Self { state: self.state.sealing(persons) }
     }
 
     /// Adds what answers over HTTP. The door should give requests the handles of their connections
@@ -170,11 +180,12 @@ async fn follow<B: Backend>(
         let watched = watch_failures(&retry, &needs.registry);
         watched.run("ask for the ids of this build's schemas", || source.ids()).await.map_err(gave_up)
     };
-    let (OpenLog { log, identity, name, looks }, base) = match tokio::try_join!(opened, learned) {
+    let (OpenLog { log, identity, name, topic, looks }, base) = match tokio::try_join!(opened, learned) {
         Ok(both) => both,
         Err(None) => return Ok(()),
         Err(Some(error)) => return Err(error),
     };
+    let encoder = Encoder::new(SOURCE, (backend.name(), &topic));
     let (schemas, questions) = Schemas::new(base)?;
     needs.registry.up();
     let (partitions, watched) = (log.partitions(), watch_failures(&retry, &needs.log));
@@ -191,7 +202,7 @@ async fn follow<B: Backend>(
         Ok::<_, anyhow::Error>((Cache::open(&cache, &identity, &instruments)?, file, known))
     };
     let (cache, file, known) = tokio::task::spawn_blocking(opening).await??;
-    engine.start(&log, &known, &Encoder::new(SOURCE), &schemas, cache.as_ref(), &lifecycle)?;
+    engine.start(&log, &known, &encoder, &schemas, cache.as_ref(), &lifecycle)?;
     let watching = log_watch::watch(looks, engine.clone(), file, drained.clone());
     lifecycle.spawn_support("log watch", watching);
     drop(cache);

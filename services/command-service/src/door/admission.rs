@@ -1,12 +1,14 @@
 //! How many commands may be in flight at once: a limit that follows what the service and its brokers can take.
 //!
 //! Promises: who is turned away is told at once, before anything costs much; those let in are answered in about the time
-//! they would take without the others; nothing grows with the number of clients. The limit falls when a window's answers
+//! they would take without the others; nothing grows with the number of clients; one caller who floods keeps no other from being let in
+//! ([`Shares`]). The limit falls when a window's answers
 //! were slow, and rises when they were not although it was reached (additive increase, multiplicative decrease).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use edge::limits::{Account, Seat, Shares};
 use opentelemetry::metrics::Meter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use toolkit::telemetry::names;
@@ -28,6 +30,8 @@ pub(crate) struct Admission {
 struct Shared {
     config: OverloadConfig,
     state: Mutex<State>,
+    /// Whose commands are inside.
+    shares: Shares,
 }
 
 #[derive(Debug)]
@@ -48,6 +52,7 @@ pub(crate) struct Permit {
     shared: Arc<Shared>,
     since: Instant,
     answered: bool,
+    _seat: Seat,
 }
 
 impl Admission {
@@ -62,7 +67,8 @@ impl Admission {
             peak: 0,
             refused: false,
         };
-        Self { shared: Arc::new(Shared { config, state: Mutex::new(state) }), bulk }
+        let shares = Shares::default();
+        Self { shared: Arc::new(Shared { config, state: Mutex::new(state), shares }), bulk }
     }
 
     /// Shows the limit and who is inside whenever metrics are read.
@@ -79,25 +85,25 @@ impl Admission {
             .build();
     }
 
-    /// A place for a command that came alone; none if there are too many.
-    pub(crate) fn enter(&self, now: Instant) -> Option<Permit> {
+    /// A place for a command that came alone; none if there are too many, and its caller has its share of them.
+    pub(crate) fn enter(&self, who: &Account, now: Instant) -> Option<Permit> {
         let mut state = self.shared.lock();
         state.roll(&self.shared.config, now);
-        if state.in_flight >= state.limit {
-            state.refused = true;
-            return None;
-        }
+        let is_free = state.in_flight < state.limit;
+        let seat = self.shared.shares.enter(who, state.limit, is_free);
+        state.refused |= seat.is_none();
+        let seat = seat?;
         state.in_flight += 1;
         state.peak = state.peak.max(state.in_flight);
         let shared = Arc::clone(&self.shared);
-        Some(Permit { shared, since: now, answered: false })
+        Some(Permit { shared, since: now, answered: false, _seat: seat })
     }
 
     /// Whether [`Admission::enter`] would turn a command away: asked before its body is read. Counts as turned away.
-    pub(crate) fn is_full(&self, now: Instant) -> bool {
+    pub(crate) fn is_full(&self, who: &Account, now: Instant) -> bool {
         let mut state = self.shared.lock();
         state.roll(&self.shared.config, now);
-        let full = state.in_flight >= state.limit;
+        let full = state.in_flight >= state.limit && !self.shared.shares.is_below_share(who, state.limit);
         state.refused |= full;
         full
     }
@@ -178,9 +184,9 @@ mod tests {
     }
 
     /// Lets as many in as there is room for, answers them after `took`, and says how many that were.
-    fn window(admission: &Admission, start: Instant, took: Duration) -> usize {
+    fn window(admission: &Admission, who: &Account, start: Instant, took: Duration) -> usize {
         let mut inside = Vec::new();
-        while let Some(permit) = admission.enter(start) {
+        while let Some(permit) = admission.enter(who, start) {
             inside.push(permit);
         }
         let n = inside.len();
@@ -194,62 +200,81 @@ mod tests {
 
     #[test]
     fn a_full_service_turns_away_at_once_and_takes_again_when_one_has_left() {
-        let admission = admission();
+        let (admission, who) = (admission(), Account::default());
         let now = Instant::now();
-        let mut inside: Vec<_> = (0..100).map(|_| admission.enter(now).unwrap()).collect();
-        assert!(admission.enter(now).is_none());
-        assert!(admission.is_full(now));
+        let mut inside: Vec<_> = (0..100).map(|_| admission.enter(&who, now).unwrap()).collect();
+        assert!(admission.enter(&who, now).is_none());
+        assert!(admission.is_full(&who, now));
         inside.pop().unwrap().answered();
-        assert!(!admission.is_full(now));
-        assert!(admission.enter(now).is_some());
+        assert!(!admission.is_full(&who, now));
+        assert!(admission.enter(&who, now).is_some());
     }
 
     #[test]
     fn slow_answers_lower_the_limit_down_to_the_least_and_quick_ones_raise_it_again() {
-        let admission = admission();
+        let (admission, who) = (admission(), Account::default());
         let mut now = Instant::now();
         let mut limits = Vec::new();
         for _ in 0..20 {
-            window(&admission, now, TARGET * 2);
+            window(&admission, &who, now, TARGET * 2);
             now += TARGET;
-            admission.is_full(now);
+            admission.is_full(&who, now);
             limits.push(limit(&admission));
         }
         assert_eq!(limits[..3], [80, 64, 51]);
         assert_eq!(limits[19], 10);
         for _ in 0..40 {
-            window(&admission, now, TARGET / 2);
+            window(&admission, &who, now, TARGET / 2);
             now += TARGET;
-            admission.is_full(now);
+            admission.is_full(&who, now);
         }
         assert!(limit(&admission) > 40, "{}", limit(&admission));
     }
 
     #[test]
     fn a_limit_that_nobody_meets_does_not_rise_and_an_idle_service_forgets() {
-        let admission = admission();
+        let (admission, who) = (admission(), Account::default());
         let mut now = Instant::now();
-        window(&admission, now, TARGET * 2);
+        window(&admission, &who, now, TARGET * 2);
         now += TARGET;
-        admission.is_full(now);
+        admission.is_full(&who, now);
         assert_eq!(limit(&admission), 80);
-        let one = admission.enter(now).unwrap();
+        let one = admission.enter(&who, now).unwrap();
         now += TARGET;
-        admission.is_full(now);
+        admission.is_full(&who, now);
         assert_eq!(limit(&admission), 80, "one is inside, and was not answered yet");
         drop(one);
         now += TARGET;
-        admission.is_full(now);
+        admission.is_full(&who, now);
         assert_eq!(limit(&admission), 100);
     }
 
     #[test]
     fn clients_that_left_teach_nothing() {
-        let admission = admission();
+        let (admission, who) = (admission(), Account::default());
         let now = Instant::now();
-        drop((0..50).map(|_| admission.enter(now).unwrap()).collect::<Vec<_>>());
+        drop((0..50).map(|_| admission.enter(&who, now).unwrap()).collect::<Vec<_>>());
         let state = admission.shared.lock();
         assert_eq!((state.in_flight, state.answered, state.slow), (0, 0, 0));
+    }
+
+    #[test]
+    fn who_floods_keeps_no_other_caller_out_and_is_let_in_again_when_there_is_room() {
+        let (admission, now) = (admission(), Instant::now());
+        let (flood, other) = (Account::default(), Account::default());
+        let mut inside: Vec<_> = (0..100).map(|_| admission.enter(&flood, now).unwrap()).collect();
+        assert!(admission.is_full(&flood, now) && admission.enter(&flood, now).is_none());
+        let _others: Vec<_> = (0..50)
+            .map(|_| {
+                assert!(!admission.is_full(&other, now));
+                admission.enter(&other, now).unwrap()
+            })
+            .collect();
+        assert!(admission.enter(&other, now).is_none(), "half of it is its share");
+        inside.truncate(51);
+        assert!(admission.enter(&flood, now).is_none(), "there are still more than there is room for");
+        inside.truncate(49);
+        assert!(admission.enter(&flood, now).is_some());
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ use edge::problem::Problem;
 use ledger::{CommandId, Subject};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
+use persons::Persons;
 use toolkit::lifecycle::Dependency;
 use toolkit::telemetry::{TRACES_ONLY, names};
 use tracing::Span;
@@ -44,6 +45,8 @@ pub(crate) use state::State;
 #[derive(Clone, Debug)]
 pub struct CommandHandler {
     shared: Arc<Shared>,
+    /// What the names of callers are sealed with.
+    persons: Persons,
 }
 
 #[derive(Debug)]
@@ -96,7 +99,13 @@ impl Submitted {
             Ok(answer) => outcome::of(answer, product, (partition, self.log.of(partition)), creates),
             Err(refusal) => Err(refused(&refusal)),
         };
-        span.record("outcome", outcome.as_ref().map_or_else(|problem| problem.code, |it| it.kind.name()));
+        span.record(
+            "folio.outcome",
+            outcome.as_ref().map_or_else(|problem| problem.code, |it| it.kind.name()),
+        );
+        if outcome.as_ref().is_err_and(|problem| problem.status >= 500) {
+            span.record("otel.status_code", "error");
+        }
         outcome
     }
 }
@@ -112,7 +121,24 @@ impl CommandHandler {
         let admission = Admission::new(overload);
         admission.watch(meter);
         let stalled = meter.u64_counter(names::UPLOADS_STALLED_TOTAL).build();
-        Self { shared: Arc::new(Shared { engine, admission, kafka, deadline, stalled }) }
+        Self {
+            shared: Arc::new(Shared { engine, admission, kafka, deadline, stalled }),
+            persons: Persons::off(),
+        }
+    }
+
+    /// The same, which seals the names of callers.
+    #[must_use]
+    pub fn sealing(self, persons: Persons) -> Self {
+        Self { persons, ..self }
+    }
+
+    /// The caller with what is written of it, where names are sealed. To be asked for before a command of it is submitted.
+    ///
+    /// # Errors
+    /// If the key of a person who is not known here yet cannot be had: the command may be sent again.
+    pub async fn sealed(&self, caller: Caller) -> Result<Caller, Problem> {
+        caller.sealed(&self.persons).await
     }
 
     /// An upload ends because its client does nothing. `number` is the first line or request that was not read.
@@ -143,8 +169,13 @@ impl CommandHandler {
     }
 
     /// Turns a single command away before its body is read, if there are too many.
-    pub fn turn_away_if_full(&self, command: &'static str, transport: Transport) -> Result<(), Problem> {
-        if self.shared.admission.is_full(Instant::now()) {
+    pub fn turn_away_if_full(
+        &self,
+        command: &'static str,
+        caller: &Caller,
+        transport: Transport,
+    ) -> Result<(), Problem> {
+        if self.shared.admission.is_full(&caller.account, Instant::now()) {
             return Err(self.turned_away(command, transport));
         }
         Ok(())
@@ -165,7 +196,7 @@ impl CommandHandler {
         let (request, beside) = self.request(requested.into(), caller, transport)?;
         let permit = match transport {
             Transport::Local => None,
-            _ => match self.shared.admission.enter(Instant::now()) {
+            _ => match self.shared.admission.enter(&caller.account, Instant::now()) {
                 Some(permit) => Some(permit),
                 None => return Err(self.turned_away(request.command.name(), transport)),
             },
@@ -183,6 +214,7 @@ impl CommandHandler {
         transport: Transport,
     ) -> Result<Submitted, Problem> {
         let (mut request, beside) = self.request(requested.into(), caller, transport)?;
+        caller.account.pace().await;
         request.room = self.shared.admission.wait().await;
         let command = request.command.name();
         let until = tokio::time::Instant::now() + request.deadline;
@@ -210,12 +242,12 @@ impl CommandHandler {
         transport: Transport,
     ) -> Result<(CommandRequest, Beside), Problem> {
         caller.may_give(requested.command.name())?;
-        let principal = &caller.principal;
+        let giver = &caller.principal;
         let creates = matches!(requested.command, Command::CreateProduct(_));
         let product = match (requested.product_id, &requested.idempotency_key) {
             (Some(product), _) => product,
             (None, Some(key)) if creates => {
-                contract::product_id_for_key(principal.name(), principal.product_prefix(), key)
+                contract::product_id_for_key(giver.name(), giver.product_prefix(), key)
             }
             (None, None) if creates => {
                 return Err(Problem::new(
@@ -229,7 +261,7 @@ impl CommandHandler {
                     .field("/product_id", "is required"));
             }
         };
-        principal.allow_product(product.as_str())?;
+        giver.allow_product(product.as_str())?;
         if !self.shared.kafka.is_up() {
             return Err(refused(&Refusal::NotReady("Kafka cannot be reached".to_owned())));
         }
@@ -237,19 +269,17 @@ impl CommandHandler {
         let subject = Subject::parse(product.as_str())
             .map_err(|error| refused(&Refusal::NotReady(error.to_string())))?;
         let command_id = match &requested.idempotency_key {
-            Some(key) => contract::command_id(principal.name(), key),
+            Some(key) => contract::command_id(giver.name(), key),
             None => CommandId(uuid::Uuid::new_v4()),
         };
-        // Nothing is logged inside it, and there is one for each command.
-        let span = tracing::info_span!(
-            target: TRACES_ONLY,
-            "command",
-            command = requested.command.name(),
-            product.id = %product,
-            transport = transport.name(),
-            outcome = tracing::field::Empty
-        );
-        let trace = caller.context.trace.adopt(&span).if_known_elsewhere();
+        let asked = caller.context.trace;
+        let span = if asked.is_sampled() {
+            span_of(requested.command.name(), &product, transport)
+        } else {
+            Span::none()
+        };
+        let (actor, principal) = caller.recorded(self.persons.is_on())?;
+        let trace = asked.adopt(&span).if_known_elsewhere();
         let request = CommandRequest {
             subject,
             command_id,
@@ -261,8 +291,8 @@ impl CommandHandler {
             expected,
             deadline: caller.deadline.map_or(self.shared.deadline, |asked| asked.min(self.shared.deadline)),
             origin: Origin {
-                actor: caller.actor.clone(),
-                principal: caller.on_behalf(),
+                actor,
+                principal,
                 trace,
                 correlation_id: caller.context.given_id().map(str::to_owned),
             },
@@ -271,6 +301,20 @@ impl CommandHandler {
         };
         Ok((request, Beside { product, creates, span }))
     }
+}
+
+/// Nothing is logged inside it, and there is one for each command that is sampled.
+fn span_of(command: &'static str, product: &ProductId, transport: Transport) -> Span {
+    tracing::info_span!(
+        target: TRACES_ONLY,
+        "command",
+        otel.name = command,
+        otel.status_code = tracing::field::Empty,
+        folio.command = command,
+        folio.product.id = %product,
+        folio.transport = transport.name(),
+        folio.outcome = tracing::field::Empty
+    )
 }
 
 fn refused(refusal: &Refusal) -> Problem {

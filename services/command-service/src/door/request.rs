@@ -6,7 +6,9 @@ use contract::code::Code;
 use contract::{ConsistencyToken, FieldError, FieldErrors, IdempotencyKey};
 use edge::auth::{Principal, Scope};
 use edge::context::Context;
+use edge::limits::Account;
 use edge::problem::Problem;
+use persons::Persons;
 
 /// The most bytes of an actor.
 pub(super) const MAX_ACTOR: usize = 200;
@@ -18,10 +20,21 @@ pub struct Caller {
     pub principal: Principal,
     /// Who the command is for: the caller, or whom it may act for. Where callers are not checked, what it says: information, not proof.
     pub actor: Option<String>,
+    /// What is counted of the caller.
+    pub account: Account,
     /// What the request is known by.
     pub context: Context,
     /// The caller waits no longer than this.
     pub deadline: Option<Duration>,
+    /// What events say of it, where names are sealed.
+    pub(crate) recorded: Option<Recorded>,
+}
+
+/// Who gave a command, and for whom, as its event says it.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorded {
+    actor: Option<String>,
+    principal: Option<String>,
 }
 
 impl Caller {
@@ -37,7 +50,7 @@ impl Caller {
         }
         let itself = || principal.is_checked().then(|| principal.name().to_owned());
         let actor = actor.or_else(itself);
-        Ok(Self { principal, actor, context, deadline: None })
+        Ok(Self { principal, actor, account: Account::default(), context, deadline: None, recorded: None })
     }
 
     /// Whether it may give this command, by its name.
@@ -51,6 +64,51 @@ impl Caller {
         let name = self.principal.name();
         let differs = self.principal.is_checked() && self.actor.as_deref() != Some(name);
         differs.then(|| name.to_owned())
+    }
+
+    /// The caller with what its events say of it.
+    pub(super) async fn sealed(self, persons: &Persons) -> Result<Self, Problem> {
+        if !persons.is_on() {
+            return Ok(self);
+        }
+        let sealed = async |name: &str, is_person: bool| {
+            if !is_person {
+                return Ok(name.to_owned());
+            }
+            persons.seal(name).await.map(|sealed| sealed.to_string()).map_err(|error| {
+                // A name is never written plain instead. What exactly is wrong is for operators.
+                tracing::debug!(%error, "a command is refused: its caller's name cannot be sealed");
+                let detail = "this instance cannot record now who gave the command, for the keys of persons cannot be had; nothing was \
+                              written, try again later";
+                Problem::new(Code::NotReady, detail)
+            })
+        };
+        let own = self.principal.is_checked().then(|| self.principal.name());
+        let actor = match &self.actor {
+            // Whatever somebody is called by others may be a person's name.
+            Some(actor) => {
+                let is_itself = own == Some(actor);
+                Some(sealed(actor, !is_itself || self.principal.is_person()).await?)
+            }
+            None => None,
+        };
+        let principal = match self.on_behalf() {
+            Some(name) => Some(sealed(&name, self.principal.is_person()).await?),
+            None => None,
+        };
+        Ok(Self { recorded: Some(Recorded { actor, principal }), ..self })
+    }
+
+    /// Who the command is for and who gave it, as its event says it.
+    pub(super) fn recorded(&self, is_sealing: bool) -> Result<(Option<String>, Option<String>), Problem> {
+        match &self.recorded {
+            Some(Recorded { actor, principal }) => Ok((actor.clone(), principal.clone())),
+            // Nobody forgets it: but no name is written plain if somebody does.
+            None if is_sealing && (self.actor.is_some() || self.on_behalf().is_some()) => {
+                Err(Problem::new(Code::Internal, "the caller's name was not sealed before the command"))
+            }
+            None => Ok((self.actor.clone(), self.on_behalf())),
+        }
     }
 }
 

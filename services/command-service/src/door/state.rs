@@ -2,6 +2,7 @@
 
 use edge::auth::Auth;
 use edge::config::DoorConfig;
+use persons::Persons;
 use tokio_util::sync::CancellationToken;
 use toolkit::memory::Memory;
 
@@ -35,6 +36,11 @@ impl State {
     ) -> Self {
         let (bodies, spools) = (config.bodies(), uploads.spools());
         Self { door, auth, config, uploads, bodies, spools, shutdown }
+    }
+
+    /// The same, whose door seals the names of callers.
+    pub(crate) fn sealing(self, persons: Persons) -> Self {
+        Self { door: self.door.sealing(persons), ..self }
     }
 
     /// What may wait of the answers of one upload, and for how long it may stand still.

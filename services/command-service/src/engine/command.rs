@@ -8,6 +8,7 @@ use ledger::{Answer, CommandHash, CommandId, Expected, Partition, Subject};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use toolkit::memory::Share;
 use toolkit::telemetry::TraceContext;
+use tracing::Span;
 
 /// A command for its sequencer.
 #[derive(Debug)]
@@ -99,6 +100,8 @@ pub(super) struct Ticket {
     pub(super) appended: Option<Instant>,
     pub(super) appends: u32,
     pub(super) unknown: bool,
+    /// Of the record on its way to the log, if the command is sampled.
+    pub(super) producing: Span,
 }
 
 /// A command in the inbox.
@@ -159,6 +162,7 @@ impl Submitted {
             appended: None,
             appends: 0,
             unknown: false,
+            producing: Span::none(),
         };
         let submission = ledger::Submission {
             context: ticket,

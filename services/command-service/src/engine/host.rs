@@ -14,7 +14,7 @@ use ledger::{
 
 use super::cache::{PartitionCache, Saver};
 use super::command::{Refusal, Submitted, Ticket};
-use super::encode::Encoder;
+use super::encode::{Encoder, produced};
 use super::health::PartitionStatus;
 use super::instruments::{Instruments, Tally};
 use super::schemas::{Known, Schemas};
@@ -135,6 +135,7 @@ impl PartitionHost {
     pub(super) fn signal(&mut self, tools: &mut Tools, now_ms: u64, signal: Signal) {
         if let Signal::Appended { append_id, outcome, .. } = &signal {
             let since = self.driver.context_of(*append_id).and_then(|ticket| {
+                produced(ticket, outcome);
                 ticket.unknown = outcome.is_err();
                 ticket.appended.take()
             });
@@ -288,16 +289,20 @@ impl PartitionHost {
 
     fn append(&mut self, tools: &mut Tools, append: Append<Catalog>) {
         let append_id = append.append_id;
-        let origin = self.driver.context(append.command).map(|ticket| {
+        let partition = self.partition;
+        let asked = self.driver.context(append.command).map(|ticket| {
             if ticket.appends > 0 {
                 tools.instruments.decided_again(if ticket.unknown { "outcome_unknown" } else { "void" });
             }
             ticket.appends += 1;
             ticket.appended = Some(Instant::now());
-            &ticket.origin
+            let trace = tools.encoder.produces(ticket, &append, partition);
+            (&ticket.origin, trace)
         });
-        match tools.encoder.encode(append, origin, &tools.known.ids, tools.max_record_bytes) {
-            Ok(record) => tools.log.append(self.partition, append_id, record),
+        let (origin, trace) = asked.unzip();
+        let (ids, most) = (&tools.known.ids, tools.max_record_bytes);
+        match tools.encoder.encode(append, origin, trace.flatten(), ids, most) {
+            Ok(record) => tools.log.append(partition, append_id, record),
             Err(reason) => self.driver.refused(append_id, reason),
         }
     }

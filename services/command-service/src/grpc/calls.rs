@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use edge::auth::Principal;
 use edge::context::Context;
+use edge::limits::Account;
 use edge::problem::Problem;
 use tonic::Request;
 use tonic::metadata::MetadataMap;
@@ -28,7 +29,8 @@ pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Problem> {
     let (principal, context) = (extensions.get::<Principal>().cloned(), extensions.get::<Context>().cloned());
     let caller = fields.caller(principal, context)?;
     let asked = request.metadata().get(TIMEOUT).and_then(|value| timeout(value.to_str().ok()?));
-    Ok(Caller { deadline: asked.map(time_left), ..caller })
+    let account = extensions.get::<Account>().cloned().unwrap_or_default();
+    Ok(Caller { deadline: asked.map(time_left), account, ..caller })
 }
 
 /// What of the caller's time is left for the command, so that our own answer comes before the caller gives up.

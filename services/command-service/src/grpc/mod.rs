@@ -39,7 +39,7 @@ pub(crate) async fn serve(
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {
     let (config, auth) = (state.config.clone(), state.auth.clone());
-    let (bodies, spans) = (state.bodies.clone(), Spans::TracesOnly);
+    let (bodies, spans) = (state.bodies.clone(), Spans::Sampled);
     let door = Door { address, config: &config, auth: &auth, bodies, max_streams: MAX_STREAMS, spans };
     let services = Services::default().and(server(state), CALLS);
     edge::grpc::serve(door, services, lifecycle, telemetry).await

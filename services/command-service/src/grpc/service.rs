@@ -48,6 +48,7 @@ impl CommandService for Service {
         let caller = calls::caller(&request)?;
         let command = parse_request(request.get_ref()).map_err(results::faults)?;
         let requested = calls::fields(&request).requested(command)?;
+        let caller = self.state.door.sealed(caller).await?;
         let outcome = self.state.door.submit(requested, &caller, Transport::Grpc)?.outcome().await?;
         Ok(Response::new(results::response(outcome)))
     }
@@ -58,6 +59,7 @@ impl CommandService for Service {
     ) -> Result<Response<Results>, Status> {
         let caller = calls::caller(&request)?;
         calls::fields(&request).each_has_its_own()?;
+        let caller = self.state.door.sealed(caller).await?;
         // A deadline of the call is one of the whole stream: each command has the service's own.
         let caller = Caller { deadline: None, ..caller };
         Ok(Response::new(Box::pin(bulk(&self.state, caller, request.into_inner()))))

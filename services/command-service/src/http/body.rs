@@ -1,12 +1,11 @@
 //! A request's body, bounded in size and time while it is read.
 
-use std::time::Duration;
-
 use actix_web::error::PayloadError;
 use actix_web::http::header;
 use actix_web::{HttpRequest, web};
 use bytes::{Bytes, BytesMut};
 use contract::code::Code;
+use edge::limits::{Account, Load};
 use edge::problem::Problem;
 use futures::StreamExt;
 
@@ -17,31 +16,13 @@ use toolkit::memory::Share;
 
 /// The most that is reserved for a body before it has come.
 const RESERVED: usize = 16 * 1024;
-/// What is read of a body that nobody looks at, in bytes and time.
-const SKIPPED: (usize, Duration) = (64 * 1024, Duration::from_millis(100));
-
-/// Reads a body away that has arrived, or nearly: otherwise its connection must be closed, and whoever is turned away when
-/// there is too much to do would bring another one.
-pub(super) async fn skip(mut payload: web::Payload) {
-    let (most, within) = SKIPPED;
-    let all = async {
-        let mut read = 0;
-        while let Some(Ok(chunk)) = payload.next().await
-            && read <= most
-        {
-            read += chunk.len();
-        }
-    };
-    // What is left closes the connection.
-    drop(tokio::time::timeout(within, all).await);
-}
-
-/// Reads the whole body, or refuses it as soon as it is known to be too large.
+/// Reads the whole body, or refuses it as soon as it is known to be too large. With what it goes on to take of what its caller may.
 pub(super) async fn read(
     request: &HttpRequest,
     payload: web::Payload,
     state: &State,
-) -> Result<Bytes, Problem> {
+    account: &Account,
+) -> Result<(Bytes, Option<Share>), Problem> {
     let config = &state.config;
     let most = config.max_body_bytes;
     let too_large =
@@ -52,13 +33,13 @@ pub(super) async fn read(
         return Err(too_large());
     }
     // A client that announces a body and never sends it would keep its connection for ever.
-    let mut share = state.bodies.empty();
+    let mut share = account.load(state.bodies.empty());
     let reading = whole(payload, announced as usize, most, &mut share);
     match tokio::time::timeout(config.body_timeout(), reading).await {
-        Ok(Ok(body)) => Ok(without_mark(body)),
+        Ok(Ok(body)) => Ok((without_mark(body), share.arrived())),
         Ok(Err(Unread::TooLarge)) => Err(too_large()),
         Ok(Err(Unread::NoMemory)) => Err(Problem::new(
-            Code::Overloaded,
+            share.refused_as(),
             "too many large bodies arrive already; nothing was written, try again later",
         )),
         Ok(Err(Unread::Broken(error))) => Err(malformed(format!("the body could not be read: {error}"))),
@@ -86,7 +67,7 @@ async fn whole(
     mut payload: web::Payload,
     announced: usize,
     most: usize,
-    share: &mut Share,
+    share: &mut Load,
 ) -> Result<Bytes, Unread> {
     let mut body = BytesMut::with_capacity(announced.min(RESERVED));
     while let Some(chunk) = payload.next().await {

@@ -87,6 +87,7 @@ pub(super) async fn upload(
     headers::media_type(&request, MEDIA_TYPES)?;
     headers::each_line_has_its_own(&request)?;
     headers::unkept(&request)?;
+    let caller = state.door.sealed(caller).await?;
     let (writer, reader) = spool(state.spool_limits());
     let connection = request.conn_data::<Arc<Handle>>().map(Arc::downgrade).unwrap_or_default();
     // On its own, so that it goes on while the response waits for its client.
@@ -131,7 +132,7 @@ async fn answer_all(
     let (next_line, ends_early) = (Cell::new(1), Cell::new(false));
     let mut gone = std::pin::pin!(writer.gone());
     let written = {
-        let (share, shutdown) = (state.bodies.empty(), state.shutdown.clone());
+        let (share, shutdown) = (caller.account.load(state.bodies.empty()), state.shutdown.clone());
         let lines = lines(&mut payload, state.uploads.max_line_bytes, config.stall(), share, shutdown);
         let answers = lines
             .then(|line| {

@@ -7,6 +7,7 @@ use contract::AddressedCommand;
 use contract::code::Code;
 use edge::auth::Principal;
 use edge::context::Context;
+use edge::limits::Account;
 use edge::problem::Problem;
 
 use crate::door::{Caller, CommandFields, RequestedCommand, Wire, malformed};
@@ -20,11 +21,13 @@ fn fields(request: &HttpRequest) -> CommandFields<'_, header::HeaderMap> {
 
 /// Who calls.
 pub(super) fn caller(request: &HttpRequest) -> Result<Caller, Problem> {
-    let (principal, context) = {
+    let (principal, context, account) = {
         let extensions = request.extensions();
-        (extensions.get::<Principal>().cloned(), extensions.get::<Context>().cloned())
+        let (principal, context) = (extensions.get::<Principal>(), extensions.get::<Context>());
+        (principal.cloned(), context.cloned(), extensions.get::<Account>().cloned())
     };
-    fields(request).caller(principal, context)
+    let caller = fields(request).caller(principal, context)?;
+    Ok(Caller { account: account.unwrap_or_default(), ..caller })
 }
 
 /// The command with what the headers ask of its product.

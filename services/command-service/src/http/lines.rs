@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 
-use toolkit::memory::Share;
+use edge::limits::Load;
 
 /// So much of an unfinished line costs nothing: only long lines are counted among the bodies that arrive.
 const UNCOUNTED: usize = 64 * 1024;
@@ -52,7 +52,7 @@ struct Reader<S> {
     chunks: S,
     max_bytes: usize,
     stall: Duration,
-    share: Share,
+    share: Load,
     shutdown: CancellationToken,
     buffer: BytesMut,
     /// Bytes of the buffer known to hold no end of line.
@@ -68,7 +68,7 @@ pub(super) fn lines<S>(
     chunks: S,
     max_bytes: usize,
     stall: Duration,
-    share: Share,
+    share: impl Into<Load>,
     shutdown: CancellationToken,
 ) -> impl Stream<Item = Line>
 where
@@ -78,7 +78,7 @@ where
         chunks,
         max_bytes,
         stall,
-        share,
+        share: share.into(),
         shutdown,
         buffer: BytesMut::new(),
         searched: 0,
@@ -206,7 +206,7 @@ fn beginning(line: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use toolkit::memory::Memory;
+    use toolkit::memory::{Memory, Share};
 
     fn share() -> Share {
         Memory::new(usize::MAX).empty()

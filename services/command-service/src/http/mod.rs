@@ -89,10 +89,10 @@ pub(crate) fn serve(
     telemetry: &Telemetry,
     grace: Duration,
 ) -> anyhow::Result<SocketAddr> {
-    let config = state.config.clone();
+    let (config, auth) = (state.config.clone(), state.auth.clone());
     // Clients of uploads may take nothing for as long as they send.
-    let door = Door { address, config: &config, grace, handles: true };
-    let requests = Requests::new(telemetry, Spans::TracesOnly).draining_with(lifecycle);
+    let door = Door { address, config: &config, auth: &auth, grace, handles: true };
+    let requests = Requests::new(telemetry, Spans::Sampled).draining_with(lifecycle);
     let otherwise = Paths::of(&[PATHS]).otherwise(refuse);
     edge::http::serve(door, lifecycle, move || {
         edge::http::app(&requests).configure(|app| routes(app, &state)).configure(&otherwise)

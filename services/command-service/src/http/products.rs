@@ -66,12 +66,14 @@ async fn answer_to(
 ) -> Result<HttpResponse, Problem> {
     let caller = headers::caller(request)?;
     caller.may_give(command)?;
-    if let Err(turned_away) = state.door.turn_away_if_full(command, Transport::Http) {
-        body::skip(payload).await;
+    if let Err(turned_away) = state.door.turn_away_if_full(command, &caller, Transport::Http) {
+        edge::http::skip(payload).await;
         return Err(turned_away);
     }
-    let body = body::read(request, payload, state).await?;
+    // Its memory is the caller's until there is an answer.
+    let (body, _held) = body::read(request, payload, state, &caller.account).await?;
     let requested = requested(request, command, &body)?;
+    let caller = state.door.sealed(caller).await?;
     let outcome = state.door.submit(requested, &caller, Transport::Http)?.outcome().await?;
     Ok(answer::success(&outcome))
 }

@@ -43,7 +43,7 @@ impl Answer {
 }
 
 pub(super) async fn door_of(world: &World) -> Door {
-    let requests = Requests::new(&world.telemetry, Spans::TracesOnly);
+    let requests = Requests::new(&world.telemetry, Spans::Sampled);
     let state = world.state();
     let app = edge::http::app(&requests)
         .configure(|app| routes(app, &state))

@@ -30,14 +30,17 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// The most keys: each is compared with what a caller shows.
 const MAX_KEYS: usize = 1_000;
 /// Before the names of callers with keys.
-const KIND: &str = "key:";
+pub(super) const KIND: &str = "key:";
 
 /// The keys that count.
 #[derive(Default)]
 pub(super) struct Ring(Vec<Entry>);
 
+/// What is known of a key. It has no `==`: whoever compares two can only do so in the time that any two take.
+struct Hash([u8; 32]);
+
 struct Entry {
-    hash: [u8; 32],
+    hash: Hash,
     principal: Principal,
 }
 
@@ -90,7 +93,7 @@ impl Ring {
         if !(MIN_KEY..=MAX_KEY).contains(&key.len()) {
             return None;
         }
-        let shown: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let shown = Hash(Sha256::digest(key.as_bytes()).into());
         // Which one it is becomes known without a branch on the way.
         let (mut found, mut at) = (Choice::from(0), 0_u64);
         for (n, entry) in self.0.iter().enumerate() {
@@ -125,7 +128,13 @@ pub fn hashed(key: &str) -> String {
     Sha256::digest(key.as_bytes()).iter().flat_map(|byte| digits(*byte)).collect()
 }
 
-fn hash(digits: &str) -> Option<[u8; 32]> {
+impl ConstantTimeEq for Hash {
+    fn ct_eq(&self, other: &Self) -> Choice {
+        self.0.ct_eq(&other.0)
+    }
+}
+
+fn hash(digits: &str) -> Option<Hash> {
     let digits = digits.as_bytes();
     if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
         return None;
@@ -134,7 +143,7 @@ fn hash(digits: &str) -> Option<[u8; 32]> {
     for (byte, pair) in hash.iter_mut().zip(digits.chunks(2)) {
         *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
     }
-    Some(hash)
+    Some(Hash(hash))
 }
 
 /// The keys of a file that may be replaced. Cheap to clone.

@@ -2,6 +2,7 @@
 //!
 //! Promise: only names that the door's authority put into the certificate count, as a whole, and only those that are configured.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,25 +14,45 @@ use super::principal::{Principal, Products};
 use super::scope::{Rights, Scope};
 
 /// Before the names of callers with certificates.
-const KIND: &str = "cert:";
+pub(super) const KIND: &str = "cert:";
 
-/// The names of a certificate that a connection's peer showed, and the door's authority signed. Cheap to clone.
+/// Who is at the other end of a connection: its address, and the names of a certificate that it showed, and the door's authority signed.
+/// Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Peer(Arc<[String]>);
+pub struct Peer {
+    names: Arc<[String]>,
+    address: Option<IpAddr>,
+}
 
 impl Peer {
+    /// One that showed no certificate.
+    pub(crate) fn at(address: Option<IpAddr>) -> Self {
+        Self { names: Arc::default(), address }
+    }
+
     /// By the certificates that it showed, its own first.
-    pub(crate) fn of(certificates: Option<&[CertificateDer<'_>]>) -> Self {
-        let Some(own) = certificates.and_then(<[_]>::first) else { return Self::default() };
-        let Ok(own) = webpki::EndEntityCert::try_from(own) else { return Self::default() };
+    pub(crate) fn of(certificates: Option<&[CertificateDer<'_>]>, address: Option<IpAddr>) -> Self {
+        let unnamed = Self::at(address);
+        let Some(own) = certificates.and_then(<[_]>::first) else { return unnamed };
+        let Ok(own) = webpki::EndEntityCert::try_from(own) else { return unnamed };
         let names = own.valid_uri_names().chain(own.valid_dns_names());
-        Self(names.map(str::to_owned).collect())
+        Self { names: names.map(str::to_owned).collect(), ..unnamed }
+    }
+
+    /// Whether it showed a certificate with a name.
+    pub(super) fn has_name(&self) -> bool {
+        !self.names.is_empty()
+    }
+
+    /// Where it is, as far as this process sees it.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// One with these names.
     #[cfg(test)]
     pub(super) fn named(names: &[&str]) -> Self {
-        Self(names.iter().map(|&name| name.to_owned()).collect())
+        Self { names: names.iter().map(|&name| name.to_owned()).collect(), address: None }
     }
 }
 
@@ -77,7 +98,7 @@ impl Certificates {
 
     /// Who this is: the first that is configured of its names.
     pub(super) fn find(&self, peer: &Peer) -> Option<Principal> {
-        let (_, principal) = self.0.iter().find(|(san, _)| peer.0.contains(san))?;
+        let (_, principal) = self.0.iter().find(|(san, _)| peer.names.contains(san))?;
         Some(principal.clone())
     }
 }
@@ -99,8 +120,8 @@ mod tests {
         for names in [&[][..], &["spiffe://acme.example/shop2"], &["spiffe://acme.example"], &["shop"]] {
             assert_eq!(known.find(&Peer::named(names)), None, "{names:?}");
         }
-        assert_eq!(Peer::of(None), Peer::default());
-        assert_eq!(Peer::of(Some(&[CertificateDer::from(vec![1, 2, 3])])), Peer::default());
+        assert_eq!(Peer::of(None, None), Peer::default());
+        assert_eq!(Peer::of(Some(&[CertificateDer::from(vec![1, 2, 3])]), None), Peer::default());
         let nobody = CertificateConfig::default();
         assert!(Certificates::new(&[nobody], &Roles::new()).is_err());
     }

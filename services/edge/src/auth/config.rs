@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use toolkit::config::{ConfigError, Unusable, list, optional, optional_path};
+use toolkit::config::{ConfigError, Unusable, list, optional_address, optional_path};
 use toolkit::tls::TlsConfig;
 
 use super::api_keys::Keys;
@@ -27,6 +27,9 @@ pub struct AuthConfig {
     pub certificates: Vec<CertificateConfig>,
     /// What roles may do, by their names: `{editor: ["products:write"]}`.
     pub roles: Roles,
+    /// Origins whose pages may send writes beside the door's own, such as `https://shop.example`: for a proxy that lets a browser ask (CORS).
+    #[serde(deserialize_with = "list")]
+    pub origins: Vec<String>,
     /// Show `/metrics` to whoever reaches the operators' port, and not only to who has the scope `ops`.
     pub open_metrics: bool,
 }
@@ -36,13 +39,13 @@ pub struct AuthConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct OidcConfig {
     /// What tokens have as `iss`, such as `https://login.acme.example/realms/shop`.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "optional_address")]
     pub issuer: Option<String>,
     /// Whom tokens are for: one of these has to be among a token's `aud`.
     #[serde(deserialize_with = "list")]
     pub audiences: Vec<String>,
     /// Where the issuer's keys are; none: where `<issuer>/.well-known/openid-configuration` says.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "optional_address")]
     pub jwks_url: Option<String>,
     pub claims: ClaimsConfig,
     /// How far the issuer's clock may be from ours, in milliseconds.
@@ -161,6 +164,7 @@ impl AuthConfig {
                 "it is true, and there are oidc, keys_file or certificates, which nobody would look at";
             return Err(Unusable::new("auth.allow_anonymous", problem, "leave one of them out"));
         }
+        crate::cross_site::check(&self.origins)?;
         self.oidc.check()?;
         if let Some(path) = &self.keys_file {
             Keys::open(path, &self.roles).map_err(|why| {

@@ -6,7 +6,7 @@
 //!
 //! Promises: no route and no call is registered without what it needs of its caller ([`Access`]); whoever does not show that is answered
 //! before a handler or a body is looked at; while nobody can be checked, nobody is let in; where callers are not checked that is said
-//! loudly, and never by leaving something out.
+//! loudly, and never by leaving something out; each is counted ([`crate::limits`]) once it is known who it is.
 
 mod api_keys;
 mod certificates;
@@ -33,7 +33,9 @@ use opentelemetry::metrics::Counter;
 use toolkit::lifecycle::Lifecycle;
 use toolkit::telemetry::{Telemetry, names};
 
+use crate::cross_site::Origins;
 use crate::fields::Fields;
+use crate::limits::{Account, Limits, Place};
 use crate::problem::Problem;
 use api_keys::Keys;
 use certificates::Certificates;
@@ -55,9 +57,24 @@ pub use scope::{Access, Rights, Scope};
 /// What readiness calls it that nobody is checked.
 const DEPENDENCY: &str = "auth";
 
-/// What callers are checked by; `None`: nobody is. Cheap to clone.
+/// What callers are checked by, and how much each may have. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Auth(Option<Arc<Checks>>);
+pub struct Auth {
+    /// None: nobody is checked.
+    checks: Option<Arc<Checks>>,
+    origins: Origins,
+    limits: Limits,
+}
+
+/// Somebody who was let in.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) principal: Principal,
+    /// What is counted of it.
+    pub(crate) account: Account,
+    /// Its request among those of it that are in flight; none: it is not counted.
+    pub(crate) place: Option<Place>,
+}
 
 #[derive(Debug)]
 struct Checks {
@@ -78,9 +95,15 @@ struct Tokens {
 }
 
 impl Auth {
-    /// Checks nobody: for tests, and for what is no server.
+    /// Checks nobody, and bounds nobody: for tests, and for what is no server.
     pub fn off() -> Self {
-        Self(None)
+        Self { checks: None, origins: Origins::default(), limits: Limits::default() }
+    }
+
+    /// With these limits for each caller.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// What `config` says, followed as long as `lifecycle` works.
@@ -102,7 +125,7 @@ impl Auth {
                 "auth.allow_anonymous: callers are not checked, whoever reaches a port may do everything in anyone's name"
             );
             dependency.up_though("callers are not checked: auth.allow_anonymous");
-            return Ok(Self::off());
+            return Ok(Self { origins: Origins::new(&config.origins), ..Self::off() });
         }
         let tokens = config.oidc.issuer.as_ref().map(|issuer| {
             let expected = Expected {
@@ -131,41 +154,69 @@ impl Auth {
         let refused = meter.u64_counter(names::AUTH_REFUSED_TOTAL).build();
         let (roles, has_open_metrics) = (config.roles.clone(), config.open_metrics);
         let checks = Checks { tokens, keys, certificates, roles, has_open_metrics, refused };
-        Ok(Self(Some(Arc::new(checks))))
+        let (checks, origins) = (Some(Arc::new(checks)), Origins::new(&config.origins));
+        Ok(Self { checks, origins, limits: Limits::default() })
+    }
+
+    /// What bounds each caller.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Refuses what a page of another site has a browser send. `authority`: whom the request says it is for, where no field does.
+    ///
+    /// # Errors
+    /// 403.
+    pub(crate) fn refuse_other_sites(
+        &self,
+        method: &str,
+        fields: &impl Fields,
+        authority: Option<&str>,
+    ) -> Result<(), Problem> {
+        self.origins.admit(method, fields, authority)
     }
 
     /// What `/metrics` needs.
     pub(crate) fn of_metrics(&self) -> Access {
-        let is_open = self.0.as_ref().is_some_and(|checks| checks.has_open_metrics);
+        let is_open = self.checks.as_ref().is_some_and(|checks| checks.has_open_metrics);
         if is_open { Access::Anyone } else { Access::Needs(Scope::Ops) }
     }
 
     /// Lets somebody in to what needs `access`, by what stands beside a request and by the certificate of its connection, or says why not.
+    /// What is for anyone (probes) is not counted.
     ///
     /// Not an `async fn`: what it reads of the request it reads at once, so that the request need not be kept.
     ///
     /// # Errors
-    /// 401, 403, or 503 while nobody can be checked.
+    /// 401, 403, 429, or 503 while nobody can be checked.
     pub(crate) fn admit<F: Fields>(
         &self,
         access: Access,
         fields: &F,
         peer: &Peer,
-    ) -> impl Future<Output = Result<Principal, Problem>> + Send + use<F> {
-        let checks = match (&self.0, access) {
+    ) -> impl Future<Output = Result<Entered, Problem>> + Send + use<F> {
+        let checks = match (&self.checks, access) {
             (None, _) => Err(Principal::default()),
             (Some(_), Access::Anyone) => Err(Principal::nobody()),
             (Some(checks), _) => Ok((Arc::clone(checks), Credential::of(fields), peer.clone())),
         };
+        let (limits, address) = (self.limits.clone(), peer.address());
+        let counted = move |principal: Principal| {
+            if access == Access::Anyone {
+                return Ok(Entered { principal, account: Account::default(), place: None });
+            }
+            let (account, place) = limits.enter(&principal, address)?;
+            Ok(Entered { principal, account, place: Some(place) })
+        };
         async move {
             let (checks, credential, peer) = match checks {
                 Ok(checks) => checks,
-                Err(unchecked) => return Ok(unchecked),
+                Err(unchecked) => return counted(unchecked),
             };
             let admitted = async {
-                let principal = checks.principal(credential?, &peer).await?;
-                principal.enter(access)?;
-                Ok::<_, Problem>(principal)
+                let entered = counted(checks.principal(credential?, &peer).await?)?;
+                entered.principal.enter(access)?;
+                Ok::<_, Problem>(entered)
             };
             admitted.await.inspect_err(|problem| checks.count(problem))
         }
@@ -194,7 +245,7 @@ impl Checks {
     }
 
     fn nothing_shown(&self, peer: &Peer) -> Problem {
-        let detail = if self.certificates.is_empty() || *peer == Peer::default() {
+        let detail = if self.certificates.is_empty() || !peer.has_name() {
             "say who you are: `Authorization: Bearer` and a token or an API key"
         } else {
             "your certificate has no name that counts here, and there is no `Authorization: Bearer` with a token or an API key"

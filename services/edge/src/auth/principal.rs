@@ -92,6 +92,14 @@ impl Principal {
         self.0.is_checked
     }
 
+    /// Whether its name may be a person's: that of a key or a certificate is a machine's.
+    pub fn is_person(&self) -> bool {
+        let is_machine = [super::api_keys::KIND, super::certificates::KIND]
+            .iter()
+            .any(|kind| self.name().starts_with(kind));
+        self.is_checked() && !is_machine
+    }
+
     pub fn rights(&self) -> Rights {
         self.0.rights
     }

@@ -39,7 +39,7 @@ scopes! {
     AdminRebuild = "admin:rebuild", "Begin, switch, go back to, and drop builds of read models.";
     AdminPause = "admin:pause", "Pause and resume builds.";
     AdminDeadLetters = "admin:dead-letters", "Redrive and discard dead letters.";
-    Ops = "ops", "See metrics.";
+    Ops = "ops", "See metrics, and see and change what is logged.";
     OnBehalf = "act-on-behalf", "Give commands for somebody else, who is recorded beside the caller.";
     AllTenants = "all-tenants", "Where tenants are told apart: not be bounded by one.";
 }

@@ -122,7 +122,7 @@ impl Checked {
         let mut fields = MetadataMap::new();
         fields.insert("authorization", format!("Bearer {credential}").parse().unwrap());
         let admitted = self.auth.admit(Access::Needs(Scope::Read), &fields, &Peer::default()).await;
-        admitted.map(|principal| principal.name().to_owned()).map_err(|problem| problem.status)
+        admitted.map(|it| it.principal.name().to_owned()).map_err(|problem| problem.status)
     }
 }
 
@@ -145,9 +145,9 @@ async fn eventually(what: &str, mut state: impl AsyncFnMut() -> bool) {
 async fn where_nobody_is_checked_that_is_said_and_everybody_may_do_everything() {
     let checked = Checked::open(&AuthConfig::anonymous());
     let fields = MetadataMap::new();
-    let principal =
+    let entered =
         checked.auth.admit(Access::Needs(Scope::AdminRebuild), &fields, &Peer::default()).await.unwrap();
-    assert!(!principal.is_checked());
+    assert!(!entered.principal.is_checked());
     let told = serde_json::to_string(&checked.lifecycle.readiness().status()).unwrap();
     assert!(told.contains("auth.allow_anonymous"), "{told}");
     let metrics = checked.telemetry.render_metrics().unwrap();
@@ -168,7 +168,7 @@ async fn who_has_a_certificate_that_counts_needs_nothing_else_and_a_token_goes_b
     let peer = |name: &str| Peer::named(&[name]);
     let admit = async |fields: &MetadataMap, peer: &Peer| {
         let admitted = checked.auth.admit(Access::Needs(Scope::Read), fields, peer).await;
-        admitted.map(|principal| principal.name().to_owned()).map_err(|problem| problem.status)
+        admitted.map(|it| it.principal.name().to_owned()).map_err(|problem| problem.status)
     };
     let mut fields = MetadataMap::new();
     assert_eq!(admit(&fields, &peer("shop.example")).await, Ok("cert:shop.example".to_owned()));

@@ -1,6 +1,7 @@
 //! The connections of a tonic server.
 
 use std::io::{self, IoSlice};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::transport::server::TcpIncoming;
 
 use super::{Limits, close_if_unacknowledged};
+use crate::limits::{Peers, Visit};
 
 /// A connection, its place, and how long it may be silent.
 #[derive(Debug)]
@@ -24,25 +26,49 @@ pub(crate) struct Connection {
     has_sent: bool,
     /// Comes up no later than the silence is too long.
     alarm: Pin<Box<Sleep>>,
+    address: Option<IpAddr>,
     _place: OwnedSemaphorePermit,
+    _visit: Visit,
 }
 
-/// Takes connections while fewer than the most are open.
-pub(crate) fn take(limits: Limits, incoming: TcpIncoming) -> impl Stream<Item = io::Result<Connection>> {
+/// Takes connections while fewer than the most are open. Those of a peer that has too many are closed.
+pub(crate) fn take(
+    limits: Limits,
+    peers: Peers,
+    incoming: TcpIncoming,
+) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(limits.max.min(Semaphore::MAX_PERMITS)));
-    futures::stream::unfold((incoming, places), move |(mut incoming, places)| async move {
+    futures::stream::unfold((incoming, places, peers), move |(mut incoming, places, peers)| async move {
         let place = Arc::clone(&places).acquire_owned().await.ok()?;
-        let accepted = incoming.next().await?;
-        Some((accepted.map(|stream| Connection::new(stream, limits, place)), (incoming, places)))
+        loop {
+            let stream = match incoming.next().await? {
+                Ok(stream) => stream,
+                Err(error) => return Some((Err(error), (incoming, places, peers))),
+            };
+            let address = stream.peer_addr().ok().map(|address| address.ip());
+            if let Some(visit) = peers.connect(address) {
+                let taken = Connection::new(stream, limits, (place, visit, address));
+                return Some((Ok(taken), (incoming, places, peers)));
+            }
+        }
     })
 }
 
 impl Connection {
-    fn new(stream: TcpStream, limits: Limits, place: OwnedSemaphorePermit) -> Self {
+    fn new(
+        stream: TcpStream,
+        limits: Limits,
+        (place, visit, address): (OwnedSemaphorePermit, Visit, Option<IpAddr>),
+    ) -> Self {
         close_if_unacknowledged(&stream, limits.unacknowledged);
         let heard = Instant::now();
         let alarm = Box::pin(sleep_until(heard + limits.first_byte));
-        Self { stream, limits, heard, has_sent: false, alarm, _place: place }
+        Self { stream, limits, heard, has_sent: false, alarm, address, _place: place, _visit: visit }
+    }
+
+    /// Where its peer is.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
     }
 
     /// Fails once the silence is too long; wakes the caller when it is.
@@ -126,7 +152,7 @@ mod tests {
         let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = incoming.local_addr().unwrap();
         let client = TcpStream::connect(address).await.unwrap();
-        let taken = Box::pin(take(limits(1), incoming)).next().await.unwrap().unwrap();
+        let taken = Box::pin(take(limits(1), Peers::default(), incoming)).next().await.unwrap().unwrap();
         (taken, client)
     }
 
@@ -134,7 +160,7 @@ mod tests {
     async fn the_next_connection_is_taken_when_one_has_ended() {
         let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = incoming.local_addr().unwrap();
-        let mut taken = Box::pin(take(limits(1), incoming));
+        let mut taken = Box::pin(take(limits(1), Peers::default(), incoming));
         let _clients =
             (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
         let first = taken.next().await.unwrap().unwrap();

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use http_body_util::BodyExt;
 use prost_types::FileDescriptorSet;
 use tonic::Status;
 use tonic::body::Body;
@@ -12,7 +13,7 @@ use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
 
 use super::methods;
-use crate::auth::{Access, Auth, Peer};
+use crate::auth::{Access, Auth, Entered, Peer};
 
 /// A method of a service, and what it needs of its callers.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +22,8 @@ pub struct Call {
     pub needs: Access,
 }
 
-/// A service whose calls have a caller, a [`crate::auth::Principal`], among their requests' extensions.
+/// A service whose calls have a caller, a [`crate::auth::Principal`], and its [`crate::limits::Account`] among their requests' extensions.
+/// A call is among its caller's until its last answer has been taken.
 #[derive(Clone, Debug)]
 pub(super) struct Guarded<S> {
     inner: S,
@@ -62,6 +64,12 @@ where
         let Some(call) = self.calls.iter().find(|call| Some(call.method) == method) else {
             return Box::pin(std::future::ready(Ok(Status::unimplemented("").into_http())));
         };
+        let authority = request.uri().authority().map(http::uri::Authority::as_str);
+        if let Err(problem) =
+            self.auth.refuse_other_sites(request.method().as_str(), request.headers(), authority)
+        {
+            return Box::pin(std::future::ready(Ok(Status::from(problem).into_http())));
+        }
         let peer = request.extensions().get::<Peer>().cloned().unwrap_or_default();
         let admitted = self.auth.admit(call.needs, request.headers(), &peer);
         // The one that was found ready answers.
@@ -69,9 +77,16 @@ where
         let mut inner = std::mem::replace(&mut self.inner, next);
         Box::pin(async move {
             match admitted.await {
-                Ok(principal) => {
+                Ok(Entered { principal, account, place }) => {
                     request.extensions_mut().insert(principal);
-                    inner.call(request).await
+                    request.extensions_mut().insert(account);
+                    let answer = inner.call(request).await?;
+                    Ok(answer.map(|body| {
+                        Body::new(body.map_frame(move |frame| {
+                            let _until_then = &place;
+                            frame
+                        }))
+                    }))
                 }
                 Err(problem) => Ok(Status::from(problem).into_http()),
             }

@@ -8,13 +8,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use contract::code::Code;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{Body as HttpBody, Service, http};
 use tonic::server::NamedService;
 
-use toolkit::memory::{Memory, Share};
+use toolkit::memory::Memory;
+
+use crate::limits::{Account, Load};
 
 /// Before each message: whether it is compressed, and its length.
 const HEADER: usize = 5;
@@ -34,7 +37,8 @@ pub(super) struct Arriving {
 /// Why a message is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    NoMemory,
+    /// Whose limit it was.
+    NoMemory(Code),
     TooSlow,
 }
 
@@ -69,7 +73,8 @@ impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Counted<S
         let is_stream = arriving.streaming.iter().any(|path| path == request.uri().path());
         let stall = is_stream.then_some(arriving.stall);
         let deadline = (!is_stream).then(|| Instant::now() + arriving.within);
-        let share = arriving.memory.empty();
+        let account = request.extensions().get::<Account>().cloned().unwrap_or_default();
+        let share = account.load(arriving.memory.empty());
         let count = |body| {
             let unfinished = Unfinished::default();
             Body::new(CountedBody { body, share, unfinished, stall, deadline, alarm: None, has_come: false })
@@ -80,7 +85,7 @@ impl<S: Service<http::Request<Body>>> Service<http::Request<Body>> for Counted<S
 
 struct CountedBody {
     body: Body,
-    share: Share,
+    share: Load,
     unfinished: Unfinished,
     /// Of a stream: how long it may pause in a message.
     stall: Option<Duration>,
@@ -164,7 +169,7 @@ impl HttpBody for CountedBody {
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         let refused = match &polled {
             Poll::Ready(Some(Ok(frame))) => match frame.data_ref() {
-                Some(data) if !this.came(data) => Some(Refused::NoMemory),
+                Some(data) if !this.came(data) => Some(Refused::NoMemory(this.share.refused_as())),
                 _ => None,
             },
             Poll::Ready(_) => None,
@@ -227,7 +232,7 @@ mod tests {
         }
         CountedBody {
             body: Body::new(Silent(Some(first))),
-            share: memory.empty(),
+            share: memory.empty().into(),
             unfinished: Unfinished::default(),
             stall,
             deadline: deadline.map(|within| Instant::now() + within),

@@ -140,7 +140,7 @@ pub async fn serve(
     let bound = incoming.local_addr().with_context(why)?;
     let tls = secure::open(&config.tls, "http.tls", lifecycle)?;
     let tls = tls.as_ref().map(secure::acceptor).transpose()?;
-    let incoming = connections::take(config.connections(), incoming);
+    let incoming = connections::take(config.connections(), auth.limits().peers(), incoming);
     let incoming = secure::secured(incoming, tls, config.max_connections);
     let files = described(&names);
     for (service, calls) in said {

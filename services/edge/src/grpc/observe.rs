@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::{Code, Status};
-use toolkit::telemetry::{Telemetry, names};
+use toolkit::telemetry::{Sampling, Telemetry, names};
 use tracing::{Instrument, Span};
 
 use super::methods;
@@ -45,6 +45,7 @@ struct Shared {
     seconds: Histogram<f64>,
     methods: Vec<Method>,
     spans: Spans,
+    sampling: Sampling,
     in_flight: TaskTracker,
 }
 
@@ -78,7 +79,8 @@ impl Calls {
         let (meter, methods) = (telemetry.meter(), methods.collect());
         let count = meter.u64_counter(names::GRPC_REQUESTS_TOTAL).build();
         let seconds = meter.f64_histogram(names::GRPC_REQUEST_SECONDS).build();
-        let shared = Shared { count, seconds, methods, spans, in_flight: TaskTracker::new() };
+        let (sampling, in_flight) = (telemetry.sampling(), TaskTracker::new());
+        let shared = Shared { count, seconds, methods, spans, sampling, in_flight };
         Self { shared: Arc::new(shared) }
     }
 
@@ -97,18 +99,21 @@ impl Calls {
         self.shared.methods.iter().find(|method| method.path == path)
     }
 
+    /// By OpenTelemetry's conventions for servers of gRPC.
     fn span(&self, method: Option<&Method>, context: &Context) -> Span {
         let Some(Method { service, name: method, .. }) = method else { return Span::none() };
         request_span!(
-            self.shared.spans,
+            self.shared.spans.are_of(&context.trace, self.shared.sampling),
             "grpc call",
             otel.name = format!("{service}/{method}"),
             otel.kind = "server",
+            otel.status_code = tracing::field::Empty,
             rpc.system = "grpc",
             rpc.service = *service,
             rpc.method = method.as_str(),
             rpc.grpc.status_code = tracing::field::Empty,
             request.id = context.id,
+            trace_id = tracing::field::Empty,
         )
     }
 
@@ -123,6 +128,19 @@ impl Calls {
         self.shared.count.add(1, &labels);
         self.shared.seconds.record(since.elapsed().as_secs_f64(), &labels[..1]);
     }
+}
+
+/// Whether the conventions call it an error of the server's: what a client did wrong is none.
+fn is_error(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 /// A call, counted when it is over. Dropped without an answer it was given up: by its client, or because its client's time
@@ -177,9 +195,14 @@ where
         let calls = self.calls.clone();
         let method = calls.method(request.uri().path());
         let mut context = Context::of(request.headers());
+        // Calls of no method have no spans, and no part in a trace.
+        if method.is_some() {
+            context.trace = calls.shared.sampling.decide(context.trace);
+        }
         let span = calls.span(method, &context);
         let method = method.map(|method| method.name.clone());
         context.trace = context.trace.adopt(&span);
+        context.trace.name(&span);
         request.extensions_mut().insert(context.clone());
         let observed =
             ObservedCall { calls: calls.clone(), method: method.clone(), since, code: Code::Cancelled };
@@ -208,6 +231,9 @@ where
                 }
             }
             span.record("rpc.grpc.status_code", code as i32);
+            if is_error(code) {
+                span.record("otel.status_code", "error");
+            }
             observed.answered(code);
             let Some(in_flight) = in_flight else { return Ok(response) };
             // In flight until its last answer has been taken.

@@ -65,10 +65,10 @@ fn problem(status: &Status) -> Problem {
 /// What a call is told whose messages arrive too slowly, or take too much while they do.
 pub(super) fn refused(why: Refused) -> Status {
     let (code, detail) = match why {
-        Refused::NoMemory => (
-            FolioCode::Overloaded,
-            "too many large messages arrive already: this one was not read, try again later",
-        ),
+        Refused::NoMemory(code) => {
+            let detail = "too many large messages arrive already: this one was not read, try again later";
+            (code, detail)
+        }
         Refused::TooSlow => (
             FolioCode::RequestTimeout,
             "the message did not arrive in time (http.body_timeout_ms, in a stream http.stall_ms); it was not read",

@@ -6,6 +6,7 @@
 mod observe;
 mod paths;
 mod secured;
+mod skip;
 #[cfg(test)]
 mod tests;
 
@@ -19,12 +20,15 @@ use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::Lifecycle;
 
+use crate::auth::Auth;
 use crate::config::DoorConfig;
 use crate::connections;
+use crate::limits::Peers;
 use crate::secure;
 
 pub use observe::{Requests, app};
 pub use paths::{Paths, Taken, otherwise};
+pub use skip::skip;
 
 /// How long an idle connection is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -56,6 +60,8 @@ impl<B, T> Routes<B> for T where
 pub struct Door<'c> {
     pub address: SocketAddr,
     pub config: &'c DoorConfig,
+    /// What bounds the connections of each peer; routes have it of their own.
+    pub auth: &'c Auth,
     /// How long requests may take that are in flight when the door closes.
     pub grace: Duration,
     /// Whether requests get a [`connections::Handle`]: for those whose client may rightly take nothing for long.
@@ -69,7 +75,9 @@ where
     T: Routes<B>,
     B: MessageBody + 'static,
 {
-    let (bound, server) = open(door, ("listen.http", "http.tls"), lifecycle, lifecycle.shutdown(), app)?;
+    let peers = door.auth.limits().peers();
+    let keys = ("listen.http", "http.tls");
+    let (bound, server) = open((door, peers), keys, lifecycle, lifecycle.shutdown(), app)?;
     lifecycle.spawn("http", until(server, lifecycle.shutdown()));
     tracing::info!(address = %bound, "the HTTP door is open");
     Ok(bound)
@@ -77,7 +85,7 @@ where
 
 /// Binds the address that `key` configures, with the TLS of `section`. `stop` is what the server will be told by.
 pub(crate) fn open<F, T, B>(
-    door: Door<'_>,
+    (door, peers): (Door<'_>, Peers),
     (key, section): (&str, &'static str),
     lifecycle: &Lifecycle,
     stop: CancellationToken,
@@ -88,12 +96,13 @@ where
     T: Routes<B>,
     B: MessageBody + 'static,
 {
-    let Door { address, config, grace, handles } = door;
+    let Door { address, config, grace, handles, .. } = door;
+    let on_connect = connections::on_connect(config.stall(), handles, peers);
     let why = || format!("cannot listen on {address}; give a free address as {key}");
     if let Some(tls) = secure::open(&config.tls, section, lifecycle)? {
         let listener = connections::listen(address).with_context(why)?;
         let bound = listener.local_addr().with_context(why)?;
-        let server = secured::serve(door, listener, tls.config(&[b"http/1.1"])?, stop, app);
+        let server = secured::serve((door, on_connect), listener, tls.config(&[b"http/1.1"])?, stop, app);
         return Ok((bound, server.with_context(why)?));
     }
     let server = HttpServer::new(app)
@@ -102,7 +111,7 @@ where
         .client_request_timeout(HEAD_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
-        .on_connect(connections::on_connect(config.stall(), handles))
+        .on_connect(on_connect)
         .disable_signals()
         .shutdown_timeout(grace.as_secs().max(1))
         .bind(address)

@@ -14,8 +14,8 @@ use futures::FutureExt;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram};
 use toolkit::lifecycle::{Lifecycle, Readiness};
-use toolkit::telemetry::{Telemetry, names};
-use tracing::Instrument;
+use toolkit::telemetry::{Sampling, Telemetry, names};
+use tracing::{Instrument, Span};
 
 use crate::context::{Context, REQUEST_ID, Spans, request_span, said};
 use crate::problem::Problem;
@@ -29,6 +29,7 @@ pub struct Requests {
     count: Counter<u64>,
     seconds: Histogram<f64>,
     spans: Spans,
+    sampling: Sampling,
     readiness: Option<Readiness>,
 }
 
@@ -40,6 +41,7 @@ impl Requests {
             count: meter.u64_counter(names::HTTP_REQUESTS_TOTAL).build(),
             seconds: meter.f64_histogram(names::HTTP_REQUEST_SECONDS).build(),
             spans,
+            sampling: telemetry.sampling(),
             readiness: None,
         }
     }
@@ -88,17 +90,10 @@ async fn observe(
     let method = label(request.method());
     let route = request.match_pattern().unwrap_or_else(|| NO_ROUTE.to_owned());
     let mut context = Context::of(request.headers());
-    let span = request_span!(
-        requests.spans,
-        "http request",
-        otel.name = format!("{method} {route}"),
-        otel.kind = "server",
-        http.request.method = method,
-        http.route = route,
-        http.response.status_code = tracing::field::Empty,
-        request.id = context.id,
-    );
+    context.trace = requests.sampling.decide(context.trace);
+    let span = span_of(&requests, &request, (method, &route), &context);
     context.trace = context.trace.adopt(&span);
+    context.trace.name(&span);
     request.extensions_mut().insert(context.clone());
     let outcome = AssertUnwindSafe(next.call(request).instrument(span.clone())).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| {
@@ -112,6 +107,11 @@ async fn observe(
         Err(error) => error.as_response_error().status_code(),
     };
     span.record("http.response.status_code", status.as_u16());
+    // What a client did wrong is no error of the server's.
+    if status.is_server_error() {
+        span.record("otel.status_code", "error");
+        span.record("error.type", status.as_str());
+    }
     // The pattern that took it: before the call only the path is known, which another method's pattern may take too.
     let taken = outcome.as_ref().ok().and_then(|response| response.request().match_pattern());
     requests.answered(taken.unwrap_or(route), method, status.as_u16(), since);
@@ -123,6 +123,30 @@ async fn observe(
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
+}
+
+/// By OpenTelemetry's conventions for servers of HTTP.
+fn span_of(
+    requests: &Requests,
+    request: &ServiceRequest,
+    (method, route): (&str, &str),
+    context: &Context,
+) -> Span {
+    request_span!(
+        requests.spans.are_of(&context.trace, requests.sampling),
+        "http request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        otel.status_code = tracing::field::Empty,
+        http.request.method = method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+        url.path = request.path(),
+        url.scheme = if request.app_config().secure() { "https" } else { "http" },
+        "error.type" = tracing::field::Empty,
+        request.id = context.id,
+        trace_id = tracing::field::Empty,
+    )
 }
 
 /// The label of a method. Anyone may invent methods: one that is not common is `other`.

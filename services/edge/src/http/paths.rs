@@ -3,7 +3,10 @@
 //!
 //! Promises: a request goes to the service that takes its path by its method; a path that is taken by other methods alone is
 //! answered with all of them, whichever services take them; no path is taken without saying what it needs of its callers, and whoever
-//! does not have it is answered before a handler or the body is looked at.
+//! does not have it is answered before a handler or the body is looked at; nor is what a page of another site sends; a request is among its
+//! caller's until its answer has been taken.
+
+mod held;
 
 use std::sync::Arc;
 
@@ -12,8 +15,9 @@ use actix_web::dev::{ResourceDef, ServiceFactory, ServiceRequest, ServiceRespons
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, Resource, guard, web};
+use contract::code::Code;
 
-use crate::auth::{Access, Auth, Peer};
+use crate::auth::{Access, Auth, Entered, Peer};
 use crate::problem::Problem;
 
 /// A path as actix-web writes it, the methods by which a service takes it, and what it needs of its callers.
@@ -26,7 +30,7 @@ pub struct Taken {
 
 impl Taken {
     /// The resource at the path. Requests of other methods are not its own. Its handlers find the caller, a
-    /// [`crate::auth::Principal`], among the request's extensions.
+    /// [`crate::auth::Principal`], and its [`crate::limits::Account`] among the request's extensions.
     pub fn resource(
         &self,
         auth: &Auth,
@@ -57,18 +61,32 @@ pub fn otherwise(path: &str) -> Resource {
 async fn admit(
     auth: Auth,
     needs: Access,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
+    let refused = auth.refuse_other_sites(request.method().as_str(), request.headers(), None);
+    if let Err(problem) = refused {
+        return Ok(answered(request, problem));
+    }
     let peer = request.conn_data::<Peer>().cloned().unwrap_or_default();
     match auth.admit(needs, request.headers(), &peer).await {
-        Ok(principal) => {
+        Ok(Entered { principal, account, place }) => {
             request.extensions_mut().insert(principal);
-            next.call(request).await
+            request.extensions_mut().insert(account);
+            Ok(held::until_taken(next.call(request).await?, place))
         }
-        // `ServiceRequest::into_response` would lose the problem, which is still to be given the names of its request.
-        Err(problem) => Ok(ServiceResponse::new(request.into_parts().0, HttpResponse::from_error(problem))),
+        Err(problem) => {
+            if problem.code == Code::TooManyRequests.name() {
+                super::skip(request.take_payload()).await;
+            }
+            Ok(answered(request, problem))
+        }
     }
+}
+
+/// `ServiceRequest::into_response` would lose the problem, which is still to be given the names of its request.
+fn answered(request: ServiceRequest, problem: Problem) -> ServiceResponse<BoxBody> {
+    ServiceResponse::new(request.into_parts().0, HttpResponse::from_error(problem))
 }
 
 /// The paths of all services behind a port. Cheap to clone.

@@ -19,14 +19,14 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::{DISCONNECT_TIMEOUT, Door, HEAD_TIMEOUT, KEEP_ALIVE, Routes};
-use crate::connections;
+use crate::connections::OnConnect;
 
 /// Handshakes at once that one thread may have: as many as connections, so that silent clients keep nobody else out.
 const HANDSHAKES: usize = 100_000;
 
 /// Serves `app` on `listener`. Connections that are idle end when `stop` says so.
 pub(super) fn serve<F, T, B>(
-    door: Door<'_>,
+    (door, on_connect): (Door<'_>, impl OnConnect),
     listener: TcpListener,
     tls: ServerConfig,
     stop: CancellationToken,
@@ -37,8 +37,7 @@ where
     T: Routes<B>,
     B: MessageBody + 'static,
 {
-    let Door { config, grace, handles, .. } = door;
-    let on_connect = connections::on_connect(config.stall(), handles);
+    let Door { config, grace, .. } = door;
     actix_tls::accept::max_concurrent_tls_connect(HANDSHAKES);
     let server = Server::build()
         .workers(config.workers)

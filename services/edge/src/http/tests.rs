@@ -69,15 +69,15 @@ async fn every_request_is_named_and_counted_whatever_becomes_of_it() {
     assert!(!told.contains("FOO") && !told.contains("invented"), "{told}");
 }
 
-fn door(config: &DoorConfig) -> Door<'_> {
+fn door<'c>(config: &'c DoorConfig, auth: &'c Auth) -> Door<'c> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    Door { address, config, grace: Duration::from_secs(1), handles: true }
+    Door { address, config, auth, grace: Duration::from_secs(1), handles: true }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_say_nothing_are_closed() {
     let (config, lifecycle) = (DoorConfig::default(), Lifecycle::new().without_signals());
-    let address = serve(door(&config), &lifecycle, || App::new().configure(routes)).unwrap();
+    let address = serve(door(&config, &Auth::off()), &lifecycle, || App::new().configure(routes)).unwrap();
     let silent = TcpStream::connect(address).await.unwrap();
     let mut half = TcpStream::connect(address).await.unwrap();
     half.write_all(b"GET /things/0 HTTP/1.1\r\nhos").await.unwrap();
@@ -95,7 +95,8 @@ async fn who_is_told_to_end_tells_clients_to_connect_elsewhere_next_time() {
     let (config, lifecycle) = (DoorConfig::default(), Lifecycle::with_timing(timing).without_signals());
     let requests =
         Requests::new(&Telemetry::detached("tester").unwrap(), Spans::Logs).draining_with(&lifecycle);
-    let address = serve(door(&config), &lifecycle, move || app(&requests).configure(routes)).unwrap();
+    let address =
+        serve(door(&config, &Auth::off()), &lifecycle, move || app(&requests).configure(routes)).unwrap();
     let mut kept = TcpStream::connect(address).await.unwrap();
     let mut ask = async || {
         kept.write_all(b"GET /things/0 HTTP/1.1\r\nhost: here\r\n\r\n").await.unwrap();
@@ -122,7 +123,8 @@ async fn who_is_told_to_end_tells_clients_to_connect_elsewhere_next_time() {
 async fn a_port_that_is_taken_is_named_with_its_key() {
     let (config, lifecycle) = (DoorConfig::default(), Lifecycle::new().without_signals());
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let door = Door { address: taken.local_addr().unwrap(), ..door(&config) };
+    let auth = Auth::off();
+    let door = Door { address: taken.local_addr().unwrap(), ..door(&config, &auth) };
     let error = serve(door, &lifecycle, || App::new().configure(routes)).unwrap_err();
     assert!(format!("{error:#}").contains("listen.http"), "{error:#}");
 }

@@ -1,8 +1,9 @@
-//! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`, and what a service adds. Not for clients.
+//! The operators' port: `/livez`, `/startupz`, `/readyz`, `/metrics`, `/loglevel`, and what a service adds. Not for clients.
 //!
 //! Promises: it answers from the start of the process until its work is finished, also while the process drains
 //! (not ready, alive), an answer never waits for a dependency, and connections that do nothing are closed.
 
+mod level;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use toolkit::tls::ServerTlsConfig;
 use crate::auth::{Access, Auth, Scope};
 use crate::config::DoorConfig;
 use crate::http::{self, Door, Taken};
+use crate::limits::Peers;
 
 /// Connections at once: probes and scrapes need few.
 const MAX_CONNECTIONS: usize = 256;
@@ -32,7 +34,7 @@ const READY: Taken = Taken { path: "/readyz", methods: GET, needs: Access::Anyon
 /// Unless `auth.open_metrics` shows them to anyone.
 const METRICS: Taken = Taken { path: "/metrics", methods: GET, needs: Access::Needs(Scope::Ops) };
 /// All that every service shows there.
-pub const PATHS: &[Taken] = &[ALIVE, STARTED, READY, METRICS];
+pub const PATHS: &[Taken] = &[ALIVE, STARTED, READY, METRICS, level::LOG_LEVEL];
 
 /// Where the operators' port is, and its TLS.
 #[derive(Clone, Copy, Debug)]
@@ -64,20 +66,23 @@ pub(crate) fn serve(
         tls: tls.clone(),
         ..DoorConfig::default()
     };
-    let door = Door { address, config: &config, grace: Duration::from_secs(1), handles: false };
+    let door = Door { address, config: &config, auth, grace: Duration::from_secs(1), handles: false };
     let auth = auth.clone();
+    // Where a kubelet seems to be at the address of a client, its probes must not be refused for that.
+    let (peers, keys) = (Peers::default(), ("listen.ops", "listen.ops_tls"));
     let of_metrics = Taken { needs: auth.of_metrics(), ..METRICS };
-    let (bound, server) =
-        http::open(door, ("listen.ops", "listen.ops_tls"), lifecycle, lifecycle.drained(), move || {
-            App::new()
-                .app_data(web::Data::new(readiness.clone()))
-                .app_data(web::Data::new(telemetry.clone()))
-                .service(ALIVE.resource(&auth).to(alive))
-                .service(STARTED.resource(&auth).to(started))
-                .service(READY.resource(&auth).to(ready))
-                .service(of_metrics.resource(&auth).to(metrics))
-                .configure(|app| own(app, &auth))
-        })?;
+    let (bound, server) = http::open((door, peers), keys, lifecycle, lifecycle.drained(), move || {
+        App::new()
+            .app_data(web::Data::new(readiness.clone()))
+            .app_data(web::Data::new(telemetry.clone()))
+            .service(ALIVE.resource(&auth).to(alive))
+            .service(STARTED.resource(&auth).to(started))
+            .service(READY.resource(&auth).to(ready))
+            .service(of_metrics.resource(&auth).to(metrics))
+            .app_data(web::PayloadConfig::new(level::MAX_BODY))
+            .service(level::LOG_LEVEL.resource(&auth).to(level::log_level))
+            .configure(|app| own(app, &auth))
+    })?;
     lifecycle.spawn_support("ops", http::until(server, lifecycle.drained()));
     tracing::info!(address = %bound, "operators' port is open");
     Ok(bound)

@@ -10,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{FieldError, Problem};
 
 /// The members that a code may add: their names, their types, and what they say.
-pub const EXTENSIONS: [(&str, Type, &str); 23] = [
+pub const EXTENSIONS: [(&str, Type, &str); 24] = [
     ("product_id", Type::String, "The product it is about."),
     ("current_version", Type::Integer, "The version the product has; 0: it does not exist."),
     ("expected_version", Type::Integer, "The only version that the request expected."),
@@ -35,6 +35,7 @@ pub const EXTENSIONS: [(&str, Type, &str); 23] = [
         Type::String,
         "The scope that the caller lacks; of several, with blanks between, one is enough.",
     ),
+    ("limit", Type::String, "Which limit of the caller's it is beyond: `rate`, `in-flight`, `bytes`."),
     ("metadata_key", Type::String, "Over gRPC: which metadata is at fault."),
     ("request_id", Type::String, "The request's `X-Request-Id`: logs name it."),
     ("trace_id", Type::String, "The trace of the request, where traces are exported."),

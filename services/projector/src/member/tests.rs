@@ -11,6 +11,7 @@ use read_models::control::Builds;
 use read_models::marks::Marks;
 use read_models::model::{Position, Positions, Starts, Wanted, Writes};
 use read_models::products::{ProductState, Products};
+use read_models::testing::Unmarked;
 use read_models::{Error, Generation, ReadModel};
 use tokio::sync::watch;
 use toolkit::lifecycle::Lifecycle;
@@ -23,7 +24,7 @@ use crate::durability::Durability;
 use crate::metrics::Metrics;
 use crate::partition::{Decided, Followed, Refusals};
 use crate::same_log::SameLog;
-use crate::testing::{Letters, Unmarked, beginning};
+use crate::testing::{Letters, beginning};
 use crate::watch::Progress;
 
 mod bounds;
@@ -100,6 +101,7 @@ async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Conte
         registry_health: lifecycle.readiness().dependency("registry"),
         durability: Arc::new(durability),
         metrics: Metrics::new(&telemetry, "products"),
+        traces: Metrics::new(&telemetry, "products").traces("kafka", ReadModel::Products),
         progress: Progress::default(),
         same_log: Arc::new(SameLog::new(looks(group), "t", Duration::ZERO)),
         letters: Arc::new(Letters::default()),

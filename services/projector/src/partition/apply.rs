@@ -1,11 +1,10 @@
 //! From events to changed states: load, fold; and what does not fit is put right.
 
 use ledger::{LogRecord, Offset, RecordKey};
+use read_models::control::Role;
 use read_models::model::{EffectiveEvent, Fold, State, Store, Wanted};
 use read_models::projection::Outcome;
 use read_models::{ProductId, Version};
-
-use read_models::control::Role;
 
 use super::repair::Misfit;
 use super::stop::End;
@@ -26,9 +25,10 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             let at_once = (LOADED_BYTES / 4 / self.state_bytes).clamp(16, 2_000);
             let group = &events[events_done..events.len().min(events_done + at_once)];
             let mut missing = self.projection.missing(group);
-            if is_not_read(role) {
-                // Before its first event there is nothing of a product. (What is read looks all the same: rows of another log would
-                // show.) If there are rows, they are of this log, and newer: they stay until this gets there.
+            // Before its first event there is nothing of a product. If there are rows, they are of this log, and newer: they stay until
+            // this gets there. To ask for each new product cost more than a third of its write. What is read is asked for all the same
+            // where it was applied before, so that rows of another log show.
+            if is_not_read(role) || group[0].place.offset >= self.had_rows_up_to {
                 let first = missing.extract_if(.., |wanted| wanted.version == Version::FIRST);
                 first.for_each(|wanted| self.projection.loaded(wanted.product, None));
             }

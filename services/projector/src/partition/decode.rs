@@ -1,4 +1,9 @@
 //! From the records of a batch to events: judge, decode, and what is doubtful.
+//!
+//! Promise: a registry that is away holds a partition of what is read for [`PATIENCE`], once; from then on only the products of records
+//! wait whose schemas only it can tell, and they are tried again as soon as it answers.
+
+use std::time::Duration;
 
 use event_reader::{Judged, Undecoded};
 use ledger::{LogRecord, Offset, RecordKey};
@@ -6,10 +11,14 @@ use read_models::model::{EffectiveEvent, Fold, Store};
 use toolkit::dead_letters::Kind;
 
 use super::stop::End;
+use super::unwritten::is_not_read;
 use super::{Task, breathe};
+use crate::watch::Server;
 
 /// Events decoded before they are applied, at most.
 const TOGETHER: usize = 2_000;
+/// How long a registry that does not answer is waited for before products are parked for it.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 impl<M: Fold, S: Store<M>> Task<M, S> {
     /// The records that count, or skip versions.
@@ -23,14 +32,14 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     }
 
     /// The events of the first records, up to the first that cannot be decoded or skips versions.
-    pub(super) async fn decoded(&self, records: &[Judged<'_>]) -> Result<Vec<EffectiveEvent>, End> {
+    pub(super) async fn decoded(&mut self, records: &[Judged<'_>]) -> Result<Vec<EffectiveEvent>, End> {
         let mut events = Vec::new();
         for Judged { key, record, .. } in records.iter().take(TOGETHER).take_while(|it| !it.skips) {
             breathe(events.len()).await;
             match self.decode(key, record).await {
                 Ok(event) => events.push(event),
                 Err(Undecoded::Cancelled) => return Err(End::GivenBack),
-                Err(Undecoded::Poison(_)) => break,
+                Err(Undecoded::Poison(_) | Undecoded::Unavailable(_)) => break,
             }
         }
         Ok(events)
@@ -50,21 +59,41 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             return Ok(());
         }
         match self.decode(key, record).await {
-            Err(Undecoded::Poison(reason)) => {
-                let reason = format!("its value cannot be decoded: {reason}");
-                self.park(record, key.subject.as_str(), Kind::Undecodable, &reason).await
+            Err(undecoded) => {
+                let (kind, reason) = unfit(undecoded)?;
+                self.park(record, key.subject.as_str(), kind, &reason).await
             }
-            Err(Undecoded::Cancelled) => Err(End::GivenBack),
             // The registry has learnt its schema just now: the record is read again.
             Ok(_) => Err(End::TakeOver(None)),
         }
     }
 
     pub(super) async fn decode(
-        &self,
+        &mut self,
         key: &RecordKey,
         record: &LogRecord,
     ) -> Result<EffectiveEvent, Undecoded> {
-        self.context.decoder.decode(self.claim.partition, key, record, &self.registry_retry).await
+        // A build that is not read keeps nobody waiting, and is to be compared: it waits.
+        let patience = (!is_not_read(self.bound.role())).then_some(PATIENCE);
+        let (partition, decoder, retry) = (self.claim.partition, &self.context.decoder, &self.registry_retry);
+        let outcome = decoder.decode_within(patience, partition, key, record, retry).await;
+        if let Err(Undecoded::Unavailable(_)) = &outcome {
+            // The partition goes on; who looks for the registry says how it is.
+            self.context.progress.retries(partition.0, Server::Registry, false);
+        }
+        outcome
+    }
+}
+
+/// As what a record is parked that has no event, and why.
+pub(super) fn unfit(undecoded: Undecoded) -> Result<(Kind, String), End> {
+    match undecoded {
+        Undecoded::Poison(reason) => {
+            Ok((Kind::Undecodable, format!("its value cannot be decoded: {reason}")))
+        }
+        Undecoded::Unavailable(reason) => {
+            Ok((Kind::SchemaUnavailable, format!("its value cannot be decoded yet: {reason}")))
+        }
+        Undecoded::Cancelled => Err(End::GivenBack),
     }
 }

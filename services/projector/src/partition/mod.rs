@@ -15,6 +15,7 @@ mod repair;
 mod resolve;
 mod stop;
 mod take_over;
+mod traced;
 mod unwritten;
 
 use std::collections::BTreeSet;
@@ -48,6 +49,9 @@ use redrive::Tries;
 use resolve::Resolving;
 use stop::End;
 use toolkit::dead_letters::DeadLetters;
+use traced::Traced;
+pub(crate) use traced::Traces;
+use tracing::Instrument;
 use unwritten::Unwritten;
 
 /// How long something that is away is left alone between two attempts, at first and at most.
@@ -75,6 +79,7 @@ pub(crate) struct Context<M, S> {
     pub(crate) registry_health: Dependency,
     pub(crate) durability: Arc<Durability>,
     pub(crate) metrics: Metrics,
+    pub(crate) traces: Traces,
     pub(crate) progress: Progress,
     /// Whether the log is the one that the rows are of.
     pub(crate) same_log: Arc<SameLog>,
@@ -127,12 +132,16 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     replaced: watch::Receiver<Option<Arc<str>>>,
     /// About how many bytes a state took that was loaded last.
     state_bytes: usize,
-    /// Where it began.
+    /// Where it began,
     start: Offset,
+    /// and up to where there may have been rows then.
+    had_rows_up_to: Offset,
     /// How often products were repaired that had lost rows,
     repairs: u32,
     /// and which of them up to the end of this batch.
     repaired: BTreeSet<ProductId>,
+    /// What traces show of the batch.
+    traced: Traced,
     /// How far it may go.
     bound: Bound,
     /// What is applied and not written yet.
@@ -145,6 +154,8 @@ pub(crate) struct Task<M: Fold, S: Store<M>> {
     to_mark: BTreeSet<String>,
     /// which of it is to be tried again,
     tries: Tries,
+    /// of which some whenever the registry is back;
+    returns: watch::Receiver<u64>,
     /// and what was, and is applied.
     resolving: Resolving,
 }
@@ -186,14 +197,17 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             replaced: context.same_log.subscribe(),
             state_bytes: apply::UNKNOWN_STATE_BYTES,
             start: 0,
+            had_rows_up_to: 0,
             repairs: 0,
             repaired: BTreeSet::new(),
+            traced: Traced::default(),
             bound: Bound::new(context.decided.clone()),
             unwritten: None,
             parked: Parked::default(),
             pending: Pending::default(),
             to_mark: BTreeSet::new(),
             tries: Tries::default(),
+            returns: context.decoder.returns(),
             resolving: Resolving::default(),
             context,
         }
@@ -225,7 +239,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let partition = self.claim.partition;
         let Some(applied) = self.take_over(committed).await? else { return Ok(()) };
         self.reader = PartitionReader::new(partition, self.context.partitions, committed);
-        self.start = committed;
+        (self.start, self.had_rows_up_to) = (committed, applied);
         self.heard().await?;
         self.load_letters().await?;
         self.mark_as_lettered().await?;
@@ -270,6 +284,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 () = unwritten::idle(self.unwritten.as_ref()) => self.write_unwritten().await?,
                 () = self.stop.cancelled() => {}
                 _ = self.replaced.changed() => {}
+                () = redrive::returned(&mut self.returns) => {}
                 _ = self.takeovers.changed() => return Err(End::TakeOver(None)),
             }
         }
@@ -285,6 +300,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         self.repaired.clear();
         let judged = self.judged(&records).await?;
         let mut rest = self.set_aside(judged).await?;
+        self.trace(&rest, role);
         while let Some(first) = rest.first() {
             let events = self.decoded(&rest).await?;
             if events.is_empty() {
@@ -326,6 +342,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             Some(unwritten) => unwritten.position = position,
             None => self.settle(position).await?,
         }
+        self.traced = Traced::default();
         self.context.metrics.batch(records.len(), applied, rows, begun.elapsed(), newest.map(age));
         Ok(())
     }
@@ -344,13 +361,18 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let writes = self.projection.take_writes();
         let rows = writes.len();
         if !writes.is_empty() {
-            match self.context.store.write(writes, &self.store_retry).await {
+            let writing = self.traced.writing(&self.context.traces, position, rows);
+            let written = self.context.store.write(writes, &self.store_retry);
+            let written = written.instrument(self.traced.batch.clone()).await;
+            drop(writing);
+            match written {
                 Ok(()) => self.context.refusals.taken(),
                 Err(GaveUp::Final(Error::Refused(refused))) => return Ok(Written::But(refused)),
                 Err(gave_up) => return Err(End::of_store(gave_up, position)),
             }
         }
         self.unwritten = None;
+        self.traced.written(position);
         Ok(Written::All(rows))
     }
 

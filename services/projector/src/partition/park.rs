@@ -169,7 +169,16 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         reason: &str,
     ) -> Result<(), End> {
         let letter = self.letter(record, product, kind, reason);
-        if kind != Kind::Follows {
+        if kind == Kind::SchemaUnavailable {
+            // Nobody has to do anything about the product, and it may be one of many.
+            tracing::warn!(
+                group = self.context.group,
+                "kafka.partition" = self.claim.partition.0,
+                "kafka.offset" = record.offset,
+                "product.id" = product,
+                "product {product} is parked until the registry answers: {reason}"
+            );
+        } else if kind != Kind::Follows {
             tracing::error!(
                 group = self.context.group,
                 "kafka.partition" = self.claim.partition.0,
@@ -179,6 +188,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 "product {product} is parked: {reason}; see `folio dlq show --product {product}`"
             );
         }
+        self.traced.parked(record.offset, reason);
         self.context.metrics.parked(kind);
         self.resolving.keep(record.offset);
         if self.parked.get(product).is_none_or(|held| record.offset <= held.first().offset) {

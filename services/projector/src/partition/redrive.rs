@@ -1,4 +1,5 @@
-//! Trying again what is parked: once by itself after a take-over, and whenever somebody has had it decided; and giving it up.
+//! Trying again what is parked: once by itself after a take-over, what waits for the registry whenever that answers again, and whenever
+//! somebody has had it decided; and giving it up.
 //!
 //! Promises: a product's letters are applied in their order, and written, and are on disk, before one of them is resolved; the first
 //! that fails again stays, and with it all behind it; nothing is tried while the build stands still, or before everything is
@@ -7,13 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use event_reader::Undecoded;
 use event_reader::feed::Error as FeedError;
 use ledger::{LogRecord, Offset, RecordKey};
 use read_models::ProductId;
 use read_models::control::{Fate, Role};
 use read_models::model::{EffectiveEvent, Fold, Store, Wanted};
 use read_models::projection::Outcome;
+use tokio::sync::watch;
 use toolkit::dead_letters::{Kind, Letter, Outline};
 use toolkit::retry::{GaveUp, Transient};
 use uuid::Uuid;
@@ -21,7 +22,7 @@ use uuid::Uuid;
 use super::park::{now_ms, record_of, short};
 use super::repair::{Built, Misfit, Reads, Unfit};
 use super::stop::{End, Stop};
-use super::{Task, Written};
+use super::{Task, Written, decode};
 use crate::parked::{Held, Parked};
 
 const GONE: &str = "what is parked there is neither among the dead letters nor in the log";
@@ -70,12 +71,30 @@ impl Tries {
     pub(super) fn all_of(&mut self, parked: &Parked) {
         // What is wrong with the log, or with another's rows, no release puts right, and to look costs reading all of the log.
         let may_help = |held: &Held| match held.first().kind {
-            Kind::Undecodable | Kind::Unfoldable | Kind::RefusedByStore | Kind::Follows => true,
+            Kind::Undecodable
+            | Kind::SchemaUnavailable
+            | Kind::Unfoldable
+            | Kind::RefusedByStore
+            | Kind::Follows => true,
             Kind::Gap | Kind::Diverged => false,
         };
-        let all = parked.iter().filter(|(_, held)| !held.first().is_discarded && may_help(held));
+        self.by_itself(parked, may_help);
+    }
+
+    /// The registry answers again.
+    fn all_that_lack_schemas(&mut self, parked: &Parked) {
+        self.by_itself(parked, |held| held.first().kind == Kind::SchemaUnavailable);
+    }
+
+    /// These are tried once more without anybody's decision.
+    fn by_itself(&mut self, parked: &Parked, which: impl Fn(&Held) -> bool) {
+        let queued = self.queue.iter().filter(|it| it.order.is_none()).map(|it| it.product.clone());
+        let queued: BTreeSet<String> = queued.collect();
+        let all = parked.iter().filter(|(product, held)| {
+            !held.first().is_discarded && which(held) && !queued.contains(*product)
+        });
         let fate = Fate::Redriven { per_second: None };
-        self.queue = all.map(|(product, _)| Try { product: product.clone(), fate, order: None }).collect();
+        self.queue.extend(all.map(|(product, _)| Try { product: product.clone(), fate, order: None }));
     }
 
     /// Ends when the next may be tried.
@@ -105,6 +124,14 @@ impl Tries {
     }
 }
 
+/// Ends when the registry is back, which is not heard yet then.
+pub(super) async fn returned(returns: &mut watch::Receiver<u64>) {
+    if returns.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    returns.mark_changed();
+}
+
 /// Whether rows may be written now that no batch brings.
 fn may_write(role: Role) -> bool {
     match role {
@@ -118,6 +145,10 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     pub(super) async fn put_right(&mut self, role: Role) -> Result<bool, End> {
         self.resolve_what_is_durable().await?;
         self.hear_what_is_asked();
+        if self.returns.has_changed().unwrap_or_default() {
+            self.returns.mark_unchanged();
+            self.tries.all_that_lack_schemas(&self.parked);
+        }
         if !may_write(role) {
             return Ok(false);
         }
@@ -236,8 +267,8 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
                 let record = record_of(letter);
                 let event = match self.decoded_letter(&record).await? {
                     Ok(event) => event,
-                    Err(reason) => {
-                        outcome = Applied::Not(Unfit { record, kind: Kind::Undecodable, reason });
+                    Err((kind, reason)) => {
+                        outcome = Applied::Not(Unfit { record, kind, reason });
                         break;
                     }
                 };
@@ -279,15 +310,17 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
     }
 
     /// The event of a letter, or why there is none.
-    async fn decoded_letter(&self, record: &LogRecord) -> Result<Result<EffectiveEvent, String>, End> {
+    async fn decoded_letter(
+        &mut self,
+        record: &LogRecord,
+    ) -> Result<Result<EffectiveEvent, (Kind, String)>, End> {
         let key = match RecordKey::parse(&record.key) {
             Ok(key) => key,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err((Kind::Undecodable, error.to_string()))),
         };
         match self.decode(&key, record).await {
             Ok(event) => Ok(Ok(event)),
-            Err(Undecoded::Poison(reason)) => Ok(Err(format!("its value cannot be decoded: {reason}"))),
-            Err(Undecoded::Cancelled) => Err(End::GivenBack),
+            Err(undecoded) => Ok(Err(decode::unfit(undecoded)?)),
         }
     }
 

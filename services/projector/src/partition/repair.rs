@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use event_reader::feed::{Error, RangeBatch};
-use event_reader::{Judged, PartitionReader, Undecoded};
+use event_reader::{Judged, PartitionReader};
 use ledger::{LogRecord, Offset, Subject};
 use read_models::ProductId;
 use read_models::model::{EffectiveEvent, Fold, Store};
@@ -16,7 +16,7 @@ use toolkit::retry::{GaveUp, Transient};
 use uuid::Uuid;
 
 use super::stop::End;
-use super::{Task, Written};
+use super::{Task, Written, decode};
 use crate::parked::Sorted;
 
 /// After this many repairs of a partition so much is lost that all of it is applied again.
@@ -285,9 +285,9 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
         let unfit = |kind, reason| Ok(Some(Unfit { record: record.clone(), kind, reason }));
         let event = match self.decode(key, record).await {
             Ok(event) => event,
-            Err(Undecoded::Cancelled) => return Err(End::GivenBack),
-            Err(Undecoded::Poison(reason)) => {
-                return unfit(Kind::Undecodable, format!("its value cannot be decoded: {reason}"));
+            Err(undecoded) => {
+                let (kind, reason) = decode::unfit(undecoded)?;
+                return unfit(kind, reason);
             }
         };
         match self.projection.apply(&event) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use contract::code::Code;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Histogram, Meter};
+use read_models::ReadModel;
 use toolkit::telemetry::names;
 
 use super::ApiError;
@@ -16,6 +17,7 @@ pub(crate) struct Metrics {
     seconds: Histogram<f64>,
     waited: Histogram<f64>,
     incomplete: Counter<u64>,
+    uncounted: Counter<u64>,
 }
 
 impl Metrics {
@@ -24,6 +26,7 @@ impl Metrics {
             answered: meter.u64_counter(names::QUERIES_TOTAL).build(),
             seconds: meter.f64_histogram(names::QUERY_SECONDS).build(),
             incomplete: meter.u64_counter(names::INCOMPLETE_READS_TOTAL).build(),
+            uncounted: meter.u64_counter(names::PARKED_UNKNOWN_TOTAL).build(),
             waited: meter.f64_histogram(names::CONSISTENCY_WAIT_SECONDS).build(),
         }
     }
@@ -40,6 +43,11 @@ impl Metrics {
         }
         self.seconds.record(started.elapsed().as_secs_f64(), std::slice::from_ref(&query));
         self.answered.add(1, &[query, KeyValue::new("outcome", outcome)]);
+    }
+
+    /// Counts an answer that does not say how many products are parked.
+    pub(super) fn uncounted(&self, read_model: ReadModel) {
+        self.uncounted.add(1, &[KeyValue::new("model", read_model.name())]);
     }
 
     /// Counts the time a question with a consistency token waits.

@@ -13,6 +13,8 @@ mod handle;
 pub(crate) mod limits;
 mod metrics;
 mod moment;
+mod named;
+mod other_log;
 mod others;
 mod pages;
 mod parked;
@@ -27,7 +29,7 @@ mod watcher;
 use std::time::{Duration, Instant};
 
 use contract::ConsistencyToken;
-use read_models::history::{HistoryEntry, Order, Past};
+use read_models::history::{Order, Past};
 use read_models::products::CategoryItem;
 use read_models::search::{SearchRequest, SearchResponse, SuggestRequest, Suggestion};
 use read_models::{
@@ -41,16 +43,20 @@ pub(crate) use freshness::Freshness;
 pub use handle::{Pace, ReadModelHandle};
 pub(crate) use metrics::Metrics;
 pub(crate) use moment::Moment;
+pub(crate) use named::NamedEntry;
 pub(crate) use parked::{Listed, Read, since};
 pub use stores::Stores;
 pub(crate) use terms::{Answer, Named, Terms};
+
+use toolkit::telemetry::{TRACES_ONLY, is_traced};
+use tracing::{Instrument, Span};
 
 use crate::config::QueriesConfig;
 use limits::MAX_SUGGESTIONS;
 use parked::none_of;
 use quota::{Place, Quotas};
 use reached::version_of;
-use reader::Reader;
+use reader::{Reader, Served};
 
 /// How many completions there are when nobody says.
 const SUGGESTIONS: u32 = 10;
@@ -89,7 +95,7 @@ impl Queries {
         id: &ProductId,
         terms: &Terms,
     ) -> Result<Answer<Read<StoredProduct>>, ApiError> {
-        self.counted("product", async |place| {
+        self.counted(("product", terms), async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
                 let (found, stale) = self.product_reached(from, (id, asked), &terms.freshness, place).await?;
@@ -115,7 +121,7 @@ impl Queries {
         past: Past,
         terms: &Terms,
     ) -> Result<Answer<Read<StoredProduct>>, ApiError> {
-        self.counted("product_at", async |place| {
+        self.counted(("product_at", terms), async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
                 let mark = self.history_reached(from, (id, asked), &terms.freshness, place).await?;
@@ -148,10 +154,10 @@ impl Queries {
         ids: &[ProductId],
         terms: &Terms,
     ) -> Result<Answer<Listed<Batch>>, ApiError> {
-        self.counted("products", async |place| {
+        self.counted(("products", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
-                let (parked, marks) = (from.parked().await?, from.marks(ids).await?);
+                let (parked, marks) = (self.parked(from).await, from.marks(ids).await?);
                 let found = Batch::read(ids, |ids| from.ask(move |q| q.products(ids))).await?;
                 Ok(Listed { found: found.marked(marks), parked })
             };
@@ -169,10 +175,10 @@ impl Queries {
         terms: &Terms,
     ) -> Result<Answer<Listed<Page<CategoryItem>>>, ApiError> {
         page.check().map_err(of_the_request)?;
-        self.counted("category", async |place| {
+        self.counted(("category", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 self.products_reached(from, &terms.freshness, place).await?;
-                let parked = from.parked().await?;
+                let parked = self.parked(from).await;
                 let found = from.ask(|q| q.list_category(category, statuses, page)).await?;
                 Ok(Listed { found, parked })
             };
@@ -188,9 +194,9 @@ impl Queries {
         order: Order,
         page: &PageRequest,
         terms: &Terms,
-    ) -> Result<Answer<Read<Page<HistoryEntry>>>, ApiError> {
+    ) -> Result<Answer<Read<Page<NamedEntry>>>, ApiError> {
         page.check().map_err(of_the_request)?;
-        self.counted("history", async |place| {
+        self.counted(("history", terms), async |place| {
             let asked = version_of(id, &terms.freshness)?;
             let question = async |from: &Reader<_>| {
                 let stale = self.history_reached(from, (id, asked), &terms.freshness, place).await?;
@@ -201,7 +207,8 @@ impl Queries {
                 }
                 Ok(Read { found, stale })
             };
-            self.stores.history.ask(terms, question).await
+            let answer = self.stores.history.ask(terms, question).await?;
+            named::named(&self.stores.persons, answer).await
         })
         .await
     }
@@ -214,12 +221,12 @@ impl Queries {
         let came_from = pages::unbound(&mut request.page);
         request.check().map_err(of_the_request)?;
         let request = &request;
-        self.counted("search", async |place| {
+        self.counted(("search", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 let build = terms.build.as_ref().map(|_| from.generation);
                 pages::goes_on(&request.page, came_from, build)?;
                 self.search_reached(from, &terms.freshness, place).await?;
-                let parked = from.parked().await?;
+                let parked = self.parked(from).await;
                 let found = from.ask(|q| q.search(request)).await;
                 let mut found = found.inspect_err(|error| from.progress.notice(error))?;
                 if let (Some(next), Some(build)) = (&mut found.next, build) {
@@ -240,10 +247,10 @@ impl Queries {
     ) -> Result<Answer<Listed<Vec<Suggestion>>>, ApiError> {
         request.size = if request.size == 0 { SUGGESTIONS } else { request.size.min(MAX_SUGGESTIONS) };
         let request = &request;
-        self.counted("suggest", async |place| {
+        self.counted(("suggest", terms), async |place| {
             let question = async |from: &Reader<_>| {
                 self.search_reached(from, &terms.freshness, place).await?;
-                let parked = from.parked().await?;
+                let parked = self.parked(from).await;
                 let found = from.ask(|q| q.suggest(request)).await;
                 let found = found.inspect_err(|error| from.progress.notice(error))?;
                 Ok(Listed { found, parked })
@@ -253,19 +260,49 @@ impl Queries {
         .await
     }
 
+    /// How many products are parked. That it cannot be told is no reason not to answer: what was found is what is there.
+    async fn parked<Q: Served>(&self, from: &Reader<Q>) -> Option<u64> {
+        let parked = from.parked().await;
+        if parked.is_none() {
+            self.metrics.uncounted(Q::READ_MODEL);
+        }
+        parked
+    }
+
     async fn counted<T>(
         &self,
-        query: &'static str,
+        (query, terms): (&'static str, &Terms),
         answer: impl AsyncFnOnce(&mut Place) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let started = Instant::now();
-        let answer = match self.quotas.enter() {
-            Ok(mut place) => answer(&mut place).await,
+        let (started, span) = (Instant::now(), span_of(query));
+        let answer = match self.quotas.enter(&terms.account) {
+            Ok(mut place) => answer(&mut place).instrument(span.clone()).await,
             Err(full) => Err(full),
         };
+        if !span.is_disabled() {
+            let outcome = answer.as_ref().map_or_else(|error| error.code().name(), |_| "answered");
+            span.record("folio.outcome", outcome);
+        }
         self.metrics.answered(query, started, &answer);
+        if let Err(error) = &answer {
+            self.stores.other_logs.notice(error);
+        }
         answer
     }
+}
+
+/// Of a question that is sampled.
+fn span_of(query: &'static str) -> Span {
+    if !is_traced() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        target: TRACES_ONLY,
+        "query",
+        otel.name = query,
+        folio.query = query,
+        folio.outcome = tracing::field::Empty
+    )
 }
 
 /// What a read model finds wrong with a question before any store is asked.

@@ -1,7 +1,8 @@
 //! What is parked in a build, as its questions are told.
 //!
 //! Promises: where nothing is parked nothing is asked but whether anything is, once a second at most and once for all who ask; a product's
-//! mark is looked at before its rows, so that rows which lack events are never taken for whole ones because they were redriven meanwhile.
+//! mark is looked at before its rows, so that rows which lack events are never taken for whole ones because they were redriven meanwhile;
+//! lists and searches are answered whether or not it can be told how much is parked, and say so if not.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,8 @@ use super::reader::{Build, Reader, Served};
 
 /// How long it is believed how many products are parked, from the moment of the question.
 const BELIEVED: Duration = Duration::from_secs(1);
+/// How long a list or a search waits for that.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What was read of a product, and whether events of it are missing there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,17 +36,19 @@ pub(crate) struct Read<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Listed<T> {
     pub(crate) found: T,
-    /// So many products are parked in the build that answered, up to [`read_models::marks::MAX_COUNTED`].
-    pub(crate) parked: u64,
+    /// So many products are parked in the build that answered, up to [`read_models::marks::MAX_COUNTED`]; `None`: it could not be told.
+    pub(crate) parked: Option<u64>,
 }
 
 /// How many products are parked in a build, as of a moment ago. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct ParkedCount {
     flights: Flights<Result<u64, ApiError>>,
-    /// And until when that is believed.
-    known: Arc<Mutex<Option<(u64, Instant)>>>,
+    /// And until when that is believed; or that it could not be told, so that not each question waits to be told the same.
+    known: Known,
 }
+
+type Known = Arc<Mutex<Option<(Result<u64, ApiError>, Instant)>>>;
 
 impl fmt::Debug for ParkedCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -54,15 +59,24 @@ impl fmt::Debug for ParkedCount {
 impl ParkedCount {
     /// Must be called on the runtime of the process.
     pub(super) fn of<Q: Served>(build: &Build<Q>) -> Self {
-        let (build, known) = (build.clone(), Arc::new(Mutex::new(None)));
+        let (build, known) = (build.clone(), Known::default());
         let told = Arc::clone(&known);
         let flights = Flights::new(move || {
             let (build, known) = (build.clone(), Arc::clone(&told));
             async move {
                 let asked = Instant::now();
-                let count = build.count_parked().await?;
-                *known.lock().unwrap_or_else(PoisonError::into_inner) = Some((count, asked + BELIEVED));
-                Ok(count)
+                let count = build.count_parked().await;
+                let from = match &count {
+                    Ok(_) => asked,
+                    Err(error) => {
+                        let read_model = Q::READ_MODEL.name();
+                        tracing::warn!(%error, read_model, "it cannot be told how many products are parked");
+                        Instant::now()
+                    }
+                };
+                *known.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some((count.clone(), from + BELIEVED));
+                count
             }
             .boxed()
         });
@@ -70,11 +84,11 @@ impl ParkedCount {
     }
 
     async fn now(&self) -> Result<u64, ApiError> {
-        let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((count, until)) = known
             && Instant::now() < until
         {
-            return Ok(count);
+            return count;
         }
         let crashed = || ApiError::Internal("asking how much is parked crashed".to_owned());
         self.flights.join().await.ok_or_else(crashed)?
@@ -107,9 +121,9 @@ impl<Q: Served> Build<Q> {
 }
 
 impl<Q: Served> Reader<Q> {
-    /// How many products are parked, as of a moment ago.
-    pub(super) async fn parked(&self) -> Result<u64, ApiError> {
-        self.parked.now().await
+    /// How many products are parked, as of a moment ago; `None`: that cannot be told soon.
+    pub(super) async fn parked(&self) -> Option<u64> {
+        timeout(PATIENCE, self.parked.now()).await.ok()?.ok()
     }
 
     /// The mark of a product, if there are any.
@@ -129,7 +143,7 @@ impl<Q: Served> Reader<Q> {
 
     /// Where it cannot be told how much is parked, as after very many marks were removed, each product's mark is asked for.
     async fn is_nothing_parked(&self) -> bool {
-        self.parked().await.is_ok_and(|count| count == 0)
+        self.parked().await == Some(0)
     }
 }
 

@@ -10,12 +10,14 @@ use std::time::Duration;
 use adapter_search::Search;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use persons::Persons;
 use read_models::declared::On;
 use read_models::{Error, Generation, ReadModel, Servers, history, products, search};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
 
 use super::handle::{Pace, ReadModelHandle};
+use super::other_log::OtherLogs;
 use super::reader::Served;
 use crate::config::Config;
 
@@ -30,6 +32,9 @@ pub struct Stores {
     pub products: ReadModelHandle<products::Queries>,
     pub history: ReadModelHandle<history::Queries>,
     pub search: ReadModelHandle<search::Queries>,
+    /// What the names in histories are shown with.
+    pub persons: Persons,
+    pub(super) other_logs: OtherLogs,
 }
 
 impl Stores {
@@ -39,12 +44,20 @@ impl Stores {
             products: ReadModelHandle::new(config),
             history: ReadModelHandle::new(config),
             search: ReadModelHandle::new(config),
+            persons: Persons::off(),
+            other_logs: OtherLogs::default(),
         }
+    }
+
+    /// From now on readiness tells if tokens are of another log than the rows. On the runtime of the process.
+    pub fn tell_of_other_logs(&self, lifecycle: &Lifecycle) {
+        self.other_logs.tell(lifecycle);
     }
 
     /// Connects to servers under `lifecycle`, and then keeps asking whether each is there, and which build of each read model
     /// is published. A read model whose tables are missing keeps no other from being read.
     pub(crate) fn connect(&self, config: &Config, lifecycle: &Lifecycle) {
+        self.tell_of_other_logs(lifecycle);
         // The tasks end with the work, not before: requests that drain still need the stores.
         let stop = lifecycle.drained();
         let (readiness, keeper) = (lifecycle.readiness(), self.clone());

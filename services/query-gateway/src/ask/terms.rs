@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use edge::limits::Account;
 use read_models::Generation;
 
 use super::Freshness;
@@ -16,6 +17,8 @@ pub(crate) struct Terms {
     /// The build to be asked; none: the one that is read.
     pub(crate) build: Option<Named>,
     pub(crate) freshness: Freshness,
+    /// What is counted of who asks.
+    pub(crate) account: Account,
 }
 
 /// What was found, and by whom.

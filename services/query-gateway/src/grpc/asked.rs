@@ -7,6 +7,7 @@ use std::fmt::Display;
 
 use contract::proto::catalog::v1;
 use edge::fields::{misspelt, one};
+use edge::limits::Account;
 use prost_types::{Duration, Timestamp as ProtoTimestamp};
 use read_models::history::Past;
 use read_models::search::{
@@ -14,6 +15,7 @@ use read_models::search::{
     check_text, currency_needed,
 };
 use read_models::{CategoryPath, Currency, PageRequest, ProductId, Status, Version};
+use tonic::Extensions;
 use tonic::metadata::MetadataMap;
 
 use crate::ask::limits::{self, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_VALUES};
@@ -244,7 +246,7 @@ const MEANINGS: [(&str, &str); 10] = [
 /// it has over HTTP, where interceptors can put it. The build was read with the other fields.
 pub(super) fn terms(
     questions: &Queries,
-    metadata: &MetadataMap,
+    (metadata, extensions): (&MetadataMap, &Extensions),
     asked: Option<v1::Freshness>,
     build: Option<Named>,
 ) -> Result<Terms, ApiError> {
@@ -272,7 +274,10 @@ pub(super) fn terms(
     }
     let freshness = questions.freshness(sent.or(field.as_deref()), wait.flatten());
     match freshness {
-        Ok(freshness) => Ok(Terms { build, freshness }),
+        Ok(freshness) => {
+            let account = extensions.get::<Account>().cloned().unwrap_or_default();
+            Ok(Terms { build, freshness, account })
+        }
         Err(ApiError::BadConsistencyToken(detail)) if sent.is_some() => {
             Err(ApiError::BadTokenInMetadata(detail))
         }

@@ -54,7 +54,7 @@ impl QueryService for Service {
             let id = reading.product_id("product_id", &request.product_id);
             let id = reading.finish(id)?;
             caller.allow_product(id.as_str())?;
-            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
+            let terms = terms(&self.questions, (&metadata, &extensions), request.freshness, build)?;
             let found = match past {
                 None => self.questions.product(&id, &terms).await?,
                 Some(past) => self.questions.product_at(&id, past, &terms).await?,
@@ -81,7 +81,7 @@ impl QueryService for Service {
             for id in &ids {
                 caller.allow_product(id.as_str())?;
             }
-            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
+            let terms = terms(&self.questions, (&metadata, &extensions), request.freshness, build)?;
             let found = self.questions.products(&ids, &terms).await?;
             Ok(found.map(|Listed { found: batch, parked }| {
                 let remaining_product_ids = batch.remaining.iter().map(ToString::to_string).collect();
@@ -93,7 +93,8 @@ impl QueryService for Service {
                     v1::BatchItem { product_id: id.to_string(), product, stale: mark.map(views::stale) }
                 });
                 let items = items.collect();
-                v1::BatchGetProductsResponse { items, remaining_product_ids, parked }
+                let (parked, parked_unknown) = (parked.unwrap_or_default(), parked.is_none());
+                v1::BatchGetProductsResponse { items, remaining_product_ids, parked, parked_unknown }
             }))
         };
         answer(call).await
@@ -112,13 +113,14 @@ impl QueryService for Service {
             let statuses = reading.listed_statuses(&request.statuses);
             let category = reading.finish(category)?;
             caller.allow_every_product()?;
-            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
+            let terms = terms(&self.questions, (&metadata, &extensions), request.freshness, build)?;
             let page = page(request.page_size, request.page_token);
             let found = self.questions.category(&category, &statuses, &page, &terms).await?;
             Ok(found.map(|Listed { found, parked }| v1::ListProductsResponse {
                 items: found.items.iter().map(views::category_item).collect(),
                 next_page_token: found.next.unwrap_or_default(),
-                parked,
+                parked: parked.unwrap_or_default(),
+                parked_unknown: parked.is_none(),
             }))
         };
         answer(call).await
@@ -136,7 +138,7 @@ impl QueryService for Service {
             let id = reading.product_id("product_id", &request.product_id);
             let id = reading.finish(id)?;
             caller.allow_product(id.as_str())?;
-            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
+            let terms = terms(&self.questions, (&metadata, &extensions), request.freshness, build)?;
             let order = if request.oldest_first { Order::OldestFirst } else { Order::NewestFirst };
             let page = page(request.page_size, request.page_token);
             let Answer { found, build } = self.questions.history(&id, order, &page, &terms).await?;
@@ -162,7 +164,7 @@ impl QueryService for Service {
             let search = reading.search(request);
             let search = reading.finish(Some(search))?;
             caller.allow_every_product()?;
-            let terms = terms(&self.questions, &metadata, asked, build)?;
+            let terms = terms(&self.questions, (&metadata, &extensions), asked, build)?;
             Ok(self.questions.search(search, &terms).await?.map(views::found))
         };
         answer(call).await
@@ -180,11 +182,12 @@ impl QueryService for Service {
             let asked = reading.suggest(request.prefix, request.size, &request.statuses);
             let asked = reading.finish(asked)?;
             caller.allow_every_product()?;
-            let terms = terms(&self.questions, &metadata, request.freshness, build)?;
+            let terms = terms(&self.questions, (&metadata, &extensions), request.freshness, build)?;
             let found = self.questions.suggest(asked, &terms).await?;
             Ok(found.map(|Listed { found, parked }| v1::SuggestResponse {
                 suggestions: found.into_iter().map(views::suggestion).collect(),
-                parked,
+                parked: parked.unwrap_or_default(),
+                parked_unknown: parked.is_none(),
             }))
         };
         answer(call).await

@@ -5,12 +5,11 @@ use contract::{json, proto};
 use jiff::Timestamp;
 use prost_types::Timestamp as ProtoTimestamp;
 use read_models::StoredProduct;
-use read_models::history::HistoryEntry;
 use read_models::marks::Mark;
 use read_models::products::CategoryItem;
 use read_models::search::{FacetCounts, Hit, Matched, SearchResponse, Suggestion};
 
-use crate::ask::{ApiError, Listed, since};
+use crate::ask::{ApiError, Listed, NamedEntry, since};
 
 pub(super) fn time(time: Timestamp) -> ProtoTimestamp {
     ProtoTimestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
@@ -48,7 +47,9 @@ pub(super) fn category_item(item: &CategoryItem) -> v1::CategoryItem {
 }
 
 /// An error if the stored event is not one this build knows.
-pub(super) fn history_entry(entry: HistoryEntry) -> Result<v1::HistoryEntry, ApiError> {
+pub(super) fn history_entry(
+    NamedEntry { entry, actor_erased }: NamedEntry,
+) -> Result<v1::HistoryEntry, ApiError> {
     let event = json::event_from_data(&entry.event_type, &entry.event.to_string()).map_err(|error| {
         ApiError::Internal(format!("cannot read the stored {} {}: {error}", entry.event_type, entry.event_id))
     })?;
@@ -59,10 +60,12 @@ pub(super) fn history_entry(entry: HistoryEntry) -> Result<v1::HistoryEntry, Api
         appended_at: Some(time(entry.appended_at)),
         occurred_at: entry.occurred_at.map(time),
         actor: entry.actor.unwrap_or_default(),
+        principal: entry.principal.unwrap_or_default(),
         command_id: entry.command_id.map(|id| id.to_string()).unwrap_or_default(),
         correlation_id: entry.correlation_id.unwrap_or_default(),
         partition: entry.partition,
         offset: entry.offset,
+        actor_erased,
     })
 }
 
@@ -78,7 +81,8 @@ pub(super) fn found(Listed { found, parked }: Listed<SearchResponse>) -> v1::Sea
             Matched::Similar => v1::Matched::Similar,
         }
         .into(),
-        parked,
+        parked: parked.unwrap_or_default(),
+        parked_unknown: parked.is_none(),
     }
 }
 

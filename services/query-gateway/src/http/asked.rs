@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder};
 use edge::auth::Principal;
+use edge::limits::Account;
 use edge::problem::Problem;
 use read_models::{Generation, PageRequest, ProductId};
 use serde::Serialize;
@@ -63,7 +64,8 @@ pub(super) fn terms(
         .map_err(|detail| ApiError::Header(Fault::new("Prefer", detail)))?;
     let freshness = questions.freshness(token.as_deref(), wait)?;
     let build = params.one("generation").and_then(|text| params.check("generation", text.parse()));
-    Ok(AskedTerms { terms: Terms { build, freshness }, token, preferred: wait.is_some() })
+    let account = request.extensions().get::<Account>().cloned().unwrap_or_default();
+    Ok(AskedTerms { terms: Terms { build, freshness, account }, token, preferred: wait.is_some() })
 }
 
 /// Which page was asked for. More than the most is the most; less than nothing is a fault (AIP-158).

@@ -58,7 +58,7 @@ pub(crate) fn serve(
     telemetry: &Telemetry,
 ) -> anyhow::Result<SocketAddr> {
     let grace = grace(&config.queries);
-    let door = Door { address: config.listen.http, config: &config.http, grace, handles: false };
+    let door = Door { address: config.listen.http, config: &config.http, auth, grace, handles: false };
     let requests = Requests::new(telemetry, Spans::Logs).draining_with(lifecycle);
     let otherwise = Paths::of(&[PATHS]).otherwise(refuse);
     let auth = auth.clone();

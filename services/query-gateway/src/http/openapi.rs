@@ -34,7 +34,7 @@ use crate::ask::limits::{
     MAX_BUILD_NAME, MAX_FACET_SIZE, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_SUGGESTIONS, MAX_VALUES,
     MAX_VERSION,
 };
-use crate::ask::{Batch, Found, Listed, Read};
+use crate::ask::{Batch, Found, Listed, NamedEntry, Read};
 
 const DESCRIPTION: &str = "Answers questions about products. Every answer that is not a success is a problem (RFC 9457) with a \
     code of docs/errors. A blank value is no value, of every parameter; one that nobody asked for is an error. `HEAD` is \
@@ -324,7 +324,7 @@ fn example(answer: &str) -> Value {
         "Products" => {
             let missing = Found::Missing(ProductId::parse("lamp-2").unwrap());
             let found = Batch { found: vec![Found::Here(Box::new(stored)), missing], ..Batch::default() };
-            serde_json::to_value(BatchView::from(Listed { found, parked: 1 }))
+            serde_json::to_value(BatchView::from(Listed { found, parked: Some(1) }))
         }
         "Category" => {
             let item = CategoryItem {
@@ -347,6 +347,7 @@ fn example(answer: &str) -> Value {
                 event_type: "PriceChanged".to_owned(),
                 event: json!({"price": {"minor_units": 19900, "currency": "EUR"}}),
                 actor: Some("ada".to_owned()),
+                principal: Some("key:storefront".to_owned()),
                 command_id: None,
                 correlation_id: Some("checkout-4711".to_owned()),
                 partition: 5,
@@ -354,6 +355,7 @@ fn example(answer: &str) -> Value {
                 appended_at: updated_at,
                 occurred_at: None,
             };
+            let entry = NamedEntry { entry, actor_erased: false };
             let stale = Mark { first_offset: 57, since_ms: 0, kind: Kind::Undecodable, is_discarded: false };
             let read = Read { found: Page { items: vec![entry], next: None }, stale: Some(stale) };
             serde_json::to_value(HistoryView::new(&id, &read))
@@ -386,7 +388,7 @@ fn example(answer: &str) -> Value {
 
 /// In a build where nothing is parked.
 fn listed<T>(found: T) -> Listed<T> {
-    Listed { found, parked: 0 }
+    Listed { found, parked: Some(0) }
 }
 
 /// The header that says which build answered.

@@ -1,7 +1,6 @@
 //! What answers look like in JSON.
 
 use contract::json::{EventData, MoneyView, ProductView, schemas};
-use read_models::history::HistoryEntry;
 use read_models::marks::Mark;
 use read_models::products::CategoryItem;
 use read_models::search::{Bucket, FacetCounts, Hit, Matched, SearchResponse, Suggestion};
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Object;
 use uuid::Uuid;
 
-use crate::ask::{Batch, Found, Listed, Read, since};
+use crate::ask::{Batch, Found, Listed, NamedEntry, Read, since};
 
 /// A product, with the event that made it so.
 #[derive(Serialize, ToSchema)]
@@ -79,9 +78,9 @@ impl ReadView {
     }
 }
 
-/// How many products are parked, if any are.
-fn parked(count: u64) -> Option<u64> {
-    Some(count).filter(|count| *count > 0)
+/// How many products are parked, if any are; and whether that is not known.
+fn parked(count: Option<u64>) -> (Option<u64>, Option<bool>) {
+    (count.filter(|count| *count > 0), count.is_none().then_some(true))
 }
 
 /// Several products.
@@ -101,12 +100,17 @@ pub(super) struct BatchView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parked: Option<u64>,
+    /// Only there, and true, if it cannot be told now how many are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked_unknown: Option<bool>,
 }
 
 impl From<Listed<Batch>> for BatchView {
     fn from(Listed { found: batch, parked: count }: Listed<Batch>) -> Self {
         let remaining = batch.remaining.iter().map(ProductId::to_string).collect();
-        let mut view = Self { remaining, parked: parked(count), ..Self::default() };
+        let (parked, parked_unknown) = parked(count);
+        let mut view = Self { remaining, parked, parked_unknown, ..Self::default() };
         for each in batch.each() {
             match each {
                 (Found::Here(found), stale) => view.items.push(ReadView::new(&found, stale)),
@@ -131,9 +135,16 @@ pub(super) struct EntryView<'a> {
     event_type: &'a str,
     #[schema(value_type = EventData)]
     event: &'a Value,
-    /// Who did it, as the client said.
+    /// Who did it. A pseudonym, `person:<uuid>`, where `actor_erased` is true.
     #[schema(required)]
     actor: Option<&'a str>,
+    /// Only of a person who was erased, and then true: the name is nowhere any more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    actor_erased: bool,
+    /// The front end that gave the command on behalf of the actor, if one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<&'a str>,
     #[schema(required)]
     command_id: Option<Uuid>,
     /// What the client calls the work it belongs to.
@@ -149,14 +160,16 @@ pub(super) struct EntryView<'a> {
     occurred_at: Option<String>,
 }
 
-impl<'a> From<&'a HistoryEntry> for EntryView<'a> {
-    fn from(entry: &'a HistoryEntry) -> Self {
+impl<'a> From<&'a NamedEntry> for EntryView<'a> {
+    fn from(NamedEntry { entry, actor_erased }: &'a NamedEntry) -> Self {
         Self {
             version: entry.version.get(),
             event_id: entry.event_id,
             event_type: &entry.event_type,
             event: &entry.event,
             actor: entry.actor.as_deref(),
+            actor_erased: *actor_erased,
+            principal: entry.principal.as_deref(),
             command_id: entry.command_id,
             correlation_id: entry.correlation_id.as_deref(),
             partition: entry.partition,
@@ -183,7 +196,7 @@ pub(super) struct HistoryView<'a> {
 }
 
 impl<'a> HistoryView<'a> {
-    pub(super) fn new(product: &'a ProductId, read: &'a Read<Page<HistoryEntry>>) -> Self {
+    pub(super) fn new(product: &'a ProductId, read: &'a Read<Page<NamedEntry>>) -> Self {
         let Read { found: page, stale } = read;
         let items = page.items.iter().map(EntryView::from).collect();
         let (product_id, stale) = (product.as_str(), stale.map(StaleView::from));
@@ -235,12 +248,17 @@ pub(super) struct CategoryView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parked: Option<u64>,
+    /// Only there, and true, if it cannot be told now how many are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked_unknown: Option<bool>,
 }
 
 impl<'a> From<&'a Listed<Page<CategoryItem>>> for CategoryView<'a> {
     fn from(Listed { found: page, parked: count }: &'a Listed<Page<CategoryItem>>) -> Self {
         let items = page.items.iter().map(ItemView::from).collect();
-        Self { items, next_page_token: page.next.as_deref(), parked: parked(*count) }
+        let (parked, parked_unknown) = parked(*count);
+        Self { items, next_page_token: page.next.as_deref(), parked, parked_unknown }
     }
 }
 
@@ -329,6 +347,10 @@ pub(super) struct SearchView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parked: Option<u64>,
+    /// Only there, and true, if it cannot be told now how many are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked_unknown: Option<bool>,
 }
 
 fn matched() -> Object {
@@ -338,6 +360,7 @@ fn matched() -> Object {
 
 impl<'a> From<&'a Listed<SearchResponse>> for SearchView<'a> {
     fn from(Listed { found, parked: count }: &'a Listed<SearchResponse>) -> Self {
+        let (parked, parked_unknown) = parked(*count);
         let hit = |hit: &Hit| HitView { found: StoredView::from(&hit.found), score: hit.score };
         Self {
             total: found.total,
@@ -345,7 +368,8 @@ impl<'a> From<&'a Listed<SearchResponse>> for SearchView<'a> {
             items: found.hits.iter().map(hit).collect(),
             facets: found.facets.iter().map(FacetView::from).collect(),
             next_page_token: found.next.as_deref(),
-            parked: parked(*count),
+            parked,
+            parked_unknown,
         }
     }
 }
@@ -371,6 +395,10 @@ pub(super) struct SuggestionsView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parked: Option<u64>,
+    /// Only there, and true, if it cannot be told now how many are parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parked_unknown: Option<bool>,
 }
 
 impl<'a> From<&'a Listed<Vec<Suggestion>>> for SuggestionsView<'a> {
@@ -382,6 +410,7 @@ impl<'a> From<&'a Listed<Vec<Suggestion>>> for SuggestionsView<'a> {
             category: it.category.as_str(),
             status: it.status.as_str(),
         };
-        Self { items: found.iter().map(item).collect(), parked: parked(*count) }
+        let (parked, parked_unknown) = parked(*count);
+        Self { items: found.iter().map(item).collect(), parked, parked_unknown }
     }
 }

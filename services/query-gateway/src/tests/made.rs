@@ -287,6 +287,7 @@ impl history::Rows for InBuild {
                 event_type: "PriceChanged".to_owned(),
                 event: json!({"price": {"minor_units": 1, "currency": "EUR"}}),
                 actor: None,
+                principal: None,
                 command_id: None,
                 correlation_id: None,
                 partition: 0,

@@ -25,6 +25,8 @@ pub(crate) struct MarksInMemory {
     looked: AtomicUsize,
     /// There is no table for them.
     is_missing: AtomicBool,
+    /// They cannot be counted, as after very many were removed.
+    is_uncountable: AtomicBool,
 }
 
 impl MarksInMemory {
@@ -69,6 +71,10 @@ impl Marks for MarksInMemory {
 
     fn count<'a>(&'a self, group: &'a str) -> Answered<'a, u64> {
         self.counted.fetch_add(1, Ordering::SeqCst);
+        if self.is_uncountable.load(Ordering::SeqCst) {
+            let error = Error::Unavailable("too many tombstones".to_owned());
+            return std::future::ready(Err(error)).boxed();
+        }
         self.tell(self.all.lock().unwrap().keys().filter(|(of, _)| of == group).count() as u64)
     }
 }
@@ -169,6 +175,46 @@ async fn a_product_that_is_parked_says_so_and_lists_say_how_many_there_are() {
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     for question in LISTS {
         assert!(gateway.get(question, &[]).await.body.get("parked").is_none(), "{question}");
+    }
+    gateway.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_and_searches_are_answered_where_it_cannot_be_told_how_much_is_parked_and_say_so() {
+    let mut gateway = Gateway::start().await;
+    gateway.made.marks.park(1, "a", PARKED);
+    gateway.made.marks.is_uncountable.store(true, Ordering::SeqCst);
+    let begun = Instant::now();
+    for _ in 0..10 {
+        for question in LISTS {
+            let answer = gateway.get(question, &[]).await;
+            assert_eq!(answer.status, 200, "{question}: {answer:?}");
+            assert!(
+                answer.body["parked_unknown"] == true && answer.body.get("parked").is_none(),
+                "{answer:?}"
+            );
+        }
+    }
+    let (counted, _) = gateway.made.marks.asked();
+    let seconds = begun.elapsed().as_secs() as usize + 1;
+    assert!(
+        counted <= 2 * 2 * seconds,
+        "that it fails is believed for a while too: {counted} in {seconds} s"
+    );
+    // What is parked is told all the same where one product is asked for.
+    for question in BY_ID {
+        assert!(gateway.get(question, &[]).await.body["stale"].is_object(), "{question}");
+    }
+    let batch = gateway.get(LISTS[0], &[]).await.body;
+    assert!(batch["items"][0]["stale"].is_object() && batch["items"][1].get("stale").is_none(), "{batch}");
+    let search = gateway.grpc.search(v1::SearchRequest::default()).await.unwrap().into_inner();
+    assert_eq!((search.parked, search.parked_unknown), (0, true));
+
+    gateway.made.marks.is_uncountable.store(false, Ordering::SeqCst);
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    for question in LISTS {
+        let body = gateway.get(question, &[]).await.body;
+        assert!(body["parked"] == 1 && body.get("parked_unknown").is_none(), "{question}: {body}");
     }
     gateway.end().await;
 }

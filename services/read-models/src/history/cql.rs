@@ -36,9 +36,9 @@ impl HistoryStore {
         let table = HISTORY.on_cql(generation);
         let put_entry = format!(
             "INSERT INTO {{keyspace}}.{table} (product_id, version, event_id, event_type, event, actor, command_id, \
-             correlation_id, log_partition, log_offset, appended_at, occurred_at) VALUES (:product_id, :version, :event_id, \
+             correlation_id, log_partition, log_offset, appended_at, occurred_at, principal) VALUES (:product_id, :version, :event_id, \
              :event_type, :event, :actor, :command_id, :correlation_id, :log_partition, :log_offset, :appended_at, \
-             :occurred_at) USING TIMESTAMP :version"
+             :occurred_at, :principal) USING TIMESTAMP :version"
         );
         // In the columns of a head: what the head was when this was the newest event.
         let load_entry = format!(

@@ -27,6 +27,8 @@ pub struct HistoryEntry {
     /// The event's data as the contract's JSON view shows it.
     pub event: serde_json::Value,
     pub actor: Option<String>,
+    /// Who gave the command, if that was on behalf of the actor.
+    pub principal: Option<String>,
     pub command_id: Option<Uuid>,
     pub correlation_id: Option<String>,
     pub partition: i32,
@@ -87,8 +89,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// About how many bytes an entry with these texts (event, actor, correlation id) takes in an answer.
-    pub fn size_of(texts: [&str; 3]) -> usize {
+    /// About how many bytes an entry with these texts (event, actor, correlation id, principal) takes in an answer.
+    pub fn size_of(texts: [&str; 4]) -> usize {
         400 + texts.map(str::len).iter().sum::<usize>()
     }
 }

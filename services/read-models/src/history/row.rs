@@ -1,6 +1,6 @@
 //! The rows as the table holds them.
 
-use adapter_cql::scylla::value::CqlTimestamp;
+use adapter_cql::scylla::value::{CqlTimestamp, MaybeUnset};
 use adapter_cql::scylla::{DeserializeRow, SerializeRow};
 use contract::json::event_from_data;
 use domain::{Event, ProductId, Version};
@@ -62,6 +62,8 @@ pub(super) struct EntryRow {
     log_offset: i64,
     appended_at: CqlTimestamp,
     occurred_at: Option<CqlTimestamp>,
+    /// Not written where there is none, as nearly everywhere.
+    principal: MaybeUnset<String>,
 }
 
 impl EntryRow {
@@ -79,6 +81,7 @@ impl EntryRow {
             log_offset: entry.place.offset,
             appended_at: to_cql(entry.place.appended_at),
             occurred_at: entry.meta.occurred_at.map(to_cql),
+            principal: entry.meta.principal.clone().map_or(MaybeUnset::Unset, MaybeUnset::Set),
         })
     }
 }
@@ -101,15 +104,16 @@ pub(super) struct ReadRow {
     log_offset: Option<i64>,
     appended_at: Option<CqlTimestamp>,
     occurred_at: Option<CqlTimestamp>,
+    principal: Option<String>,
 }
 
 /// The columns that [`ReadRow`] reads.
 pub(super) const READ_COLUMNS: &str = "version, head_version, event_id, event_type, event, actor, command_id, correlation_id, \
-                                       log_partition, log_offset, appended_at, occurred_at";
+                                       log_partition, log_offset, appended_at, occurred_at, principal";
 
 impl ReadRow {
     pub(super) fn parse(self, product: &ProductId) -> Row {
-        let texts = [&self.event, &self.actor, &self.correlation_id];
+        let texts = [&self.event, &self.actor, &self.correlation_id, &self.principal];
         let texts = texts.map(|text| text.as_deref().unwrap_or_default());
         let version = |version: i64| Version(version as u64);
         Row {
@@ -143,6 +147,7 @@ impl ReadRow {
             event_type,
             event: serde_json::from_str(&event).map_err(|e| corrupt(e.to_string()))?,
             actor: self.actor.filter(|text| !text.is_empty()),
+            principal: self.principal.filter(|text| !text.is_empty()),
             command_id: self.command_id,
             correlation_id: self.correlation_id.filter(|text| !text.is_empty()),
             partition,

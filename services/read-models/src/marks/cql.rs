@@ -1,5 +1,4 @@
-//! Marks in ScyllaDB: timestamp = the time of the write. A later owner of a partition may have a clock that is behind, so each write is
-//! looked at, and is written again with a later time if it is not what is found.
+//! Marks in ScyllaDB: timestamp = the time of the write.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 use toolkit::retry::{GaveUp, Retry};
 
-use super::{MAX_COUNTED, Mark, Marking, Marks, Times, hidden};
+use super::{MAX_COUNTED, Mark, Marking, Marks, Place, write_until_found};
 use crate::error::Answered;
 use crate::{Error, Generation};
 
@@ -113,61 +112,48 @@ impl CqlMarks {
         Ok(found)
     }
 
-    async fn write_all(
-        &self,
-        group: &str,
-        partition: i32,
-        marks: &Marking,
-        retry: &Retry,
-    ) -> Result<(), GaveUp<Error>> {
-        let statements = retry.run("prepare what marks products", || self.statements()).await?;
-        let (mut products, mut wanted): (Vec<String>, Vec<Option<Mark>>) =
-            marks.iter().map(|(product, mark)| (product.clone(), *mark)).unzip();
-        let (mut times, mut waits) = (Times::default(), retry.waits());
-        loop {
-            let time = times.next();
-            let write = |(product, mark): (&String, &Option<Mark>)| {
-                let (group, product) = (group.to_owned(), product.clone());
-                let write = match mark {
-                    None => Write::new(&statements.remove, (time, group, product)),
-                    Some(mark) => {
-                        let Mark { first_offset, since_ms, kind, is_discarded } = *mark;
-                        let row = (
-                            group,
-                            product,
-                            partition,
-                            first_offset,
-                            since_ms,
-                            kind.name(),
-                            is_discarded,
-                            time,
-                        );
-                        Write::new(&statements.put, row)
-                    }
-                };
-                // They are all of one group.
-                write.in_partition(0)
-            };
-            let writes = products.iter().zip(&wanted).map(write).collect();
-            self.cql.write_all(writes, retry).await.map_err(|e| e.map(Error::from))?;
-            let there = retry.run("look at what is marked", || self.read(group, &products)).await?;
-            let differs: Vec<bool> =
-                there.iter().zip(&wanted).map(|(there, wanted)| there != wanted).collect();
-            if !differs.contains(&true) {
-                return Ok(());
-            }
-            let mut keep = differs.iter();
-            products.retain(|_| keep.next() == Some(&true));
-            let mut keep = differs.iter();
-            wanted.retain(|_| keep.next() == Some(&true));
-            waits.wait("mark what is parked", hidden(&self.table)).await?;
-        }
-    }
-
     async fn counted(&self, group: &str) -> Result<u64, Error> {
         let some = &self.statements().await?.some;
         let rows: Vec<(String,)> = self.cql.rows(some, (group,)).await?;
         Ok(rows.len() as u64)
+    }
+}
+
+impl Place for CqlMarks {
+    fn name(&self) -> &str {
+        &self.table
+    }
+
+    async fn put(
+        &self,
+        group: &str,
+        partition: i32,
+        marks: &Marking,
+        time: i64,
+        retry: &Retry,
+    ) -> Result<(), GaveUp<Error>> {
+        let statements = retry.run("prepare what marks products", || self.statements()).await?;
+        let write = |(product, mark): (&String, &Option<Mark>)| {
+            let (group, product) = (group.to_owned(), product.clone());
+            let write = match mark {
+                None => Write::new(&statements.remove, (time, group, product)),
+                Some(Mark { first_offset, since_ms, kind, is_discarded }) => {
+                    let (first_offset, since_ms, kind) = (*first_offset, *since_ms, kind.name());
+                    let row = (group, product, partition, first_offset, since_ms, kind, *is_discarded, time);
+                    Write::new(&statements.put, row)
+                }
+            };
+            // They are all of one group.
+            write.in_partition(0)
+        };
+        let writes = marks.iter().map(write).collect();
+        // One that is refused is not found afterwards.
+        self.cql.write_all(writes, retry).await.map_err(|e| e.map(Error::from))?;
+        Ok(())
+    }
+
+    async fn find(&self, group: &str, products: &[String]) -> Result<Vec<Option<Mark>>, Error> {
+        self.read(group, products).await
     }
 }
 
@@ -179,7 +165,7 @@ impl Marks for CqlMarks {
         marks: &'a Marking,
         retry: &'a Retry,
     ) -> BoxFuture<'a, Result<(), GaveUp<Error>>> {
-        self.write_all(group, partition, marks, retry).boxed()
+        write_until_found(self, group, partition, marks, retry).boxed()
     }
 
     fn of_partition<'a>(&'a self, group: &'a str, partition: i32) -> Answered<'a, BTreeMap<String, Mark>> {

@@ -106,6 +106,53 @@ impl Times {
     }
 }
 
+/// Where marks lie, of which the later of two writes stays.
+trait Place: Sync {
+    /// For messages.
+    fn name(&self) -> &str;
+
+    /// Puts marks there, with this time, and removes others.
+    fn put(
+        &self,
+        group: &str,
+        partition: i32,
+        marks: &Marking,
+        time: i64,
+        retry: &Retry,
+    ) -> impl Future<Output = Result<(), GaveUp<Error>>> + Send;
+
+    /// Those of these products, in their order, as they are now.
+    fn find(
+        &self,
+        group: &str,
+        products: &[String],
+    ) -> impl Future<Output = Result<Vec<Option<Mark>>, Error>> + Send;
+}
+
+/// Puts marks until they are what is found. Who had the partition before may have had a clock that is ahead of ours, so what was written is
+/// looked at, and is written again, as if later, where it is not there.
+async fn write_until_found(
+    place: &impl Place,
+    group: &str,
+    partition: i32,
+    marks: &Marking,
+    retry: &Retry,
+) -> Result<(), GaveUp<Error>> {
+    let (mut left, mut times, mut waits) = (marks.clone(), Times::default(), retry.waits());
+    loop {
+        place.put(group, partition, &left, times.next(), retry).await?;
+        let products: Vec<String> = left.keys().cloned().collect();
+        let there = retry.run("look at what is marked", || place.find(group, &products)).await?;
+        let differs: Vec<bool> = left.values().zip(&there).map(|(wanted, there)| wanted != there).collect();
+        let mut differs = differs.into_iter();
+        left.retain(|_, _| differs.next().unwrap_or(true));
+        if left.is_empty() {
+            return Ok(());
+        }
+        waits.wait("mark what is parked", hidden(place.name())).await?;
+    }
+}
+
 /// What is said while a write is not what is found.
 fn hidden(place: &str) -> Error {
     Error::Unavailable(format!(
@@ -115,7 +162,69 @@ fn hidden(place: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
+
+    /// What a clock that is ahead wrote stays until it is passed.
+    #[derive(Default)]
+    struct Ahead {
+        /// By product, with their times.
+        all: Mutex<BTreeMap<String, (i64, Option<Mark>)>>,
+        puts: Mutex<Vec<usize>>,
+    }
+
+    impl Place for Ahead {
+        fn name(&self) -> &'static str {
+            "a place"
+        }
+
+        async fn put(
+            &self,
+            _: &str,
+            _: i32,
+            marks: &Marking,
+            time: i64,
+            _: &Retry,
+        ) -> Result<(), GaveUp<Error>> {
+            self.puts.lock().unwrap().push(marks.len());
+            let mut all = self.all.lock().unwrap();
+            for (product, mark) in marks {
+                if all.get(product).is_none_or(|(known, _)| *known <= time) {
+                    all.insert(product.clone(), (time, *mark));
+                }
+            }
+            Ok(())
+        }
+
+        async fn find(&self, _: &str, products: &[String]) -> Result<Vec<Option<Mark>>, Error> {
+            let all = self.all.lock().unwrap();
+            Ok(products.iter().map(|product| all.get(product).and_then(|(_, mark)| *mark)).collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_is_hidden_is_written_again_until_it_is_what_is_found() {
+        let mark = |first_offset| {
+            Some(Mark { first_offset, since_ms: 1, kind: Kind::Undecodable, is_discarded: false })
+        };
+        let (place, ahead) = (Ahead::default(), Timestamp::now().as_microsecond() + 3 * Times::SECOND);
+        for (product, first) in [("b", 7), ("c", 8)] {
+            place.all.lock().unwrap().insert(product.to_owned(), (ahead, mark(first)));
+        }
+        // What is to become of the hidden ones: one is to be another, and one goes.
+        let marks = [("a", mark(1)), ("b", mark(2)), ("c", None), ("d", None)];
+        let marks: Marking = marks.into_iter().map(|(product, mark)| (product.to_owned(), mark)).collect();
+        let retry = Retry::until(CancellationToken::new()).waiting(Duration::ZERO, Duration::from_millis(1));
+        write_until_found(&place, "g", 0, &marks, &retry).await.unwrap();
+        let all = place.all.lock().unwrap();
+        let there: Marking = all.iter().map(|(product, (_, mark))| (product.clone(), *mark)).collect();
+        assert_eq!(there, marks);
+        assert_eq!(*place.puts.lock().unwrap(), [4, 2, 2]);
+    }
 
     #[test]
     fn a_write_that_is_hidden_is_soon_later_than_any_clock() {

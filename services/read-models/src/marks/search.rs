@@ -1,4 +1,4 @@
-//! Marks in Elasticsearch: external version = the time of the write, looked at afterwards as in [`super::cql`]. A mark that is removed is a
+//! Marks in Elasticsearch: external version = the time of the write, the later of two stays. A mark that is removed is a
 //! document without one, since servers forget the versions of real deletes.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use toolkit::retry::{GaveUp, Retry};
 
-use super::{MAX_COUNTED, Mark, Marking, Marks, Times, hidden};
+use super::{MAX_COUNTED, Mark, Marking, Marks, Place, write_until_found};
 use crate::error::Answered;
 use crate::{Error, Generation};
 
@@ -114,48 +114,6 @@ impl SearchMarks {
         }
     }
 
-    async fn write_all(
-        &self,
-        group: &str,
-        partition: i32,
-        marks: &Marking,
-        retry: &Retry,
-    ) -> Result<(), GaveUp<Error>> {
-        let (mut left, mut times, mut waits) = (marks.clone(), Times::default(), retry.waits());
-        loop {
-            let time = times.next().unsigned_abs();
-            let document = |(product, mark): (&String, &Option<Mark>)| {
-                let (group_id, product_id) = (group.to_owned(), product.clone());
-                let mark = mark.map(Told::from);
-                let content = MarkDocument { group_id, product_id, partition_id: partition, mark };
-                let source = serde_json::to_vec(&content).map_err(|e| self.corrupt(product, &e))?;
-                Ok(Document { id: id(group, product), version: time, source: source.into() })
-            };
-            let documents: Result<Vec<Document>, Error> = left.iter().map(document).collect();
-            let documents = documents.map_err(GaveUp::Final)?;
-            let written = self.search.write_all(&self.write_alias, documents, retry).await;
-            let refused = written.map_err(|e| e.map(Error::from))?;
-            if let Some(RefusedDocument { id, status, problem }) = refused.into_iter().next() {
-                let index = self.write_alias.clone();
-                return Err(GaveUp::Final(SearchError::Document { index, id, status, problem }.into()));
-            }
-            let products: Vec<String> = left.keys().cloned().collect();
-            let there = retry.run("look at what is marked", || self.read(group, &products)).await?;
-            let differ = products.into_iter().zip(there).filter(|(product, there)| left[product] != *there);
-            let differ: Marking = differ
-                .map(|(product, _)| {
-                    let mark = left[&product];
-                    (product, mark)
-                })
-                .collect();
-            if differ.is_empty() {
-                return Ok(());
-            }
-            left = differ;
-            waits.wait("mark what is parked", hidden(&self.index)).await?;
-        }
-    }
-
     fn corrupt(&self, product: &str, problem: &serde_json::Error) -> Error {
         let (table, row) = (self.index.clone(), product.to_owned());
         Error::Corrupt { table, row, problem: problem.to_string() }
@@ -179,6 +137,43 @@ fn marked(group: &str) -> Vec<Value> {
     vec![json!({ "term": { "group_id": group } }), json!({ "exists": { "field": "kind" } })]
 }
 
+impl Place for SearchMarks {
+    fn name(&self) -> &str {
+        &self.index
+    }
+
+    async fn put(
+        &self,
+        group: &str,
+        partition: i32,
+        marks: &Marking,
+        time: i64,
+        retry: &Retry,
+    ) -> Result<(), GaveUp<Error>> {
+        let version = time.unsigned_abs();
+        let document = |(product, mark): (&String, &Option<Mark>)| {
+            let (group_id, product_id) = (group.to_owned(), product.clone());
+            let mark = mark.map(Told::from);
+            let content = MarkDocument { group_id, product_id, partition_id: partition, mark };
+            let source = serde_json::to_vec(&content).map_err(|e| self.corrupt(product, &e))?;
+            Ok(Document { id: id(group, product), version, source: source.into() })
+        };
+        let documents: Result<Vec<Document>, Error> = marks.iter().map(document).collect();
+        let documents = documents.map_err(GaveUp::Final)?;
+        let written = self.search.write_all(&self.write_alias, documents, retry).await;
+        let refused = written.map_err(|e| e.map(Error::from))?;
+        if let Some(RefusedDocument { id, status, problem }) = refused.into_iter().next() {
+            let index = self.write_alias.clone();
+            return Err(GaveUp::Final(SearchError::Document { index, id, status, problem }.into()));
+        }
+        Ok(())
+    }
+
+    async fn find(&self, group: &str, products: &[String]) -> Result<Vec<Option<Mark>>, Error> {
+        self.read(group, products).await
+    }
+}
+
 impl Marks for SearchMarks {
     fn write<'a>(
         &'a self,
@@ -187,7 +182,7 @@ impl Marks for SearchMarks {
         marks: &'a Marking,
         retry: &'a Retry,
     ) -> BoxFuture<'a, Result<(), GaveUp<Error>>> {
-        self.write_all(group, partition, marks, retry).boxed()
+        write_until_found(self, group, partition, marks, retry).boxed()
     }
 
     fn of_partition<'a>(&'a self, group: &'a str, partition: i32) -> Answered<'a, BTreeMap<String, Mark>> {

@@ -86,6 +86,7 @@ fn lived(random: &mut StdRng) -> (Vec<EffectiveEvent>, Lives) {
             place: LogPosition { partition: 0, offset: offset as i64, appended_at },
             meta: Meta {
                 actor: random.random_bool(0.5).then(|| "änn".to_owned()),
+                principal: random.random_bool(0.5).then(|| "key:shöp".to_owned()),
                 command_id: random.random_bool(0.5).then(|| Uuid::from_u128(random.random())),
                 correlation_id: random.random_bool(0.5).then(|| format!("c-{offset}")),
                 occurred_at: random.random_bool(0.5).then_some(appended_at),
@@ -99,6 +100,7 @@ fn lived(random: &mut StdRng) -> (Vec<EffectiveEvent>, Lives) {
             event_type: event.type_name().to_owned(),
             event: serde_json::to_value(event_data(&event)).unwrap(),
             actor: record.meta.actor.clone(),
+            principal: record.meta.principal.clone(),
             command_id: record.meta.command_id,
             correlation_id: record.meta.correlation_id.clone(),
             partition: 0,

@@ -4,9 +4,10 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use figment::error::Kind;
+use figment::error::{Actual, Kind};
 use figment::{Figment, Metadata, Source};
 
+use super::secret::is_secret;
 use super::source::{COMMAND_LINE, ENV_PREFIX, ENVIRONMENT};
 
 /// The exit code of a process whose configuration is wrong (`EX_USAGE` of sysexits): restarting does not help.
@@ -104,7 +105,7 @@ impl Fault {
                 (format!("`{actual}` is not a choice"), format!("use one of {}", known.join(", ")))
             }
             Kind::InvalidType(actual, expected) | Kind::InvalidValue(actual, expected) => {
-                (format!("found {actual}"), format!("give {expected}"))
+                (format!("found {}", shown(actual, &key, expected)), format!("give {expected}"))
             }
             Kind::MissingField(name) => (
                 format!("`{name}` is missing"),
@@ -114,6 +115,13 @@ impl Fault {
         };
         Self { key, source, problem, remedy }
     }
+}
+
+/// What was found, unless it may be a secret: that of a key which says so, or what stands where a whole section belongs, which may have
+/// one.
+fn shown(actual: &Actual, key: &str, expected: &str) -> String {
+    let is_section = ["struct", "map", "sequence"].iter().any(|word| expected.contains(word));
+    if is_section || is_secret(key) { "something else".to_owned() } else { actual.to_string() }
 }
 
 fn describe(metadata: &Metadata, path: &[String]) -> String {

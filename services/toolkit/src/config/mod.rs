@@ -1,8 +1,10 @@
 //! Configuration: defaults, then the YAML file, then `FOLIO__SECTION__KEY` variables, then command line settings.
 //!
 //! Promises: an unknown key is an error, every error names the key, where its value came from and what to do about
-//! it, all errors of one load are told at once, and a secret is never printed.
+//! it, all errors of one load are told at once, and a secret is never printed, nor taken from the command line, which everybody
+//! on the machine can read.
 
+mod credential;
 mod error;
 mod secret;
 mod sections;
@@ -17,10 +19,11 @@ use figment::providers::{Format, Yaml};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use credential::{Credential, EVERY};
 pub use error::{ConfigError, EXIT_CODE, Unusable, exit_code};
-pub use secret::Secret;
+pub use secret::{REDACTED, Secret, is_secret};
 pub use sections::{ListenConfig, LogFormat, ShutdownConfig, TelemetryConfig};
-pub use source::{ENV_PREFIX, list, optional, optional_path, properties};
+pub use source::{ENV_PREFIX, address, list, optional, optional_address, optional_path, properties};
 
 use source::Settings;
 
@@ -45,6 +48,11 @@ fn load_from<T: DeserializeOwned>(
     if let Some(file) = file {
         // figment passes over a file that is not there; a file that somebody named must be read.
         std::fs::metadata(file).map_err(|error| ConfigError::file(service, file, &error))?;
+    }
+    if let Some((key, _)) = overrides.iter().find(|(key, _)| is_secret(key)) {
+        let problem = "the command line is shown in the list of processes: no secret may stand there";
+        let remedy = format!("name a file with {key}_file, or give it in the file or as a variable");
+        return Err(ConfigError::invalid(service, key, problem, remedy));
     }
     let figment = sources(file, env, overrides);
     figment.extract_lossy().map_err(|error| ConfigError::of_figment(service, &figment, error))

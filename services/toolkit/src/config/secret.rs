@@ -1,11 +1,37 @@
 //! A value that is used and never shown.
+//!
+//! Promise: neither `Debug` nor what is printed of a configuration says more of it than that it is there.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A password or key: wiped on drop, redacted in `Debug` and when printed.
+/// What is shown in the place of a secret.
+pub const REDACTED: &str = "***";
+
+/// What names of secrets hold, also those of librdkafka, whose dots are `_` here.
+const NAMES: [&str; 9] = [
+    "passw",
+    "secret",
+    "api_key",
+    "master_key",
+    "credential",
+    "token",
+    "pem",
+    "otlp_headers",
+    "sasl_oauthbearer_config",
+];
+
+/// Whether what a key of a configuration holds is to be kept, by the key's name. A file's name and an address are not.
+pub fn is_secret(key: &str) -> bool {
+    let last = key.rsplit('.').next().unwrap_or(key);
+    let is_place = ["file", "url", "location"].iter().any(|end| last.ends_with(end));
+    let key = key.replace('.', "_");
+    !is_place && NAMES.iter().any(|name| key.contains(name))
+}
+
+/// A password or key: wiped on drop, shown as [`REDACTED`] in `Debug` and when printed.
 #[derive(Clone, Default)]
 pub struct Secret(SecretString);
 
@@ -24,13 +50,13 @@ impl From<&str> for Secret {
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<redacted>")
+        f.write_str(REDACTED)
     }
 }
 
 impl Serialize for Secret {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str("<redacted>")
+        serializer.serialize_str(REDACTED)
     }
 }
 

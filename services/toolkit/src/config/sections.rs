@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, optional};
+use super::{Secret, optional_address};
 use crate::tls::{ServerTlsConfig, TlsConfig};
 
 /// What a service tells about itself.
@@ -16,12 +17,17 @@ pub struct TelemetryConfig {
     /// A `tracing` filter: `info`, or `info,command_service=debug`.
     pub level: String,
     /// Where traces go (OTLP over gRPC, `http://host:4317`); none: traces are not exported.
-    #[serde(deserialize_with = "optional")]
+    #[serde(deserialize_with = "optional_address")]
     pub otlp_endpoint: Option<String>,
+    /// Which part of the traces is sampled that begin here, from 0 (none) to 1 (all). What comes in a trace of its client's is sampled
+    /// if that is.
+    pub trace_ratio: f64,
     /// How the collector is known at an `https://` endpoint, and what it is shown.
     pub otlp_tls: TlsConfig,
     /// Headers of every export, by name: what a collector asks of those it takes traces from.
     pub otlp_headers: BTreeMap<String, Secret>,
+    /// Files that hold the values of further headers, by name; they may be replaced at any time.
+    pub otlp_header_files: BTreeMap<String, PathBuf>,
 }
 
 impl Default for TelemetryConfig {
@@ -30,8 +36,10 @@ impl Default for TelemetryConfig {
             log: LogFormat::Text,
             level: "info".to_owned(),
             otlp_endpoint: None,
+            trace_ratio: 1.0,
             otlp_tls: TlsConfig::default(),
             otlp_headers: BTreeMap::new(),
+            otlp_header_files: BTreeMap::new(),
         }
     }
 }

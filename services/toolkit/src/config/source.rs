@@ -88,6 +88,24 @@ pub fn optional<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
     Ok(Some(deserializer.deserialize_any(Scalar)?).filter(|text| !text.is_empty()))
 }
 
+/// An address: it is shown in logs and errors, and so holds no name and no password.
+pub fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let url = scalar(deserializer)?;
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(de::Error::custom(
+            "the address holds a name or a password, and is shown in logs: take them out, there are keys of their own for them",
+        ));
+    }
+    Ok(url)
+}
+
+/// An optional address: empty text and null are none.
+pub fn optional_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(Some(address(deserializer)?).filter(|url| !url.is_empty()))
+}
+
 /// An optional path: empty text and null are none.
 pub fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     optional(deserializer).map(|text| text.map(PathBuf::from))

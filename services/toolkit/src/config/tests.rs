@@ -122,3 +122,43 @@ fn printing_redacts_secrets_and_can_be_loaded_again() {
     assert!(!printed.contains("hunter2"), "{printed}");
     load_with(Some(&yaml(&printed)), &[], &[]).unwrap();
 }
+
+#[test]
+fn no_error_quotes_a_secret_and_none_is_taken_from_the_command_line() {
+    // A secret where its section belongs, in the wrong shape, under a wrong name, and after what cannot be read.
+    for text in [
+        "cql: hunter2\n",
+        "cql: {password: {value: hunter2}}\n",
+        "cql: {password: [hunter2]}\n",
+        "cql: {pasword: hunter2}\n",
+        "telemetry: {otlp_headers: hunter2}\n",
+        "kafka: {properties: hunter2}\n",
+        "cql: {password: *hunter2}\n",
+        "cql: {password: 'hunter2}\n",
+        "cql: {password: %hunter2}\n",
+        "cql:\n  password: hunter2\n keyspace: x\n",
+        "cql: {password: hunter2, password: hunter2}\n",
+        "telemetry: {otlp_endpoint: 'https://folio:hunter2@collector:4317'}\n",
+    ] {
+        // Some of it YAML takes as it is; whatever becomes of it, it is not shown.
+        let shown = match load_with(Some(&yaml(text)), &[], &[]) {
+            Ok(config) => format!("{config:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        assert!(!shown.contains("hunter2"), "{text}: {shown}");
+    }
+    for key in [
+        "cql.password",
+        "telemetry.otlp_headers.api-key",
+        "kafka.properties.sasl.password",
+        "kafka.properties.sasl_oauthbearer_config",
+    ] {
+        let error = load_with(None, &[], &[(key, "hunter2")]).unwrap_err().to_string();
+        assert!(error.contains("list of processes") && !error.contains("hunter2"), "{error}");
+    }
+    load_with(None, &[], &[("kafka.properties.ssl_key_location", "key.pem")]).unwrap();
+    for key in ["kafka.sasl.token_file", "kafka.sasl.token_url", "cql.username", "engine.remembered_commands"]
+    {
+        assert!(!is_secret(key), "{key}");
+    }
+}

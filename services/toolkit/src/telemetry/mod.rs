@@ -1,10 +1,16 @@
 //! What a service tells about itself: logs, metrics and traces.
 //!
 //! Promises: metrics have exactly the names of [`names`], whatever library counts them; they cost no network; traces
-//! leave the process only if an endpoint is configured; a trace context is passed on even then when it does not.
+//! leave the process only if an endpoint is configured; a trace context is passed on even then when it does not. What is not
+//! sampled has no spans: whether it is, is decided once, where its trace begins, before anything is made for it.
 
+mod level;
+mod lines;
 pub mod names;
 mod otlp;
+mod process;
+mod sampling;
+mod store;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -16,22 +22,31 @@ use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use prometheus::{Encoder, Registry, TextEncoder};
-use tracing_subscriber::filter::LevelFilter;
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
+use tracing_subscriber::{Layer, Registry as Spans};
 
 use crate::config::{LogFormat, TelemetryConfig};
 
-pub use trace::TraceContext;
+pub use level::LogLevel;
+pub use sampling::Sampling;
+pub use store::{StoreCall, failed, traced};
+pub use trace::{TraceContext, is_traced};
 
+use lines::JsonLines;
 use names::Kind;
 use zeros::Zeros;
 
 /// The target of spans that only traces need: without an exporter they are off, and cost nothing.
 pub const TRACES_ONLY: &str = "folio::traces";
+/// The target of spans that traces show and that name the lines logged in them, whatever level is logged.
+pub const NAMES_LINES: &str = "folio::work";
 
 /// Why telemetry could not begin.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +55,10 @@ pub enum Error {
         "cannot use telemetry.level `{level}`: {problem}; write a level such as info, or target=level pairs"
     )]
     Level { level: String, problem: String },
+    #[error("cannot use telemetry.trace_ratio {0}: give a number from 0 (none) to 1 (all)")]
+    Ratio(f64),
+    #[error("another part of the process logs: it says at which level")]
+    NotOurLogs,
     #[error("cannot export traces to telemetry.otlp_endpoint `{endpoint}`: {problem}")]
     Endpoint { endpoint: String, problem: String },
     #[error("cannot collect metrics: {0}")]
@@ -52,6 +71,7 @@ pub struct Telemetry {
     registry: Registry,
     meters: SdkMeterProvider,
     tracers: Option<SdkTracerProvider>,
+    sampling: Sampling,
     zeros: Zeros,
 }
 
@@ -65,31 +85,53 @@ pub fn init(service: &str, config: &TelemetryConfig) -> Result<Telemetry, Error>
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .build();
     let telemetry = Telemetry::start(resource, config)?;
-    let traces = if config.otlp_endpoint.is_some() { "info" } else { "off" };
-    let filter = EnvFilter::try_new(format!("{},{TRACES_ONLY}={traces}", config.level))
-        .map_err(|error| Error::Level { level: config.level.clone(), problem: error.to_string() })?;
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let (filter, level) = level::filter(&config.level)?;
     let lines = match config.log {
-        LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
-        LogFormat::Json => {
-            lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
-        }
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .boxed(),
+        LogFormat::Json => json_lines(std::io::stderr).boxed(),
     };
     let spans = telemetry
         .tracers
         .as_ref()
-        // However little is logged: a trace is whole, or there is none.
+        // However little is logged: a trace is whole, or there is none. Of libraries it has lines, not spans.
         .map(|tracers| {
+            let is_ours = filter_fn(|it| {
+                let is_wanted = !it.is_span() || [TRACES_ONLY, NAMES_LINES].contains(&it.target());
+                // Whatever is logged beside it.
+                is_wanted && *it.level() <= Level::INFO
+            });
             tracing_opentelemetry::layer()
                 .with_tracer(tracers.tracer(service.to_owned()))
-                .with_filter(LevelFilter::INFO)
+                // What each of these would add costs time at every turn of a future, and says nothing of Folio.
+                .with_location(false)
+                .with_threads(false)
+                .with_target(false)
+                .with_tracked_inactivity(false)
+                .with_context_activation(false)
+                .with_filter(is_ours.with_max_level_hint(LevelFilter::INFO))
         });
     global::set_text_map_propagator(TraceContextPropagator::new());
     global::set_meter_provider(telemetry.meters.clone());
-    if tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init().is_err() {
+    if tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init().is_ok() {
+        level.of_the_process();
+    } else {
         tracing::debug!(service, "the process's logs were started before: they stay as they are");
     }
     Ok(telemetry)
+}
+
+/// Logs lines of JSON to `writer`.
+fn json_lines<W>(writer: W) -> tracing_subscriber::fmt::Layer<Spans, JsonFields, JsonLines, W>
+where
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    tracing_subscriber::fmt::layer()
+        .fmt_fields(JsonFields::new())
+        .event_format(JsonLines::new())
+        .with_writer(writer)
 }
 
 impl Telemetry {
@@ -100,6 +142,7 @@ impl Telemetry {
     }
 
     fn start(resource: Resource, config: &TelemetryConfig) -> Result<Self, Error> {
+        let sampling = Sampling::new(config)?;
         let registry = Registry::new();
         // The names in `names` are whole: nothing may be added to them.
         let exporter = opentelemetry_prometheus::exporter()
@@ -122,12 +165,26 @@ impl Telemetry {
                 Some(
                     SdkTracerProvider::builder()
                         .with_resource(resource)
+                        // What has a span is sampled, unless it is part of a trace that is not: see `Sampling`.
+                        .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
                         .with_batch_exporter(exporter)
                         .build(),
                 )
             }
         };
-        Ok(Self { registry, meters, tracers, zeros: Zeros::default() })
+        let telemetry = Self { registry, meters, tracers, sampling, zeros: Zeros::default() };
+        process::show(&telemetry.meter());
+        Ok(telemetry)
+    }
+
+    /// Which traces are sampled, for who begins some.
+    pub fn sampling(&self) -> Sampling {
+        self.sampling
+    }
+
+    /// What decides which lines the process logs; none if another part of it does.
+    pub fn log_level(&self) -> Option<&'static LogLevel> {
+        LogLevel::get()
     }
 
     /// Where instruments are made; each shows up in [`Telemetry::render_metrics`].

@@ -128,14 +128,32 @@ metrics! {
         "Seconds a query waited for a read model to catch up with its token.";
     INCOMPLETE_READS_TOTAL = "folio_incomplete_reads_total", Kind::Counter,
         "Answers that could not be given because rows are missing that were there, by query.";
+    PARKED_UNKNOWN_TOTAL = "folio_parked_unknown_total", Kind::Counter,
+        "Lists and searches that were answered without how many products are parked, by read model.";
     AUTH_OFF = "folio_auth_off", Kind::Gauge,
         "1 while callers are not checked, else 0.";
     AUTH_REFUSED_TOTAL = "folio_auth_refused_total", Kind::Counter,
         "Requests and calls of callers who were not let in, by reason (no-credentials, invalid, expired, forbidden, auth-unavailable).";
+    LIMITED_TOTAL = "folio_limited_total", Kind::Counter,
+        "Requests, calls and connections of callers beyond their limits, by limit (rate, in-flight, bytes, connections).";
     AUTH_KEYS_AGE_SECONDS = "folio_auth_keys_age_seconds", Kind::Gauge,
         "Seconds since the keys of the issuer of tokens were fetched.";
     DEPENDENCY_UP = "folio_dependency_up", Kind::Gauge,
         "1 while a dependency is up, else 0, by dependency.";
+    PROCESS_CPU_SECONDS_TOTAL = "process_cpu_seconds_total", Kind::Counter,
+        "Seconds of processors that the process has taken, in user mode and in the kernel.";
+    PROCESS_RESIDENT_MEMORY_BYTES = "process_resident_memory_bytes", Kind::Gauge,
+        "Bytes of memory that the process has.";
+    PROCESS_VIRTUAL_MEMORY_BYTES = "process_virtual_memory_bytes", Kind::Gauge,
+        "Bytes of addresses that the process has.";
+    PROCESS_THREADS = "process_threads", Kind::Gauge,
+        "Threads of the process.";
+    PROCESS_OPEN_FDS = "process_open_fds", Kind::Gauge,
+        "Files and connections that the process has open.";
+    PROCESS_MAX_FDS = "process_max_fds", Kind::Gauge,
+        "Files and connections that the process may have open.";
+    PROCESS_START_TIME_SECONDS = "process_start_time_seconds", Kind::Gauge,
+        "When the process was started, in seconds since 1970.";
 }
 
 /// The metric with this name.

@@ -25,13 +25,17 @@ fn every_metric_says_what_it_counts_and_its_kind_fits_its_name() {
     let telemetry = Telemetry::detached("tester").unwrap();
     let meter = telemetry.meter();
     for metric in names::ALL {
+        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        assert!(!metric.name.ends_with("_seconds") || metric.help.contains("econds"), "{}", metric.name);
+        // There from the start.
+        if metric.name.starts_with("process_") {
+            continue;
+        }
         match metric.kind {
             Kind::Counter => meter.u64_counter(metric.name).build().add(1, &[]),
             Kind::Gauge => meter.u64_gauge(metric.name).build().record(1, &[]),
             Kind::Histogram(_) => meter.f64_histogram(metric.name).build().record(1.0, &[]),
         }
-        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
-        assert!(!metric.name.ends_with("_seconds") || metric.help.contains("econds"), "{}", metric.name);
     }
     let text = telemetry.render_metrics().unwrap();
     for metric in names::ALL {

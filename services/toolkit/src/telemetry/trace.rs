@@ -6,6 +6,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::TRACES_ONLY;
+
 /// Where in which trace something happens: the header `traceparent` as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
@@ -22,12 +24,12 @@ impl TraceContext {
         traceparent.and_then(Self::parse).unwrap_or_default()
     }
 
-    /// A new trace of random id.
+    /// A new trace of random id, which is not sampled unless [`super::Sampling`] says so.
     pub fn new() -> Self {
         Self {
             trace_id: rand::random::<u128>().max(1),
             span_id: rand::random::<u64>().max(1),
-            sampled: true,
+            sampled: false,
             known_elsewhere: false,
         }
     }
@@ -66,23 +68,53 @@ impl TraceContext {
         })
     }
 
-    /// Makes `span` a child of this context; without an exporter this does nothing. Returns what to pass on: the span's
-    /// own context if it has one, else this one.
+    /// The context, with what `decide` says of its trace's id, if the trace began here.
+    pub(super) fn begun_here(self, decide: impl FnOnce(u128) -> bool) -> Self {
+        if self.known_elsewhere { self } else { Self { sampled: decide(self.trace_id), ..self } }
+    }
+
+    /// Whether the spans of its trace are kept.
+    pub fn is_sampled(&self) -> bool {
+        self.sampled
+    }
+
+    /// Makes `span` a child of this context, or the first of its trace if that begins here; without an exporter this does
+    /// nothing. Returns what to pass on: the span's own context if it is sampled, else this one.
     #[must_use = "what to pass on"]
     pub fn adopt(self, span: &Span) -> Self {
         if span.is_disabled() {
             return self;
         }
-        let remote = SpanContext::new(
+        // Of a trace that begins here and is sampled nobody has seen a span yet: it begins with this one. (One that is not sampled
+        // gets a parent, so that what is inside is not sampled either.)
+        if self.known_elsewhere || !self.sampled {
+            let context = opentelemetry::Context::new().with_remote_span_context(self.remote());
+            if span.set_parent(context).is_err() {
+                return self;
+            }
+        }
+        Self::of(span).filter(|its| its.sampled).unwrap_or(self)
+    }
+
+    /// Says in `span` that what it shows belongs to this context too.
+    pub fn link_to(self, span: &Span) {
+        span.add_link(self.remote());
+    }
+
+    fn remote(self) -> SpanContext {
+        SpanContext::new(
             TraceId::from_bytes(self.trace_id.to_be_bytes()),
             SpanId::from_bytes(self.span_id.to_be_bytes()),
             if self.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() },
             true,
             TraceState::default(),
-        );
-        match span.set_parent(opentelemetry::Context::new().with_remote_span_context(remote)) {
-            Ok(()) => Self::of(span).unwrap_or(self),
-            Err(_no_exporter) => self,
+        )
+    }
+
+    /// Says in `span`, which has a field `trace_id`, which trace it is of: for the lines that it names.
+    pub fn name(&self, span: &Span) {
+        if !span.is_disabled() {
+            span.record("trace_id", tracing::field::display(format_args!("{:032x}", self.trace_id)));
         }
     }
 
@@ -95,6 +127,12 @@ impl TraceContext {
     pub fn trace_id(&self) -> String {
         format!("{:032x}", self.trace_id)
     }
+}
+
+/// Whether the span that is entered is of a sampled trace, which is exported. Without an exporter this is one comparison.
+pub fn is_traced() -> bool {
+    tracing::span_enabled!(target: TRACES_ONLY, tracing::Level::INFO)
+        && TraceContext::of(&Span::current()).is_some_and(|context| context.sampled)
 }
 
 impl Default for TraceContext {

@@ -57,13 +57,20 @@ pub(crate) async fn connect(address: &str) -> anyhow::Result<Channel> {
     endpoint.connect().await.with_context(|| format!("connecting to {address}"))
 }
 
-/// Streams all requests and returns all results.
-pub(crate) async fn stream(channel: Channel, requests: Vec<Bytes>) -> anyhow::Result<Vec<Bytes>> {
+/// Streams all requests, for who has this token or key, and returns all results.
+pub(crate) async fn stream(
+    channel: Channel,
+    requests: Vec<Bytes>,
+    credential: Option<&str>,
+) -> anyhow::Result<Vec<Bytes>> {
     let expected = requests.len();
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.context("the connection is not ready")?;
     let path = PathAndQuery::from_static("/catalog.v1.CommandService/ExecuteBulk");
-    let requests = tonic::Request::new(futures::stream::iter(requests));
+    let mut requests = tonic::Request::new(futures::stream::iter(requests));
+    if let Some(credential) = credential {
+        requests.metadata_mut().insert("authorization", format!("Bearer {credential}").parse()?);
+    }
     let mut results = grpc.streaming(requests, path, Raw).await?.into_inner();
     let mut told = Vec::with_capacity(expected);
     while let Some(result) = results.message().await? {

@@ -20,11 +20,19 @@ const STREAMS: usize = 4;
 pub(crate) struct Streams {
     /// One thread: the generator leaves the machine to the service.
     runtime: Runtime,
+    /// What each stream shows of its caller.
+    credential: Option<String>,
 }
 
 impl Streams {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
+        Self::showing(None)
+    }
+
+    /// With this token or key at the beginning of each stream.
+    pub(super) fn showing(credential: Option<&str>) -> anyhow::Result<Self> {
+        let credential = credential.map(str::to_owned);
+        Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?, credential })
     }
 
     /// Sends commands whose time is not measured; their events.
@@ -45,8 +53,10 @@ impl Client for Streams {
         self.runtime.block_on(async {
             let mut streams = JoinSet::new();
             for requests in requests {
-                let address = to.grpc.clone();
-                streams.spawn(async move { grpc::stream(grpc::connect(&address).await?, requests).await });
+                let (address, credential) = (to.grpc.clone(), self.credential.clone());
+                streams.spawn(async move {
+                    grpc::stream(grpc::connect(&address).await?, requests, credential.as_deref()).await
+                });
             }
             streams.join_all().await.into_iter().collect()
         })

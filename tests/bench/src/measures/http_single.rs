@@ -17,7 +17,7 @@ use crate::bench::Bench;
 use crate::client::http::event;
 use crate::client::single::Connection;
 use crate::report::Row;
-use crate::workload::{deal, request};
+use crate::workload::{deal, request_with};
 
 const CONNECTIONS: usize = 64;
 /// The part of the peak at which an open loop is measured, and for how long.
@@ -30,11 +30,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Singles {
     /// One thread: the generator leaves the machine to the service.
     runtime: Runtime,
+    /// What stands in each request beside what a command needs.
+    header: String,
 }
 
 impl Singles {
     pub(super) fn new() -> anyhow::Result<Self> {
-        Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()? })
+        Self::showing(None)
+    }
+
+    /// With this token or key in each request.
+    pub(super) fn showing(credential: Option<&str>) -> anyhow::Result<Self> {
+        let header = credential.map(|it| format!("authorization: Bearer {it}\r\n")).unwrap_or_default();
+        Ok(Self { runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?, header })
     }
 }
 
@@ -43,6 +51,7 @@ impl Client for Singles {
     type Answers = Vec<Uuid>;
 
     fn prepare(&self, commands: Vec<AddressedCommand>) -> anyhow::Result<Self::Requests> {
+        let request = |command: &_| request_with(command, &self.header);
         deal(commands, CONNECTIONS, request).into_iter().map(|hand| hand.into_iter().collect()).collect()
     }
 

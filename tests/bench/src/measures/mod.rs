@@ -1,6 +1,7 @@
 //! The measures, each a module of its own. To add one: a function from the run to its rows, and a line in [`ALL`].
 
 mod answer;
+mod authentication;
 mod grpc_stream;
 mod http_bulk;
 mod http_single;
@@ -33,7 +34,7 @@ pub(crate) use grpc_stream::Streams;
 pub(crate) type Measure = fn(&Bench) -> anyhow::Result<Vec<Row>>;
 
 /// Every measure by its name, in the order they run.
-pub(crate) const ALL: [(&str, Measure); 14] = [
+pub(crate) const ALL: [(&str, Measure); 15] = [
     ("in-process", in_process::measure),
     ("grpc-stream", grpc_stream::measure),
     ("http-bulk", http_bulk::measure),
@@ -45,6 +46,7 @@ pub(crate) const ALL: [(&str, Measure); 14] = [
     ("overload", overload::measure),
     ("start", start::measure),
     ("tls", tls::measure),
+    ("authentication", authentication::measure),
     ("projector", projector::measure),
     ("rebuild-time", rebuild::time),
     ("rebuild-beside", rebuild::beside),

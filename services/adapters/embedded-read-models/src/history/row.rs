@@ -28,6 +28,10 @@ pub(super) fn entry(entry: &Entry) -> Result<Writer, Unreadable> {
     row.number(i64::from(place.partition)).number(place.offset);
     row.is_some(meta.command_id.as_ref()).uuid(meta.command_id.unwrap_or_default());
     row.is_some(meta.occurred_at.as_ref()).time(meta.occurred_at.unwrap_or_default());
+    // Rows of before end here, and so do those of nearly all events.
+    if let Some(principal) = &meta.principal {
+        row.text(principal);
+    }
     Ok(row)
 }
 
@@ -62,7 +66,7 @@ pub(super) fn with_entry<T>(
 }
 
 /// The texts that make an entry large, and the entry.
-type Read<'a> = ([&'a str; 3], Result<HistoryEntry, Unreadable>);
+type Read<'a> = ([&'a str; 4], Result<HistoryEntry, Unreadable>);
 
 fn read_texts(row: &Stored) -> Result<Read<'_>, Unreadable> {
     let mut fields = Reader::of(row);
@@ -72,6 +76,7 @@ fn read_texts(row: &Stored) -> Result<Read<'_>, Unreadable> {
     let (partition, offset) = (fields.number()? as i32, fields.number()?);
     let command_id: Option<Uuid> = some(fields.is_some()?, fields.uuid()?);
     let occurred_at = some(fields.is_some()?, fields.time()?);
+    let principal = if fields.is_at_end() { "" } else { fields.text()? };
     fields.end()?;
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
     let event_data = serde_json::from_str(event).map_err(|error| Unreadable::Json(error.to_string()));
@@ -81,6 +86,7 @@ fn read_texts(row: &Stored) -> Result<Read<'_>, Unreadable> {
         event_type: event_type.to_owned(),
         event,
         actor: text(actor),
+        principal: text(principal),
         command_id,
         correlation_id: text(correlation_id),
         partition,
@@ -88,7 +94,7 @@ fn read_texts(row: &Stored) -> Result<Read<'_>, Unreadable> {
         appended_at,
         occurred_at,
     });
-    Ok(([event, actor, correlation_id], entry))
+    Ok(([event, actor, correlation_id, principal], entry))
 }
 
 fn some<T>(is_some: bool, value: T) -> Option<T> {

@@ -21,6 +21,7 @@ pub(super) fn entry(product: &str, head: Option<&HistoryHead>, entry: &HistoryEn
         "log_offset": entry.offset,
         "appended_at": entry.appended_at.to_string(),
         "occurred_at": entry.occurred_at.map(|time| time.to_string()),
+        "principal": entry.principal,
     });
     row.to_string()
 }

@@ -9,6 +9,7 @@ use domain::{
 use jiff::Timestamp;
 use read_models::model::{Position, Positions, Store, Wanted, Writes};
 use read_models::search::{Queries, SearchModel, SearchRequest};
+use read_models::testing::Unmarked;
 use read_models::{Error, PageRequest, StoredProduct};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,6 @@ use toolkit::retry::Retry;
 use uuid::Uuid;
 
 use super::EmbeddedSearch;
-use crate::tests::Unmarked;
 
 const GROUP: &str = "test.g1";
 const LOG: &str = "a log";

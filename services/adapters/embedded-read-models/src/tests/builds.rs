@@ -8,6 +8,7 @@ use read_models::history::HistoryModel;
 use read_models::model::{Fold, Opens, Positions, Store};
 use read_models::products::Products;
 use read_models::search::{Queries, SearchModel, SearchRequest};
+use read_models::testing::Unmarked;
 use read_models::{Error, Generation, ReadModel};
 use tempfile::TempDir;
 

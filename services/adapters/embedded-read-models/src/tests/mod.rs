@@ -3,57 +3,24 @@
 mod builds;
 mod rows;
 
-use std::collections::BTreeMap;
-
 use domain::{
     Attributes, Brand, CategoryPath, Description, Event, InitialStatus, Money, Name, PriceChanged,
     ProductCreated, ProductDeleted, ProductId, ProductMoved, Sku, Tags, Version,
 };
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use jiff::Timestamp;
-use read_models::marks::{Mark, Marking, Marks};
 use read_models::model::{
     EffectiveEvent, Fold, LogPosition, Meta, Opens, Position, Positions, Store, Wanted,
 };
 use read_models::projection::Projection;
-use read_models::{Answered, Error, Generation, ReadModel};
+use read_models::{Generation, ReadModel};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use toolkit::retry::{GaveUp, Retry};
+use toolkit::retry::Retry;
 use uuid::Uuid;
 
 use crate::{Embedded, Options};
 
 const GROUP: &str = "test";
-
-/// Where nothing is ever marked.
-#[derive(Debug)]
-pub(crate) struct Unmarked;
-
-impl Marks for Unmarked {
-    fn write<'a>(
-        &'a self,
-        _: &'a str,
-        _: i32,
-        _: &'a Marking,
-        _: &'a Retry,
-    ) -> BoxFuture<'a, Result<(), GaveUp<Error>>> {
-        panic!("nothing is parked")
-    }
-
-    fn of_partition<'a>(&'a self, _: &'a str, _: i32) -> Answered<'a, BTreeMap<String, Mark>> {
-        async { Ok(BTreeMap::new()) }.boxed()
-    }
-
-    fn of_products<'a>(&'a self, _: &'a str, ids: &'a [ProductId]) -> Answered<'a, Vec<Option<Mark>>> {
-        async { Ok(vec![None; ids.len()]) }.boxed()
-    }
-
-    fn count<'a>(&'a self, _: &'a str) -> Answered<'a, u64> {
-        async { Ok(0) }.boxed()
-    }
-}
 
 fn open(dir: &TempDir) -> Embedded {
     Embedded::open(dir.path(), &Options::of_log("a log")).unwrap()

@@ -93,7 +93,7 @@ pub(super) fn encode(letter: &Letter, group: &str) -> (Bytes, Headers) {
 /// The stage of Kafka Connect at which such a record fails.
 fn stage(kind: Kind) -> &'static str {
     match kind {
-        Kind::Undecodable => "VALUE_CONVERTER",
+        Kind::Undecodable | Kind::SchemaUnavailable => "VALUE_CONVERTER",
         Kind::Unfoldable | Kind::Gap | Kind::Diverged | Kind::Follows => "TRANSFORMATION",
         Kind::RefusedByStore => "TASK_PUT",
     }

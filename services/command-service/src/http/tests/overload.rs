@@ -65,7 +65,7 @@ async fn bodies_that_arrive_together_have_one_limit() {
         let (request, mut payload) =
             actix_web::test::TestRequest::post().set_payload(vec![b' '; bytes]).to_http_parts();
         let payload = actix_web::web::Payload::from_request(&request, &mut payload).await.unwrap();
-        crate::http::body::read(&request, payload, &state).await
+        crate::http::body::read(&request, payload, &state, &edge::limits::Account::default()).await
     };
     let others = state.bodies.take(1_000_000).unwrap();
     let problem = read(100_000).await.unwrap_err();

@@ -66,8 +66,8 @@ fn what_is_wrong_with_a_file_is_told_with_the_line() {
 }
 
 /// That the place of the first difference, the place of the key and whether it is there make no difference that can be measured would be
-/// a test that fails by chance; that every hash is compared, and as a whole, is what the code above is written for. What can be held is
-/// that it finds the right one wherever it stands.
+/// a test that fails by chance. That a key is looked for by its hash, and that all hashes are compared, each as a whole, follows from their
+/// type, which has no other way to be compared. What is left to hold is that the right one is found wherever it stands.
 #[test]
 fn the_right_key_is_found_wherever_it_stands() {
     let keys: Vec<String> = (0..50).map(|n| format!("folio-key-{n:032}")).collect();

@@ -42,7 +42,8 @@ impl Doors {
         let checked = Checked::believing(&login);
         let config = DoorConfig::default();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let door = http::Door { address, config: &config, grace: Duration::from_secs(1), handles: false };
+        let (auth, grace) = (&checked.auth, Duration::from_secs(1));
+        let door = http::Door { address, config: &config, auth, grace, handles: false };
         let (auth, requests) = (checked.auth.clone(), http::Requests::new(&checked.telemetry, Spans::Logs));
         let http = http::serve(door, &checked.lifecycle, move || {
             http::app(&requests)

@@ -137,6 +137,6 @@ fn with(login: &Login, issuer: Issuer) -> (Checked, tokio::task::JoinHandle<()>)
         has_open_metrics: false,
         refused: telemetry.meter().u64_counter(names::AUTH_REFUSED_TOTAL).build(),
     };
-    let auth = Auth(Some(Arc::new(checks)));
+    let auth = Auth { checks: Some(Arc::new(checks)), ..Auth::off() };
     (Checked { auth, lifecycle, telemetry }, following)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use contract::avro::{SchemaIds, encode, known_schemas};
@@ -20,6 +21,7 @@ mod durable;
 mod marks;
 mod missing;
 mod refused;
+mod registry;
 mod replaced;
 
 /// An id that the registry does not know until it is cured.
@@ -119,6 +121,7 @@ struct World {
     rows: Kept,
     letters: Arc<Letters>,
     registry: LocalRegistry,
+    registry_is_away: Arc<AtomicBool>,
     desk: Desk,
     builds: watch::Sender<Builds>,
     versions: BTreeMap<String, u64>,
@@ -151,6 +154,7 @@ impl World {
             rows: Kept::default(),
             letters: Arc::default(),
             registry: LocalRegistry::knowing("events"),
+            registry_is_away: Arc::default(),
             desk,
             builds,
             versions: BTreeMap::new(),
@@ -219,7 +223,7 @@ impl World {
             Ok::<_, Infallible>(std::thread::current())
         });
         let (group, behind) = (group.unwrap(), served.unwrap());
-        let schemas = Registry::Local(self.registry.clone()).of_topic("events");
+        let schemas = registry::Schemas::new(&self.registry, &self.registry_is_away);
         let retry = Retry::until(shutdown.clone());
         let heard = watch::channel(std::time::Instant::now() + Duration::from_hours(1)).1;
         let default = super::context(self.rows.clone(), &group).await;

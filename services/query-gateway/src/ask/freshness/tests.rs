@@ -2,6 +2,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
+use edge::limits::Account;
 use futures::FutureExt;
 use read_models::model::Position;
 use read_models::{LogId, Version};
@@ -23,7 +24,9 @@ fn token() -> ConsistencyToken {
 }
 
 fn place(max_waiting: usize) -> Place {
-    Quotas::new(&QueriesConfig { max_waiting, ..QueriesConfig::default() }).enter().unwrap()
+    Quotas::new(&QueriesConfig { max_waiting, ..QueriesConfig::default() })
+        .enter(&Account::default())
+        .unwrap()
 }
 
 /// A partition at a position, and how often it was looked at.
@@ -106,10 +109,11 @@ async fn a_row_that_was_lost_is_waited_for_and_never_answered_as_it_is() {
 #[tokio::test]
 async fn without_a_place_to_wait_what_need_not_wait_is_still_answered() {
     let ((watcher, position, _), token) = (partition(42), token());
-    let quotas = Quotas::new(&QueriesConfig { max_waiting: 1, ..QueriesConfig::default() });
-    let mut other = quotas.enter().unwrap();
+    let (quotas, who) =
+        (Quotas::new(&QueriesConfig { max_waiting: 1, ..QueriesConfig::default() }), Account::default());
+    let mut other = quotas.enter(&who).unwrap();
     other.begin_to_wait().unwrap();
-    let mut place = quotas.enter().unwrap();
+    let mut place = quotas.enter(&who).unwrap();
     let mut wait = Wait::new(&token, Duration::from_mins(1), &mut place);
     assert_eq!(wait.for_position(MODEL, &watcher).await.unwrap(), 42);
     drop(wait);

@@ -52,7 +52,8 @@ impl Index {
     async fn search(&self, progress: &SearchProgress, offset: i64) -> Result<(), ApiError> {
         let product = "p-1".try_into().unwrap();
         let token = ConsistencyToken { partition: 0, offset, product, version: Version(7), log: None };
-        let mut place = Quotas::new(&QueriesConfig::default()).enter().unwrap();
+        let mut place =
+            Quotas::new(&QueriesConfig::default()).enter(&edge::limits::Account::default()).unwrap();
         let mut wait = Wait::new(&token, Duration::from_secs(5), &mut place);
         let version_of = || async { Ok(Version(self.version.load(Ordering::SeqCst))) };
         progress.reached(&mut wait, version_of).await?;
