@@ -65,7 +65,7 @@ mod tests {
 
     use tracing_subscriber::layer::SubscriberExt;
 
-    use super::super::{NAMES_LINES, TRACES_ONLY, TraceContext, json_lines, level};
+    use super::super::{NAMES_LINES, TRACES_ONLY, TraceContext, is_traced, json_lines, level};
 
     #[derive(Clone, Default)]
     struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -114,5 +114,23 @@ mod tests {
             (&inside["message"], &inside["trace_id"], &inside["product.id"]),
             (&"inside".into(), &"4bf92f3577b34da6a3ce929d0e0e4736".into(), &"p".into())
         );
+    }
+
+    #[test]
+    fn who_asks_whether_it_is_traced_loses_no_line() {
+        use tracing_subscriber::Layer;
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let (filter, _level) = level::filter("info").unwrap();
+        let layer = json_lines(move || writer.clone()).with_filter(filter);
+        let spans: Option<tracing_subscriber::fmt::Layer<_>> = None;
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer).with(spans), || {
+            for _ in 0..3 {
+                assert!(!is_traced());
+                tracing::error!("a line");
+            }
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 3, "{text}");
     }
 }

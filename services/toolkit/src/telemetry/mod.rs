@@ -22,15 +22,16 @@ use opentelemetry::{KeyValue, global};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use prometheus::{Encoder, Registry, TextEncoder};
-use tracing::Level;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, Registry as Spans};
 
 use crate::config::{LogFormat, TelemetryConfig};
 
@@ -86,36 +87,20 @@ pub fn init(service: &str, config: &TelemetryConfig) -> Result<Telemetry, Error>
         .build();
     let telemetry = Telemetry::start(resource, config)?;
     let (filter, level) = level::filter(&config.level)?;
-    let lines = match config.log {
-        LogFormat::Text => tracing_subscriber::fmt::layer()
-            .with_writer(std::io::stderr)
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .boxed(),
-        LogFormat::Json => json_lines(std::io::stderr).boxed(),
-    };
-    let spans = telemetry
-        .tracers
-        .as_ref()
-        // However little is logged: a trace is whole, or there is none. Of libraries it has lines, not spans.
-        .map(|tracers| {
-            let is_ours = filter_fn(|it| {
-                let is_wanted = !it.is_span() || [TRACES_ONLY, NAMES_LINES].contains(&it.target());
-                // Whatever is logged beside it.
-                is_wanted && *it.level() <= Level::INFO
-            });
-            tracing_opentelemetry::layer()
-                .with_tracer(tracers.tracer(service.to_owned()))
-                // What each of these would add costs time at every turn of a future, and says nothing of Folio.
-                .with_location(false)
-                .with_threads(false)
-                .with_target(false)
-                .with_tracked_inactivity(false)
-                .with_context_activation(false)
-                .with_filter(is_ours.with_max_level_hint(LevelFilter::INFO))
-        });
     global::set_text_map_propagator(TraceContextPropagator::new());
     global::set_meter_provider(telemetry.meters.clone());
-    if tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init().is_ok() {
+    let started = match &telemetry.tracers {
+        // A filter of its own for each layer is for two of them: with one it would cost more, and lose lines (see `is_traced`).
+        None => tracing_subscriber::registry().with(filter).with(lines(config.log)).try_init(),
+        Some(tracers) => {
+            let lines = lines(config.log).with_filter(filter);
+            tracing_subscriber::registry()
+                .with(lines)
+                .with(spans(tracers.tracer(service.to_owned())))
+                .try_init()
+        }
+    };
+    if started.is_ok() {
         level.of_the_process();
     } else {
         tracing::debug!(service, "the process's logs were started before: they stay as they are");
@@ -123,9 +108,45 @@ pub fn init(service: &str, config: &TelemetryConfig) -> Result<Telemetry, Error>
     Ok(telemetry)
 }
 
-/// Logs lines of JSON to `writer`.
-fn json_lines<W>(writer: W) -> tracing_subscriber::fmt::Layer<Spans, JsonFields, JsonLines, W>
+/// What writes the lines of the process.
+fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
 where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    match format {
+        LogFormat::Text => tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .boxed(),
+        LogFormat::Json => json_lines(std::io::stderr).boxed(),
+    }
+}
+
+/// What makes traces of spans, however little is logged: a trace is whole, or there is none. Of libraries it has lines, not spans.
+fn spans<S>(tracer: SdkTracer) -> impl Layer<S>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+{
+    let is_ours = filter_fn(|it| {
+        let is_wanted = !it.is_span() || [TRACES_ONLY, NAMES_LINES].contains(&it.target());
+        // Whatever is logged beside it.
+        is_wanted && *it.level() <= Level::INFO
+    });
+    tracing_opentelemetry::layer()
+        .with_tracer(tracer)
+        // What each of these would add costs time at every turn of a future, and says nothing of Folio.
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_context_activation(false)
+        .with_filter(is_ours.with_max_level_hint(LevelFilter::INFO))
+}
+
+/// Logs lines of JSON to `writer`.
+fn json_lines<S, W>(writer: W) -> tracing_subscriber::fmt::Layer<S, JsonFields, JsonLines, W>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
     W: for<'w> MakeWriter<'w> + 'static,
 {
     tracing_subscriber::fmt::layer()

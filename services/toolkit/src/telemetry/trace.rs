@@ -6,8 +6,6 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use super::TRACES_ONLY;
-
 /// Where in which trace something happens: the header `traceparent` as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceContext {
@@ -129,10 +127,10 @@ impl TraceContext {
     }
 }
 
-/// Whether the span that is entered is of a sampled trace, which is exported. Without an exporter this is one comparison.
+/// Whether the span that is entered is of a sampled trace, which is exported. (Not with `span_enabled!`: where layers have filters of their
+/// own, to ask and then not make the span loses the thread's next line.)
 pub fn is_traced() -> bool {
-    tracing::span_enabled!(target: TRACES_ONLY, tracing::Level::INFO)
-        && TraceContext::of(&Span::current()).is_some_and(|context| context.sampled)
+    TraceContext::of(&Span::current()).is_some_and(|context| context.sampled)
 }
 
 impl Default for TraceContext {
