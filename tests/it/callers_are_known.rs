@@ -284,6 +284,11 @@ async fn a_tenant_sees_and_changes_its_own_products_and_learns_nothing_of_others
     let fresh = [("consistency-token", token.as_str()), ("prefer", "wait=20")];
     let own = acme.send(Method::GET, "/v1/products/acme.1", &fresh, &Value::Null).await?;
     ensure!(own.status == 200, "{}", own.body);
+    // A token is no question about another's product.
+    let at_once = [("consistency-token", token.as_str()), ("prefer", "wait=0")];
+    let refused =
+        other.send(Method::GET, "/v1/products:batchGet?ids=other.1", &at_once, &Value::Null).await?;
+    ensure!((refused.status.as_u16(), refused.code()) == (403, "forbidden"), "{}", refused.body);
     let nobody = Caller::of(&dev, &login.token("nobody", &[Scope::Read.name()])?);
     let refused = nobody.send(Method::GET, "/v1/products/acme.1", &[], &Value::Null).await?;
     ensure!(refused.status == 403, "{}", refused.body);

@@ -53,9 +53,9 @@ fn close_if_unacknowledged(stream: &TcpStream, within: Duration) {
 mod http {
     use std::any::Any;
     use std::net::Shutdown;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Duration;
+    use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+    use std::time::{Duration, Instant};
 
     use actix_tls::accept::rustls_0_23::TlsStream;
     use socket2::{SockRef, Socket, TcpKeepalive};
@@ -66,6 +66,9 @@ mod http {
     /// How long a connection says nothing before the kernel asks whether its peer is still there.
     const KEEPALIVE: Duration = Duration::from_mins(1);
 
+    /// How often it is looked whether a connection is still there.
+    const LOOK: Duration = Duration::from_secs(5);
+
     /// A connection as its requests see it (`HttpRequest::conn_data`), for those whose client may rightly take nothing for
     /// long. Another descriptor of the same socket: who keeps it long should keep it weakly.
     #[derive(Debug)]
@@ -73,6 +76,8 @@ mod http {
         socket: Socket,
         /// How often a request said that its client may take its time.
         patient: AtomicU64,
+        /// When it may no longer, and as of which turn; somebody waits for it.
+        hurry: Mutex<Option<(Instant, u64, Duration)>>,
     }
 
     impl Handle {
@@ -82,11 +87,33 @@ mod http {
             self.patient.fetch_add(1, Ordering::Relaxed) + 1
         }
 
-        /// The kernel closes the connection again if the peer takes nothing for so long, unless a later turn has begun.
-        pub fn hurry(&self, turn: u64, within: Duration) {
-            if self.patient.load(Ordering::Relaxed) == turn {
-                self.limit(Some(within));
+        /// In so long the kernel closes the connection again if the peer takes nothing for as long, unless a later turn has begun. However
+        /// often it is said, one task waits for it, and not for long once the connection is gone.
+        pub fn hurry(self: &Arc<Self>, turn: u64, within: Duration) {
+            let before = self.hurrying().replace((Instant::now() + within, turn, within));
+            if before.is_none() {
+                actix_web::rt::spawn(Self::waits(Arc::downgrade(self)));
             }
+        }
+
+        async fn waits(this: Weak<Self>) {
+            while let Some(there) = this.upgrade() {
+                let Some((at, turn, within)) = *there.hurrying() else { return };
+                let left = at.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    *there.hurrying() = None;
+                    if there.patient.load(Ordering::Relaxed) == turn {
+                        there.limit(Some(within));
+                    }
+                    return;
+                }
+                drop(there);
+                tokio::time::sleep(left.min(LOOK)).await;
+            }
+        }
+
+        fn hurrying(&self) -> MutexGuard<'_, Option<(Instant, u64, Duration)>> {
+            self.hurry.lock().unwrap_or_else(PoisonError::into_inner)
         }
 
         /// Ends the connection, whatever is on its way.
@@ -118,6 +145,9 @@ mod http {
             let plain = connection.downcast_ref::<tokio::net::TcpStream>();
             let Some(stream) = plain.or_else(|| secured().map(|it| it.get_ref().0)) else { return };
             let address = stream.peer_addr().ok().map(|address| address.ip());
+            let certificates = secured().and_then(|tls| tls.get_ref().1.peer_certificates());
+            // Before anything else: requests of a connection too many may still be read, and count as its peer's.
+            data.insert(Peer::of(certificates, address));
             let Some(visit) = peers.connect(address) else {
                 // Fails only if the connection has ended.
                 drop(SockRef::from(stream).shutdown(Shutdown::Both));
@@ -126,8 +156,6 @@ mod http {
             // Kept as long as the connection and what is answered on it.
             data.insert(visit);
             super::close_if_unacknowledged(stream, within);
-            let certificates = secured().and_then(|tls| tls.get_ref().1.peer_certificates());
-            data.insert(Peer::of(certificates, address));
             if !handles {
                 return;
             }
@@ -136,7 +164,11 @@ mod http {
             let socket = socket.set_tcp_keepalive(&keepalive).and_then(|()| socket.try_clone());
             match socket {
                 Ok(socket) => {
-                    data.insert(Arc::new(Handle { socket, patient: AtomicU64::new(0) }));
+                    data.insert(Arc::new(Handle {
+                        socket,
+                        patient: AtomicU64::new(0),
+                        hurry: Mutex::default(),
+                    }));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection has no handle: it ends if its client takes nothing for long");

@@ -192,8 +192,14 @@ impl Decoder {
                         false
                     });
                 }
-                // Whatever it says, it is there. Who wants to know what asks for it.
-                Ok(_) | Err(_) => {
+                // Whatever it says, it is there.
+                answer => {
+                    if let Ok(Some(text)) = answer {
+                        // Another id may be one that it never tells: who wants this one must not have to ask again behind that. What is
+                        // no schema is told to who asks for it.
+                        let mut ids = self.ids.write().unwrap_or_else(PoisonError::into_inner);
+                        drop(ids.learn(id, &text));
+                    }
                     retry.report(Ok(()));
                     waits = retry.waits();
                     self.wanted.send_replace(VecDeque::new());

@@ -97,6 +97,8 @@ fn a_tally_names_why_records_are_void_and_begins_anew_when_it_is_taken() {
 struct Source {
     texts: Mutex<BTreeMap<u32, String>>,
     failures: AtomicU32,
+    /// An id that it never tells; 0: none.
+    never: AtomicU32,
     asked: AtomicU32,
 }
 
@@ -118,6 +120,10 @@ impl SchemaSource for Source {
 
     fn schema(&self, id: u32) -> BoxFuture<'_, Result<Option<String>, SourceError>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.never.load(Ordering::Relaxed) == id {
+            let error = SourceError { problem: "403".to_owned(), transient: true };
+            return std::future::ready(Err(error)).boxed();
+        }
         self.answer(self.texts.lock().unwrap().get(&id).cloned())
     }
 }
@@ -201,6 +207,28 @@ async fn a_source_that_is_away_is_waited_for_once_and_whoever_was_turned_away_he
     let (key, record) = listed(78);
     let outcome = decoder.decode_within(Some(patience), P, &key, &record, &retry()).await;
     assert!(matches!(&outcome, Err(Undecoded::Poison(reason)) if reason.contains("78")), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn one_schema_that_its_source_never_tells_keeps_no_other_from_being_learnt() {
+    let source = Arc::new(Source { never: AtomicU32::new(70), ..Source::default() });
+    let decoder = Arc::new(Decoder::open(source.clone(), &retry()).await.unwrap());
+    let text = known_schemas().iter().find(|known| known.event_type == "ProductListed").unwrap().text;
+    source.texts.lock().unwrap().insert(77, text.to_owned());
+    let mut returns = decoder.returns();
+    let patience = Some(Duration::from_millis(100));
+    let ((bad, of_bad), (good, of_good)) = (listed(70), listed(77));
+    for (key, record) in [(&bad, &of_bad), (&good, &of_good)] {
+        let outcome = decoder.decode_within(patience, P, key, record, &retry()).await;
+        assert!(matches!(outcome, Err(Undecoded::Unavailable(_))), "{outcome:?}");
+    }
+    let looks = Arc::clone(&decoder);
+    tokio::spawn(async move { looks.look_for_source(&retry()).await });
+    returns.changed().await.unwrap();
+    // In the order of names: the bad one is asked for first, and nobody waits for the good one behind it.
+    let outcome = decoder.decode_within(patience, P, &bad, &of_bad, &retry()).await;
+    assert!(matches!(outcome, Err(Undecoded::Unavailable(_))), "{outcome:?}");
+    decoder.decode_within(patience, P, &good, &of_good, &retry()).await.unwrap();
 }
 
 #[tokio::test]

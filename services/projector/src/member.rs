@@ -52,8 +52,9 @@ impl<M: Fold, S: Store<M>> Member<M, S> {
     /// Runs until `shutdown`, and then until every batch is finished and the group is left.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let mut leaving = false;
-        let (context, retry) = (Arc::clone(&self.context), self.registry_retry(&shutdown));
-        self.tasks.spawn(async move { context.decoder.look_for_source(&retry).await });
+        // Without the store: this task is dropped some time after the member, when that has long to be closed.
+        let (decoder, retry) = (Arc::clone(&self.context.decoder), self.registry_retry(&shutdown));
+        self.tasks.spawn(async move { decoder.look_for_source(&retry).await });
         loop {
             tokio::select! {
                 () = shutdown.cancelled(), if !leaving => {

@@ -312,7 +312,7 @@ async fn project<M: Fold, S: Store<M>, A>(
         unwritten_bytes: (config.rebuild.unwritten_mib << 20) / partitions.unsigned_abs().max(1) as usize,
         handle: member.handle(),
         repairs,
-        decoder,
+        decoder: Arc::new(decoder),
         store,
         store_health: dependencies.store.clone(),
         registry_health: dependencies.registry.clone(),

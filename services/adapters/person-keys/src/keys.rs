@@ -145,8 +145,10 @@ impl KeyStore for CqlKeys {
             let at = CqlTimestamp(erasure.at.as_millisecond());
             let note = (erasure.pseudonym.0, at, &erasure.by, &erasure.reason);
             self.does(&self.note_erasure, note).await?;
-            self.does(&self.delete, (&person.lookup.0[..], person.pseudonym.0)).await?;
-            self.does(&self.drop_pseudonym, (person.pseudonym.0,)).await?;
+            let dropped = self.does(&self.delete, (&person.lookup.0[..], person.pseudonym.0)).await;
+            // Whatever became of that: if it took effect all the same, nobody finds this row again.
+            let forgotten = self.does(&self.drop_pseudonym, (person.pseudonym.0,)).await;
+            dropped.and(forgotten)?;
             match self.find(person.lookup).await? {
                 Some(there) if there.pseudonym == person.pseudonym => Err(StoreError {
                     problem: "the person's key is still there: try again".to_owned(),

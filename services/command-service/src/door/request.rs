@@ -8,7 +8,7 @@ use edge::auth::{Principal, Scope};
 use edge::context::Context;
 use edge::limits::Account;
 use edge::problem::Problem;
-use persons::Persons;
+use persons::{Persons, Unavailable};
 
 /// The most bytes of an actor.
 pub(super) const MAX_ACTOR: usize = 200;
@@ -77,7 +77,15 @@ impl Caller {
             }
             persons.seal(name).await.map(|sealed| sealed.to_string()).map_err(|error| {
                 // A name is never written plain instead. What exactly is wrong is for operators.
-                tracing::debug!(%error, "a command is refused: its caller's name cannot be sealed");
+                match &error {
+                    Unavailable::Store(_) => {
+                        tracing::debug!(%error, "a command is refused: its caller's name cannot be sealed");
+                    }
+                    // By itself it does not end, and readiness does not know.
+                    Unavailable::Ring(_) => {
+                        tracing::error!(%error, "a command is refused: its caller's name cannot be sealed");
+                    }
+                }
                 let detail = "this instance cannot record now who gave the command, for the keys of persons cannot be had; nothing was \
                               written, try again later";
                 Problem::new(Code::NotReady, detail)

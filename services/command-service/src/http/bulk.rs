@@ -95,8 +95,7 @@ pub(super) async fn upload(
         let turn = connection.upgrade().map(|connection| connection.be_patient());
         let last_stall = state.spool_limits().last_stall();
         answer_all(payload, state.into_inner(), caller, writer, &connection).await;
-        // What is in flight to the client now has had time to arrive.
-        tokio::time::sleep(last_stall).await;
+        // What is in flight to the client now will have had time to arrive.
         if let Some((connection, turn)) = connection.upgrade().zip(turn) {
             connection.hurry(turn, last_stall);
         }

@@ -128,7 +128,6 @@ impl Issuer {
                 fetched = self.fetch() => fetched,
                 () = stop.cancelled() => return,
             };
-            self.attempt().is_going_on = false;
             let sleep = match fetched {
                 Ok(keys) => {
                     self.0
@@ -149,6 +148,7 @@ impl Issuer {
                     sleep
                 }
             };
+            self.attempt().is_going_on = false;
             self.0.finished.send_modify(|count| *count += 1);
             tokio::select! {
                 () = tokio::time::sleep(sleep) => {}

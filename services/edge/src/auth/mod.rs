@@ -49,6 +49,7 @@ pub use api_keys::hashed as hashed_key;
 pub use certificates::{CertificateConfig, Peer};
 pub use claims::{ClaimsConfig, Roles};
 pub use config::{AuthConfig, OidcConfig};
+pub(crate) use principal::is_machine;
 pub use principal::{Principal, Products, TENANT_SEPARATOR};
 pub use refusal::Reason;
 pub(crate) use refusal::challenge;
@@ -294,9 +295,13 @@ impl Tokens {
             return Ok(known);
         }
         let mut judged = self.expected.judge(token, &keys, principal::now());
-        if judged == Err(Invalid::UnknownKey) && self.issuer.renewed().await {
-            keys = self.issuer.keys().ok_or_else(unavailable)?;
-            judged = self.expected.judge(token, &keys, principal::now());
+        if judged == Err(Invalid::UnknownKey) {
+            // They may have been fetched just now, since it was looked.
+            let newest = self.issuer.keys().ok_or_else(unavailable)?;
+            if !Arc::ptr_eq(&keys, &newest) || self.issuer.renewed().await {
+                keys = self.issuer.keys().ok_or_else(unavailable)?;
+                judged = self.expected.judge(token, &keys, principal::now());
+            }
         }
         let (claims, until) = judged.map_err(|why| match why {
             Invalid::Expired => unauthenticated(Reason::Expired, format!("{why}: get a new one")),

@@ -94,10 +94,7 @@ impl Principal {
 
     /// Whether its name may be a person's: that of a key or a certificate is a machine's.
     pub fn is_person(&self) -> bool {
-        let is_machine = [super::api_keys::KIND, super::certificates::KIND]
-            .iter()
-            .any(|kind| self.name().starts_with(kind));
-        self.is_checked() && !is_machine
+        self.is_checked() && !is_machine(self.name())
     }
 
     pub fn rights(&self) -> Rights {
@@ -197,6 +194,11 @@ impl Principal {
         let detail = format!("{} has not the scope {}", self.name(), names.join(" or "));
         Problem::new(Code::Forbidden, detail).with("missing_scope", names.join(" "))
     }
+}
+
+/// Whether this is the name of a machine: of a key or a certificate.
+pub(crate) fn is_machine(name: &str) -> bool {
+    [super::api_keys::KIND, super::certificates::KIND].iter().any(|kind| name.starts_with(kind))
 }
 
 fn no_tenant() -> Problem {

@@ -24,8 +24,8 @@ pub struct Account(Arc<Held>);
 #[derive(Debug)]
 struct Held {
     id: u64,
-    /// For the log: a caller's name, or an address.
-    name: String,
+    /// For the log: a machine's name, or an address; none: a person, whom no log names.
+    name: Option<String>,
     bounds: Option<Bounds>,
     in_flight: AtomicUsize,
 }
@@ -42,7 +42,7 @@ struct Bounds {
 
 impl Default for Account {
     fn default() -> Self {
-        Self::of(String::new(), None)
+        Self::of(None, None)
     }
 }
 
@@ -51,7 +51,7 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Account {
-    pub(super) fn new(name: String, config: &LimitsConfig, refused: Refusals) -> Self {
+    pub(super) fn new(name: Option<String>, config: &LimitsConfig, refused: Refusals) -> Self {
         let bucket = |per_second, burst| Rate::of(per_second, burst).map(|it| Mutex::new(Bucket::new(it)));
         let commands = config.upload_commands_per_second;
         let bytes = config.bytes_mib.saturating_mul(1024 * 1024);
@@ -66,7 +66,7 @@ impl Account {
         Self::of(name, Some(bounds))
     }
 
-    fn of(name: String, bounds: Option<Bounds>) -> Self {
+    fn of(name: Option<String>, bounds: Option<Bounds>) -> Self {
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Self(Arc::new(Held { id, name, bounds, in_flight: AtomicUsize::new(0) }))
     }
@@ -134,8 +134,9 @@ impl Account {
             let mut logged = locked(&bounds.logged);
             if logged.is_none_or(|at| at.elapsed() >= LOGGED_EVERY) {
                 *logged = Some(Instant::now());
-                let (caller, limit) = (&self.0.name, limit.name());
-                tracing::warn!(caller, limit, "a caller is beyond its limits: it is answered 429");
+                let caller = self.0.name.as_deref().unwrap_or("somebody with a token");
+                let (number, limit) = (self.0.id, limit.name());
+                tracing::warn!(caller, number, limit, "a caller is beyond its limits: it is answered 429");
             }
         }
         let mut problem = Problem::new(Code::TooManyRequests, detail).with("limit", limit.name());

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::{Account, LimitsConfig, Refusals};
+use crate::auth::is_machine;
 
 /// How many have an account of their own. Names are those that were granted; of addresses somebody may have many.
 const MAX: usize = 65_536;
@@ -47,7 +48,7 @@ impl Known {
 impl Accounts {
     pub(super) fn new(config: &LimitsConfig, refused: &Refusals) -> Self {
         let known = Known { by_name: HashMap::new(), by_address: HashMap::new(), look_at: MIN };
-        let others = Account::new("others".to_owned(), config, refused.clone());
+        let others = Account::new(Some("others".to_owned()), config, refused.clone());
         Self { config: config.clone(), refused: refused.clone(), known: Mutex::new(known), others }
     }
 
@@ -59,7 +60,8 @@ impl Accounts {
         if !known.has_room(now, MAX) {
             return self.others.clone();
         }
-        let account = Account::new(name.to_owned(), &self.config, self.refused.clone());
+        let shown = is_machine(name).then(|| name.to_owned());
+        let account = Account::new(shown, &self.config, self.refused.clone());
         known.by_name.insert(name.to_owned(), account.clone());
         account
     }
@@ -73,7 +75,7 @@ impl Accounts {
         if !known.has_room(now, MAX) {
             return self.others.clone();
         }
-        let account = Account::new(address.to_string(), &self.config, self.refused.clone());
+        let account = Account::new(Some(address.to_string()), &self.config, self.refused.clone());
         known.by_address.insert(address, account.clone());
         account
     }

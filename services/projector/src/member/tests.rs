@@ -95,7 +95,7 @@ async fn context<S: Store<Products> + Reached>(store: S, group: &Group) -> Conte
         unwritten_bytes: 1 << 20,
         handle: group.handle(),
         repairs: group.handle().ranges().clone(),
-        decoder: Decoder::open(Arc::new(schemas), &retry).await.unwrap(),
+        decoder: Arc::new(Decoder::open(Arc::new(schemas), &retry).await.unwrap()),
         store: store.clone(),
         store_health: lifecycle.readiness().dependency("store"),
         registry_health: lifecycle.readiness().dependency("registry"),

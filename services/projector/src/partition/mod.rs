@@ -73,7 +73,7 @@ pub(crate) struct Context<M, S> {
     pub(crate) handle: GroupHandle,
     /// For repairs, which read long stretches: looking back must not wait for them.
     pub(crate) repairs: RangeReader,
-    pub(crate) decoder: Decoder,
+    pub(crate) decoder: Arc<Decoder>,
     pub(crate) store: S,
     pub(crate) store_health: Dependency,
     pub(crate) registry_health: Dependency,
@@ -306,8 +306,10 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
             if events.is_empty() {
                 // What it means may be asked of the store.
                 self.write_unwritten().await?;
+                // The spans of what comes behind it go on.
+                let reached = first.record.offset + 1;
                 self.doubtful(first, position).await?;
-                rows += self.write(position).await?;
+                rows += self.write(reached).await?;
                 rest.remove(0);
                 rest = self.set_aside(rest).await?;
                 continue;

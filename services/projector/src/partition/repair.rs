@@ -91,7 +91,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
              again from the log"
         );
         // What others changed must not be held back with what is to be proven.
-        self.write(to).await?;
+        self.write(misfits.first().map_or(to, |it| it.at)).await?;
         let before: Vec<u64> = misfits.iter().map(|it| self.projection.version(&it.product).get()).collect();
         self.build_from_log(misfits, to, Reads::ToLetters).await?;
         // Where nothing was lost a record was forged: however many there are, they are no reason to begin anew.

@@ -18,6 +18,7 @@ use read_models::{CategoryPath, Currency, PageRequest, ProductId, Status, Versio
 use tonic::Extensions;
 use tonic::metadata::MetadataMap;
 
+use super::service::caller;
 use crate::ask::limits::{self, MAX_FACETS, MAX_IDS, MAX_PAGE_SIZE, MAX_VALUES};
 use crate::ask::{ApiError, Faults, Moment, Named, Queries, Terms, facets};
 
@@ -275,6 +276,10 @@ pub(super) fn terms(
     let freshness = questions.freshness(sent.or(field.as_deref()), wait.flatten());
     match freshness {
         Ok(freshness) => {
+            if let Some(token) = &freshness.token {
+                // Whether what it waits for is there would tell of another's product.
+                caller(extensions)?.allow_product(token.product.as_str())?;
+            }
             let account = extensions.get::<Account>().cloned().unwrap_or_default();
             Ok(Terms { build, freshness, account })
         }

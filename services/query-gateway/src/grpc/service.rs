@@ -26,7 +26,7 @@ impl Service {
 const FOLIO_GENERATION: &str = "folio-generation";
 
 /// Who asks: the server let it in.
-fn caller(extensions: &Extensions) -> Result<&Principal, ApiError> {
+pub(super) fn caller(extensions: &Extensions) -> Result<&Principal, ApiError> {
     extensions.get().ok_or_else(|| ApiError::Internal("it is not known who asks".to_owned()))
 }
 

@@ -63,6 +63,10 @@ pub(super) fn terms(
     let wait = headers::preferred_wait(request.headers())
         .map_err(|detail| ApiError::Header(Fault::new("Prefer", detail)))?;
     let freshness = questions.freshness(token.as_deref(), wait)?;
+    if let Some(token) = &freshness.token {
+        // Whether what it waits for is there would tell of another's product.
+        caller(request)?.allow_product(token.product.as_str())?;
+    }
     let build = params.one("generation").and_then(|text| params.check("generation", text.parse()));
     let account = request.extensions().get::<Account>().cloned().unwrap_or_default();
     Ok(AskedTerms { terms: Terms { build, freshness, account }, token, preferred: wait.is_some() })

@@ -230,7 +230,7 @@ impl World {
         self.progress = default.progress.clone();
         let context = Context {
             durability: self.durability.clone().unwrap_or_else(|| Arc::clone(&default.durability)),
-            decoder: Decoder::open(Arc::new(schemas), &retry).await.unwrap(),
+            decoder: Arc::new(Decoder::open(Arc::new(schemas), &retry).await.unwrap()),
             letters: Arc::clone(&self.letters) as Arc<dyn toolkit::dead_letters::DeadLetters>,
             progress: self.progress.clone(),
             decided: Decided {
