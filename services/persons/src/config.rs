@@ -1,10 +1,10 @@
 //! The section `privacy`: whether and with what names are sealed. Off by default.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use toolkit::config::{Secret, Unusable, optional_path};
+use toolkit::config::{Secret, Unusable, optional_path, text_of_file};
 
 use crate::ring::KeyRing;
 
@@ -84,7 +84,7 @@ impl PrivacyConfig {
     pub fn ring(&self) -> Result<KeyRing, String> {
         let (text, from) = match (&self.keys, &self.keys_file) {
             (Some(keys), _) => (Secret::from(keys.expose()), "privacy.keys".to_owned()),
-            (None, Some(path)) => (Secret::from(&*read(path)?), path.display().to_string()),
+            (None, Some(path)) => (Secret::from(&*text_of_file(path, MAX_FILE)?), path.display().to_string()),
             (None, None) => return Err("neither privacy.keys_file nor privacy.keys is given".to_owned()),
         };
         KeyRing::parse(text.expose())
@@ -102,13 +102,4 @@ impl PrivacyConfig {
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
     }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
-    let length = std::fs::metadata(path).map_err(wrong)?.len();
-    if length > MAX_FILE {
-        return Err(format!("{}: it has {length} bytes, {MAX_FILE} are the most", path.display()));
-    }
-    std::fs::read_to_string(path).map_err(wrong)
 }

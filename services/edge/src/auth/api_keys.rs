@@ -14,6 +14,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use tokio_util::sync::CancellationToken;
+use toolkit::config::text_of_file;
 
 use super::claims::{Roles, of_roles};
 use super::principal::{MAX_NAME, Principal, Products};
@@ -160,7 +161,7 @@ impl Keys {
     /// # Errors
     /// If it cannot be used.
     pub(super) fn open(path: &Path, roles: &Roles) -> Result<Self, String> {
-        let ring = Ring::parse(&read(path)?, roles)?;
+        let ring = Ring::parse(&text_of_file(path, MAX_FILE)?, roles)?;
         let current = Arc::new(ArcSwap::from_pointee(ring));
         Ok(Self { path: Arc::from(path), roles: Arc::new(roles.clone()), current })
     }
@@ -179,7 +180,7 @@ impl Keys {
                 () = stop.cancelled() => return,
             }
             let path = PathBuf::from(&*self.path);
-            let read = tokio::task::spawn_blocking(move || read(&path)).await;
+            let read = tokio::task::spawn_blocking(move || text_of_file(&path, MAX_FILE)).await;
             let text = read.unwrap_or_else(|error| Err(error.to_string()));
             if text.as_ref().ok().is_some_and(|text| last.as_ref() == Some(text)) {
                 continue;
@@ -200,15 +201,6 @@ impl Keys {
             }
         }
     }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
-    let length = std::fs::metadata(path).map_err(wrong)?.len();
-    if length > MAX_FILE {
-        return Err(format!("{}: it has {length} bytes, {MAX_FILE} are the most", path.display()));
-    }
-    std::fs::read_to_string(path).map_err(wrong)
 }
 
 #[cfg(test)]

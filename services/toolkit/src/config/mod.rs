@@ -6,6 +6,7 @@
 
 mod credential;
 mod error;
+mod file;
 mod secret;
 mod sections;
 mod source;
@@ -21,6 +22,7 @@ use serde::de::DeserializeOwned;
 
 pub use credential::{Credential, EVERY};
 pub use error::{ConfigError, EXIT_CODE, Unusable, exit_code};
+pub use file::text_of_file;
 pub use secret::{REDACTED, Secret, is_secret};
 pub use sections::{ListenConfig, LogFormat, ShutdownConfig, TelemetryConfig};
 pub use source::{ENV_PREFIX, address, list, optional, optional_address, optional_path, properties};
