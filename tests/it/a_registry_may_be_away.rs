@@ -1,4 +1,4 @@
-//! P43 While the registry is away only the products wait whose records cannot be read without it, and all others flow; when it is back they go on by themselves, and nothing is lost or applied twice.
+//! P43 While the registry is away only the products wait whose records cannot be read without it, in read models and for commands, and all others flow; when it is back they go on by themselves, and nothing is lost or applied twice.
 
 use std::time::{Duration, Instant};
 
@@ -9,9 +9,10 @@ use event_reader::SchemaSource as _;
 use ledger::NewRecord;
 use read_models::ReadModel;
 use serde_json::{Value, json};
-use testkit::scenario::caught_up;
-use testkit::{Client, Gate, OnServers, Oracle, PATIENCE, System, eventually, expected, rows};
+use testkit::scenario::{caught_up, rows_follow_the_log};
+use testkit::{Client, Gate, OnServers, Oracle, PATIENCE, System, eventually};
 
+use super::a_poisoned_record_stops_nothing_else::{counter, metrics};
 use super::servers_may_be_away::says_missing;
 use super::what_cannot_be_applied_is_parked::{Admin, is_read, neighbour, record, with_admin};
 
@@ -48,7 +49,7 @@ async fn a_registry_that_is_away_delays_only_the_products_that_need_it() -> anyh
     let mut system = OnServers::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     let queries = Client::new(&system.query_gateway().await?.url());
-    // For projectors alone: writers wait for it, and are another promise.
+    // For projectors alone.
     let url = system.config.registry.url.clone();
     let registry = Gate::to(url.trim_start_matches("http://").split('/').next().unwrap_or(""), true).await?;
     system.planner.addresses.registry_url = format!("http://{}/apis/ccompat/v7", registry.address());
@@ -110,17 +111,67 @@ async fn a_registry_that_is_away_delays_only_the_products_that_need_it() -> anyh
     let mut all = ids;
     all.learn(schema, &text)?;
     let oracle = system.with_log(async |log| Oracle::of(&log, &all).await).await?;
-    let differences = eventually(
-        "the read models are what the log says",
-        async || {
-            let rows = rows::rows(&system.config).await;
-            rows.and_then(|rows| expected::differences(&oracle, &rows, OnServers::NOT_GIVEN_BACK))
-                .map(|it| it.1)
-                .unwrap_or_default()
-        },
-        Vec::is_empty,
+    rows_follow_the_log(&system, &oracle).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_without_the_registry_decide_on_every_product_but_the_one_that_needs_it() -> anyhow::Result<()>
+{
+    let mut system = OnServers::prepare().await?;
+    let url = system.config.registry.url.clone();
+    let registry = Gate::to(url.trim_start_matches("http://").split('/').next().unwrap_or(""), true).await?;
+    system.planner.addresses.registry_url = format!("http://{}/apis/ccompat/v7", registry.address());
+    let writer = system.command_service().await?;
+    let commands = Client::new(&writer.url());
+    system.projectors().await?;
+    let ids = SchemaIds::new(system.registry()?.ids().await?)?;
+    let neighbour = neighbour("later");
+    for id in ["later", &neighbour] {
+        ensure!(commands.create(id).await?.status == 201);
+    }
+
+    registry.close();
+    let (schema, text) = later_schema(&system).await?;
+    system
+        .append(vec![
+            later("later", 2, (&ids, 2_000), schema)?,
+            record("later", 3, Some((&ids, 3_000)))?,
+            record(&neighbour, 2, Some((&ids, 2_000)))?,
+        ])
+        .await?;
+    let reply = async |id: &str| commands.change_price(id, 9_000, &[]).await;
+    let waits = eventually(
+        "the product waits",
+        async || reply("later").await.ok().filter(|it| it.status == 503),
+        Option::is_some,
     )
     .await;
-    ensure!(differences.is_empty(), "{differences:#?}");
-    Ok(())
+    let problem = waits.context("an answer")?.body;
+    let detail = problem["detail"].as_str().unwrap_or_default();
+    ensure!(problem["code"] == "not-ready" && detail.contains("schema id"), "{problem}");
+    // The other one is decided on its newest version, and again and again.
+    for version in 3..=12 {
+        let price = 9_000 + version;
+        let answer = commands.change_price(&neighbour, price, &[]).await?;
+        ensure!(answer.status == 200 && answer.body["version"] == version, "{}", answer.body);
+    }
+    ensure!(reply("later").await?.status == 503, "nobody knows yet what it is");
+    writer.service.wait_ready(PATIENCE).await?;
+    let told = metrics(&writer.ops()).await;
+    ensure!(counter(&told, "folio_products_withheld") > 0.5, "{told}");
+
+    registry.open();
+    let begun = Instant::now();
+    let decided = async || reply("later").await.ok().filter(|it| it.status == 200);
+    let answer = eventually("the product takes commands", decided, Option::is_some).await;
+    let after = begun.elapsed();
+    eprintln!("what waited takes commands {:.1} s later", after.as_secs_f64());
+    ensure!(after <= RESUMES, "what waited takes commands after {after:?}");
+    let body = answer.context("an answer")?.body;
+    ensure!(body["version"] == 4, "decided on all its records: {body}");
+    caught_up(&system, &system.planner.names.group_prefix).await?;
+    let mut all = ids;
+    all.learn(schema, &text)?;
+    let oracle = system.with_log(async |log| Oracle::of(&log, &all).await).await?;
+    rows_follow_the_log(&system, &oracle).await
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
-use testkit::scenario::caught_up;
-use testkit::{Client, Gate, OnServers, PATIENCE, Started, System, eventually, expected, memory, rows};
+use testkit::scenario::{caught_up, rows_follow_the_log};
+use testkit::{Client, Gate, OnServers, PATIENCE, Started, System, eventually, memory};
 use tokio::task::JoinHandle;
 
 use super::a_poisoned_record_stops_nothing_else::{counter, metrics};
@@ -294,18 +294,7 @@ async fn stores_that_are_away_full_or_silent_delay_their_read_model_and_nothing_
     writer.end().await.context("the writer")?;
     caught_up(&system, &system.planner.names.group_prefix).await?;
     let oracle = system.oracle().await?;
-    let differences = eventually(
-        "the read models are what the log says",
-        async || {
-            let rows = rows::rows(&system.config).await;
-            rows.and_then(|rows| expected::differences(&oracle, &rows, OnServers::NOT_GIVEN_BACK))
-                .map(|it| it.1)
-                .unwrap_or_default()
-        },
-        Vec::is_empty,
-    )
-    .await;
-    ensure!(differences.is_empty(), "{differences:#?}");
+    rows_follow_the_log(&system, &oracle).await?;
     // Nothing was given up on the way, and nobody had to be called.
     for projector in &projectors {
         let told = metrics(&projector.ops()).await;

@@ -12,9 +12,9 @@ use read_models::positions::CqlPositions;
 use read_models::{Generation, ReadModel};
 use serde_json::{Value, json};
 use testkit::rows::tables;
-use testkit::scenario::{caught_up, live};
+use testkit::scenario::{caught_up, live, rows_follow_the_log};
 use testkit::servers::{Kind, PrivateServer, servers};
-use testkit::{Client, OnServers, PATIENCE, Started, System, eventually, expected, rows};
+use testkit::{Client, OnServers, PATIENCE, Started, System, eventually};
 
 /// How often a server is killed; Elasticsearch is stopped as often.
 const TIMES: usize = 10;
@@ -58,19 +58,7 @@ impl Stage {
             projector.service.wait_ready(PATIENCE).await?;
         }
         let oracle = self.system.oracle().await?;
-        let differences = eventually(
-            "the read models are what the log says",
-            async || {
-                let rows = rows::rows(&self.system.config).await;
-                rows.and_then(|rows| expected::differences(&oracle, &rows, OnServers::NOT_GIVEN_BACK))
-                    .map(|it| it.1)
-                    .unwrap_or_default()
-            },
-            Vec::is_empty,
-        )
-        .await;
-        assert!(differences.is_empty(), "{differences:#?}");
-        Ok(())
+        rows_follow_the_log(&self.system, &oracle).await
     }
 }
 

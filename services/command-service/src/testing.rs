@@ -19,7 +19,6 @@ use ledger::{EventLog, Inbox};
 use ledger_sim::{Faults, SimLog, SimTopic};
 use tokio_util::sync::CancellationToken;
 use toolkit::lifecycle::{Dependency, Lifecycle};
-use toolkit::retry::Retry;
 use toolkit::telemetry::Telemetry;
 
 use crate::application::{Backend, BackendError, OpenLog};
@@ -240,14 +239,12 @@ impl World {
         let log = Arc::new(live.topic.open(engine.inbox()));
         let (schemas, questions) = Schemas::new(base_ids()).unwrap();
         let registry = Arc::new(Registry::default());
-        let retry =
-            Retry::until(lifecycle.drained()).waiting(Duration::from_millis(2), Duration::from_millis(5));
         let known = dependency("registry");
         known.up();
         let source = Arc::clone(&registry) as Arc<dyn SchemaSource>;
         let asking = engine.clone();
         let changed = move || asking.schemas_changed();
-        lifecycle.spawn_support("refresh", refresh(questions, source, changed, known, retry));
+        lifecycle.spawn_support("refresh", refresh(questions, source, changed, known));
         let dynamic = Arc::clone(&log) as Arc<dyn EventLog>;
         let known = BTreeMap::new();
         engine

@@ -3,6 +3,7 @@
 //!
 //! Promises: every signal reaches the sequencer in order or, where that cannot be, the state is built again from offset 0;
 //! a record is called unreadable only when whoever knows the schemas has said so, and only a record that counts is waited for.
+//! While it is, only its product takes no commands; the tail waits only where too much would have to be kept.
 //!
 //! How to drive it: `start`; then every command, every signal of the partition, `schemas_changed`, `saved` and `save_failed`
 //! as they come, a `tick` every few milliseconds while it `is_restless`, and `save` now and then; after each input carry out
@@ -10,6 +11,9 @@
 
 mod holding;
 mod saving;
+#[cfg(test)]
+mod tests;
+mod withholding;
 
 use std::collections::VecDeque;
 
@@ -22,6 +26,7 @@ use crate::{
 };
 use holding::{Holding, Refused};
 use saving::Saving;
+use withholding::Withheld;
 
 /// How long an unanswered question is not asked again, at least.
 const ASK_AGAIN_MS: u64 = 2_000;
@@ -53,7 +58,8 @@ pub enum SchemaStanding {
     Unknown,
 }
 
-/// How much of the tail is kept while one of its records waits for a schema. More, and the state is built again instead.
+/// How much is kept of products whose records wait for a schema; more, and the tail waits. So much of the tail is kept then;
+/// more, and the state is built again instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Held {
     pub records: usize,
@@ -68,6 +74,7 @@ pub struct PartitionDriver<A: Aggregate, X = u64, L = Kept> {
     patience_ms: u64,
     now_ms: u64,
     tail: Tail,
+    withheld: Withheld,
     catch_up: CatchUp,
     requests: u64,
     /// Survives a rebuild.
@@ -79,7 +86,7 @@ pub struct PartitionDriver<A: Aggregate, X = u64, L = Kept> {
 #[derive(Debug)]
 enum Tail {
     Following,
-    /// An effective record names a schema that is not known.
+    /// An effective record waits for a schema, and too much is withheld already.
     Held(Holding),
     /// It failed and is started again later: `None` once it was.
     Stopped {
@@ -104,6 +111,7 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
             patience_ms: deadline_ms.max(ASK_AGAIN_MS),
             now_ms: 0,
             tail: Tail::Following,
+            withheld: Withheld::default(),
             catch_up: CatchUp::Ask { not_before_ms: 0 },
             requests: OWN_REQUESTS,
             refused: Refused::default(),
@@ -188,6 +196,7 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
             }
             Tail::Held(_) | Tail::Stopped { .. } | Tail::Following => {}
         }
+        self.ask_for_withheld();
         self.sequencer.tick(self.now_ms);
     }
 
@@ -235,6 +244,7 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
     /// Whether time matters to it.
     pub fn is_restless(&self) -> bool {
         self.sequencer.waiting() > 0
+            || !self.withheld.is_empty()
             || !matches!((&self.tail, &self.catch_up), (Tail::Following, CatchUp::Known { .. }))
     }
 
@@ -277,11 +287,23 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
             if record.offset < self.sequencer.tail_from() {
                 continue;
             }
-            if let Some(schema) = self.lacks(&record, decoder) {
-                let offset = record.offset;
-                return self.hold(offset, schema, std::iter::once(record).chain(records).collect());
+            let unread = match self.lacks(&record, decoder) {
+                Some(schema) => self.withhold(schema, record).map(|record| (schema, record)),
+                // Nothing is saved meanwhile, so that memory would grow with what others change.
+                None if let Some(schema) = self.withheld.schema()
+                    && self.must_save() =>
+                {
+                    Some((schema, record))
+                }
+                None => {
+                    self.sequencer
+                        .record(self.now_ms, record.offset, &record.key, || decoder.decode(&record));
+                    None
+                }
+            };
+            if let Some((schema, record)) = unread {
+                return self.hold(record.offset, schema, std::iter::once(record).chain(records).collect());
             }
-            self.sequencer.record(self.now_ms, record.offset, &record.key, || decoder.decode(&record));
         }
         self.tail = Tail::Following;
     }
@@ -295,6 +317,7 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
     /// Throws the state away and builds it again from the log.
     fn build_again(&mut self) {
         self.sequencer.reset();
+        self.withheld = Withheld::default();
         self.tail = Tail::Following;
         self.outputs.push_back(Output::TailFrom(0));
         self.ask_end();

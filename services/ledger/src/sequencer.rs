@@ -16,7 +16,8 @@ mod product;
 mod products;
 mod resuming;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod withholding;
 
 pub use io::{Answer, Append, DecodedRecord, Limits, Output, Submission, Unreadable};
 pub use pending::CommandKey;
@@ -33,6 +34,7 @@ use event_ids::EventIds;
 use pending::{Commands, InFlight, Line, Passage, Relatives, Timers};
 use products::Products;
 use resuming::Last;
+use withholding::Value;
 
 /// Decides commands on the products of one partition. Each command carries a context `X` of its caller.
 pub struct Sequencer<A: Aggregate, X = u64, L = Kept> {
@@ -45,6 +47,8 @@ pub struct Sequencer<A: Aggregate, X = u64, L = Kept> {
     now_ms: u64,
     next: Offset,
     last: Last,
+    /// How many products have records whose values are told later.
+    withheld: usize,
     /// A snapshot this one resumes from, until the log has shown its last record.
     unproven: Option<Mark>,
     /// `next` at the last snapshot.
@@ -93,6 +97,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
             now_ms: 0,
             next: 0,
             last: Last::default(),
+            withheld: 0,
             unproven: None,
             snapshot_at: 0,
             ready_at: None,
@@ -184,7 +189,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
             self.prove(&mark, offset, key);
             self.settle();
         } else if self.is_news(offset) {
-            self.apply(offset, key, decode);
+            self.apply(offset, key, || Value::Here(decode()));
             self.settle();
         }
     }
@@ -232,7 +237,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     /// wait for the next `catch_up_to`. Records of the old tail are ignored until offset 0 comes again.
     pub fn reset(&mut self) {
         self.next = 0;
-        (self.last, self.unproven, self.snapshot_at) = (Last::default(), None, 0);
+        (self.last, self.unproven, self.snapshot_at, self.withheld) = (Last::default(), None, 0, 0);
         self.ready_at = None;
         self.is_ready = false;
         self.was_reset = true;

@@ -278,6 +278,7 @@ pub(crate) fn answer(
         Answer::Overloaded
         | Answer::Unreadable
         | Answer::Quarantined
+        | Answer::Withheld
         | Answer::TooLarge(_)
         | Answer::Defect(_) => Err((Promise::NoAlarm, format!("answered {answer:?}"))),
     }

@@ -78,6 +78,7 @@ counted! {
     DeadlineExceeded: "answers: deadline exceeded",
     TooLarge: "answers: too large",
     Unreadable: "answers: unreadable",
+    Withheld: "answers: withheld for want of a schema",
     NeverAnswered: "answers lost with their writer",
     Readers: "readers without state",
     LookBacks: "look-backs",

@@ -66,8 +66,8 @@ pub(crate) struct Node {
     pub(crate) paused_until_ms: u64,
     /// Tickets without an answer.
     pub(crate) open: Vec<u64>,
-    /// How far its states were compared.
-    pub(crate) compared: Offset,
+    /// How far its states were compared, and with how many products withheld.
+    pub(crate) compared: (Offset, usize),
     /// In the order of the simulation's steps.
     pub(crate) born: u64,
     /// The first append that this state has made.
@@ -125,7 +125,7 @@ impl Node {
             skew_ms: birth.skew_ms,
             paused_until_ms: 0,
             open: Vec::new(),
-            compared: -1,
+            compared: (-1, 0),
             born: birth.step,
             first_append: None,
             reported: Vec::new(),
@@ -153,7 +153,7 @@ impl Node {
 
     /// The state is discarded.
     pub(crate) fn discarded(&mut self) {
-        self.compared = -1;
+        self.compared = (-1, 0);
         self.first_append = None;
         self.reported.clear();
         // What was taken before is written where nobody finds it.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::catalog::{Catalog, fold};
 use crate::counts::{Counts, What};
+use crate::schemas::is_strange;
 use crate::violation::Checked;
 use crate::violation::Invariant::{
     AnswersAreTrue, DecidedOnTheStateBefore, KeysAreUnique, OneAnswerInTime, OneEffectPerCommand,
@@ -61,8 +62,8 @@ pub(crate) struct Fact {
     command_id: CommandId,
     command_hash: CommandHash,
     after: Rc<Product>,
-    /// Nobody but its writer can read it.
-    is_strange: bool,
+    /// The schema of its own that it names.
+    schema: Option<u32>,
 }
 
 struct Appended {
@@ -70,7 +71,7 @@ struct Appended {
     writer: usize,
     append_id: u64,
     append: Append<Catalog>,
-    is_strange: bool,
+    schema: Option<u32>,
     landed: bool,
 }
 
@@ -104,7 +105,7 @@ impl Truth {
         &mut self,
         writer: usize,
         (ticket, append): (u64, Append<Catalog>),
-        is_strange: bool,
+        schema: Option<u32>,
         max_attempts: usize,
     ) -> Checked {
         let event_id = append.key.event_id;
@@ -120,7 +121,7 @@ impl Truth {
             )
         })?;
         let append_id = append.append_id.0;
-        let appended = Appended { ticket, writer, append_id, append, is_strange, landed: false };
+        let appended = Appended { ticket, writer, append_id, append, schema, landed: false };
         let before = self.appends.insert(event_id, appended);
         KeysAreUnique.holds(before.is_none(), || format!("event id {event_id} was used before"))
     }
@@ -192,7 +193,7 @@ impl Truth {
 
     /// An effective record: decided on exactly the state before it, and the only one of its command.
     fn count(&mut self, offset: Offset, product: usize, version: u64, event_id: Uuid) -> Checked {
-        let Appended { ticket, append, is_strange, .. } = &self.appends[&event_id];
+        let Appended { ticket, append, schema, .. } = &self.appends[&event_id];
         let asked = &self.tickets[*ticket as usize];
         let request = &*asked.request;
         AnswersAreTrue.holds(asked.standing != Standing::WroteNothing, || {
@@ -236,8 +237,8 @@ impl Truth {
         }
         facts.push((product, self.facts[product].len()));
         let after = Rc::new(after);
-        let (command_hash, is_strange) = (request.command_hash, *is_strange);
-        let fact = Fact { offset, stands: offset, event_id, command_id, command_hash, after, is_strange };
+        let (command_hash, schema) = (request.command_hash, *schema);
+        let fact = Fact { offset, stands: offset, event_id, command_id, command_hash, after, schema };
         self.facts[product].push(fact);
         Ok(())
     }
@@ -279,12 +280,18 @@ impl Truth {
 
     /// Whether a writer may be unable to read a product of that version.
     pub(crate) fn may_be_unreadable(&self, product: usize, version: u64) -> bool {
-        self.facts[product].iter().take(version as usize).any(|fact| fact.is_strange)
+        self.facts[product].iter().take(version as usize).any(|fact| fact.schema.is_some_and(is_strange))
+    }
+
+    /// Whether a writer may have to ask what a product of that version is.
+    pub(crate) fn may_be_withheld(&self, product: usize, version: u64) -> bool {
+        self.facts[product].iter().take(version as usize).any(|fact| fact.schema.is_some())
     }
 
     /// Whether an effective record stands there that nobody but its writer can read.
     pub(crate) fn is_strange_at(&self, offset: Offset) -> bool {
-        self.entry(offset).and_then(|entry| self.appends.get(&entry.event_id)).is_some_and(|it| it.is_strange)
+        let append = self.entry(offset).and_then(|entry| self.appends.get(&entry.event_id));
+        append.and_then(|append| append.schema).is_some_and(is_strange)
     }
 
     /// The versions a product may have for one who has applied everything below `next`: after compaction the lower one,

@@ -266,6 +266,10 @@ impl World {
             WritersAgree.holds(node.next() == end, || {
                 format!("{node} stands at {} at rest, the log ends at {end}", node.next())
             })?;
+            let withheld = node.driver.sequencer().withheld_products();
+            WritersAgree.holds(withheld == 0, || {
+                format!("{node} knows all schemas, and withholds {withheld} products")
+            })?;
         }
         self.readers.push(Following::start(0, self.plan.products, &mut self.counts));
         for _ in 0..4 {

@@ -10,7 +10,7 @@ use read_models::ReadModel;
 use serde_json::{Value, json};
 
 use crate::client::product;
-use crate::{Client, OnServers, eventually};
+use crate::{Client, OnServers, Oracle, System as _, eventually, expected, rows};
 
 /// Gives about five commands to each of `products` products; each answer is checked.
 ///
@@ -89,5 +89,20 @@ pub async fn caught_up_at(config: &Config, group_prefix: &str) -> anyhow::Result
         };
         eventually(&format!("{group} catches up"), positions, is_there).await;
     }
+    Ok(())
+}
+
+/// Waits until the rows of what is read are what the log says.
+///
+/// # Errors
+/// If they are not in time: what differs then.
+pub async fn rows_follow_the_log(system: &OnServers, oracle: &Oracle) -> anyhow::Result<()> {
+    let differences = async || {
+        let rows = rows::rows(&system.config).await;
+        let differ = rows.and_then(|rows| expected::differences(oracle, &rows, OnServers::NOT_GIVEN_BACK));
+        differ.map_or_else(|error| vec![format!("{error:#}")], |(_, differences)| differences)
+    };
+    let left = eventually("the read models are what the log says", differences, Vec::is_empty).await;
+    ensure!(left.is_empty(), "{left:#?}");
     Ok(())
 }

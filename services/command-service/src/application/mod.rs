@@ -208,7 +208,7 @@ async fn follow<B: Backend>(
     drop(cache);
     drop(log);
     let changed = move || engine.schemas_changed();
-    let refreshing = refresh(questions, source, changed, needs.registry, retry);
+    let refreshing = refresh(questions, source, changed, needs.registry);
     tokio::select! {
         refreshed = refreshing => refreshed?,
         () = drained.cancelled() => {}

@@ -9,7 +9,7 @@ use crate::engine::Transport;
 const TRANSPORTS: [Transport; 4] =
     [Transport::Http, Transport::HttpBulk, Transport::Grpc, Transport::GrpcBulk];
 /// Every way to answer a command beside the domain's rejections.
-const OUTCOMES: [&str; 14] = [
+const OUTCOMES: [&str; 15] = [
     "accepted",
     "replayed",
     "no_effect",
@@ -21,6 +21,7 @@ const OUTCOMES: [&str; 14] = [
     "not_ready",
     "unreadable",
     "quarantined",
+    "withheld",
     "too_large",
     "defect",
     "deadline_exceeded",
@@ -65,6 +66,7 @@ pub(super) fn show(telemetry: &Telemetry) {
         names::DISCARDS_TOTAL,
         names::NEXT_OFFSET,
         names::HOT_PRODUCTS,
+        names::PRODUCTS_WITHHELD,
         names::HOT_BYTES,
         names::CACHE_COLD_LOADS_TOTAL,
         names::CACHE_SAVE_SECONDS,

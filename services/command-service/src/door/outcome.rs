@@ -136,6 +136,11 @@ pub(super) fn of(
             Code::ProductQuarantined,
             "the log holds a record of this product that no correct writer wrote: an operator must look",
         ),
+        Answer::Withheld => failed(
+            Code::NotReady,
+            "this instance cannot decide commands on this product now: a record of it names a schema id that the registry has \
+             not told yet; this attempt has written nothing, try again",
+        ),
         Answer::TooLarge(reason) => {
             failed(Code::CommandTooLarge, &format!("the event cannot be written: {reason}"))
         }

@@ -56,6 +56,7 @@ fn every_answer_that_tells_a_version_carries_a_token_of_it() {
         (Answer::DeadlineExceeded, None),
         (Answer::Unreadable, None),
         (Answer::Quarantined, None),
+        (Answer::Withheld, None),
         (Answer::TooLarge("for a test".to_owned()), None),
     ];
     for (answer, place) in answers {

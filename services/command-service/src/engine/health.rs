@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use ledger::{Offset, Partition};
+use ledger::{Offset, Partition, Sequencer};
 use toolkit::lifecycle::Dependency;
+
+use super::command::Ticket;
+use crate::catalog::Catalog;
 
 /// What the partitions' owners write and others read. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,6 +38,7 @@ struct Place {
     waiting: AtomicU64,
     hot: AtomicU64,
     hot_bytes: AtomicU64,
+    withheld: AtomicU64,
 }
 
 impl PartitionStatus {
@@ -72,13 +76,16 @@ impl PartitionStatus {
         self.shared.events.down(reason);
     }
 
-    pub(super) fn at(&self, partition: Partition, next: Offset, waiting: usize, hot: (usize, usize)) {
+    pub(super) fn at(&self, sequencer: &Sequencer<Catalog, Ticket>) {
+        let partition = sequencer.partition();
         let place = self.shared.partitions.get().and_then(|places| places.get(partition.0 as usize));
         if let Some(place) = place {
-            place.next.store(next, Ordering::Relaxed);
-            place.waiting.store(waiting as u64, Ordering::Relaxed);
-            place.hot.store(hot.0 as u64, Ordering::Relaxed);
-            place.hot_bytes.store(hot.1 as u64, Ordering::Relaxed);
+            place.next.store(sequencer.next(), Ordering::Relaxed);
+            let store = |to: &AtomicU64, count: usize| to.store(count as u64, Ordering::Relaxed);
+            store(&place.waiting, sequencer.waiting());
+            store(&place.hot, sequencer.hot());
+            store(&place.hot_bytes, sequencer.hot_bytes());
+            store(&place.withheld, sequencer.withheld_products());
         }
     }
 
@@ -90,20 +97,27 @@ impl PartitionStatus {
 
     /// Commands waiting in the sequencers.
     pub fn waiting(&self) -> u64 {
-        let places = self.shared.partitions.get().map_or(&[][..], |places| places);
-        places.iter().map(|place| place.waiting.load(Ordering::Relaxed)).sum()
+        self.sum(|place| &place.waiting)
     }
 
     /// Products in memory.
     pub fn hot(&self) -> u64 {
-        let places = self.shared.partitions.get().map_or(&[][..], |places| places);
-        places.iter().map(|place| place.hot.load(Ordering::Relaxed)).sum()
+        self.sum(|place| &place.hot)
     }
 
     /// About how many bytes they take; counted only where others lie in a cache.
     pub fn hot_bytes(&self) -> u64 {
+        self.sum(|place| &place.hot_bytes)
+    }
+
+    /// Products that wait for a schema.
+    pub fn withheld(&self) -> u64 {
+        self.sum(|place| &place.withheld)
+    }
+
+    fn sum(&self, of: impl Fn(&Place) -> &AtomicU64) -> u64 {
         let places = self.shared.partitions.get().map_or(&[][..], |places| places);
-        places.iter().map(|place| place.hot_bytes.load(Ordering::Relaxed)).sum()
+        places.iter().map(|place| of(place).load(Ordering::Relaxed)).sum()
     }
 
     fn change(&self, change: impl FnOnce(&mut BTreeMap<i32, String>)) {

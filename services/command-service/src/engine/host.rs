@@ -317,8 +317,7 @@ impl PartitionHost {
             (self.seen, self.voids) = (next, 0);
             tools.log.applied(self.partition, next);
         }
-        let hot = (sequencer.hot(), sequencer.hot_bytes());
-        tools.board.at(self.partition, next, sequencer.waiting(), hot);
+        tools.board.at(sequencer);
         let caught_up = self.driver.is_caught_up();
         if caught_up && !self.told_caught_up {
             tools.board.caught_up(self.partition);
@@ -343,6 +342,7 @@ fn outcome(answer: &Answer<Rejection>) -> &'static str {
         Answer::Overloaded => "overloaded",
         Answer::Unreadable => "unreadable",
         Answer::Quarantined => "quarantined",
+        Answer::Withheld => "withheld",
         Answer::TooLarge(_) => "too_large",
         Answer::Defect(_) => "defect",
         Answer::DeadlineExceeded => "deadline_exceeded",

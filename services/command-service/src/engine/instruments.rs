@@ -137,9 +137,14 @@ impl Instruments {
         let hot_bytes = self.meter.u64_observable_gauge(names::HOT_BYTES).with_callback(move |observer| {
             observer.observe(watched.hot_bytes(), &[]);
         });
+        let watched = board.clone();
+        let withheld =
+            self.meter.u64_observable_gauge(names::PRODUCTS_WITHHELD).with_callback(move |observer| {
+                observer.observe(watched.withheld(), &[]);
+            });
         // The provider keeps the callbacks; the handles have no further use.
         let (_next, _waiting) = (next.build(), waiting.build());
-        let (_hot, _hot_bytes) = (hot.build(), hot_bytes.build());
+        let (_hot, _hot_bytes, _withheld) = (hot.build(), hot_bytes.build(), withheld.build());
     }
 
     pub(crate) fn answered(

@@ -1,7 +1,7 @@
 //! Schema ids: those the registry gave to the schemas of this build, and those met in the log and asked for since.
 //!
-//! Promises: a record is called unreadable only when the registry has said so; until it answers, that partition waits
-//! and the others go on. What the registry does not know is forgotten again ([`REFUSED_FOR`], [`MAX_REFUSED`]), and of what
+//! Promises: a record is called unreadable only when the registry has said so; until it answers, the record's product waits
+//! and the others go on, and an id that it does not tell holds up no question for another. What the registry does not know is forgotten again ([`REFUSED_FOR`], [`MAX_REFUSED`]), and of what
 //! it told the oldest is ([`MAX_LEARNED`]): however many ids a broken writer invents, the next real one is learned.
 
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use event_reader::SchemaSource;
 use ledger::{DecodedRecord, Decoder, LogRecord, SchemaStanding, Unreadable};
 use tokio::sync::mpsc;
 use toolkit::lifecycle::Dependency;
-use toolkit::retry::{GaveUp, Retry};
+use toolkit::retry::Transient as _;
 
 use super::encode;
 use crate::catalog::Catalog;
@@ -143,13 +143,13 @@ impl Schemas {
     }
 }
 
-/// Answers the questions of the engine's threads until `retry`'s token is cancelled. `changed` is called after each answer.
+/// Answers the questions of the engine's threads. `changed` is called after each answer. Each is put to the source once: whoever
+/// waits for an answer asks again, so that an id that is never told holds up no other.
 pub async fn refresh(
     mut questions: SchemaRequests,
     source: Arc<dyn SchemaSource>,
     changed: impl Fn() + Send + 'static,
     registry: Dependency,
-    retry: Retry,
 ) -> anyhow::Result<()> {
     while let Some(id) = questions.asked.recv().await {
         let known = questions.known.known();
@@ -157,18 +157,21 @@ pub async fn refresh(
             changed();
             continue;
         }
-        let watched = registry.clone();
-        let watching = retry.clone().watched(move |outcome| match outcome {
-            Ok(()) => watched.up(),
-            Err(problem) => watched.down(format!("asked for schema id {id}: {problem}")),
-        });
-        let text = match watching.run("ask for a schema id", || source.schema(id)).await {
-            Ok(text) => text,
-            Err(GaveUp::Final(error)) => {
+        let text = match source.schema(id).await {
+            Ok(text) => {
+                registry.up();
+                text
+            }
+            // The service is ready without it: who waits says so.
+            Err(error) if error.is_transient() => {
+                tracing::debug!(schema.id = id, %error, "the registry did not tell a schema");
+                registry.up_though(format!("asked for schema id {id}: {error}"));
+                continue;
+            }
+            Err(error) => {
                 tracing::error!(schema.id = id, %error, "the registry refuses to tell a schema: its records are unreadable");
                 None
             }
-            Err(GaveUp::Cancelled { .. }) => return Ok(()),
         };
         let mut answers = known.answers.clone();
         let ids = learn(&questions.base, &mut answers, id, text)?;

@@ -1,5 +1,5 @@
-//! A tail that waits for a schema: an effective record names one that is not known. Promises that what comes meanwhile is
-//! kept in order, or, if it becomes too much, that the state is built again.
+//! A tail that waits for a schema: an effective record names one that is not known, and too much waits already. Promises that
+//! what comes meanwhile is kept in order, or, if it becomes too much, that the state is built again.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -55,22 +55,32 @@ impl Holding {
 }
 
 impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
-    /// The schema without which the record cannot be applied. Judged first: a record that counts for nothing is not worth
-    /// a question, let alone a wait.
+    /// The schema without which the record cannot be applied: its own, or what a record of its product before it waits for.
+    /// Judged first: a record that counts for nothing is not worth a question, let alone a wait.
     pub(super) fn lacks(&mut self, record: &LogRecord, decoder: &impl Decoder<A>) -> Option<u32> {
-        let schema = decoder.schema_of(record)?;
-        let standing = decoder.standing(schema);
-        if standing == SchemaStanding::Known
-            || self.refused.has(record.offset, schema)
+        let waits_for = self.withheld.waits_for(record);
+        let is_known = |schema| decoder.standing(schema) == SchemaStanding::Known;
+        if waits_for.is_none() && decoder.schema_of(record).is_none_or(is_known)
             || !self.sequencer.needs_value(record.offset, &record.key)
         {
             return None;
         }
-        if standing == SchemaStanding::Refused {
-            self.refused.add(record.offset, schema);
-            return None;
+        waits_for.or_else(|| self.awaits(record, decoder))
+    }
+
+    /// The schema without which an effective record cannot be read, unless nobody has it.
+    pub(super) fn awaits(&mut self, record: &LogRecord, decoder: &impl Decoder<A>) -> Option<u32> {
+        let schema = decoder.schema_of(record)?;
+        match decoder.standing(schema) {
+            SchemaStanding::Known => None,
+            _ if self.refused.has(record.offset, schema) => None,
+            SchemaStanding::Unknown => Some(schema),
+            SchemaStanding::Refused => {
+                // However long it takes to come here again.
+                self.refused.add(record.offset, schema);
+                None
+            }
         }
-        Some(schema)
     }
 
     pub(super) fn hold(&mut self, offset: Offset, schema: u32, rest: Vec<LogRecord>) {
@@ -86,6 +96,7 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
     /// More is known of the schemas than before.
     pub fn schemas_changed(&mut self, now_ms: u64, decoder: &impl Decoder<A>) {
         self.passes(now_ms);
+        self.tell_withheld(decoder);
         let Tail::Held(holding) = &mut self.tail else { return };
         match decoder.standing(holding.schema) {
             SchemaStanding::Unknown => return,

@@ -4,7 +4,7 @@
 
 use super::PartitionDriver;
 use crate::laws::Laws;
-use crate::{Aggregate, Output, Snapshot};
+use crate::{Aggregate, Output, Sequencer, Snapshot};
 
 /// Snapshots of one partition on their way to the disk before its owner waits for them.
 const MAX_IN_FLIGHT: u64 = 1;
@@ -19,6 +19,14 @@ pub struct SavePolicy {
     pub most_changed: usize,
     /// Changed products are saved this often.
     pub save_ms: u64,
+}
+
+impl SavePolicy {
+    /// Whether so many times as much has changed as is saved at once.
+    fn is_reached<A: Aggregate, X, L: Laws>(&self, times: usize, sequencer: &Sequencer<A, X, L>) -> bool {
+        sequencer.changed() >= times * self.most_changed
+            || sequencer.changed_bytes() >= times * (self.hot_bytes / 2).max(1)
+    }
 }
 
 #[derive(Debug)]
@@ -47,16 +55,18 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
     pub fn save(&mut self, now_ms: u64) -> Option<Snapshot<A::State>> {
         self.passes(now_ms);
         let saving = self.saving.as_mut()?;
-        let (changed, bytes) = (self.sequencer.changed(), self.sequencer.changed_bytes());
-        let SavePolicy { hot_bytes, most_changed, save_ms, .. } = saving.policy;
-        let has = |times: usize| changed >= times * most_changed || bytes >= times * (hot_bytes / 2).max(1);
-        let is_due = has(1) || self.now_ms >= saving.due_ms;
+        let is_due = saving.policy.is_reached(1, &self.sequencer) || self.now_ms >= saving.due_ms;
         let must_wait = saving.handed - saving.written >= MAX_IN_FLIGHT;
-        if !is_due || must_wait && !has(2) {
+        if !is_due || must_wait && !saving.policy.is_reached(2, &self.sequencer) {
             return None;
         }
-        saving.due_ms = self.now_ms + save_ms;
+        saving.due_ms = self.now_ms + saving.policy.save_ms;
         self.save_now()
+    }
+
+    /// Whether twice as much has changed as is saved at once.
+    pub(super) fn must_save(&self) -> bool {
+        self.saving.as_ref().is_some_and(|saving| saving.policy.is_reached(2, &self.sequencer))
     }
 
     /// What has changed: to be saved before the end.

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 
 use super::pending::InFlight;
 use super::product::{Product, Remembered};
+use super::withholding::Value;
 use super::{Answer, DecodedRecord, Output, Sequencer, Unreadable, backoff};
 use crate::key::KeyRef;
 use crate::laws::Laws;
@@ -36,12 +37,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
     }
 
     /// Applies a record of the tail.
-    pub(super) fn apply(
-        &mut self,
-        offset: Offset,
-        key: &[u8],
-        decode: impl FnOnce() -> Result<DecodedRecord<A::Event>, Unreadable>,
-    ) {
+    pub(super) fn apply(&mut self, offset: Offset, key: &[u8], value: impl FnOnce() -> Value<A::Event>) {
         let text = key;
         let key = KeyRef::parse(key);
         let own = key.ok().and_then(|key| self.ids.append_of(key.event_id));
@@ -60,7 +56,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
         {
             return self.apply_own(offset, append_id, false);
         }
-        self.apply_foreign(offset, text, key, decode);
+        self.apply_foreign(offset, text, key, value);
     }
 
     /// A delivery report with an offset.
@@ -178,7 +174,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
         offset: Offset,
         text: &[u8],
         key: KeyRef<'_>,
-        decode: impl FnOnce() -> Result<DecodedRecord<A::Event>, Unreadable>,
+        value: impl FnOnce() -> Value<A::Event>,
     ) {
         let current = match self.products.current(key.subject) {
             Ok(current) => current,
@@ -190,25 +186,35 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
         self.newest_applied = self.newest_applied.max(self.ids.append_of(key.event_id));
         match self.laws.judge(offset, key.basis, key.version, current) {
             Verdict::Void(reason) => self.count_void(offset, key.subject, key.version, current, reason),
-            Verdict::Effective => {
-                let decoded = decode();
-                let remembered = self.limits.remembered;
-                let fold = |product: &mut Product<A::State>| {
-                    (!product.unreadable, product.fold::<A>(offset, key, decoded, remembered))
-                };
-                match self.products.change(key.subject, fold) {
-                    (_, Ok(command_id)) => self.settle_relatives(key.subject, command_id),
-                    (first, Err(reason)) => {
-                        let subject = Subject::of_checked(key.subject);
-                        self.outputs.push_back(Output::UnreadableRecord {
-                            offset,
-                            subject,
-                            version: key.version,
-                            reason,
-                            first,
-                        });
-                    }
-                }
+            Verdict::Effective => match value() {
+                Value::Here(decoded) => self.fold(offset, key, decoded),
+                Value::Later => self.withheld(key),
+            },
+        }
+    }
+
+    /// Folds an effective record.
+    pub(super) fn fold(
+        &mut self,
+        offset: Offset,
+        key: KeyRef<'_>,
+        decoded: Result<DecodedRecord<A::Event>, Unreadable>,
+    ) {
+        let remembered = self.limits.remembered;
+        let fold = |product: &mut Product<A::State>| {
+            (!product.unreadable, product.fold::<A>(offset, key, decoded, remembered))
+        };
+        match self.products.change(key.subject, fold) {
+            (_, Ok(command_id)) => self.settle_relatives(key.subject, command_id),
+            (first, Err(reason)) => {
+                let subject = Subject::of_checked(key.subject);
+                self.outputs.push_back(Output::UnreadableRecord {
+                    offset,
+                    subject,
+                    version: key.version,
+                    reason,
+                    first,
+                });
             }
         }
     }

@@ -141,13 +141,14 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
             return Step::Answer(answer);
         }
         if let Some(product) = product
-            && (product.unreadable || product.quarantined)
+            && (product.unreadable || product.quarantined || product.withheld)
         {
             return Step::Answer(match product {
                 // An earlier append of this command may be, or become, the effective record.
                 _ if waiting.unknowns > 0 => Answer::OutcomeUnknown,
                 Product { unreadable: true, .. } => Answer::Unreadable,
-                _ => Answer::Quarantined,
+                Product { quarantined: true, .. } => Answer::Quarantined,
+                _ => Answer::Withheld,
             });
         }
         let (version, before) = match undecided.and_then(|id| self.in_flight.get(&id)) {

@@ -163,6 +163,9 @@ pub enum Answer<R> {
     Unreadable,
     /// The product has a record no correct writer wrote.
     Quarantined,
+    /// The product has an effective record whose value is not known yet; a retry may find it known. This submission has written
+    /// nothing that counts; whether the record is of an earlier one is not known.
+    Withheld,
     /// The event cannot be written (see `refused`). Nothing was written.
     TooLarge(String),
     /// The aggregate decided an event it cannot fold: a defect. Nothing was written.

@@ -18,6 +18,8 @@ pub(crate) struct Product<S> {
     pub(crate) state: Option<Arc<S>>,
     pub(crate) unreadable: bool,
     pub(crate) quarantined: bool,
+    /// Its last records count, and their values are told later: until then the state is that before them.
+    pub(crate) withheld: bool,
     /// Oldest first. Grows by doubling: most products have few records, and there are many products.
     pub(crate) commands: VecDeque<Remembered>,
 }
@@ -30,6 +32,7 @@ impl<S> Clone for Product<S> {
             state: self.state.clone(),
             unreadable: self.unreadable,
             quarantined: self.quarantined,
+            withheld: self.withheld,
             commands: self.commands.clone(),
         }
     }
@@ -53,6 +56,7 @@ impl<S> Product<S> {
             state: None,
             unreadable: false,
             quarantined: false,
+            withheld: false,
             commands: VecDeque::new(),
         }
     }

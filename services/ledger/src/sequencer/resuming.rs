@@ -80,7 +80,8 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
 
     /// What has changed since the last snapshot: `None` if nothing was applied or nothing can be saved now.
     pub fn snapshot(&mut self) -> Option<Snapshot<A::State>> {
-        if self.is_discarded || self.unproven.is_some() || self.next == self.snapshot_at {
+        let is_whole = self.unproven.is_none() && self.withheld == 0;
+        if self.is_discarded || !is_whole || self.next == self.snapshot_at {
             return None;
         }
         let mark = self.last.mark(self.next)?;

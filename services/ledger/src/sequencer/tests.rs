@@ -2,7 +2,7 @@
 
 mod barrier;
 mod bench;
-mod cold;
+pub(crate) mod cold;
 mod damage;
 mod expecting;
 mod outcomes;
@@ -12,13 +12,13 @@ use uuid::Uuid;
 use super::*;
 use crate::{CommandHash, CommandId, Decision, EvolveError, Expected, RecordKey, VoidReason};
 
-pub(super) const P: Partition = Partition(0);
+pub(crate) const P: Partition = Partition(0);
 
 #[derive(Debug, PartialEq)]
-pub(super) struct Counter;
+pub(crate) struct Counter;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Ask {
+pub(crate) enum Ask {
     /// Rejected if the product exists.
     Create,
     /// No effect if 0, rejected if there is no product, and an event that cannot be folded if 666.
@@ -201,7 +201,7 @@ pub(super) fn hash(n: u8) -> CommandHash {
     CommandHash([n; 16])
 }
 
-pub(super) fn submission(ticket: u64, subject: &str, command: Ask) -> Submission<Ask> {
+pub(crate) fn submission(ticket: u64, subject: &str, command: Ask) -> Submission<Ask> {
     Submission {
         context: ticket,
         subject: Subject::parse(subject).unwrap(),

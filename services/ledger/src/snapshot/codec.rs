@@ -82,6 +82,8 @@ impl<S> Saved<S> {
             state: value,
             unreadable: flags & UNREADABLE != 0,
             quarantined: flags & QUARANTINED != 0,
+            // While one is, nothing is saved.
+            withheld: false,
             commands,
         }))
     }

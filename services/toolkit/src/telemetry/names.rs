@@ -68,6 +68,8 @@ metrics! {
         "The first offset not applied, by partition.";
     HOT_PRODUCTS = "folio_hot_products", Kind::Gauge,
         "Products in the command service's memory.";
+    PRODUCTS_WITHHELD = "folio_products_withheld", Kind::Gauge,
+        "Products that take no commands until the registry tells the schema of one of their records.";
     HOT_BYTES = "folio_hot_bytes", Kind::Gauge,
         "Bytes they take, about; counted only with a cache.";
     CACHE_COLD_LOADS_TOTAL = "folio_cache_cold_loads_total", Kind::Counter,

@@ -119,6 +119,13 @@ impl Truth {
                 holds(self.may_be_unreadable(product, u64::MAX), "everyone can read the product")?;
                 self.nothing_counts(asked)
             }
+            Answer::Withheld => {
+                counts.count(What::Withheld);
+                let product = asked.request.product;
+                holds(self.may_be_withheld(product, u64::MAX), "everyone knows the product's schemas")?;
+                // It may be asked again.
+                self.nothing_counts(asked).map(|_| false)
+            }
             Answer::Quarantined | Answer::Defect(_) => {
                 Err(NoFalseAlarm.broken("nothing in the simulation can cause it"))
             }

@@ -9,7 +9,7 @@ use crate::catalog::Catalog;
 use crate::counts::What;
 use crate::node::P;
 use crate::oracle::Verdict;
-use crate::schemas::{is_strange, newer, value};
+use crate::schemas::{newer, value};
 use crate::violation::Checked;
 use crate::violation::Invariant::{
     EveryCommandIsAnswered, NoFalseAlarm, OneAnswerInTime, ReadersAgree, WritersAgree,
@@ -229,7 +229,7 @@ impl World {
         let place = self.written.push(append.event.clone(), append.command_id, append.command_hash);
         self.nodes[node].append(append_id, append.key.clone(), value(schema, place));
         let (writer, max_attempts) = (self.nodes[node].writer, self.plan.limits.max_attempts as usize);
-        self.oracle.appended(writer, (ticket, append), schema.is_some_and(is_strange), max_attempts)
+        self.oracle.appended(writer, (ticket, append), schema, max_attempts)
     }
 
     /// The writer's states are those of the log where it stands.
@@ -237,10 +237,11 @@ impl World {
         let node = &mut self.nodes[node];
         let sequencer = node.driver.sequencer();
         let next = sequencer.next();
-        if next == node.compared || node.is_misled() {
+        let withheld = sequencer.withheld_products();
+        if (next, withheld) == node.compared || node.is_misled() {
             return Ok(());
         }
-        node.compared = next;
+        node.compared = (next, withheld);
         let end = self.topic.end(P);
         WritersAgree.holds(next <= end, || format!("{node} stands at {next}, the log ends at {end}"))?;
         for (product, subject) in self.oracle.subjects.iter().enumerate() {
@@ -252,7 +253,8 @@ impl World {
             })?;
             let state = sequencer.state(subject);
             let is_right = state.as_deref() == self.oracle.state(product, version)
-                || state.is_none() && self.oracle.may_be_unreadable(product, version);
+                || state.is_none() && self.oracle.may_be_unreadable(product, version)
+                || state.is_none() && withheld > 0 && self.oracle.may_be_withheld(product, version);
             WritersAgree
                 .holds(is_right, || format!("{node} has another state of {subject} at {next}: {state:?}"))?;
         }

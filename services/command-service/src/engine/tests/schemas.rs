@@ -46,20 +46,25 @@ fn asked(world: &World) -> usize {
 }
 
 #[tokio::test]
-async fn a_schema_id_not_met_before_is_learnt_and_meanwhile_only_its_partition_waits() {
-    let world = World::start().await;
+async fn a_schema_id_not_met_before_is_learnt_and_meanwhile_only_its_product_waits() {
+    let world = World::start_on(LiveTopic::new(1, Faults::NONE), EngineConfig::default()).await;
     let created = contract::avro::known_schemas()[0];
     world.registry.local.hold(77, "newer", created.text);
     world.registry.away.store(true, Ordering::Relaxed);
     foreign(&world, [("newer".to_owned(), 77)]).await;
-    eventually("readiness says so", || !world.lifecycle.readiness().is_ready()).await;
-    assert_eq!(execute(&world, price("newer", 9)).await.unwrap_err().code, "not-ready");
-    let home = ledger::partition_of("newer", 4);
-    let elsewhere = (0..100).map(|n| format!("e{n}")).find(|id| ledger::partition_of(id, 4) != home).unwrap();
-    execute(&world, create(&elsewhere)).await.unwrap();
+    eventually("it is asked for", || asked(&world) > 0).await;
+    let refused = execute(&world, price("newer", 9)).await.unwrap_err();
+    assert!(refused.code == "not-ready" && refused.detail.contains("schema id"), "{refused:?}");
+    assert!(world.lifecycle.readiness().is_ready(), "others go on");
+    execute(&world, create("neighbour")).await.unwrap();
+    assert_eq!(super::cache::metric(&world, "folio_products_withheld").round() as u64, 1);
     world.registry.away.store(false, Ordering::Relaxed);
-    world.until_ready().await;
-    assert_eq!(execute(&world, price("newer", 9)).await.unwrap().version, 2);
+    eventually_async("the registry tells it", async || {
+        execute(&world, price("newer", 9)).await.is_ok_and(|it| it.version == 2)
+    })
+    .await;
+    eventually("nothing is withheld", || super::cache::metric(&world, "folio_products_withheld") == 0.0)
+        .await;
 }
 
 #[tokio::test]
@@ -127,9 +132,8 @@ async fn what_waits_for_a_schema_is_bounded_in_bytes_and_then_built_again() {
     world.registry.local.hold(77, "newer", created.text);
     world.registry.away.store(true, Ordering::Relaxed);
     foreign(&world, [("newer".to_owned(), 77)]).await;
-    eventually("readiness says so", || !world.lifecycle.readiness().is_ready()).await;
     let large = (0..30).map(|n| {
-        let mut record = record(&format!("large-{n}"), 1);
+        let mut record = record(&format!("large-{n}"), 77);
         record.headers.push("pad", &vec![0; 100_000]);
         record
     });
@@ -138,6 +142,7 @@ async fn what_waits_for_a_schema_is_bounded_in_bytes_and_then_built_again() {
         writer.append(Partition(0), AppendId(n), record);
     }
     eventually("they stand in the log", || world.live.topic.end(Partition(0)) == 31).await;
+    eventually("readiness says so", || !world.lifecycle.readiness().is_ready()).await;
     world.registry.away.store(false, Ordering::Relaxed);
     world.until_ready().await;
     assert_eq!(execute(&world, price("newer", 9)).await.unwrap().version, 2);

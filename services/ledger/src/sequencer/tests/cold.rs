@@ -9,7 +9,7 @@ use crate::{ColdError, ColdProducts, LogId, Mark, Saved, Snapshot};
 
 /// Saved products in memory, which outlive the sequencers that use them. Clones are the same place.
 #[derive(Clone, Default)]
-pub(super) struct Stored(Arc<Mutex<Content>>);
+pub(crate) struct Stored(Arc<Mutex<Content>>);
 
 type Content = (Option<Mark>, BTreeMap<Subject, Vec<u8>>);
 

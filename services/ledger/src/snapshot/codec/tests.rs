@@ -36,7 +36,15 @@ fn product() -> impl Strategy<Value = Saved<u64>> {
     (any::<u64>(), prop::option::of(any::<u64>()), any::<bool>(), any::<bool>(), commands).prop_map(
         |(version, state, unreadable, quarantined, commands)| {
             let state = state.map(Arc::new);
-            Saved(Product { subject: subject(), version, state, unreadable, quarantined, commands })
+            Saved(Product {
+                subject: subject(),
+                version,
+                state,
+                unreadable,
+                quarantined,
+                withheld: false,
+                commands,
+            })
         },
     )
 }
@@ -101,6 +109,7 @@ fn as_many_commands_as_can_be_remembered_are_read_back_and_no_more() {
             state: None,
             unreadable: false,
             quarantined: false,
+            withheld: false,
             commands,
         };
         Saved::<u64>(product).encode(state).unwrap()
