@@ -87,7 +87,7 @@ pub struct BatchConfig {
 
 impl Default for BatchConfig {
     fn default() -> Self {
-        Self { max_records: 2_000, max_mib: 8, states: 20_000, states_mib: 64, revoke_timeout_ms: 10_000 }
+        Self { max_records: 2_000, max_mib: 8, states: 20_000, states_mib: 32, revoke_timeout_ms: 10_000 }
     }
 }
 

@@ -25,6 +25,7 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    toolkit::pages::take_small();
     let Arguments { read_model, mut common } = Arguments::parse();
     common.set.extend(read_model.map(|name| ("read_model".to_owned(), name)));
     let run = async |config: Config| {

@@ -51,12 +51,23 @@ impl Lanes {
     /// Waits for room for one more request; it is given back with what is returned. Nobody closes the room; if somebody did, nothing
     /// would be bounded.
     pub async fn enter(&self, lane: &Lane) -> Option<SemaphorePermit<'_>> {
+        let (room, share) = self.room_in(lane);
+        room.acquire_many(share).await.ok()
+    }
+
+    /// Takes room for one more request if there is some now.
+    pub fn enter_now(&self, lane: &Lane) -> Option<SemaphorePermit<'_>> {
+        let (room, share) = self.room_in(lane);
+        room.try_acquire_many(share).ok()
+    }
+
+    /// Where a request finds room, and how much it takes.
+    fn room_in(&self, lane: &Lane) -> (&Semaphore, u32) {
         if lane.gives_way() {
-            let share = if self.is_quiet() { 1 } else { self.share };
-            return self.second.acquire_many(share).await.ok();
+            return (&self.second, if self.is_quiet() { 1 } else { self.share });
         }
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.first.acquire().await.ok()
+        (&self.first, 1)
     }
 
     fn is_quiet(&self) -> bool {
@@ -79,15 +90,17 @@ mod tests {
         // Alone it has all of its room,
         let alone: Vec<_> = (0..8).map(|_| lanes.enter(&second).now_or_never()).collect();
         assert!(alone.iter().all(Option::is_some) && lanes.enter(&second).now_or_never().is_none());
+        assert!(lanes.enter_now(&second).is_none());
         // and none of what others need.
         let others: Vec<_> = (0..8).map(|_| lanes.enter(&first).now_or_never()).collect();
         assert!(others.iter().all(Option::is_some) && lanes.enter(&first).now_or_never().is_none());
+        assert!(lanes.enter_now(&first).is_none());
         drop((alone, others));
         let beside: Vec<_> = (0..2).map(|_| lanes.enter(&second).now_or_never()).collect();
         assert!(beside.iter().all(Option::is_some) && lanes.enter(&second).now_or_never().is_none());
         // It is the one that is read from now on.
         is_urgent.store(true, Ordering::Release);
-        assert!(lanes.enter(&second).now_or_never().is_some());
+        assert!(lanes.enter(&second).now_or_never().is_some() && lanes.enter_now(&second).is_some());
         is_urgent.store(false, Ordering::Release);
         drop(beside);
         lanes.quiet = Duration::ZERO;

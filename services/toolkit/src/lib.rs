@@ -11,6 +11,7 @@ pub mod journal;
 pub mod lanes;
 pub mod lifecycle;
 pub mod memory;
+pub mod pages;
 pub mod retry;
 pub mod telemetry;
 pub mod tls;

@@ -11,6 +11,7 @@ use read_models::model::{Opens, Store, Wanted, Writes};
 use read_models::products::{ProductState, Products};
 use read_models::search::SearchModel;
 use read_models::{Error, Generation, Servers, StoredProduct};
+use std::sync::Arc;
 use toolkit::lanes::Lane;
 use toolkit::retry::{GaveUp, Retry};
 
@@ -100,8 +101,12 @@ impl<S: Store<Products>> Store<Products> for Marked<S> {
     }
 
     async fn write(&self, mut writes: Writes<Products>, retry: &Retry) -> Result<(), GaveUp<Error>> {
-        writes.states.iter_mut().for_each(|state| mark(&mut state.stored));
-        writes.rows.iter_mut().filter_map(|change| change.row.as_mut()).for_each(mark);
+        writes.states.iter_mut().for_each(|state| mark(Arc::make_mut(&mut state.stored)));
+        writes
+            .rows
+            .iter_mut()
+            .filter_map(|change| change.row.as_mut())
+            .for_each(|it| mark(Arc::make_mut(it)));
         self.0.write(writes, retry).await
     }
 

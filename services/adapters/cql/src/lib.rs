@@ -221,6 +221,11 @@ impl Cql {
         self.lanes.enter(&self.lane).await
     }
 
+    /// The same, if there is room now.
+    fn permit_now(&self) -> Option<SemaphorePermit<'_>> {
+        self.lanes.enter_now(&self.lane)
+    }
+
     pub(crate) fn session(&self) -> &Session {
         &self.session
     }

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch, BatchType};
+use tokio::sync::SemaphorePermit;
 
 use super::{Cql, CqlError, Prepared, failed};
 use toolkit::retry::{GaveUp, Retry};
@@ -82,49 +83,73 @@ impl Cql {
     ) -> Result<Vec<RefusedRow>, GaveUp<CqlError>> {
         let Some(first) = writes.first() else { return Ok(Vec::new()) };
         let (first, count) = (first.statement.clone(), writes.len());
+        let groups = grouped(writes, |write| write.partition).into_iter();
         // One span for all of them, and for what has to be tried again: there may be thousands.
-        traced(|| self.call(&first, Some(count)), self.write_until(writes, retry)).await
+        traced(|| self.call(&first, Some(count)), self.write_until(groups, retry)).await
+    }
+
+    /// The same of writes that are each on their own, so many of them with one statement. Each is made when there is room for it, and there
+    /// are never more of them than that.
+    pub async fn write_lazily(
+        &self,
+        (statement, count): (&Prepared, usize),
+        writes: impl Iterator<Item = Write> + Send,
+        retry: &Retry,
+    ) -> Result<Vec<RefusedRow>, GaveUp<CqlError>> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let groups = writes.map(|write| vec![write]);
+        traced(|| self.call(statement, Some(count)), self.write_until(groups, retry)).await
     }
 
     async fn write_until(
         &self,
-        writes: Vec<Write>,
+        mut groups: impl Iterator<Item = Vec<Write>> + Send,
         retry: &Retry,
     ) -> Result<Vec<RefusedRow>, GaveUp<CqlError>> {
-        let mut pending = grouped(writes, |write| write.partition);
-        let (mut waits, mut refused) = (retry.waits(), Vec::new());
-        while !pending.is_empty() {
-            let (mut left, error) = self.write_once(pending, &mut refused).await?;
-            if !refused.is_empty() {
-                for group in &mut left {
-                    group.retain(|write| !is_refused(&refused, write));
-                }
-                left.retain(|group| !group.is_empty());
-            }
-            pending = left;
-            match error {
+        let (mut waits, mut refused, mut left) = (retry.waits(), Vec::new(), Vec::new());
+        loop {
+            match self.write_once(&mut left, &mut groups, &mut refused).await? {
                 Some(error) => waits.wait("write rows", error).await?,
-                None => retry.report(Ok(())),
+                None => {
+                    retry.report(Ok(()));
+                    return Ok(refused);
+                }
             }
         }
-        Ok(refused)
     }
 
-    /// One pass; gives back what was not acknowledged and why. After the first failure nothing new is sent: the store needs
-    /// rest more than work.
+    /// One pass over what is left of the one before, and over the rest; what was not acknowledged is left, and why. After the first
+    /// failure nothing new is sent: the store needs rest more than work.
     async fn write_once(
         &self,
-        groups: Vec<Vec<Write>>,
+        left: &mut Vec<Vec<Write>>,
+        groups: &mut (impl Iterator<Item = Vec<Write>> + Send),
         refused: &mut Vec<RefusedRow>,
-    ) -> Result<(Vec<Vec<Write>>, Option<CqlError>), GaveUp<CqlError>> {
-        let mut left = Vec::new();
+    ) -> Result<Option<CqlError>, GaveUp<CqlError>> {
         let mut first_error: Option<CqlError> = None;
-        let mut waiting = groups.into_iter();
+        let mut again = std::mem::take(left).into_iter();
+        let mut next = again.next().or_else(|| groups.next());
         let mut running = futures::stream::FuturesUnordered::new();
         loop {
-            while first_error.is_none() && running.len() < self.concurrency {
-                let Some(group) = waiting.next() else { break };
-                running.push(self.write_group(group));
+            while first_error.is_none()
+                && let Some(mut group) = next.take()
+            {
+                group.retain(|write| !is_refused(refused, write));
+                if group.is_empty() {
+                    next = again.next().or_else(|| groups.next());
+                    continue;
+                }
+                // A request is made when there is room for it: until then it would only take memory. Who has one in flight looks
+                // for room again when that has ended.
+                let room = if running.is_empty() { self.permit().await } else { self.permit_now() };
+                if room.is_none() && !running.is_empty() {
+                    next = Some(group);
+                    break;
+                }
+                running.push(self.write_group(group, room));
+                next = again.next().or_else(|| groups.next());
             }
             let Some(outcome) = running.next().await else { break };
             refused.extend(outcome.refused);
@@ -136,13 +161,13 @@ impl Cql {
                 first_error.get_or_insert(error);
             }
         }
-        left.extend(waiting);
-        Ok((left, first_error))
+        left.extend(next);
+        left.extend(again);
+        Ok(first_error)
     }
 
-    async fn write_group(&self, group: Vec<Write>) -> Outcome {
+    async fn write_group(&self, group: Vec<Write>, _room: Option<SemaphorePermit<'_>>) -> Outcome {
         let Some(first) = group.first() else { return Outcome::default() };
-        let _permit = self.permit().await;
         if group.len() == 1 {
             return self.write_each(group).await;
         }

@@ -59,7 +59,7 @@ impl ProductTables {
     }
 
     fn stored(&self, id: &ProductId) -> Result<Option<StoredProduct>, Error> {
-        Ok(self.state(id)?.map(|state| state.stored))
+        Ok(self.state(id)?.map(|state| Arc::unwrap_or_clone(state.stored)))
     }
 
     fn bucket(

@@ -1,6 +1,7 @@
 //! `products` in ScyllaDB or Cassandra: its store, and the rows that its questions ask for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use adapter_cql::{Cql, CqlError, Prepared, Write};
 use domain::{CategoryPath, ProductId, Version};
@@ -115,8 +116,9 @@ impl Store<Products> for ProductsStore {
             Write::new(&self.put_product, ProductRow::from(state)).of(state.product().as_str())
         };
         let states = writes.states.iter().filter(|it| !refused.contains_key(it.product().as_str()));
-        let states = states.map(state).collect();
-        refused.extend(by_product(self.cql.write_all(states, retry).await)?);
+        let (states, of) = (states.map(state), (&self.put_product, writes.states.len()));
+        let more = by_product(self.cql.write_lazily(of, states, retry).await)?;
+        refused.extend(more);
         writes.outcome(refused).map_err(GaveUp::Final)
     }
 
@@ -182,7 +184,7 @@ impl Rows for CqlRows {
     fn by_id<'a>(&'a self, id: &'a ProductId) -> Answer<'a, Option<StoredProduct>> {
         async move {
             let row: Option<ProductRow> = self.cql.row(&self.by_id, (id.as_str(),)).await?;
-            Ok(row.map(ProductRow::parse).transpose()?.map(|state| state.stored))
+            Ok(row.map(ProductRow::parse).transpose()?.map(|state| Arc::unwrap_or_clone(state.stored)))
         }
         .boxed()
     }
@@ -191,7 +193,7 @@ impl Rows for CqlRows {
         async move {
             let ids = ids.iter().map(|id| (id.to_string(),)).collect();
             let rows: Vec<Option<ProductRow>> = self.cql.read_all(&self.by_id, ids).await?;
-            let stored = |row: ProductRow| Ok(row.parse()?.stored);
+            let stored = |row: ProductRow| Ok(Arc::unwrap_or_clone(row.parse()?.stored));
             rows.into_iter().map(|row| row.map(stored).transpose()).collect()
         }
         .boxed()

@@ -1,5 +1,7 @@
 //! The pure part of `products`.
 
+use std::sync::Arc;
+
 use domain::{CategoryPath, FoldError, ProductId, Status, Version};
 
 use super::{BUCKETS, BY_CATEGORY, PRODUCTS, SCHEMA};
@@ -15,7 +17,8 @@ pub enum Products {}
 /// The state row: the product as it is, and the categories it was moved out of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProductState {
-    pub stored: StoredProduct,
+    /// Shared with the rows and writes it is in: a batch holds each product once.
+    pub stored: Arc<StoredProduct>,
     /// With the version that moved it, newest last, each category once. Events say where a product goes and not where from:
     /// without it, a lost delete of a list's row could not be written again.
     pub left: Vec<(CategoryPath, Version)>,
@@ -49,7 +52,8 @@ impl State for ProductState {
     }
 
     fn size(&self) -> usize {
-        self.stored.size() + self.left.iter().map(|(category, _)| category.as_str().len() + 32).sum::<usize>()
+        State::size(&*self.stored)
+            + self.left.iter().map(|(category, _)| category.as_str().len() + 32).sum::<usize>()
     }
 }
 
@@ -60,7 +64,7 @@ impl ProductState {
 
     fn change(&self, category: CategoryPath, version: Version, is_here: bool) -> RowChange<Products> {
         let product = self.stored.product.id.clone();
-        let row = is_here.then(|| self.stored.clone());
+        let row = is_here.then(|| Arc::clone(&self.stored));
         RowChange { key: CategoryKey { category, product: product.clone() }, product, version, row }
     }
 
@@ -76,15 +80,15 @@ impl Fold for Products {
         &Declared { name: "products", format: 1, tables: &[PRODUCTS, BY_CATEGORY], on: On::Cql(SCHEMA) };
     type State = ProductState;
     type Key = CategoryKey;
-    type Row = StoredProduct;
+    type Row = Arc<StoredProduct>;
 
     fn fold(state: Option<ProductState>, record: &EffectiveEvent) -> Result<Folded<Self>, FoldError> {
         let (before, mut left) = match state {
-            Some(state) => (Some(state.stored), state.left),
+            Some(state) => (Some(Arc::unwrap_or_clone(state.stored)), state.left),
             None => (None, Vec::new()),
         };
         let category_before = before.as_ref().map(|stored| stored.product.category.clone());
-        let stored = StoredProduct::fold(before, record)?;
+        let stored = Arc::new(StoredProduct::fold(before, record)?);
         let moved_from = category_before.filter(|before| *before != stored.product.category);
         if let Some(category) = &moved_from {
             left.retain(|(it, _)| it != category && *it != stored.product.category);

@@ -1,6 +1,7 @@
 //! The rows as the tables hold them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use adapter_cql::scylla::value::CqlTimestamp;
 use adapter_cql::scylla::{DeserializeRow, SerializeRow};
@@ -101,7 +102,7 @@ impl TryFrom<ProductRow> for ProductState {
             left.map(|(category, version)| Ok((CategoryPath::stored(&category)?, Version(version as u64))));
         let mut left = left.collect::<Result<Vec<_>, ValueError>>()?;
         left.sort_by_key(|(_, version)| *version);
-        Ok(Self { stored, left })
+        Ok(Self { stored: Arc::new(stored), left })
     }
 }
 

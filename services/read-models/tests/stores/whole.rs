@@ -274,7 +274,7 @@ async fn states<A: Store<Products>, B: Store<HistoryModel>>(list: &A, past: &B, 
         }
         let newest = &life[life.len() - 1].0;
         for state in list.load(&wanted).await.unwrap() {
-            assert_eq!(state.map(|state| state.stored).as_ref(), Some(newest));
+            assert_eq!(state.map(|state| state.stored).as_deref(), Some(newest));
         }
     }
 }

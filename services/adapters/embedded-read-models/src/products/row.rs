@@ -1,5 +1,7 @@
 //! The rows of `products` as bytes. Their versions and ids are said beside them.
 
+use std::sync::Arc;
+
 use adapter_embedded::tables::Row;
 use domain::{
     Attributes, Brand, CategoryPath, Description, Money, Name, Product, ProductId, Sku, Status, Tags, Version,
@@ -69,7 +71,7 @@ pub(super) fn read_state(id: &ProductId, row: &Row) -> Result<ProductState, Unre
         version: shown.version,
     };
     let stored = StoredProduct { product, event_id: shown.event_id, updated_at: shown.updated_at };
-    Ok(ProductState { stored, left })
+    Ok(ProductState { stored: Arc::new(stored), left })
 }
 
 pub(super) fn read_item(id: &str, row: &Row) -> Result<CategoryItem, Unreadable> {

@@ -57,10 +57,8 @@ enum Seed {
 /// # Errors
 /// What is in the way and what to do, or what failed.
 pub async fn run(options: Options, settings: Settings) -> anyhow::Result<()> {
-    // A process that mostly waits takes twice the memory with huge pages.
-    if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
-        tracing::debug!(%error, "this kernel has no huge pages to do without");
-    }
+    // It mostly waits.
+    toolkit::pages::take_small();
     let mut signals = Signals::listen()?;
     // Where callers are checked there is none that could put products in.
     let has_seed = !options.no_seed && settings.auth.allow_anonymous;

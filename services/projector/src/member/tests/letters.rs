@@ -467,7 +467,7 @@ async fn rows_of_another_log_park_their_product_and_stay() {
     let theirs = {
         let mut rows = world.rows.0.lock().unwrap();
         let state = rows.states.get_mut("a").unwrap();
-        state.stored.event_id = uuid::Uuid::from_u128(99);
+        std::sync::Arc::make_mut(&mut state.stored).event_id = uuid::Uuid::from_u128(99);
         rows.position = Some(Position { applied: 2, durable: 2, log: None });
         rows.states["a"].clone()
     };
