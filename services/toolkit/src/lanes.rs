@@ -1,7 +1,8 @@
 //! Requests to one server that give way to others.
 //!
 //! Promises: a request that gives way to nobody never waits for one that does; those that give way have as much room as the others
-//! while there are no others, and little of it while there are.
+//! while there are no others; while there are, they have little of it, and leave it empty for as long as they used it: a server that
+//! is slow because of them has half of its time for the others, and one that is quick is not held up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +12,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// After so long without a request that gives way to nobody the others take all of their room.
 const QUIET: Duration = Duration::from_secs(1);
+/// Room is left empty for no longer than this: who gave way may have become urgent.
+const REST: Duration = Duration::from_millis(200);
 
 /// Whether requests give way. By default they do not.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +29,24 @@ pub struct Lanes {
     /// When one last came that does not give way.
     last: Mutex<Option<Instant>>,
     quiet: Duration,
+}
+
+/// Room for one request, until it is dropped.
+#[derive(Debug)]
+pub struct Room<'a> {
+    lanes: &'a Lanes,
+    lane: &'a Lane,
+    begun: Instant,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Room<'_> {
+    /// Gives it back after its request: by those who give way not before others had as much time.
+    pub async fn leave(self) {
+        if self.lanes.must_give_way(self.lane) {
+            tokio::time::sleep(self.begun.elapsed().min(REST)).await;
+        }
+    }
 }
 
 impl Lane {
@@ -50,15 +71,24 @@ impl Lanes {
 
     /// Waits for room for one more request; it is given back with what is returned. Nobody closes the room; if somebody did, nothing
     /// would be bounded.
-    pub async fn enter(&self, lane: &Lane) -> Option<SemaphorePermit<'_>> {
+    pub async fn enter<'a>(&'a self, lane: &'a Lane) -> Option<Room<'a>> {
         let (room, share) = self.room_in(lane);
-        room.acquire_many(share).await.ok()
+        Some(self.entered(lane, room.acquire_many(share).await.ok()?))
     }
 
     /// Takes room for one more request if there is some now.
-    pub fn enter_now(&self, lane: &Lane) -> Option<SemaphorePermit<'_>> {
+    pub fn enter_now<'a>(&'a self, lane: &'a Lane) -> Option<Room<'a>> {
         let (room, share) = self.room_in(lane);
-        room.try_acquire_many(share).ok()
+        Some(self.entered(lane, room.try_acquire_many(share).ok()?))
+    }
+
+    fn entered<'a>(&'a self, lane: &'a Lane, permit: SemaphorePermit<'a>) -> Room<'a> {
+        Room { lanes: self, lane, begun: Instant::now(), _permit: permit }
+    }
+
+    /// Whether requests give way, and there are others.
+    pub fn must_give_way(&self, lane: &Lane) -> bool {
+        lane.gives_way() && !self.is_quiet()
     }
 
     /// Where a request finds room, and how much it takes.
@@ -116,5 +146,21 @@ mod tests {
             assert!(lanes.enter(&Lane::default()).now_or_never().is_some());
             assert!(lanes.enter(&Lane::until(Arc::default())).now_or_never().is_some(), "{room} {beside}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_gives_way_rests_after_a_request_while_there_are_others() {
+        let lanes = Lanes::new(8, 2);
+        let is_urgent = Arc::new(AtomicBool::new(false));
+        let (first, second) = (Lane::default(), Lane::until(Arc::clone(&is_urgent)));
+        let rests = |lane: &Lane| {
+            let room = lanes.enter(lane).now_or_never().flatten().unwrap();
+            std::thread::sleep(Duration::from_millis(2));
+            room.leave().now_or_never().is_none()
+        };
+        assert!(!rests(&second), "there is nobody else");
+        assert!(!rests(&first) && rests(&second));
+        is_urgent.store(true, Ordering::Release);
+        assert!(!rests(&second));
     }
 }

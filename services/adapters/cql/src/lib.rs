@@ -26,9 +26,8 @@ use scylla::response::PagingState;
 use scylla::response::query_result::QueryResult;
 use scylla::statement::Consistency;
 use scylla::statement::prepared::PreparedStatement;
-use tokio::sync::SemaphorePermit;
 use toolkit::config::Unusable;
-use toolkit::lanes::{Lane, Lanes};
+use toolkit::lanes::{Lane, Lanes, Room};
 use toolkit::telemetry::{StoreCall, traced};
 
 /// The driver, for its derives: `#[derive(SerializeRow)] #[scylla(crate = "adapter_cql::scylla")]`.
@@ -194,8 +193,9 @@ impl Cql {
     ) -> Result<Vec<Option<R>>, CqlError> {
         let count = values.len();
         let read = |values| async {
-            let _permit = self.permit().await;
+            let room = self.room().await;
             let rows = collect(statement, self.ask(statement, values).await?)?;
+            leave(room).await;
             Ok::<Option<R>, CqlError>(rows.into_iter().next())
         };
         let all = async {
@@ -217,17 +217,24 @@ impl Cql {
     }
 
     /// The right to have one more request in flight.
-    async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+    async fn room(&self) -> Option<Room<'_>> {
         self.lanes.enter(&self.lane).await
     }
 
     /// The same, if there is room now.
-    fn permit_now(&self) -> Option<SemaphorePermit<'_>> {
+    fn room_now(&self) -> Option<Room<'_>> {
         self.lanes.enter_now(&self.lane)
     }
 
     pub(crate) fn session(&self) -> &Session {
         &self.session
+    }
+}
+
+/// Leaves the room of a request that has ended.
+async fn leave(room: Option<Room<'_>>) {
+    if let Some(room) = room {
+        room.leave().await;
     }
 }
 

@@ -10,9 +10,9 @@ use futures::StreamExt;
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::Consistency;
 use scylla::statement::batch::{Batch, BatchType};
-use tokio::sync::SemaphorePermit;
 
-use super::{Cql, CqlError, Prepared, failed};
+use super::{Cql, CqlError, Prepared, failed, leave};
+use toolkit::lanes::Room;
 use toolkit::retry::{GaveUp, Retry};
 use toolkit::telemetry::traced;
 
@@ -143,12 +143,12 @@ impl Cql {
                 }
                 // A request is made when there is room for it: until then it would only take memory. Who has one in flight looks
                 // for room again when that has ended.
-                let room = if running.is_empty() { self.permit().await } else { self.permit_now() };
+                let room = if running.is_empty() { self.room().await } else { self.room_now() };
                 if room.is_none() && !running.is_empty() {
                     next = Some(group);
                     break;
                 }
-                running.push(self.write_group(group, room));
+                running.push(self.write_in(room, group));
                 next = again.next().or_else(|| groups.next());
             }
             let Some(outcome) = running.next().await else { break };
@@ -166,7 +166,13 @@ impl Cql {
         Ok(first_error)
     }
 
-    async fn write_group(&self, group: Vec<Write>, _room: Option<SemaphorePermit<'_>>) -> Outcome {
+    async fn write_in(&self, room: Option<Room<'_>>, group: Vec<Write>) -> Outcome {
+        let outcome = self.write_group(group).await;
+        leave(room).await;
+        outcome
+    }
+
+    async fn write_group(&self, group: Vec<Write>) -> Outcome {
         let Some(first) = group.first() else { return Outcome::default() };
         if group.len() == 1 {
             return self.write_each(group).await;

@@ -40,6 +40,8 @@ const BYTES: usize = 5 * 1024 * 1024;
 pub(super) const AT_ONCE: usize = 2;
 /// Of those that give way, while there are others.
 pub(super) const BESIDE: usize = 1;
+/// Requests that give way have this part of a request's documents while there are others: a search waits for no longer than one takes.
+const SHARE: usize = 10;
 /// A bulk request is a thousand requests' work: it may take this many times as long as one of them.
 const PATIENCE: u32 = 6;
 
@@ -55,7 +57,8 @@ impl Search {
         let (mut pending, mut refused) = (documents, Vec::new());
         let mut waits = retry.waits();
         while !pending.is_empty() {
-            let take = first_request(&pending);
+            let share = if self.lanes.must_give_way(&self.lane) { SHARE } else { 1 };
+            let take = first_request(&pending, share);
             match self.bulk(alias, &pending[..take]).await {
                 Ok(outcome) => {
                     refused.extend(outcome.refused);
@@ -93,10 +96,13 @@ impl Search {
             format!("/{alias}/_bulk?require_alias=true&filter_path=errors,items.*.status,items.*.error");
         let request = || format!("POST /{alias}/_bulk");
         let body = body(documents);
-        let _permit = self.lanes.enter(&self.lane).await;
+        let room = self.lanes.enter(&self.lane).await;
         let timeout = self.timeout * PATIENCE;
         let (status, answer) =
             self.send(Method::Post, &path, Some(body), "application/x-ndjson", timeout).await?;
+        if let Some(room) = room {
+            room.leave().await;
+        }
         if !(200..300).contains(&status) {
             return Err(of_answer(request(), status, &answer));
         }
@@ -164,11 +170,11 @@ impl Rejected {
 }
 
 /// How many of the first documents make one request.
-pub(super) fn first_request(documents: &[Document]) -> usize {
+pub(super) fn first_request(documents: &[Document], share: usize) -> usize {
     let mut bytes = 0;
-    let fitting = documents.iter().take(DOCUMENTS).take_while(|document| {
+    let fitting = documents.iter().take(DOCUMENTS / share).take_while(|document| {
         bytes += document.source.len() + 100;
-        bytes <= BYTES
+        bytes <= BYTES / share
     });
     fitting.count().max(1)
 }

@@ -57,12 +57,11 @@ impl Withheld {
         let Ok(key) = KeyRef::parse(&record.key) else { return };
         self.records += 1;
         self.bytes += record.size();
-        match self.products.get_mut(key.subject) {
-            Some(kept) => kept.records.push_back(record),
-            None => {
-                let subject = Subject::of_checked(key.subject);
-                self.products.insert(subject, Kept { schema, records: VecDeque::from([record]) });
-            }
+        if let Some(kept) = self.products.get_mut(key.subject) {
+            kept.records.push_back(record);
+        } else {
+            let subject = Subject::of_checked(key.subject);
+            self.products.insert(subject, Kept { schema, records: VecDeque::from([record]) });
         }
     }
 }
@@ -122,8 +121,8 @@ impl<A: Aggregate, X, L: Laws> PartitionDriver<A, X, L> {
                 }
                 self.withheld.records -= 1;
                 self.withheld.bytes -= record.size();
-                let decoded = decoder.decode(&record);
-                self.sequencer.tell(self.now_ms, &record, decoded, kept.records.is_empty());
+                let (value, is_last) = (decoder.decode(&record), kept.records.is_empty());
+                self.sequencer.tell(self.now_ms, &record, value, is_last);
             }
             if !kept.records.is_empty() {
                 self.withheld.products.insert(subject, kept);
