@@ -110,13 +110,11 @@ impl Cql {
     ) -> Result<Vec<RefusedRow>, GaveUp<CqlError>> {
         let (mut waits, mut refused, mut left) = (retry.waits(), Vec::new(), Vec::new());
         loop {
-            match self.write_once(&mut left, &mut groups, &mut refused).await? {
-                Some(error) => waits.wait("write rows", error).await?,
-                None => {
-                    retry.report(Ok(()));
-                    return Ok(refused);
-                }
-            }
+            let Some(error) = self.write_once(&mut left, &mut groups, &mut refused).await? else {
+                retry.report(Ok(()));
+                return Ok(refused);
+            };
+            waits.wait("write rows", error).await?;
         }
     }
 
