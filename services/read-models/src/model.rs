@@ -44,6 +44,8 @@ pub trait Fold: Clone + Debug + Send + Sync + Sized + 'static {
     type Key: Clone + Debug + Eq + Hash + Send + Sync;
     /// The whole content of a further row.
     type Row: Clone + Debug + PartialEq + Send + Sync;
+    /// About how many bytes a further row takes in memory that waits to be written.
+    const ROW_BYTES: usize = 500;
 
     /// Folds a record into the state of its product, whose next version it is.
     fn fold(state: Option<Self::State>, record: &EffectiveEvent) -> Result<Folded<Self>, FoldError>;

@@ -17,7 +17,7 @@ pub struct Projection<M: Fold> {
     states: States<M::State>,
     rows: AHashMap<M::Key, RowChange<M>>,
     changed: AHashSet<ProductId>,
-    /// About how many bytes the states of the changed took when they changed first.
+    /// About how many bytes the states of the changed took when they changed first, and the rows.
     changed_bytes: usize,
 }
 
@@ -124,6 +124,7 @@ impl<M: Fold> Projection<M> {
             Entry::Occupied(_) => {}
             Entry::Vacant(free) => {
                 free.insert(change);
+                self.changed_bytes += M::ROW_BYTES;
             }
         }
     }

@@ -74,6 +74,8 @@ impl Fold for HistoryModel {
     type State = HistoryHead;
     type Key = EntryKey;
     type Row = Entry;
+    /// An event, and what it is written as.
+    const ROW_BYTES: usize = 3_000;
 
     /// Every event is kept, whatever it says: history does not judge.
     fn fold(state: Option<HistoryHead>, record: &EffectiveEvent) -> Result<Folded<Self>, FoldError> {
