@@ -11,7 +11,7 @@ use ledger::{Headers, partition_of};
 use read_models::positions::AllPositions;
 use read_models::{Generation, ReadModel};
 use testkit::scenario::caught_up;
-use testkit::{Client, Gate, OnServers, Started, System, eventually};
+use testkit::{Client, OnServers, Started, System, eventually};
 
 /// Appends a record with this key and value, as anyone with access to the topic could.
 pub(crate) async fn inject(
@@ -266,9 +266,7 @@ async fn are_answered(commands: &Client, expected: &[(&str, &str)]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_stands_on_the_topic_stops_no_partition_of_writers() -> anyhow::Result<()> {
     let mut system = OnServers::prepare().await?;
-    let url = system.config.registry.url.clone();
-    let registry = Gate::to(url.trim_start_matches("http://").split('/').next().unwrap_or(""), true).await?;
-    system.planner.addresses.registry_url = format!("http://{}/apis/ccompat/v7", registry.address());
+    let registry = system.gate_registry().await?;
     let mut service = system.command_service().await?;
     let commands = Client::new(&service.url());
     let (home, ids) = (0, SchemaIds::new(system.registry()?.ids().await?)?);

@@ -10,7 +10,7 @@ use ledger::NewRecord;
 use read_models::ReadModel;
 use serde_json::{Value, json};
 use testkit::scenario::{caught_up, rows_follow_the_log};
-use testkit::{Client, Gate, OnServers, Oracle, PATIENCE, System, eventually};
+use testkit::{Client, OnServers, Oracle, PATIENCE, System, eventually};
 
 use super::a_poisoned_record_stops_nothing_else::{counter, metrics};
 use super::servers_may_be_away::says_missing;
@@ -44,15 +44,31 @@ fn later(product: &str, version: u64, (ids, price): (&SchemaIds, i64), id: u32) 
     Ok(record)
 }
 
+/// Another writer changes prices: that of `later` with a schema of a later release and then with one that all know, and that of its
+/// neighbour. The later schema's id and text.
+async fn later_release_writes(
+    system: &mut OnServers,
+    ids: &SchemaIds,
+    neighbour: &str,
+) -> anyhow::Result<(u32, String)> {
+    let (schema, text) = later_schema(system).await?;
+    system
+        .append(vec![
+            later("later", 2, (ids, 2_000), schema)?,
+            record("later", 3, Some((ids, 3_000)))?,
+            record(neighbour, 2, Some((ids, 2_000)))?,
+        ])
+        .await?;
+    Ok((schema, text))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_registry_that_is_away_delays_only_the_products_that_need_it() -> anyhow::Result<()> {
     let mut system = OnServers::prepare().await?;
     let commands = Client::new(&system.command_service().await?.url());
     let queries = Client::new(&system.query_gateway().await?.url());
     // For projectors alone.
-    let url = system.config.registry.url.clone();
-    let registry = Gate::to(url.trim_start_matches("http://").split('/').next().unwrap_or(""), true).await?;
-    system.planner.addresses.registry_url = format!("http://{}/apis/ccompat/v7", registry.address());
+    let registry = system.gate_registry().await?;
     let projectors = system.projectors_with(with_admin::<OnServers>()).await?;
     let admin = Admin::of(&projectors);
     let ids = SchemaIds::new(system.registry()?.ids().await?)?;
@@ -66,14 +82,7 @@ async fn a_registry_that_is_away_delays_only_the_products_that_need_it() -> anyh
     }
 
     registry.close();
-    let (schema, text) = later_schema(&system).await?;
-    system
-        .append(vec![
-            later("later", 2, (&ids, 2_000), schema)?,
-            record("later", 3, Some((&ids, 3_000)))?,
-            record(&neighbour, 2, Some((&ids, 2_000)))?,
-        ])
-        .await?;
+    let (schema, text) = later_release_writes(&mut system, &ids, &neighbour).await?;
     let begun = Instant::now();
     is_read(&queries, &neighbour, 2).await;
     let held = begun.elapsed();
@@ -118,9 +127,7 @@ async fn a_registry_that_is_away_delays_only_the_products_that_need_it() -> anyh
 async fn writers_without_the_registry_decide_on_every_product_but_the_one_that_needs_it() -> anyhow::Result<()>
 {
     let mut system = OnServers::prepare().await?;
-    let url = system.config.registry.url.clone();
-    let registry = Gate::to(url.trim_start_matches("http://").split('/').next().unwrap_or(""), true).await?;
-    system.planner.addresses.registry_url = format!("http://{}/apis/ccompat/v7", registry.address());
+    let registry = system.gate_registry().await?;
     let writer = system.command_service().await?;
     let commands = Client::new(&writer.url());
     system.projectors().await?;
@@ -131,14 +138,7 @@ async fn writers_without_the_registry_decide_on_every_product_but_the_one_that_n
     }
 
     registry.close();
-    let (schema, text) = later_schema(&system).await?;
-    system
-        .append(vec![
-            later("later", 2, (&ids, 2_000), schema)?,
-            record("later", 3, Some((&ids, 3_000)))?,
-            record(&neighbour, 2, Some((&ids, 2_000)))?,
-        ])
-        .await?;
+    let (schema, text) = later_release_writes(&mut system, &ids, &neighbour).await?;
     let reply = async |id: &str| commands.change_price(id, 9_000, &[]).await;
     let waits = eventually(
         "the product waits",

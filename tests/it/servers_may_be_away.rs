@@ -33,13 +33,9 @@ fn is_unavailable(reply: &Reply, code: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_service_starts_without_registry_and_broker_and_waits_for_them() -> anyhow::Result<()> {
     let mut system = OnServers::prepare().await?;
-    let registry = Gate::to(
-        system.config.registry.url.trim_start_matches("http://").split('/').next().unwrap_or(""),
-        false,
-    )
-    .await?;
+    let registry = system.gate_registry().await?;
+    registry.close();
     let broker = Gate::to(&system.config.kafka.bootstrap_servers, false).await?;
-    system.planner.addresses.registry_url = format!("http://{}/apis/ccompat/v7", registry.address());
     system.planner.addresses.kafka_bootstrap = broker.address();
     let plan = system.planner.command_service(1)?;
     let service = system.start(plan)?;

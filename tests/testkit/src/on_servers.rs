@@ -16,6 +16,7 @@ use local_servers::Addresses;
 use read_models::ReadModel;
 
 use crate::append::append;
+use crate::gate::Gate;
 use crate::plain::{PlainRecord, kcat};
 use crate::rows::{Rows, drop_all, rows};
 use crate::scenario::caught_up;
@@ -100,6 +101,17 @@ impl OnServers {
     /// The name of the topic that holds the events.
     pub fn topic(&self) -> &str {
         &self.planner.names.topic
+    }
+
+    /// Puts an open gate before the registry of all services that are planned from now on; not before this process's own.
+    ///
+    /// # Errors
+    /// If there is no address for it.
+    pub async fn gate_registry(&mut self) -> anyhow::Result<Gate> {
+        let url = self.config.registry.url.trim_start_matches("http://");
+        let gate = Gate::to(url.split('/').next().unwrap_or_default(), true).await?;
+        self.planner.addresses.registry_url = format!("http://{}/apis/ccompat/v7", gate.address());
+        Ok(gate)
     }
 
     /// Deletes the topic of the events, with every record. Blocks for a second or two.

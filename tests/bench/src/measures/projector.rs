@@ -91,19 +91,12 @@ fn throughput(
 /// Events a second from when a projector that was just started has come to its pace until all are applied.
 fn drained(side: &ReadSide<'_>, read_model: ReadModel, from: &[i64], ends: &[i64]) -> anyhow::Result<f64> {
     let mut reached = side.reached(read_model, Generation::FIRST);
-    let (from, end) = (from.iter().sum::<i64>(), ends.iter().sum::<i64>());
-    let pace = from + (PACE * (end - from) as f64) as i64;
+    let pace = from.iter().zip(ends).map(|(from, end)| from + (PACE * (end - from) as f64) as i64);
+    let pace: Vec<i64> = pace.collect();
     side.bench.runtime.block_on(async {
-        let started = Instant::now();
-        let left = loop {
-            let applied: i64 = reached.applied(ends.len()).await?.iter().sum();
-            if applied >= pace {
-                break end - applied;
-            }
-            ensure!(started.elapsed() < PATIENCE, "the projector of {read_model} applies nothing");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        };
-        let begun = Instant::now();
+        reached.wait(&pace, PATIENCE).await?;
+        let (begun, applied) = (Instant::now(), reached.applied(ends.len()).await?);
+        let left = ends.iter().sum::<i64>() - applied.iter().sum::<i64>();
         ensure!(left > 0, "the projector of {read_model} was done at once: more events are needed");
         let came = reached.wait(ends, PATIENCE).await?;
         Ok(left as f64 / came.ended.duration_since(begun).as_secs_f64())
