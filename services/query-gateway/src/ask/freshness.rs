@@ -4,10 +4,11 @@
 //! budget by more than one look at the store, and a read without a token never waits. Many who wait cost the store little more than one: see
 //! [`super::watcher`] and [`super::flight`].
 
+use std::pin::pin;
 use std::time::Duration;
 
 use contract::ConsistencyToken;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::ApiError;
 use super::error::Unit;
@@ -53,6 +54,25 @@ impl<'a> Wait<'a> {
 
     pub(super) fn token(&self) -> &'a ConsistencyToken {
         self.token
+    }
+
+    /// Waits for something that serves many: for `limit` in any case, and then among those who wait, until the wait is over. None: it
+    /// was not there in time.
+    pub(super) async fn for_served<T>(
+        &mut self,
+        limit: Duration,
+        served: impl Future<Output = T>,
+    ) -> Result<Option<T>, ApiError> {
+        let mut served = pin!(served);
+        if let Ok(served) = timeout(limit, &mut served).await {
+            return Ok(Some(served));
+        }
+        let end = self.end;
+        if Instant::now() >= end {
+            return Ok(None);
+        }
+        self.place.begin_to_wait()?;
+        self.place.while_waiting(end, async { Ok(timeout_at(end, served).await.ok()) }).await
     }
 
     /// An error if the read model is of another log than the token, as far as both are known: then its rows and positions say

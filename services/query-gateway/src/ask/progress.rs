@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use read_models::{Asked, ReadModel, Version, search};
+use tokio::time::Instant;
 
 use super::ApiError;
 use super::flight::Flights;
@@ -28,6 +30,8 @@ pub(super) fn watcher<Q: Asked>(build: &Build<Q>) -> Watcher<ApiError> {
 pub struct SearchProgress {
     watcher: Watcher<ApiError>,
     refreshes: Flights<Result<(), ApiError>>,
+    /// Where it lies, and how long a refresh is waited for at least.
+    store: (&'static str, Duration),
     searchable: Searchable,
 }
 
@@ -35,15 +39,21 @@ impl SearchProgress {
     /// Must be called on the runtime of the process.
     pub(super) fn of(build: &Build<search::Queries>) -> Self {
         let asked = build.clone();
+        // As long as the client of the store waits. A server has few threads for refreshes, one on two processors: that of a build
+        // with many rows takes seconds, and those of what is read stand behind it.
         let refreshes = Flights::new(move || {
             let asked = asked.clone();
-            async move { asked.ask(search::Queries::refresh).await }.boxed()
+            async move { asked.ask_patiently(search::Queries::refresh).await }.boxed()
         });
-        Self::new(watcher(build), refreshes)
+        Self::new(watcher(build), refreshes, (build.store, build.limit))
     }
 
-    fn new(watcher: Watcher<ApiError>, refreshes: Flights<Result<(), ApiError>>) -> Self {
-        Self { watcher, refreshes, searchable: Searchable::default() }
+    fn new(
+        watcher: Watcher<ApiError>,
+        refreshes: Flights<Result<(), ApiError>>,
+        store: (&'static str, Duration),
+    ) -> Self {
+        Self { watcher, refreshes, store, searchable: Searchable::default() }
     }
 
     /// Waits until a search shows the token's write. `version_of` looks at its document in real time, searchable or not.
@@ -76,7 +86,10 @@ impl SearchProgress {
             self.searchable.forget_all();
         }
         let crashed = || ApiError::Internal("a refresh of the search index crashed".to_owned());
-        self.refreshes.join().await.ok_or_else(crashed)??;
+        // As long as whoever asks waits for the write anyway.
+        let ((store, limit), begun) = (self.store, Instant::now());
+        let landed = wait.for_served(limit, self.refreshes.join()).await?;
+        landed.ok_or_else(|| ApiError::late(store, begun.elapsed()))?.ok_or_else(crashed)??;
         if let Some(position) = position.filter(|_| was_there) {
             self.searchable.reached(token.partition, position);
         }

@@ -40,6 +40,17 @@ impl<Q: Asked> Build<Q> {
         }
     }
 
+    /// The same, for as long as the store's client waits: for those who know themselves when to give up.
+    pub(crate) async fn ask_patiently<'a, T, F>(
+        &'a self,
+        question: impl FnOnce(&'a Q) -> F,
+    ) -> Result<T, ApiError>
+    where
+        F: Future<Output = Result<T, QueryError>> + 'a,
+    {
+        question(&self.queries).await.map_err(|error| ApiError::of_query(self.store, error))
+    }
+
     /// How far the partition is applied, and of which log.
     pub(crate) async fn position(&self, partition: i32) -> Result<Position, ApiError> {
         self.ask(|queries| queries.position(&self.group, partition)).await

@@ -9,6 +9,9 @@ use super::super::quota::Quotas;
 use super::*;
 use crate::config::QueriesConfig;
 
+/// How long a refresh is waited for by whoever does not wait for the write.
+const LIMIT: Duration = Duration::from_millis(50);
+
 /// An index of one partition: what is applied, what of it can be found, and what it was asked.
 #[derive(Default)]
 struct Index {
@@ -16,6 +19,8 @@ struct Index {
     searchable: AtomicI64,
     version: AtomicU64,
     is_away: AtomicBool,
+    /// What a refresh takes beside its own, in milliseconds.
+    stands_behind_ms: AtomicU64,
     looks: AtomicUsize,
     refreshes: AtomicUsize,
 }
@@ -39,22 +44,31 @@ impl Index {
                 }
                 // A refresh shows what was applied when it began.
                 let applied = this.applied.load(Ordering::SeqCst);
-                sleep(Duration::from_millis(5)).await;
+                sleep(Duration::from_millis(5 + this.stands_behind_ms.load(Ordering::SeqCst))).await;
                 this.searchable.fetch_max(applied, Ordering::SeqCst);
                 Ok(())
             }
             .boxed()
         });
-        (index, SearchProgress::new(watcher, refreshes))
+        (index, SearchProgress::new(watcher, refreshes, ("search", LIMIT)))
     }
 
     /// A search with a token of this offset; checks that what answers it shows the write.
     async fn search(&self, progress: &SearchProgress, offset: i64) -> Result<(), ApiError> {
+        self.search_within(Duration::from_secs(5), progress, offset).await
+    }
+
+    async fn search_within(
+        &self,
+        budget: Duration,
+        progress: &SearchProgress,
+        offset: i64,
+    ) -> Result<(), ApiError> {
         let product = "p-1".try_into().unwrap();
         let token = ConsistencyToken { partition: 0, offset, product, version: Version(7), log: None };
         let mut place =
             Quotas::new(&QueriesConfig::default()).enter(&edge::limits::Account::default()).unwrap();
-        let mut wait = Wait::new(&token, Duration::from_secs(5), &mut place);
+        let mut wait = Wait::new(&token, budget, &mut place);
         let version_of = || async { Ok(Version(self.version.load(Ordering::SeqCst))) };
         progress.reached(&mut wait, version_of).await?;
         let searchable = self.searchable.load(Ordering::SeqCst);
@@ -125,5 +139,14 @@ async fn after_an_outage_nothing_is_taken_for_searchable() {
     assert!(all.iter().all(|one| matches!(one, Err(ApiError::Unavailable { .. }))), "{all:?}");
     index.is_away.store(false, Ordering::SeqCst);
     index.searchable.store(0, Ordering::SeqCst);
+    index.search(&progress, 10).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refresh_that_stands_behind_others_is_waited_for_as_long_as_the_write() {
+    let (index, progress) = Index::at(100);
+    index.stands_behind_ms.store(500, Ordering::SeqCst);
+    let late = index.search_within(Duration::ZERO, &progress, 10).await.unwrap_err();
+    assert!(matches!(late, ApiError::Unavailable { store: "search", .. }), "{late:?}");
     index.search(&progress, 10).await.unwrap();
 }
