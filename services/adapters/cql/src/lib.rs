@@ -39,7 +39,7 @@ pub use scylla::statement::prepared::PreparedStatement as Prepared;
 pub use config::CqlConfig;
 pub use error::CqlError;
 pub use schema::{Applied, Schema};
-pub use write::{RefusedRow, Write};
+pub use write::{BATCH, RefusedRow, Write};
 
 /// What OpenTelemetry calls all that speaks CQL.
 const SYSTEM: &str = "cassandra";

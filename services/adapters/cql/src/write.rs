@@ -53,7 +53,7 @@ impl Write {
 }
 
 /// Statements per unlogged batch: well below the 128 KiB at which ScyllaDB warns, for rows of about 1 KiB.
-const BATCH: usize = 64;
+pub const BATCH: usize = 64;
 
 /// A row that the store refuses for good, though it takes others of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,18 +88,17 @@ impl Cql {
         traced(|| self.call(&first, Some(count)), self.write_until(groups, retry)).await
     }
 
-    /// The same of writes that are each on their own, so many of them with one statement. Each is made when there is room for it, and there
-    /// are never more of them than that.
+    /// The same of so many writes that come in groups, each of one partition and of at most [`BATCH`], most of them with this statement. A
+    /// group is made when there is room for its request, and there are never more of them than that.
     pub async fn write_lazily(
         &self,
         (statement, count): (&Prepared, usize),
-        writes: impl Iterator<Item = Write> + Send,
+        groups: impl Iterator<Item = Vec<Write>> + Send,
         retry: &Retry,
     ) -> Result<Vec<RefusedRow>, GaveUp<CqlError>> {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let groups = writes.map(|write| vec![write]);
         traced(|| self.call(statement, Some(count)), self.write_until(groups, retry)).await
     }
 
@@ -128,7 +127,8 @@ impl Cql {
     ) -> Result<Option<CqlError>, GaveUp<CqlError>> {
         let mut first_error: Option<CqlError> = None;
         let mut again = std::mem::take(left).into_iter();
-        let mut next = again.next().or_else(|| groups.next());
+        let mut take = || again.next().or_else(|| groups.next());
+        let mut next = take();
         let mut running = futures::stream::FuturesUnordered::new();
         loop {
             while first_error.is_none()
@@ -136,7 +136,7 @@ impl Cql {
             {
                 group.retain(|write| !is_refused(refused, write));
                 if group.is_empty() {
-                    next = again.next().or_else(|| groups.next());
+                    next = take();
                     continue;
                 }
                 // A request is made when there is room for it: until then it would only take memory. Who has one in flight looks
@@ -147,7 +147,7 @@ impl Cql {
                     break;
                 }
                 running.push(self.write_in(room, group));
-                next = again.next().or_else(|| groups.next());
+                next = take();
             }
             let Some(outcome) = running.next().await else { break };
             refused.extend(outcome.refused);

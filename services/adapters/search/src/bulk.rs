@@ -32,7 +32,7 @@ pub struct RefusedDocument {
 }
 
 /// A bulk request holds at most this many documents,
-const DOCUMENTS: usize = 1_000;
+pub const DOCUMENTS: usize = 1_000;
 /// and about this many bytes.
 const BYTES: usize = 5 * 1024 * 1024;
 
@@ -95,8 +95,9 @@ impl Search {
         let path =
             format!("/{alias}/_bulk?require_alias=true&filter_path=errors,items.*.status,items.*.error");
         let request = || format!("POST /{alias}/_bulk");
-        let body = body(documents);
         let room = self.lanes.enter(&self.lane).await;
+        // Made when there is room for it: many may wait.
+        let body = body(documents);
         let timeout = self.timeout * PATIENCE;
         let (status, answer) =
             self.send(Method::Post, &path, Some(body), "application/x-ndjson", timeout).await?;

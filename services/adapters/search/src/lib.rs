@@ -31,7 +31,7 @@ use toolkit::telemetry::{StoreCall, traced};
 use error::Cause;
 use login::{Login, Who};
 
-pub use bulk::{Document, RefusedDocument};
+pub use bulk::{DOCUMENTS, Document, RefusedDocument};
 pub use config::SearchConfig;
 pub use error::SearchError;
 pub use index::{Applied, Index, Use};

@@ -1,6 +1,7 @@
 //! `history` in ScyllaDB or Cassandra: its store, and the rows that its questions ask for.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use adapter_cql::{Cql, CqlError, Prepared, Write};
 use ahash::AHashMap;
@@ -13,8 +14,7 @@ use super::row::{EntryRow, HeadColumns, HeadRow, READ_COLUMNS, ReadRow, head};
 use super::{HISTORY, HistoryHead, HistoryModel, Order, Row, Rows, SCHEMA};
 use crate::error::by_product;
 use crate::marks::{CqlMarks, Marks};
-use crate::model::{Fold, Head, Opens, Position, Store, Wanted, Writes, rewound};
-use crate::page::stable_hash;
+use crate::model::{Fold, Head, Opens, Position, RowChange, Store, Wanted, Writes, rewound};
 use crate::positions::{CqlPositions, reached};
 use crate::{Answer, Error, Generation, Servers};
 
@@ -58,6 +58,37 @@ impl HistoryStore {
             put_head: cql.prepare(&put_head).await?,
         })
     }
+
+    /// These rows of a product, up to the first that cannot be written, whose product and problem are told; whether that is all of them.
+    fn rows(&self, changes: &[&RowChange<HistoryModel>], unwritable: &Unwritable) -> (Vec<Write>, bool) {
+        let mut rows = Vec::with_capacity(changes.len() + 1);
+        for change in changes {
+            if locked(unwritable).contains_key(change.product.as_str()) {
+                return (rows, false);
+            }
+            let Some(entry) = &change.row else { continue };
+            match EntryRow::new(&change.key, entry) {
+                Ok(row) => rows.push(Write::new(&self.put_entry, row).of(change.product.as_str())),
+                Err(error) => {
+                    let problem = format!("version {} cannot be written as JSON: {error}", change.version);
+                    locked(unwritable).insert(change.product.to_string(), problem);
+                    return (rows, false);
+                }
+            }
+        }
+        (rows, true)
+    }
+
+    fn head(&self, head: &HistoryHead) -> Write {
+        Write::new(&self.put_head, HeadRow::from(head)).of(head.product.as_str())
+    }
+}
+
+/// Products of which something cannot be written, and why.
+type Unwritable = Mutex<BTreeMap<String, String>>;
+
+fn locked(unwritable: &Unwritable) -> MutexGuard<'_, BTreeMap<String, String>> {
+    unwritable.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn marks(cql: &Cql, generation: Generation) -> CqlMarks {
@@ -76,10 +107,25 @@ async fn prepare_head(cql: &Cql, generation: Generation) -> Result<Prepared, Cql
 }
 
 /// A product's rows and head go as one mutation, which a partition takes whole, if they are at most this many.
-const TOGETHER: usize = 60;
+const TOGETHER: usize = adapter_cql::BATCH - 1;
 
-fn partition(product: &ProductId) -> u64 {
-    stable_hash(product.as_str().as_bytes())
+/// What is written of a product.
+struct OfProduct<'a> {
+    rows: Vec<&'a RowChange<HistoryModel>>,
+    head: Option<&'a HistoryHead>,
+}
+
+/// What is written, by product: each is a partition of its own.
+fn by_partition(writes: &Writes<HistoryModel>) -> impl Iterator<Item = OfProduct<'_>> {
+    let mut products: AHashMap<&ProductId, OfProduct<'_>> = AHashMap::with_capacity(writes.states.len());
+    for head in &writes.states {
+        products.insert(&head.product, OfProduct { rows: Vec::new(), head: Some(head) });
+    }
+    for change in &writes.rows {
+        let of = products.entry(&change.product);
+        of.or_insert_with(|| OfProduct { rows: Vec::new(), head: None }).rows.push(change);
+    }
+    products.into_values()
 }
 
 impl Store<HistoryModel> for HistoryStore {
@@ -107,43 +153,26 @@ impl Store<HistoryModel> for HistoryStore {
     }
 
     async fn write(&self, writes: Writes<HistoryModel>, retry: &Retry) -> Result<(), GaveUp<Error>> {
-        let mut rows_of: AHashMap<&ProductId, usize> = AHashMap::with_capacity(writes.states.len());
-        for change in &writes.rows {
-            *rows_of.entry(&change.product).or_default() += 1;
-        }
-        let mut first = Vec::with_capacity(writes.len());
-        let mut then = Vec::new();
-        let mut refused = BTreeMap::new();
-        for change in &writes.rows {
-            let Some(entry) = &change.row else { continue };
-            if refused.contains_key(change.product.as_str()) {
-                continue;
-            }
-            let row = match EntryRow::new(&change.key, entry) {
-                Ok(row) => row,
-                Err(error) => {
-                    let problem = format!("version {} cannot be written as JSON: {error}", change.version);
-                    refused.insert(change.product.to_string(), problem);
-                    continue;
-                }
-            };
-            let write = Write::new(&self.put_entry, row).in_partition(partition(&change.product));
-            first.push(write.of(change.product.as_str()));
-        }
-        for state in &writes.states {
-            if refused.contains_key(state.product.as_str()) {
-                continue;
-            }
-            let head =
-                Write::new(&self.put_head, HeadRow::from(state)).in_partition(partition(&state.product));
-            let head = head.of(state.product.as_str());
-            let together = rows_of.get(&state.product).is_none_or(|rows| *rows <= TOGETHER);
-            if together { first.push(head) } else { then.push((state.product.as_str(), head)) }
-        }
-        refused.extend(by_product(self.cql.write_all(first, retry).await)?);
-        then.retain(|(product, _)| !refused.contains_key(*product));
-        let then = then.into_iter().map(|(_, head)| head).collect();
-        refused.extend(by_product(self.cql.write_all(then, retry).await)?);
+        // Told by who makes the rows, while they are written.
+        let unwritable = Mutex::new(BTreeMap::new());
+        let (together, head_last): (Vec<_>, Vec<_>) =
+            by_partition(&writes).partition(|of| of.rows.len() <= TOGETHER);
+        let together = together.into_iter().map(|of| {
+            let (mut group, is_whole) = self.rows(&of.rows, &unwritable);
+            group.extend(of.head.filter(|_| is_whole).map(|head| self.head(head)));
+            group
+        });
+        let rows = head_last.iter().flat_map(|of| of.rows.chunks(TOGETHER));
+        let rows = rows.map(|rows| self.rows(rows, &unwritable).0);
+        let of = (&self.put_entry, writes.len());
+        let refused = by_product(self.cql.write_lazily(of, together.chain(rows), retry).await)?;
+        let mut refused: BTreeMap<String, String> = refused.into_iter().collect();
+        refused.extend(unwritable.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let heads = head_last.into_iter().filter_map(|of| of.head);
+        let heads = heads.filter(|head| !refused.contains_key(head.product.as_str()));
+        let heads: Vec<Write> = heads.map(|head| self.head(head)).collect();
+        let more = by_product(self.cql.write_all(heads, retry).await)?;
+        refused.extend(more);
         writes.outcome(refused).map_err(GaveUp::Final)
     }
 

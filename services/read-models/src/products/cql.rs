@@ -113,7 +113,7 @@ impl Store<Products> for ProductsStore {
         let mut refused = BTreeMap::new();
         refused.extend(by_product(self.cql.write_all(rows, retry).await)?);
         let state = |state: &ProductState| {
-            Write::new(&self.put_product, ProductRow::from(state)).of(state.product().as_str())
+            vec![Write::new(&self.put_product, ProductRow::from(state)).of(state.product().as_str())]
         };
         let states = writes.states.iter().filter(|it| !refused.contains_key(it.product().as_str()));
         let (states, of) = (states.map(state), (&self.put_product, writes.states.len()));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use adapter_search::{Document, Search, SearchError};
+use adapter_search::{DOCUMENTS, Document, Search, SearchError};
 use domain::{CategoryPath, ProductId, Status, ValueError};
 use futures::FutureExt;
 use toolkit::lanes::Lane;
@@ -86,7 +86,8 @@ impl Store<SearchModel> for SearchStore {
     async fn write(&self, writes: Writes<SearchModel>, retry: &Retry) -> Result<(), GaveUp<Error>> {
         let (mut states, mut refused) = (writes.states.as_slice(), BTreeMap::new());
         while !states.is_empty() {
-            let (some, others) = states.split_at(first_group(states));
+            // No more than one request takes: others wait for room, and what waits takes memory.
+            let (some, others) = states.split_at(first_group(states).min(DOCUMENTS));
             let mut documents = Vec::with_capacity(some.len());
             for state in some {
                 match document(state) {
