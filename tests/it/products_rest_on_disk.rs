@@ -10,7 +10,7 @@ use testkit::{Client, PATIENCE, Reply, Started, System, eventually, promised};
 
 promised! {
     thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_at_any_time,
-    a_cache_of_another_topic_or_a_damaged_one_is_thrown_away_and_a_used_one_refused,
+    a_cache_of_another_topic_or_a_damaged_one_is_discarded_and_a_used_one_refused,
     a_cache_that_is_gone_or_from_an_older_time_changes_no_answer,
 }
 
@@ -115,7 +115,7 @@ async fn thousands_of_products_are_decided_with_fifty_in_memory_through_kill_9_a
     Ok(())
 }
 
-async fn a_cache_of_another_topic_or_a_damaged_one_is_thrown_away_and_a_used_one_refused<S: System>()
+async fn a_cache_of_another_topic_or_a_damaged_one_is_discarded_and_a_used_one_refused<S: System>()
 -> anyhow::Result<()> {
     let mut system = S::prepare().await?;
     let mut other = S::prepare().await?;

@@ -17,7 +17,7 @@ const STATES_MIB: usize = 32;
 /// How long the gateway may take to follow a switch, in milliseconds; it is told much sooner than one on servers.
 const LEASE_MS: u64 = 250;
 /// It believes what it was told for 100.
-const LEAST_LEASE_MS: u64 = 150;
+const MIN_LEASE_MS: u64 = 150;
 /// Memory of the command service for products, in MiB, and how many those are.
 const HOT: (usize, usize) = (64, 12_000);
 
@@ -77,7 +77,7 @@ impl Default for Settings {
             batch: BatchConfig { states_mib: STATES_MIB, ..projectors.batch },
             rebuild: RebuildConfig { lease_ms: LEASE_MS, ..projectors.rebuild },
             durability_window_ms: projectors.durability_window_ms,
-            queries: QueriesConfig { default_wait_ms: queries.longest_wait_ms, ..queries },
+            queries: QueriesConfig { default_wait_ms: queries.max_wait_ms, ..queries },
         }
     }
 }
@@ -121,7 +121,7 @@ impl Settings {
             self.limits.check(),
         ];
         toolkit::config::usable(crate::SERVICE, sections)?;
-        let least = [("rebuild.lease_ms", self.rebuild.lease_ms, LEAST_LEASE_MS)];
+        let least = [("rebuild.lease_ms", self.rebuild.lease_ms, MIN_LEASE_MS)];
         toolkit::config::at_least(crate::SERVICE, least)?;
         let its = &self.queries.group_prefix;
         if *its == self.group_prefix || *its == QueriesConfig::default().group_prefix {

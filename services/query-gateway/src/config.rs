@@ -39,7 +39,7 @@ pub struct QueriesConfig {
     /// How long a read with a consistency token waits if the caller prefers nothing, in milliseconds.
     pub default_wait_ms: u64,
     /// The longest wait a caller can have, in milliseconds.
-    pub longest_wait_ms: u64,
+    pub max_wait_ms: u64,
     /// How long a store may take to answer one question, in milliseconds.
     pub store_timeout_ms: u64,
     /// How often a store is asked whether it is there, in milliseconds.
@@ -55,7 +55,7 @@ impl Default for QueriesConfig {
         Self {
             group_prefix: "folio".to_owned(),
             default_wait_ms: 2_000,
-            longest_wait_ms: 30_000,
+            max_wait_ms: 30_000,
             store_timeout_ms: 3_000,
             probe_interval_ms: 1_000,
             max_in_flight: 4_096,
@@ -69,8 +69,8 @@ impl QueriesConfig {
         Duration::from_millis(self.default_wait_ms)
     }
 
-    pub(crate) fn longest_wait(&self) -> Duration {
-        Duration::from_millis(self.longest_wait_ms)
+    pub(crate) fn max_wait(&self) -> Duration {
+        Duration::from_millis(self.max_wait_ms)
     }
 
     pub(crate) fn store_timeout(&self) -> Duration {
@@ -104,12 +104,12 @@ impl Config {
             self.listen.ops_tls.check("listen.ops_tls"),
         ];
         toolkit::config::usable(SERVICE, sections)?;
-        if queries.default_wait_ms > queries.longest_wait_ms {
+        if queries.default_wait_ms > queries.max_wait_ms {
             return Err(ConfigError::invalid(
                 SERVICE,
                 "queries.default_wait_ms",
-                format!("{} is more than queries.longest_wait_ms", queries.default_wait_ms),
-                format!("give at most {}", queries.longest_wait_ms),
+                format!("{} is more than queries.max_wait_ms", queries.default_wait_ms),
+                format!("give at most {}", queries.max_wait_ms),
             ));
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The promises, checked wherever a step can break one. The truth is the log, read from its start by the production
+//! The promises, checked wherever a step can break one. The oracle is the log, read from its start by the production
 //! rule.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,20 +67,20 @@ struct Fact {
 }
 
 type Broken = (Promise, String);
-type Truth = BTreeMap<Subject, Vec<Fact>>;
+type Oracle = BTreeMap<Subject, Vec<Fact>>;
 
 fn holds(condition: bool, promise: Promise, otherwise: impl FnOnce() -> String) -> Result<(), Broken> {
     if condition { Ok(()) } else { Err((promise, otherwise())) }
 }
 
 /// Reads the log from its start up to `until`.
-fn read(log: &[Landed], until: Offset) -> Result<Truth, Broken> {
-    let mut truth = Truth::new();
+fn read(log: &[Landed], until: Offset) -> Result<Oracle, Broken> {
+    let mut oracle = Oracle::new();
     for Landed { offset, record } in log.iter().take_while(|landed| landed.offset < until) {
         let key = RecordKey::parse(&record.key).map_err(|error| {
             (Promise::NoAlarm, format!("a writer wrote the key {:?}: {error}", record.key))
         })?;
-        let facts = truth.entry(key.subject.clone()).or_default();
+        let facts = oracle.entry(key.subject.clone()).or_default();
         let current = facts.last().map_or(0, |fact| fact.key.version);
         if rule::judge(*offset, key.basis, key.version, current) != Verdict::Effective {
             continue;
@@ -105,14 +105,14 @@ fn read(log: &[Landed], until: Offset) -> Result<Truth, Broken> {
             .map_err(|error| (Promise::NoAlarm, error.to_string()))?;
         facts.push(Fact { offset: *offset, key, record: Arc::clone(record), after });
     }
-    Ok(truth)
+    Ok(oracle)
 }
 
 /// A record has landed: what must hold of the log and of all who read it.
 pub(crate) fn log(scene: &Scene, state: &State) -> Result<(), Broken> {
-    let truth = read(&state.log, Offset::MAX)?;
+    let oracle = read(&state.log, Offset::MAX)?;
     let mut commands = BTreeSet::new();
-    for fact in truth.values().flatten() {
+    for fact in oracle.values().flatten() {
         let ticket = fact.record.ticket;
         let command = scene.request(ticket).command;
         holds(commands.insert(command), Promise::OneEffect, || {
@@ -124,13 +124,13 @@ pub(crate) fn log(scene: &Scene, state: &State) -> Result<(), Broken> {
         })?;
     }
     for start in 0..=state.log.len() {
-        reader_without_state(state, &truth, start)?;
+        reader_without_state(state, &oracle, start)?;
     }
     Ok(())
 }
 
 /// A reader that starts at a record and knows nothing judges like one that has read all.
-fn reader_without_state(state: &State, truth: &Truth, start: usize) -> Result<(), Broken> {
+fn reader_without_state(state: &State, oracle: &Oracle, start: usize) -> Result<(), Broken> {
     let from = state.log.get(start).map_or(state.end, |landed| landed.offset);
     let mut reader = Reader::new(P, 1, from);
     for landed in &state.log[start..] {
@@ -151,7 +151,7 @@ fn reader_without_state(state: &State, truth: &Truth, start: usize) -> Result<()
                 return Err((Promise::ReadersAgree, problem));
             }
         };
-        let expected = truth.values().flatten().any(|fact| fact.offset == landed.offset);
+        let expected = oracle.values().flatten().any(|fact| fact.offset == landed.offset);
         holds(counts == expected, Promise::ReadersAgree, || {
             let says = if counts { "effective" } else { "void" };
             format!("a reader without state from {from} says the record at {} is {says}", landed.offset)
@@ -168,10 +168,10 @@ pub(crate) fn writer(
     sequencer: &Sequencer<Shelf, u64, ledger_sim::Broken>,
 ) -> Result<(), Broken> {
     let next = sequencer.next();
-    let truth = read(&state.log, next)?;
+    let oracle = read(&state.log, next)?;
     for subject in state.log.iter().filter_map(|landed| RecordKey::parse(&landed.record.key).ok()) {
         let subject = subject.subject;
-        let last = truth.get(&subject).and_then(|facts| facts.last());
+        let last = oracle.get(&subject).and_then(|facts| facts.last());
         let version = last.map_or(0, |fact| fact.key.version);
         let is_same = sequencer.version(&subject) == version
             && sequencer.state(&subject).map(|state| *state) == last.map(|fact| fact.after);
@@ -204,8 +204,8 @@ pub(crate) fn answer(
     answer: &Answer<No>,
 ) -> Result<Fate, Broken> {
     let request = scene.request(ticket);
-    let truth = read(&state.log, Offset::MAX)?;
-    let facts = truth.get(&request.subject()).map_or(&[][..], Vec::as_slice);
+    let oracle = read(&state.log, Offset::MAX)?;
+    let facts = oracle.get(&request.subject()).map_or(&[][..], Vec::as_slice);
     let fact = |event_id, offset, version| {
         facts.iter().find(|fact| {
             (fact.key.event_id, fact.offset, fact.key.version) == (event_id, offset, version)

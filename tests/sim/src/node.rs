@@ -110,8 +110,8 @@ impl Node {
         let sequencer = Sequencer::under(laws, P, PARTITIONS, birth.nonce, birth.limits);
         let mut driver = PartitionDriver::new(sequencer, birth.held, DEADLINE_MS);
         if let Some(disk) = &birth.disk {
-            let (most_changed, save_ms) = birth.saving;
-            let policy = SavePolicy { hot: disk.hot, hot_bytes: usize::MAX / 4, most_changed, save_ms };
+            let (max_changed, save_ms) = birth.saving;
+            let policy = SavePolicy { hot: disk.hot, hot_bytes: usize::MAX / 4, max_changed, save_ms };
             driver = driver.keeping(Box::new(disk.cold.clone()), policy, disk.cold.mark());
         }
         Self {

@@ -21,7 +21,7 @@ use crate::engine::Engine;
 const EVERY: Duration = Duration::from_secs(1);
 
 /// A partition that cannot be looked at for so long keeps no other from being served: it has no leader, or its beginning was removed.
-const LONGEST: Duration = Duration::from_secs(15);
+const MAX_LOOK: Duration = Duration::from_secs(15);
 
 /// What every partition is that can be looked at; `None`: told to stop.
 pub(super) async fn look_at_all(
@@ -31,7 +31,7 @@ pub(super) async fn look_at_all(
 ) -> Option<BTreeMap<i32, LogNow>> {
     let look = |partition| async move {
         let look = retry.run("read the first record of a partition", || looks.at(Partition(partition)));
-        (partition, timeout(LONGEST, look).await)
+        (partition, timeout(MAX_LOOK, look).await)
     };
     let mut all = BTreeMap::new();
     for (partition, looked) in join_all((0..partitions).map(look)).await {

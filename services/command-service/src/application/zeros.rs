@@ -54,7 +54,7 @@ pub(super) fn show(telemetry: &Telemetry) {
         telemetry.shows(names::VOID_RECORDS_TOTAL, &[("reason", reason.name())]);
     }
     for reason in ["opened", "rebuilt"] {
-        telemetry.shows(names::CACHE_THROWN_AWAY_TOTAL, &[("reason", reason)]);
+        telemetry.shows(names::CACHE_DISCARDED_TOTAL, &[("reason", reason)]);
     }
     let bare = [
         names::COMMANDS_WAITING,

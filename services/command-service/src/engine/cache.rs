@@ -43,9 +43,9 @@ impl Cache {
         let Some(dir) = &config.dir else { return Ok(None) };
         let start = Instant::now();
         let identity = format!("{log}, format {SAVED_FORMAT}.{STATE_FORMAT}");
-        let (store, thrown_away) = Store::open(dir, &identity, config.memory_mib * 1024 * 1024)?;
-        if let Some(reason) = thrown_away {
-            instruments.cache_thrown_away("opened");
+        let (store, discarded) = Store::open(dir, &identity, config.memory_mib * 1024 * 1024)?;
+        if let Some(reason) = discarded {
+            instruments.cache_discarded("opened");
             tracing::warn!(
                 dir = %dir.display(), reason,
                 "the cache was discarded: products are built again from the log"
@@ -71,7 +71,7 @@ impl Cache {
             Ok(found) => found.map_or((0, None), |(generation, mark)| (generation, Some(mark))),
             // Then nothing of this process may be taken for what lies there: no generation is that high by itself.
             Err(problem) => {
-                instruments.cache_thrown_away("opened");
+                instruments.cache_discarded("opened");
                 tracing::warn!(partition = partition.0, problem, "the cache of a partition is discarded");
                 (Uuid::new_v4().as_u128() as u32 | 1 << 31, None)
             }
@@ -150,7 +150,7 @@ impl ColdProducts<Product> for PartitionCache {
 
     fn clear(&mut self) {
         self.generation.fetch_add(1, Ordering::Relaxed);
-        self.instruments.cache_thrown_away("rebuilt");
+        self.instruments.cache_discarded("rebuilt");
     }
 }
 
@@ -221,8 +221,8 @@ impl PartitionCache {
         let config = &self.cache.config;
         let partitions = partitions.max(1) as usize;
         let hot = (config.hot_products / partitions).max(1);
-        let (hot_bytes, most_changed) = (mib(config.hot_mib) / partitions, (hot / 2).max(100));
-        SavePolicy { hot, hot_bytes, most_changed, save_ms: config.save_ms }
+        let (hot_bytes, max_changed) = (mib(config.hot_mib) / partitions, (hot / 2).max(100));
+        SavePolicy { hot, hot_bytes, max_changed, save_ms: config.save_ms }
     }
 
     /// Removes what lies under other generations than the current one.

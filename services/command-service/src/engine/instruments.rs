@@ -28,7 +28,7 @@ pub struct Instruments {
     discards: Counter<u64>,
     cold_loads: Counter<u64>,
     cache_save_seconds: Histogram<f64>,
-    cache_thrown_away: Counter<u64>,
+    cache_discarded: Counter<u64>,
 }
 
 /// What one thread has counted and not told yet: counting by labels has its price, so it is told once for many.
@@ -112,7 +112,7 @@ impl Instruments {
             discards: counter(names::DISCARDS_TOTAL),
             cold_loads: counter(names::CACHE_COLD_LOADS_TOTAL),
             cache_save_seconds: histogram(names::CACHE_SAVE_SECONDS),
-            cache_thrown_away: counter(names::CACHE_THROWN_AWAY_TOTAL),
+            cache_discarded: counter(names::CACHE_DISCARDED_TOTAL),
         }
     }
 
@@ -211,8 +211,8 @@ impl Instruments {
         self.cache_save_seconds.record(after.as_secs_f64(), &[]);
     }
 
-    pub(super) fn cache_thrown_away(&self, reason: &'static str) {
-        self.cache_thrown_away.add(1, &[KeyValue::new("reason", reason)]);
+    pub(super) fn cache_discarded(&self, reason: &'static str) {
+        self.cache_discarded.add(1, &[KeyValue::new("reason", reason)]);
     }
 
     pub(super) fn discarded(&self, partition: Partition) {

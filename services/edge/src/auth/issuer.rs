@@ -1,7 +1,7 @@
 //! An issuer's keys as they are fetched, kept and renewed.
 //!
 //! Promises: while the issuer is away the keys it had go on counting, for a bounded time; a token of a key that is not known yet has them
-//! fetched at once, together with whoever else waits for that, and not more often than [`LEAST_INTERVAL`], whatever is sent here; what it
+//! fetched at once, together with whoever else waits for that, and not more often than [`MIN_INTERVAL`], whatever is sent here; what it
 //! answers is bounded in bytes and time, and no redirection is followed.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use super::config::{OidcConfig, address};
 use super::key_set::KeySet;
 
 /// Keys are not fetched more often than this because of a token.
-pub(super) const LEAST_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const MIN_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a request waits for keys that are being fetched because of it.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long the issuer may take to answer.
@@ -71,7 +71,7 @@ struct Discovered {
 impl Issuer {
     /// Asks nobody yet.
     pub(super) fn new(config: &OidcConfig) -> anyhow::Result<Self> {
-        Self::asked_at_most_every(LEAST_INTERVAL, config)
+        Self::asked_at_most_every(MIN_INTERVAL, config)
     }
 
     pub(super) fn asked_at_most_every(least_interval: Duration, config: &OidcConfig) -> anyhow::Result<Self> {

@@ -16,7 +16,7 @@ pub struct SavePolicy {
     pub hot: usize,
     pub hot_bytes: usize,
     /// So many changed products are saved, even if it is not time yet.
-    pub most_changed: usize,
+    pub max_changed: usize,
     /// Changed products are saved this often.
     pub save_ms: u64,
 }
@@ -24,7 +24,7 @@ pub struct SavePolicy {
 impl SavePolicy {
     /// Whether so many times as much has changed as is saved at once.
     fn is_reached<A: Aggregate, X, L: Laws>(&self, times: usize, sequencer: &Sequencer<A, X, L>) -> bool {
-        sequencer.changed() >= times * self.most_changed
+        sequencer.changed() >= times * self.max_changed
             || sequencer.changed_bytes() >= times * (self.hot_bytes / 2).max(1)
     }
 }

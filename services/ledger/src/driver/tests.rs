@@ -189,7 +189,7 @@ fn every_schema_has_its_turn_to_be_asked_for_however_many_there_are() {
 
 #[test]
 fn while_a_product_waits_nothing_is_saved_and_what_has_changed_stays_bounded() {
-    let policy = SavePolicy { hot: 100, hot_bytes: usize::MAX / 4, most_changed: 2, save_ms: 1 };
+    let policy = SavePolicy { hot: 100, hot_bytes: usize::MAX / 4, max_changed: 2, save_ms: 1 };
     let driver = PartitionDriver::new(Sequencer::new(P, 1, 7, Limits::default()), ROOM, 1_000);
     let mut rig = Rig::driving(driver.keeping(Box::new(Stored::default()), policy, None));
     rig.record("a", 1, 9, 1);

@@ -188,7 +188,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
             Verdict::Void(reason) => self.count_void(offset, key.subject, key.version, current, reason),
             Verdict::Effective => match value() {
                 Value::Here(decoded) => self.fold(offset, key, decoded),
-                Value::Later => self.withheld(key),
+                Value::Later => self.mark_withheld(key),
             },
         }
     }

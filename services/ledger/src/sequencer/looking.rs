@@ -22,8 +22,8 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
         self.unproven.as_ref().map_or(self.next, |mark| mark.last)
     }
 
-    /// A product's effective state: `None` if it has no record yet, cannot be read, or has a record that is withheld. For looking in: a decision never
-    /// takes a saved product that cannot be read for one without records.
+    /// A product's effective state: `None` if it has no record yet, cannot be read, or has a record that is withheld. For
+    /// looking in: a decision never takes a saved product that cannot be read for one without records.
     pub fn state(&self, subject: &Subject) -> Option<Arc<A::State>> {
         self.products.peek(subject, |product| product.state.clone().filter(|_| !product.withheld))?
     }

@@ -53,7 +53,7 @@ impl<A: Aggregate, X, L: Laws> Sequencer<A, X, L> {
         self.settle();
     }
 
-    pub(super) fn withheld(&mut self, key: KeyRef<'_>) {
+    pub(super) fn mark_withheld(&mut self, key: KeyRef<'_>) {
         let withhold = |product: &mut Product<A::State>| {
             product.version = key.version;
             std::mem::replace(&mut product.withheld, true)

@@ -16,7 +16,7 @@ use super::Task;
 use super::stop::End;
 
 /// How long writing is put off at most while records come,
-const MOST: Duration = Duration::from_secs(2);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 /// and while none does.
 const IDLE: Duration = Duration::from_millis(100);
 
@@ -75,7 +75,7 @@ impl<M: Fold, S: Store<M>> Task<M, S> {
 
     /// Writes what waits, if it has to wait no longer.
     pub(super) async fn write_what_is_due(&mut self, role: Role) -> Result<(), End> {
-        let is_due = |it: &Unwritten| !is_not_read(role) || it.since.elapsed() >= MOST;
+        let is_due = |it: &Unwritten| !is_not_read(role) || it.since.elapsed() >= MAX_WAIT;
         if self.unwritten.as_ref().is_some_and(is_due) { self.write_unwritten().await } else { Ok(()) }
     }
 

@@ -85,7 +85,7 @@ impl Queries {
         let token = token.map(ConsistencyToken::decode).transpose().map_err(|error| {
             ApiError::BadConsistencyToken(format!("the consistency token cannot be read: {error}"))
         })?;
-        let wait = wait.unwrap_or_else(|| self.config.default_wait()).min(self.config.longest_wait());
+        let wait = wait.unwrap_or_else(|| self.config.default_wait()).min(self.config.max_wait());
         Ok(Freshness { token, wait })
     }
 

@@ -67,7 +67,7 @@ pub(crate) fn serve(
 
 /// How long requests in flight may wait for a read model; the lifecycle's grace period bounds it from outside.
 pub(crate) fn grace(config: &QueriesConfig) -> Duration {
-    config.longest_wait() + config.store_timeout() * 3
+    config.max_wait() + config.store_timeout() * 3
 }
 
 /// What the door takes and answers, as it is committed; `openapi` makes it from the code, and holds it.

@@ -76,7 +76,7 @@ metrics! {
         "Products that were read from the cache on disk.";
     CACHE_SAVE_SECONDS = "folio_cache_save_seconds", Kind::Histogram(SECONDS),
         "Seconds to write one snapshot of a partition into the cache.";
-    CACHE_THROWN_AWAY_TOTAL = "folio_cache_thrown_away_total", Kind::Counter,
+    CACHE_DISCARDED_TOTAL = "folio_cache_discarded_total", Kind::Counter,
         "Times the cache, or a partition's part of it, was discarded, by reason (opened, rebuilt).";
     PROJECTOR_LAG_RECORDS = "folio_projector_lag_records", Kind::Gauge,
         "Records between a projector's position and the end of the log, by model and partition.";

@@ -16,7 +16,7 @@ use super::queries::behind_prefix;
 use super::schema::PRICE;
 
 /// Values that are told one by one: one more than are ever shown says that there are more.
-const MOST: usize = MAX_FACET_SIZE + 1;
+const MAX_COUNTED: usize = MAX_FACET_SIZE + 1;
 
 /// Counts what some facets count, all over the same products.
 pub(super) struct Counts(pub(super) Vec<Values>);
@@ -63,9 +63,14 @@ impl Tally {
         let is_chosen = |text: &String| !chosen.is_empty() && chosen.contains(text);
         let bucket = |(text, count): (String, u64)| Bucket::of_value(facet, text, count);
         let chosen = counts.iter().filter(|(text, _)| is_chosen(text)).cloned().map(bucket).collect();
-        let others: u64 = counts.iter().skip(MOST).map(|(_, count)| count).sum();
-        let is_all = counts.len() <= MOST;
-        Counted { buckets: counts.into_iter().take(MOST).map(bucket).collect(), others, is_all, chosen }
+        let others: u64 = counts.iter().skip(MAX_COUNTED).map(|(_, count)| count).sum();
+        let is_all = counts.len() <= MAX_COUNTED;
+        Counted {
+            buckets: counts.into_iter().take(MAX_COUNTED).map(bucket).collect(),
+            others,
+            is_all,
+            chosen,
+        }
     }
 }
 

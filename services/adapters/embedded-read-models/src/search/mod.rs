@@ -3,7 +3,7 @@
 //! Promises: the same products, totals, filters, facets, orders by field and pages as on a search server; of hits by score only
 //! the order of equally good ones may differ. A product is never replaced by an older one. What is written can be read by id at
 //! once, is searchable after a refresh or about a second, and is on disk then, together with the positions that were written
-//! before. An index that is damaged, or of another version of Folio, is thrown away with its positions and built again.
+//! before. An index that is damaged, or of another version of Folio, is discarded with its positions and built again.
 
 mod asking;
 mod counting;
@@ -54,7 +54,7 @@ struct Owner {
 }
 
 impl EmbeddedSearch {
-    /// Opens the index of `log` in `dir`, or begins one there. One that cannot be used, or is of another log, is thrown away, with
+    /// Opens the index of `log` in `dir`, or begins one there. One that cannot be used, or is of another log, is discarded, with
     /// a warning, and has no positions then, so that it is built again from the beginning of the log.
     ///
     /// An error if the directory cannot be written, or another process has it open. It reads all of the index once: call it where
@@ -97,7 +97,7 @@ impl EmbeddedSearch {
         self.shared.abandon();
     }
 
-    /// Why what was in the directory had to be thrown away, if it had to be.
+    /// Why what was in the directory had to be discarded, if it had to be.
     #[cfg(test)]
     fn discarded(&self) -> Option<&str> {
         self.owner.discarded.as_deref()

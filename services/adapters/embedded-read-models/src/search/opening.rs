@@ -1,7 +1,7 @@
 //! Opens the index in a directory, or begins it anew.
 //!
 //! Promises: what is opened was written whole by this version of Folio, or is empty; nobody else writes to it meanwhile; only an
-//! index that is damaged, or of another version or log, is thrown away, never one that cannot be reached or is in use.
+//! index that is damaged, or of another version or log, is discarded, never one that cannot be reached or is in use.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -43,7 +43,7 @@ pub(super) struct Opened {
     pub(super) reader: IndexReader,
     pub(super) fields: Fields,
     pub(super) positions: Kept,
-    /// Why what was there had to be thrown away.
+    /// Why what was there had to be discarded.
     pub(super) discarded: Option<String>,
 }
 
@@ -90,7 +90,7 @@ fn sum(log: &str, positions: &[Said]) -> Result<u32, serde_json::Error> {
     Ok(crc32c(&[&serde_json::to_vec(&(FORMAT, log, positions))?]))
 }
 
-/// What is in `dir` is thrown away when it is opened next, for this reason; until then it goes on as it is.
+/// What is in `dir` is discarded when it is opened next, for this reason; until then it goes on as it is.
 pub(crate) fn distrust(dir: &Path, reason: &str) {
     // On a disk that takes no file any more the same failure comes again after the next opening.
     drop(fs::write(dir.join(FILES).join(DISTRUSTED), reason));

@@ -221,7 +221,7 @@ async fn whichever_byte_of_what_it_says_of_its_positions_is_another_it_has_no_ot
 }
 
 #[tokio::test]
-async fn a_damaged_index_is_whole_or_thrown_away_whatever_the_damage() {
+async fn a_damaged_index_is_whole_or_discarded_whatever_the_damage() {
     let (whole, copies) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     built(whole.path()).await;
     let (mut discarded, mut kept) = (0, 0);

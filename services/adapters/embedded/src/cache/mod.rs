@@ -72,13 +72,13 @@ impl Store {
             let (database, entries) = open_data(&dir.join(DATA), cache_bytes)?;
             Ok::<_, String>(Self { database, entries, dir: dir.to_owned(), _lock: lock })
         };
-        let mut thrown_away = None;
+        let mut discarded = None;
         if dir.join(DATA).exists() {
             let second = lock.try_clone().map_err(io("lock the directory"))?;
             let kept = is_of(dir, identity).and_then(|()| is_whole(dir)).and_then(|()| open(second));
             match kept {
                 Ok(store) => return Ok((store, None)),
-                Err(reason) => thrown_away = Some(reason),
+                Err(reason) => discarded = Some(reason),
             }
         }
         discard(dir).map_err(io("discard what is in the directory"))?;
@@ -89,7 +89,7 @@ impl Store {
         })?;
         // Last: a store without its identity was never finished.
         fs::write(dir.join(IDENTITY), identity).map_err(io("write into the directory"))?;
-        Ok((store, thrown_away))
+        Ok((store, discarded))
     }
 
     /// The value of `key`.

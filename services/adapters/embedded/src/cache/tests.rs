@@ -27,13 +27,13 @@ fn entries(n: u32) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
 #[test]
 fn what_is_written_is_there_after_a_restart() {
     let dir = Dir::new();
-    let (store, thrown_away) = dir.open("a");
-    assert_eq!(thrown_away, None);
+    let (store, discarded) = dir.open("a");
+    assert_eq!(discarded, None);
     store.write(entries(1_000)).unwrap();
     store.remove(&500_u32.to_be_bytes(), &600_u32.to_be_bytes()).unwrap();
     drop(store);
-    let (store, thrown_away) = dir.open("a");
-    assert_eq!(thrown_away, None);
+    let (store, discarded) = dir.open("a");
+    assert_eq!(discarded, None);
     for n in 0..1_001_u32 {
         let expected = (n < 1_000 && !(500..600).contains(&n)).then(|| vec![n as u8; 200]);
         assert_eq!(store.get(&n.to_be_bytes()).unwrap(), expected, "{n}");
@@ -41,11 +41,11 @@ fn what_is_written_is_there_after_a_restart() {
 }
 
 #[test]
-fn a_store_of_something_else_or_a_half_made_one_is_thrown_away() {
+fn a_store_of_something_else_or_a_half_made_one_is_discarded() {
     let dir = Dir::new();
     dir.open("a").0.write(entries(3)).unwrap();
-    let (store, thrown_away) = dir.open("b");
-    assert!(thrown_away.unwrap().contains("it is of \"a\", not of \"b\""));
+    let (store, discarded) = dir.open("b");
+    assert!(discarded.unwrap().contains("it is of \"a\", not of \"b\""));
     assert_eq!(store.get(&0_u32.to_be_bytes()).unwrap(), None);
     drop(store);
     fs::remove_file(dir.0.join(IDENTITY)).unwrap();
@@ -140,7 +140,7 @@ fn entry(key: u32, round: u32) -> (Vec<u8>, Vec<u8>) {
 /// Every file of the store, in turn, is damaged in one of several ways: then what is read is what the mark's round left,
 /// or an error, or everything is discarded; never something older, newer or missing.
 #[test]
-fn damaged_files_are_an_error_or_thrown_away_and_never_wrong_values() {
+fn damaged_files_are_an_error_or_discarded_and_never_wrong_values() {
     let made = Dir::new();
     let (store, _) = made.open("a");
     for number in 0..ROUNDS {

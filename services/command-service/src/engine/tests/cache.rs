@@ -95,11 +95,11 @@ async fn products_that_left_memory_are_decided_on_what_was_saved_and_survive_a_r
     let same = execute_all(&world, (0..PRODUCTS).map(|n| price(&format!("p{n}"), 1_000 + n))).await;
     assert!(same.iter().all(|outcome| (outcome.kind, outcome.version) == (Kind::NoEffect, 2)));
     assert_eq!(world.live.topic.records(Partition(0)).len(), before);
-    assert_eq!(metric(&world, "folio_cache_thrown_away_total") as u64, 0);
+    assert_eq!(metric(&world, "folio_cache_discarded_total") as u64, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cache_of_another_log_is_thrown_away_whatever_it_calls_itself() {
+async fn a_cache_of_another_log_is_discarded_whatever_it_calls_itself() {
     for name in ["a", "b"] {
         let dir = Dir::new();
         let world = World::start_caching(LiveTopic::new(4, Faults::NONE), &dir.cache(), "a").await;
@@ -113,7 +113,7 @@ async fn a_cache_of_another_log_is_thrown_away_whatever_it_calls_itself() {
         let world = World::start_caching(other, &dir.cache(), name).await;
         let changed = execute_all(&world, (0..80).map(|n| price(&format!("p{n}"), 5))).await;
         assert!(changed.iter().all(|outcome| (outcome.kind, outcome.version) == (Kind::Accepted, 2)));
-        assert!(metric(&world, "folio_cache_thrown_away_total") >= 1.0);
+        assert!(metric(&world, "folio_cache_discarded_total") >= 1.0);
     }
 }
 

@@ -168,7 +168,7 @@ fn a_resumed_sequencer_decides_once_the_log_has_shown_the_last_record_again() {
 }
 
 #[test]
-fn a_snapshot_of_another_log_is_thrown_away() {
+fn a_snapshot_of_another_log_is_discarded() {
     let (_, cold, key) = three_saved();
     let resumed = |contradict: &dyn Fn(&mut Rig)| {
         let cold = cold.copy();

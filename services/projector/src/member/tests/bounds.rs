@@ -121,13 +121,13 @@ struct Stage {
 impl Stage {
     const END: i64 = 60;
     /// Batches go up to here.
-    const MOST: i64 = 100;
+    const END_OF_LOG: i64 = 100;
 
     /// The build of this number, after these steps; it has this position, as applied and durable. One batch is all there is.
     async fn of(number: u32, steps: Vec<Step>, position: (i64, i64)) -> Self {
         // Of keys that are none: what they are does not matter.
         let record = |offset| record(offset, "none".to_owned(), None);
-        Self::with(number, steps, position, vec![(position.1..Self::MOST).map(record).collect()]).await
+        Self::with(number, steps, position, vec![(position.1..Self::END_OF_LOG).map(record).collect()]).await
     }
 
     async fn with(
@@ -206,7 +206,7 @@ fn group() -> (Group, GroupServer) {
     std::thread::spawn(move || {
         for (number, question) in asked.into_iter().enumerate() {
             // A look at the log and the question for its end, when it is claimed; more has come later.
-            question.answer(Ok(if number < 2 { Stage::END } else { Stage::MOST }));
+            question.answer(Ok(if number < 2 { Stage::END } else { Stage::END_OF_LOG }));
         }
     });
     let log = LogReader { partitions: 1, ranges: beginning("none"), ends };
@@ -279,7 +279,7 @@ async fn nothing_is_begun_before_it_is_known_what_was_decided() {
     let stage = Stage::of(1, Vec::new(), (10, 10)).await;
     stage.shelf.stands(GROUP, 10).await;
     stage.hears();
-    stage.shelf.stands(GROUP, Stage::MOST).await;
+    stage.shelf.stands(GROUP, Stage::END_OF_LOG).await;
 }
 
 #[tokio::test]
@@ -291,7 +291,7 @@ async fn a_build_that_is_not_read_never_passes_the_one_that_is() {
         stage.shelf.stands(GROUP, reached).await;
     }
     stage.others.put("folio.products.g1", 5_000, 0);
-    stage.shelf.stands(GROUP, Stage::MOST).await;
+    stage.shelf.stands(GROUP, Stage::END_OF_LOG).await;
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn what_is_read_stands_still_at_what_may_have_been_shown_says_so_and_goes_
     let held = held_group(GROUP, stage.hold());
     stage.shelf.stands(&held, Stage::END).await;
     stage.decided(Step::Release { reason: "enough".to_owned() }).await;
-    stage.shelf.stands(GROUP, Stage::MOST).await;
+    stage.shelf.stands(GROUP, Stage::END_OF_LOG).await;
 }
 
 #[tokio::test]
@@ -338,7 +338,7 @@ async fn what_was_switched_to_goes_no_further_before_gateways_have_followed() {
     stage.hears();
     stage.shelf.stands(GROUP, 50).await;
     stage.decided(Step::Live).await;
-    stage.shelf.stands(GROUP, Stage::MOST).await;
+    stage.shelf.stands(GROUP, Stage::END_OF_LOG).await;
 }
 
 #[tokio::test]
@@ -366,7 +366,7 @@ async fn a_build_that_is_not_read_writes_once_what_changed_often_before_it_began
     let stage = Stage::with(2, vec![a_build()], (0, 0), of_five_products()).await;
     stage.others.put("folio.products.g1", 5_000, 0);
     stage.hears();
-    stage.shelf.stands(GROUP, Stage::MOST).await;
+    stage.shelf.stands(GROUP, Stage::END_OF_LOG).await;
     let asked = stage.shelf.asked.lock().unwrap();
     assert_eq!(asked.loaded, 0, "each product's first event is there");
     // The log ended at 60 when it began: what came later is written as it comes.
@@ -379,7 +379,7 @@ async fn a_build_that_is_not_read_writes_once_what_changed_often_before_it_began
 async fn what_is_read_is_written_as_it_comes_and_asks_for_nothing_where_nothing_was_applied_before() {
     let stage = Stage::with(1, Vec::new(), (0, 0), of_five_products()).await;
     stage.hears();
-    stage.shelf.stands(GROUP, Stage::MOST).await;
+    stage.shelf.stands(GROUP, Stage::END_OF_LOG).await;
     let asked = stage.shelf.asked.lock().unwrap();
     assert_eq!((asked.loaded, asked.written.len()), (0, 10));
 }
