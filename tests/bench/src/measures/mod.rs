@@ -34,7 +34,7 @@ pub(crate) use grpc_stream::Streams;
 pub(crate) type Measure = fn(&Bench) -> anyhow::Result<Vec<Row>>;
 
 /// Every measure by its name, in the order they run.
-pub(crate) const ALL: [(&str, Measure); 15] = [
+pub(crate) const ALL: [(&str, Measure); 16] = [
     ("in-process", in_process::measure),
     ("grpc-stream", grpc_stream::measure),
     ("http-bulk", http_bulk::measure),
@@ -47,25 +47,27 @@ pub(crate) const ALL: [(&str, Measure); 15] = [
     ("start", start::measure),
     ("tls", tls::measure),
     ("authentication", authentication::measure),
-    ("projector", projector::measure),
+    ("projector-products", projector::products),
+    ("projector-search", projector::search),
     ("rebuild-time", rebuild::time),
     ("rebuild-beside", rebuild::beside),
 ];
 
-/// Both of what is asked of a rebuild.
-const REBUILD: &str = "rebuild";
+/// Names that stand for all measures that begin so.
+const SEVERAL: [&str; 2] = ["rebuild", "projector"];
 
 /// The measure that needs no servers.
 pub(crate) const ONE_PROCESS: &str = "one-process";
 
 /// The names, for the command line.
 pub(crate) fn names() -> clap::builder::PossibleValuesParser {
-    ALL.iter().map(|(name, _)| *name).chain([REBUILD, ONE_PROCESS]).into()
+    ALL.iter().map(|(name, _)| *name).chain(SEVERAL).chain([ONE_PROCESS]).into()
 }
 
 /// Whether a measure is meant by one of these names, of which none means all.
 pub(crate) fn is_asked(only: &[String], name: &str) -> bool {
-    only.is_empty() || only.iter().any(|it| it == name || (it == REBUILD && name.starts_with(REBUILD)))
+    let means = |it: &String| it == name || (SEVERAL.contains(&&**it) && name.starts_with(&**it));
+    only.is_empty() || only.iter().any(means)
 }
 
 /// Records a bare producer may have in flight where throughput is measured: librdkafka's queue is never empty, and the

@@ -25,19 +25,24 @@ const IDLE: Duration = Duration::from_secs(10);
 /// The part of a round's events after which a projector that was just started has come to its pace.
 const PACE: f64 = 0.1;
 
-pub(crate) fn measure(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+pub(crate) fn products(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    measure(bench, ReadModel::Products, (10.0, 40.0))
+}
+
+pub(crate) fn search(bench: &Bench) -> anyhow::Result<Vec<Row>> {
+    measure(bench, ReadModel::Search, (30.0, 100.0))
+}
+
+/// `targets`: p50 and p99 until a change is shown, in milliseconds.
+fn measure(bench: &Bench, read_model: ReadModel, targets: (f64, f64)) -> anyhow::Result<Vec<Row>> {
     let stores = Stores::start(&bench.servers)?;
     let mut workload = Workload::new()?;
-    let mut rows = Vec::new();
-    // p50 and p99 until a change is shown, in milliseconds.
-    for (read_model, targets) in [(ReadModel::Products, (10.0, 40.0)), (ReadModel::Search, (30.0, 100.0))] {
-        let mut side = ReadSide::new(bench, &stores, &format!("projector-{read_model}"))?;
-        rows.push(throughput(&mut side, &mut workload, read_model)?);
-        let (commands, _) = side.catalog.service()?;
-        side.catalog.projector(read_model)?;
-        rows.extend(shown(&mut side, &commands, read_model, targets)?);
-        side.check(&[read_model])?;
-    }
+    let mut side = ReadSide::new(bench, &stores, &format!("projector-{read_model}"))?;
+    let mut rows = vec![throughput(&mut side, &mut workload, read_model)?];
+    let (commands, _) = side.catalog.service()?;
+    side.catalog.projector(read_model)?;
+    rows.extend(shown(&mut side, &commands, read_model, targets)?);
+    side.check(&[read_model])?;
     Ok(rows)
 }
 

@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// What is read goes on for so long between two of them: projectors look ten times a second.
 const BETWEEN: Duration = Duration::from_millis(400);
 /// A hold that takes so long is nobody's.
-const LONGEST: Duration = Duration::from_mins(2);
+const MAX_HOLD: Duration = Duration::from_mins(2);
 
 /// Holds in milliseconds, and how many were given up.
 #[derive(Default)]
@@ -101,7 +101,7 @@ async fn switched(config: &Config, read_model: ReadModel, other: Generation) -> 
                 held.given_up += 1;
                 break;
             }
-            ensure!(begun.elapsed() < LONGEST, "{read_model}: {builds:?}");
+            ensure!(begun.elapsed() < MAX_HOLD, "{read_model}: {builds:?}");
             tokio::time::sleep(LOOK).await;
         }
         if held.times.len().is_multiple_of(10) {
