@@ -99,7 +99,7 @@ pub enum Command {
     },
     /// Make a product, wait for it in every read model, and delete it: does everything work?
     Probe(probe::Options),
-    /// Count effective records in Kafka and the products in each store, and compare. Changes nothing.
+    /// Count effective records in Kafka and the products in each store, and compare. Changes nothing but with `--rows`.
     Verify {
         #[command(flatten)]
         which: Which,

@@ -121,6 +121,8 @@ codes! {
     ReadModelIncomplete = "read-model-incomplete", 503, UNAVAILABLE, SOON, "Rows of the read model are missing and are being built again";
     ReadModelParked = "read-model-parked", 503, FAILED_PRECONDITION, NO, "What the read asks for is parked: the read model could not apply it";
     StoreUnavailable = "store-unavailable", 503, UNAVAILABLE, LATER, "The store behind this read does not answer";
+    // Operating.
+    DecisionRefused = "decision-refused", 409, FAILED_PRECONDITION, NO, "What was asked for cannot be decided as things stand";
     Internal = "internal", 500, INTERNAL, NO, "Something went wrong inside";
 }
 

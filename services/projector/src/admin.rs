@@ -8,13 +8,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use contract::code::Code;
 use edge::auth::{Access, Auth, Principal, Scope};
 use edge::http::Taken;
 use event_reader::LogReader;
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
-use read_models::control::{AsOf, AsOfWish, Builds, Desk, Refused, Stage, Step, Switch};
+use read_models::control::{AsOf, AsOfRequest, Builds, Desk, Refused, Stage, Step, Switch};
 use read_models::{Error, Generation, ReadModel};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -50,9 +51,15 @@ const MAX_BODY: usize = 4 << 10;
 #[derive(Clone, Debug, Default)]
 pub struct Admin(Arc<Mutex<BTreeMap<ReadModel, Arc<Opened>>>>);
 
+/// Asks the store of the rows for [`read_models::control::adoption`].
+pub(crate) type Adoption =
+    Arc<dyn Fn(ReadModel, Generation) -> BoxFuture<'static, Result<Step, Error>> + Send + Sync>;
+
 /// What it works on, by a projector of one read model.
 pub(crate) struct Opened {
     pub(crate) journal: Arc<dyn Journal>,
+    /// The step that says that a build is what is read.
+    pub(crate) adoption: Adoption,
     pub(crate) reached: Arc<dyn Reached>,
     pub(crate) group_prefix: String,
     pub(crate) partitions: i32,
@@ -68,6 +75,15 @@ impl fmt::Debug for Opened {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opened").field("journal", &self.journal).finish_non_exhaustive()
     }
+}
+
+/// How it stands with all of them.
+#[derive(Debug, Serialize)]
+struct All {
+    read_models: Vec<View>,
+    /// Records of the journal that no Folio wrote, and why they count for nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damaged: Vec<String>,
 }
 
 /// How it stands with one read model.
@@ -120,7 +136,7 @@ struct AsOfView {
 /// What a request may say beside its path.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Wish {
+struct Requested {
     /// Who wants it, for people.
     by: Option<String>,
     /// Of `rebuild`: when the new build takes the place of the one that is read.
@@ -133,35 +149,35 @@ struct Wish {
     expires: Option<SignedDuration>,
 }
 
-/// Why a request is not done (RFC 9457).
+/// Why a request is not done.
 #[derive(Debug)]
-struct Problem(StatusCode, String);
+struct Problem(Box<edge::problem::Problem>);
 
 impl Problem {
-    fn answer(&self) -> HttpResponse {
-        let Self(status, detail) = self;
-        let title = status.canonical_reason().unwrap_or_default();
-        let body = serde_json::json!({ "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail });
-        HttpResponse::build(*status).content_type("application/problem+json").json(body)
+    fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self(Box::new(edge::problem::Problem::new(code, detail)))
+    }
+
+    fn answer(self) -> HttpResponse {
+        HttpResponse::from_error(*self.0)
     }
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        Self::new(Code::StoreUnavailable, error.to_string())
     }
 }
 
 impl From<edge::problem::Problem> for Problem {
     fn from(refused: edge::problem::Problem) -> Self {
-        let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self(status, refused.detail)
+        Self(Box::new(refused))
     }
 }
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        Self(StatusCode::CONFLICT, refused.to_string())
+        Self::new(Code::DecisionRefused, refused.to_string())
     }
 }
 
@@ -188,7 +204,7 @@ impl Admin {
         for path in Self::PATHS.iter().map(|taken| taken.path) {
             app.service(edge::http::otherwise(path).to(|| async {
                 let detail = "this path does not take this method".to_owned();
-                Problem(StatusCode::METHOD_NOT_ALLOWED, detail).answer()
+                Problem::new(Code::MethodNotAllowed, detail).answer()
             }));
         }
     }
@@ -202,10 +218,7 @@ impl Admin {
         let all = self.all();
         let (known, opened) =
             all.get_key_value(&read_model).or_else(|| all.first_key_value()).ok_or_else(|| {
-                Problem(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "it is not known yet what is decided about builds".to_owned(),
-                )
+                Problem::new(Code::NotReady, "it is not known yet what is decided about builds")
             })?;
         Ok((Arc::clone(opened), *known == read_model))
     }
@@ -296,18 +309,18 @@ impl AsOfView {
 }
 
 fn answered(outcome: Result<HttpResponse, Problem>) -> HttpResponse {
-    outcome.unwrap_or_else(|problem| problem.answer())
+    outcome.unwrap_or_else(Problem::answer)
 }
 
 async fn list(admin: web::Data<Admin>) -> HttpResponse {
     let work = async {
         let (any, _) = admin.opened(ReadModel::Products)?;
-        let desk = any.desk().await?;
+        let mut desk = any.desk().await?;
         let mut views = Vec::new();
         for read_model in ReadModel::ALL {
             views.push(admin.view(*read_model, desk.builds(*read_model)).await?);
         }
-        Ok(HttpResponse::Ok().json(serde_json::json!({ "read_models": views })))
+        Ok(HttpResponse::Ok().json(All { read_models: views, damaged: desk.take_damaged() }))
     };
     answered(work.await)
 }
@@ -329,7 +342,7 @@ async fn of_model(
 ) -> HttpResponse {
     let work = async {
         let (name, verb) = path.into_inner();
-        let (read_model, wish) = (named(&name)?, body_of::<Wish>(&request, &body)?);
+        let (read_model, requested) = (named(&name)?, body_of::<Requested>(&request, &body)?);
         let format = read_model.declared().format;
         let none = |what: &str| Refused(format!("no build of {read_model} {what}"));
         let verbs = ["rebuild", "rollback", "abort", "as-of"];
@@ -337,22 +350,19 @@ async fn of_model(
             return Err(no_verb(&verb, "rebuild, rollback, abort or as-of"));
         }
         if verb == "as-of" {
-            let (as_of, ends) = as_of(&admin, read_model, &wish).await?;
+            let (as_of, ends) = as_of(&admin, read_model, &requested).await?;
             let step = |builds: &Builds| Ok(as_of.step(builds, format, ends.clone(), Timestamp::now()));
-            return decided(&admin, &request, read_model, &wish, step).await;
+            return decided(&admin, &request, read_model, &requested, step).await;
         }
         let step = |builds: &Builds| match verb.as_str() {
-            "rebuild" => Ok(Step::Build { generation: builds.next(), format, switch: wish.switch }),
+            "rebuild" => Ok(Step::Build { generation: builds.next(), format, switch: requested.switch }),
             "rollback" => {
                 let to = builds.previous().ok_or_else(|| none("was read before"))?;
                 Ok(Step::Hold { to, force: false })
             }
-            _ => {
-                let (generation, _) = builds.candidate().ok_or_else(|| none("is being made"))?;
-                Ok(Step::Drop { generation })
-            }
+            _ => builds.abort(read_model),
         };
-        decided(&admin, &request, read_model, &wish, step).await
+        decided(&admin, &request, read_model, &requested, step).await
     };
     answered(work.await)
 }
@@ -372,20 +382,20 @@ async fn of_build(
             Scope::AdminRebuild
         };
         caller.allow(scope)?;
-        let (read_model, wish) = (named(&name)?, body_of::<Wish>(&request, &body)?);
+        let (read_model, requested) = (named(&name)?, body_of::<Requested>(&request, &body)?);
         let generation: Generation =
             number.parse().map_err(|error: read_models::declared::NoGeneration| {
-                Problem(StatusCode::NOT_FOUND, error.to_string())
+                Problem::new(Code::NotFound, error.to_string())
             })?;
         let step = match verb.as_str() {
             "pause" => Step::Pause { generation },
             "resume" => Step::Resume { generation },
-            "switch" => Step::Hold { to: generation, force: wish.force },
+            "switch" => Step::Hold { to: generation, force: requested.force },
             "retire" => Step::Drop { generation },
-            "adopt" => Step::Adopt { generation, format: read_model.declared().format },
+            "adopt" => (admin.opened(read_model)?.0.adoption)(read_model, generation).await?,
             _ => return Err(no_verb(&verb, "pause, resume, switch, retire or adopt")),
         };
-        decided(&admin, &request, read_model, &wish, |_| Ok(step.clone())).await
+        decided(&admin, &request, read_model, &requested, |_| Ok(step.clone())).await
     };
     answered(work.await)
 }
@@ -395,10 +405,10 @@ async fn decided(
     admin: &Admin,
     request: &HttpRequest,
     read_model: ReadModel,
-    wish: &Wish,
+    requested: &Requested,
     step: impl Fn(&Builds) -> Result<Step, Refused>,
 ) -> Result<HttpResponse, Problem> {
-    let by = decided_by(request, wish.by.as_deref())?;
+    let by = decided_by(request, requested.by.as_deref())?;
     let mut desk = admin.opened(read_model)?.0.desk().await?;
     let step = desk.decide(read_model, &by, step).await??;
     tracing::info!(by, "decided about {read_model}: {step}");
@@ -407,9 +417,11 @@ async fn decided(
 
 /// Who asks: the route let it in.
 fn caller(request: &HttpRequest) -> Result<Principal, Problem> {
-    request.extensions().get::<Principal>().cloned().ok_or_else(|| {
-        Problem(StatusCode::INTERNAL_SERVER_ERROR, "it is not known who asks: a defect".to_owned())
-    })
+    request
+        .extensions()
+        .get::<Principal>()
+        .cloned()
+        .ok_or_else(|| Problem::new(Code::Internal, "it is not known who asks: a defect".to_owned()))
 }
 
 /// Who decides: the caller, or whom it may act for; where callers are not checked, whom it names.
@@ -429,32 +441,38 @@ fn decided_by(request: &HttpRequest, by: Option<&str>) -> Result<String, Problem
     }
 }
 
-/// Where the log was at the time that is wished, and how it is proposed.
-async fn as_of(admin: &Admin, read_model: ReadModel, wish: &Wish) -> Result<(AsOfWish, Vec<i64>), Problem> {
-    let say = |what: &str| Problem(StatusCode::BAD_REQUEST, format!("the body: {what}"));
-    let wish = AsOfWish {
-        as_of: wish.as_of.ok_or_else(|| say("give `as_of`, a time such as 2026-11-27T00:00:00Z"))?,
-        name: wish.name.clone(),
-        expires: wish.expires.ok_or_else(|| say("give `expires`, how long it is needed, such as \"24h\""))?,
+/// Where the log was at the time that is requested, and how it is proposed.
+async fn as_of(
+    admin: &Admin,
+    read_model: ReadModel,
+    requested: &Requested,
+) -> Result<(AsOfRequest, Vec<i64>), Problem> {
+    let say = |what: &str| Problem::new(Code::MalformedRequest, format!("the body: {what}"));
+    let requested = AsOfRequest {
+        as_of: requested.as_of.ok_or_else(|| say("give `as_of`, a time such as 2026-11-27T00:00:00Z"))?,
+        name: requested.name.clone(),
+        expires: requested
+            .expires
+            .ok_or_else(|| say("give `expires`, how long it is needed, such as \"24h\""))?,
     };
-    wish.check(Timestamp::now()).map_err(|refused| say(&refused.to_string()))?;
-    let away = |error: String| Problem(StatusCode::SERVICE_UNAVAILABLE, error);
+    requested.check(Timestamp::now()).map_err(|refused| say(&refused.to_string()))?;
+    let away = |error: String| Problem::new(Code::StoreUnavailable, error);
     let opened = admin.opened(read_model)?.0;
     let logs = LogReader::several(&*opened.read).map_err(|error| away(format!("{error:#}")))?;
-    let ends = LogReader::first_after(&logs, wish.as_of.as_millisecond()).await;
+    let ends = LogReader::first_after(&logs, requested.as_of.as_millisecond()).await;
     let ends = ends.map_err(|error| away(error.to_string()))?;
-    Ok((wish, ends))
+    Ok((requested, ends))
 }
 
 fn named(name: &str) -> Result<ReadModel, Problem> {
     name.parse().map_err(|error: read_models::Unknown| {
         let all: Vec<&str> = ReadModel::ALL.iter().map(|it| it.name()).collect();
-        Problem(StatusCode::NOT_FOUND, format!("{error}: there are {}", all.join(", ")))
+        Problem::new(Code::NotFound, format!("{error}: there are {}", all.join(", ")))
     })
 }
 
 fn no_verb(verb: &str, there_are: &str) -> Problem {
-    Problem(StatusCode::NOT_FOUND, format!("there is no `{verb}`: say {there_are}"))
+    Problem::new(Code::NotFound, format!("there is no `{verb}`: say {there_are}"))
 }
 
 /// A body must say that it is JSON, which a form of a web page on another site cannot.
@@ -462,10 +480,10 @@ fn body_of<W: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<W,
     let kind = request.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default();
     if kind.split(';').next().map(str::trim) != Some("application/json") {
         let problem = "say content-type: application/json; the body may be {}".to_owned();
-        return Err(Problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, problem));
+        return Err(Problem::new(Code::UnsupportedMediaType, problem));
     }
     serde_json::from_slice(body)
-        .map_err(|error| Problem(StatusCode::BAD_REQUEST, format!("the body: {error}")))
+        .map_err(|error| Problem::new(Code::MalformedRequest, format!("the body: {error}")))
 }
 
 #[cfg(test)]

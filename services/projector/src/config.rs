@@ -95,7 +95,7 @@ impl Default for BatchConfig {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AdminConfig {
-    /// Whether it is there. Nobody is asked who they are: whoever reaches the port may rebuild, switch and drop builds.
+    /// Whether it is there. Where callers are not checked (`auth.allow_anonymous`), whoever reaches the port may rebuild, switch and drop builds.
     pub enabled: bool,
 }
 
@@ -116,7 +116,7 @@ pub struct RebuildConfig {
 
 impl Default for RebuildConfig {
     fn default() -> Self {
-        Self { hold_ms: 10_000, lease_ms: 1_500, keep_previous_hours: 24, unwritten_mib: 64 }
+        Self { hold_ms: 10_000, lease_ms: 1_500, keep_previous_hours: 24, unwritten_mib: 48 }
     }
 }
 

@@ -10,7 +10,7 @@ use event_reader::feed::GroupOptions;
 use event_reader::{Decoder, LogLooks, SchemaSource};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use read_models::control::{BuildStore, Builds, Desk};
+use read_models::control::{BuildStore, Builds, Desk, adoption};
 use read_models::model::{Fold, Opens, Store};
 use read_models::{Adapter, Generation, ReadModel, Visitor};
 use tokio::sync::watch;
@@ -132,6 +132,13 @@ impl<A: Adapter> Work<A> {
         };
         let opened = Opened {
             journal: Arc::clone(&journal),
+            adoption: {
+                let builds = Arc::clone(&builds);
+                Arc::new(move |read_model, generation| {
+                    let builds = Arc::clone(&builds);
+                    async move { adoption(&*builds, read_model, generation).await }.boxed()
+                })
+            },
             reached: Arc::clone(&reached),
             group_prefix: config.group_prefix.clone(),
             partitions,
@@ -169,8 +176,8 @@ impl<A: Adapter> Work<A> {
     }
 }
 
-/// What was decided, before any build is begun: one that was dropped is not made again. Where a build is published and nothing is
-/// decided, the decisions were lost, and nobody guesses.
+/// What was decided, before any build is begun: one that was dropped is not made again. Where a build is published by a decision that
+/// is not there, decisions were lost, and nobody guesses.
 async fn decided_before(
     opening: &Opening,
     journal: &Arc<dyn Journal>,
@@ -181,23 +188,34 @@ async fn decided_before(
     let mut desk = Desk::new(Arc::clone(journal));
     let mut waits = retry.waits();
     loop {
-        let problem = match desk.look().await {
-            Ok(_) if desk.builds(read_model).is_decided() => return Ok(desk),
-            Ok(_) => match builds.published(read_model).await {
-                Ok(Generation::FIRST) => return Ok(desk),
-                Ok(other) => AlwaysTransient(format!(
-                    "gateways read {other} of {read_model}, and {} says nothing of it: it was lost; if {other} is right, \
-                     `folio read-models adopt {read_model} --generation {other}`",
-                    opening.config.control_topic
-                )),
-                // Nothing was ever published.
-                Err(error) if error.is_missing() => return Ok(desk),
-                Err(error) => {
-                    opening.dependencies.store.down(error.to_string());
-                    AlwaysTransient::from(error)
+        // The store first: whatever is published then was decided before the journal is read.
+        let published = match builds.published(read_model).await {
+            Ok(published) => Ok(Some(published)),
+            // Nothing was ever published.
+            Err(error) if error.is_missing() => Ok(None),
+            Err(error) => {
+                opening.dependencies.store.down(error.to_string());
+                Err(AlwaysTransient::from(error))
+            }
+        };
+        let problem = match (published, desk.look().await) {
+            (Ok(published), Ok(_)) => {
+                match published.and_then(|it| desk.builds(read_model).lost(read_model, it)) {
+                    None => return Ok(desk),
+                    Some(lost) => {
+                        let (topic, damaged) =
+                            (&opening.config.control_topic, desk.take_damaged().join("; "));
+                        let damaged = if damaged.is_empty() {
+                            damaged
+                        } else {
+                            format!("; what is wrong in it: {damaged}")
+                        };
+                        AlwaysTransient(format!("{lost}; the topic is {topic}{damaged}"))
+                    }
                 }
-            },
-            Err(error) => AlwaysTransient::from(error),
+            }
+            (Err(problem), _) => problem,
+            (_, Err(error)) => AlwaysTransient::from(error),
         };
         retry.report(Err(&problem.0));
         let waited = waits.wait("begin with what was decided about builds", problem).await;

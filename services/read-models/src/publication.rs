@@ -23,6 +23,14 @@ pub trait Published: Debug + Send + Sync {
     fn named<'a>(&'a self, name: &'a str) -> Answered<'a, Option<Generation>>;
 }
 
+/// What is published, and by which decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PublishedBuild {
+    pub generation: Generation,
+    /// [`crate::control::Builds::published_order`] of then; 0 where nothing was published, or by a release that did not say.
+    pub order: u64,
+}
+
 /// Where the build of one read model is told on servers. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Publication {
@@ -74,6 +82,24 @@ fn named(read_model: ReadModel, name: &str) -> String {
 }
 
 impl Publication {
+    /// What is published, and by which decision.
+    pub(crate) async fn told(&self) -> Result<PublishedBuild, Error> {
+        let (generation, order) = match &self.read_model.declared().on {
+            On::Cql(_) => {
+                let generation = self.read().await?;
+                (generation, self.order(self.read_model.name()).await?)
+            }
+            On::Search { index, .. } => {
+                let search = self.servers.search().await?;
+                let number = search.published(index).await?;
+                let generation =
+                    Generation::try_from(number).map_err(|_| corrupt(index.name, self.read_model, number))?;
+                (generation, search.published_order(index, number).await?)
+            }
+        };
+        Ok(PublishedBuild { generation, order })
+    }
+
     /// What is told in ScyllaDB.
     async fn row(&self, name: &str) -> Result<Option<Generation>, Error> {
         let cql = self.servers.cql().await?;
@@ -87,6 +113,20 @@ impl Publication {
         let Some((number,)) = cql.row::<(i32,)>(read, (name,)).await? else { return Ok(None) };
         let generation = u32::try_from(number).ok().and_then(|it| Generation::try_from(it).ok());
         generation.map(Some).ok_or_else(|| corrupt(TABLE, self.read_model, number))
+    }
+
+    /// In which order a name was told in ScyllaDB last.
+    async fn order(&self, name: &str) -> Result<u64, Error> {
+        let cql = self.servers.cql().await?;
+        let select = format!("SELECT WRITETIME(generation) FROM {{keyspace}}.{TABLE} WHERE read_model = ?");
+        let select = match cql.prepare(&select).await {
+            Ok(select) => select,
+            // Of a release that knew no other builds.
+            Err(error) if error.is_missing() => return Ok(0),
+            Err(error) => return Err(error.into()),
+        };
+        let order = cql.row::<(i64,)>(&select, (name,)).await?;
+        Ok(order.and_then(|(order,)| u64::try_from(order).ok()).unwrap_or_default())
     }
 
     /// Tells it in ScyllaDB. Not by a clock: of two the one that was decided later stays, whoever writes it and when.
@@ -132,6 +172,8 @@ impl Publication {
                 if let Some(before) = before {
                     search.refresh(&index.index(search.prefix(), before.get())).await?;
                 }
+                // Before the alias is moved: what is published is never told with less than it was published with.
+                search.tell_order(index, generation.get(), order).await?;
                 for index in [positions, parked, index] {
                     search.publish(index, generation.get()).await?;
                 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use adapter_embedded::tables::{Order, Row, Table, Tables};
+use read_models::publication::PublishedBuild;
 use read_models::{Error, Generation, ReadModel};
 
 use crate::build::called;
@@ -99,9 +100,12 @@ impl Catalog {
         self.tables.write([change]).map_err(|error| failed(&error))
     }
 
-    /// The build that is read.
-    pub(crate) fn published(&self, read_model: ReadModel) -> Result<Generation, Error> {
-        Ok(self.told(read_by_all(read_model))?.unwrap_or(Generation::FIRST))
+    /// The build that is read, and in which order that was told.
+    pub(crate) fn published(&self, read_model: ReadModel) -> Result<PublishedBuild, Error> {
+        let name = read_by_all(read_model);
+        let generation = self.told(name)?.unwrap_or(Generation::FIRST);
+        let row = self.published.get(name.as_bytes()).map_err(|error| failed(&error))?;
+        Ok(PublishedBuild { generation, order: row.map_or(0, |row| row.version) })
     }
 }
 

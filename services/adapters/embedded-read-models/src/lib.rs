@@ -107,7 +107,7 @@ impl Embedded {
             tables,
         };
         // The others when somebody asks for them: each reads all of itself.
-        let read = inner.catalog.published(ReadModel::Search)?;
+        let read = inner.catalog.published(ReadModel::Search)?.generation;
         if inner.catalog.is_there(ReadModel::Search, read)? {
             inner.index(read)?;
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use read_models::compare::{By, Compared, compare};
 use read_models::control::BuildStore;
-use read_models::publication::Published;
+use read_models::publication::{Published, PublishedBuild};
 use read_models::{Answered, Error, Generation, ReadModel};
 
 use crate::disk::blocking;
@@ -37,7 +37,7 @@ impl Embedded {
 
 impl Published for Publication {
     fn read(&self) -> Answered<'_, Generation> {
-        async { self.inner.catalog.published(self.read_model) }.boxed()
+        async { Ok(self.inner.catalog.published(self.read_model)?.generation) }.boxed()
     }
 
     fn named<'a>(&'a self, name: &'a str) -> Answered<'a, Option<Generation>> {
@@ -81,7 +81,7 @@ impl BuildStore for Embedded {
         })
     }
 
-    fn published(&self, read_model: ReadModel) -> Answered<'_, Generation> {
+    fn published(&self, read_model: ReadModel) -> Answered<'_, PublishedBuild> {
         async move { self.0.catalog.published(read_model) }.boxed()
     }
 

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Search, SearchError};
 
+/// What the order of a publication is called in the mapping of its index.
+const ORDER: &str = "folio_published_order";
+
 /// A declared index: `<prefix>-<name>-g<generation>`, with the alias `<prefix>-<name>`.
 #[derive(Debug, Clone, Copy)]
 pub struct Index {
@@ -195,6 +198,26 @@ impl Search {
                 .ok_or_else(|| elsewhere(&alias, &indices, &format!("{alias}-g<number>"))),
             _ => Err(elsewhere(&alias, &indices, "one")),
         }
+    }
+
+    /// Says in an index with which `order` it is published.
+    pub async fn tell_order(&self, declared: &Index, generation: u32, order: u64) -> Result<(), SearchError> {
+        let index = declared.index(self.prefix(), generation);
+        // All of it is replaced: what else it says stays.
+        let mut told = json!({ "_meta": {} });
+        if let Some(there @ Value::Object(_)) = self.mapping(&index).await?.map(|mut it| it["_meta"].take()) {
+            told["_meta"] = there;
+        }
+        told["_meta"][ORDER] = order.into();
+        let _done: Value = self.call(Method::Put, &format!("/{index}/_mapping"), Some(told)).await?;
+        Ok(())
+    }
+
+    /// With which order an index was published last; 0 if it does not say.
+    pub async fn published_order(&self, declared: &Index, generation: u32) -> Result<u64, SearchError> {
+        let index = declared.index(self.prefix(), generation);
+        let mapping = self.mapping(&index).await?.unwrap_or_default();
+        Ok(mapping["_meta"][ORDER].as_u64().unwrap_or_default())
     }
 
     /// Lets an alias of this name lead to a generation that is there, and to no other, in one step.

@@ -7,7 +7,7 @@ use adapter_kafka::read_topic;
 use anyhow::{Context, bail};
 use event_reader::LogReader;
 use read_models::builds::Build;
-use read_models::control::{Builds, Role, Stage, Step, Turn};
+use read_models::control::{Builds, Differed, Role, Stage, Step, Turn, adoption};
 use read_models::{Generation, ReadModel, Servers};
 
 use super::rebuild::{decide, open, wait};
@@ -54,18 +54,14 @@ pub async fn run(config: &Config, action: args::ReadModels) -> anyhow::Result<()
             change(config, read_model, |_| Ok(Step::Resume { generation })).await
         }
         args::ReadModels::Abort(Of { read_model }) => {
-            let candidate = |builds: &Builds| {
-                let (generation, _) = builds.candidate().context("no build is being made")?;
-                Ok(Step::Drop { generation })
-            };
-            change(config, read_model, candidate).await
+            change(config, read_model, |builds| Ok(builds.abort(read_model)?)).await
         }
         args::ReadModels::Retire(One { read_model, generation }) => {
             change(config, read_model, |_| Ok(Step::Drop { generation })).await
         }
         args::ReadModels::Adopt(One { read_model, generation }) => {
-            let format = read_model.declared().format;
-            change(config, read_model, |_| Ok(Step::Adopt { generation, format })).await
+            let step = adoption(&servers(config), read_model, generation).await?;
+            change(config, read_model, |_| Ok(step.clone())).await
         }
         args::ReadModels::Switch { one, force } => switch(config, one, force).await,
         args::ReadModels::Rollback(Of { read_model }) => {
@@ -186,10 +182,14 @@ async fn show(config: &Config, read_model: ReadModel) -> anyhow::Result<()> {
         if !build.by.is_empty() {
             say!("    wanted by {}", build.by);
         }
-        if let Stage::Compared { told, .. } = &build.stage
-            && !told.is_empty()
-        {
-            say!("    products that differ: {}", told.join(", "));
+        match (&build.stage, &build.differed) {
+            (Stage::Compared { told, .. }, _) if !told.is_empty() => {
+                say!("    products that differ: {}", told.join(", "));
+            }
+            (_, Some(Differed { told, .. })) => {
+                say!("    products that differed when it was compared: {}", told.join(", "));
+            }
+            (_, None) => {}
         }
         if generation != builds.read {
             let (done, all) = progress(&servers(config), builds, read_model, generation).await?;

@@ -8,7 +8,7 @@ use adapter_kafka::{KafkaJournal, describe_topic, open_reader};
 use anyhow::{Context, bail};
 use event_reader::LogReader;
 use jiff::{SignedDuration, Timestamp};
-use read_models::control::{AsOfWish, Build, Builds, Desk, Stage, Step, Switch, Turn};
+use read_models::control::{AsOfRequest, Build, Builds, Desk, Differed, Stage, Step, Switch, Turn};
 use read_models::{Generation, ReadModel};
 
 use super::import::bar;
@@ -94,17 +94,20 @@ async fn as_of(
     wanted: &AsOfOptions,
 ) -> anyhow::Result<Generation> {
     let expires = wanted.expires.unwrap_or(A_DAY);
-    let wish = AsOfWish { as_of: wanted.as_of, name: wanted.name.clone(), expires };
-    wish.check(Timestamp::now())?;
+    let requested = AsOfRequest { as_of: wanted.as_of, name: wanted.name.clone(), expires };
+    requested.check(Timestamp::now())?;
     let partitions = describe_topic(&config.kafka, &config.topic).await?.partitions;
     let logs = LogReader::several(|| open_reader(&config.kafka, &config.topic, partitions, None))?;
-    let ends = LogReader::first_after(&logs, wish.as_of.as_millisecond()).await?;
+    let ends = LogReader::first_after(&logs, requested.as_of.as_millisecond()).await?;
     let format = read_model.declared().format;
-    let step = |builds: &Builds| wish.step(builds, format, ends.clone(), Timestamp::now());
+    let step = |builds: &Builds| requested.step(builds, format, ends.clone(), Timestamp::now());
     let Step::AsOf { generation, name, .. } = decide(desk, read_model, step).await? else {
         bail!("another step was decided");
     };
-    say!("{generation} of {read_model} is being built as of {}; read it with ?generation={name}", wish.as_of);
+    say!(
+        "{generation} of {read_model} is being built as of {}; read it with ?generation={name}",
+        requested.as_of
+    );
     Ok(generation)
 }
 
@@ -175,6 +178,14 @@ pub async fn wait(
             (told, moved) = (phase, Instant::now());
         }
         if builds.read == generation && builds.turn == Turn::Steady {
+            if let Some(Differed { products, told }) =
+                builds.get(generation).and_then(|it| it.differed.as_ref())
+            {
+                say!(
+                    "{read_model} {generation}: it differed in the rows of {products} products from the one before ({})",
+                    told.join(", ")
+                );
+            }
             return Ok(());
         }
         if is_as_far_as_it_goes(&builds, read_model, generation)? {

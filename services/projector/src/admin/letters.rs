@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use contract::code::Code;
 use edge::auth::{Access, Auth, Scope};
 use edge::http::Taken;
 use read_models::control::{Builds, Fate, LetterId, Selection, Step};
@@ -12,9 +13,7 @@ use read_models::{Error, Generation, ReadModel};
 use serde::{Deserialize, Serialize};
 use toolkit::dead_letters::{DeadLetterError, DeadLetters, Kind, Letter};
 
-use super::{
-    Admin, GET, Opened, POST, Problem, SEE, StatusCode, answered, body_of, decided_by, named, no_verb,
-};
+use super::{Admin, GET, Opened, POST, Problem, SEE, answered, body_of, decided_by, named, no_verb};
 use crate::application::LettersOf;
 use crate::letters::{ParkedProduct, ParkedView, time};
 use crate::trial::{Question, Trial};
@@ -50,7 +49,7 @@ struct Which {
 /// What is to become of it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Wish {
+struct Requested {
     /// Who wants it, for people.
     by: Option<String>,
     product: Option<String>,
@@ -86,6 +85,27 @@ struct DecidedView {
     reason: String,
 }
 
+/// Letters at one place, of every build.
+#[derive(Debug, Serialize)]
+struct Found {
+    letters: Vec<LetterView>,
+}
+
+/// What was decided, and about how many products that are parked now.
+#[derive(Debug, Serialize)]
+struct Done {
+    decided: String,
+    by: String,
+    products: usize,
+}
+
+/// The same, if it were decided: of some of them what would become.
+#[derive(Debug, Serialize)]
+struct Tried {
+    products: usize,
+    would: Vec<TrialView>,
+}
+
 /// What would become of a product.
 #[derive(Debug, Serialize)]
 struct TrialView {
@@ -119,7 +139,7 @@ type Place = (String, Arc<dyn DeadLetters>);
 
 impl From<DeadLetterError> for Problem {
     fn from(error: DeadLetterError) -> Self {
-        Self(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+        Self::new(Code::StoreUnavailable, error.to_string())
     }
 }
 
@@ -138,7 +158,7 @@ impl Opened {
             Ok(letters) => Ok(Some((group, letters))),
             // It is being made, or dropped.
             Err(error) if error.downcast_ref().is_some_and(Error::is_missing) => Ok(None),
-            Err(error) => Err(Problem(StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}"))),
+            Err(error) => Err(Problem::new(Code::StoreUnavailable, format!("{error:#}"))),
         }
     }
 
@@ -162,7 +182,7 @@ impl Opened {
 fn selection(product: Option<String>, kind: Option<Kind>, id: Option<String>) -> Result<Selection, Problem> {
     let id: Result<Option<LetterId>, _> = id.map(|it| it.parse()).transpose();
     let id = id.map_err(|error: read_models::control::NoLetterId| {
-        Problem(StatusCode::BAD_REQUEST, error.to_string())
+        Problem::new(Code::MalformedRequest, error.to_string())
     })?;
     Ok(Selection { product, kind, id })
 }
@@ -171,7 +191,7 @@ async fn list(admin: web::Data<Admin>, path: web::Path<String>, request: HttpReq
     let work = async {
         let read_model = named(&path)?;
         let which = web::Query::<Which>::from_query(request.query_string())
-            .map_err(|error| Problem(StatusCode::BAD_REQUEST, format!("the query: {error}")))?
+            .map_err(|error| Problem::new(Code::MalformedRequest, format!("the query: {error}")))?
             .into_inner();
         let which = selection(which.product, which.kind, which.id)?;
         let opened = admin.opened(read_model)?.0;
@@ -213,9 +233,9 @@ async fn one(admin: web::Data<Admin>, path: web::Path<(String, i32, i64)>) -> Ht
         }
         if found.is_empty() {
             let problem = format!("no letter {partition}/{offset} of {read_model} is there");
-            return Err(Problem(StatusCode::NOT_FOUND, problem));
+            return Err(Problem::new(Code::NotFound, problem));
         }
-        Ok(HttpResponse::Ok().json(serde_json::json!({ "letters": found })))
+        Ok(HttpResponse::Ok().json(Found { letters: found }))
     };
     answered(work.await)
 }
@@ -228,18 +248,21 @@ async fn change(
 ) -> HttpResponse {
     let work = async {
         let (name, verb) = path.into_inner();
-        let (read_model, wish): (_, Wish) = (named(&name)?, body_of(&request, &body)?);
+        let (read_model, requested): (_, Requested) = (named(&name)?, body_of(&request, &body)?);
         if !["redrive", "discard"].contains(&verb.as_str()) {
             return Err(no_verb(&verb, "redrive or discard"));
         }
-        let Wish { by, product, kind, id, all, reason, per_second, dry_run } = wish;
+        let Requested { by, product, kind, id, all, reason, per_second, dry_run } = requested;
         let which = selection(product, kind, id)?;
         if which.is_all() != all {
             let problem = "the body: say one of `product`, `kind` and `id`, or `all`: true";
-            return Err(Problem(StatusCode::BAD_REQUEST, problem.to_owned()));
+            return Err(Problem::new(Code::MalformedRequest, problem.to_owned()));
         }
         if per_second == Some(0) {
-            return Err(Problem(StatusCode::BAD_REQUEST, "the body: `per_second` is 1 at least".to_owned()));
+            return Err(Problem::new(
+                Code::MalformedRequest,
+                "the body: `per_second` is 1 at least".to_owned(),
+            ));
         }
         let opened = admin.opened(read_model)?.0;
         let mut desk = opened.desk().await?;
@@ -247,7 +270,7 @@ async fn change(
         let products = parked.len();
         if dry_run {
             let trials = tried(&admin, &opened, read_model, &parked, &verb).await?;
-            return Ok(HttpResponse::Ok().json(serde_json::json!({ "products": products, "would": trials })));
+            return Ok(HttpResponse::Ok().json(Tried { products, would: trials }));
         }
         let step = match verb.as_str() {
             "redrive" => Step::Redrive { which, per_second, why: reason },
@@ -256,8 +279,7 @@ async fn change(
         let by = decided_by(&request, by.as_deref())?;
         let step = desk.decide(read_model, &by, |_| Ok(step.clone())).await??;
         tracing::info!(by, "decided about {read_model}: {step}");
-        let answer = serde_json::json!({ "decided": step.to_string(), "by": by, "products": products });
-        Ok(HttpResponse::Ok().json(answer))
+        Ok(HttpResponse::Ok().json(Done { decided: step.to_string(), by, products }))
     };
     answered(work.await)
 }
@@ -284,8 +306,7 @@ async fn tried(
             let question =
                 Question { generation: product.generation, letters: &*letters, outlines: &product.letters };
             let trial = opened.trials.would(question).await;
-            let trial =
-                trial.map_err(|error| Problem(StatusCode::SERVICE_UNAVAILABLE, format!("{error:#}")))?;
+            let trial = trial.map_err(|error| Problem::new(Code::StoreUnavailable, format!("{error:#}")))?;
             let would_succeed = match trial {
                 Trial::Succeeds => Some(true),
                 Trial::Fails { .. } => Some(false),

@@ -14,6 +14,11 @@ use crate::builds::Positioned;
 use crate::testing::{InMemory, Letters};
 use crate::trial::{Question, Trial};
 
+/// The store says that nothing but the first build was ever published.
+fn adopted(_: ReadModel, generation: Generation) -> BoxFuture<'static, Result<Step, Error>> {
+    Box::pin(async move { Ok(Step::Adopt { generation, format: 1, published: None }) })
+}
+
 #[derive(Debug)]
 struct Half;
 
@@ -90,6 +95,7 @@ async fn who_decides_needs_to_be_let_and_is_who_decided() {
     let letters = Arc::new(Letters::default());
     let opened = Opened {
         journal: Arc::new(InMemory::default()),
+        adoption: Arc::new(adopted),
         reached: Arc::new(Half),
         group_prefix: "folio".to_owned(),
         partitions: 2,
@@ -136,6 +142,7 @@ async fn builds_are_shown_decided_and_refused() {
     let letters = Arc::new(Letters::default());
     let opened = Opened {
         journal: Arc::clone(&journal) as Arc<dyn Journal>,
+        adoption: Arc::new(adopted),
         reached: Arc::new(Half),
         group_prefix: "folio".to_owned(),
         partitions: 2,
@@ -223,6 +230,32 @@ async fn builds_are_shown_decided_and_refused() {
     assert!(status == 200 && body["builds"][1]["phase"].as_str().unwrap().contains("holding"), "{body}");
     let (status, body) = ask(&admin, post.clone(), &of(":abort"), Some("{}")).await;
     assert_eq!((status, body["builds"].as_array().map(Vec::len)), (200, Some(1)), "{body}");
+
+    // A build that was switched to, and the way back: given up, and gone.
+    let decide = async |step: Step| {
+        let mut desk = Desk::new(Arc::clone(&journal) as Arc<dyn Journal>);
+        desk.decide(ReadModel::Products, "tester", |_| Ok(step.clone())).await.unwrap().unwrap()
+    };
+    assert_eq!(ask(&admin, post.clone(), &of(":rebuild"), Some("{}")).await.0, 200);
+    let to = Generation::try_from(3).unwrap();
+    for step in [Step::Hold { to, force: true }, Step::Switch, Step::Live] {
+        decide(step).await;
+    }
+    let (status, body) = ask(&admin, post.clone(), &of(":rollback"), Some("{}")).await;
+    assert!(status == 200 && body["builds"][0]["phase"].as_str().unwrap().contains("holding"), "{body}");
+    let (status, body) = ask(&admin, post.clone(), &of(":abort"), Some("{}")).await;
+    assert!(status == 200 && body["builds"][0]["phase"].as_str().unwrap().contains("aborted"), "{body}");
+    assert_eq!(ask(&admin, post.clone(), &of(":rollback"), Some("{}")).await.0, 200);
+    for step in [Step::Switch, Step::Live] {
+        decide(step).await;
+    }
+    let (status, problem) = ask(&admin, post.clone(), &of(":abort"), Some("{}")).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("decision-refused")), "{problem}");
+    assert_eq!(ask(&admin, post.clone(), &of("/builds/3:retire"), Some("{}")).await.0, 200);
+    journal.append("garbage".to_owned(), b"x".to_vec()).await.unwrap();
+    let (_, body) = ask(&admin, get.clone(), all, None).await;
+    assert!(body["read_models"][0]["read"] == json!(1), "{body}");
+    assert!(body["damaged"][0].as_str().unwrap().contains("no key of a decision"), "{body}");
 
     letters_are_shown_tried_and_decided(&admin, &letters).await;
 

@@ -131,7 +131,7 @@ impl Director {
                     && !self.store.is_begun(self.read_model, builds.read).await?
                 {
                     // A new installation begins with what its release makes.
-                    let step = Step::Adopt { generation: builds.read, format: self.format };
+                    let step = Step::Adopt { generation: builds.read, format: self.format, published: None };
                     return self.propose(builds, step).await;
                 }
                 if builds.candidate().is_none() && builds.is_new(self.format) {
@@ -170,7 +170,7 @@ impl Director {
             let is_kept = !self.store.may_lose() || since.elapsed() > self.window + WATCHED;
             if is_kept && self.is_so(builds).await? {
                 self.store.ready(self.read_model, generation).await?;
-                let order = builds.order(builds.revision + 1);
+                let order = builds.published_order() + 1;
                 self.store.name(self.read_model, generation, &as_of.name, order).await?;
                 // One at a time: the next is another revision's.
                 return self.propose(builds, Step::Complete { generation }).await;
@@ -308,10 +308,10 @@ impl Director {
                 if !self.is_so(builds).await? {
                     return Ok(());
                 }
-                let order = builds.order(revision);
+                let order = builds.published_order();
                 self.store.publish(self.read_model, builds.read, Some(from), order).await?;
                 // Somebody else may have told another one, who knows how.
-                let published = self.store.published(self.read_model).await?;
+                let published = self.store.published(self.read_model).await?.generation;
                 if published != builds.read {
                     let problem = format!("{published} is published, and should be {}", builds.read);
                     return Err(Error::Unavailable(problem));
@@ -341,14 +341,21 @@ impl Director {
             self.memory.looked = Some(Instant::now());
             return Ok(());
         }
-        if published != Some(builds.read) && self.is_so(builds).await? {
+        if !self.is_so(builds).await? {
+            return Ok(());
+        }
+        if let Some(lost) = published.and_then(|it| builds.lost(self.read_model, it)) {
+            return Err(Error::Unavailable(lost));
+        }
+        let published = published.map(|it| it.generation);
+        if published != Some(builds.read) {
             tracing::warn!(
                 ?published,
                 "what is published of {} is not what was decided: publishing {}",
                 self.read_model,
                 builds.read
             );
-            let order = builds.order(builds.revision);
+            let order = builds.published_order();
             self.store.publish(self.read_model, builds.read, None, order).await?;
         }
         self.memory.looked = Some(Instant::now());
@@ -366,7 +373,7 @@ impl Director {
         if self.memory.swept.is_some_and(|(at, when)| at == builds.revision && when.elapsed() < SWEPT) {
             return Ok(());
         }
-        let published = self.store.published(self.read_model).await?;
+        let published = self.store.published(self.read_model).await?.generation;
         let unwanted = |it: &Generation| builds.get(*it).is_none() && *it < builds.next() && *it != published;
         let there = self.store.all(self.read_model).await?;
         if there.iter().any(unwanted) {

@@ -47,7 +47,9 @@ pub(crate) enum ApiError {
     BadPageToken(String),
     #[error("there is no product {product}{}", version.map_or(String::new(), |v| format!(" with version {v}")))]
     NotFound { product: String, version: Option<u64> },
-    #[error("there is no build `{build}` of {model}: `folio read-models list` shows those that there are")]
+    #[error(
+        "there is no build `{build}` of {model}: `folio read-models list`, or `GET /admin/v1/read-models` of a projector, shows those that there are"
+    )]
     NoBuild { model: &'static str, build: String },
     #[error("product {product} was deleted with version {version}; its history is still readable")]
     Gone { product: String, version: u64 },

@@ -8,9 +8,9 @@ use super::builds::{Builds, Refused};
 use super::record::Step;
 
 /// Builds as of some time that one read model may have: each is a whole copy of it.
-pub(super) const MOST_AS_OF: usize = 8;
+pub(super) const MAX_AS_OF: usize = 8;
 /// The most characters of a name.
-const LONGEST_NAME: usize = 40;
+const MAX_NAME: usize = 40;
 /// How long one may be wanted, at least and at most.
 const KEPT: (SignedDuration, SignedDuration) =
     (SignedDuration::from_mins(1), SignedDuration::from_hours(24 * 366));
@@ -29,14 +29,14 @@ pub struct AsOf {
 
 /// What somebody wants to read as it was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AsOfWish {
+pub struct AsOfRequest {
     pub as_of: Timestamp,
     pub name: String,
     /// How long it is needed from now on.
     pub expires: SignedDuration,
 }
 
-impl AsOfWish {
+impl AsOfRequest {
     /// Whether it can be done at `now`; if not, why. Ask before it is looked where the log was then.
     pub fn check(&self, now: Timestamp) -> Result<(), Refused> {
         check_name(&self.name)?;
@@ -70,14 +70,14 @@ impl AsOfWish {
 /// Whether a build can have this name: it goes into names of servers, and must not read as a number of a build.
 pub(super) fn check_name(name: &str) -> Result<(), Refused> {
     let is_made_of = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let is_short = (1..=LONGEST_NAME).contains(&name.len());
+    let is_short = (1..=MAX_NAME).contains(&name.len());
     let is_number = || name.trim_start_matches('g').bytes().all(|it| it.is_ascii_digit());
     if is_short && name.chars().all(is_made_of) && !name.starts_with('-') && !is_number() {
         return Ok(());
     }
-    let shown: String = name.chars().take(2 * LONGEST_NAME).collect();
+    let shown: String = name.chars().take(2 * MAX_NAME).collect();
     Err(Refused(format!(
-        "`{shown}` is no name of a build: give up to {LONGEST_NAME} lower-case letters, digits and hyphens, and nothing like \
+        "`{shown}` is no name of a build: give up to {MAX_NAME} lower-case letters, digits and hyphens, and nothing like \
          `7` or `g7`, which is a number"
     )))
 }

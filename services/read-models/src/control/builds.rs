@@ -1,12 +1,13 @@
 //! The builds of one read model, as the steps that were decided have made them.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::as_of::{AsOf, MOST_AS_OF, check_name};
+use super::as_of::{AsOf, MAX_AS_OF, check_name};
+use super::hold::Hold;
 use super::letters::Asked;
 use super::record::{Decision, Step, Switch};
 use crate::Generation;
+use crate::publication::PublishedBuild;
 
 /// The builds of one read model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,10 @@ pub struct Builds {
     pub revision: u64,
     /// When the first was, in milliseconds since 1970: a journal that was lost and begun anew has another.
     begun_ms: i64,
+    /// With what is published because of the last decision.
+    pub(super) published_order: u64,
+    /// All that ever were read, also those that are gone.
+    pub(super) were_read: BTreeSet<Generation>,
     /// The one that questions are to be answered from.
     pub read: Generation,
     pub turn: Turn,
@@ -45,6 +50,17 @@ pub struct Build {
     pub since_ms: i64,
     /// Who wanted it.
     pub by: String,
+    /// What it differed in from the one that was read then, if it did when it was compared last: also once it is read.
+    pub differed: Option<Differed>,
+}
+
+/// What a comparison found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differed {
+    /// Products whose rows differed,
+    pub products: u64,
+    /// and some of them.
+    pub told: Vec<String>,
 }
 
 /// How far a build is.
@@ -77,19 +93,6 @@ pub enum Turn {
         revision: u64,
         since_ms: i64,
     },
-}
-
-/// One hold: its revision and, as a topic may be lost and begin anew, its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hold {
-    pub revision: u64,
-    pub since_ms: i64,
-}
-
-impl fmt::Display for Hold {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.revision, self.since_ms)
-    }
 }
 
 /// What a build has to do.
@@ -126,6 +129,7 @@ impl Build {
             switch: Switch::default(),
             since_ms: 0,
             by: String::new(),
+            differed: None,
         }
     }
 }
@@ -136,6 +140,8 @@ impl Builds {
         Self {
             revision: 0,
             begun_ms: 0,
+            published_order: 0,
+            were_read: BTreeSet::from([Generation::FIRST]),
             read: Generation::FIRST,
             turn: Turn::Steady,
             all: BTreeMap::from([(Generation::FIRST, Build::read(1))]),
@@ -194,9 +200,7 @@ impl Builds {
         self.later.as_deref()
     }
 
-    /// Larger for each later revision, of this journal and of one that takes its place: what is told because of a decision is told
-    /// with it, so that nothing earlier has an effect after it. Never beyond the present as microseconds since 1970: some stores
-    /// refuse that as the time of a write.
+    /// Larger for each later revision, of this journal and of one that takes its place: what is asked of letters is known by it.
     pub fn order(&self, revision: u64) -> u64 {
         self.begun_ms.unsigned_abs().saturating_mul(1_000).saturating_add(revision)
     }
@@ -243,8 +247,16 @@ impl Builds {
             ));
         }
         match step {
+            Step::Adopt { generation, published: Some(order), .. }
+                if !self.knows_of(PublishedBuild { generation: *generation, order: *order }) =>
+            {
+                Ok(())
+            }
             Step::Adopt { .. } if !self.is_decided => Ok(()),
-            Step::Adopt { .. } => refuse(format!("it is decided already that {} is read", self.read)),
+            Step::Adopt { .. } => refuse(format!(
+                "it is decided already that {} is read, and nothing else was published since",
+                self.read
+            )),
             Step::Build { generation, format, .. } => self.may_build(*generation, *format),
             Step::AsOf { generation, name, ends, .. } => self.may_build_as_of(*generation, name, ends),
             Step::Complete { generation } => match self.as_of().find(|(it, _)| it == generation) {
@@ -307,9 +319,9 @@ impl Builds {
         if let Some((other, _)) = self.as_of().find(|(_, as_of)| as_of.name == name) {
             return refuse(format!("{other} has the name {name}: give another one, or retire that build"));
         }
-        if self.as_of().count() >= MOST_AS_OF {
+        if self.as_of().count() >= MAX_AS_OF {
             return refuse(format!(
-                "there are {MOST_AS_OF} builds as of some time already: retire one of them"
+                "there are {MAX_AS_OF} builds as of some time already: retire one of them"
             ));
         }
         if ends.is_empty() || ends.iter().any(|end| *end < 0) {
@@ -358,7 +370,7 @@ impl Builds {
     fn must_be_steady(&self) -> Result<(), Refused> {
         match self.turn {
             Turn::Steady => Ok(()),
-            Turn::Holding { to, .. } => refuse(format!("a switch to {to} is under way")),
+            Turn::Holding { to, .. } => refuse(format!("a switch to {to} is in flight")),
             Turn::Switched { .. } => refuse(format!("a switch to {} is being finished", self.read)),
         }
     }
@@ -367,7 +379,6 @@ impl Builds {
     pub(super) fn take(&mut self, decision: Decision, at_ms: i64) -> Result<(), Refused> {
         self.check(&decision.step)?;
         self.begin(at_ms);
-        self.revision += 1;
         let revision = self.revision;
         if let Some(asked) = Asked::of(&decision, self.order(revision), at_ms) {
             asked.remember(&mut self.asked);
@@ -379,15 +390,19 @@ impl Builds {
         }
         self.is_decided = true;
         match decision.step {
-            Step::Adopt { generation, format } => {
+            Step::Adopt { generation, format, published } => {
                 let build = Build { since_ms: at_ms, by: decision.by, ..Build::read(format) };
+                // What is there beside it was made by decisions of which some are lost.
                 self.all = BTreeMap::from([(generation, build)]);
-                (self.read, self.highest, self.format) = (generation, generation, format);
+                self.highest = self.highest.max(generation);
+                (self.read, self.format, self.turn) = (generation, format, Turn::Steady);
+                self.were_read.insert(generation);
+                // Beyond what was published, whatever the clocks say.
+                self.published_order = self.published_order.max(published.map_or(0, |it| it + 1));
             }
             Step::Build { generation, format, switch } => {
                 let stage = Stage::Building;
-                let build =
-                    Build { format, stage, is_paused: false, switch, since_ms: at_ms, by: decision.by };
+                let build = Build { stage, switch, since_ms: at_ms, by: decision.by, ..Build::read(format) };
                 self.all.insert(generation, build);
                 (self.highest, self.format) = (generation, self.format.max(format));
                 self.released = None;
@@ -408,6 +423,9 @@ impl Builds {
             Step::Pause { generation } => self.change(generation, |build| build.is_paused = true),
             Step::Resume { generation } => self.change(generation, |build| build.is_paused = false),
             Step::Compared { generation, rows, differences, told } => {
+                let differed =
+                    (differences > 0).then(|| Differed { products: differences, told: told.clone() });
+                self.change(generation, |build| build.differed = differed);
                 self.come(generation, Stage::Compared { rows, differences, told }, at_ms);
             }
             Step::Hold { to, .. } => {
@@ -423,6 +441,7 @@ impl Builds {
                     let from = std::mem::replace(&mut self.read, to);
                     self.come(from, Stage::Previous, at_ms);
                     self.come(to, Stage::Read, at_ms);
+                    self.were_read.insert(to);
                     self.forget_comparisons();
                     self.turn = Turn::Switched { from, revision, since_ms: at_ms };
                 }
@@ -443,7 +462,6 @@ impl Builds {
     /// A step that only a later release knows.
     pub(super) fn take_later(&mut self, step: String, at_ms: i64) {
         self.begin(at_ms);
-        self.revision += 1;
         self.is_decided = true;
         self.later.get_or_insert(step);
     }
@@ -452,6 +470,9 @@ impl Builds {
         if self.revision == 0 {
             self.begun_ms = at_ms;
         }
+        self.revision += 1;
+        let now = u64::try_from(at_ms).unwrap_or_default().saturating_mul(1_000);
+        self.published_order = now.max(self.published_order) + 1;
     }
 
     /// What a build was compared with is no longer read.

@@ -53,7 +53,7 @@ pub struct Asked {
 }
 
 /// So many are remembered: who has not done an earlier one by then does not do it any more.
-const MOST: usize = 256;
+const MAX_ASKED: usize = 256;
 
 impl Asked {
     /// What a step that was decided then asks, if it is about letters.
@@ -81,7 +81,7 @@ impl Asked {
     }
 
     pub(super) fn remember(self, all: &mut Vec<Self>) {
-        all.drain(..(all.len() + 1).saturating_sub(MOST));
+        all.drain(..(all.len() + 1).saturating_sub(MAX_ASKED));
         all.push(self);
     }
 }

@@ -16,16 +16,19 @@
 mod as_of;
 mod builds;
 mod desk;
+mod hold;
 mod letters;
 mod phase;
+mod publishing;
 mod record;
 mod store;
 #[cfg(test)]
 mod tests;
 
-pub use as_of::{AsOf, AsOfWish};
-pub use builds::{Build, Builds, Hold, Refused, Role, Stage, Turn};
+pub use as_of::{AsOf, AsOfRequest};
+pub use builds::{Build, Builds, Differed, Refused, Role, Stage, Turn};
 pub use desk::{Desk, Proposed};
+pub use hold::Hold;
 pub use letters::{Asked, Fate, LetterId, NoLetterId, Selection};
 pub use record::{Decision, Step, Switch};
-pub use store::BuildStore;
+pub use store::{BuildStore, adoption};

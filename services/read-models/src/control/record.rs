@@ -15,10 +15,13 @@ const BEGINS: &str = "read-model";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
-    /// Before anything else, where decisions were lost: this build is what is read.
+    /// Where decisions were lost: this build is what is read. Before anything else is decided, or where it was `published` by a
+    /// decision that is not there: the order of that.
     Adopt {
         generation: Generation,
         format: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        published: Option<u64>,
     },
     /// Make a further build, whose rows have this format.
     Build {

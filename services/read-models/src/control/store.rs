@@ -4,10 +4,11 @@ use std::fmt::Debug;
 
 use futures::FutureExt;
 
+use super::record::Step;
 use crate::compare::{By, Compared, compare};
 use crate::declared::On;
-use crate::publication::Published;
-use crate::{Answered, Generation, ReadModel, Servers};
+use crate::publication::PublishedBuild;
+use crate::{Answered, Error, Generation, ReadModel, Servers};
 
 /// Where the builds of read models lie.
 pub trait BuildStore: Debug + Send + Sync {
@@ -30,9 +31,9 @@ pub trait BuildStore: Debug + Send + Sync {
     fn drop_build(&self, read_model: ReadModel, generation: Generation) -> Answered<'_, ()>;
 
     /// The build that whoever reads is told.
-    fn published(&self, read_model: ReadModel) -> Answered<'_, Generation>;
+    fn published(&self, read_model: ReadModel) -> Answered<'_, PublishedBuild>;
 
-    /// Tells whoever reads that this is the one; `order` is [`super::Builds::order`]: what was decided before has no effect after
+    /// Tells whoever reads that this is the one; `order` is [`super::Builds::published_order`]: what was decided before has no effect after
     /// it. All that was written to it is found by then, and in the one that was read `before`.
     fn publish(
         &self,
@@ -53,6 +54,24 @@ pub trait BuildStore: Debug + Send + Sync {
 
     /// Compares two builds.
     fn compare(&self, read_model: ReadModel, builds: [Generation; 2], by: By) -> Answered<'_, Compared>;
+}
+
+/// The step that says, where decisions were lost, that this build is what is read. Where others are left it is taken only of a build that
+/// is published.
+///
+/// # Errors
+/// If the store cannot say what is published.
+pub async fn adoption(
+    store: &dyn BuildStore,
+    read_model: ReadModel,
+    generation: Generation,
+) -> Result<Step, Error> {
+    let published = match store.published(read_model).await {
+        Ok(published) => Some(published).filter(|it| it.generation == generation).map(|it| it.order),
+        Err(error) if error.is_missing() => None,
+        Err(error) => return Err(error),
+    };
+    Ok(Step::Adopt { generation, format: read_model.declared().format, published })
 }
 
 impl BuildStore for Servers {
@@ -96,8 +115,8 @@ impl BuildStore for Servers {
         .boxed()
     }
 
-    fn published(&self, read_model: ReadModel) -> Answered<'_, Generation> {
-        async move { self.publication(read_model).read().await }.boxed()
+    fn published(&self, read_model: ReadModel) -> Answered<'_, PublishedBuild> {
+        async move { self.publication(read_model).told().await }.boxed()
     }
 
     fn publish(

@@ -11,6 +11,7 @@ use super::*;
 use crate::{Generation, ReadModel};
 
 mod letters;
+mod lost;
 
 const MODEL: ReadModel = ReadModel::Products;
 
@@ -139,7 +140,7 @@ async fn what_was_found_of_a_build_counts_only_for_the_one_that_it_was_compared_
 async fn where_decisions_were_lost_one_may_say_what_is_read_and_only_there() {
     let journal = Arc::new(Memory::default());
     let mut desk = desk(&journal);
-    let adopt = |number| Step::Adopt { generation: build(number), format: 1 };
+    let adopt = |number| Step::Adopt { generation: build(number), format: 1, published: None };
     take(&mut desk, adopt(4)).await;
     let builds = desk.builds(MODEL);
     assert_eq!((builds.read, builds.next(), builds.all().count()), (build(4), build(5), 1));
@@ -153,6 +154,7 @@ async fn where_decisions_were_lost_one_may_say_what_is_read_and_only_there() {
     let (mut again, before) = (self::desk(&later), desk.builds(MODEL).order(999));
     take(&mut again, adopt(4)).await;
     assert!(again.builds(MODEL).order(1) > before);
+    assert!(again.builds(MODEL).published_order() > desk.builds(MODEL).published_order());
 }
 
 #[tokio::test]
@@ -179,7 +181,7 @@ async fn what_cannot_be_taken_is_refused_in_words() {
     assert!(refused(&mut desk, forced.clone()).await.contains("paused"));
     take(&mut desk, Step::Resume { generation: build(2) }).await;
     take(&mut desk, forced).await;
-    assert!(refused(&mut desk, Step::Pause { generation: build(2) }).await.contains("under way"));
+    assert!(refused(&mut desk, Step::Pause { generation: build(2) }).await.contains("in flight"));
     // A build may be dropped out of a hold; what is read goes on.
     take(&mut desk, Step::Drop { generation: build(2) }).await;
     assert_eq!(desk.builds(MODEL).turn, Turn::Steady);
@@ -369,12 +371,12 @@ async fn a_release_proposes_its_format_once_and_not_again_when_somebody_made_an_
 #[test]
 fn what_is_wished_as_of_some_time_must_make_sense() {
     let now: jiff::Timestamp = "2026-11-27T12:00:00Z".parse().unwrap();
-    let wish = |as_of: &str, name: &str, expires: &str| AsOfWish {
+    let requested = |as_of: &str, name: &str, expires: &str| AsOfRequest {
         as_of: as_of.parse().unwrap(),
         name: name.to_owned(),
         expires: expires.parse().unwrap(),
     };
-    let good = wish("2026-11-27T11:59:59Z", "noon", "90m");
+    let good = requested("2026-11-27T11:59:59Z", "noon", "90m");
     good.check(now).unwrap();
     let Step::AsOf { generation, as_of_ms, expires_ms, .. } = good.step(&Builds::first(), 1, vec![3], now)
     else {
@@ -383,11 +385,11 @@ fn what_is_wished_as_of_some_time_must_make_sense() {
     let at = now.as_millisecond();
     assert_eq!((generation, as_of_ms, expires_ms), (build(2), at - 1_000, at + 90 * 60_000));
     for (wrong, why) in [
-        (wish("2026-11-27T12:00:01Z", "noon", "1h"), "not over yet"),
-        (wish("2026-11-27T11:00:00Z", "7", "1h"), "no name of a build"),
-        (wish("2026-11-27T11:00:00Z", "noon", "59s"), "cannot expire"),
-        (wish("2026-11-27T11:00:00Z", "noon", "-1h"), "cannot expire"),
-        (wish("2026-11-27T11:00:00Z", "noon", "9000h"), "cannot expire"),
+        (requested("2026-11-27T12:00:01Z", "noon", "1h"), "not over yet"),
+        (requested("2026-11-27T11:00:00Z", "7", "1h"), "no name of a build"),
+        (requested("2026-11-27T11:00:00Z", "noon", "59s"), "cannot expire"),
+        (requested("2026-11-27T11:00:00Z", "noon", "-1h"), "cannot expire"),
+        (requested("2026-11-27T11:00:00Z", "noon", "9000h"), "cannot expire"),
     ] {
         let told = wrong.check(now).unwrap_err().to_string();
         assert!(told.contains(why), "{told}");

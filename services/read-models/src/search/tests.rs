@@ -112,13 +112,14 @@ fn the_page_does_not_belong_to_the_question() {
 
 #[test]
 fn a_question_of_many_attributes_is_made_in_a_moment() {
-    let attributes = (0..40_000).map(|n| attribute(&format!("a{n}"), "v")).collect();
+    let attributes = (0..100_000).map(|n| attribute(&format!("a{n}"), "v")).collect();
     let request =
         SearchRequest { filters: Filters { attributes, ..Filters::default() }, ..SearchRequest::default() };
     let started = std::time::Instant::now();
     let body = search(&request);
-    assert!(started.elapsed() < std::time::Duration::from_secs(1), "{:?}", started.elapsed());
-    assert_eq!(body["query"]["bool"]["filter"].as_array().unwrap().len(), 40_001);
+    // It takes less than a second, also on a busy machine some; each beside each other would take minutes.
+    assert!(started.elapsed() < std::time::Duration::from_secs(15), "{:?}", started.elapsed());
+    assert_eq!(body["query"]["bool"]["filter"].as_array().unwrap().len(), 100_001);
     assert!(matches!(request.check(), Err(QueryError::BadQuestion(_))), "and it is refused before that");
 }
 

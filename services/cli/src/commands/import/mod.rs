@@ -38,8 +38,9 @@ pub async fn sample(urls: Vec<String>) -> anyhow::Result<Tally> {
 
 /// A progress bar with rate and time left; silent where standard error is no terminal.
 pub(crate) fn bar(what: &'static str, length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{msg:22} [{bar:40}] {pos}/{len} {per_sec} {eta}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style =
+        ProgressStyle::with_template("{msg:22} [{bar:40}] {percent:>3} % {pos}/{len} {per_sec} {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(length).with_style(style).with_message(what)
 }
 

@@ -14,7 +14,7 @@ async fn what_is_decided_about_letters_is_kept_with_who_and_why_and_says_nothing
     take(&mut desk, asked).await;
     assert!(!desk.builds(MODEL).is_decided() && desk.builds(MODEL).revision == 1);
     // Where decisions were lost it can still be said which build is read.
-    take(&mut desk, Step::Adopt { generation: build(3), format: 1 }).await;
+    take(&mut desk, Step::Adopt { generation: build(3), format: 1, published: None }).await;
     let all = Step::Discard { which: Selection::default(), why: String::new() };
     take(&mut desk, all).await;
     let builds = desk.builds(MODEL);
