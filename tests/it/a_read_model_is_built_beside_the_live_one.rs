@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use cli::args;
 use cli::commands::read_models::{self as actions, Line, Of, lines};
-use cli::commands::rebuild::{self, Rebuild, decide};
+use cli::commands::rebuild::{self, AsOfOptions, Rebuild, decide};
 use cli::commands::stores::{self, One, Which};
 use cli::commands::verify;
 use cli::config::Config;
@@ -67,8 +67,17 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     load.goes_on(60).await;
 
     // Switched to and back again, over and over, without a restart of anything.
+    // Whoever asks for either by its number reads on through it.
+    let ended = Arc::new(AtomicBool::new(false));
+    let by_number = [FIRST, second]
+        .map(|build| tokio::spawn(read_on(clients(&gateways), Arc::clone(&ended), Some(build))));
     let holds = ReadModel::ALL.iter().map(|it| switched(config, *it, SWITCHES));
     let mut holds = futures::future::try_join_all(holds).await?.concat();
+    ended.store(true, Ordering::SeqCst);
+    for reading in by_number {
+        let reads = reading.await??;
+        ensure!(reads > 200, "{reads} reads by number are too few to say anything");
+    }
     holds.sort_unstable();
     let of = |share: usize| holds[holds.len() * share / 100];
     println!("{} holds: p50 {:?}, p99 {:?}", holds.len(), of(50), of(99));
@@ -86,6 +95,11 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     let lost = format!("DELETE FROM {{keyspace}}.products_{live} WHERE product_id = 'still-7'");
     cql.execute(&cql.prepare(&lost).await?, ()).await?;
     retire_previous(&system.config, &mut desk, ReadModel::Products).await?;
+    let products = Which::one(ReadModel::Products, FIRST);
+    let found = verify::compare_rows(&system.config, &products).await.unwrap_err().to_string();
+    assert!(found.contains("1 products of") && found.contains("(still-7)"), "{found}");
+    let abort = args::ReadModels::Abort(Of { read_model: ReadModel::Products });
+    actions::run(&system.config, abort).await?;
     let refused = rebuild::run(&system.config, &waited(ReadModel::Products)).await.unwrap_err().to_string();
     assert!(refused.contains("1 products (still-7)") && refused.contains("--force"), "{refused}");
     desk.look().await?;
@@ -116,6 +130,8 @@ async fn a_second_build_is_compared_switched_to_and_left_again_under_load() -> a
     stores::check(&system.config, &Which::default()).await?;
     load.end().await?;
 
+    made_as_of_now_and_shown(&system.config, &gateways[0]).await?;
+
     // An alias that is lost is published again.
     let live = desk.builds(ReadModel::Search).read;
     let (url, prefix) = (&system.config.search.url, &system.config.search.index_prefix);
@@ -138,6 +154,23 @@ async fn settings(config: &Config, generation: Generation) -> anyhow::Result<Val
     let of = &answer[&index]["settings"]["index"];
     let names = ["refresh_interval", "auto_expand_replicas", "number_of_replicas"];
     Ok(names.iter().map(|name| ((*name).to_owned(), of[*name].clone())).collect())
+}
+
+/// As of some time, by the command: read by its name. And everything that `folio` shows.
+async fn made_as_of_now_and_shown(config: &Config, gateway: &Started) -> anyhow::Result<()> {
+    let as_of = AsOfOptions { as_of: jiff::Timestamp::now(), name: "audit".to_owned(), expires: None };
+    let asked = Rebuild { as_of: Some(as_of), ..waited(ReadModel::Products) };
+    rebuild::run(config, &asked).await?;
+    let named = async || commands_status(gateway, "still-8?generation=audit").await.ok();
+    eventually("it is read by its name", named, |status| *status == Some(200)).await;
+    for shown in [
+        args::ReadModels::List,
+        args::ReadModels::Show(Of { read_model: ReadModel::Products }),
+        args::ReadModels::Show(Of { read_model: ReadModel::Search }),
+    ] {
+        actions::run(config, shown).await?;
+    }
+    Ok(())
 }
 
 fn waited(read_model: ReadModel) -> Rebuild {
@@ -211,9 +244,9 @@ impl Load {
         for n in 0..MOVING {
             ensure!(commands.create(&format!("moving-{n}")).await?.status == 201);
         }
-        let clients: Vec<Client> = gateways.iter().map(|it| Client::new(&it.url())).collect();
+        let clients = clients(gateways);
         let (reads, ended) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default());
-        let readers = tokio::spawn(read_on(clients.clone(), Arc::clone(&ended)));
+        let readers = tokio::spawn(read_on(clients.clone(), Arc::clone(&ended), None));
         let running = tokio::spawn(write_and_read(commands, clients, Arc::clone(&reads), Arc::clone(&ended)));
         Ok(Self { reads, ended, running, readers })
     }
@@ -234,6 +267,10 @@ impl Load {
         ensure!(reads > 1_000, "{reads} reads without a token are too few to say anything");
         Ok(())
     }
+}
+
+fn clients(gateways: &[Started]) -> Vec<Client> {
+    gateways.iter().map(|it| Client::new(&it.url())).collect()
 }
 
 /// Changes prices in turn; each read shows the write before it, from the product, its history, its list or a search.
@@ -271,8 +308,13 @@ async fn write_and_read(
     Ok(())
 }
 
-/// Reads without a token, from each gateway in turn: whatever one of them has shown, none shows less later.
-async fn read_on(gateways: Vec<Client>, ended: Arc<AtomicBool>) -> anyhow::Result<u64> {
+/// Reads without a token, from each gateway in turn, of whichever build is read or of this one: whatever one of them has shown, none
+/// shows less later.
+async fn read_on(
+    gateways: Vec<Client>,
+    ended: Arc<AtomicBool>,
+    build: Option<Generation>,
+) -> anyhow::Result<u64> {
     let (mut seen, mut reads) = (std::collections::HashMap::<String, i64>::new(), 0);
     for n in 0_usize.. {
         if ended.load(Ordering::SeqCst) {
@@ -286,6 +328,12 @@ async fn read_on(gateways: Vec<Client>, ended: Arc<AtomicBool>) -> anyhow::Resul
             1 => (format!("/v1/products/{id}/history?order=desc&page_size=1"), "/items/0/version"),
             _ => (format!("/v1/search?q={id}&page_size=1"), "/items/0/version"),
         };
+        let path = match build {
+            Some(build) => {
+                format!("{path}{}generation={build}", if path.contains('?') { '&' } else { '?' })
+            }
+            None => path,
+        };
         let read = client.get(&path).await?;
         if read.status == 404 && !seen.contains_key(&path) {
             continue;
@@ -298,7 +346,8 @@ async fn read_on(gateways: Vec<Client>, ended: Arc<AtomicBool>) -> anyhow::Resul
         let before = seen.insert(path.clone(), version).unwrap_or_default();
         ensure!(version >= before, "{path} shows {version} after {before}");
         reads += 1;
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        // What is asked for by number is asked for by two more of them.
+        tokio::time::sleep(Duration::from_millis(if build.is_some() { 10 } else { 2 })).await;
     }
     Ok(reads)
 }
