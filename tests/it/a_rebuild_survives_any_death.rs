@@ -99,8 +99,8 @@ async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
 
     // The store away in each phase, for longer than a hold may take: it is finished when it is back, and nothing dies of it. Of each kind
     // of store at the same time.
-    let away = [(MODEL, &store), (ReadModel::Search, &index)].map(|(read_model, store)| {
-        away_in_each_phase(&system.config, read_model, store, &commands, &gateway)
+    let away = [(MODEL, &store, 2), (ReadModel::Search, &index, 3)].map(|(read_model, store, n)| {
+        away_in_each_phase(&system.config, (read_model, store), &commands, &gateway, n)
     });
     futures::future::try_join_all(away).await?;
 
@@ -274,13 +274,13 @@ async fn stands_still(system: &mut OnServers, lost: &Config, one: One) -> anyhow
     Ok(projector)
 }
 
-/// Begins a rebuild, and takes the store away in the middle of it: once in each phase.
+/// Begins a rebuild, and takes the store away in the middle of it: once in each phase. Product `n` is nobody else's.
 async fn away_in_each_phase(
     config: &Config,
-    read_model: ReadModel,
-    store: &Gate,
+    (read_model, store): (ReadModel, &Gate),
     commands: &Client,
     gateway: &Started,
+    n: usize,
 ) -> anyhow::Result<()> {
     let (mut desk, client) = (Decided::open(config, read_model).await?, Client::new(&gateway.url()));
     for phase in [Phase::Building, Phase::Holding, Phase::Switched] {
@@ -293,7 +293,7 @@ async fn away_in_each_phase(
         let path = path_of(read_model, 1);
         let read = async || client.get(&path).await.map(|it| it.status.as_u16()).ok();
         eventually("the gateway is back at the store", read, |it| *it == Some(200)).await;
-        let again = read_again(&mut desk, commands, gateway, 2).await;
+        let again = read_again(&mut desk, commands, gateway, n).await;
         again.with_context(|| format!("{read_model} {phase:?}, store away"))?;
     }
     Ok(())
@@ -302,7 +302,7 @@ async fn away_in_each_phase(
 /// Where a product is read from a read model.
 fn path_of(read_model: ReadModel, n: usize) -> String {
     match read_model {
-        ReadModel::Products => format!("/v1/products:batchGet?ids=product-{n}"),
+        ReadModel::Products => format!("/v1/products/product-{n}"),
         ReadModel::Search => format!("/v1/search?q=product-{n}"),
         ReadModel::History => unreachable!("its items do not name their product"),
     }
@@ -387,9 +387,10 @@ async fn read_again(
     let client = Client::new(&gateway.url());
     let read = client.get_with(&path_of(desk.read_model, n), &headers).await?;
     // Others are found by the same words.
-    let shown = read.body.pointer("/items").and_then(Value::as_array).into_iter().flatten();
-    let mut shown = shown.filter(|it| it["product_id"] == *format!("product-{n}"));
-    let is_shown = shown.any(|it| it["version"].as_u64() >= written.body["version"].as_u64());
+    let found = read.body.pointer("/items").and_then(Value::as_array).into_iter().flatten();
+    let mut shown = std::iter::once(&read.body).chain(found);
+    let id = format!("product-{n}");
+    let is_shown = shown.any(|it| it["product_id"] == *id && it["version"] == written.body["version"]);
     ensure!(read.status == 200 && is_shown, "{}: {}", written.body, read.body);
     let previous = builds.previous().context("a way back")?;
     let drop = |_: &Builds| Step::Drop { generation: previous };
