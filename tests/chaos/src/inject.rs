@@ -36,6 +36,11 @@ pub(crate) struct Recovered {
     pub(crate) everywhere: Duration,
 }
 
+/// A broker's id at Kafka, of its number counted round from 0.
+const fn node(broker: usize) -> i32 {
+    (broker % BROKERS) as i32 + 1
+}
+
 impl Stage {
     /// # Errors
     /// If something does not come back.
@@ -124,7 +129,7 @@ impl Stage {
     }
 
     async fn broker(&mut self, fault: Fault) -> anyhow::Result<(u64, Recovered)> {
-        let (changes, victim) = (self.leaders.changes(), fault.victim % BROKERS);
+        let (changes, victim) = (self.leaders.changes(), self.leading(fault.victim));
         let broker = self.kafka.brokers()[victim].clone();
         match fault.kind {
             Kind::KillBroker => tokio::task::block_in_place(|| broker.kill())?,
@@ -141,6 +146,13 @@ impl Stage {
         let recovered = self.recovered(&[0, 1, 2], healed).await?;
         self.all_in_sync().await?;
         Ok((self.leaders.changes() - changes, recovered))
+    }
+
+    /// The first broker from this one on that leads a partition: who leads none, as after a fault of its own, is missed by nobody.
+    fn leading(&self, from: usize) -> usize {
+        let leaders: Vec<_> = self.leaders.latest().into_iter().filter_map(|it| it.leader).collect();
+        let mut round = (0..BROKERS).map(|step| (from + step) % BROKERS);
+        round.find(|broker| leaders.contains(&node(*broker))).unwrap_or(from % BROKERS)
     }
 
     /// More brokers than the topic can spare: nothing is acknowledged any more.
@@ -198,7 +210,6 @@ impl Stage {
     /// out; then the first connection ends. An idempotent producer would now bump its epoch and append the first again.
     async fn lost_answer_beside_timeout(&mut self, fault: Fault) -> anyhow::Result<(u64, Recovered)> {
         let instance = fault.victim % INSTANCES;
-        let node = |broker: usize| (broker % BROKERS) as i32 + 1;
         let whose =
             |node| Whose { api: Some(ApiKey::PRODUCE), client: Some(client_id(instance)), node: Some(node) };
         let (losing, waiting) = (whose(node(fault.victim)), whose(node(fault.victim + 1)));

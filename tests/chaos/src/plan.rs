@@ -117,8 +117,9 @@ impl Kind {
             KillBroker | StopBroker => 1_000..4_000,
             // Beside it the server takes its time to start.
             KillCassandra | KillElasticsearch | StopElasticsearch => 100..2_000,
-            // Above the brokers' session timeout of three seconds, after which the controller takes them for dead.
-            FreezeBroker => 4_000..8_000,
+            // Above the brokers' session timeout of three seconds, after which the controller takes them for dead. Where the frozen
+            // one is the controller, another is elected first, which counts those three seconds anew.
+            FreezeBroker => 8_000..11_000,
             LoseMinInSync => 3_000..6_000,
             FreezeService | FreezeProjector => 1_000..7_000,
             CutConnections => 200..1_500,
