@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use adapter_kafka::{KafkaJournal, Profile};
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use cli::args;
 use cli::commands::read_models::{self as actions, Of};
 use cli::commands::rebuild::{self, Rebuild, decide};
@@ -13,11 +13,11 @@ use cli::commands::stores::One;
 use cli::commands::topics;
 use cli::config::Config;
 use nix::sys::signal::Signal;
-use read_models::ReadModel;
 use read_models::control::{Builds, Desk, Role, Stage, Step, Turn};
+use read_models::{Generation, ReadModel};
 use serde_json::Value;
 use testkit::expected::differences;
-use testkit::{Client, Gate, OnServers, PATIENCE, Started, System as _, eventually};
+use testkit::{Client, Gate, OnServers, PARTITIONS, PATIENCE, Started, System as _, eventually};
 use toolkit::journal::Journal as _;
 
 const MODEL: ReadModel = ReadModel::Products;
@@ -134,7 +134,34 @@ async fn a_rebuild_is_finished_by_who_is_there() -> anyhow::Result<()> {
     read_again(&mut desk, &commands, &gateway, 0).await?;
 
     paused_and_aborted(&system.config, &mut desk).await?;
+    expired(&system.config, &mut desk).await?;
     system.projector(ReadModel::History).await?;
+    system.caught_up().await?;
+    let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
+    assert!(wrong.is_empty() && compared > 3 * PRODUCTS, "{compared}: {wrong:#?}");
+    Ok(())
+}
+
+/// The log is also where it is written what was decided: it may be killed in each phase.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_is_finished_though_the_log_is_killed() -> anyhow::Result<()> {
+    let mut system = OnServers::prepare_with_own_log().await?;
+    let commands = Client::new(&system.command_service().await?.url());
+    system.projector(MODEL).await?;
+    let gateway = system.query_gateway().await?;
+    for n in 0..PRODUCTS {
+        assert_eq!(commands.create(&format!("product-{n}")).await?.status, 201);
+    }
+    let mut desk = Decided::open(&system.config, MODEL).await?;
+    for (n, phase) in [Phase::Building, Phase::Holding, Phase::Switched].into_iter().enumerate() {
+        rebuild::run(&system.config, &rebuild_of(MODEL)).await?;
+        seen(&mut desk, phase).await?;
+        system.kill_log().await?;
+        read_again(&mut desk, &commands, &gateway, n).await.with_context(|| format!("{phase:?}"))?;
+    }
+    for read_model in [ReadModel::History, ReadModel::Search] {
+        system.projector(read_model).await?;
+    }
     system.caught_up().await?;
     let (compared, wrong) = differences(&system.oracle().await?, &system.rows().await?, &[])?;
     assert!(wrong.is_empty() && compared > 3 * PRODUCTS, "{compared}: {wrong:#?}");
@@ -320,12 +347,35 @@ async fn paused_and_aborted(config: &Config, desk: &mut Decided) -> anyhow::Resu
     actions::run(config, args::ReadModels::Resume(one)).await?;
     self::found(desk, |it| it.candidate().is_some_and(|(_, it)| is_ready(&it.stage))).await?;
     actions::run(config, args::ReadModels::Abort(Of { read_model: MODEL })).await?;
+    dropped(config, next).await
+}
+
+/// What was made as of some time is dropped when it expires, and nobody has to say so.
+async fn expired(config: &Config, desk: &mut Decided) -> anyhow::Result<()> {
+    let now = jiff::Timestamp::now().as_millisecond();
+    let as_of = |builds: &Builds| Step::AsOf {
+        generation: builds.next(),
+        format: builds.get(builds.read).map(|it| it.format).unwrap_or_default(),
+        name: "brief".to_owned(),
+        as_of_ms: now,
+        ends: vec![0; PARTITIONS as usize],
+        expires_ms: now + 3_000,
+    };
+    let Step::AsOf { generation, .. } = decide(&mut desk.desk, MODEL, as_of).await? else {
+        bail!("another step was decided");
+    };
+    let builds = found(desk, |it| it.get(generation).is_none()).await?;
+    ensure!(jiff::Timestamp::now().as_millisecond() >= now + 3_000, "not before its time: {builds:?}");
+    dropped(config, generation).await
+}
+
+/// Waits until nothing is left of the build.
+async fn dropped(config: &Config, generation: Generation) -> anyhow::Result<()> {
     let servers = cli::commands::stores::servers(config);
     let there =
         async || servers.builds(MODEL).await.map(|it| it.iter().map(|it| it.generation).collect::<Vec<_>>());
-    let gone =
-        eventually("its tables are dropped", there, |it| it.as_ref().is_ok_and(|it| !it.contains(&next)));
-    gone.await?;
+    let is_gone = |it: &Result<Vec<_>, _>| it.as_ref().is_ok_and(|it| !it.contains(&generation));
+    eventually("its tables are dropped", there, is_gone).await?;
     Ok(())
 }
 
