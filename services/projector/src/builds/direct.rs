@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use toolkit::dead_letters::DeadLetters;
 
+use super::comparable::{Basis, is_near};
 use super::given_up::GivenUp;
 use super::reached::Reached;
 use super::supervise::{Made, has_first};
@@ -26,8 +27,6 @@ use crate::letters::ParkedProduct;
 const TICK: Duration = Duration::from_millis(200);
 /// The same while what is read stands still.
 const HOLD_TICK: Duration = Duration::from_millis(20);
-/// A build has caught up that is so many records of the log behind the one that is read, for each partition.
-const NEAR: i64 = 500;
 /// After what was dropped its writers may need so long to hear of it.
 const BEFORE_DROPPING: Duration = Duration::from_secs(2);
 /// How often it is looked whether what is published is what was decided.
@@ -67,6 +66,8 @@ pub(crate) struct Director {
 pub(crate) struct Memory {
     /// When this hold was seen first.
     hold: Option<(Hold, Instant)>,
+    /// From where on the build that is made can be compared.
+    basis: Basis,
     /// What was published and when, by revision.
     published: Option<(u64, Instant)>,
     looked: Option<Instant>,
@@ -180,14 +181,8 @@ impl Director {
     }
 
     async fn is_at_end(&self, builds: &Builds, generation: Generation) -> Result<bool, Error> {
-        let group = self.read_model.group_id(&self.group_prefix, generation);
-        for partition in 0..self.partitions {
-            let reached = self.reached.position(generation, &group, partition).await?.unwrap_or_default();
-            if reached.applied < builds.end(generation, partition) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let applied = self.applied(generation).await?;
+        Ok((0..).zip(applied).all(|(partition, applied)| applied >= builds.end(generation, partition)))
     }
 
     async fn tidy(&mut self, builds: &Builds) -> Result<(), Error> {
@@ -202,8 +197,11 @@ impl Director {
             && !build.is_paused
         {
             match &build.stage {
-                Stage::Building if self.is_near(builds, generation).await? => {
-                    self.compare(builds, generation).await?;
+                Stage::Building => {
+                    let (read, reached) = (self.applied(builds.read).await?, self.applied(generation).await?);
+                    if self.memory.basis.is_reached([generation, builds.read], &read, &reached) {
+                        self.compare(builds, generation).await?;
+                    }
                 }
                 Stage::Compared { differences, .. } => {
                     let is_due = match build.switch {
@@ -213,7 +211,11 @@ impl Director {
                     };
                     let given_up = self.memory.given_up;
                     let is_too_soon = given_up.is_some_and(|it| it.forbids(generation, Instant::now()));
-                    if is_due && !is_too_soon && self.is_near(builds, generation).await? {
+                    if !is_due || is_too_soon {
+                        return Ok(());
+                    }
+                    let (read, reached) = (self.applied(builds.read).await?, self.applied(generation).await?);
+                    if is_near(&read, &reached) {
                         let force = build.switch == Switch::Always;
                         if !force {
                             self.lacks_no_more(builds, generation).await?;
@@ -221,7 +223,7 @@ impl Director {
                         self.propose(builds, Step::Hold { to: generation, force }).await?;
                     }
                 }
-                Stage::Building | Stage::Read | Stage::Previous | Stage::AsOf(_) => {}
+                Stage::Read | Stage::Previous | Stage::AsOf(_) => {}
             }
         }
         Ok(())
@@ -436,16 +438,15 @@ impl Director {
         }
     }
 
-    async fn is_near(&self, builds: &Builds, generation: Generation) -> Result<bool, Error> {
-        let of = |generation| self.read_model.group_id(&self.group_prefix, generation);
-        let (read, group) = (of(builds.read), of(generation));
-        let mut behind = 0;
+    /// How far a build has come with each partition.
+    async fn applied(&self, generation: Generation) -> Result<Vec<i64>, Error> {
+        let group = self.read_model.group_id(&self.group_prefix, generation);
+        let mut applied = Vec::new();
         for partition in 0..self.partitions {
-            let read = self.reached.position(builds.read, &read, partition).await?.unwrap_or_default();
-            let reached = self.reached.position(generation, &group, partition).await?.unwrap_or_default();
-            behind += (read.applied - reached.applied).max(0);
+            let reached = self.reached.position(generation, &group, partition).await?;
+            applied.push(reached.unwrap_or_default().applied);
         }
-        Ok(behind <= NEAR * i64::from(self.partitions))
+        Ok(applied)
     }
 
     async fn compare(&mut self, builds: &Builds, generation: Generation) -> Result<(), Error> {

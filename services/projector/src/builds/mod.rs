@@ -8,6 +8,7 @@
 //! Promises: a build that fails stops no other; told to stop, each finishes its batches; whatever was decided is carried out by
 //! whichever process is there, however often it is begun.
 
+mod comparable;
 mod direct;
 mod follow;
 mod given_up;
