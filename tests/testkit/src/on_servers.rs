@@ -61,7 +61,12 @@ impl OnServers {
         let system = self;
         topics::run(&system.config.kafka, topics, profile, true).await?;
         schemas::register(&system.config).await?;
-        stores::apply(&system.config, &stores::Which::default()).await?;
+        let which = stores::Which::default();
+        if let Err(error) = stores::apply(&system.config, &which).await {
+            // A change of schema waits for the disk, of which others take what they want here. Each is made only if it is not there.
+            println!("tables and indices are asked for again: {error:#}");
+            stores::apply(&system.config, &which).await?;
+        }
         Ok(system)
     }
 
