@@ -20,6 +20,8 @@ use crate::security::Mechanism;
 
 /// How long it is waited for the reason of a failure.
 const TOLD_WITHIN: Duration = Duration::from_millis(300);
+/// After so long every broker knows a topic that was made.
+const MADE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A topic as the brokers describe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,23 +246,32 @@ impl Admin {
             );
             return Ok(None);
         }
-        let failed = |problem: String| self.failed(topic, problem);
+        let until = Instant::now() + MADE_WITHIN;
+        let mut configs = self.settings_now(topic)?;
+        while configs.is_empty() && Instant::now() < until {
+            std::thread::sleep(MADE_WITHIN / 10);
+            configs = self.settings_now(topic)?;
+        }
+        if configs.is_empty() {
+            let problem = "its settings are not told: the authorization for DescribeConfigs is missing";
+            return Err(self.failed(topic, problem.to_owned()));
+        }
+        Ok(Some(configs))
+    }
+
+    /// None, if the broker that was asked refuses, or does not know the topic yet: the library passes neither error on.
+    fn settings_now(&self, topic: &str) -> Result<BTreeMap<String, String>, Error> {
         let (resource, options) = ([ResourceSpecifier::Topic(topic)], self.options());
         let described = tokio::runtime::Handle::current()
             .block_on(self.client.describe_configs(&resource, &options))
             .map_err(|error| self.unreachable(describing(topic), &error))?;
         let mut configs = BTreeMap::new();
         for resource in described {
-            for entry in resource.map_err(|code| failed(code.to_string()))?.entries {
+            for entry in resource.map_err(|code| self.failed(topic, code.to_string()))?.entries {
                 configs.insert(entry.name, entry.value.unwrap_or_default());
             }
         }
-        if configs.is_empty() {
-            // A broker does not say no: it says nothing.
-            let problem = "its settings are not told: the authorization for DescribeConfigs is missing";
-            return Err(failed(problem.to_owned()));
-        }
-        Ok(Some(configs))
+        Ok(configs)
     }
 }
 
