@@ -62,9 +62,8 @@ impl OnServers {
         topics::run(&system.config.kafka, topics, profile, true).await?;
         schemas::register(&system.config).await?;
         let which = stores::Which::default();
-        if let Err(error) = stores::apply(&system.config, &which).await {
+        if stores::apply(&system.config, &which).await.is_err() {
             // A change of schema waits for the disk, of which others take what they want here. Each is made only if it is not there.
-            println!("tables and indices are asked for again: {error:#}");
             stores::apply(&system.config, &which).await?;
         }
         Ok(system)
